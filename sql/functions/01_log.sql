@@ -1,0 +1,150 @@
+-- SPDX-License-Identifier: MIT
+-- The log: one number, one total order.
+--
+-- A transaction that changes anything synchronised calls log_begin() before it reads or locks anything else, counts what it
+-- accepts, takes the positions head+1 … head+n, and ends with log_append(). Hence positions are gapless, they commit in their order, and
+-- what was checked can't be overtaken.
+
+-- The log's advisory lock. Its holder is the only writer of the log.
+create function log_lock_key() returns bigint
+language sql immutable as $$ select 5788050871298354032 $$;
+
+-- Waits for the log lock; gives the last position taken, and the time of whatever is written now, which never
+-- runs backwards against the positions.
+create function log_begin(out head bigint, out at timestamptz)
+language plpgsql as $$
+begin
+	perform pg_advisory_xact_lock(log_lock_key());
+	-- A statement of its own: its snapshot is younger than the lock.
+	select b.upto, greatest(clock_timestamp(), b.at) into strict head, at from log_batch b order by b.upto desc limit 1;
+end $$;
+
+-- One line of a frame: position, kind, chats, user, two numbers, JSON.
+--   chats  who hears of it: the members of these chats (comma-separated, - for none)
+--   user   whom it is about: the sender, the member, the account (- for nobody); a member or user frame goes to him as well
+--   a, b   message, deleted: a = the message's id, b = when its request was received (µs since 1970, 0 unknown)
+--          member: a = since when he is a member (0: he isn't), b = his floor
+--          chat: b = 1 when it is deleted
+create function frame_line(p_pos bigint, p_kind text, p_chats text, p_user text, p_a bigint, p_b bigint, p_json text) returns text
+language sql immutable as $$
+	select p_pos || ' ' || p_kind || ' ' || p_chats || ' ' || p_user || ' ' || p_a || ' ' || p_b || ' ' || p_json || E'\n'
+$$;
+
+create function member_line(m member) returns text
+language sql stable as $$
+	select frame_line(m.rev, 'member', m.chat_id::text, m.name, case m.state when 'joined' then m.since else 0 end, m.floor, member_json(m)::text)
+$$;
+
+create function chat_line(c chat) returns text
+language sql stable as $$
+	select frame_line(c.rev, 'chat', c.id::text, '-', 0, case c.state when 'deleted' then 1 else 0 end, chat_json(c)::text)
+$$;
+
+-- A change of an account is for him and for everyone who shares a chat with him.
+create function account_line(a account) returns text
+language sql stable as $$
+	select frame_line(a.rev, 'user',
+		coalesce((select string_agg(m.chat_id::text, ',') from member m where m.name = a.name and m.state = 'joined'), '-'),
+		a.name, 0, 0, account_json(a)::text)
+$$;
+
+-- Ends what log_begin() began: p_lines are the frames of the positions p_from … p_upto, in order. They go out as notifications whose
+-- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must
+-- stay below 8,000 bytes, so lines are packed, and one that is longer continues in the next part.
+create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text[], p_node text default '-') returns void
+language plpgsql as $$
+declare
+	room constant int := 7900; -- bytes, less the header
+	parts text[] := '{}';
+	part text := '';
+	line text;
+	n int;
+begin
+	insert into log_batch (upto, at) values (p_upto, p_at);
+	foreach line in array p_lines loop
+		if octet_length(part) + octet_length(line) > room then
+			if part <> '' then
+				parts := parts || part;
+			end if;
+			while octet_length(line) > room loop
+				parts := parts || left(line, 1950); -- characters, of up to 4 bytes
+				line := substr(line, 1951);
+			end loop;
+			part := line;
+		else
+			part := part || line;
+		end if;
+	end loop;
+	parts := parts || part;
+	n := cardinality(parts);
+	for i in 1 .. n loop
+		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || n || ' ' || p_node || E'\n' || parts[i]);
+	end loop;
+end $$;
+
+create function log_head() returns bigint
+language sql stable as $$
+	select upto from log_batch order by upto desc limit 1
+$$;
+
+-- Everything whose latest change lies after p_after, in order, and a last row (head, null): what a worker reads at its start and
+-- when notifications are missing. One snapshot. p_most bounds the rows; when it bites, the last row's pos is that of
+-- the last position which is complete.
+create function log_frames(p_after bigint, p_most int) returns table (pos bigint, line text)
+language sql stable rows 1000 as $$
+	with frame as (
+		(select m.rev as pos, frame_line(m.rev, 'message', m.chat_id::text, m.sender, m.id, 0, message_json(m)) as line
+			from message m where m.rev > p_after order by m.rev limit p_most + 1)
+		union all
+		(select t.rev, frame_line(t.rev, 'deleted', t.chat_id::text, '-', t.id, 0, tombstone_json(t))
+			from tombstone t where t.rev > p_after order by t.rev limit p_most + 1)
+		union all
+		(select m.rev, member_line(m) from member m where m.rev > p_after order by m.rev limit p_most + 1)
+		union all
+		(select c.rev, chat_line(c) from chat c where c.rev > p_after order by c.rev limit p_most + 1)
+		union all
+		(select a.rev, account_line(a) from account a where a.rev > p_after order by a.rev limit p_most + 1)
+	), page as (
+		select f.pos, f.line from frame f order by f.pos limit p_most + 1
+	), bound as (
+		select case when count(*) > p_most then max(page.pos) - 1 else (select log_head()) end as upto from page
+	)
+	(select page.pos, page.line from page, bound where page.pos <= bound.upto order by page.pos)
+	union all
+	select bound.upto, null from bound
+$$;
+
+-- A node's sign of life, every two seconds; gives the head, to be held against what the notifications told.
+create function node_beat(p_node text) returns bigint
+language sql as $$
+	insert into node (name, functions) values (p_node, current_schema())
+		on conflict (name) do update set seen_at = clock_timestamp();
+	select log_head();
+$$;
+
+-- A worker's first word on its listener, and after every loss of it: listens, and gives the head it listens from. p_epoch and p_head are what
+-- it knew, null at first. When the history may have been rewound (another cluster, another timeline, a head behind one that was
+-- seen) the epoch is replaced, so that cursors from before are answered with a reset.
+create function node_attach(p_node text, p_epoch text, p_head bigint, out epoch text, out head bigint)
+language plpgsql as $$
+declare
+	v_system text := (select system_identifier::text from pg_control_system());
+	v_timeline text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
+begin
+	listen postern_log; -- heard from this transaction's commit on; under the log lock nothing commits in between
+	listen postern_control;
+	select b.head into head from log_begin() b;
+	select value into epoch from meta where key = 'epoch';
+	if v_system is distinct from (select value from meta where key = 'system_identifier')
+			or v_timeline is distinct from (select value from meta where key = 'timeline')
+			or (p_epoch = epoch and p_head > head) then
+		epoch := substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=', ''), 1, 8);
+		insert into meta values ('epoch', epoch), ('system_identifier', v_system), ('timeline', v_timeline)
+			on conflict (key) do update set value = excluded.value;
+	end if;
+	perform node_beat(p_node);
+end $$;
+
+-- A node that stops says so.
+create function node_leave(p_node text) returns void
+language sql as $$ delete from node where name = p_node $$;

@@ -1,0 +1,317 @@
+-- SPDX-License-Identifier: MIT
+-- Chats and their members.
+--
+-- In a transaction that adds or removes members the member rows take their positions first and the chat the last one, so that
+-- whoever joins gets, after his own member event, the chat as it is then.
+
+-- The frames of the members of p_chat whose rev is p_from or later, and of the chat itself, in order.
+create function chat_lines(p_chat bigint, p_from bigint) returns text[]
+language sql stable as $$
+	select array_agg(line order by rev) from (
+		select m.rev, member_line(m) as line from member m where m.chat_id = p_chat and m.rev >= p_from
+		union all
+		select c.rev, chat_line(c) from chat c where c.id = p_chat and c.rev >= p_from) f
+$$;
+
+-- A new chat with its members, p_names[1] being its owner. Holds the log lock already; gives the chat's number.
+create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[]) returns bigint
+language plpgsql as $$
+declare
+	v_chat bigint := nextval('postern.chat_id');
+	v_last bigint := p_head + cardinality(p_names) + 1;
+begin
+	insert into member (chat_id, name, role, state, since, rev)
+		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord
+		from unnest(p_names) with ordinality as n (name, ord);
+	insert into chat (id, kind, title, pair, history, members_count, created_at, created_by, rev)
+		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), p_at, p_names[1], v_last);
+	perform log_append(p_head + 1, v_last, p_at, chat_lines(v_chat, p_head + 1));
+	return v_chat;
+end $$;
+
+-- Refuses names that are no active users.
+create function require_users(p_names text[]) returns void
+language plpgsql stable as $$
+declare
+	v_missing text;
+begin
+	select n into v_missing from unnest(p_names) n
+		where not exists (select from account a where a.name = n and a.state = 'active') limit 1;
+	if found then
+		perform refuse(422, 'unknown_user', format('There is no active user %s.', v_missing));
+	end if;
+end $$;
+
+-- The direct chat of p_me and p_other, made if there is none. Callers: sends to @name, POST /v1/chats.
+create function direct_chat(p_me text, p_other text, out id bigint, out made boolean)
+language plpgsql as $$
+declare
+	v record;
+	v_pair text := pair_of(p_me, p_other);
+begin
+	made := false;
+	select c.id into id from chat c where c.pair = v_pair;
+	if found then
+		return;
+	end if;
+	v := log_begin();
+	select c.id into id from chat c where c.pair = v_pair; -- somebody else may have been first
+	if found then
+		return;
+	end if;
+	if not exists (select from account a where a.name = p_other and a.state = 'active') then
+		perform refuse_absent();
+	end if;
+	id := chat_make(v.head, v.at, 'direct', null, v_pair, 'all',
+		case when p_me = p_other then array[p_me] else array[p_me, p_other] end);
+	made := true;
+end $$;
+
+-- POST /v1/chats. p_members: a JSON array of names; the caller is added. A direct chat that exists already is given back with 200.
+create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0)
+	returns table (status int, body text)
+language plpgsql as $$
+declare
+	v record;
+	v_names text[];
+	v_chat bigint;
+begin
+	if p_kind = 'direct' then
+		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null then
+			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member and no title.');
+		end if;
+		perform require_users(p_members);
+		v := direct_chat(p_me, p_members[1]);
+		return query select case when v.made then 201 else 200 end, chat_view(p_me, v.id);
+		return;
+	end if;
+	v_names := array[p_me] || coalesce((select array_agg(distinct n) from unnest(p_members) n where n <> p_me), '{}');
+	if p_title is null or p_title = '' then
+		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
+	end if;
+	if p_members_max > 0 and cardinality(v_names) > p_members_max then
+		perform refuse(422, 'too_many_members', format('A chat has at most %s members.', p_members_max));
+	end if;
+	v := log_begin();
+	perform require_users(v_names);
+	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names);
+	return query select 201, chat_view(p_me, v_chat);
+end $$;
+
+-- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000.
+create function chat_view_json(p_me text, c chat, m member) returns text
+language sql stable as $$
+	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
+			'title', case when c.kind = 'direct' then coalesce(nullif(peer.display_name, ''), peer.name) else c.title end,
+			'peer', peer.name, 'my_role', m.role, 'muted_until', stamp(m.muted_until),
+			'unread', unread.n, 'first_unread', unread.first, 'read', w.read, 'delivered', w.delivered)))::text, '}')
+		|| coalesce(',"last_message":' || last.json, '') || '}'
+	from (values (1)) one
+	left join watermark w on w.chat_id = c.id and w.name = p_me
+	left join lateral (select a.name, a.display_name from account a
+		where c.kind = 'direct' and a.name = case when c.pair = p_me || ' ' || p_me then p_me
+			else (select x from unnest(string_to_array(c.pair, ' ')) x where x <> p_me) end) peer on true
+	left join lateral (select message_json(x) as json from message x where x.chat_id = c.id and x.id > m.floor
+		order by x.id desc limit 1) last on true
+	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
+		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me
+		order by x.id limit 1000) u) unread on true
+$$;
+
+create function chat_view(p_me text, p_chat bigint) returns text
+language sql stable as $$
+	select chat_view_json(p_me, c, m) from chat c join member m on m.chat_id = c.id and m.name = p_me where c.id = p_chat
+$$;
+
+-- GET /v1/chats/C
+create function chat_get(p_me text, p_chat text) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_chat bigint := chat_of(p_me, p_chat);
+begin
+	perform membership(p_me, v_chat);
+	return query select chat_view(p_me, v_chat);
+end $$;
+
+-- GET /v1/chats: by number; the cursor is the last number seen.
+create function chats(p_me text, p_cursor bigint, p_limit int) returns table (body text)
+language sql stable as $$
+	with page as (
+		select c, m from member m join chat c on c.id = m.chat_id
+			where m.name = p_me and m.state = 'joined' and c.state = 'active' and c.id > coalesce(p_cursor, 0)
+			order by m.chat_id limit p_limit + 1
+	), kept as (select c, m from page order by (c).id limit p_limit)
+	select '{"chats":[' || coalesce(string_agg(chat_view_json(p_me, c, m), ',' order by (c).id), '') || ']'
+		|| case when (select count(*) from page) > p_limit then ',"next":"' || max((c).id) || '"' else '' end || '}' from kept
+$$;
+
+-- GET /v1/sync: everything that a client needs to start, and the cursor that matches it: one snapshot.
+create function sync(p_me text, p_timing text) returns table (body text)
+language sql stable as $$
+	select '{"me":' || (select me_json(a)::text from account a where a.name = p_me)
+		|| ',"chats":[' || coalesce((select string_agg(chat_view_json(p_me, c, m), ',' order by c.id)
+			from member m join chat c on c.id = m.chat_id
+			where m.name = p_me and m.state = 'joined' and c.state = 'active'), '')
+		|| '],"cursor":"' || (select value from meta where key = 'epoch') || '.' || log_head()
+		|| '","timing":' || p_timing || '}'
+$$;
+
+-- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. Null leaves as it is.
+create function chat_patch(p_me text, p_chat text, p_title text, p_history text) returns table (body text)
+language plpgsql as $$
+declare
+	v record;
+	v_chat bigint;
+	v_row chat;
+begin
+	v := log_begin();
+	v_chat := chat_of(p_me, p_chat);
+	if role_rank((membership(p_me, v_chat)).role) < 2 then
+		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
+	end if;
+	if p_title = '' then
+		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
+	end if;
+	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
+		where c.id = v_chat returning * into v_row;
+	perform log_append(v.head + 1, v.head + 1, v.at, array[chat_line(v_row)]);
+	return query select chat_view(p_me, v_chat);
+end $$;
+
+-- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
+create function chat_delete(p_me text, p_chat text) returns table (body text)
+language plpgsql as $$
+declare
+	v record;
+	v_chat bigint;
+	v_row chat;
+begin
+	v := log_begin();
+	v_chat := chat_of(p_me, p_chat);
+	if (membership(p_me, v_chat)).role <> 'owner' then
+		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
+	end if;
+	update chat c set state = 'deleted', title = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
+	perform log_append(v.head + 1, v.head + 1, v.at, array[chat_line(v_row)]);
+	return query select null::text;
+end $$;
+
+-- GET /v1/chats/C/members: the joined, by name; the cursor is the last name seen.
+create function members(p_me text, p_chat text, p_cursor text, p_limit int) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_chat bigint := chat_of(p_me, p_chat);
+begin
+	perform membership(p_me, v_chat);
+	return query
+		with page as (
+			select m from member m where m.chat_id = v_chat and m.state = 'joined' and (p_cursor is null or m.name > p_cursor)
+				order by m.name limit p_limit + 1
+		), kept as (select m from page order by (m).name limit p_limit)
+		select jsonb_strip_nulls(jsonb_build_object('members', coalesce(jsonb_agg(member_json(m) order by (m).name), '[]'),
+			'next', case when (select count(*) from page) > p_limit then max((m).name) end))::text from kept;
+end $$;
+
+-- PUT /v1/chats/C/members/NAME: adds NAME, or changes his role or muting. Null leaves as it is (a new member: role
+-- member). Adding, muting: owner and admins, on members below them. Roles: the owner; making somebody owner hands the
+-- chat over. muted_until in the past unmutes.
+create function member_put(p_me text, p_chat text, p_name text, p_role text, p_muted_until timestamptz, p_members_max int) returns table (body text)
+language plpgsql as $$
+declare
+	v record;
+	v_chat bigint;
+	v_kind text;
+	v_count int;
+	v_mine member;
+	v_old member;
+	v_new member;
+	v_pos bigint;
+begin
+	v := log_begin();
+	v_chat := chat_of(p_me, p_chat);
+	v_mine := membership(p_me, v_chat);
+	select c.kind, c.members_count into v_kind, v_count from chat c where c.id = v_chat;
+	select * into v_old from member m where m.chat_id = v_chat and m.name = p_name;
+	if v_kind = 'direct' or role_rank(v_mine.role) < 2
+			or (p_role is not null and p_role <> coalesce(v_old.role, 'member') and v_mine.role <> 'owner')
+			or (v_old.state = 'joined' and p_name <> p_me and role_rank(v_old.role) >= role_rank(v_mine.role))
+			or (p_name = p_me and (p_role is not null or p_muted_until is not null)) then
+		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+	end if;
+	v_pos := v.head + 1;
+	if v_old.state = 'joined' then
+		if p_role = 'owner' then
+			update member m set role = 'admin', rev = v_pos where m.chat_id = v_chat and m.name = p_me;
+			v_pos := v_pos + 1;
+		end if;
+		update member m set role = coalesce(p_role, role), rev = v_pos,
+			muted_until = case when p_muted_until <= v.at then null else coalesce(p_muted_until, muted_until) end
+			where m.chat_id = v_chat and m.name = p_name returning * into v_new;
+	else
+		if v_old.state = 'banned' then
+			perform refuse(403, 'banned', format('%s is banned from this chat.', p_name));
+		end if;
+		perform require_users(array[p_name]);
+		if p_members_max > 0 and v_count >= p_members_max then
+			perform refuse(422, 'too_many_members', format('A chat has at most %s members.', p_members_max));
+		end if;
+		if p_role = 'owner' then
+			perform refuse(422, 'bad_role', 'Add the member first, then hand the chat over.');
+		end if;
+		insert into member (chat_id, name, role, state, muted_until, since, floor, rev)
+			select v_chat, p_name, coalesce(p_role, 'member'), 'joined', p_muted_until, v_pos,
+				case c.history when 'joined' then v_pos else 0 end, v_pos from chat c where c.id = v_chat
+			on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state,
+				muted_until = excluded.muted_until, since = excluded.since, floor = excluded.floor, rev = excluded.rev
+			returning * into v_new;
+		v_pos := v_pos + 1;
+		update chat c set members_count = members_count + 1, rev = v_pos where c.id = v_chat;
+	end if;
+	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
+	return query select member_json(v_new)::text;
+end $$;
+
+-- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
+-- admin, else the member, who has been there longest. Nobody leaves a direct chat. Again: 204 as well.
+create function member_delete(p_me text, p_chat text, p_name text) returns table (body text)
+language plpgsql as $$
+declare
+	v record;
+	v_chat bigint;
+	v_mine member;
+	v_old member;
+	v_pos bigint;
+begin
+	v := log_begin();
+	v_chat := chat_of(p_me, p_chat);
+	v_mine := membership(p_me, v_chat);
+	select m.* into v_old from member m where m.chat_id = v_chat and m.name = p_name;
+	if exists (select from chat c where c.id = v_chat and c.kind = 'direct')
+			or (p_name <> p_me and (role_rank(v_mine.role) < 2
+				or (v_old.state = 'joined' and role_rank(v_old.role) >= role_rank(v_mine.role)))) then
+		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+	end if;
+	if v_old.chat_id is null then
+		perform refuse_absent();
+	end if;
+	if v_old.state <> 'joined' then
+		return query select null::text;
+		return;
+	end if;
+	v_pos := v.head + 1;
+	update member m set state = case when p_name = p_me then 'left' else 'kicked' end, role = 'member', muted_until = null, rev = v_pos
+		where m.chat_id = v_chat and m.name = p_name;
+	if v_old.role = 'owner' then
+		update member m set role = 'owner', rev = v_pos + 1 where m.chat_id = v_chat and m.name = (
+			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
+				order by role_rank(x.role) desc, x.since limit 1);
+		if found then
+			v_pos := v_pos + 1;
+		end if;
+	end if;
+	v_pos := v_pos + 1;
+	update chat c set members_count = members_count - 1, rev = v_pos where c.id = v_chat;
+	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
+	return query select null::text;
+end $$;

@@ -1,0 +1,230 @@
+-- SPDX-License-Identifier: MIT
+-- Messages: the batch that sends them, edit, delete, history.
+
+-- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
+-- with its status (201, or that of its refusal with a code), and the message's JSON.
+-- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first
+-- result; 409 for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
+--   p_hash      of everything in the item that its sender wrote
+--   p_received  when the request came in, µs since 1970
+create function send(p_node text, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
+	p_content text[], p_reply_to bigint[], p_received bigint[])
+	returns table (ord int, status int, code text, id bigint, body text)
+language plpgsql
+set plan_cache_mode = force_generic_plan -- else small batches, whose plans look cheaper, are planned anew every time
+as $$
+declare
+	v_head bigint;
+	v_at timestamptz;
+	v_accepted int;
+	v_lines text[];
+	v_items sending[];
+	v_stamp text;
+begin
+	select b.head, b.at into v_head, v_at from log_begin() b;
+	v_stamp := stamp(v_at);
+
+	with judged as (
+		select i.ord, i.chat, i.sender, i.key, i.hash, i.text, i.type, i.content, i.reply_to, i.received,
+			k.id as known_id, k.hash as known_hash,
+			case when k.id is not null then null -- what became of it is decided below
+				when m.state is distinct from 'joined' or c.state is distinct from 'active' then 404
+				when m.muted_until > v_at or (c.kind = 'channel' and m.role = 'member') then 403
+				when i.reply_to is not null and (i.reply_to <= m.floor or r.id is null) then 422 end as refusal,
+			m.muted_until > v_at as muted
+		from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
+			as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
+		-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
+		left join lateral (select x.id, x.hash from message_key x where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key limit 1) k on true
+		left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
+		left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
+		left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
+	), firsts as (
+		-- of several items with one key, the first that isn't refused is the one that is sent
+		select j.*, j.known_id is null and j.refusal is null
+			and row_number() over (partition by j.chat, j.sender, j.key, j.refusal is null order by j.ord) = 1 as is_new from judged j
+	), numbered as (
+		select f.*, case when f.is_new then v_head + count(*) filter (where f.is_new) over (order by f.ord) end as new_id from firsts f
+	), keyed as (
+		select n.*, max(n.new_id) over same as twin_id, max(case when n.is_new then n.hash end) over same as twin_hash from numbered n
+			window same as (partition by n.chat, n.sender, n.key)
+	)
+	select array_agg(row(n.ord, n.chat, n.sender, n.key, n.hash, n.text, n.type, n.content, n.reply_to, n.received,
+			coalesce(n.known_id, n.twin_id), coalesce(n.known_hash, n.twin_hash), n.refusal, n.muted, n.new_id)::sending order by n.ord),
+			count(n.new_id)
+		into v_items, v_accepted from keyed n;
+
+	if v_accepted > 0 then
+		with born as (
+			insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
+				select n.chat, n.new_id, n.new_id, n.sender, v_at, n.type, n.text, n.content::jsonb, n.reply_to
+				from unnest(v_items) n where n.new_id is not null
+		), keyed as (
+			insert into message_key (chat_id, sender, key, id, hash)
+				select n.chat, n.sender, n.key, n.new_id, n.hash from unnest(v_items) n where n.new_id is not null
+		)
+		select array_agg(message_text(n.new_id, n.chat, n.sender, v_stamp, n.type, n.text, n.content::jsonb, n.new_id, n.reply_to, null)
+			order by n.new_id) into v_lines from unnest(v_items) n where n.new_id is not null;
+
+		perform log_append(v_head + 1, v_head + v_accepted, v_at, (
+			select array_agg(frame_line(n.new_id, 'message', n.chat::text, n.sender, n.new_id, n.received, v_lines[n.new_id - v_head])
+				order by n.new_id) from unnest(v_items) n where n.new_id is not null), p_node);
+	end if;
+
+	-- known_id is where the item's key led to: to itself, to an earlier item of this batch, or to a message of before.
+	return query
+		select n.ord::int,
+			case when n.refusal is not null then n.refusal when n.known_hash <> n.hash then 409
+				when n.known_id <= v_head and old.json is null then 410 else 201 end,
+			case when n.refusal = 404 then 'not_found' when n.refusal = 403 then case when n.muted then 'muted' else 'forbidden' end
+				when n.refusal = 422 then 'unknown_reply_to' when n.known_hash <> n.hash then 'key_conflict'
+				when n.known_id <= v_head and old.json is null then 'gone' end,
+			n.known_id,
+			case when n.refusal is null and n.known_hash = n.hash then
+				case when n.known_id > v_head then v_lines[n.known_id - v_head] else old.json end end
+		from unnest(v_items) n
+		left join lateral (select message_json(m) as json from message m where n.known_id <= v_head and m.chat_id = n.chat and m.id = n.known_id
+			limit 1) old on true
+		order by n.ord;
+end $$;
+
+-- The message p_id of p_chat as p_member may see it. Refuses with 410 when it was deleted, 404 when it never was.
+create function message_of(p_member member, p_id bigint) returns message
+language plpgsql stable as $$
+declare
+	v_message message;
+begin
+	select m.* into v_message from message m where m.chat_id = p_member.chat_id and m.id = p_id and m.id > p_member.floor;
+	if not found then
+		if p_id > p_member.floor and exists (select from tombstone t where t.chat_id = p_member.chat_id and t.id = p_id) then
+			perform refuse(410, 'gone', 'This message was deleted.');
+		end if;
+		perform refuse_absent();
+	end if;
+	return v_message;
+end $$;
+
+-- GET /v1/chats/C/messages/ID
+create function message_get(p_me text, p_chat text, p_id bigint) returns table (rev bigint, body text)
+language plpgsql stable as $$
+declare
+	v_message message := message_of(membership(p_me, chat_of(p_me, p_chat)), p_id);
+begin
+	return query select v_message.rev, message_json(v_message);
+end $$;
+
+-- PATCH /v1/chats/C/messages/ID by its sender. p_rev: of If-Match; 412 when the message has changed since.
+create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_rev bigint) returns table (rev bigint, body text)
+language plpgsql as $$
+declare
+	v record;
+	v_member member;
+	v_message message;
+begin
+	v := log_begin();
+	v_member := membership(p_me, chat_of(p_me, p_chat));
+	v_message := message_of(v_member, p_id);
+	if v_message.sender <> p_me then
+		perform refuse(403, 'forbidden', 'Only who wrote a message may edit it.');
+	end if;
+	if v_member.muted_until > v.at then
+		perform refuse(403, 'muted', 'You are muted in this chat.');
+	end if;
+	if p_rev <> v_message.rev then
+		perform refuse(412, 'stale', format('The message has changed since: its rev is %s now.', v_message.rev));
+	end if;
+	if (p_text is null and p_content is null) or (v_message.type is null and (p_text is null or p_content is not null)) then
+		perform refuse(422, 'empty_text', 'An edit needs the new text.');
+	end if;
+	update message m set text = coalesce(p_text, m.text), content = coalesce(p_content::jsonb, m.content), edited_at = v.at, rev = v.head + 1
+		where m.chat_id = v_message.chat_id and m.id = p_id returning * into v_message;
+	perform log_append(v.head + 1, v.head + 1, v.at, array[
+		frame_line(v_message.rev, 'message', v_message.chat_id::text, p_me, p_id, 0, message_json(v_message))]);
+	return query select v_message.rev, message_json(v_message);
+end $$;
+
+-- DELETE /v1/chats/C/messages/ID by its sender, or the chat's owner or admins. Hard: the row goes, a tombstone stays.
+-- Of two deletes one acts and both succeed.
+create function message_delete(p_me text, p_chat text, p_id bigint) returns table (body text)
+language plpgsql as $$
+declare
+	v record;
+	v_member member;
+	v_message message;
+	v_tombstone tombstone;
+begin
+	v := log_begin();
+	v_member := membership(p_me, chat_of(p_me, p_chat));
+	if p_id > v_member.floor and exists (select from tombstone t where t.chat_id = v_member.chat_id and t.id = p_id) then
+		return query select null::text;
+		return;
+	end if;
+	v_message := message_of(v_member, p_id);
+	if v_message.sender <> p_me and (role_rank(v_member.role) < 2) then
+		perform refuse(403, 'forbidden', 'Only who wrote a message, or an admin of the chat, may delete it.');
+	end if;
+	delete from message m where m.chat_id = v_message.chat_id and m.id = p_id;
+	insert into tombstone values (v_message.chat_id, p_id, v.head + 1) returning * into v_tombstone;
+	perform log_append(v.head + 1, v.head + 1, v.at, array[
+		frame_line(v_tombstone.rev, 'deleted', v_tombstone.chat_id::text, '-', p_id, 0, tombstone_json(v_tombstone))]);
+	return query select null::text;
+end $$;
+
+-- GET /v1/chats/C/messages: a page, ascending. At most one of p_before (ids below), p_after (ids above), p_around; none:
+-- the latest. older and newer are cursors, given where there is more.
+create function history(p_me text, p_chat text, p_before bigint, p_after bigint, p_around bigint, p_limit int)
+	returns table (older bigint, newer bigint, body text)
+language plpgsql stable as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+	v_chat bigint := v_member.chat_id;
+	v_half int := (p_limit + 1) / 2;
+	v_first bigint;
+	v_last bigint;
+	v_json text;
+begin
+	select min(p.id), max(p.id), string_agg(message_json(p::message), ',' order by p.id) into v_first, v_last, v_json from (
+		(select m.* from message m where m.chat_id = v_chat and m.id > v_member.floor and p_after is null
+				and m.id < coalesce(p_before, p_around, 9223372036854775807)
+			order by m.id desc limit case when p_around is null then p_limit else p_limit - v_half end)
+		union all
+		(select m.* from message m where m.chat_id = v_chat and m.id > v_member.floor and (p_after is not null or p_around is not null)
+				and m.id > coalesce(p_after, p_around - 1)
+			order by m.id limit case when p_around is null then p_limit else v_half end)) p;
+	select m.id into older from message m where m.chat_id = v_chat and m.id > v_member.floor
+		and m.id < coalesce(v_first, p_after + 1, p_around, 0) order by m.id desc limit 1;
+	older := case when older is not null then coalesce(v_first, p_after + 1, p_around) end;
+	select m.id into newer from message m where m.chat_id = v_chat and m.id > v_member.floor
+		and m.id > coalesce(v_last, p_before - 1, p_around, 9223372036854775807) order by m.id limit 1;
+	newer := case when newer is not null then coalesce(v_last, p_before - 1, p_around) end;
+	body := '{"messages":[' || coalesce(v_json, '') || ']' || coalesce(',"older":"' || older || '"', '')
+		|| coalesce(',"newer":"' || newer || '"', '') || '}';
+	return next;
+end $$;
+
+-- POST /v1/chats/C/read and /delivered: marks only go up, and never past the head. What is read was delivered.
+create function mark(p_me text, p_chat text, p_delivered bigint, p_read bigint) returns table (body text)
+language plpgsql as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+	v_head bigint := log_head();
+begin
+	insert into watermark as w (chat_id, name, delivered, read)
+		values (v_member.chat_id, p_me, least(greatest(p_delivered, p_read), v_head), least(coalesce(p_read, 0), v_head))
+		on conflict (chat_id, name) do update
+			set delivered = greatest(w.delivered, excluded.delivered), read = greatest(w.read, excluded.read)
+			where w.delivered < excluded.delivered or w.read < excluded.read;
+	return query select null::text;
+end $$;
+
+-- GET /v1/chats/C/receipts
+create function receipts(p_me text, p_chat text) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+begin
+	return query select jsonb_build_object('receipts', coalesce(jsonb_agg(
+			jsonb_build_object('name', w.name, 'delivered', w.delivered, 'read', w.read) order by w.name), '[]'))::text
+		from watermark w join member m on m.chat_id = w.chat_id and m.name = w.name and m.state = 'joined'
+		where w.chat_id = v_member.chat_id;
+end $$;

@@ -1,0 +1,60 @@
+-- SPDX-License-Identifier: MIT
+-- What streams read: the snapshot they start from, and what they missed.
+
+-- Everything a worker must know to open a stream for p_name: the head of the snapshot, the epoch, the horizon (cursors below it
+-- can't be served), and his chats as "chat:since:floor" with a space between. Chats that were deleted are among them as long as
+-- their rows are there, so that their last event is found. One snapshot.
+create function subscribe(p_name text) returns table (head bigint, epoch text, horizon bigint, chats text)
+language sql stable rows 1 as $$
+	select log_head(), (select value from meta where key = 'epoch'), (select value::bigint from meta where key = 'horizon'),
+		(select string_agg(m.chat_id || ':' || m.since || ':' || m.floor, ' ') from member m where m.name = p_name and m.state = 'joined')
+$$;
+
+-- What p_name has missed since p_after: the latest state of everything that changed, once, in order of position; then a last row
+-- (pos, null, null): the position up to which the page is complete. Membership comes first: his chats as of this
+-- snapshot, each from his joining on, and his own member rows. Refuses (410, cursor_expired) a position below the horizon.
+create function replay(p_name text, p_after bigint, p_most int) returns table (pos bigint, kind text, json text)
+language plpgsql stable as $$
+declare
+	v_head bigint := log_head();
+	v_page bigint[];
+	v_upto bigint := v_head;
+begin
+	if p_after < (select value::bigint from meta where key = 'horizon') then
+		perform refuse(410, 'cursor_expired', 'The cursor is older than what is kept of deletions.');
+	end if;
+	return query
+		with joined as materialized (
+			select m.chat_id, greatest(m.since, p_after) as after, m.floor, c.state from member m join chat c on c.id = m.chat_id
+				where m.name = p_name and m.state = 'joined'
+		), mine as materialized ( -- of a chat that is gone, only that it is gone is told
+			select j.* from joined j where j.state = 'active'
+		), frame as (
+			select x.* from mine, lateral (select m.id as pos, 'message' as kind, message_json(m) as json from message m
+				where m.chat_id = mine.chat_id and m.id > mine.after and m.rev = m.id order by m.id limit p_most + 1) x
+			union all
+			select x.* from mine, lateral (select m.rev, 'message', message_json(m) from message m
+				where m.chat_id = mine.chat_id and m.rev > mine.after and m.rev > m.id and m.id > mine.floor order by m.rev limit p_most + 1) x
+			union all
+			select x.* from mine, lateral (select t.rev, 'deleted', tombstone_json(t) from tombstone t
+				where t.chat_id = mine.chat_id and t.rev > mine.after and t.id > mine.floor order by t.rev limit p_most + 1) x
+			union all
+			select x.* from mine, lateral (select m.rev, 'member', member_json(m)::text from member m
+				where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after order by m.rev limit p_most + 1) x
+			union all
+			select m.rev, 'member', member_json(m)::text from member m where m.name = p_name and m.rev > p_after
+			union all
+			select c.rev, 'chat', chat_json(c)::text from joined j join chat c on c.id = j.chat_id where c.rev > j.after
+			union all
+			select a.rev, 'user', account_json(a)::text from account a where a.rev > p_after and (a.name = p_name
+				or exists (select from mine join member o on o.chat_id = mine.chat_id
+					where o.name = a.name and o.state = 'joined' and a.rev > mine.after))
+		), page as (
+			select f.pos, f.kind, f.json from frame f order by f.pos limit p_most + 1
+		), bound as (
+			select case when count(*) > p_most then max(page.pos) - 1 else v_head end as upto from page
+		)
+		(select page.pos, page.kind, page.json from page, bound where page.pos <= bound.upto order by page.pos)
+		union all
+		select bound.upto, null, null from bound;
+end $$;

@@ -1,0 +1,41 @@
+-- SPDX-License-Identifier: MIT
+-- What is done from time to time and is not on the path of a message.
+
+-- Removes what has run out, a chunk of each kind: keys, tombstones (the horizon moves up first), credentials, tickets, nodes that are
+-- gone, the contents of deleted chats. Only one node works at a time; the others find the lock taken and come again
+-- later. Gives the number of rows removed: call again at once while it is large. Never takes the log lock.
+create function upkeep(p_key_ttl interval, p_tombstone_ttl interval, p_chunk int) returns int
+language plpgsql as $$
+declare
+	v_removed int := 0;
+	v_n int;
+	v_horizon bigint;
+	v_keys bigint;
+begin
+	if not pg_try_advisory_xact_lock(5788050871298354033) then
+		return 0;
+	end if;
+	select coalesce(max(upto), 0) into v_keys from log_batch where at < clock_timestamp() - p_key_ttl;
+	delete from message_key where ctid = any (array(select k.ctid from message_key k where k.id <= v_keys limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+
+	select upto into v_horizon from log_batch where at < clock_timestamp() - p_tombstone_ttl order by upto desc limit 1;
+	if found then
+		update meta set value = v_horizon::text where key = 'horizon' and value::bigint < v_horizon;
+		delete from tombstone where ctid = any (array(select t.ctid from tombstone t where t.rev <= v_horizon limit p_chunk));
+		get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+		delete from member where ctid = any (array(select m.ctid from member m join chat c on c.id = m.chat_id
+			where c.state = 'deleted' and c.rev <= v_horizon limit p_chunk));
+		get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+		delete from log_batch where ctid = any (array(select b.ctid from log_batch b where b.upto < v_horizon limit p_chunk));
+		get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	end if;
+
+	delete from message where ctid = any (array(select m.ctid from chat c, lateral (
+		select x.ctid from message x where x.chat_id = c.id limit p_chunk) m where c.state = 'deleted' limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	delete from credential where expires_at < clock_timestamp() - interval '1 day';
+	delete from ticket where expires_at < clock_timestamp();
+	delete from node where seen_at < clock_timestamp() - interval '1 day';
+	return v_removed;
+end $$;

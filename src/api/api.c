@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ * See api.h: from a request whose route is known to its handler. */
+#include "api/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/auth.h"
+#include "base/log.h"
+
+static unsigned rows(const struct route *r)
+{
+	unsigned n = 0;
+	while (r[n].path != NULL)
+		n++;
+	return n;
+}
+
+void api_init(struct api *api)
+{
+	unsigned n = rows(api_routes);
+	api->auth = auth_new(api);
+	api->notify_queue = -1;
+	api->routes = calloc(n + assets_count() + 1, sizeof(struct route));
+	if (api->routes == NULL)
+		fatal("out of memory");
+	memcpy(api->routes, api_routes, n * sizeof(struct route));
+	assets_routes(api->routes + n);
+}
+
+void api_release(struct api *api)
+{
+	for (struct route *r = api->routes + rows(api_routes); r->path != NULL; r++)
+		free((char *)r->path);
+	free(api->routes);
+	map_release(&api->direct_chats);
+	auth_free(api->auth);
+}
+
+/* The port for metrics serves nothing else that is anybody's. */
+static bool is_for_operators(const struct route *r)
+{
+	return r->handle == ops_health || r->handle == ops_ready || r->handle == ops_metrics;
+}
+
+static void dispatch(void *arg, struct request *req)
+{
+	struct api *api = arg;
+	const struct route *route = request_route(req);
+	if (request_on_metrics_port(req) && !is_for_operators(route))
+		request_problem(req, "not_found", NULL, "");
+	else if (route->flags & ROUTE_PUBLIC)
+		route->handle(req);
+	else
+		auth_request(api->auth, req, route->handle);
+}
+
+static void on_stream_gone(void *arg, uint64_t key) { streams_gone(arg, key); }
+
+const struct http_events api_events = { .on_request = dispatch, .on_stream_gone = on_stream_gone };

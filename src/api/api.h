@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * The API: what the handlers share. One of these a worker. */
+#ifndef API_API_H
+#define API_API_H
+
+#include "base/map.h"
+#include "base/metrics.h"
+#include "http/request.h"
+#include "http/server.h"
+
+struct auth;
+struct batcher;
+struct conf;
+struct hub;
+struct loop;
+struct pg_pool;
+struct tail;
+
+struct api {
+	struct loop *loop;
+	const struct conf *conf;
+	struct shared *shared;
+	unsigned worker;
+	const char *node;
+	struct metrics *metrics;
+	struct pg_pool *pool;
+	struct tail *tail;
+	struct batcher *batcher;
+	struct hub *hub;
+	struct auth *auth;
+	struct route *routes;      /* the table below and the page's files */
+	struct map direct_chats;   /* (name, name) → number of their direct chat */
+	double notify_queue;       /* pg_notification_queue_usage(), the last known */
+	uint64_t keys;             /* made so far */
+};
+
+extern const struct route api_routes[]; /* ends with a NULL path */
+
+void api_init(struct api *api);    /* the members above auth are set */
+void api_release(struct api *api);
+extern const struct http_events api_events; /* for http_new(), with the struct api */
+static inline struct api *api_of(const struct request *req) { return http_arg(request_server(req)); }
+
+/* Handlers that are more than a call (the rest is call_handle). */
+void messages_send(struct request *req);
+void session_create(struct request *req);
+void session_delete(struct request *req);
+void token_create(struct request *req);
+void ticket_create(struct request *req);
+void streams_open(struct request *req);
+void streams_poll(struct request *req);
+void streams_gone(struct api *api, uint64_t key);
+void sync_get(struct request *req);
+void ops_health(struct request *req);
+void ops_ready(struct request *req);
+void ops_metrics(struct request *req);
+void assets_get(struct request *req);
+
+/* The rows for the embedded files, and how many there are. */
+unsigned assets_count(void);
+void assets_routes(struct route *rows);
+
+#endif

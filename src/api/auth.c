@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT
+ * See auth.h. */
+#include "api/auth.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "hub/hub.h"
+#include "pg/pool.h"
+
+#define KNOWN_MAX 4096 /* those who stream don't need theirs any more */
+#define TOKEN_MAX 512
+
+struct known {
+	struct list link; /* by last use, the longest ago first */
+	unsigned char hash[SECRET_HASH_LEN];
+	uint64_t credential, expires_ms;
+	bool admin;
+	char name[];
+};
+
+struct auth {
+	struct api *api;
+	struct map known; /* the first 8 bytes of the hash → struct known */
+	struct list order;
+	uint64_t generation; /* of auth_forget(): an answer that was asked for before it isn't kept */
+};
+
+/* A look-up under way. */
+struct lookup {
+	struct auth *auth;
+	struct request *req;
+	void (*next)(struct request *req);
+	unsigned char hash[SECRET_HASH_LEN];
+	bool by_cookie, is_ticket;
+	uint64_t generation;
+};
+
+static uint64_t key_of(const unsigned char hash[SECRET_HASH_LEN])
+{
+	uint64_t key;
+	memcpy(&key, hash, sizeof(key));
+	return key;
+}
+
+static void forget(struct auth *a, struct known *k)
+{
+	list_remove(&k->link);
+	map_remove(&a->known, key_of(k->hash));
+	free(k);
+}
+
+static void remember(struct auth *a, const unsigned char hash[SECRET_HASH_LEN], const struct caller *c, uint64_t expires_ms)
+{
+	size_t len = strlen(c->name) + 1;
+	struct known *k = malloc(sizeof(*k) + len);
+	if (k == NULL)
+		return;
+	*k = (struct known){ .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
+	memcpy(k->hash, hash, SECRET_HASH_LEN);
+	memcpy(k->name, c->name, len);
+	struct known *old = map_get(&a->known, key_of(hash));
+	if (old != NULL)
+		forget(a, old);
+	if (a->known.count >= KNOWN_MAX)
+		forget(a, container_of(a->order.next, struct known, link));
+	map_set(&a->known, key_of(hash), k);
+	list_init(&k->link);
+	list_append(&a->order, &k->link);
+}
+
+void auth_forget(struct auth *a, const char *name, uint64_t credential)
+{
+	a->generation++;
+	for (struct list *l = a->order.next, *next; l != &a->order; l = next) {
+		struct known *k = container_of(l, struct known, link);
+		next = l->next;
+		if (name == NULL || (strcmp(k->name, name) == 0 && (credential == 0 || credential == k->credential)))
+			forget(a, k);
+	}
+}
+
+static void refuse(struct request *req, const char *detail)
+{
+	request_problem(req, "unauthorized", detail, "");
+}
+
+bool auth_require_origin(struct request *req)
+{
+	bool says_so;
+	if (request_is_same_origin(req, &says_so))
+		return true;
+	if (says_so)
+		request_problem(req, "bad_origin", "The Origin isn't this server's own (see public_url).", "");
+	else
+		request_problem(req, "origin_required",
+			"Send an Origin header with this server's address, or Sec-Fetch-Site: same-origin; a script is better off with a token.", "");
+	return false;
+}
+
+static void pass(struct request *req, const struct caller *found, void (*next)(struct request *req))
+{
+	struct caller *c = malloc(sizeof(*c));
+	if (c == NULL)
+		fatal("out of memory");
+	*c = *found;
+	request_set_data(req, c, free);
+	if (c->by_cookie && strcmp(request_method(req), "GET") != 0 && !auth_require_origin(req))
+		return;
+	next(req);
+}
+
+static void on_found(void *arg, const struct pg_result *r)
+{
+	struct lookup *l = arg;
+	if (!pg_ok(r)) {
+		if (!pg_away(r))
+			log_error("can't look up a credential: %s", pg_message(r));
+		request_problem(l->req, "database_away", NULL, "");
+	} else if (pg_rows(r) == 0) {
+		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : "The token is unknown, has expired or was revoked.");
+	} else {
+		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie };
+		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
+		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
+		c.expires_s = (uint32_t)(expires_ms / 1000);
+		if (!l->is_ticket && l->generation == l->auth->generation)
+			remember(l->auth, l->hash, &c, expires_ms);
+		pass(l->req, &c, l->next);
+	}
+	free(l);
+}
+
+static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket, void (*next)(struct request *))
+{
+	char hex[SECRET_HASH_HEX + 1];
+	struct lookup *l = malloc(sizeof(*l));
+	if (l == NULL)
+		fatal("out of memory");
+	*l = (struct lookup){ .auth = a, .req = req, .next = next, .by_cookie = by_cookie, .is_ticket = is_ticket, .generation = a->generation };
+	secret_hash(secret, strlen(secret), l->hash);
+	secret_hash_hex(secret, strlen(secret), hex);
+	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
+	pg_pool_call(a->api->pool, is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
+		: "select id, name, admin, expires_ms from authenticate($1)", 1, (const char *[]){ hex }, on_found, l);
+}
+
+static void by_token(struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
+{
+	unsigned char hash[SECRET_HASH_LEN];
+	size_t len = strlen(token);
+	if (len == 0 || len > TOKEN_MAX) {
+		refuse(req, "That is no token.");
+		return;
+	}
+	secret_hash(token, len, hash);
+	struct known *k = map_get(&a->known, key_of(hash));
+	if (k == NULL || memcmp(k->hash, hash, SECRET_HASH_LEN) != 0) {
+		look_up(a, req, token, by_cookie, false, next);
+		return;
+	}
+	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {
+		forget(a, k);
+		refuse(req, "The token has expired.");
+		return;
+	}
+	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)(k->expires_ms / 1000), .admin = k->admin, .by_cookie = by_cookie };
+	snprintf(c.name, sizeof(c.name), "%s", k->name);
+	list_remove(&k->link);
+	list_append(&a->order, &k->link);
+	metrics_count(a->api->metrics, M_TOKEN_HITS, 1);
+	pass(req, &c, next);
+}
+
+/* Base64 (RFC 4648); the password of "name:password". */
+static bool basic_password(const char *encoded, char *out, size_t size)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned bits = 0, value = 0;
+	size_t n = 0;
+	for (const char *s = encoded; *s != '\0' && *s != '='; s++) {
+		const char *at = strchr(alphabet, *s);
+		if (at == NULL || n + 1 >= size)
+			return false;
+		value = (value << 6 | (unsigned)(at - alphabet)) & 0xffffff;
+		bits += 6;
+		if (bits >= 8) {
+			bits -= 8;
+			out[n++] = (char)(value >> bits & 0xff);
+		}
+	}
+	out[n] = '\0';
+	char *colon = strchr(out, ':');
+	if (colon == NULL || strlen(out) != n)
+		return false;
+	memmove(out, colon + 1, strlen(colon + 1) + 1);
+	return true;
+}
+
+void auth_request(struct auth *a, struct request *req, void (*next)(struct request *))
+{
+	const char *header = request_header(req, "Authorization"), *value;
+	char password[TOKEN_MAX + 64];
+	if (header != NULL && strncasecmp(header, "Bearer ", 7) == 0) {
+		by_token(a, req, header + 7 + strspn(header + 7, " "), false, next);
+	} else if (header != NULL && strncasecmp(header, "Basic ", 6) == 0) {
+		if (basic_password(header + 6, password, sizeof(password)))
+			by_token(a, req, password, false, next);
+		else
+			refuse(req, "The Authorization header can't be read.");
+	} else if (header != NULL) {
+		refuse(req, "Use Authorization: Bearer TOKEN, or Basic with the token as password.");
+	} else if ((request_route(req)->flags & ROUTE_TICKET) && (value = request_param(req, "ticket")) != NULL) {
+		look_up(a, req, value, false, true, next);
+	} else if ((request_route(req)->flags & ROUTE_TICKET) && (value = request_param(req, "access_token")) != NULL) {
+		by_token(a, req, value, false, next);
+	} else if ((value = request_cookie(req, AUTH_COOKIE)) != NULL) {
+		by_token(a, req, value, true, next);
+	} else {
+		refuse(req, "Send Authorization: Bearer TOKEN.");
+	}
+}
+
+/* ---- checking again ---- */
+
+#define RECHECK_CHUNK 1000
+
+struct recheck {
+	struct auth *auth;
+	struct buf ids; /* as an array of PostgreSQL's */
+	unsigned count;
+};
+
+static void on_rechecked(void *arg, const struct pg_result *r)
+{
+	struct auth *a = arg;
+	if (!pg_ok(r)) /* away again: its return brings the next check */
+		return;
+	for (int i = 0; i < pg_rows(r); i++)
+		hub_end(a->api->hub, NULL, (uint64_t)pg_int(r, i, 0), END_DENIED);
+}
+
+static void recheck_ask(struct recheck *c)
+{
+	if (c->count == 0)
+		return;
+	buf_addc(&c->ids, '}');
+	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]){ c->ids.data }, on_rechecked, c->auth);
+	buf_reset(&c->ids);
+	c->count = 0;
+}
+
+static void on_credential(void *arg, uint64_t credential)
+{
+	struct recheck *c = arg;
+	buf_addc(&c->ids, c->count++ ? ',' : '{');
+	buf_addu(&c->ids, credential);
+	if (c->count == RECHECK_CHUNK)
+		recheck_ask(c);
+}
+
+void auth_recheck(struct auth *a)
+{
+	struct recheck c = { .auth = a };
+	buf_init(&c.ids, 1 << 20);
+	hub_each_credential(a->api->hub, on_credential, &c);
+	recheck_ask(&c);
+	buf_release(&c.ids);
+}
+
+struct auth *auth_new(struct api *api)
+{
+	struct auth *a = calloc(1, sizeof(*a));
+	if (a == NULL)
+		fatal("out of memory");
+	a->api = api;
+	list_init(&a->order);
+	return a;
+}
+
+void auth_free(struct auth *a)
+{
+	auth_forget(a, NULL, 0);
+	map_release(&a->known);
+	free(a);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * Who is asking: bearer token, Basic with the token as password, session cookie, ticket. Known credentials are remembered by
+ * their hash until something about them changes (the control notifications) or nobody has used them for a while. */
+#ifndef API_AUTH_H
+#define API_AUTH_H
+
+#include "api/api.h"
+
+struct caller {
+	char name[33];
+	uint64_t credential;
+	uint32_t expires_s; /* 0: never */
+	bool admin, by_cookie;
+};
+
+struct auth *auth_new(struct api *api);
+void auth_free(struct auth *a);
+
+/* Finds out who asks, refuses him (401, 403), or calls next with request_data() being his struct caller. */
+void auth_request(struct auth *a, struct request *req, void (*next)(struct request *req));
+static inline const struct caller *caller_of(const struct request *req) { return request_data(req); }
+
+/* What is known of name's credentials (NULL: of anybody's) isn't true any more; credential 0: of all of his. */
+void auth_forget(struct auth *a, const char *name, uint64_t credential);
+
+/* Word of a revocation may have been missed: asks the database which credentials of open streams are still good, and ends the others. */
+void auth_recheck(struct auth *a);
+
+#define AUTH_COOKIE "postern_session"
+
+/* A write with a cookie must come from our own page. Refuses it and returns false otherwise. */
+bool auth_require_origin(struct request *req);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ * See body.h. json-c lets pass what a database can't keep: lone surrogates (it replaces them) and NUL. They are looked for in the text. */
+#include "api/body.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+#define DEPTH_MAX 32
+
+void body_fail(struct body_error *e, const char *code, const char *fmt, ...)
+{
+	va_list ap;
+	if (e->code != NULL)
+		return;
+	e->code = code;
+	va_start(ap, fmt);
+	vsnprintf(e->detail, sizeof(e->detail), fmt, ap);
+	va_end(ap);
+}
+
+/* The four digits of \uXXXX at s; -1: no such escape. */
+static int unit(const char *s, const char *end)
+{
+	int value = 0;
+	if (end - s < 6 || s[0] != '\\' || s[1] != 'u')
+		return -1;
+	for (int i = 2; i < 6; i++) {
+		if (!isxdigit((unsigned char)s[i]))
+			return -1;
+		value = value * 16 + (isdigit((unsigned char)s[i]) ? s[i] - '0' : tolower((unsigned char)s[i]) - 'a' + 10);
+	}
+	return value;
+}
+
+static void check_escapes(const char *text, size_t len, struct body_error *e)
+{
+	const char *end = text + len;
+	for (const char *s = text; (s = memchr(s, '\\', (size_t)(end - s))) != NULL;) {
+		int u = unit(s, end);
+		if (u == 0) {
+			body_fail(e, "bad_text", "\\u0000 at byte %zu: a text can't hold NUL.", (size_t)(s - text));
+		} else if (u >= 0xd800 && u <= 0xdbff) {
+			int low = unit(s + 6, end);
+			if (low < 0xdc00 || low > 0xdfff)
+				body_fail(e, "bad_json", "A lone surrogate at byte %zu.", (size_t)(s - text));
+			s += 6;
+		} else if (u >= 0xdc00 && u <= 0xdfff) {
+			body_fail(e, "bad_json", "A lone surrogate at byte %zu.", (size_t)(s - text));
+		}
+		s += 2;
+		if (s >= end || e->code != NULL)
+			return;
+	}
+}
+
+struct json_object *body_parse(const char *text, size_t len, struct body_error *e)
+{
+	*e = (struct body_error){ 0 };
+	if (len == 0) {
+		body_fail(e, "bad_json", "The body is empty; it must be a JSON object.");
+		return NULL;
+	}
+	if (!utf8_valid(text, len)) {
+		body_fail(e, "bad_utf8", "The body isn't valid UTF-8.");
+		return NULL;
+	}
+	if (memchr(text, '\0', len) != NULL) {
+		body_fail(e, "bad_json", "A NUL byte in the body.");
+		return NULL;
+	}
+	struct json_tokener *t = json_tokener_new_ex(DEPTH_MAX);
+	json_tokener_set_flags(t, JSON_TOKENER_STRICT);
+	struct json_object *o = json_tokener_parse_ex(t, text, (int)len);
+	enum json_tokener_error error = json_tokener_get_error(t);
+	if (error == json_tokener_continue && o == NULL) /* a bare number at the end wants one more byte */
+		o = json_tokener_parse_ex(t, "", 1), error = json_tokener_get_error(t);
+	size_t at = json_tokener_get_parse_end(t);
+	while (error == json_tokener_success && at < len && strchr(" \t\r\n", text[at]) != NULL)
+		at++;
+	if (error != json_tokener_success)
+		body_fail(e, "bad_json", "At byte %zu: %s.", at > len ? len : at, json_tokener_error_desc(error));
+	else if (at < len)
+		body_fail(e, "bad_json", "At byte %zu: something follows the object.", at);
+	else if (!json_object_is_type(o, json_type_object))
+		body_fail(e, "bad_json", "At byte 0: the body must be a JSON object.");
+	else
+		check_escapes(text, len, e);
+	json_tokener_free(t);
+	if (e->code != NULL) {
+		json_object_put(o);
+		return NULL;
+	}
+	return o;
+}
+
+const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e)
+{
+	struct json_object *v;
+	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+		return NULL;
+	if (!json_object_is_type(v, json_type_string)) {
+		body_fail(e, "wrong_type", "%s must be a string.", name);
+		return NULL;
+	}
+	if (max_bytes > 0 && (size_t)json_object_get_string_len(v) > max_bytes) {
+		body_fail(e, strcmp(name, "text") == 0 ? "text_too_long" : "out_of_range", "%s may have %zu bytes, this has %d.", name, max_bytes,
+			json_object_get_string_len(v));
+		return NULL;
+	}
+	return json_object_get_string(v);
+}
+
+bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
+{
+	struct json_object *v;
+	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+		return false;
+	if (!json_object_is_type(v, json_type_int)) {
+		body_fail(e, "wrong_type", "%s must be a whole number.", name);
+		return false;
+	}
+	*ret = json_object_get_int64(v);
+	if (*ret < min || *ret > max || !body_numbers_fit(v)) {
+		body_fail(e, "out_of_range", "%s must be %lld to %lld.", name, (long long)min, (long long)max);
+		return false;
+	}
+	return true;
+}
+
+void body_only(struct json_object *o, const char *const known[], struct body_error *e)
+{
+	json_object_object_foreach(o, name, value) {
+		unsigned i = 0;
+		(void)value;
+		while (known[i] != NULL && strcmp(known[i], name) != 0)
+			i++;
+		if (known[i] == NULL)
+			body_fail(e, "unknown_field", "There is no field \"%.64s\" here.", name);
+	}
+}
+
+bool body_numbers_fit(struct json_object *o)
+{
+	switch (json_object_get_type(o)) {
+	case json_type_int:
+		return json_object_get_uint64(o) <= INT64_MAX && json_object_get_int64(o) < INT64_MAX && json_object_get_int64(o) > INT64_MIN;
+	case json_type_object: {
+		json_object_object_foreach(o, name, value) {
+			(void)name;
+			if (!body_numbers_fit(value))
+				return false;
+		}
+		return true;
+	}
+	case json_type_array:
+		for (size_t i = 0; i < json_object_array_length(o); i++)
+			if (!body_numbers_fit(json_object_array_get_idx(o, i)))
+				return false;
+		return true;
+	default:
+		return true;
+	}
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ * See call.h. */
+#include "api/call.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/auth.h"
+#include "api/body.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "conf/conf.h"
+#include "http/problem.h"
+#include "pg/pool.h"
+
+/* The arguments while they are put together. */
+struct arguments {
+	struct request *req;
+	struct json_object *body;
+	struct body_error error;
+	const char *values[PG_PARAMS_MAX];
+	struct buf owned[PG_PARAMS_MAX]; /* where a value had to be made */
+	unsigned count, vars;
+};
+
+static bool is_number(const char *s) { return *s != '\0' && strlen(s) <= 18 && strspn(s, "0123456789") == strlen(s); }
+
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+	return n >= 2 && n <= 32 && isalnum((unsigned char)s[0]) && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+}
+
+bool call_is_time(const char *s)
+{
+	unsigned y, mo, d, h, mi, se, oh, om;
+	int n = 0;
+	if (sscanf(s, "%4u-%2u-%2uT%2u:%2u:%2u%n", &y, &mo, &d, &h, &mi, &se, &n) != 6 || n != 19 || y < 1970 || y > 9000 || mo < 1 || mo > 12 || d < 1
+			|| d > 31 || h > 23 || mi > 59 || se > 59)
+		return false;
+	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	if (d > days[mo - 1] && !(mo == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
+		return false;
+	s += n;
+	if (*s == '.') {
+		size_t digits = strspn(s + 1, "0123456789");
+		if (digits == 0 || digits > 9)
+			return false;
+		s += 1 + digits;
+	}
+	if (strcmp(s, "Z") == 0)
+		return true;
+	return (*s == '+' || *s == '-') && sscanf(s + 1, "%2u:%2u%n", &oh, &om, &n) == 2 && n == 5 && s[6] == '\0' && oh < 15 && om < 60;
+}
+
+static const char *checked(struct arguments *a, const struct field *f, const char *s)
+{
+	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
+	const char *malformed = f->from == FROM_QUERY ? "bad_parameter" : "wrong_type";
+	char *end;
+	switch (f->type) {
+	case TYPE_CHAT:
+		return is_number(s) || (*s == '@' && is_name(s + 1)) ? s : (body_fail(&a->error, "not_found", "There is no such chat."), NULL);
+	case TYPE_ID:
+		return is_number(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+	case TYPE_NAME:
+		return is_name(s) ? s : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range", "%s is no user's name.", f->name), NULL);
+	case TYPE_CURSOR:
+		return is_number(s) ? s : (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
+	case TYPE_TIME:
+		return call_is_time(s) ? s : (body_fail(&a->error, "out_of_range", "%s must be a time like 2026-01-31T12:00:00Z.", f->name), NULL);
+	case TYPE_INT: {
+		long long n = strtoll(s, &end, 10);
+		if (*s == '\0' || *end != '\0' || isspace((unsigned char)*s))
+			body_fail(&a->error, malformed, "%s must be a whole number.", f->name);
+		else if (n < f->min || n > f->max || len > 19)
+			body_fail(&a->error, "out_of_range", "%s must be %lld to %lld.", f->name, (long long)f->min, (long long)f->max);
+		return s;
+	}
+	default:
+		if (len < (size_t)f->min || (max > 0 && len > max))
+			body_fail(&a->error, strcmp(f->name, "text") == 0 ? len == 0 ? "empty_text" : "text_too_long" : "out_of_range",
+				"%s must have %lld to %zu bytes.", f->name, (long long)f->min, max);
+		for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
+			if (strcmp(f->one_of[i], s) == 0)
+				return s;
+		if (f->one_of != NULL)
+			body_fail(&a->error, "out_of_range", "%s can't be that.", f->name);
+		return s;
+	}
+}
+
+/* A JSON array of strings as an array of PostgreSQL's. */
+static const char *names(struct arguments *a, const struct field *f, struct json_object *v, struct buf *out)
+{
+	if (!json_object_is_type(v, json_type_array)) {
+		body_fail(&a->error, "wrong_type", "%s must be an array of strings.", f->name);
+		return NULL;
+	}
+	size_t n = json_object_array_length(v);
+	if (f->max > 0 && n > (size_t)f->max)
+		body_fail(&a->error, "out_of_range", "%s may have %lld entries.", f->name, (long long)f->max);
+	buf_addc(out, '{');
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *s = json_object_array_get_idx(v, i);
+		if (!json_object_is_type(s, json_type_string))
+			body_fail(&a->error, "wrong_type", "%s must be an array of strings.", f->name);
+		else if (!is_name(json_object_get_string(s)))
+			body_fail(&a->error, "unknown_user", "\"%.64s\" is no user's name.", json_object_get_string(s));
+		else
+			buf_addf(out, "%s%s", i ? "," : "", json_object_get_string(s));
+	}
+	buf_addc(out, '}');
+	return out->data;
+}
+
+static const char *from_body(struct arguments *a, const struct field *f, struct buf *out)
+{
+	struct json_object *v;
+	int64_t n;
+	const char *s;
+	if (a->body == NULL || !json_object_object_get_ex(a->body, f->name, &v) || v == NULL)
+		return NULL;
+	switch (f->type) {
+	case TYPE_NAMES:
+		return names(a, f, v, out);
+	case TYPE_OBJECT:
+		if (!json_object_is_type(v, json_type_object))
+			body_fail(&a->error, "wrong_type", "%s must be an object.", f->name);
+		else if (!body_numbers_fit(v))
+			body_fail(&a->error, "out_of_range", "A number in %s is too large.", f->name);
+		return json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	case TYPE_INT:
+		if (!body_int(a->body, f->name, f->min, f->max, &n, &a->error))
+			return NULL;
+		buf_addf(out, "%" PRId64, n);
+		return out->data;
+	default:
+		s = body_text(a->body, f->name, 0, &a->error);
+		return s ? checked(a, f, s) : NULL;
+	}
+}
+
+/* "REV", W/"REV" or REV; null for * and for none. */
+static const char *if_match(struct arguments *a, struct buf *out)
+{
+	const char *s = request_header(a->req, "If-Match");
+	if (s == NULL || strcmp(s, "*") == 0)
+		return NULL;
+	s += strncmp(s, "W/", 2) == 0 ? 2 : 0;
+	s += *s == '"';
+	size_t n = strspn(s, "0123456789");
+	if (n == 0 || n > 18 || (s[n] != '\0' && strcmp(s + n, "\"") != 0)) {
+		buf_adds(out, "-1"); /* matches nothing */
+		return out->data;
+	}
+	buf_add(out, s, n);
+	return out->data;
+}
+
+static void add(struct arguments *a, const struct field *f)
+{
+	const struct caller *caller = caller_of(a->req);
+	struct buf *out = &a->owned[a->count];
+	const char *s = NULL, *given;
+	buf_init(out, 1 << 20);
+	switch (f->from) {
+	case FROM_ME:
+		s = caller->name;
+		break;
+	case FROM_CREDENTIAL:
+		buf_addu(out, caller->credential);
+		s = out->data;
+		break;
+	case FROM_VAR:
+		s = checked(a, f, request_var(a->req, a->vars++));
+		break;
+	case FROM_QUERY:
+		given = request_param(a->req, f->name);
+		s = given ? checked(a, f, given) : f->preset;
+		break;
+	case FROM_BODY:
+		s = from_body(a, f, out);
+		s = s ? s : f->preset;
+		break;
+	case FROM_IF_MATCH:
+		s = if_match(a, out);
+		break;
+	case FROM_MEMBERS_MAX:
+		buf_addu(out, http_conf(request_server(a->req))->members_max);
+		s = out->data;
+		break;
+	case FROM_END:
+		break;
+	}
+	if (s == NULL && f->required)
+		body_fail(&a->error, f->name && strcmp(f->name, "text") == 0 ? "empty_text" : "missing_field", "%s is missing.", f->name);
+	a->values[a->count++] = s;
+}
+
+static void parse_body(struct arguments *a, const struct call *call)
+{
+	const char *known[CALL_FIELDS_MAX + 1];
+	const struct buf *body = request_body(a->req);
+	unsigned n = 0;
+	for (const struct field *f = call->fields; f->from != FROM_END; f++)
+		if (f->from == FROM_BODY)
+			known[n++] = f->name;
+	known[n] = NULL;
+	if (n == 0)
+		return;
+	a->body = body_parse(body->len ? body->data : "", body->len, &a->error);
+	if (a->body != NULL)
+		body_only(a->body, known, &a->error);
+}
+
+static void check_query(struct arguments *a, const struct call *call)
+{
+	const char *known[CALL_FIELDS_MAX + 4];
+	unsigned n = 0;
+	for (const struct field *f = call->fields; f->from != FROM_END; f++)
+		if (f->from == FROM_QUERY)
+			known[n++] = f->name;
+	known[n++] = "_";
+	known[n] = NULL;
+	const char *unknown = request_unknown_param(a->req, known);
+	if (unknown != NULL)
+		body_fail(&a->error, "bad_parameter", "There is no parameter \"%.64s\" here.", unknown);
+}
+
+void call_refuse(struct request *req, const struct pg_result *r)
+{
+	const char *code = pg_hint(r);
+	if (pg_away(r) || strncmp(pg_sqlstate(r), "57P", 3) == 0 || strncmp(pg_sqlstate(r), "08", 2) == 0 || strcmp(pg_sqlstate(r), "25006") == 0) {
+		request_problem(req, "database_away", "Try again: it is not known whether this took effect.", "");
+	} else if (strncmp(pg_sqlstate(r), "PT", 2) == 0) {
+		if (problem_find(code)->status == 500)
+			log_error("the functions refuse with the unknown code %s", code);
+		request_problem(req, code, pg_message(r), "");
+	} else if (strncmp(pg_sqlstate(r), "22", 2) == 0) {
+		request_problem(req, "out_of_range", "The database can't keep this value.", "");
+	} else {
+		log_error("%s %s: %s %s request=%s", request_method(req), request_path(req), pg_sqlstate(r), pg_message(r), request_id(req));
+		request_problem(req, "internal", NULL, "");
+	}
+}
+
+/* RFC 8288: older is rel="prev", newer rel="next"; the other parameters of the query stay. */
+static void add_links(struct request *req, const struct pg_result *r)
+{
+	static const struct { const char *column, *param, *rel; } links[] = { { "older", "before", "prev" }, { "newer", "after", "next" } };
+	struct buf out;
+	const char *limit = request_param(req, "limit");
+	buf_init(&out, 8192);
+	for (size_t i = 0; i < 2; i++) {
+		int col = pg_column(r, links[i].column);
+		if (col >= 0 && !pg_null(r, 0, col))
+			buf_addf(&out, "%s<%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", request_path(req), links[i].param, pg_text(r, 0, col),
+				limit ? "&limit=" : "", limit ? limit : "", links[i].rel);
+	}
+	if (out.len > 0)
+		request_add_header(req, "Link", out.data);
+	buf_release(&out);
+}
+
+static void on_result(void *arg, const struct pg_result *r)
+{
+	struct request *req = arg;
+	if (!pg_ok(r)) {
+		call_refuse(req, r);
+		return;
+	}
+	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev");
+	if (pg_rows(r) == 0) {
+		request_problem(req, "not_found", NULL, "");
+		return;
+	}
+	if (rev >= 0 && !pg_null(r, 0, rev)) {
+		char etag[32];
+		snprintf(etag, sizeof(etag), "\"%s\"", pg_text(r, 0, rev));
+		request_add_header(req, "ETag", etag);
+	}
+	add_links(req, r);
+	if (pg_null(r, 0, body)) {
+		request_reply(req, 204, NULL, NULL, 0);
+		return;
+	}
+	size_t len = pg_size(r, 0, body);
+	char *copy = malloc(len + 1);
+	if (copy == NULL)
+		fatal("out of memory");
+	memcpy(copy, pg_text(r, 0, body), len + 1);
+	request_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, "application/json", copy, len);
+}
+
+void call_handle(struct request *req)
+{
+	const struct call *call = request_route(req)->spec;
+	struct arguments a = { .req = req };
+	check_query(&a, call);
+	if (a.error.code == NULL)
+		parse_body(&a, call);
+	for (const struct field *f = call->fields; f->from != FROM_END && a.error.code == NULL; f++)
+		add(&a, f);
+	if (a.error.code != NULL)
+		request_problem(req, a.error.code, a.error.detail, "");
+	else
+		pg_pool_call(api_of(req)->pool, call->sql, a.count, a.values, on_result, req);
+	for (unsigned i = 0; i < a.count; i++)
+		buf_release(&a.owned[i]);
+	json_object_put(a.body);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * An operation that is one SQL function: its row says where each argument comes from and what it must look like; the
+ * function's row of columns is the answer: body (null: 204), and where they exist status, rev (ETag), older and newer (Link). */
+#ifndef API_CALL_H
+#define API_CALL_H
+
+#include "api/api.h"
+
+enum field_source {
+	FROM_END,         /* ends the array */
+	FROM_ME,          /* the caller's name */
+	FROM_CREDENTIAL,  /* the number of the credential he came with */
+	FROM_VAR,         /* the next path variable */
+	FROM_QUERY,
+	FROM_BODY,
+	FROM_IF_MATCH,    /* a rev; absent: null */
+	FROM_MEMBERS_MAX, /* the setting */
+};
+
+enum field_type {
+	TYPE_TEXT,    /* min..max: bytes; 0 max: text_max */
+	TYPE_INT,     /* min..max */
+	TYPE_CURSOR,  /* a position or number that we gave out */
+	TYPE_TIME,    /* RFC 3339 */
+	TYPE_NAMES,   /* JSON array of strings, up to max */
+	TYPE_OBJECT,  /* JSON object */
+	TYPE_CHAT,    /* a number, or @name */
+	TYPE_ID,      /* a positive number; anything else is 404 */
+	TYPE_NAME,    /* of a user */
+};
+
+struct field {
+	enum field_source from;
+	const char *name;
+	enum field_type type;
+	int64_t min, max;
+	const char *preset;       /* when absent */
+	const char *const *one_of; /* TYPE_TEXT: NULL-terminated */
+	bool required;
+};
+
+#define CALL_FIELDS_MAX 10
+
+struct call {
+	const char *sql;
+	struct field fields[CALL_FIELDS_MAX];
+};
+
+void call_handle(struct request *req); /* the route's spec is a struct call */
+
+bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */
+
+/* Ends a request with what a failed call says: a refusal of the functions, or that the database is away. */
+struct pg_result;
+void call_refuse(struct request *req, const struct pg_result *r);
+
+#endif

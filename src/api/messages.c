@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT
+ * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then given to the batcher. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/body.h"
+#include "api/call.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/utf8.h"
+#include "conf/conf.h"
+#include "http/problem.h"
+#include "log/batch.h"
+#include "pg/pool.h"
+
+#define KEY_MAX 200
+#define TYPE_MAX 32
+#define BULK_ITEMS_MAX 10000
+#define HASH_HEX 32 /* half of BLAKE2b-256: it only has to tell bodies of one sender apart */
+
+struct post;
+
+/* One message on its way; the strings it points to lie in its own memory. */
+struct outgoing {
+	struct send_item item;
+	struct post *post;
+	char *strings[4];
+	char hash[HASH_HEX + 1];
+	struct body_error error;  /* it was refused before it was sent */
+	uint64_t retry_us;        /* rate_limited: when to try again */
+	char *answer;             /* bulk: its line */
+};
+
+/* A request that sends. */
+struct post {
+	struct request *req;
+	bool bulk;
+	unsigned count, left;
+	uint64_t chat;
+	struct outgoing *items;
+};
+
+static void free_post(struct post *p)
+{
+	for (unsigned i = 0; i < p->count; i++) {
+		for (int s = 0; s < 4; s++)
+			free(p->items[i].strings[s]);
+		free(p->items[i].answer);
+	}
+	free(p->items);
+	free(p);
+}
+
+static const char *own(struct outgoing *o, int place, const char *s)
+{
+	if (s != NULL && (o->strings[place] = strdup(s)) == NULL)
+		fatal("out of memory");
+	return o->strings[place];
+}
+
+/* ---- checking ---- */
+
+static bool is_type(const char *s)
+{
+	size_t n = strlen(s);
+	return n >= 1 && n <= TYPE_MAX && s[0] >= 'a' && s[0] <= 'z' && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n && strcmp(s, "system") != 0;
+}
+
+static bool is_key(const char *s)
+{
+	size_t n = strlen(s);
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	return n >= 1 && n <= KEY_MAX && utf8_valid(s, n);
+}
+
+static void check_content(struct outgoing *o, struct json_object *body)
+{
+	struct json_object *content = NULL;
+	bool has = json_object_object_get_ex(body, "content", &content) && content != NULL;
+	if (o->error.code != NULL)
+		return;
+	if (has && !json_object_is_type(content, json_type_object))
+		body_fail(&o->error, "wrong_type", "content must be an object.");
+	else if (has && o->item.type == NULL)
+		body_fail(&o->error, "missing_field", "A content needs a type.");
+	else if (!has && o->item.type != NULL)
+		body_fail(&o->error, "missing_field", "A message with a type needs a content.");
+	else if (has && !body_numbers_fit(content))
+		body_fail(&o->error, "out_of_range", "A number in content is too large.");
+	else if (has)
+		o->item.content = own(o, 2, json_object_to_json_string_ext(content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+static void read_json(struct outgoing *o, const char *text, size_t len)
+{
+	static const char *const known[] = { "text", "reply_to", "type", "content", "key", NULL };
+	const struct conf *conf = http_conf(request_server(o->post->req));
+	struct json_object *body = body_parse(text, len, &o->error);
+	int64_t reply_to = 0;
+	if (body == NULL)
+		return;
+	body_only(body, known, &o->error);
+	o->item.text = own(o, 0, body_text(body, "text", conf->text_max, &o->error));
+	o->item.type = own(o, 1, body_text(body, "type", TYPE_MAX, &o->error));
+	if (o->item.type != NULL && !is_type(o->item.type))
+		body_fail(&o->error, "out_of_range", "type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and \"system\" isn't yours to send.");
+	check_content(o, body);
+	o->item.key = own(o, 3, body_text(body, "key", 0, &o->error));
+	if (body_int(body, "reply_to", 1, INT64_MAX - 1, &reply_to, &o->error))
+		o->item.reply_to = (uint64_t)reply_to;
+	json_object_put(body);
+}
+
+static void read_text(struct outgoing *o, const char *text, size_t len)
+{
+	const struct conf *conf = http_conf(request_server(o->post->req));
+	if (conf->text_max > 0 && len > conf->text_max)
+		body_fail(&o->error, "text_too_long", "A text may have %zu bytes, this has %zu.", conf->text_max, len);
+	else if (len > 0 && memchr(text, '\0', len) != NULL)
+		body_fail(&o->error, "bad_text", "A text can't hold NUL.");
+	else if (!utf8_valid(text, len))
+		body_fail(&o->error, "bad_utf8", "The text isn't valid UTF-8.");
+	else
+		o->item.text = own(o, 0, len ? text : "");
+}
+
+/* What every message must have; its key and the hash of what its sender wrote. */
+static void complete(struct outgoing *o, const struct caller *caller, const char *header_key)
+{
+	struct api *api = api_of(o->post->req);
+	char made[64], hex[SECRET_HASH_HEX + 1];
+	struct buf all;
+	if (o->item.type == NULL && (o->item.text == NULL || *o->item.text == '\0'))
+		body_fail(&o->error, "empty_text", "A message needs a text.");
+	if (header_key != NULL && o->item.key != NULL && strcmp(header_key, o->item.key) != 0)
+		body_fail(&o->error, "out_of_range", "The key and the Idempotency-Key header differ.");
+	if (header_key != NULL && o->item.key == NULL)
+		o->item.key = own(o, 3, header_key);
+	if (o->item.key != NULL && !is_key(o->item.key))
+		body_fail(&o->error, "out_of_range", "A key has 1 to %d bytes and no control characters.", KEY_MAX);
+	if (o->error.code != NULL)
+		return;
+	if (o->item.key == NULL) {
+		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(), ++api->keys);
+		o->item.key = own(o, 3, made);
+	}
+	buf_init(&all, SIZE_MAX / 2);
+	buf_addf(&all, "%" PRIu64 "\n%s\n%s\n", o->item.reply_to, o->item.type ? o->item.type : "", o->item.content ? o->item.content : "");
+	buf_adds(&all, o->item.text ? o->item.text : "\x01");
+	secret_hash_hex(all.data, all.len, hex);
+	memcpy(o->hash, hex, HASH_HEX);
+	buf_release(&all);
+	o->item.hash = o->hash;
+	o->item.sender = caller->name;
+	o->item.received_us = request_received_us(o->post->req);
+}
+
+/* ---- the rate ---- */
+
+static void take_rate(struct outgoing *o, const struct caller *caller)
+{
+	struct api *api = api_of(o->post->req);
+	if (o->error.code != NULL || api->conf->rate_sends == 0)
+		return;
+	if (!shared_gcra(api->shared, secret_keyed_hash(caller->name, strlen(caller->name)), clock_mono_us(), 60000000 / api->conf->rate_sends,
+			api->conf->rate_sends_burst, &o->retry_us, NULL)) {
+		metrics_count(api->metrics, M_RATE_LIMITED, 1);
+		body_fail(&o->error, "rate_limited", "You send faster than this server allows.");
+	}
+}
+
+static void add_rate_headers(struct request *req, uint64_t retry_us)
+{
+	struct api *api = api_of(req);
+	char seconds[24], limit[24];
+	snprintf(seconds, sizeof(seconds), "%" PRIu64, retry_us / 1000000 + 1);
+	snprintf(limit, sizeof(limit), "%u", api->conf->rate_sends);
+	request_add_header(req, "Retry-After", seconds);
+	request_add_header(req, "RateLimit-Limit", limit);
+	request_add_header(req, "RateLimit-Remaining", "0");
+	request_add_header(req, "RateLimit-Reset", seconds);
+}
+
+/* ---- answering ---- */
+
+/* The message with its key: {…} becomes {…,"key":"…"}. */
+static char *with_key(const char *json, size_t len, const char *key, size_t *ret_len)
+{
+	struct buf out;
+	buf_init(&out, SIZE_MAX / 2);
+	buf_add(&out, json, len - 1);
+	buf_adds(&out, ",\"key\":");
+	buf_add_json(&out, key, strlen(key));
+	buf_addc(&out, '}');
+	return buf_detach(&out, ret_len);
+}
+
+static void answer_one(struct outgoing *o, const struct send_result *r)
+{
+	struct request *req = o->post->req;
+	if (r->status == 201) {
+		size_t len;
+		char *body = with_key(r->body, r->body_len, o->item.key, &len);
+		request_reply(req, 201, "application/json", body, len);
+		return;
+	}
+	struct buf extra;
+	buf_init(&extra, 8192);
+	if (r->status >= 500) {
+		buf_adds(&extra, ",\"key\":");
+		buf_add_json(&extra, o->item.key, strlen(o->item.key));
+	}
+	request_problem(req, r->code, r->status == 503 ? "Not confirmed: it has not happened, or happens once. Try again with this key." : NULL,
+		extra.data ? extra.data : "");
+	buf_release(&extra);
+}
+
+/* A line of the answer to a bulk. */
+static void answer_line(struct outgoing *o, int status, const char *code, const char *detail, const char *json, size_t len)
+{
+	struct buf out;
+	buf_init(&out, SIZE_MAX / 2);
+	buf_addf(&out, "{\"status\":%d,", status);
+	if (status == 201) {
+		size_t n;
+		char *message = with_key(json, len, o->item.key, &n);
+		buf_adds(&out, "\"message\":");
+		buf_add(&out, message, n);
+		free(message);
+	} else {
+		buf_addf(&out, "\"code\":\"%s\",\"detail\":", code);
+		buf_add_json(&out, detail, strlen(detail));
+		if (o->item.key != NULL) {
+			buf_adds(&out, ",\"key\":");
+			buf_add_json(&out, o->item.key, strlen(o->item.key));
+		}
+	}
+	buf_adds(&out, "}\n");
+	o->answer = buf_detach(&out, NULL);
+}
+
+static void answer_bulk(struct post *p)
+{
+	struct buf out;
+	size_t len;
+	buf_init(&out, SIZE_MAX / 2);
+	for (unsigned i = 0; i < p->count; i++)
+		buf_adds(&out, p->items[i].answer);
+	char *body = buf_detach(&out, &len);
+	request_reply(p->req, 200, "application/x-ndjson", body, len);
+}
+
+static void one_done(struct post *p)
+{
+	if (--p->left > 0)
+		return;
+	if (p->bulk)
+		answer_bulk(p);
+	free_post(p);
+}
+
+static void on_done(struct send_item *item, const struct send_result *r)
+{
+	struct outgoing *o = container_of(item, struct outgoing, item);
+	struct api *api = api_of(o->post->req);
+	if (r->status == 201)
+		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
+	if (o->post->bulk)
+		answer_line(o, r->status, r->code, problem_find(r->code)->title, r->body, r->body_len);
+	else
+		answer_one(o, r);
+	one_done(o->post);
+}
+
+/* ---- sending ---- */
+
+static void refuse(struct outgoing *o)
+{
+	if (o->post->bulk) {
+		answer_line(o, problem_find(o->error.code)->status, o->error.code, o->error.detail, NULL, 0);
+		return;
+	}
+	if (o->retry_us > 0)
+		add_rate_headers(o->post->req, o->retry_us);
+	request_problem(o->post->req, o->error.code, o->error.detail, "");
+}
+
+/* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends early. */
+static void send_all(struct post *p)
+{
+	struct api *api = api_of(p->req);
+	p->left = p->count + 1;
+	for (unsigned i = 0; i < p->count; i++) {
+		struct outgoing *o = &p->items[i];
+		o->item.chat = p->chat;
+		o->item.on_done = on_done;
+		take_rate(o, caller_of(p->req));
+		if (o->error.code == NULL) {
+			batcher_add(api->batcher, &o->item);
+		} else {
+			refuse(o);
+			p->left--;
+		}
+	}
+	one_done(p);
+}
+
+static uint64_t pair_key(const char *me, const char *other)
+{
+	char both[80];
+	int n = snprintf(both, sizeof(both), "%s %s", me, other);
+	return secret_keyed_hash(both, (size_t)n);
+}
+
+#define DIRECT_CHATS_MAX 100000
+
+static void on_direct(void *arg, const struct pg_result *r)
+{
+	struct post *p = arg;
+	struct api *api = api_of(p->req);
+	if (!pg_ok(r)) {
+		call_refuse(p->req, r);
+		free_post(p);
+		return;
+	}
+	p->chat = (uint64_t)pg_int(r, 0, 0);
+	if (api->direct_chats.count >= DIRECT_CHATS_MAX)
+		map_release(&api->direct_chats);
+	map_set(&api->direct_chats, pair_key(caller_of(p->req)->name, request_var(p->req, 0) + 1), (void *)(uintptr_t)p->chat);
+	send_all(p);
+}
+
+/* Finds the chat, which for @name may have to be made first. */
+static void find_chat(struct post *p)
+{
+	const char *chat = request_var(p->req, 0);
+	if (*chat != '@') {
+		size_t n = strspn(chat, "0123456789");
+		p->chat = n > 0 && n <= 18 && chat[n] == '\0' ? strtoull(chat, NULL, 10) : 0;
+		send_all(p);
+		return;
+	}
+	p->chat = (uintptr_t)map_get(&api_of(p->req)->direct_chats, pair_key(caller_of(p->req)->name, chat + 1));
+	if (p->chat != 0)
+		send_all(p);
+	else
+		pg_pool_call(api_of(p->req)->pool, "select id from direct_chat($1, $2)", 2, (const char *[]){ caller_of(p->req)->name, chat + 1 }, on_direct, p);
+}
+
+static struct post *new_post(struct request *req, unsigned count)
+{
+	struct post *p = calloc(1, sizeof(*p));
+	if (p == NULL || (p->items = calloc(count ? count : 1, sizeof(*p->items))) == NULL)
+		fatal("out of memory");
+	p->req = req;
+	p->count = count;
+	for (unsigned i = 0; i < count; i++) {
+		p->items[i].post = p;
+		list_init(&p->items[i].item.link);
+	}
+	return p;
+}
+
+static unsigned count_lines(const struct buf *body)
+{
+	unsigned n = 0;
+	for (const char *s = body->data, *end = s + body->len; s < end; n++) {
+		const char *nl = memchr(s, '\n', (size_t)(end - s));
+		s = nl ? nl + 1 : end;
+	}
+	return n;
+}
+
+static bool is_blank(const char *s, size_t len)
+{
+	while (len > 0 && strchr(" \t\r", s[len - 1]) != NULL && s[len - 1] != '\0')
+		len--;
+	return len == 0;
+}
+
+static void send_bulk(struct request *req)
+{
+	const struct buf *body = request_body(req);
+	unsigned lines = count_lines(body), n = 0;
+	if (lines > BULK_ITEMS_MAX) {
+		request_problem(req, "body_too_large", "At most 10000 lines.", "");
+		return;
+	}
+	struct post *p = new_post(req, lines);
+	p->bulk = true;
+	for (const char *s = body->data, *end = s + body->len; s < end;) {
+		const char *nl = memchr(s, '\n', (size_t)(end - s));
+		size_t len = (size_t)((nl ? nl : end) - s);
+		if (!is_blank(s, len)) {
+			struct outgoing *o = &p->items[n++];
+			read_json(o, s, len);
+			complete(o, caller_of(req), NULL);
+		}
+		s = nl ? nl + 1 : end;
+	}
+	p->count = n;
+	find_chat(p);
+}
+
+void messages_send(struct request *req)
+{
+	const char *type = request_header(req, "Content-Type");
+	const struct buf *body = request_body(req);
+	const char *unknown = request_unknown_param(req, (const char *const[]){ "_", NULL });
+	if (unknown != NULL) {
+		request_problem(req, "bad_parameter", "This address takes no parameters.", "");
+		return;
+	}
+	if (type != NULL && strncmp(type, "application/x-ndjson", 20) == 0) {
+		send_bulk(req);
+		return;
+	}
+	struct post *p = new_post(req, 1);
+	struct outgoing *o = &p->items[0];
+	if (type != NULL && strncmp(type, "application/json", 16) == 0)
+		read_json(o, body->len ? body->data : "", body->len);
+	else
+		read_text(o, body->len ? body->data : "", body->len);
+	complete(o, caller_of(req), request_header(req, "Idempotency-Key"));
+	if (o->error.code == NULL) {
+		find_chat(p);
+		return;
+	}
+	refuse(o); /* before a direct chat is made for it */
+	free_post(p);
+}

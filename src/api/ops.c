@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT
+ * What operators and their tools ask: health, readiness, metrics; and the page's files. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "base/embedded.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "conf/conf.h"
+#include "log/tail.h"
+#include "pg/pool.h"
+
+static void reply(struct request *req, int status, const char *text)
+{
+	request_add_header(req, "Cache-Control", "no-store");
+	request_reply_static(req, status, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+/* The process is alive and its loop turns: that this is answered is the proof. */
+void ops_health(struct request *req) { reply(req, 200, "ok\n"); }
+
+/* Requests can be served: the database is there and the log is followed. */
+void ops_ready(struct request *req)
+{
+	struct api *api = api_of(req);
+	if (http_is_stopping(request_server(req)))
+		request_problem(req, "stopping", NULL, "");
+	else if (!tail_live(api->tail) || !pg_pool_up(api->pool))
+		request_problem(req, "database_away", NULL, "");
+	else
+		reply(req, 200, "ready\n");
+}
+
+static void show(struct request *req)
+{
+	struct api *api = api_of(req);
+	struct buf out;
+	size_t len;
+	buf_init(&out, 1 << 20);
+	metrics_render(api->shared, api->notify_queue, &out);
+	char *body = buf_detach(&out, &len);
+	request_add_header(req, "Cache-Control", "no-store");
+	request_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", body, len);
+}
+
+static void show_to_admin(struct request *req)
+{
+	if (caller_of(req)->admin)
+		show(req);
+	else
+		request_problem(req, "forbidden", "Metrics are for administrators.", "");
+}
+
+void ops_metrics(struct request *req)
+{
+	struct api *api = api_of(req);
+	if (api->conf->metrics_listen.text != NULL ? request_on_metrics_port(req) : request_is_loopback(req))
+		show(req);
+	else if (api->conf->metrics_listen.text != NULL)
+		request_problem(req, "not_found", NULL, "");
+	else
+		auth_request(api->auth, req, show_to_admin);
+}
+
+/* ---- the page ---- */
+
+static const char *type_of(const char *name)
+{
+	static const struct { const char *end, *type; } types[] = { { ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" }, { ".json", "application/json" }, { ".svg", "image/svg+xml" }, { ".png", "image/png" },
+		{ ".ico", "image/x-icon" }, { ".txt", "text/plain; charset=utf-8" }, { ".webmanifest", "application/manifest+json" } };
+	size_t len = strlen(name);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		size_t n = strlen(types[i].end);
+		if (len > n && strcmp(name + len - n, types[i].end) == 0)
+			return types[i].type;
+	}
+	return "application/octet-stream";
+}
+
+void assets_get(struct request *req)
+{
+	const struct embedded *file = request_route(req)->spec;
+	char hex[SECRET_HASH_HEX + 1], etag[24];
+	secret_hash_hex((const char *)file->data, file->size, hex);
+	snprintf(etag, sizeof(etag), "\"%.16s\"", hex);
+	const char *have = request_header(req, "If-None-Match");
+	request_add_header(req, "ETag", etag);
+	request_add_header(req, "Cache-Control", "no-cache");
+	request_add_header(req, "X-Content-Type-Options", "nosniff");
+	request_add_header(req, "Content-Security-Policy",
+		"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+	request_add_header(req, "Referrer-Policy", "no-referrer");
+	if (have != NULL && strstr(have, etag) != NULL)
+		request_reply_static(req, 304, NULL, NULL, 0);
+	else
+		request_reply_static(req, 200, type_of(file->name), file->data, file->size);
+}
+
+unsigned assets_count(void)
+{
+	unsigned n = 1; /* index.html has two addresses */
+	for (const struct embedded *f = embedded_assets; f->name != NULL; f++)
+		n++;
+	return n;
+}
+
+void assets_routes(struct route *rows)
+{
+	for (const struct embedded *f = embedded_assets; f->name != NULL; f++) {
+		size_t len = strlen(f->name) + 2;
+		char *path = malloc(len);
+		if (path == NULL)
+			fatal("out of memory");
+		snprintf(path, len, "/%s", f->name);
+		*rows++ = (struct route){ "GET", path, assets_get, f, ROUTE_PUBLIC };
+		if (strcmp(f->name, "index.html") == 0) {
+			char *root = strdup("/");
+			if (root == NULL)
+				fatal("out of memory");
+			*rows++ = (struct route){ "GET", root, assets_get, f, ROUTE_PUBLIC };
+		}
+	}
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * Signing in and out, tokens, stream tickets. Passwords are hashed on a thread of the pool; plain tokens live here only until
+ * they are answered. */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/body.h"
+#include "api/call.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "conf/conf.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define PASSWORD_MAX 1024
+
+/* Something that ends with a secret in its answer. */
+struct issue {
+	struct request *req;
+	char secret[SECRET_TOKEN_LEN + 1];
+	const char *member; /* its name in the answer */
+	bool cookie;
+	/* signing in */
+	char name[64], password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX], expires_at[CLOCK_RFC3339_LEN + 1];
+	size_t password_len;
+	bool known, right;
+	uint64_t account_key, address_key;
+};
+
+static struct issue *new_issue(struct request *req, const char *member)
+{
+	struct issue *i = calloc(1, sizeof(*i));
+	if (i == NULL)
+		fatal("out of memory");
+	i->req = req;
+	i->member = member;
+	secret_token(i->secret);
+	return i;
+}
+
+static void free_issue(struct issue *i)
+{
+	sodium_memzero(i, sizeof(*i));
+	free(i);
+}
+
+static void add_cookie(struct request *req, const char *value, unsigned max_age)
+{
+	char cookie[256];
+	snprintf(cookie, sizeof(cookie), AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%u%s", value, max_age, request_is_https(req) ? "; Secure" : "");
+	request_add_header(req, "Set-Cookie", cookie);
+}
+
+/* The function's JSON object with the secret as its first member. */
+static void on_issued(void *arg, const struct pg_result *r)
+{
+	struct issue *i = arg;
+	if (!pg_ok(r)) {
+		call_refuse(i->req, r);
+	} else {
+		struct buf out;
+		size_t len;
+		buf_init(&out, 65536);
+		buf_addf(&out, "{\"%s\":\"%s\",%s", i->member, i->secret, pg_text(r, 0, 0) + 1);
+		if (i->cookie)
+			add_cookie(i->req, i->secret, http_conf(request_server(i->req))->session_ttl);
+		request_add_header(i->req, "Cache-Control", "no-store");
+		char *body = buf_detach(&out, &len);
+		request_reply(i->req, 201, "application/json", body, len);
+	}
+	free_issue(i);
+}
+
+/* ---- POST /v1/session ---- */
+
+static void give_back(struct issue *i)
+{
+	struct api *api = api_of(i->req);
+	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0;
+	shared_gcra_refund(api->shared, i->account_key, interval);
+	shared_gcra_refund(api->shared, i->address_key, interval);
+}
+
+static void verify(void *arg)
+{
+	/* Someone unknown costs as much as someone known: a hash that no password has. */
+	static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	struct issue *i = arg;
+	i->right = password_verify(i->password, i->password_len, i->known ? i->hash : nobody) && i->known;
+}
+
+static void on_verified(void *arg)
+{
+	struct issue *i = arg;
+	struct api *api = api_of(i->req);
+	char hex[SECRET_HASH_HEX + 1];
+	sodium_memzero(i->password, sizeof(i->password));
+	if (!i->right) {
+		metrics_count(api->metrics, M_LOGINS_FAILED, 1);
+		request_problem(i->req, "bad_credentials", "Unknown name or wrong password.", "");
+		free_issue(i);
+		return;
+	}
+	give_back(i);
+	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
+	clock_rfc3339(clock_real_us() + (uint64_t)api->conf->session_ttl * 1000000, i->expires_at);
+	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4)", 4, (const char *[]){ i->name, i->hash, hex, i->expires_at }, on_issued, i);
+}
+
+static void on_password(void *arg, const struct pg_result *r)
+{
+	struct issue *i = arg;
+	if (!pg_ok(r)) {
+		call_refuse(i->req, r);
+		free_issue(i);
+		return;
+	}
+	i->known = pg_rows(r) == 1;
+	if (i->known)
+		snprintf(i->hash, sizeof(i->hash), "%s", pg_text(r, 0, 0));
+	if (loop_job(api_of(i->req)->loop, verify, on_verified, i) != ST_OK) {
+		request_problem(i->req, "overloaded", NULL, "");
+		free_issue(i);
+	}
+}
+
+/* Attempts are counted by account and by address; one that succeeds is given back. */
+static bool admitted(struct issue *i)
+{
+	struct api *api = api_of(i->req);
+	char text[128], address[64];
+	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(), retry = 0;
+	request_client(i->req, address, sizeof(address));
+	i->account_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login account %s", i->name));
+	i->address_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login address %s", address));
+	bool ok = shared_gcra(api->shared, i->address_key, now, interval, api->conf->rate_logins, &retry, NULL);
+	if (ok && !shared_gcra(api->shared, i->account_key, now, interval, api->conf->rate_logins, &retry, NULL)) {
+		shared_gcra_refund(api->shared, i->address_key, interval);
+		ok = false;
+	}
+	if (ok)
+		return true;
+	char seconds[24], limit[24];
+	snprintf(seconds, sizeof(seconds), "%" PRIu64, retry / 1000000 + 1);
+	snprintf(limit, sizeof(limit), "%u", api->conf->rate_logins);
+	request_add_header(i->req, "Retry-After", seconds);
+	request_add_header(i->req, "RateLimit-Limit", limit);
+	request_add_header(i->req, "RateLimit-Remaining", "0");
+	request_add_header(i->req, "RateLimit-Reset", seconds);
+	metrics_count(api->metrics, M_RATE_LIMITED, 1);
+	request_problem(i->req, "rate_limited", "Too many failed attempts to sign in.", "");
+	return false;
+}
+
+void session_create(struct request *req)
+{
+	static const char *const known[] = { "name", "password", NULL };
+	const struct buf *body = request_body(req);
+	struct body_error e;
+	if (!auth_require_origin(req))
+		return;
+	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
+	if (o != NULL)
+		body_only(o, known, &e);
+	const char *name = o ? body_text(o, "name", 63, &e) : NULL, *password = o ? body_text(o, "password", PASSWORD_MAX, &e) : NULL;
+	if (name == NULL || password == NULL)
+		body_fail(&e, "missing_field", "name and password are needed.");
+	if (e.code != NULL) {
+		request_problem(req, e.code, e.detail, "");
+		json_object_put(o);
+		return;
+	}
+	struct issue *i = new_issue(req, "token");
+	i->cookie = true;
+	snprintf(i->name, sizeof(i->name), "%s", name);
+	i->password_len = strlen(password);
+	memcpy(i->password, password, i->password_len);
+	json_object_put(o);
+	if (admitted(i))
+		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1, (const char *[]){ i->name }, on_password, i);
+	else
+		free_issue(i);
+}
+
+static void on_deleted(void *arg, const struct pg_result *r)
+{
+	struct request *req = arg;
+	if (!pg_ok(r)) {
+		call_refuse(req, r);
+		return;
+	}
+	add_cookie(req, "", 0);
+	request_reply(req, 204, NULL, NULL, 0);
+}
+
+/* DELETE /v1/session: whatever credential it came with. */
+void session_delete(struct request *req)
+{
+	char id[24];
+	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
+	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2, (const char *[]){ caller_of(req)->name, id }, on_deleted, req);
+}
+
+/* ---- POST /v1/tokens, POST /v1/stream-tickets ---- */
+
+void token_create(struct request *req)
+{
+	static const char *const known[] = { "label", "expires_at", NULL };
+	const struct buf *body = request_body(req);
+	struct body_error e = { 0 };
+	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, &e) : json_object_new_object();
+	char hex[SECRET_HASH_HEX + 1];
+	if (o != NULL)
+		body_only(o, known, &e);
+	const char *label = o ? body_text(o, "label", 100, &e) : NULL, *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
+	if (expires_at != NULL && !call_is_time(expires_at))
+		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
+	if (e.code != NULL) {
+		request_problem(req, e.code, e.detail, "");
+	} else {
+		struct issue *i = new_issue(req, "token");
+		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
+		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4)", 4, (const char *[]){ caller_of(req)->name, hex, label, expires_at },
+			on_issued, i);
+	}
+	json_object_put(o);
+}
+
+void ticket_create(struct request *req)
+{
+	char hex[SECRET_HASH_HEX + 1], id[24];
+	struct issue *i = new_issue(req, "ticket");
+	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
+	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
+	pg_pool_call(api_of(req)->pool, "select body from ticket_add($1, $2)", 2, (const char *[]){ id, hex }, on_issued, i);
+}

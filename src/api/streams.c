@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ * GET /v1/stream and /v1/poll up to the moment where the connection is handed to its transport; GET /v1/sync. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/call.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "conf/conf.h"
+#include "http/transport.h"
+#include "log/cursor.h"
+#include "pg/pool.h"
+
+struct opening {
+	struct request *req;
+	struct subscription sub;
+	bool is_poll;
+};
+
+void streams_gone(struct api *api, uint64_t key) { shared_streams_sub(api->shared, api->worker, key); }
+
+static void on_open(void *arg, const struct hub_opening *found)
+{
+	struct opening *o = arg;
+	struct http_server *server = request_server(o->req);
+	struct api *api = api_of(o->req);
+	o->sub.opening = *found;
+	if (found->outcome == HUB_START_AWAY) {
+		request_problem(o->req, "database_away", NULL, "");
+	} else if (!http_has_room(server) || http_is_stopping(server)) {
+		hub_user_unref(found->user);
+		request_problem(o->req, http_is_stopping(server) ? "stopping" : "overloaded", "No room for one more stream here.", "");
+	} else if (api->conf->streams_per_user > 0 && shared_streams_add(api->shared, api->worker, o->sub.key) > api->conf->streams_per_user) {
+		shared_streams_sub(api->shared, api->worker, o->sub.key);
+		hub_user_unref(found->user);
+		metrics_count(api->metrics, M_RATE_LIMITED, 1);
+		request_add_header(o->req, "Retry-After", "5");
+		request_problem(o->req, "too_many_streams", "Close another stream first.", "");
+	} else {
+		if (api->conf->streams_per_user == 0)
+			shared_streams_add(api->shared, api->worker, o->sub.key);
+		if (o->is_poll)
+			poll_begin(o->req, &o->sub);
+		else
+			stream_begin(o->req, &o->sub);
+	}
+	free(o);
+}
+
+/* A whole number among the parameters; false: refused. */
+static bool number(struct request *req, const char *name, unsigned min, unsigned max, unsigned preset, unsigned *ret)
+{
+	const char *s = request_param(req, name);
+	char *end, detail[96];
+	*ret = preset;
+	if (s == NULL)
+		return true;
+	unsigned long long n = strtoull(s, &end, 10);
+	if (*s < '0' || *s > '9' || *end != '\0') {
+		snprintf(detail, sizeof(detail), "%s must be a whole number.", name);
+		request_problem(req, "bad_parameter", detail, "");
+		return false;
+	}
+	if (n < min || n > max) {
+		snprintf(detail, sizeof(detail), "%s must be %u to %u.", name, min, max);
+		request_problem(req, "out_of_range", detail, "");
+		return false;
+	}
+	*ret = (unsigned)n;
+	return true;
+}
+
+static bool known_only(struct request *req, const char *const known[])
+{
+	const char *unknown = request_unknown_param(req, known);
+	char detail[128];
+	if (unknown == NULL)
+		return true;
+	snprintf(detail, sizeof(detail), "There is no parameter \"%.64s\" here.", unknown);
+	request_problem(req, "bad_parameter", detail, "");
+	return false;
+}
+
+static void open_at(struct opening *o)
+{
+	struct request *req = o->req;
+	const struct caller *caller = caller_of(req);
+	const char *header = request_header(req, "Last-Event-ID");
+	const char *since = header != NULL && *header != '\0' ? header : request_param(req, "since");
+	struct cursor cursor;
+	if (since != NULL && !cursor_parse(since, &cursor)) {
+		request_problem(req, "bad_cursor", "Cursors come from hello, from events and from /v1/sync.", "");
+		free(o);
+		return;
+	}
+	o->sub.credential = caller->credential;
+	o->sub.expires_s = caller->expires_s;
+	o->sub.key = secret_keyed_hash(caller->name, strlen(caller->name));
+	o->sub.node = api_of(req)->node;
+	hub_open(api_of(req)->hub, caller->name, since ? &cursor : NULL, on_open, o);
+}
+
+static struct opening *new_opening(struct request *req, bool is_poll)
+{
+	struct opening *o = calloc(1, sizeof(*o));
+	if (o == NULL)
+		fatal("out of memory");
+	o->req = req;
+	o->is_poll = is_poll;
+	return o;
+}
+
+static bool is_ndjson(struct request *req, bool *ret_ok)
+{
+	const char *format = request_param(req, "format"), *accept = request_header(req, "Accept");
+	*ret_ok = format == NULL || strcmp(format, "sse") == 0 || strcmp(format, "ndjson") == 0;
+	if (format != NULL)
+		return strcmp(format, "ndjson") == 0;
+	return accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
+}
+
+void streams_open(struct request *req)
+{
+	static const char *const known[] = { "since", "format", "padding", "close", "ticket", "access_token", "_", NULL };
+	unsigned padding, close_after;
+	bool ok, ndjson = is_ndjson(req, &ok);
+	if (!known_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) || !number(req, "close", 0, 1, 0, &close_after))
+		return;
+	if (!ok) {
+		request_problem(req, "bad_parameter", "format is sse or ndjson.", "");
+		return;
+	}
+	if (request_is_head(req)) {
+		request_add_header(req, "Cache-Control", "no-cache, no-transform");
+		request_reply(req, 200, ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8", NULL, 0);
+		return;
+	}
+	struct opening *o = new_opening(req, false);
+	o->sub.ndjson = ndjson;
+	o->sub.close = close_after == 1;
+	o->sub.padding = padding;
+	open_at(o);
+}
+
+void streams_poll(struct request *req)
+{
+	static const char *const known[] = { "since", "wait", "limit", "ticket", "access_token", "_", NULL };
+	unsigned wait, limit;
+	if (!known_only(req, known) || !number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait)
+			|| !number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
+		return;
+	if (request_is_head(req)) {
+		request_reply(req, 200, "application/json", NULL, 0);
+		return;
+	}
+	struct opening *o = new_opening(req, true);
+	o->sub.wait_ms = wait * 1000;
+	o->sub.limit = limit;
+	open_at(o);
+}
+
+static void on_synced(void *arg, const struct pg_result *r)
+{
+	struct request *req = arg;
+	if (!pg_ok(r)) {
+		call_refuse(req, r);
+		return;
+	}
+	size_t len = pg_size(r, 0, 0);
+	char *body = malloc(len + 1);
+	if (body == NULL)
+		fatal("out of memory");
+	memcpy(body, pg_text(r, 0, 0), len + 1);
+	request_add_header(req, "Cache-Control", "no-store");
+	request_reply(req, 200, "application/json", body, len);
+}
+
+void sync_get(struct request *req)
+{
+	const struct conf *conf = api_of(req)->conf;
+	char timing[160];
+	if (!known_only(req, (const char *const[]){ "_", NULL }))
+		return;
+	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}", conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);
+	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2)", 2, (const char *[]){ caller_of(req)->name, timing }, on_synced, req);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * Metrics: one table of what is counted, slots in the workers' shared memory, and the text that Prometheus reads (exposition
+ * format 0.0.4), summed over the workers by whichever of them is asked. */
+#ifndef BASE_METRICS_H
+#define BASE_METRICS_H
+
+#include "base/buf.h"
+#include "base/shared.h"
+
+enum metric {
+	M_HTTP_REQUESTS, M_HTTP_2XX, M_HTTP_3XX, M_HTTP_4XX, M_HTTP_5XX,
+	M_SENT_TEXT, M_SENT_TYPED,
+	M_DELIVERED, M_REPLAYS_RING, M_REPLAYS_TABLES, M_SLOW,
+	M_NOTIFICATIONS, M_HOLES, M_LOGINS_FAILED, M_RATE_LIMITED, M_TOKEN_HITS, M_TOKEN_MISSES,
+	METRIC_COUNTERS
+};
+
+enum metric_gauge {
+	G_STREAMS_SSE, G_STREAMS_NDJSON, G_STREAMS_POLL, G_USERS, G_RING_BYTES, G_RING_FRAMES, G_SENDS_WAITING, G_CALLS_WAITING,
+	G_CONNECTIONS, G_MEMORY, G_LIVE, G_WORKERS,
+	METRIC_GAUGES
+};
+
+enum metric_histogram { H_COMMIT, H_DELIVERY, H_LOOP_LAG, H_BATCH_SIZE, METRIC_HISTOGRAMS };
+
+struct metrics {
+	struct shared *shared;
+	_Atomic uint64_t *counters, *gauges;
+};
+
+void metrics_init(struct metrics *m, struct shared *shared, unsigned worker);
+static inline void metrics_count(struct metrics *m, enum metric what, uint64_t n) { shared_add(&m->counters[what], n); }
+/* A counter that is kept elsewhere, in this process: what it has grown by since *last is added. */
+void metrics_follow(struct metrics *m, enum metric what, uint64_t value, uint64_t *last);
+static inline void metrics_gauge(struct metrics *m, enum metric_gauge what, uint64_t value) { shared_set(&m->gauges[what], value); }
+void metrics_observe(struct metrics *m, enum metric_histogram what, uint64_t value); /* microseconds, or items */
+
+/* Everything of this node. notify_queue: the share of PostgreSQL's notification queue in use (0 to 1), negative: unknown. */
+void metrics_render(const struct shared *shared, double notify_queue, struct buf *out);
+
+#endif

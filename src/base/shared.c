@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ * See shared.h. The tables are fixed and open-addressed; what they hold is small, so a crash of the supervisor loses
+ * nothing that matters. */
+#include "base/shared.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+
+enum {
+	GCRA_ENTRIES = 1 << 16,
+	GCRA_WINDOW = 8, /* entries a key may be in: two cache lines */
+	STREAM_ENTRIES = 1 << 16,
+};
+
+/* The theoretical arrival time (TAT) lives in the upper 48 bits of `when`, in microseconds modulo 2^48; the lower 16
+ * repeat bits of the key. An entry changes hands in two steps, key first, then `when`: in between the tag doesn't fit
+ * the key, and whoever meets that takes the entry for fresh and finishes the job. So nobody has to wait for a worker
+ * that was killed between the two. */
+struct gcra {
+	_Atomic uint64_t key; /* 0: free */
+	_Atomic uint64_t when;
+};
+
+struct streams {
+	_Atomic uint64_t key;   /* 0: never used, ends a probe */
+	_Atomic uint32_t count; /* 0: may be used again */
+};
+
+struct slot {
+	_Alignas(64) _Atomic uint64_t beat;
+	_Atomic uint64_t counters[SHARED_COUNTERS];
+	_Atomic uint64_t gauges[SHARED_GAUGES];
+	struct streams streams[STREAM_ENTRIES];
+};
+
+struct shared {
+	size_t size;
+	unsigned workers;
+	_Alignas(64) struct gcra gcra[GCRA_ENTRIES];
+	struct slot slots[];
+};
+
+struct shared *shared_new(unsigned workers)
+{
+	size_t size = sizeof(struct shared) + workers * sizeof(struct slot);
+	struct shared *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED)
+		return NULL;
+	s->size = size;
+	s->workers = workers;
+	return s;
+}
+
+void shared_free(struct shared *s)
+{
+	if (s != NULL)
+		munmap(s, s->size);
+}
+
+void shared_beat(struct shared *s, unsigned index) { shared_set(&s->slots[index].beat, clock_mono_ms()); }
+
+uint64_t shared_last_beat(const struct shared *s, unsigned index) { return atomic_load(&s->slots[index].beat); }
+
+void shared_reset_worker(struct shared *s, unsigned index)
+{
+	struct slot *slot = &s->slots[index];
+	atomic_store(&slot->beat, 0);
+	for (unsigned i = 0; i < SHARED_GAUGES; i++)
+		atomic_store(&slot->gauges[i], 0);
+	for (unsigned i = 0; i < STREAM_ENTRIES; i++)
+		if (atomic_load(&slot->streams[i].key) != 0) {
+			atomic_store(&slot->streams[i].count, 0);
+			atomic_store(&slot->streams[i].key, 0);
+		}
+}
+
+_Atomic uint64_t *shared_counters(struct shared *s, unsigned index) { return s->slots[index].counters; }
+
+_Atomic uint64_t *shared_gauges(struct shared *s, unsigned index) { return s->slots[index].gauges; }
+
+uint64_t shared_sum_counter(const struct shared *s, unsigned i)
+{
+	uint64_t sum = 0;
+	for (unsigned w = 0; w < s->workers; w++)
+		sum += atomic_load_explicit(&s->slots[w].counters[i], memory_order_relaxed);
+	return sum;
+}
+
+uint64_t shared_sum_gauge(const struct shared *s, unsigned i)
+{
+	uint64_t sum = 0;
+	for (unsigned w = 0; w < s->workers; w++)
+		sum += atomic_load_explicit(&s->slots[w].gauges[i], memory_order_relaxed);
+	return sum;
+}
+
+static uint64_t tag_of(uint64_t key) { return key >> 48; }
+
+/* How far the entry's TAT is ahead of now, in microseconds; 0 when it has passed or the entry is fresh. */
+static uint64_t ahead_of(uint64_t when, uint64_t key, uint64_t now_us)
+{
+	if ((when & 0xffff) != tag_of(key))
+		return 0;
+	int64_t ahead = (int64_t)((when & ~UINT64_C(0xffff)) - (now_us << 16)) >> 16;
+	return ahead > 0 ? (uint64_t)ahead : 0;
+}
+
+static struct gcra *window_of(struct shared *s, uint64_t key, unsigned i) { return &s->gcra[(key + i) % GCRA_ENTRIES]; }
+
+static struct gcra *gcra_find(struct shared *s, uint64_t key, unsigned *ret_at)
+{
+	for (unsigned i = 0; i < GCRA_WINDOW; i++)
+		if (atomic_load(&window_of(s, key, i)->key) == key) {
+			*ret_at = i;
+			return window_of(s, key, i);
+		}
+	return NULL;
+}
+
+/* A free entry, else the one whose TAT is the oldest. */
+static unsigned gcra_victim(struct shared *s, uint64_t key, uint64_t now_us, uint64_t *ret_holder, uint64_t *ret_when)
+{
+	uint64_t least = UINT64_MAX;
+	unsigned at = 0;
+	for (unsigned i = 0; i < GCRA_WINDOW; i++) {
+		struct gcra *e = window_of(s, key, i);
+		uint64_t holder = atomic_load(&e->key), when = atomic_load(&e->when);
+		/* One more than a passed TAT, so that a free entry wins. */
+		uint64_t ahead = holder == 0 ? 0 : 1 + ahead_of(when, holder, now_us);
+		if (ahead < least) {
+			least = ahead;
+			at = i;
+			*ret_holder = holder;
+			*ret_when = when;
+		}
+	}
+	return at;
+}
+
+static bool gcra_advance(struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead);
+
+/* Frees the second entry of a key. What somebody has charged to it already moves to the first; who charges it later
+ * than that sees that the key is gone and charges again. */
+static void gcra_give_way(struct shared *s, struct gcra *e, uint64_t key, uint64_t now_us)
+{
+	uint64_t mine = key, ahead;
+	if (!atomic_compare_exchange_strong(&e->key, &mine, 0))
+		return;
+	uint64_t charged = ahead_of(atomic_load(&e->when), key, now_us);
+	if (charged > 0)
+		(void)gcra_advance(s, key, now_us, charged, UINT64_MAX, &ahead);
+}
+
+/* The key's entry, made if need be. Two workers that make it at the same time may take different entries: each looks
+ * again after taking one, and the later in the window gives way. */
+static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
+{
+	for (;;) {
+		unsigned at, first;
+		uint64_t holder = 0, when = 0;
+		struct gcra *e = gcra_find(s, key, &at);
+		if (e != NULL)
+			return e;
+		at = gcra_victim(s, key, now_us, &holder, &when);
+		e = window_of(s, key, at);
+		if (!atomic_compare_exchange_strong(&e->key, &holder, key))
+			continue;
+		/* The holder before may have had the same tag; if this fails, somebody has charged the new one already. */
+		atomic_compare_exchange_strong(&e->when, &when, now_us << 16 | tag_of(key));
+		if (gcra_find(s, key, &first) == e)
+			return e;
+		gcra_give_way(s, e, key, now_us);
+	}
+}
+
+/* Moves the TAT on by cost if it is at most `tolerance` ahead. Returns whether it did; *ret_ahead is where it is then. */
+static bool gcra_advance(struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead)
+{
+	for (;;) {
+		struct gcra *e = gcra_entry(s, key, now_us);
+		uint64_t when = atomic_load(&e->when);
+		if (atomic_load(&e->key) != key)
+			continue;
+		uint64_t ahead = ahead_of(when, key, now_us);
+		*ret_ahead = ahead;
+		if (ahead > tolerance)
+			return false;
+		uint64_t next = (now_us + ahead + cost) << 16 | tag_of(key);
+		if (!atomic_compare_exchange_strong(&e->when, &when, next))
+			continue;
+		/* Taken away in between: charge the entry that counts now. At worst this key pays twice. */
+		if (atomic_load(&e->key) != key)
+			continue;
+		*ret_ahead = ahead + cost;
+		return true;
+	}
+}
+
+bool shared_gcra(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned burst,
+	uint64_t *ret_retry_after_us, unsigned *ret_remaining)
+{
+	uint64_t ahead = 0;
+	if (burst == 0)
+		burst = 1;
+	uint64_t tolerance = interval_us * (burst - 1);
+	bool admitted = interval_us == 0 || gcra_advance(s, key_hash ? key_hash : 1, now_us, interval_us, tolerance, &ahead);
+	if (ret_retry_after_us != NULL)
+		*ret_retry_after_us = admitted ? 0 : ahead - tolerance;
+	if (ret_remaining != NULL && interval_us == 0)
+		*ret_remaining = burst;
+	else if (ret_remaining != NULL)
+		*ret_remaining = ahead > tolerance ? 0 : (unsigned)((tolerance + interval_us - ahead) / interval_us);
+	return admitted;
+}
+
+void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned n)
+{
+	uint64_t ahead;
+	if (interval_us > 0 && n > 0)
+		(void)gcra_advance(s, key_hash ? key_hash : 1, now_us, interval_us * n, UINT64_MAX, &ahead);
+}
+
+/* The key's entry in one worker's table; with ret_reuse, else an entry that a new key may take. NULL: neither. */
+static struct streams *streams_find(struct slot *slot, uint64_t key, bool reuse)
+{
+	struct streams *idle = NULL;
+	for (unsigned i = 0; i < STREAM_ENTRIES; i++) {
+		struct streams *e = &slot->streams[(key + i) % STREAM_ENTRIES];
+		uint64_t holder = atomic_load(&e->key);
+		if (holder == key)
+			return e;
+		if (idle == NULL && atomic_load(&e->count) == 0)
+			idle = e;
+		if (holder == 0)
+			break;
+	}
+	return reuse ? idle : NULL;
+}
+
+unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash)
+{
+	uint64_t key = key_hash ? key_hash : 1;
+	struct streams *e = streams_find(&s->slots[index], key, true);
+	if (e == NULL)
+		return 0;
+	if (atomic_load(&e->key) != key)
+		atomic_store(&e->key, key);
+	atomic_fetch_add(&e->count, 1);
+	unsigned sum = 0;
+	for (unsigned w = 0; w < s->workers; w++) {
+		struct streams *other = streams_find(&s->slots[w], key, false);
+		uint32_t count = other != NULL ? atomic_load(&other->count) : 0;
+		if (other != NULL && atomic_load(&other->key) == key) /* its owner may have given it to another key */
+			sum += count;
+	}
+	return sum;
+}
+
+/* An idle entry at the end of a run needs no mark to lead a probe past it: free it and the idle ones before it, so that
+ * probes for users who aren't there stay short. */
+static void streams_trim(struct slot *slot, struct streams *e)
+{
+	size_t at = (size_t)(e - slot->streams);
+	if (atomic_load(&slot->streams[(at + 1) % STREAM_ENTRIES].key) != 0)
+		return;
+	while (atomic_load(&slot->streams[at].count) == 0 && atomic_load(&slot->streams[at].key) != 0) {
+		atomic_store(&slot->streams[at].key, 0);
+		at = (at + STREAM_ENTRIES - 1) % STREAM_ENTRIES;
+	}
+}
+
+void shared_streams_sub(struct shared *s, unsigned index, uint64_t key_hash)
+{
+	uint64_t key = key_hash ? key_hash : 1;
+	struct streams *e = streams_find(&s->slots[index], key, false);
+	if (e == NULL || atomic_load(&e->count) == 0)
+		return;
+	if (atomic_fetch_sub(&e->count, 1) == 1)
+		streams_trim(&s->slots[index], e);
+}
+
+void shared_gcra_refund(struct shared *s, uint64_t key_hash, uint64_t interval_us)
+{
+	uint64_t key = key_hash ? key_hash : 1, now = clock_mono_us();
+	for (;;) {
+		unsigned at;
+		struct gcra *e = gcra_find(s, key, &at);
+		if (e == NULL || interval_us == 0)
+			return;
+		uint64_t when = atomic_load(&e->when), ahead = ahead_of(when, key, now);
+		uint64_t next = (now + (ahead > interval_us ? ahead - interval_us : 0)) << 16 | tag_of(key);
+		if (atomic_compare_exchange_strong(&e->when, &when, next))
+			return;
+	}
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * Memory that the workers of a node share: heartbeats, metrics, rate limits and counts of streams.
+ *
+ * The supervisor makes it before it forks. No locks: a worker may be killed at any instruction, and whatever it leaves
+ * behind must be usable by the others. Every function here is safe in any process at any time and never blocks. */
+#ifndef BASE_SHARED_H
+#define BASE_SHARED_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SHARED_COUNTERS = 256, SHARED_GAUGES = 64 };
+
+struct shared;
+
+struct shared *shared_new(unsigned workers); /* NULL: no memory */
+void shared_free(struct shared *s);
+
+/* A worker calls shared_beat() once a second; the supervisor kills one whose last beat (CLOCK_MONOTONIC, in ms; 0: none
+ * yet) is too old. shared_reset_worker() is the supervisor's, when that worker is dead: no beat, gauges and streams at 0.
+ * Its counters stay, and its successor counts on from them: a sum never goes back. */
+void shared_beat(struct shared *s, unsigned index);
+uint64_t shared_last_beat(const struct shared *s, unsigned index);
+void shared_reset_worker(struct shared *s, unsigned index);
+
+/* The worker's own SHARED_COUNTERS counters (and buckets of histograms), which only grow, and SHARED_GAUGES gauges.
+ * Only that worker writes them: shared_add() is enough, no read-modify-write instruction is needed. */
+_Atomic uint64_t *shared_counters(struct shared *s, unsigned index);
+_Atomic uint64_t *shared_gauges(struct shared *s, unsigned index);
+uint64_t shared_sum_counter(const struct shared *s, unsigned i); /* over all workers of the node */
+uint64_t shared_sum_gauge(const struct shared *s, unsigned i);
+
+static inline void shared_add(_Atomic uint64_t *slot, uint64_t n)
+{
+	atomic_store_explicit(slot, atomic_load_explicit(slot, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline void shared_set(_Atomic uint64_t *slot, uint64_t n)
+{
+	atomic_store_explicit(slot, n, memory_order_relaxed);
+}
+
+/* A rate limit of one event every interval_us with bursts of up to `burst` (0 counts as 1), by the generic cell rate
+ * algorithm (virtual scheduling; ATM Forum Traffic Management 4.1, 4.4.2). Exact over all workers: what one admits,
+ * another sees. key_hash says who and what is limited (secret_keyed_hash()); now_us is clock_mono_us(); interval_us 0
+ * means no limit. Returns whether the event is admitted; a refused one costs nothing.
+ * ret_retry_after_us (0 when admitted) and ret_remaining may be NULL. */
+bool shared_gcra(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned burst,
+	uint64_t *ret_retry_after_us, unsigned *ret_remaining);
+/* Counts n events without asking: those that another node has admitted. */
+void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned n);
+
+/* Takes one admitted event back: it turned out not to count. */
+void shared_gcra_refund(struct shared *s, uint64_t key_hash, uint64_t interval_us);
+
+/* Streams that a user has open on this node. Only worker `index` calls these with its index. Add returns the count over
+ * all workers, this one included; the caller takes it back when that is too many. Beyond 65,536 users a worker, further
+ * users aren't counted (0 is returned). */
+unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash);
+void shared_streams_sub(struct shared *s, unsigned index, uint64_t key_hash);
+
+#endif

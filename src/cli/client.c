@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ * See client.h. */
+#include "cli/client.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+
+enum { BODY_MAX = 4 << 20, CONNECT_TIMEOUT_S = 10, ANSWER_TIMEOUT_S = 60 };
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct client *c = arg;
+	buf_add(&c->body, data, size * n);
+	return buf_failed(&c->body) ? 0 : size * n;
+}
+
+static char *format(const char *a, const char *b, const char *d, const char *e)
+{
+	char *s;
+	if (asprintf(&s, "%s%s%s%s", a, b, d, e) < 0)
+		fatal("out of memory");
+	return s;
+}
+
+void client_header(struct client *c, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(c->headers, line);
+	if (longer == NULL)
+		fatal("out of memory");
+	c->headers = longer;
+	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
+}
+
+int client_open(struct client *c)
+{
+	const char *url = getenv("POSTERN_URL"), *token = getenv("POSTERN_TOKEN");
+	*c = (struct client){ 0 };
+	buf_init(&c->body, BODY_MAX);
+	if (token == NULL || *token == '\0') {
+		command_failed("POSTERN_TOKEN isn't set: `postern token NAME` makes one");
+		return CONF_EXIT_USAGE;
+	}
+	if (url == NULL || *url == '\0')
+		url = "http://127.0.0.1:8080";
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (c->curl = curl_easy_init()) == NULL)
+		fatal("libcurl can't be initialised");
+	if (strncmp(url, "unix:", 5) == 0) {
+		curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, url + 5);
+		url = "http://localhost";
+	}
+	c->base = format(url, "", "", "");
+	for (size_t len = strlen(c->base); len > 0 && c->base[len - 1] == '/';)
+		c->base[--len] = '\0';
+	char *authorization = format("Authorization: Bearer ", token, "", "");
+	client_header(c, authorization);
+	free(authorization);
+	curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->error);
+	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "postern");
+	return 0;
+}
+
+void client_close(struct client *c)
+{
+	curl_slist_free_all(c->headers);
+	curl_easy_cleanup(c->curl);
+	free(c->base);
+	buf_release(&c->body);
+	curl_global_cleanup();
+}
+
+void client_url(struct client *c, const char *path)
+{
+	char *url = format(c->base, path, "", "");
+	curl_easy_setopt(c->curl, CURLOPT_URL, url); /* copies it */
+	free(url);
+}
+
+void client_chat_url(struct client *c, const char *chat, const char *suffix)
+{
+	char *escaped = curl_easy_escape(c->curl, chat, 0);
+	if (escaped == NULL)
+		fatal("out of memory");
+	char *url = format(c->base, "/v1/chats/", escaped, suffix);
+	curl_easy_setopt(c->curl, CURLOPT_URL, url);
+	free(url);
+	curl_free(escaped);
+}
+
+bool client_perform(struct client *c, CURLcode *ret_code)
+{
+	curl_off_t wait = 0;
+	buf_reset(&c->body);
+	c->error[0] = '\0';
+	c->status = 0;
+	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, (long)ANSWER_TIMEOUT_S);
+	*ret_code = curl_easy_perform(c->curl);
+	if (*ret_code != CURLE_OK)
+		return false;
+	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
+	curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &wait);
+	c->retry_after = wait > 0 && wait < 3600 ? (unsigned)wait : 0;
+	return true;
+}
+
+struct json_object *client_json(const struct client *c) { return c->body.data != NULL ? json_tokener_parse(c->body.data) : NULL; }
+
+const char *client_text(struct json_object *o, const char *name)
+{
+	struct json_object *v;
+	return json_object_object_get_ex(o, name, &v) && v != NULL ? json_object_get_string(v) : NULL;
+}
+
+int client_failed(const struct client *c)
+{
+	if (c->status == 0) {
+		command_failed("%s: %s", c->base, *c->error != '\0' ? c->error : "no answer");
+		return CLIENT_UNAVAILABLE;
+	}
+	struct json_object *problem = client_json(c);
+	const char *detail = client_text(problem, "detail"), *title = client_text(problem, "title"), *code = client_text(problem, "code");
+	command_failed("%s (%ld%s%s)", detail != NULL ? detail : title != NULL ? title : "the server refused", c->status, code != NULL ? " " : "",
+		code != NULL ? code : "");
+	json_object_put(problem);
+	return c->status == 401 || c->status == 403 ? CLIENT_NO_PERMISSION : c->status == 503 ? CLIENT_UNAVAILABLE : EXIT_FAILURE;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * What `send` and `tail` share: a server's address and a token from the environment, and requests over libcurl. */
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+struct json_object;
+
+/* sysexits(3), where they say more than 1. */
+enum { CLIENT_UNAVAILABLE = 69, CLIENT_NO_PERMISSION = 77 };
+
+struct client {
+	CURL *curl;
+	char *base;  /* "https://chat.example.org", never with a slash at the end */
+	struct curl_slist *headers; /* Authorization, and what client_header() adds */
+	struct buf body;            /* of the last answer to client_perform() */
+	long status;                /* HTTP status of the last answer; 0: none */
+	unsigned retry_after;       /* seconds the last answer asked for; 0: it didn't */
+	char error[CURL_ERROR_SIZE]; /* why there was no answer */
+};
+
+/* From POSTERN_URL (http://…, or unix:PATH) and POSTERN_TOKEN. Returns 0, or says what is wrong and returns the exit status. */
+int client_open(struct client *c);
+void client_close(struct client *c);
+void client_header(struct client *c, const char *line);
+
+/* base/v1/chats/CHAT and then suffix; CHAT is escaped. Sets it as the next request's address. */
+void client_chat_url(struct client *c, const char *chat, const char *suffix);
+void client_url(struct client *c, const char *path);
+
+/* Gathers the answer in body. false: there was none; error says why. */
+bool client_perform(struct client *c, CURLcode *ret_code);
+/* The answer as JSON; json_object_put() it. NULL: it isn't. */
+struct json_object *client_json(const struct client *c);
+/* A member as text or number; NULL, 0: absent. */
+const char *client_text(struct json_object *o, const char *name);
+
+/* Says why the last request failed, and returns the exit status. */
+int client_failed(const struct client *c);
+
+#endif

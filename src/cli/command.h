@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * A sub-command: a row in main's table. */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include "conf/conf.h"
+
+struct command {
+	const char *name;
+	const char *synopsis; /* what follows `postern`; several forms are divided by newlines */
+	const char *summary;
+	enum conf_scope scope; /* CONF_NONE: run gets no settings (NULL) */
+	const struct conf_option *options;
+	int (*run)(const struct command *self, const struct conf *conf, const struct conf_args *args); /* the exit status */
+};
+
+/* "usage: postern …" */
+void command_print_usage(const struct command *c, FILE *out);
+int command_misused(const struct command *c); /* says how it is used, and returns CONF_EXIT_USAGE */
+/* Prints "postern: …" on standard error and returns EXIT_FAILURE. */
+int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+extern const struct conf_option user_options[], token_options[], migrate_options[], tail_options[];
+
+int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int token_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int migrate_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int check_config_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int send_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int tail_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * See database.h. */
+#include "cli/database.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "conf/conf.h"
+#include "pg/sync.h"
+
+int database_open(struct database *d, const struct conf *conf)
+{
+	struct buf why;
+	buf_init(&why, 8192);
+	*d = (struct database){ .store = { .lock_fd = -1 } };
+	umask(0077);
+	/* That all is well is what the command itself says. */
+	log_setup(conf->log_level == LOG_INFO ? LOG_WARN : conf->log_level, "");
+	enum status st = store_become_owner(&d->store, conf, &why);
+	if (st == ST_OK)
+		st = store_open(&d->store, conf, false, &why);
+	int code = st == ST_OK ? 0 : command_failed("%s", why.data != NULL ? why.data : "out of memory");
+	buf_release(&why);
+	return code;
+}
+
+int database_connect(struct database *d)
+{
+	struct buf why;
+	buf_init(&why, 8192);
+	enum status st = store_migrate(&d->store, &why);
+	if (st == ST_OK && (d->db = sync_open(d->store.conninfo, &why)) == NULL)
+		st = ST_AWAY;
+	int code = st == ST_OK ? 0 : command_failed("%s", why.data != NULL ? why.data : "out of memory");
+	buf_release(&why);
+	return code;
+}
+
+void database_close(struct database *d)
+{
+	sync_close(d->db);
+	store_release(&d->store);
+	d->db = NULL;
+}
+
+int database_failed(const struct database *d) { return command_failed("%s", sync_error(d->db)); }

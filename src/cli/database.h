@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * The database for a command: the running server's, or opened for the moment. */
+#ifndef CLI_DATABASE_H
+#define CLI_DATABASE_H
+
+#include <stdbool.h>
+
+#include "pg/store.h"
+
+struct sync;
+
+struct database {
+	struct store store;
+	struct sync *db; /* functions are found by their plain names; NULL before database_connect() */
+};
+
+/* Each returns 0, or says why not and returns the exit status. Close it in either case. */
+int database_open(struct database *d, const struct conf *conf);
+int database_connect(struct database *d); /* migrates first */
+void database_close(struct database *d);
+
+/* Says what the last call was refused for. */
+int database_failed(const struct database *d);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ * `postern user`: accounts. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "cli/command.h"
+#include "cli/database.h"
+#include "cli/password.h"
+#include "pg/sync.h"
+
+static const char *admin;
+
+const struct conf_option user_options[] = {
+	{ "admin", NULL, "add: may do what administrators may", &admin },
+	{ NULL, NULL, NULL, NULL },
+};
+
+/* A password from the user or made up, and its hash. A made one is printed, alone on a line, once it is the account's. */
+static int with_password(struct database *d, const char *sql, const char *name, const char *third)
+{
+	char password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX];
+	bool generated;
+	int code = password_read(password, &generated);
+	if (code == 0 && !password_hash(password, strlen(password), hash))
+		code = command_failed("out of memory");
+	if (code != 0)
+		return code;
+	struct sync_rows *r = third != NULL ? sync_call(d->db, sql, name, hash, third, SYNC_END) : sync_call(d->db, sql, name, hash, SYNC_END);
+	if (r == NULL)
+		code = database_failed(d);
+	else if (generated)
+		puts(password);
+	sync_rows_free(r);
+	explicit_bzero(password, sizeof(password));
+	return code;
+}
+
+static int add(struct database *d, const char *name)
+{
+	return with_password(d, "select body from user_add($1, $2, $3)", name, admin != NULL ? "true" : "false");
+}
+
+static int passwd(struct database *d, const char *name) { return with_password(d, "select body from user_passwd($1, $2)", name, NULL); }
+
+static int set_state(struct database *d, const char *name, const char *state)
+{
+	struct sync_rows *r = sync_call(d->db, "select body from user_set_state($1, $2)", name, state, SYNC_END);
+	if (r == NULL)
+		return database_failed(d);
+	sync_rows_free(r);
+	return 0;
+}
+
+static int enable(struct database *d, const char *name) { return set_state(d, name, "active"); }
+static int disable(struct database *d, const char *name) { return set_state(d, name, "disabled"); }
+
+static int list(struct database *d, const char *name)
+{
+	(void)name;
+	struct sync_rows *r = sync_call(d->db, "select name, state, case when admin then 'admin' else '-' end, to_char(created_at at time zone 'UTC',"
+		" 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), display_name from user_list()", SYNC_END);
+	if (r == NULL)
+		return database_failed(d);
+	for (int i = 0; i < sync_count(r); i++)
+		printf("%-20s  %-8s  %-5s  %s  %s\n", sync_text(r, i, 0), sync_text(r, i, 1), sync_text(r, i, 2), sync_text(r, i, 3), sync_text(r, i, 4));
+	sync_rows_free(r);
+	return 0;
+}
+
+static const struct action {
+	const char *name;
+	int operands;
+	int (*run)(struct database *d, const char *name);
+} actions[] = {
+	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable }, { NULL, 0, NULL },
+};
+
+int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
+{
+	struct database d;
+	const struct action *a = actions;
+	while (a->name != NULL && (args->operand_count == 0 || strcmp(a->name, args->operands[0]) != 0))
+		a++;
+	if (a->name == NULL || args->operand_count != 1 + a->operands || (admin != NULL && a->run != add))
+		return command_misused(self);
+	int code = database_open(&d, conf);
+	if (code == 0)
+		code = database_connect(&d);
+	if (code == 0)
+		code = a->run(&d, args->operands[1]);
+	database_close(&d);
+	return code;
+}

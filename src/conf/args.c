@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ * See args.h, and conf.h for conf_parse_args() and the help. */
+#include "conf/args.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/settings.h"
+
+/* The option being looked at: --name or --name=value. */
+struct option {
+	const char *name;
+	size_t len;
+	const char *inline_value; /* NULL: none */
+	const char *next;         /* the argument after it, which is its value if it wants one; NULL: none */
+	bool took_next;
+};
+
+static int complain(const struct option *o, const char *what)
+{
+	fprintf(stderr, "postern: --%.*s: %s\n", (int)o->len, o->name, what);
+	return CONF_EXIT_USAGE;
+}
+
+/* The value of an option that wants one. */
+static const char *value_of(struct option *o)
+{
+	if (o->inline_value != NULL)
+		return o->inline_value;
+	o->took_next = o->next != NULL;
+	return o->next;
+}
+
+static bool is(const struct option *o, const char *name) { return strlen(name) == o->len && memcmp(name, o->name, o->len) == 0; }
+
+/* 0, an exit code, or -1: it is none of the command's own. */
+static int own_option(struct option *o, const struct conf_option *own)
+{
+	while (own != NULL && own->name != NULL && !is(o, own->name))
+		own++;
+	if (own == NULL || own->name == NULL)
+		return -1;
+	if (own->value == NULL && o->inline_value != NULL)
+		return complain(o, "takes no value");
+	const char *value = own->value == NULL ? "" : value_of(o);
+	if (value == NULL)
+		return complain(o, "needs a value");
+	*own->ret_value = value;
+	return 0;
+}
+
+/* 0, an exit code, or -1: there is no such setting. */
+static int setting_flag(struct option *o, struct args *a, enum conf_scope scope)
+{
+	const struct setting *s = setting_find(o->name, o->len, scope);
+	bool negated = s == NULL && o->len > 3 && memcmp(o->name, "no-", 3) == 0 && o->inline_value == NULL;
+	if (negated)
+		s = setting_find(o->name + 3, o->len - 3, scope);
+	if (s == NULL || (negated && s->type != SETTING_BOOL))
+		return -1;
+	const char *value = negated ? "no" : s->type == SETTING_BOOL && o->inline_value == NULL ? "yes" : value_of(o);
+	if (value == NULL)
+		return complain(o, "needs a value");
+	struct args_flag *flags = realloc(a->flags, (a->flag_count + 1) * sizeof(*flags));
+	char *spelled;
+	if (flags == NULL || asprintf(&spelled, "--%.*s", (int)o->len, o->name) < 0)
+		fatal("out of memory");
+	a->flags = flags;
+	a->flags[a->flag_count++] = (struct args_flag){ s, value, spelled };
+	return 0;
+}
+
+static int option(struct option *o, struct args *a, struct conf_args *args)
+{
+	int code = own_option(o, args->options);
+	if (code < 0 && args->scope != CONF_NONE && is(o, "config")) {
+		a->config = value_of(o);
+		return a->config != NULL ? 0 : complain(o, "needs a value");
+	}
+	if (code < 0)
+		code = setting_flag(o, a, args->scope);
+	if (code < 0 && setting_find(o->name, o->len, CONF_ALL) != NULL)
+		return complain(o, "this command doesn't take it as an option; it may stand in the file or the environment");
+	return code < 0 ? complain(o, "no such option; see --help") : code;
+}
+
+int args_parse(struct args *a, struct conf_args *args)
+{
+	*a = (struct args){ 0 };
+	bool options = true;
+	int code = 0;
+	args->operands = calloc((size_t)args->argc + 1, sizeof(char *));
+	if (args->operands == NULL)
+		fatal("out of memory");
+	for (int i = 0; i < args->argc && code == 0; i++) {
+		char *arg = args->argv[i];
+		if (options && strcmp(arg, "--") == 0) {
+			options = false;
+		} else if (options && (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)) {
+			args->help = true;
+			return 0;
+		} else if (options && strncmp(arg, "--", 2) == 0) {
+			struct option o = { .name = arg + 2, .len = strcspn(arg + 2, "="), .next = i + 1 < args->argc ? args->argv[i + 1] : NULL };
+			o.inline_value = o.name[o.len] == '=' ? o.name + o.len + 1 : NULL;
+			code = option(&o, a, args);
+			i += o.took_next;
+		} else if (options && arg[0] == '-' && arg[1] != '\0') {
+			fprintf(stderr, "postern: %s: no such option; see --help\n", arg);
+			code = CONF_EXIT_USAGE;
+		} else
+			args->operands[args->operand_count++] = arg;
+	}
+	return code;
+}
+
+void args_release(struct args *a)
+{
+	for (size_t i = 0; i < a->flag_count; i++)
+		free((char *)(uintptr_t)a->flags[i].spelled);
+	free(a->flags);
+}
+
+int conf_parse_args(struct conf_args *args)
+{
+	struct args a;
+	int code = args_parse(&a, args);
+	args_release(&a);
+	return code;
+}
+
+void conf_args_release(struct conf_args *args)
+{
+	free(args->operands);
+	args->operands = NULL;
+	args->operand_count = 0;
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ * See conf.h: gathers the settings from their sources. Whatever is wrong is said in terms of the source it is in
+ * ("/etc/postern.conf:12: …"), all of it, not only the first mistake. */
+#include "conf/conf.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/args.h"
+#include "conf/settings.h"
+#include "conf/value.h"
+
+static const char default_file[] = "/etc/postern.conf";
+static const char env_prefix[] = "POSTERN_";
+
+enum { LINE_LENGTH_MAX = 8192 };
+
+extern char **environ;
+
+/* What is being read. */
+struct source {
+	struct conf *conf;
+	int exit_code; /* of the first mistake */
+	FILE *file;
+	const char *path;
+	unsigned line;
+	bool too_long;
+};
+
+static void complain(struct source *src, int exit_code, const char *where, const char *what)
+{
+	fprintf(stderr, "postern: %s: %s\n", where, what);
+	if (src->exit_code == 0)
+		src->exit_code = exit_code;
+}
+
+/* The first value from a source replaces what lower sources said; further ones add to a list. */
+static bool take(struct conf *c, const struct setting *s, struct conf_origin from, const char *text, char error[SETTING_ERROR_MAX])
+{
+	struct conf_origin *origin = &c->origin[setting_index(s)];
+	if (origin->kind != from.kind)
+		setting_clear(c, s);
+	*origin = from;
+	return setting_add(c, s, text, error);
+}
+
+static void take_defaults(struct conf *c)
+{
+	char error[SETTING_ERROR_MAX];
+	for (const struct setting *s = settings; s->name != NULL; s++)
+		if (s->def != NULL && !setting_add(c, s, s->def, error))
+			fatal("default of %s: %s", s->name, error);
+}
+
+/* A line for libinih, which neither tells its handler the number of a line nor says when one doesn't fit. Comments after
+ * a value are taken off here, since which characters begin one depends on how the library was built. */
+static char *read_line(char *out, int size, void *stream)
+{
+	struct source *src = stream;
+	char *line = NULL;
+	size_t allocated = 0;
+	if (getline(&line, &allocated, src->file) < 0) {
+		free(line);
+		return NULL;
+	}
+	src->line++;
+	char *start = line + strspn(line, " \t");
+	for (char *p = start; *p != '\0'; p++)
+		if ((*p == '#' || *p == ';') && (p == start || p[-1] == ' ' || p[-1] == '\t'))
+			*p = '\0';
+	start[strcspn(start, "\r\n")] = '\0';
+	if (strlen(start) + 3 > (size_t)size) {
+		src->too_long = true;
+		*start = '\0';
+	}
+	snprintf(out, (size_t)size, "%s\n", start);
+	free(line);
+	return out;
+}
+
+static int on_pair(void *user, const char *section, const char *name, const char *value)
+{
+	struct source *src = user;
+	char where[512], error[SETTING_ERROR_MAX];
+	(void)section; /* for whoever likes to divide the file */
+	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
+	const struct setting *s = setting_find(name, strlen(name), CONF_ALL);
+	if (s == NULL) {
+		snprintf(error, sizeof(error), "%.80s: no such setting", name);
+		complain(src, CONF_EXIT_CONFIG, where, error);
+		return 1;
+	}
+	size_t len = strlen(where);
+	snprintf(where + len, sizeof(where) - len, ": %s", s->name);
+	struct conf_origin *origin = &src->conf->origin[setting_index(s)];
+	if (origin->kind == CONF_FILE && !setting_is_list(s)) {
+		snprintf(error, sizeof(error), "given before, in line %u", origin->line);
+		complain(src, CONF_EXIT_CONFIG, where, error);
+	} else if (!take(src->conf, s, (struct conf_origin){ CONF_FILE, src->line }, value, error))
+		complain(src, CONF_EXIT_CONFIG, where, error);
+	return 1;
+}
+
+/* Debian's libinih has these as variables; elsewhere they are fixed when it is built, and lines are of 197 bytes at most. */
+extern bool ini_use_stack __attribute__((weak));
+extern int ini_max_line __attribute__((weak));
+extern int ini_initial_alloc __attribute__((weak));
+
+static void parse_file(struct source *src)
+{
+	char where[512];
+	if (&ini_max_line != NULL && &ini_use_stack != NULL && &ini_initial_alloc != NULL) {
+		ini_use_stack = false;
+		ini_max_line = ini_initial_alloc = LINE_LENGTH_MAX;
+	}
+	int wrong = ini_parse_stream(read_line, src, on_pair, src);
+	if (wrong > 0) {
+		snprintf(where, sizeof(where), "%s:%d", src->path, wrong);
+		complain(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");
+	} else if (wrong < 0 || ferror(src->file))
+		complain(src, CONF_EXIT_CONFIG, src->path, "can't be read");
+	if (src->too_long)
+		complain(src, CONF_EXIT_CONFIG, src->path, "a line is too long");
+}
+
+/* --config, else POSTERN_CONFIG, else the usual place if there is something. */
+static void take_file(struct source *src, const char *flag)
+{
+	const char *env = getenv("POSTERN_CONFIG");
+	bool named = flag != NULL || (env != NULL && *env != '\0');
+	src->path = flag != NULL ? flag : named ? env : default_file;
+	src->file = fopen(src->path, "re");
+	if (src->file == NULL) {
+		if (named || errno != ENOENT)
+			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
+		return;
+	}
+	src->conf->file = strdup(src->path);
+	parse_file(src);
+	fclose(src->file);
+}
+
+static void env_name(const struct setting *s, char out[64])
+{
+	int n = snprintf(out, 64, "%s%s", env_prefix, s->name);
+	for (int i = 0; i < n; i++)
+		if (out[i] >= 'a' && out[i] <= 'z')
+			out[i] -= 'a' - 'A';
+}
+
+/* An empty variable is as good as none: that is how container tools leave one out. */
+static void take_environment(struct source *src)
+{
+	char name[64], error[SETTING_ERROR_MAX];
+	for (const struct setting *s = settings; s->name != NULL; s++) {
+		if (s->type == SETTING_HEADING)
+			continue;
+		env_name(s, name);
+		const char *value = getenv(name);
+		if (value != NULL && *value != '\0' && !take(src->conf, s, (struct conf_origin){ CONF_ENV, 0 }, value, error))
+			complain(src, CONF_EXIT_CONFIG, name, error);
+	}
+}
+
+static void take_flags(struct source *src, const struct args *a)
+{
+	char error[SETTING_ERROR_MAX];
+	for (size_t i = 0; i < a->flag_count; i++) {
+		const struct args_flag *f = &a->flags[i];
+		if (!take(src->conf, f->setting, (struct conf_origin){ CONF_FLAG, 0 }, f->value, error))
+			complain(src, CONF_EXIT_USAGE, f->spelled, error);
+	}
+}
+
+/* What depends on the machine or on several settings. */
+static void complete(struct source *src)
+{
+	struct conf *c = src->conf;
+	const char *given = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
+	int n = 0;
+	if (c->listen_count == 0)
+		complain(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
+	if (c->state != NULL)
+		return;
+	if (given != NULL && *given != '\0') /* systemd may give several, divided by colons */
+		n = asprintf(&c->state, "%.*s", (int)strcspn(given, ":"), given);
+	else if (geteuid() == 0)
+		n = asprintf(&c->state, "/var/lib/postern");
+	else if (home != NULL && *home != '\0')
+		n = asprintf(&c->state, "%s/.local/share/postern", home);
+	else
+		complain(src, CONF_EXIT_CONFIG, "state", "not set, and neither is HOME");
+	if (n < 0)
+		fatal("out of memory");
+}
+
+int conf_load(struct conf *c, struct conf_args *args)
+{
+	struct args a;
+	struct source src = { .conf = c };
+	*c = (struct conf){ .args = args };
+	int code = args_parse(&a, args);
+	if (code == 0 && !args->help) {
+		take_defaults(c);
+		take_file(&src, a.config);
+		take_environment(&src);
+		take_flags(&src, &a);
+		complete(&src);
+		code = src.exit_code;
+	}
+	args_release(&a);
+	return code;
+}
+
+void conf_release(struct conf *c)
+{
+	for (const struct setting *s = settings; s->name != NULL; s++)
+		setting_clear(c, s);
+	free(c->file);
+	c->file = NULL;
+}
+
+bool conf_reread_log_level(const struct conf *c, enum log_level *ret_level)
+{
+	struct conf again;
+	struct conf_args args = { .argc = c->args->argc, .argv = c->args->argv, .scope = c->args->scope, .options = c->args->options };
+	bool ok = conf_load(&again, &args) == 0;
+	if (ok)
+		*ret_level = again.log_level;
+	else
+		log_warn("the settings can't be read again; the log level stays");
+	conf_release(&again);
+	conf_args_release(&args);
+	return ok;
+}
+
+/* "# default", "# /etc/postern.conf:12", "# POSTERN_WORKERS" or "# --workers". */
+static void print_origin(const struct conf *c, const struct setting *s, FILE *out)
+{
+	const struct conf_origin *origin = &c->origin[setting_index(s)];
+	char name[64];
+	env_name(s, name);
+	if (origin->kind == CONF_FILE)
+		fprintf(out, "# %s:%u\n", c->file, origin->line);
+	else if (origin->kind == CONF_ENV)
+		fprintf(out, "# %s\n", name);
+	else if (origin->kind == CONF_FLAG) {
+		fputs("# --", out);
+		for (const char *p = s->name; *p != '\0'; p++)
+			fputc(*p == '_' ? '-' : *p, out);
+		fputc('\n', out);
+	} else
+		fputs("# default\n", out);
+}
+
+void conf_print(const struct conf *c, FILE *out)
+{
+	for (const struct setting *s = settings; s->name != NULL; s++) {
+		if (s->type == SETTING_HEADING) {
+			fprintf(out, "%s# %s\n", s == settings ? "" : "\n", s->name);
+			continue;
+		}
+		char *value = setting_format(c, s);
+		int n = fprintf(out, "%s = %s", s->name, value != NULL ? value : "");
+		fprintf(out, "%*s", n < 40 ? 40 - n : 1, "");
+		print_origin(c, s, out);
+		free(value);
+	}
+}
+
+unsigned conf_warn_environment(FILE *out)
+{
+	static const char *const others[] = { "CONFIG", "URL", "TOKEN", NULL }; /* read by others than the table */
+	unsigned unknown = 0;
+	for (char **e = environ; *e != NULL; e++) {
+		char name[64];
+		size_t len = strcspn(*e, "="), prefix = strlen(env_prefix), i = 0;
+		if (strncmp(*e, env_prefix, prefix) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)(len - prefix), *e + prefix);
+		while (others[i] != NULL && strcmp(others[i], name) != 0)
+			i++;
+		for (char *p = name; *p != '\0'; p++)
+			*p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+		if (others[i] == NULL && setting_find(name, strlen(name), CONF_ALL) == NULL) {
+			fprintf(out, "postern: %.*s: no such setting; ignored\n", (int)len, *e);
+			unknown++;
+		}
+	}
+	return unknown;
+}
+
+bool conf_parse_duration(const char *text, uint64_t *ret_seconds) { return value_parse_duration(text, ret_seconds); }

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ * The settings: one struct, filled from defaults, file, environment and flags, each overriding the one before.
+ *
+ * One table (settings.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
+ * key in the file (rate_sends), the help and what check-config prints are derived from it. A new setting is a member
+ * here and a row there. Nothing in here changes after conf_load(): what a running server can change is not a setting. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+
+/* EX_USAGE of this program, and EX_CONFIG of sysexits(3). */
+enum { CONF_EXIT_USAGE = 2, CONF_EXIT_CONFIG = 78 };
+
+enum { CONF_SETTINGS_MAX = 64 };
+
+struct conf_listen {
+	char *text; /* as written: "127.0.0.1:8080", "[::]:8080", "unix:/run/postern.sock" */
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+	} addr;
+	socklen_t len; /* of addr */
+};
+
+struct conf_net {
+	int family; /* AF_INET, AF_INET6; AF_UNIX: whoever comes through a Unix socket */
+	unsigned char addr[16];
+	unsigned prefix; /* bits */
+};
+
+/* Where a value came from. */
+struct conf_origin {
+	enum { CONF_DEFAULT, CONF_FILE, CONF_ENV, CONF_FLAG } kind;
+	unsigned line; /* of the file */
+};
+
+/* Sizes are bytes, durations seconds, rates a minute; of a limit, 0 means none. Strings are never NULL unless said. */
+struct conf {
+	/* where */
+	struct conf_listen *listen;
+	size_t listen_count; /* at least 1 */
+	struct conf_listen metrics_listen; /* text is NULL: none */
+	char *state;         /* directory */
+	char *database;      /* conninfo; NULL: the private cluster in the state directory */
+	char *user;          /* to become when started as root; NULL: postern, else postgres, whichever exists */
+	char *public_url;    /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known */
+	struct conf_net *trusted_proxies;
+	size_t trusted_count;
+	char **cors_origins; /* "https://app.example.org", lower case; "*" for any */
+	size_t cors_count;
+
+	/* how */
+	unsigned workers;
+	bool demo;
+	enum log_level log_level;
+
+	/* limits of a request */
+	size_t text_max, body_max, bulk_max, header_max;
+	unsigned members_max;
+
+	/* limits of a user, of a worker */
+	unsigned rate_sends, rate_sends_burst, rate_logins;
+	unsigned streams_per_user;
+	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
+	size_t stream_queue_max, ring_bytes;
+
+	/* times, in seconds */
+	unsigned session_ttl, key_ttl, tombstone_ttl;
+	unsigned heartbeat, poll_wait, database_timeout, send_wait;
+
+	/* conf's own */
+	char *file; /* that was read; NULL: none */
+	struct conf_origin origin[CONF_SETTINGS_MAX];
+	const struct conf_args *args;
+};
+
+/* Which settings a command takes as flags: those of the database commands, or all. The file and the environment are
+ * read in full in either case, since a mistake there is one whoever reads it. */
+enum conf_scope { CONF_NONE, CONF_DATABASE, CONF_ALL };
+
+/* An option of one command, besides the settings: --expires 30d, --admin. An array of these ends with a NULL name. */
+struct conf_option {
+	const char *name;
+	const char *value;    /* its value's name in the help ("DURATION"); NULL: a switch, whose ret_value becomes "" */
+	const char *help;
+	const char **ret_value; /* points into argv; unchanged when the option isn't given */
+};
+
+/* A command line, without the command itself. */
+struct conf_args {
+	int argc;
+	char **argv;
+	enum conf_scope scope;
+	const struct conf_option *options; /* may be NULL */
+	char **operands; /* out: what is no option, ended by a NULL; owned, points into argv */
+	int operand_count;
+	bool help;       /* out: --help was given; nothing else has been looked at */
+};
+
+/* Fills *c. args and argv must outlive it. Returns 0, or prints all that is wrong on standard error and returns
+ * CONF_EXIT_USAGE (a flag) or CONF_EXIT_CONFIG (the file, the environment). Release *c and *args in either case.
+ * When args->help comes back true, *c is empty. */
+int conf_load(struct conf *c, struct conf_args *args);
+void conf_release(struct conf *c);
+
+/* Only the operands and the command's own options, for a command that takes no settings (scope CONF_NONE). */
+int conf_parse_args(struct conf_args *args);
+void conf_args_release(struct conf_args *args);
+
+/* For SIGHUP: the level that a new start would use; false, with the reason logged, when the sources can't be read now. */
+bool conf_reread_log_level(const struct conf *c, enum log_level *ret_level);
+
+/* Every setting and its value in the file's syntax, with its source as a comment. Passwords are masked. */
+void conf_print(const struct conf *c, FILE *out);
+void conf_help(enum conf_scope scope, const struct conf_option *options, FILE *out);
+/* Says on out which POSTERN_ variables are no settings: a typing mistake, most of the time. Returns how many. */
+unsigned conf_warn_environment(FILE *out);
+
+/* "30d", "12h", "90m", "15s" or plain seconds. */
+bool conf_parse_duration(const char *text, uint64_t *ret_seconds);
+
+/* Whether the peer is in trusted_proxies. IPv4 in IPv6 (::ffff:…) counts as IPv4. */
+bool conf_is_trusted_proxy(const struct conf *c, const struct sockaddr *peer);
+/* Whether a page of that origin (the request's Origin, compared exactly) may read answers. */
+bool conf_allows_origin(const struct conf *c, const char *origin);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * The table of settings and what can be done with a row of it. Where values come from is conf.c's business. */
+#ifndef CONF_SETTINGS_H
+#define CONF_SETTINGS_H
+
+#include "conf/conf.h"
+
+enum setting_type {
+	SETTING_HEADING, /* no setting: a line of the help */
+	SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_DURATION, SETTING_LEVEL, SETTING_STRING, SETTING_CONNINFO, SETTING_URL,
+	SETTING_ADDRESS, SETTING_LISTEN, SETTING_NETS, SETTING_ORIGINS,
+};
+
+struct setting {
+	const char *name; /* rate_sends */
+	enum setting_type type;
+	size_t at;        /* in struct conf */
+	const char *def;  /* as it would be written; NULL: unset */
+	uint64_t min, max;
+	bool or_none;     /* 0 is allowed too: no limit */
+	enum conf_scope scope; /* the smallest that takes it as a flag */
+	const char *value; /* what the help calls its value */
+	const char *help;
+};
+
+enum { SETTING_ERROR_MAX = 256 };
+
+extern const struct setting settings[]; /* ends with a row that has no name */
+size_t setting_index(const struct setting *s);
+/* By name; dashes and underscores are the same. len bytes of name. NULL: there is none, or its flag isn't in scope. */
+const struct setting *setting_find(const char *name, size_t len, enum conf_scope scope);
+bool setting_is_list(const struct setting *s);
+
+/* Makes it empty or unset, ready for setting_add(). */
+void setting_clear(struct conf *c, const struct setting *s);
+/* Sets it; adds to it when it is a list, whose items are divided by commas or blanks. false: error says why. */
+bool setting_add(struct conf *c, const struct setting *s, const char *text, char error[SETTING_ERROR_MAX]);
+/* As it would be written, in memory of the caller's to free; "" when unset. Passwords are masked. NULL: no memory. */
+char *setting_format(const struct conf *c, const struct setting *s);
+
+#endif

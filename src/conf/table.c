@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * The table of settings: the one place where a setting has its name, default, bounds and help. Its order is that of the
+ * help and of check-config. See settings.h for the columns. */
+#include <stdint.h>
+#include <string.h>
+
+#include "conf/settings.h"
+
+#define AT(member) offsetof(struct conf, member)
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+#define DAYS(n) ((uint64_t)(n) * 86400)
+#define HEADING(text) { text, SETTING_HEADING, 0, NULL, 0, 0, false, CONF_ALL, NULL, NULL }
+
+const struct setting settings[] = {
+	HEADING("Where"),
+	{ "listen", SETTING_LISTEN, AT(listen), "127.0.0.1:8080", 0, 0, false, CONF_ALL, "ADDR:PORT",
+		"serve HTTP here; repeats; also [::]:8080 (IPv4 too, unless that is listed itself) and unix:PATH; port 0 picks one" },
+	{ "metrics_listen", SETTING_ADDRESS, AT(metrics_listen), NULL, 0, 0, false, CONF_ALL, "ADDR:PORT",
+		"serve /metrics here instead of to loopback and administrators" },
+	{ "state", SETTING_STRING, AT(state), NULL, 0, 0, false, CONF_DATABASE, "DIR",
+		"state directory, which holds the private database ($STATE_DIRECTORY, else ~/.local/share/postern; root: /var/lib/postern)" },
+	{ "database", SETTING_CONNINFO, AT(database), NULL, 0, 0, false, CONF_DATABASE, "CONNINFO",
+		"use this PostgreSQL instead of a private one (a libpq connection string)" },
+	{ "user", SETTING_STRING, AT(user), NULL, 0, 0, false, CONF_ALL, "NAME",
+		"become this user when started as root (postern, else postgres, whichever exists)" },
+	{ "public_url", SETTING_URL, AT(public_url), NULL, 0, 0, false, CONF_ALL, "URL",
+		"what people type to get here, when a reverse proxy is in front" },
+	{ "trusted_proxies", SETTING_NETS, AT(trusted_proxies), NULL, 0, 0, false, CONF_ALL, "NETWORK",
+		"whose X-Forwarded-For and Forwarded are believed: addresses, networks, or unix; repeats" },
+	{ "cors_origins", SETTING_ORIGINS, AT(cors_origins), NULL, 0, 0, false, CONF_ALL, "ORIGIN",
+		"pages that may read answers (https://app.example.org), or * for any; repeats" },
+
+	HEADING("How"),
+	{ "workers", SETTING_NUMBER, AT(workers), "1", 1, 64, false, CONF_ALL, "N", "processes that serve" },
+	{ "demo", SETTING_BOOL, AT(demo), "no", 0, 0, false, CONF_ALL, NULL,
+		"make users alice, bob and carol with a group, and print how to use them" },
+	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
+		"error, warn, info or debug; read again on SIGHUP" },
+
+	HEADING("Limits of a request (0: none)"),
+	{ "text_max", SETTING_SIZE, AT(text_max), "16K", 1, MIB(64), true, CONF_ALL, "SIZE", "text of a message, UTF-8" },
+	{ "body_max", SETTING_SIZE, AT(body_max), "256K", KIB(1), MIB(1024), true, CONF_ALL, "SIZE", "body of a request" },
+	{ "bulk_max", SETTING_SIZE, AT(bulk_max), "8M", KIB(1), MIB(1024), true, CONF_ALL, "SIZE", "body of many messages (application/x-ndjson)" },
+	{ "header_max", SETTING_SIZE, AT(header_max), "8K", KIB(1), MIB(1), false, CONF_ALL, "SIZE", "header of a request; always bounded" },
+	{ "members_max", SETTING_NUMBER, AT(members_max), "10000", 2, 1000000, true, CONF_ALL, "N", "members of a group" },
+
+	HEADING("Limits of a user and of a worker (0: none)"),
+	{ "rate_sends", SETTING_NUMBER, AT(rate_sends), "100", 1, 1000000, true, CONF_ALL, "N", "messages a minute and user" },
+	{ "rate_sends_burst", SETTING_NUMBER, AT(rate_sends_burst), "20", 1, 100000, false, CONF_ALL, "N", "messages at once, before that rate counts" },
+	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, true, CONF_ALL, "N", "sign-ins a minute, for each account and each address" },
+	{ "streams_per_user", SETTING_NUMBER, AT(streams_per_user), "16", 1, 1000000, true, CONF_ALL, "N", "open streams of a user" },
+	{ "streams_max", SETTING_NUMBER, AT(streams_max), "0", 1, 10000000, true, CONF_ALL, "N", "open streams of a worker; 0: as many as descriptors allow" },
+	{ "stream_queue_max", SETTING_SIZE, AT(stream_queue_max), "256K", KIB(4), MIB(64), false, CONF_ALL, "SIZE", "queue of a stream that reads slowly, before it is closed" },
+	{ "ring_bytes", SETTING_SIZE, AT(ring_bytes), "16M", KIB(4), MIB(65536), false, CONF_ALL, "SIZE", "recent events that a worker keeps in memory" },
+
+	HEADING("Times"),
+	{ "session_ttl", SETTING_DURATION, AT(session_ttl), "30d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "a signed-in session lasts" },
+	{ "key_ttl", SETTING_DURATION, AT(key_ttl), "7d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "idempotency keys are remembered" },
+	{ "tombstone_ttl", SETTING_DURATION, AT(tombstone_ttl), "30d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "deletions are remembered: a client away for longer starts afresh" },
+	{ "heartbeat", SETTING_DURATION, AT(heartbeat), "15s", 1, 3600, false, CONF_ALL, "DURATION", "an idle stream says that it lives" },
+	{ "poll_wait", SETTING_DURATION, AT(poll_wait), "25s", 0, 60, false, CONF_ALL, "DURATION", "a long-poll waits, unless the request says how long" },
+	{ "database_timeout", SETTING_DURATION, AT(database_timeout), "10s", 1, 600, false, CONF_ALL, "DURATION", "a database operation may take, before its connection is dropped" },
+	{ "send_wait", SETTING_DURATION, AT(send_wait), "5s", 0, 60, false, CONF_ALL, "DURATION", "a send waits for a database that is away" },
+	{ 0 },
+};
+
+_Static_assert(sizeof(settings) / sizeof(settings[0]) <= CONF_SETTINGS_MAX, "conf.origin has room for every setting");
+
+size_t setting_index(const struct setting *s) { return (size_t)(s - settings); }
+
+bool setting_is_list(const struct setting *s)
+{
+	return s->type == SETTING_LISTEN || s->type == SETTING_NETS || s->type == SETTING_ORIGINS;
+}
+
+static bool same_name(const char *name, const char *given, size_t len)
+{
+	if (strlen(name) != len)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (name[i] != (given[i] == '-' ? '_' : given[i]))
+			return false;
+	return true;
+}
+
+const struct setting *setting_find(const char *name, size_t len, enum conf_scope scope)
+{
+	for (const struct setting *s = settings; s->name != NULL; s++)
+		if (s->type != SETTING_HEADING && s->scope <= scope && same_name(s->name, name, len))
+			return s;
+	return NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * See upkeep.h. */
+#include "follow/upkeep.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define PAUSE_MS 60000
+#define AGAIN_MS 200
+#define CHUNK 1000
+
+struct upkeep {
+	struct pg_pool *pool;
+	struct loop_timer *timer;
+	char key_ttl[24], tombstone_ttl[24];
+};
+
+static void on_done(void *arg, const struct pg_result *r)
+{
+	struct upkeep *u = arg;
+	bool more = pg_ok(r) && pg_int(r, 0, 0) >= CHUNK;
+	if (!pg_ok(r) && !pg_away(r))
+		log_error("upkeep: %s", pg_message(r));
+	loop_timer_start(u->timer, more ? AGAIN_MS : PAUSE_MS, 0);
+}
+
+static void on_time(void *arg)
+{
+	struct upkeep *u = arg;
+	char chunk[16];
+	snprintf(chunk, sizeof(chunk), "%d", CHUNK);
+	pg_pool_call(u->pool, "select upkeep(make_interval(secs => $1), make_interval(secs => $2), $3)", 3,
+		(const char *[]){ u->key_ttl, u->tombstone_ttl, chunk }, on_done, u);
+}
+
+struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
+{
+	struct upkeep *u = calloc(1, sizeof(*u));
+	if (u == NULL)
+		fatal("out of memory");
+	u->pool = pool;
+	snprintf(u->key_ttl, sizeof(u->key_ttl), "%u", conf->key_ttl);
+	snprintf(u->tombstone_ttl, sizeof(u->tombstone_ttl), "%u", conf->tombstone_ttl);
+	u->timer = loop_timer_new(loop, on_time, u);
+	loop_timer_start(u->timer, PAUSE_MS, 0);
+	return u;
+}
+
+void upkeep_free(struct upkeep *u)
+{
+	loop_timer_free(u->timer);
+	free(u);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * What server.c, request.c and router.c share; nobody else includes it. */
+#ifndef HTTP_INTERNAL_H
+#define HTTP_INTERNAL_H
+
+#include <microhttpd.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "http/request.h"
+#include "http/server.h"
+
+#define PARAMS_MAX 24
+#define HEADERS_MAX 12
+
+/* A connection while libmicrohttpd has it. */
+struct connection {
+	struct list link;    /* by when it last began to wait for a request */
+	struct http_server *server;
+	int fd;
+	uint64_t waiting_since_ms; /* 0: a request is being answered */
+	uint64_t accounted;  /* bytes of the requests before this one */
+	bool unaccountable;  /* a chunked body: its bytes can't be told */
+	bool on_metrics_port;
+	struct sockaddr_storage peer;
+};
+
+struct header {
+	char *name, *value;
+};
+
+struct request {
+	struct http_server *server;
+	struct MHD_Connection *mhd;
+	struct connection *conn;
+	const struct route *route;
+	char *target;        /* as it came */
+	char *decoded;       /* what the path variables and the parameters point into */
+	const char *path;    /* in target, NUL-terminated */
+	const char *method, *version;
+	const char *vars[REQUEST_VARS_MAX];
+	struct { const char *name, *value; } params[PARAMS_MAX];
+	unsigned params_count;
+	struct header headers[HEADERS_MAX];
+	unsigned headers_count;
+	char id[REQUEST_ID_MAX + 1];
+	struct buf body;
+	size_t discarded;    /* bytes of a body that is too large */
+	uint64_t received_us;
+	bool seen, dispatched, head, in_handler, suspended, too_large, answered;
+	struct MHD_Response *response;
+	int status;
+	void (*take)(void *arg, struct request *req, int fd);
+	void *take_arg;
+	void *data;
+	void (*free_data)(void *data);
+};
+
+/* Finds req's route and fills vars and params. Returns NULL, or the code of what is wrong. allow (size bytes) gets the
+ * methods that the address does take when the code is method_not_allowed. */
+const char *router_find(struct request *req, const struct route *routes, char *allow, size_t size);
+
+struct request *request_new(struct http_server *s, const char *target);
+void request_free(struct request *req);
+void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version);
+void server_resume(struct http_server *s, struct request *req);
+
+#endif

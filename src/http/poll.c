@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT
+ * The long-poll: waits for events in the hub, answers with a whole response, and gives the connection back to HTTP if nothing
+ * stands against it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/problem.h"
+#include "http/server.h"
+#include "http/transport.h"
+#include "log/tail.h"
+
+#define ANSWER_MAX ((size_t)256 << 20)
+#define READ_MS 5000 /* what a read of the tables may take beyond the wait */
+
+struct poll {
+	struct subscriber s;
+	struct http_server *server;
+	uint64_t key;
+	unsigned limit;
+	bool may_go_on, answering;
+	uint64_t accounted;
+	const char *reset;  /* its reason; NULL: none */
+	struct buf head;    /* the headers every answer has */
+	struct buf out;     /* the answer, while it is written */
+	size_t written;
+	char request_id[REQUEST_ID_MAX + 1];
+};
+
+static struct poll *poll_of(struct subscriber *s) { return container_of(s, struct poll, s); }
+
+/* The connection has had its answer. */
+static void finish(struct poll *p)
+{
+	bool go_on = p->may_go_on && !http_is_stopping(p->server);
+	int fd = hub_detach(&p->s, go_on);
+	if (go_on)
+		http_hand_back(p->server, fd, p->accounted);
+}
+
+static void write_answer(struct poll *p)
+{
+	while (p->written < p->out.len) {
+		ssize_t n = send(p->s.fd, p->out.data + p->written, p->out.len - p->written, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				p->s.blocked = true;
+			else
+				hub_detach(&p->s, false);
+			return;
+		}
+		p->s.last_ms = (uint32_t)clock_mono_ms();
+		p->written += (size_t)n;
+	}
+	finish(p);
+}
+
+static void answer(struct poll *p, struct buf *body)
+{
+	if (http_is_stopping(p->server))
+		p->may_go_on = false;
+	buf_init(&p->out, ANSWER_MAX);
+	buf_add(&p->out, p->head.data, p->head.len);
+	buf_addf(&p->out, "Content-Length: %zu\r\n%s\r\n", body->len, p->may_go_on ? "" : "Connection: close\r\n");
+	buf_add(&p->out, body->data, body->len);
+	bool failed = buf_failed(body) || buf_failed(&p->out);
+	buf_release(body);
+	p->answering = true;
+	p->s.closing = true;
+	subscriber_clear(&p->s);
+	if (failed)
+		hub_detach(&p->s, false); /* the client asks again, for less */
+	else
+		write_answer(p);
+}
+
+static void add_reset(struct poll *p, struct buf *body, const char *cursor)
+{
+	buf_addf(body, "{\"event\":\"reset\",\"cursor\":\"%s\",\"data\":{\"reason\":\"%s\"}}", cursor, p->reset);
+}
+
+/* Answers with what waits, up to the limit. */
+static void answer_events(struct poll *p)
+{
+	const char *epoch = tail_epoch(hub_tail(p->s.hub));
+	char cursor[CURSOR_MAX];
+	struct buf body;
+	uint64_t now = clock_real_us(), pos = p->s.pos, last = 0;
+	struct frame *f;
+	uint32_t n = 0;
+	buf_init(&body, ANSWER_MAX);
+	buf_adds(&body, "{\"events\":[");
+	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || f->pos == last); n++) {
+		if (n > 0)
+			buf_addc(&body, ',');
+		buf_add(&body, f->ndjson_head, f->ndjson_head_len);
+		buf_add(&body, f->json, f->json_len);
+		buf_addc(&body, '}');
+		last = f->pos;
+		if (!p->s.replaying)
+			transport_delivered(p->server, f, now);
+	}
+	bool more = f != NULL || p->s.catching;
+	pos = f != NULL ? last : p->s.catching ? p->s.pos : hub_position(&p->s);
+	more = more && pos < tail_head(hub_tail(p->s.hub));
+	cursor_print(epoch, pos, cursor);
+	if (p->reset != NULL)
+		add_reset(p, &body, cursor);
+	buf_addf(&body, "],\"cursor\":\"%s\",\"more\":%s}", cursor, more ? "true" : "false");
+	answer(p, &body);
+}
+
+static void on_ready(struct subscriber *s)
+{
+	struct poll *p = poll_of(s);
+	if (p->answering)
+		write_answer(p);
+	else if (s->first != NULL || p->reset != NULL)
+		answer_events(p);
+	else if (s->catching)
+		hub_catch_up(s);
+	else if (s->period_ms == 0)
+		answer_events(p);
+}
+
+static void on_beat(struct subscriber *s)
+{
+	struct poll *p = poll_of(s);
+	bool reading = s->busy && (uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
+	if (!p->answering && !reading)
+		answer_events(p);
+}
+
+static void on_end(struct subscriber *s, enum subscriber_end why)
+{
+	struct poll *p = poll_of(s);
+	struct buf body;
+	if (p->answering)
+		return;
+	if (why == END_RESET || why == END_EXPIRED)
+		p->reset = why == END_RESET ? "foreign_epoch" : "expired";
+	if (why == END_SHUTDOWN || p->reset != NULL) {
+		p->may_go_on = p->may_go_on && p->reset != NULL;
+		answer_events(p);
+		return;
+	}
+	buf_init(&body, 4096);
+	problem_render(&body, problem_find("unauthorized"), "This credential is no longer good.", p->request_id, "");
+	buf_reset(&p->head);
+	buf_adds(&p->head, "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\nWWW-Authenticate: Bearer realm=\"postern\"\r\n");
+	buf_addf(&p->head, "X-Request-Id: %s\r\n", p->request_id);
+	answer(p, &body);
+}
+
+static void count(struct poll *p, bool up)
+{
+	_Atomic uint64_t *gauge = &http_metrics(p->server)->gauges[G_STREAMS_POLL];
+	shared_set(gauge, *gauge + (up ? 1 : (uint64_t)-1));
+}
+
+static void on_gone(struct subscriber *s)
+{
+	struct poll *p = poll_of(s);
+	count(p, false);
+	http_stream_gone(p->server, p->key);
+	buf_release(&p->head);
+	buf_release(&p->out);
+	free(p);
+}
+
+static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
+
+static void take(void *arg, struct request *req, int fd)
+{
+	struct subscription *sub = arg;
+	struct http_server *server = request_server(req);
+	struct poll *p = calloc(1, sizeof(*p));
+	if (p == NULL || fd < 0) {
+		hub_user_unref(sub->opening.user);
+		http_stream_gone(server, sub->key);
+		if (fd >= 0)
+			close(fd);
+		free(p);
+		free(sub);
+		return;
+	}
+	p->server = server;
+	p->key = sub->key;
+	p->limit = sub->limit;
+	p->reset = sub->opening.outcome == HUB_START_RESET ? sub->opening.reason : NULL;
+	p->may_go_on = request_may_go_on(req, &p->accounted);
+	snprintf(p->request_id, sizeof(p->request_id), "%s", request_id(req));
+	buf_init(&p->head, 8192);
+	request_head(req, &p->head, 200, "application/json");
+	buf_adds(&p->head, "Cache-Control: no-store\r\n");
+	p->s.ops = &ops;
+	p->s.credential = sub->credential;
+	p->s.expires_s = sub->expires_s;
+	p->s.period_ms = sub->wait_ms;
+	transport_tune(fd, false);
+	count(p, true);
+	hub_attach(http_hub(server), sub->opening.user, &p->s, fd, sub->opening.pos);
+	free(sub);
+}
+
+void poll_begin(struct request *req, const struct subscription *sub)
+{
+	struct subscription *copy = malloc(sizeof(*copy));
+	if (copy == NULL)
+		fatal("out of memory");
+	*copy = *sub;
+	request_hand_off(req, take, copy);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT
+ * See request.h: what a request says, and its answer. */
+#include "http/request.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "conf/conf.h"
+#include "http/internal.h"
+#include "http/problem.h"
+
+struct request *request_new(struct http_server *s, const char *target)
+{
+	struct request *req = calloc(1, sizeof(*req));
+	if (req == NULL || (req->target = strdup(target)) == NULL) {
+		free(req);
+		return NULL;
+	}
+	req->server = s;
+	req->received_us = clock_real_us();
+	size_t len = strcspn(target, "?");
+	char *path = malloc(len + 1);
+	if (path == NULL) {
+		free(req->target);
+		free(req);
+		return NULL;
+	}
+	memcpy(path, target, len);
+	path[len] = '\0';
+	req->path = path;
+	return req;
+}
+
+void request_free(struct request *req)
+{
+	if (req->free_data != NULL)
+		req->free_data(req->data);
+	if (req->response != NULL)
+		MHD_destroy_response(req->response);
+	for (unsigned i = 0; i < req->headers_count; i++) {
+		free(req->headers[i].name);
+		free(req->headers[i].value);
+	}
+	buf_release(&req->body);
+	free((char *)req->path);
+	free(req->decoded);
+	free(req->target);
+	free(req);
+}
+
+static bool id_is_good(const char *id)
+{
+	size_t n = id ? strlen(id) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)id[i]) && strchr("._-", id[i]) == NULL)
+			return false;
+	return n >= 1 && n <= REQUEST_ID_MAX;
+}
+
+void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
+{
+	static uint64_t count;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	req->mhd = mhd;
+	req->conn = info->socket_context;
+	req->head = strcmp(method, "HEAD") == 0;
+	req->method = req->head ? "GET" : method;
+	req->version = version;
+	const char *id = request_header(req, "X-Request-Id");
+	if (id_is_good(id))
+		snprintf(req->id, sizeof(req->id), "%s", id);
+	else
+		snprintf(req->id, sizeof(req->id), "%llx-%llx", (unsigned long long)(req->received_us & 0xffffffffffff), (unsigned long long)++count);
+	buf_init(&req->body, SIZE_MAX / 2);
+}
+
+struct http_server *request_server(const struct request *req) { return req->server; }
+const struct route *request_route(const struct request *req) { return req->route; }
+const char *request_method(const struct request *req) { return req->method; }
+bool request_is_head(const struct request *req) { return req->head; }
+bool request_is_http10(const struct request *req) { return strcmp(req->version, "HTTP/1.1") != 0; }
+const char *request_path(const struct request *req) { return req->path; }
+const char *request_var(const struct request *req, unsigned i) { return req->vars[i]; }
+const struct buf *request_body(const struct request *req) { return &req->body; }
+const char *request_id(const struct request *req) { return req->id; }
+uint64_t request_received_us(const struct request *req) { return req->received_us; }
+bool request_on_metrics_port(const struct request *req) { return req->conn->on_metrics_port; }
+
+const char *request_param(const struct request *req, const char *name)
+{
+	for (unsigned i = 0; i < req->params_count; i++)
+		if (strcmp(req->params[i].name, name) == 0)
+			return req->params[i].value;
+	return NULL;
+}
+
+const char *request_unknown_param(const struct request *req, const char *const known[])
+{
+	for (unsigned i = 0; i < req->params_count; i++) {
+		unsigned k = 0;
+		while (known[k] != NULL && strcmp(known[k], req->params[i].name) != 0)
+			k++;
+		if (known[k] == NULL)
+			return req->params[i].name;
+	}
+	return NULL;
+}
+
+const char *request_header(const struct request *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+const char *request_cookie(const struct request *req, const char *name)
+{
+	return MHD_lookup_connection_value(req->mhd, MHD_COOKIE_KIND, name);
+}
+
+void request_set_data(struct request *req, void *data, void (*free_fn)(void *))
+{
+	req->data = data;
+	req->free_data = free_fn;
+}
+
+void *request_data(const struct request *req) { return req->data; }
+
+/* ---- where it comes from ---- */
+
+/* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", with or without quotes. */
+static bool parse_address(const char *s, size_t len, struct sockaddr_storage *ret)
+{
+	char text[INET6_ADDRSTRLEN + 1];
+	while (len > 0 && (*s == ' ' || *s == '"' || *s == '['))
+		s++, len--;
+	size_t n = 0;
+	bool six = memchr(s, ']', len) != NULL || (memchr(s, ':', len) != memrchr(s, ':', len));
+	while (n < len && n < INET6_ADDRSTRLEN && strchr(six ? "]\" " : ":\" ", s[n]) == NULL)
+		n++;
+	memcpy(text, s, n);
+	text[n] = '\0';
+	memset(ret, 0, sizeof(*ret));
+	ret->ss_family = six ? AF_INET6 : AF_INET;
+	return inet_pton(ret->ss_family, text, six ? (void *)&((struct sockaddr_in6 *)ret)->sin6_addr : (void *)&((struct sockaddr_in *)ret)->sin_addr) == 1;
+}
+
+/* The last address in a list that isn't a trusted proxy's; false: the list doesn't tell. */
+static bool last_untrusted(const struct conf *conf, const char *list, const char *key, struct sockaddr_storage *ret)
+{
+	const char *end = list + strlen(list);
+	while (end > list) {
+		const char *begin = end;
+		while (begin > list && begin[-1] != ',')
+			begin--;
+		const char *s = begin;
+		while (s < end && *s == ' ')
+			s++;
+		if (key != NULL) {
+			while (s < end && strncasecmp(s, key, strlen(key)) != 0)
+				s++;
+			s += s < end ? strlen(key) : 0;
+		}
+		if (s >= end || !parse_address(s, (size_t)(end - s), ret))
+			return false;
+		if (!conf_is_trusted_proxy(conf, (struct sockaddr *)ret))
+			return true;
+		end = begin > list ? begin - 1 : list;
+	}
+	return false;
+}
+
+static void client_address(const struct request *req, struct sockaddr_storage *ret)
+{
+	const struct conf *conf = http_conf(req->server);
+	const char *list;
+	*ret = req->conn->peer;
+	if (!conf_is_trusted_proxy(conf, (const struct sockaddr *)ret))
+		return;
+	struct sockaddr_storage told;
+	if (((list = request_header(req, "X-Forwarded-For")) != NULL && last_untrusted(conf, list, NULL, &told))
+			|| ((list = request_header(req, "Forwarded")) != NULL && last_untrusted(conf, list, "for=", &told)))
+		*ret = told;
+}
+
+void request_client(const struct request *req, char *out, size_t size)
+{
+	struct sockaddr_storage a;
+	client_address(req, &a);
+	if (a.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, out, (socklen_t)size);
+	else if (a.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, out, (socklen_t)size);
+	else
+		snprintf(out, size, "local");
+}
+
+bool request_is_loopback(const struct request *req)
+{
+	char text[INET6_ADDRSTRLEN];
+	if (request_header(req, "X-Forwarded-For") != NULL || request_header(req, "Forwarded") != NULL)
+		return false;
+	request_client(req, text, sizeof(text));
+	return strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 || strcmp(text, "local") == 0 || strncmp(text, "::ffff:127.", 11) == 0;
+}
+
+bool request_is_https(const struct request *req)
+{
+	const struct conf *conf = http_conf(req->server);
+	if (conf->public_url != NULL)
+		return strncmp(conf->public_url, "https:", 6) == 0;
+	const char *proto = request_header(req, "X-Forwarded-Proto");
+	return proto != NULL && strcasecmp(proto, "https") == 0 && conf_is_trusted_proxy(conf, (struct sockaddr *)&req->conn->peer);
+}
+
+bool request_is_same_origin(const struct request *req, bool *ret_says_so)
+{
+	const struct conf *conf = http_conf(req->server);
+	const char *origin = request_header(req, "Origin"), *site = request_header(req, "Sec-Fetch-Site"), *host = request_header(req, "Host");
+	*ret_says_so = origin != NULL || site != NULL;
+	if (site != NULL && strcmp(site, "same-origin") == 0)
+		return true;
+	if (origin == NULL)
+		return false;
+	if (conf->public_url != NULL) {
+		const char *host_at = strstr(conf->public_url, "://");
+		size_t n = host_at ? (size_t)(host_at + 3 - conf->public_url) + strcspn(host_at + 3, "/") : 0;
+		if (strlen(origin) == n && strncasecmp(origin, conf->public_url, n) == 0)
+			return true;
+	}
+	const char *at = strstr(origin, "://");
+	return conf->public_url == NULL && host != NULL && at != NULL && strcasecmp(at + 3, host) == 0
+		&& (strncmp(origin, "http://", 7) == 0 || strncmp(origin, "https://", 8) == 0);
+}
+
+/* ---- the answer ---- */
+
+void request_add_header(struct request *req, const char *name, const char *value)
+{
+	assert(req->headers_count < HEADERS_MAX);
+	struct header *h = &req->headers[req->headers_count++];
+	h->name = strdup(name);
+	h->value = strdup(value);
+	if (h->name == NULL || h->value == NULL)
+		fatal("out of memory");
+}
+
+static const char *allowed_origin(const struct request *req)
+{
+	const char *origin = request_header(req, "Origin");
+	return origin != NULL && conf_allows_origin(http_conf(req->server), origin) ? origin : NULL;
+}
+
+#define EXPOSED "Link, ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id"
+
+static void answer(struct request *req, int status, struct MHD_Response *response, const char *type)
+{
+	assert(!req->answered);
+	if (response == NULL)
+		fatal("out of memory");
+	req->answered = true;
+	req->status = status;
+	req->response = response;
+	if (type != NULL)
+		MHD_add_response_header(response, "Content-Type", type);
+	MHD_add_response_header(response, "X-Request-Id", req->id);
+	const char *origin = req->mhd != NULL ? allowed_origin(req) : NULL;
+	if (origin != NULL) {
+		MHD_add_response_header(response, "Access-Control-Allow-Origin", origin);
+		MHD_add_response_header(response, "Access-Control-Expose-Headers", EXPOSED);
+	}
+	if (http_conf(req->server)->cors_count > 0)
+		MHD_add_response_header(response, "Vary", "Origin");
+	for (unsigned i = 0; i < req->headers_count; i++)
+		MHD_add_response_header(response, req->headers[i].name, req->headers[i].value);
+	if (req->suspended)
+		server_resume(req->server, req);
+}
+
+void request_reply(struct request *req, int status, const char *type, char *body, size_t len)
+{
+	answer(req, status, MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT), type);
+}
+
+void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
+{
+	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), type);
+}
+
+void request_problem(struct request *req, const char *code, const char *detail, const char *extra)
+{
+	const struct problem *p = problem_find(code);
+	struct buf out;
+	size_t len;
+	buf_init(&out, 65536);
+	problem_render(&out, p, detail, req->id, extra);
+	if (p->status == 401)
+		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");
+	if (p->status == 503)
+		request_add_header(req, "Retry-After", "2");
+	if (p->status >= 500)
+		log_warn("%s %s: %d %s request=%s", req->method, req->path, p->status, code, req->id);
+	char *body = buf_detach(&out, &len);
+	request_reply(req, p->status, "application/problem+json", body, len);
+}
+
+void request_hand_off(struct request *req, void (*take)(void *, struct request *, int), void *arg)
+{
+	assert(!req->answered);
+	req->answered = true;
+	req->take = take;
+	req->take_arg = arg;
+	if (req->suspended)
+		server_resume(req->server, req);
+}
+
+void request_head(const struct request *req, struct buf *out, int status, const char *type)
+{
+	char date[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	buf_addf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status), date,
+		type, req->id);
+	const char *origin = allowed_origin(req);
+	if (origin != NULL)
+		buf_addf(out, "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: " EXPOSED "\r\n", origin);
+	if (http_conf(req->server)->cors_count > 0)
+		buf_adds(out, "Vary: Origin\r\n");
+}
+
+bool request_may_go_on(const struct request *req, uint64_t *ret_accounted)
+{
+	const char *connection = request_header(req, "Connection");
+	const union MHD_ConnectionInfo *size = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int unread;
+	if (request_is_http10(req) || req->conn->unaccountable || size == NULL || http_is_stopping(req->server)
+			|| (connection != NULL && strcasestr(connection, "close") != NULL))
+		return false;
+	if (getsockopt(req->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0
+			|| len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received)
+			|| ioctl(req->conn->fd, SIOCINQ, &unread) != 0)
+		return false;
+	*ret_accounted = req->conn->accounted + size->header_size;
+	return info.tcpi_bytes_received - (uint64_t)unread == *ret_accounted;
+}

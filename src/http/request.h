@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * A request, from its head to its answer. A handler answers at once or later, exactly once: with request_reply(),
+ * request_problem() or request_hand_off(). Whoever waits for an answer may rely on the request being there until then,
+ * even if the client has gone. */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct conf;
+struct http_server;
+struct request;
+
+#define REQUEST_ID_MAX 64
+#define REQUEST_VARS_MAX 4
+
+/* A row of the route table. {x} in path takes one segment. */
+struct route {
+	const char *method, *path;
+	void (*handle)(struct request *req);
+	const void *spec;   /* the handler's own */
+	unsigned flags;
+};
+enum {
+	ROUTE_BODY = 1,        /* takes a body, up to body_max */
+	ROUTE_BULK = 2,        /* up to bulk_max when its type is application/x-ndjson */
+	ROUTE_PUBLIC = 4,      /* asks nobody who he is; the rest is the api's */
+	ROUTE_TICKET = 8,      /* a ticket or a token in the query will do */
+	ROUTE_STREAM = 16,     /* is handed off */
+};
+
+/* What came. Strings live as long as the request. */
+struct http_server *request_server(const struct request *req);
+const struct route *request_route(const struct request *req);
+const char *request_method(const struct request *req); /* HEAD is told as GET */
+bool request_is_head(const struct request *req);
+bool request_is_http10(const struct request *req);
+const char *request_path(const struct request *req);   /* still encoded, without the query */
+const char *request_var(const struct request *req, unsigned i);
+const char *request_param(const struct request *req, const char *name); /* of the query, decoded; NULL: absent */
+/* The first parameter whose name isn't in known (NULL-terminated); NULL: none. */
+const char *request_unknown_param(const struct request *req, const char *const known[]);
+const char *request_header(const struct request *req, const char *name);
+const char *request_cookie(const struct request *req, const char *name);
+const struct buf *request_body(const struct request *req); /* data may be NULL when len is 0 */
+const char *request_id(const struct request *req);
+uint64_t request_received_us(const struct request *req); /* real time */
+/* Whose request it is, as text: the peer, or what a trusted proxy says of it. */
+void request_client(const struct request *req, char *out, size_t size);
+bool request_is_loopback(const struct request *req); /* the peer itself is, and no proxy spoke for another */
+bool request_on_metrics_port(const struct request *req);
+bool request_is_same_origin(const struct request *req, bool *ret_says_so); /* by Origin or Sec-Fetch-Site; says_so: one of them is there */
+bool request_is_https(const struct request *req);
+
+/* A place for the api's own data; freed with the request by free_fn. */
+void request_set_data(struct request *req, void *data, void (*free_fn)(void *data));
+void *request_data(const struct request *req);
+
+/* Answers. */
+void request_add_header(struct request *req, const char *name, const char *value); /* copied; before the answer */
+/* Takes body (from malloc; NULL with len 0). type NULL: no body. */
+void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
+void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */
+/* code: of problem.c. detail may be NULL. extra: "" or further JSON members, each with a comma before it. */
+void request_problem(struct request *req, const char *code, const char *detail, const char *extra);
+
+/* The connection leaves HTTP's hands: take is called with a descriptor that is now its own, and the request ends right after.
+ * take writes the answer itself, beginning with request_head(). */
+void request_hand_off(struct request *req, void (*take)(void *arg, struct request *req, int fd), void *arg);
+/* Status line and the headers every answer has, without the empty line. */
+void request_head(const struct request *req, struct buf *out, int status, const char *type);
+/* Whether the connection may go on with HTTP after a handed-off answer: keep-alive holds, and nothing behind this
+ * request was read. ret_accounted: bytes read so far, for http_hand_back(). */
+bool request_may_go_on(const struct request *req, uint64_t *ret_accounted);
+
+#endif

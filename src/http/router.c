@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * Which row of the route table a request is for, and its path variables and parameters, checked and decoded. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "http/internal.h"
+
+#define SEGMENTS_MAX 12
+
+/* Cuts path (decoded is its copy) at its slashes. Returns how many segments; -1: an escape is bad, or too many. */
+static int split_path(char *path, const char *segments[SEGMENTS_MAX])
+{
+	int n = 0;
+	for (char *at = path; at != NULL;) {
+		char *slash = strchr(at, '/');
+		if (slash != NULL)
+			*slash++ = '\0';
+		if (n == SEGMENTS_MAX || !utf8_percent_decode(at, false))
+			return -1;
+		segments[n++] = at;
+		at = slash;
+	}
+	return n;
+}
+
+static bool parse_query(struct request *req, char *query)
+{
+	for (char *at = query, *next; at != NULL; at = next) {
+		next = strchr(at, '&');
+		if (next != NULL)
+			*next++ = '\0';
+		if (*at == '\0')
+			continue;
+		char *value = strchr(at, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		else
+			value = at + strlen(at);
+		if (req->params_count == PARAMS_MAX || !utf8_percent_decode(at, true) || !utf8_percent_decode(value, true))
+			return false;
+		req->params[req->params_count].name = at;
+		req->params[req->params_count++].value = value;
+	}
+	return true;
+}
+
+/* Whether pattern ("/v1/chats/{chat}") is the path of these segments; fills vars. */
+static bool matches(const char *pattern, const char *const segments[], int n, const char *vars[REQUEST_VARS_MAX])
+{
+	unsigned vars_count = 0;
+	int i = 0;
+	for (const char *at = pattern + 1;; i++) {
+		size_t len = strcspn(at, "/");
+		if (i == n)
+			return false;
+		if (*at == '{') {
+			if (*segments[i] == '\0')
+				return false;
+			vars[vars_count++] = segments[i];
+		} else if (strlen(segments[i]) != len || memcmp(segments[i], at, len) != 0) {
+			return false;
+		}
+		if (at[len] == '\0')
+			return i + 1 == n;
+		at += len + 1;
+	}
+}
+
+static void allow_add(char *allow, size_t size, const char *method)
+{
+	size_t len = strlen(allow);
+	snprintf(allow + len, size - len, "%s%s", len ? ", " : "", method);
+	if (strcmp(method, "GET") == 0)
+		allow_add(allow, size, "HEAD");
+}
+
+const char *router_find(struct request *req, const struct route *routes, char *allow, size_t size)
+{
+	const char *segments[SEGMENTS_MAX];
+	*allow = '\0';
+	req->decoded = strdup(req->target);
+	if (req->decoded == NULL)
+		return "internal";
+	if (req->decoded[0] != '/')
+		return "bad_path";
+	char *query = strchr(req->decoded, '?');
+	if (query != NULL)
+		*query++ = '\0';
+	int n = split_path(req->decoded + 1, segments);
+	if (n < 0)
+		return "bad_path";
+	for (const struct route *r = routes; r->path != NULL; r++) {
+		if (!matches(r->path, segments, n, req->vars))
+			continue;
+		if (strcmp(r->method, req->method) == 0) {
+			req->route = r;
+			return parse_query(req, query) ? NULL : "bad_parameter";
+		}
+		allow_add(allow, size, r->method);
+	}
+	return *allow != '\0' ? "method_not_allowed" : "not_found";
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT
+ * See server.h. What libmicrohttpd (0.9.75) wants, and why things are done in this way:
+ *  - MHD_USE_TURBO keeps it from shutdown()ing a socket that was handed off; a unit test guards that.
+ *  - Its own accept takes one listening socket, so the accepting is done here and connections are added.
+ *  - A response queued in the first call of the access handler closes the connection: right for refusing a body unread.
+ *  - MHD_run() is called from a hook of the loop, after everything that may have resumed a connection. */
+#include "http/server.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "conf/conf.h"
+#include "hub/hub.h"
+#include "http/internal.h"
+#include "loop/loop.h"
+
+#define IDLE_S 75               /* a connection without a byte */
+#define REQUEST_MS 60000        /* from the first wait to a whole request */
+#define DISCARD_MAX ((size_t)4 << 20)
+#define ACCEPTS_A_TURN 64
+#define HEADROOM 256            /* descriptors for everything that isn't a connection */
+#define POOL_SIZE (32 * 1024)   /* libmicrohttpd's memory for a connection */
+
+struct listener {
+	struct list link;
+	struct http_server *server;
+	int fd;
+	bool is_metrics;
+	struct loop_fd *watch;
+};
+
+struct http_server {
+	struct loop *loop;
+	const struct conf *conf;
+	struct hub *hub;
+	struct metrics *metrics;
+	const struct route *routes;
+	const struct http_events *events;
+	void *arg;
+	struct MHD_Daemon *daemon;
+	struct loop_fd *watch;
+	struct loop_hook *hook;
+	struct loop_timer *sweep, *pause;
+	struct list listeners, waiting; /* connections by when they began to wait for a request */
+	unsigned open, connections, limit;
+	bool run, stopping, dying;
+	/* while a connection is added */
+	bool adding_metrics;
+	uint64_t adding_accounted;
+};
+
+/* ---- connections ---- */
+
+static void wait_for_request(struct connection *c)
+{
+	c->waiting_since_ms = clock_mono_ms();
+	list_remove(&c->link);
+	list_append(&c->server->waiting, &c->link);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+{
+	struct http_server *s = arg;
+	struct connection *c = *context;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		list_remove(&c->link);
+		free(c);
+		s->connections--;
+		return;
+	}
+	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		fatal("out of memory");
+	*c = (struct connection){ .server = s, .fd = fd->connect_fd, .accounted = s->adding_accounted, .on_metrics_port = s->adding_metrics };
+	socklen_t len = sizeof(c->peer);
+	if (getpeername(c->fd, (struct sockaddr *)&c->peer, &len) != 0)
+		c->peer.ss_family = AF_UNIX;
+	list_init(&c->link);
+	wait_for_request(c);
+	*context = c;
+	s->connections++;
+}
+
+static void add_connection(struct http_server *s, int fd, bool is_metrics, uint64_t accounted)
+{
+	struct sockaddr_storage peer = { .ss_family = AF_UNIX };
+	socklen_t len = sizeof(peer);
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
+		len = sizeof(sa_family_t);
+	s->adding_metrics = is_metrics;
+	s->adding_accounted = accounted;
+	if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&peer, len) != MHD_YES)
+		log_debug("a connection can't be taken: %s", strerror(errno)); /* it was closed */
+	s->run = true;
+}
+
+void http_hand_back(struct http_server *s, int fd, uint64_t accounted)
+{
+	if (s->dying)
+		close(fd);
+	else
+		add_connection(s, fd, false, accounted);
+}
+
+/* ---- accepting ---- */
+
+static void listen_on_all(struct http_server *s, unsigned events)
+{
+	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next)
+		loop_fd_set(container_of(l, struct listener, link)->watch, events);
+}
+
+static void on_pause_over(void *arg)
+{
+	struct http_server *s = arg;
+	if (!s->stopping)
+		listen_on_all(s, LOOP_READ);
+}
+
+static unsigned descriptors_used(const struct http_server *s) { return s->connections + hub_stats(s->hub)->subscribers + HEADROOM; }
+
+bool http_has_room(const struct http_server *s)
+{
+	unsigned max = s->conf->streams_max;
+	return descriptors_used(s) + HEADROOM < s->limit && (max == 0 || hub_stats(s->hub)->subscribers < max);
+}
+
+static void turn_away(int fd)
+{
+	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n"
+		"Content-Length: 97\r\n\r\n"
+		"{\"type\":\"urn:postern:problem:overloaded\",\"title\":\"Too much to do\",\"status\":503,\"code\":\"overloaded\"}";
+	if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
+	}
+	close(fd);
+}
+
+static void on_accept(void *arg, unsigned ready)
+{
+	struct listener *l = arg;
+	struct http_server *s = l->server;
+	int one = 1;
+	(void)ready;
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+				log_warn("can't accept: %s", strerror(errno));
+				listen_on_all(s, 0);
+				loop_timer_start(s->pause, 100, 0);
+			}
+			if (errno != ECONNABORTED && errno != EINTR)
+				return;
+			continue;
+		}
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		if (descriptors_used(s) >= s->limit && !l->is_metrics)
+			turn_away(fd);
+		else
+			add_connection(s, fd, l->is_metrics, 0);
+	}
+}
+
+void http_listen(struct http_server *s, int fd, bool is_metrics)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		fatal("out of memory");
+	*l = (struct listener){ .server = s, .fd = fd, .is_metrics = is_metrics };
+	list_append(&s->listeners, &l->link);
+	l->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_accept, l);
+}
+
+void http_stop_accepting(struct http_server *s)
+{
+	s->stopping = true;
+	for (struct list *l; (l = list_shift(&s->listeners)) != NULL;) {
+		struct listener *lis = container_of(l, struct listener, link);
+		loop_fd_free(lis->watch);
+		free(lis);
+	}
+}
+
+/* ---- requests ---- */
+
+static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
+{
+	(void)mhd;
+	return request_new(arg, uri);
+}
+
+static bool has_body(const struct request *req)
+{
+	const char *length = request_header(req, "Content-Length");
+	return request_header(req, "Transfer-Encoding") != NULL || (length != NULL && strspn(length, "0") != strlen(length));
+}
+
+static size_t body_cap(const struct request *req)
+{
+	const struct conf *conf = req->server->conf;
+	const char *type = request_header(req, "Content-Type");
+	bool bulk = (req->route->flags & ROUTE_BULK) && type != NULL && strncmp(type, "application/x-ndjson", 20) == 0;
+	size_t cap = bulk ? conf->bulk_max : conf->body_max;
+	return cap ? cap : SIZE_MAX / 4;
+}
+
+/* A request whose head has come: NULL when it may go on, else the code of its refusal. */
+static const char *admit(struct request *req, char *allow, size_t size)
+{
+	const union MHD_ConnectionInfo *head = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	if (head != NULL && req->server->conf->header_max > 0 && head->header_size > req->server->conf->header_max)
+		return "header_too_large";
+	if (request_header(req, "Transfer-Encoding") != NULL)
+		req->conn->unaccountable = true;
+	const char *code = router_find(req, req->server->routes, allow, size);
+	if (code != NULL)
+		return code;
+	if (!has_body(req))
+		return NULL;
+	if (!(req->route->flags & (ROUTE_BODY | ROUTE_BULK)))
+		return "body_not_allowed";
+	const char *length = request_header(req, "Content-Length");
+	return length != NULL && strtoull(length, NULL, 10) > body_cap(req) ? "body_too_large" : NULL;
+}
+
+static void refuse(struct request *req, const char *code, const char *allow)
+{
+	if (*allow != '\0')
+		request_add_header(req, "Allow", allow);
+	request_problem(req, code, NULL, "");
+}
+
+/* OPTIONS on an address that exists: what a browser asks before a request from another origin. */
+static bool answer_options(struct request *req, const char *allow)
+{
+	if (strcmp(req->method, "OPTIONS") != 0 || *allow == '\0')
+		return false;
+	request_add_header(req, "Allow", allow);
+	if (request_header(req, "Access-Control-Request-Method") != NULL) {
+		request_add_header(req, "Access-Control-Allow-Methods", allow);
+		request_add_header(req, "Access-Control-Allow-Headers",
+			"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id, Cache-Control");
+		request_add_header(req, "Access-Control-Max-Age", "600");
+	}
+	request_reply(req, 204, NULL, NULL, 0);
+	return true;
+}
+
+static enum MHD_Result finish(struct request *req)
+{
+	struct metrics *m = req->server->metrics;
+	if (req->take != NULL) {
+		int fd = fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3);
+		if (fd < 0)
+			log_warn("can't take over a connection: %s", strerror(errno));
+		req->take(req->take_arg, req, fd);
+		metrics_count(m, M_HTTP_2XX, 1);
+		return MHD_NO; /* it frees its side and leaves the socket alone */
+	}
+	if (req->status >= 200 && req->status < 600)
+		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);
+	log_debug("%s %s %d request=%s", req->method, req->path, req->status, req->id);
+	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
+}
+
+static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
+{
+	char allow[128] = "";
+	req->seen = true;
+	request_begin(req, mhd, method, version);
+	metrics_count(req->server->metrics, M_HTTP_REQUESTS, 1);
+	const char *code = admit(req, allow, sizeof(allow));
+	if (code == NULL)
+		return MHD_YES;
+	if (strcmp(code, "method_not_allowed") != 0 || !answer_options(req, allow))
+		refuse(req, code, allow);
+	return has_body(req) ? finish(req) : MHD_YES; /* without a body it is said in the last call: keep-alive holds */
+}
+
+static enum MHD_Result on_body(struct request *req, const char *data, size_t size)
+{
+	if (req->answered)
+		return MHD_YES;
+	if (req->too_large || req->body.len + size > body_cap(req)) {
+		req->too_large = true;
+		req->discarded += size;
+		return req->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
+	}
+	buf_add(&req->body, data, size);
+	return buf_failed(&req->body) ? MHD_NO : MHD_YES;
+}
+
+static enum MHD_Result on_whole(struct request *req)
+{
+	struct http_server *s = req->server;
+	req->dispatched = true;
+	req->conn->waiting_since_ms = 0;
+	list_remove(&req->conn->link);
+	s->open++;
+	if (!req->answered) {
+		if (req->too_large)
+			request_problem(req, "body_too_large", NULL, "");
+		else
+			s->events->on_request(s->arg, req);
+	}
+	if (req->answered)
+		return finish(req);
+	req->suspended = true;
+	MHD_suspend_connection(req->mhd);
+	return MHD_YES;
+}
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url, const char *method, const char *version, const char *data,
+	size_t *size, void **context)
+{
+	struct request *req = *context;
+	(void)arg;
+	(void)url;
+	if (req == NULL)
+		return MHD_NO;
+	if (!req->seen)
+		return on_head(req, mhd, method, version);
+	if (*size > 0) {
+		size_t n = *size;
+		*size = 0;
+		return on_body(req, data, n);
+	}
+	return req->dispatched ? finish(req) : on_whole(req);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
+{
+	struct http_server *s = arg;
+	struct request *req = *context;
+	(void)code;
+	*context = NULL;
+	if (req == NULL)
+		return;
+	if (req->conn != NULL) {
+		const union MHD_ConnectionInfo *head = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+		req->conn->accounted += (head ? head->header_size : 0) + req->body.len + req->discarded;
+		wait_for_request(req->conn);
+	}
+	if (req->dispatched)
+		s->open--;
+	request_free(req);
+}
+
+void server_resume(struct http_server *s, struct request *req)
+{
+	req->suspended = false;
+	MHD_resume_connection(req->mhd);
+	s->run = true;
+}
+
+/* ---- running ---- */
+
+static void on_turn(void *arg)
+{
+	struct http_server *s = arg;
+	MHD_UNSIGNED_LONG_LONG timeout;
+	for (int i = 0; s->run && i < 16; i++) {
+		s->run = false;
+		MHD_run(s->daemon);
+		if (MHD_get_timeout(s->daemon, &timeout) == MHD_YES && timeout == 0)
+			s->run = true;
+	}
+	if (s->run)
+		loop_again(s->loop);
+}
+
+static void on_ready(void *arg, unsigned ready)
+{
+	struct http_server *s = arg;
+	(void)ready;
+	s->run = true;
+}
+
+/* Slow senders: whoever takes longer than REQUEST_MS for one request (or keeps a connection open without one). */
+static void on_sweep(void *arg)
+{
+	struct http_server *s = arg;
+	uint64_t now = clock_mono_ms();
+	for (struct list *l = s->waiting.next, *next; l != &s->waiting; l = next) {
+		struct connection *c = container_of(l, struct connection, link);
+		next = l->next;
+		if (now - c->waiting_since_ms < REQUEST_MS + IDLE_S * 1000)
+			break;
+		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end */
+		wait_for_request(c);
+	}
+	s->run = true; /* its own timeouts */
+}
+
+static void on_log(void *arg, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+static void on_log(void *arg, const char *fmt, va_list ap)
+{
+	char line[256];
+	(void)arg;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	if (strstr(line, "Application reported internal error") == NULL) /* that is how a hand-off looks to it */
+		log_debug("libmicrohttpd: %s", line);
+}
+
+static unsigned descriptor_limit(void)
+{
+	struct rlimit r;
+	return getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 1000000 ? (unsigned)r.rlim_cur : 1000000;
+}
+
+struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics, const struct route *routes,
+	const struct http_events *events, void *arg)
+{
+	struct http_server *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		fatal("out of memory");
+	*s = (struct http_server){ .loop = loop, .conf = conf, .hub = hub, .metrics = metrics, .routes = routes, .events = events, .arg = arg,
+		.limit = descriptor_limit() };
+	list_init(&s->listeners);
+	list_init(&s->waiting);
+	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
+		NULL, NULL, on_access, s,
+		MHD_OPTION_EXTERNAL_LOGGER, on_log, s, /* first: it takes effect from here on */
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_CONNECTION_LIMIT, s->limit,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_END);
+	if (s->daemon == NULL)
+		fatal("can't start libmicrohttpd");
+	s->watch = loop_fd_new(loop, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ, on_ready, s);
+	s->hook = loop_hook_new(loop, on_turn, s);
+	s->pause = loop_timer_new(loop, on_pause_over, s);
+	s->sweep = loop_timer_new(loop, on_sweep, s);
+	loop_timer_start(s->sweep, 1000, 1000);
+	return s;
+}
+
+void http_free(struct http_server *s)
+{
+	http_stop_accepting(s);
+	s->dying = true;
+	loop_fd_free(s->watch);
+	MHD_stop_daemon(s->daemon);
+	loop_hook_free(s->hook);
+	loop_timer_free(s->pause);
+	loop_timer_free(s->sweep);
+	free(s);
+}
+
+unsigned http_requests_open(const struct http_server *s) { return s->open; }
+unsigned http_connections(const struct http_server *s) { return s->connections; }
+const struct conf *http_conf(const struct http_server *s) { return s->conf; }
+struct hub *http_hub(const struct http_server *s) { return s->hub; }
+struct metrics *http_metrics(const struct http_server *s) { return s->metrics; }
+void *http_arg(const struct http_server *s) { return s->arg; }
+bool http_is_stopping(const struct http_server *s) { return s->stopping; }
+void http_stream_gone(struct http_server *s, uint64_t key) { s->events->on_stream_gone(s->arg, key); }

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT
+ * SSE (WHATWG HTML, "Server-sent events") and NDJSON: close-delimited, so that an HTTP/1.0 proxy will do. The first bytes go out
+ * with the head, and every heartbeat repeats the cursor: a cut never means "from now". */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/server.h"
+#include "http/transport.h"
+#include "log/tail.h"
+
+#define FRAMES_A_WRITE 32
+#define RETRY_MS 2000
+#define VANISHED_MS 25000 /* what a peer may leave unacknowledged; with a heartbeat before it, 40 s */
+#define SEND_BUFFER 16384 /* else the kernel swallows megabytes for a client that doesn't read */
+
+struct stream {
+	struct subscriber s;
+	struct http_server *server;
+	uint64_t key;
+	bool ndjson : 1, close : 1, got_events : 1;
+};
+
+void transport_tune(int fd, bool is_stream)
+{
+	int one = 1, buffer = SEND_BUFFER, idle = 15, interval = 5, count = 5;
+	unsigned vanished = VANISHED_MS;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &vanished, sizeof(vanished));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	if (is_stream)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+}
+
+void transport_delivered(struct http_server *s, const struct frame *f, uint64_t now_us)
+{
+	if (f->kind == FRAME_MESSAGE && f->b > 0)
+		metrics_observe(http_metrics(s), H_DELIVERY, now_us > (uint64_t)f->b ? now_us - (uint64_t)f->b : 0);
+}
+
+static struct stream *stream_of(struct subscriber *s) { return container_of(s, struct stream, s); }
+
+/* ---- lines of our own ---- */
+
+static void push(struct stream *st, uint64_t pos, struct buf *line)
+{
+	struct frame *f = buf_failed(line) ? NULL : frame_raw(pos, line->data, line->len);
+	buf_release(line);
+	if (f == NULL)
+		fatal("out of memory");
+	subscriber_push(&st->s, f);
+	frame_unref(f);
+}
+
+/* An event that isn't in the log. retry_ms 0: says nothing of it. */
+static void add_event(const struct stream *st, struct buf *out, const char *event, uint64_t pos, unsigned retry_ms, const char *json)
+{
+	char cursor[CURSOR_MAX];
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), pos, cursor);
+	if (st->ndjson) {
+		buf_addf(out, "{\"event\":\"%s\",\"cursor\":\"%s\",\"data\":%s}\n", event, cursor, json);
+		return;
+	}
+	if (retry_ms > 0)
+		buf_addf(out, "retry: %u\n", retry_ms);
+	buf_addf(out, "id: %s\nevent: %s\ndata: %s\n\n", cursor, event, json);
+}
+
+static void push_event(struct stream *st, const char *event, unsigned retry_ms, const char *json)
+{
+	struct buf out;
+	uint64_t pos = hub_position(&st->s);
+	buf_init(&out, 4096);
+	add_event(st, &out, event, pos, retry_ms, json);
+	push(st, pos, &out);
+}
+
+static const char *reset_json(const char *reason, char *out, size_t size)
+{
+	snprintf(out, size, "{\"reason\":\"%s\"}", reason);
+	return out;
+}
+
+/* ---- writing ---- */
+
+static size_t wire_size(const struct stream *st, const struct frame *f)
+{
+	return st->ndjson && f->kind != FRAME_KINDS ? f->ndjson_head_len + f->json_len + 2 : f->sse_len;
+}
+
+static int add_iov(const struct stream *st, const struct frame *f, struct iovec *iov)
+{
+	if (!st->ndjson || f->kind == FRAME_KINDS) {
+		iov[0] = (struct iovec){ (void *)(uintptr_t)f->sse, f->sse_len };
+		return 1;
+	}
+	iov[0] = (struct iovec){ (void *)(uintptr_t)f->ndjson_head, f->ndjson_head_len };
+	iov[1] = (struct iovec){ (void *)(uintptr_t)f->json, f->json_len };
+	iov[2] = (struct iovec){ (void *)(uintptr_t)"}\n", 2 };
+	return 3;
+}
+
+static void skip(struct iovec *iov, size_t n)
+{
+	for (; n > 0; iov++) {
+		size_t step = n < iov->iov_len ? n : iov->iov_len;
+		iov->iov_base = (char *)iov->iov_base + step;
+		iov->iov_len -= step;
+		n -= step;
+	}
+}
+
+/* n bytes more are on the wire. */
+static void advance(struct stream *st, size_t n)
+{
+	uint64_t now = 0;
+	while (n > 0) {
+		struct frame *f = st->s.first;
+		size_t left = wire_size(st, f) - st->s.offset;
+		if (n < left) {
+			st->s.offset += (uint32_t)n;
+			return;
+		}
+		n -= left;
+		if (f->kind != FRAME_KINDS) {
+			st->got_events = true;
+			now = now ? now : clock_real_us();
+			if (!st->s.replaying)
+				transport_delivered(st->server, f, now);
+		}
+		subscriber_pop(&st->s);
+	}
+}
+
+/* Writes what waits. Returns false when the socket takes no more or is gone. */
+static bool write_waiting(struct stream *st)
+{
+	while (st->s.first != NULL) {
+		struct iovec iov[FRAMES_A_WRITE * 3];
+		struct frame *f;
+		int n = 0;
+		for (uint32_t i = 0; i < FRAMES_A_WRITE && (f = subscriber_waiting(&st->s, i)) != NULL; i++)
+			n += add_iov(st, f, iov + n);
+		skip(iov, st->s.offset);
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+		ssize_t sent = n == 1 ? send(st->s.fd, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			: sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0) {
+			if (errno == EAGAIN || errno == EWOULDBLOCK)
+				st->s.blocked = true;
+			else
+				hub_detach(&st->s, false);
+			return false;
+		}
+		st->s.last_ms = (uint32_t)clock_mono_ms();
+		advance(st, (size_t)sent);
+	}
+	return true;
+}
+
+static void on_ready(struct subscriber *s)
+{
+	struct stream *st = stream_of(s);
+	if (!write_waiting(st))
+		return;
+	if (s->closing || (st->close && st->got_events && !s->catching))
+		hub_detach(s, false);
+	else if (s->catching)
+		hub_catch_up(s);
+}
+
+static void on_beat(struct subscriber *s)
+{
+	struct stream *st = stream_of(s);
+	uint64_t pos = hub_position(s);
+	char cursor[CURSOR_MAX];
+	struct buf out;
+	cursor_print(tail_epoch(hub_tail(s->hub)), pos, cursor);
+	buf_init(&out, 256);
+	if (st->ndjson)
+		buf_addf(&out, "{\"event\":\"heartbeat\",\"cursor\":\"%s\"}\n", cursor);
+	else
+		buf_addf(&out, ":\nid: %s\n\n", cursor);
+	push(st, pos, &out);
+	hub_ready(s);
+}
+
+static void on_end(struct subscriber *s, enum subscriber_end why)
+{
+	struct stream *st = stream_of(s);
+	char json[64];
+	unsigned retry = 500 + (unsigned)random() % 3000; /* so that not everybody comes back at once */
+	if (why == END_RESET || why == END_EXPIRED) {
+		push_event(st, "reset", 0, reset_json(why == END_RESET ? "foreign_epoch" : "expired", json, sizeof(json)));
+	} else {
+		snprintf(json, sizeof(json), "{\"retry\":%u}", retry);
+		push_event(st, "bye", retry, json);
+	}
+	s->closing = true;
+	hub_ready(s);
+}
+
+static void count(struct stream *st, bool up)
+{
+	_Atomic uint64_t *gauge = &http_metrics(st->server)->gauges[st->ndjson ? G_STREAMS_NDJSON : G_STREAMS_SSE];
+	shared_set(gauge, *gauge + (up ? 1 : (uint64_t)-1));
+}
+
+static void on_gone(struct subscriber *s)
+{
+	struct stream *st = stream_of(s);
+	count(st, false);
+	http_stream_gone(st->server, st->key);
+	free(st);
+}
+
+static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
+
+/* ---- beginning ---- */
+
+static void add_padding(const struct stream *st, struct buf *out, unsigned n)
+{
+	if (n == 0)
+		return;
+	if (!st->ndjson)
+		buf_addc(out, ':');
+	while (n-- > 0)
+		buf_addc(out, ' ');
+	if (!st->ndjson)
+		buf_adds(out, "\n\n");
+}
+
+static void push_beginning(struct stream *st, struct request *req, const struct subscription *sub)
+{
+	struct buf out;
+	char json[160];
+	buf_init(&out, PADDING_MAX + 8192);
+	request_head(req, &out, 200, st->ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8");
+	buf_adds(&out, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
+	add_padding(st, &out, sub->padding);
+	char cursor[CURSOR_MAX];
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.pos, cursor);
+	snprintf(json, sizeof(json), "{\"cursor\":\"%s\",\"node\":\"%s\",\"heartbeat\":%u}", cursor, sub->node, st->s.period_ms / 1000);
+	add_event(st, &out, "hello", sub->opening.pos, RETRY_MS, json);
+	if (sub->opening.outcome == HUB_START_RESET)
+		add_event(st, &out, "reset", sub->opening.pos, 0, reset_json(sub->opening.reason, json, sizeof(json)));
+	push(st, sub->opening.pos, &out);
+}
+
+static void take(void *arg, struct request *req, int fd)
+{
+	struct subscription *sub = arg;
+	struct http_server *server = request_server(req);
+	struct stream *st = calloc(1, sizeof(*st));
+	if (st == NULL || fd < 0) {
+		hub_user_unref(sub->opening.user);
+		http_stream_gone(server, sub->key);
+		if (fd >= 0)
+			close(fd);
+		free(st);
+		free(sub);
+		return;
+	}
+	st->server = server;
+	st->key = sub->key;
+	st->ndjson = sub->ndjson;
+	st->close = sub->close;
+	st->s.ops = &ops;
+	st->s.credential = sub->credential;
+	st->s.expires_s = sub->expires_s;
+	st->s.period_ms = hub_limits(http_hub(server))->heartbeat_ms;
+	transport_tune(fd, true);
+	push_beginning(st, req, sub);
+	count(st, true);
+	hub_attach(http_hub(server), sub->opening.user, &st->s, fd, sub->opening.pos);
+	free(sub);
+}
+
+void stream_begin(struct request *req, const struct subscription *sub)
+{
+	struct subscription *copy = malloc(sizeof(*copy));
+	if (copy == NULL)
+		fatal("out of memory");
+	*copy = *sub;
+	request_hand_off(req, take, copy);
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT
+ * See audience.h. A user's edge and a chat's entry point at each other by their places, so that either can be removed at
+ * once; both arrays are unordered. */
+#include "hub/audience.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/secret.h"
+#include "log/ring.h"
+#include "log/tail.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define IDLE_MS 60000
+#define IDLE_MAX 20000
+#define SWEEP_MS 5000
+
+struct edge {
+	struct chat *chat;
+	uint64_t since; /* events up to it are not his */
+	uint32_t place; /* among the chat's members */
+};
+
+struct chat {
+	uint64_t id;
+	struct chat_member {
+		struct hub_user *user;
+		uint64_t floor; /* messages with an id up to it are hidden from him */
+		uint32_t place; /* among the user's edges */
+	} *members;
+	uint32_t count, size;
+};
+
+struct hub_user {
+	struct audience *audience;
+	struct subscriber *subscribers;
+	struct edge *edges;
+	uint32_t edges_count, edges_size;
+	uint32_t refs;
+	bool loaded, orphan; /* orphan: known to its subscribers only */
+	uint64_t loaded_at;  /* the position of the snapshot that the edges come from */
+	uint64_t key;
+	uint32_t idle_since_ms;
+	struct list idle; /* in the audience's idle list while refs is 0 */
+	struct opening *openings; /* that wait for the load, the last first */
+	char name[];
+};
+
+struct audience {
+	struct loop *loop;
+	struct tail *tail;
+	struct pg_pool *pool;
+	struct hub_stats *stats;
+	struct map users, chats;
+	struct list idle; /* users without subscribers, the longest idle first */
+	struct loop_timer *sweep;
+	uint64_t horizon;
+};
+
+struct opening {
+	struct opening *next;
+	struct audience *audience;
+	struct hub_user *user;
+	bool has_since;
+	struct cursor since;
+	void (*on_open)(void *arg, const struct hub_opening *o);
+	void *arg;
+};
+
+static void *must_realloc(void *old, size_t size)
+{
+	void *p = realloc(old, size);
+	if (p == NULL)
+		fatal("out of memory");
+	return p;
+}
+
+/* ---- edges ---- */
+
+static struct chat *get_chat(struct audience *a, uint64_t id)
+{
+	struct chat *c = map_get(&a->chats, id);
+	if (c == NULL) {
+		c = must_realloc(NULL, sizeof(*c));
+		*c = (struct chat){ .id = id };
+		map_set(&a->chats, id, c);
+	}
+	return c;
+}
+
+static struct edge *find_edge(struct hub_user *u, uint64_t chat)
+{
+	for (uint32_t i = 0; i < u->edges_count; i++)
+		if (u->edges[i].chat->id == chat)
+			return &u->edges[i];
+	return NULL;
+}
+
+static void add_edge(struct hub_user *u, uint64_t id, uint64_t since, uint64_t floor)
+{
+	struct chat *c = get_chat(u->audience, id);
+	if (u->edges_count == u->edges_size) {
+		u->edges_size = u->edges_size ? u->edges_size * 2 : 1;
+		u->edges = must_realloc(u->edges, u->edges_size * sizeof(*u->edges));
+	}
+	if (c->count == c->size) {
+		c->size = c->size ? c->size * 2 : 1;
+		c->members = must_realloc(c->members, c->size * sizeof(*c->members));
+	}
+	u->edges[u->edges_count] = (struct edge){ .chat = c, .since = since, .place = c->count };
+	c->members[c->count++] = (struct chat_member){ .user = u, .floor = floor, .place = u->edges_count++ };
+}
+
+static void remove_edge(struct hub_user *u, struct edge *e)
+{
+	struct chat *c = e->chat;
+	uint32_t place = e->place, at = (uint32_t)(e - u->edges);
+	c->members[place] = c->members[--c->count];
+	if (place < c->count)
+		c->members[place].user->edges[c->members[place].place].place = place;
+	if (c->count == 0) {
+		map_remove(&u->audience->chats, c->id);
+		free(c->members);
+		free(c);
+	}
+	u->edges[at] = u->edges[--u->edges_count];
+	if (at < u->edges_count)
+		u->edges[at].chat->members[u->edges[at].place].place = at;
+}
+
+static void remove_edges(struct hub_user *u)
+{
+	while (u->edges_count > 0)
+		remove_edge(u, &u->edges[u->edges_count - 1]);
+	free(u->edges);
+	u->edges = NULL;
+	u->edges_size = 0;
+}
+
+/* ---- users ---- */
+
+static struct hub_user *new_user(struct audience *a, const char *name, uint64_t key)
+{
+	size_t len = strlen(name);
+	struct hub_user *u = must_realloc(NULL, sizeof(*u) + len + 1);
+	*u = (struct hub_user){ .audience = a, .key = key };
+	memcpy(u->name, name, len + 1);
+	list_init(&u->idle);
+	map_set(&a->users, key, u);
+	a->stats->users++;
+	return u;
+}
+
+static void free_user(struct hub_user *u)
+{
+	assert(u->refs == 0 && u->subscribers == NULL && u->openings == NULL);
+	if (!list_empty(&u->idle)) {
+		list_remove(&u->idle);
+		u->audience->stats->users_idle--;
+	}
+	remove_edges(u);
+	if (!u->orphan)
+		map_remove(&u->audience->users, u->key);
+	u->audience->stats->users--;
+	free(u);
+}
+
+static void ref_user(struct hub_user *u)
+{
+	if (u->refs++ == 0 && !list_empty(&u->idle)) {
+		list_remove(&u->idle);
+		u->audience->stats->users_idle--;
+	}
+}
+
+void audience_unref(struct hub_user *u)
+{
+	struct audience *a = u->audience;
+	assert(u->refs > 0);
+	if (--u->refs > 0)
+		return;
+	if (u->orphan || !u->loaded) {
+		free_user(u);
+		return;
+	}
+	u->idle_since_ms = (uint32_t)clock_mono_ms();
+	list_append(&a->idle, &u->idle);
+	if (++a->stats->users_idle > IDLE_MAX)
+		free_user(container_of(a->idle.next, struct hub_user, idle));
+}
+
+static void on_sweep(void *arg)
+{
+	struct audience *a = arg;
+	uint32_t now = (uint32_t)clock_mono_ms();
+	while (!list_empty(&a->idle)) {
+		struct hub_user *u = container_of(a->idle.next, struct hub_user, idle);
+		if (now - u->idle_since_ms < IDLE_MS)
+			break;
+		free_user(u);
+	}
+}
+
+void audience_add(struct audience *a, struct hub_user *u, struct subscriber *s)
+{
+	(void)a;
+	s->user = u;
+	s->next = u->subscribers;
+	u->subscribers = s;
+}
+
+void audience_remove(struct audience *a, struct subscriber *s)
+{
+	struct subscriber **at = &s->user->subscribers;
+	(void)a;
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	audience_unref(s->user);
+	s->user = NULL;
+}
+
+void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(void *, struct subscriber *), void *arg)
+{
+	struct hub_user *u = NULL;
+	size_t i = 0;
+	if (name != NULL && (u = map_get(&a->users, secret_keyed_hash(name, len))) == NULL)
+		return;
+	while (u != NULL || (name == NULL && (u = map_next(&a->users, &i)) != NULL)) {
+		ref_user(u); /* fn may detach the last one */
+		for (struct subscriber *s = u->subscribers, *next; s != NULL; s = next) {
+			next = s->next;
+			fn(arg, s);
+		}
+		struct hub_user *was = u;
+		u = NULL;
+		if (name == NULL && was->refs == 1) { /* freeing it now would move entries under map_next() */
+			was->refs = 0;
+			if (was->loaded && !was->orphan) {
+				was->idle_since_ms = (uint32_t)clock_mono_ms();
+				list_append(&a->idle, &was->idle);
+				a->stats->users_idle++;
+			}
+			continue;
+		}
+		audience_unref(was);
+		if (name != NULL)
+			break;
+	}
+}
+
+void audience_forget(struct audience *a)
+{
+	struct hub_user *u;
+	size_t i = 0;
+	while (!list_empty(&a->idle))
+		free_user(container_of(a->idle.next, struct hub_user, idle));
+	while (i = 0, (u = map_next(&a->users, &i)) != NULL) {
+		remove_edges(u);
+		u->orphan = true;
+		map_remove(&a->users, u->key);
+	}
+}
+
+/* ---- what the log tells ---- */
+
+static void apply_member(struct hub_user *u, const struct frame *f)
+{
+	struct edge *e = find_edge(u, f->chats[0]);
+	if (f->a > 0 && e == NULL)
+		add_edge(u, f->chats[0], (uint64_t)f->a, (uint64_t)f->b);
+	else if (f->a == 0 && e != NULL)
+		remove_edge(u, e);
+}
+
+void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+{
+	bool about_user = f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER);
+	struct hub_user *subject = about_user ? map_get(&a->users, f->user_key) : NULL;
+	bool applies = subject != NULL && f->kind == FRAME_MEMBER && subject->loaded && f->pos > subject->loaded_at;
+	bool has_id = f->kind == FRAME_MESSAGE || f->kind == FRAME_DELETED || f->kind == FRAME_REACTION;
+	if (applies && f->a > 0)
+		apply_member(subject, f);
+	for (unsigned i = 0; i < f->chats_count; i++) {
+		struct chat *c = map_get(&a->chats, f->chats[i]);
+		for (uint32_t m = 0; c != NULL && m < c->count; m++)
+			if (!has_id || (uint64_t)f->a > c->members[m].floor)
+				for (struct subscriber *s = c->members[m].user->subscribers; s != NULL; s = s->next)
+					fn(arg, s, f);
+	}
+	if (subject != NULL)
+		for (struct subscriber *s = subject->subscribers; s != NULL; s = s->next)
+			fn(arg, s, f);
+	if (applies && f->a == 0)
+		apply_member(subject, f);
+}
+
+/* ---- opening ---- */
+
+static uint64_t now_of(const struct hub_user *u)
+{
+	uint64_t head = tail_head(u->audience->tail);
+	return head > u->loaded_at ? head : u->loaded_at;
+}
+
+static void answer(struct opening *o, enum hub_start outcome, const char *reason, uint64_t pos)
+{
+	if (o->user->orphan)
+		outcome = HUB_START_AWAY; /* what was loaded isn't true any more */
+	struct hub_opening result = { .outcome = outcome, .reason = reason, .user = o->user, .pos = pos };
+	if (outcome == HUB_START_AWAY) {
+		audience_unref(o->user);
+		result.user = NULL;
+	}
+	o->on_open(o->arg, &result);
+	free(o);
+}
+
+/* The position lies beyond what this worker knows: another one may be ahead, or it was never true. */
+static void on_head(void *arg, const struct pg_result *r)
+{
+	struct opening *o = arg;
+	if (!pg_ok(r))
+		answer(o, HUB_START_AWAY, NULL, 0);
+	else if (o->since.pos <= (uint64_t)pg_int(r, 0, 0))
+		answer(o, HUB_START, NULL, o->since.pos);
+	else
+		answer(o, HUB_START_RESET, "future", now_of(o->user));
+}
+
+static void resolve(struct opening *o)
+{
+	struct audience *a = o->audience;
+	uint64_t now = now_of(o->user);
+	if (!o->has_since)
+		answer(o, HUB_START, NULL, now);
+	else if (strcmp(o->since.epoch, tail_epoch(a->tail)) != 0)
+		answer(o, HUB_START_RESET, "foreign_epoch", now);
+	else if (o->since.pos < a->horizon)
+		answer(o, HUB_START_RESET, "expired", now);
+	else if (o->since.pos <= now)
+		answer(o, HUB_START, NULL, o->since.pos);
+	else
+		pg_pool_call(a->pool, "select log_head()", 0, NULL, on_head, o);
+}
+
+static void load(struct hub_user *u);
+
+static void parse_edges(struct hub_user *u, const char *chats)
+{
+	uint64_t chat, since, floor;
+	int n;
+	while (sscanf(chats, "%" SCNu64 ":%" SCNu64 ":%" SCNu64 "%n", &chat, &since, &floor, &n) == 3) {
+		add_edge(u, chat, since, floor);
+		chats += n;
+		chats += *chats == ' ';
+	}
+}
+
+struct member_frames {
+	struct frame **frames;
+	size_t count;
+};
+
+static void collect(void *arg, struct frame *f)
+{
+	struct member_frames *m = arg;
+	m->frames = must_realloc(m->frames, (m->count + 1) * sizeof(struct frame *));
+	m->frames[m->count++] = f;
+}
+
+/* What happened to the user's membership between the snapshot and the head that has been told already. */
+static void apply_since_snapshot(struct hub_user *u)
+{
+	struct member_frames m = { 0 };
+	ring_walk(tail_ring(u->audience->tail), ring_user_key(u->key), u->loaded_at, collect, &m);
+	while (m.count > 0) { /* newest first: backwards is in order */
+		struct frame *f = m.frames[--m.count];
+		if (f->kind == FRAME_MEMBER)
+			apply_member(u, f);
+	}
+	free(m.frames);
+}
+
+static void on_loaded(void *arg, const struct pg_result *r)
+{
+	struct hub_user *u = arg;
+	struct audience *a = u->audience;
+	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 1), tail_epoch(a->tail)) == 0;
+	if (!pg_ok(r) && !pg_away(r))
+		log_error("can't load the chats of %s: %s", u->name, pg_message(r));
+	if (ok) {
+		u->loaded_at = (uint64_t)pg_int(r, 0, 0);
+		if (ring_floor(tail_ring(a->tail)) > u->loaded_at) {
+			load(u); /* so much has happened since that the ring doesn't tell it any more */
+			return;
+		}
+		a->horizon = (uint64_t)pg_int(r, 0, 2);
+		parse_edges(u, pg_text(r, 0, 3));
+		apply_since_snapshot(u);
+		u->loaded = true;
+	}
+	for (struct opening *o; (o = u->openings) != NULL;) {
+		u->openings = o->next;
+		if (ok)
+			resolve(o);
+		else
+			answer(o, HUB_START_AWAY, NULL, 0);
+	}
+	audience_unref(u); /* the load's own */
+}
+
+static void load(struct hub_user *u)
+{
+	pg_pool_call(u->audience->pool, "select head, epoch, horizon, chats from subscribe($1)", 1, (const char *[]){ u->name }, on_loaded, u);
+}
+
+void audience_open(struct audience *a, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg)
+{
+	uint64_t key = secret_keyed_hash(name, strlen(name));
+	struct hub_user *u = map_get(&a->users, key);
+	struct opening *o = must_realloc(NULL, sizeof(*o));
+	bool is_new = u == NULL;
+	if (is_new)
+		u = new_user(a, name, key);
+	ref_user(u);
+	*o = (struct opening){ .audience = a, .user = u, .has_since = since != NULL, .on_open = on_open, .arg = arg };
+	if (since != NULL)
+		o->since = *since;
+	if (u->loaded) {
+		resolve(o);
+		return;
+	}
+	o->next = u->openings;
+	u->openings = o;
+	if (is_new) {
+		ref_user(u);
+		load(u);
+	}
+}
+
+/* ---- */
+
+struct audience *audience_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
+{
+	struct audience *a = must_realloc(NULL, sizeof(*a));
+	*a = (struct audience){ .loop = loop, .tail = tail, .pool = pool, .stats = stats };
+	list_init(&a->idle);
+	a->sweep = loop_timer_new(loop, on_sweep, a);
+	loop_timer_start(a->sweep, SWEEP_MS, SWEEP_MS);
+	return a;
+}
+
+void audience_free(struct audience *a)
+{
+	audience_forget(a);
+	map_release(&a->users);
+	map_release(&a->chats);
+	loop_timer_free(a->sweep);
+	free(a);
+}
+
+unsigned audience_chats(const struct hub_user *u) { return u->edges_count; }
+
+struct hub_chat_view audience_chat(const struct hub_user *u, unsigned i)
+{
+	const struct edge *e = &u->edges[i];
+	return (struct hub_chat_view){ e->chat->id, e->since, e->chat->members[e->place].floor };
+}
+
+const char *audience_name(const struct hub_user *u) { return u->name; }
+uint64_t audience_key(const struct hub_user *u) { return u->key; }

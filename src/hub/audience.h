@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * The audience: the users that are connected here, the chats they are members of, and their subscribers. Loaded from the
+ * database when a user comes, kept true by the log from then on, and kept for a minute after his last subscriber went. */
+#ifndef HUB_AUDIENCE_H
+#define HUB_AUDIENCE_H
+
+#include "hub/hub.h"
+
+struct audience;
+
+struct audience *audience_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats);
+void audience_free(struct audience *a); /* after all subscribers are gone */
+
+/* See hub_open(). */
+void audience_open(struct audience *a, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg);
+void audience_unref(struct hub_user *user);
+
+void audience_add(struct audience *a, struct hub_user *user, struct subscriber *s); /* takes the reference */
+void audience_remove(struct audience *a, struct subscriber *s);                     /* and drops it */
+
+/* Applies what f says of membership, and calls fn for every subscriber it is for; more than once for one it may be. */
+void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
+/* The subscribers of one user (name NULL: of all). fn may detach the one it gets. */
+void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(void *arg, struct subscriber *s), void *arg);
+/* What is known of membership isn't true any more: the next to come loads it again. */
+void audience_forget(struct audience *a);
+
+/* A user's chats, for a replay. */
+struct hub_chat_view {
+	uint64_t chat, since, floor;
+};
+unsigned audience_chats(const struct hub_user *user);
+struct hub_chat_view audience_chat(const struct hub_user *user, unsigned i);
+const char *audience_name(const struct hub_user *user);
+uint64_t audience_key(const struct hub_user *user);
+
+#endif

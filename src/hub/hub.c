@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ * See hub.h. The subscribers' descriptors are in an epoll set of the hub's own, which is nested in the loop: a libuv handle for each
+ * would cost more memory than all the rest of it. */
+#include "hub/hub.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "hub/audience.h"
+#include "hub/replay.h"
+#include "log/ring.h"
+#include "log/tail.h"
+#include "loop/loop.h"
+
+#define SENDS_A_TURN 256
+#define TICK_MS 100
+#define WHEEL 1024         /* slots of TICK_MS; what is due later is looked at again on the way */
+#define STUCK_MS 60000     /* a socket that takes nothing for that long is given up */
+#define EVENTS 256
+
+struct hub {
+	struct loop *loop;
+	struct tail *tail;
+	struct hub_limits limits;
+	struct hub_stats stats;
+	struct audience *audience;
+	struct replay *replay;
+	int epoll;
+	struct loop_fd *watch;
+	struct loop_hook *hook;
+	struct loop_timer *timer;
+	struct subscriber *ready, **ready_end; /* singly linked, first in first out */
+	struct list wheel[WHEEL];
+	uint64_t tick;
+	struct list gone; /* detached in this turn, linked by their place in the wheel */
+};
+
+static uint32_t now_ms(void) { return (uint32_t)clock_mono_ms(); }
+
+void hub_ready(struct subscriber *s)
+{
+	struct hub *hub = s->hub;
+	if (s->ready || s->dead)
+		return;
+	s->ready = true;
+	s->ready_next = NULL;
+	*hub->ready_end = s;
+	hub->ready_end = &s->ready_next;
+}
+
+static struct subscriber *shift_ready(struct hub *hub)
+{
+	struct subscriber *s = hub->ready;
+	if (s == NULL)
+		return NULL;
+	hub->ready = s->ready_next;
+	if (hub->ready == NULL)
+		hub->ready_end = &hub->ready;
+	s->ready = false;
+	return s;
+}
+
+static void reap(struct hub *hub)
+{
+	for (struct list *l = hub->gone.next, *next; l != &hub->gone; l = next) {
+		struct subscriber *s = container_of(l, struct subscriber, wheel);
+		next = l->next;
+		if (s->ready || s->busy) /* still pointed at: another turn */
+			continue;
+		list_remove(l);
+		s->ops->on_gone(s);
+	}
+}
+
+/* A broadcast is sliced: so many writes, then the loop looks at the rest of the world. */
+static void on_turn(void *arg)
+{
+	struct hub *hub = arg;
+	struct subscriber *s;
+	for (int i = 0; i < SENDS_A_TURN && (s = shift_ready(hub)) != NULL; i++)
+		if (!s->dead && !s->blocked)
+			s->ops->on_ready(s);
+	if (!list_empty(&hub->gone))
+		reap(hub);
+	if (hub->ready != NULL)
+		loop_again(hub->loop);
+}
+
+static void on_events(void *arg, unsigned ready)
+{
+	struct hub *hub = arg;
+	struct epoll_event events[EVENTS];
+	(void)ready;
+	int n = epoll_wait(hub->epoll, events, EVENTS, 0);
+	for (int i = 0; i < n; i++) {
+		struct subscriber *s = events[i].data.ptr;
+		if (s->dead)
+			continue;
+		if (events[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+			hub_detach(s, false);
+		} else if (events[i].events & EPOLLOUT) {
+			s->blocked = false;
+			hub_ready(s);
+		}
+	}
+}
+
+static void schedule(struct hub *hub, struct subscriber *s)
+{
+	int32_t left = (int32_t)(s->last_ms + s->period_ms - now_ms());
+	if (s->expires_s != 0) {
+		int64_t life = (int64_t)s->expires_s * 1000 - (int64_t)(clock_real_us() / 1000);
+		left = life < left ? (int32_t)(life < 0 ? 0 : life) : left;
+	}
+	uint64_t ticks = left <= 0 ? 1 : ((uint64_t)left + TICK_MS - 1) / TICK_MS;
+	if (ticks >= WHEEL)
+		ticks = WHEEL - 1;
+	list_remove(&s->wheel);
+	list_append(&hub->wheel[(hub->tick + ticks) % WHEEL], &s->wheel);
+}
+
+static void on_due(struct hub *hub, struct subscriber *s)
+{
+	uint32_t idle = now_ms() - s->last_ms;
+	schedule(hub, s);
+	if (s->blocked && idle > STUCK_MS)
+		hub_detach(s, false);
+	else if (s->expires_s != 0 && clock_real_us() / 1000000 >= s->expires_s)
+		s->ops->on_end(s, END_DENIED);
+	else if (!s->blocked && !s->closing && idle + TICK_MS / 2 >= s->period_ms)
+		s->ops->on_beat(s);
+	if (!s->dead)
+		schedule(hub, s);
+}
+
+static void on_tick(void *arg)
+{
+	struct hub *hub = arg;
+	uint64_t now = clock_mono_ms() / TICK_MS;
+	while (hub->tick < now) {
+		struct list due;
+		list_init(&due);
+		hub->tick++;
+		list_splice(&due, &hub->wheel[hub->tick % WHEEL]);
+		while (!list_empty(&due))
+			on_due(hub, container_of(due.next, struct subscriber, wheel));
+	}
+}
+
+struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const struct hub_limits *limits)
+{
+	struct hub *hub = calloc(1, sizeof(*hub));
+	if (hub == NULL)
+		fatal("out of memory");
+	hub->loop = loop;
+	hub->tail = tail;
+	hub->limits = *limits;
+	hub->ready_end = &hub->ready;
+	hub->tick = clock_mono_ms() / TICK_MS;
+	for (int i = 0; i < WHEEL; i++)
+		list_init(&hub->wheel[i]);
+	list_init(&hub->gone);
+	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (hub->epoll < 0)
+		fatal("can't make an epoll set: %s", strerror(errno));
+	hub->audience = audience_new(loop, tail, pool, &hub->stats);
+	hub->replay = replay_new(loop, hub, hub->audience, pool, &hub->stats);
+	hub->watch = loop_fd_new(loop, hub->epoll, LOOP_READ, on_events, hub);
+	hub->hook = loop_hook_new(loop, on_turn, hub);
+	hub->timer = loop_timer_new(loop, on_tick, hub);
+	loop_timer_start(hub->timer, TICK_MS, TICK_MS);
+	return hub;
+}
+
+static void detach_one(void *arg, struct subscriber *s)
+{
+	(void)arg;
+	hub_detach(s, false);
+}
+
+void hub_free(struct hub *hub)
+{
+	audience_each(hub->audience, NULL, 0, detach_one, NULL);
+	while (shift_ready(hub) != NULL)
+		;
+	replay_free(hub->replay);
+	reap(hub);
+	audience_free(hub->audience);
+	loop_fd_free(hub->watch);
+	loop_hook_free(hub->hook);
+	loop_timer_free(hub->timer);
+	close(hub->epoll);
+	free(hub);
+}
+
+const struct hub_stats *hub_stats(struct hub *hub) { return &hub->stats; }
+const struct hub_limits *hub_limits(const struct hub *hub) { return &hub->limits; }
+struct tail *hub_tail(const struct hub *hub) { return hub->tail; }
+
+void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, uint64_t pos)
+{
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = s };
+	s->hub = hub;
+	s->fd = fd;
+	s->pos = s->done = pos;
+	s->catching = true;
+	s->last_ms = now_ms();
+	list_init(&s->wheel);
+	audience_add(hub->audience, user, s);
+	hub->stats.subscribers++;
+	if (epoll_ctl(hub->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
+		log_error("can't watch a stream: %s", strerror(errno));
+		hub_detach(s, false);
+		return;
+	}
+	schedule(hub, s);
+	hub_ready(s);
+}
+
+int hub_detach(struct subscriber *s, bool keep_fd)
+{
+	struct hub *hub = s->hub;
+	int fd = s->fd;
+	if (s->dead)
+		return -1;
+	s->dead = true;
+	hub->stats.subscribers--;
+	audience_remove(hub->audience, s);
+	subscriber_clear(s);
+	list_remove(&s->wheel);
+	list_append(&hub->gone, &s->wheel);
+	epoll_ctl(hub->epoll, EPOLL_CTL_DEL, fd, NULL);
+	if (!keep_fd)
+		close(fd);
+	loop_again(hub->loop);
+	return keep_fd ? fd : -1;
+}
+
+/* Too much waits: what isn't on the wire yet is forgotten and read again from the ring when the socket takes more. */
+static void set_back(struct hub *hub, struct subscriber *s)
+{
+	struct frame *partial = s->offset > 0 ? frame_ref(s->first) : NULL;
+	uint32_t offset = s->offset;
+	hub->stats.slow++;
+	subscriber_clear(s);
+	if (partial != NULL) {
+		subscriber_push(s, partial);
+		s->offset = offset;
+		s->pos = partial->pos > s->done ? partial->pos : s->done;
+		frame_unref(partial);
+	} else {
+		s->pos = s->done;
+	}
+	s->catching = true;
+}
+
+static void deliver(void *arg, struct subscriber *s, struct frame *f)
+{
+	struct hub *hub = arg;
+	if (s->catching || s->closing || f->pos <= s->pos)
+		return;
+	s->pos = f->pos;
+	hub->stats.delivered++;
+	subscriber_push(s, f);
+	if (s->queued_bytes > hub->limits.queue_max && s->more != NULL)
+		set_back(hub, s);
+	hub_ready(s);
+}
+
+void hub_on_frame(struct hub *hub, struct frame *f) { audience_deliver(hub->audience, f, deliver, hub); }
+
+void hub_catch_up(struct subscriber *s) { replay_next(s->hub->replay, s); }
+
+uint64_t hub_position(const struct subscriber *s)
+{
+	uint64_t head = tail_head(s->hub->tail);
+	return s->catching || s->pos > head ? s->pos : head;
+}
+
+struct end_request {
+	uint64_t credential;
+	enum subscriber_end why;
+};
+
+static void end_one(void *arg, struct subscriber *s)
+{
+	const struct end_request *e = arg;
+	if (!s->closing && (e->credential == 0 || e->credential == s->credential))
+		s->ops->on_end(s, e->why);
+}
+
+void hub_end(struct hub *hub, const char *name, uint64_t credential, enum subscriber_end why)
+{
+	struct end_request e = { credential, why };
+	audience_each(hub->audience, name, name ? strlen(name) : 0, end_one, &e);
+}
+
+struct credentials {
+	void (*fn)(void *arg, uint64_t credential);
+	void *arg;
+};
+
+static void tell_credential(void *arg, struct subscriber *s)
+{
+	const struct credentials *c = arg;
+	c->fn(c->arg, s->credential);
+}
+
+void hub_each_credential(struct hub *hub, void (*fn)(void *, uint64_t), void *arg)
+{
+	struct credentials c = { fn, arg };
+	audience_each(hub->audience, NULL, 0, tell_credential, &c);
+}
+
+void hub_on_epoch(struct hub *hub)
+{
+	hub_end(hub, NULL, 0, END_RESET);
+	audience_forget(hub->audience);
+}
+
+void hub_open(struct hub *hub, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg)
+{
+	audience_open(hub->audience, name, since, on_open, arg);
+}
+
+void hub_user_unref(struct hub_user *user) { audience_unref(user); }

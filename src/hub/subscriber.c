@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * See subscriber.h. One frame waits without any allocation: that is the usual case. */
+#include "hub/subscriber.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+void subscriber_push(struct subscriber *s, struct frame *f)
+{
+	struct waiting *w = s->more;
+	s->queued_bytes += f->sse_len;
+	if (s->first == NULL) {
+		s->first = frame_ref(f);
+		return;
+	}
+	if (w == NULL || w->count == w->size) {
+		uint32_t size = w ? w->size * 2 : 4;
+		w = realloc(w, sizeof(*w) + size * sizeof(struct frame *));
+		if (w == NULL)
+			fatal("out of memory");
+		if (s->more == NULL)
+			w->at = w->count = 0;
+		w->size = size;
+		s->more = w;
+	}
+	w->frames[w->count++] = frame_ref(f);
+}
+
+static void free_more(struct subscriber *s)
+{
+	free(s->more);
+	s->more = NULL;
+}
+
+void subscriber_pop(struct subscriber *s)
+{
+	struct frame *f = s->first;
+	s->queued_bytes -= f->sse_len;
+	if (f->pos > s->done)
+		s->done = f->pos;
+	frame_unref(f);
+	s->offset = 0;
+	s->first = s->more != NULL ? s->more->frames[s->more->at++] : NULL;
+	if (s->more != NULL && s->more->at == s->more->count)
+		free_more(s);
+	if (s->first == NULL)
+		s->replaying = false;
+}
+
+void subscriber_clear(struct subscriber *s)
+{
+	frame_unref(s->first);
+	for (uint32_t i = s->more ? s->more->at : 0; s->more != NULL && i < s->more->count; i++)
+		frame_unref(s->more->frames[i]);
+	s->first = NULL;
+	s->queued_bytes = s->offset = 0;
+	free_more(s);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT
+ * See frame.h. One block of memory a frame. */
+#include "log/frame.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+
+const char *const frame_kind_names[FRAME_KINDS] = { "message", "deleted", "reaction", "chat", "member", "user" };
+
+/* What a line consists of, before it is given memory. */
+struct parsed {
+	uint64_t pos;
+	const char *kind, *chats, *user, *json;
+	size_t kind_len, chats_len, user_len, json_len;
+	unsigned chats_count;
+	int64_t a, b;
+};
+
+static bool kind_parse(const char *s, size_t len, enum frame_kind *ret_kind)
+{
+	for (unsigned i = 0; i < FRAME_KINDS; i++)
+		if (strlen(frame_kind_names[i]) == len && memcmp(frame_kind_names[i], s, len) == 0) {
+			*ret_kind = (enum frame_kind)i;
+			return true;
+		}
+	return false;
+}
+
+static struct frame *build(const struct parsed *p, const char *epoch)
+{
+	enum frame_kind kind;
+	if (!kind_parse(p->kind, p->kind_len, &kind))
+		return NULL;
+	char sse_head[160], nd_head[160];
+	int sse_n = snprintf(sse_head, sizeof(sse_head), "id: %s.%llu\nevent: %s\ndata: ", epoch, (unsigned long long)p->pos, frame_kind_names[kind]);
+	int nd_n = snprintf(nd_head, sizeof(nd_head), "{\"event\":\"%s\",\"cursor\":\"%s.%llu\",\"data\":", frame_kind_names[kind], epoch,
+		(unsigned long long)p->pos);
+	assert((size_t)sse_n < sizeof(sse_head) && (size_t)nd_n < sizeof(nd_head));
+	size_t user_size = p->user_len ? p->user_len + 1 : 0;
+	size_t sse_len = (size_t)sse_n + p->json_len + 2;
+	size_t arrays = p->chats_count * sizeof(uint64_t) + (p->chats_count + 1) * sizeof(struct frame_thread);
+	if (p->chats_count == 0 && p->user_len == 0)
+		arrays = 0;
+	struct frame *f = malloc(sizeof(*f) + arrays + user_size + sse_len + (size_t)nd_n);
+	if (f == NULL)
+		return NULL;
+	char *at = (char *)(f + 1) + arrays;
+	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .a = p->a, .b = p->b, .chats_count = p->chats_count };
+	f->threads = arrays ? (struct frame_thread *)(f + 1) : NULL;
+	f->chats = arrays ? (uint64_t *)(f->threads + p->chats_count + 1) : NULL;
+	if (p->user_len > 0) {
+		f->user = memcpy(at, p->user, p->user_len);
+		at[p->user_len] = '\0';
+		f->user_len = p->user_len;
+		f->user_key = secret_keyed_hash(p->user, p->user_len);
+		at += user_size;
+	}
+	f->sse = at;
+	f->sse_len = (unsigned)sse_len;
+	f->json = at + sse_n;
+	f->json_len = (unsigned)p->json_len;
+	memcpy(at, sse_head, (size_t)sse_n);
+	memcpy(at + sse_n, p->json, p->json_len);
+	memcpy(at + sse_len - 2, "\n\n", 2);
+	at += sse_len;
+	f->ndjson_head = memcpy(at, nd_head, (size_t)nd_n);
+	f->ndjson_head_len = (unsigned)nd_n;
+	return f;
+}
+
+/* The next word, up to the space after it. */
+static bool word(const char **at, const char *end, const char **ret, size_t *ret_len)
+{
+	const char *space = memchr(*at, ' ', (size_t)(end - *at));
+	if (space == NULL || space == *at)
+		return false;
+	*ret = *at;
+	*ret_len = (size_t)(space - *at);
+	*at = space + 1;
+	return true;
+}
+
+static bool number(const char **at, const char *end, int64_t *ret)
+{
+	const char *s;
+	size_t len;
+	char *stop;
+	if (!word(at, end, &s, &len))
+		return false;
+	*ret = strtoll(s, &stop, 10);
+	return stop == s + len;
+}
+
+static unsigned count_chats(const char *s, size_t len)
+{
+	unsigned n = 1;
+	for (size_t i = 0; i < len; i++)
+		n += s[i] == ',';
+	return n;
+}
+
+struct frame *frame_parse(const char *line, size_t len, const char *epoch)
+{
+	const char *at = line, *end = line + len;
+	struct parsed p = { 0 };
+	int64_t pos;
+	if (!number(&at, end, &pos) || pos <= 0 || !word(&at, end, &p.kind, &p.kind_len) || !word(&at, end, &p.chats, &p.chats_len)
+			|| !word(&at, end, &p.user, &p.user_len) || !number(&at, end, &p.a) || !number(&at, end, &p.b))
+		return NULL;
+	p.pos = (uint64_t)pos;
+	p.json = at;
+	p.json_len = (size_t)(end - at);
+	if (p.user_len == 1 && *p.user == '-')
+		p.user_len = 0;
+	if (p.chats_len != 1 || *p.chats != '-')
+		p.chats_count = count_chats(p.chats, p.chats_len);
+	struct frame *f = build(&p, epoch);
+	if (f == NULL)
+		return NULL;
+	uint64_t *chats = (uint64_t *)(f->threads + p.chats_count + 1);
+	const char *s = p.chats;
+	for (unsigned i = 0; i < p.chats_count; i++) {
+		char *stop;
+		chats[i] = strtoull(s, &stop, 10);
+		s = stop + 1;
+	}
+	return f;
+}
+
+struct frame *frame_new(const char *kind, uint64_t pos, const char *json, size_t json_len, const char *epoch)
+{
+	struct parsed p = { .pos = pos, .kind = kind, .kind_len = strlen(kind), .json = json, .json_len = json_len };
+	return build(&p, epoch);
+}
+
+struct frame *frame_raw(uint64_t pos, const char *bytes, size_t len)
+{
+	struct frame *f = malloc(sizeof(*f) + len);
+	if (f == NULL)
+		return NULL;
+	*f = (struct frame){ .refs = 1, .kind = FRAME_KINDS, .pos = pos, .sse_len = (unsigned)len };
+	f->sse = memcpy(f + 1, bytes, len);
+	return f;
+}
+
+void frame_unref(struct frame *f)
+{
+	if (f == NULL)
+		return;
+	assert(f->refs > 0);
+	if (--f->refs == 0)
+		free(f);
+}
+
+size_t frame_size(const struct frame *f)
+{
+	return sizeof(*f) + f->sse_len + f->ndjson_head_len + f->user_len + 1
+		+ (f->threads ? f->chats_count * sizeof(uint64_t) + (f->chats_count + 1) * sizeof(struct frame_thread) : 0);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ * See ring.h. A circular array by sequence number; a thread's links are sequence numbers, which need no mending when the
+ * oldest frames go: a link below the first sequence number simply ends the thread. */
+#include "log/ring.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/map.h"
+
+struct ring {
+	struct frame **slots;
+	size_t size;          /* a power of two */
+	uint64_t first, next; /* sequence numbers: first ≤ seq < next are there; numbers begin at 1 */
+	uint64_t floor;
+	size_t bytes, max_bytes;
+	struct map last;      /* key → the newest frame of that thread */
+};
+
+struct ring *ring_new(size_t max_bytes)
+{
+	struct ring *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		fatal("out of memory");
+	r->first = r->next = 1;
+	r->max_bytes = max_bytes;
+	return r;
+}
+
+static struct frame *slot(const struct ring *r, uint64_t seq) { return r->slots[seq & (r->size - 1)]; }
+
+static void drop_oldest(struct ring *r)
+{
+	struct frame *f = slot(r, r->first++);
+	for (unsigned i = 0; i < f->threads_count; i++)
+		if (map_get(&r->last, f->threads[i].key) == f)
+			map_remove(&r->last, f->threads[i].key);
+	r->floor = f->pos;
+	r->bytes -= frame_size(f);
+	frame_unref(f);
+}
+
+void ring_reset(struct ring *r, uint64_t pos)
+{
+	while (r->first < r->next)
+		drop_oldest(r);
+	r->floor = pos;
+}
+
+void ring_free(struct ring *r)
+{
+	ring_reset(r, 0);
+	map_release(&r->last);
+	free(r->slots);
+	free(r);
+}
+
+static void grow(struct ring *r)
+{
+	size_t size = r->size ? r->size * 2 : 1024;
+	struct frame **slots = calloc(size, sizeof(struct frame *));
+	if (slots == NULL)
+		fatal("out of memory");
+	for (uint64_t seq = r->first; seq < r->next; seq++)
+		slots[seq & (size - 1)] = slot(r, seq);
+	free(r->slots);
+	r->slots = slots;
+	r->size = size;
+}
+
+static void thread_in(struct ring *r, struct frame *f, uint64_t key)
+{
+	struct frame *prev = map_get(&r->last, key);
+	if (prev == f)
+		return;
+	f->threads[f->threads_count++] = (struct frame_thread){ .key = key, .prev = prev ? prev->seq : 0 };
+	map_set(&r->last, key, f);
+}
+
+void ring_add(struct ring *r, struct frame *f)
+{
+	if (r->next - r->first == r->size)
+		grow(r);
+	f->seq = r->next++;
+	r->slots[f->seq & (r->size - 1)] = frame_ref(f);
+	r->bytes += frame_size(f);
+	for (unsigned i = 0; i < f->chats_count; i++)
+		thread_in(r, f, ring_chat_key(f->chats[i]));
+	if (f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER))
+		thread_in(r, f, ring_user_key(f->user_key));
+	while (r->bytes > r->max_bytes && r->next - r->first > 1)
+		drop_oldest(r);
+}
+
+uint64_t ring_floor(const struct ring *r) { return r->floor; }
+size_t ring_bytes(const struct ring *r) { return r->bytes; }
+size_t ring_count(const struct ring *r) { return (size_t)(r->next - r->first); }
+
+static const struct frame_thread *thread_of(const struct frame *f, uint64_t key)
+{
+	for (unsigned i = 0; i < f->threads_count; i++)
+		if (f->threads[i].key == key)
+			return &f->threads[i];
+	return NULL;
+}
+
+void ring_walk(const struct ring *r, uint64_t key, uint64_t after, void (*on_frame)(void *, struct frame *), void *arg)
+{
+	struct frame *f = map_get(&r->last, key);
+	while (f != NULL && f->pos > after) {
+		const struct frame_thread *t = thread_of(f, key);
+		on_frame(arg, f);
+		f = t != NULL && t->prev >= r->first ? slot(r, t->prev) : NULL;
+	}
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT
+ * See tail.h. The notifications' format is that of log_append() in sql/functions/01_log.sql. */
+#include "log/tail.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include "pg/conn.h"
+
+#define BEAT_MS 2000
+#define GRACE_MS 200          /* a notification may be on its way for that long */
+#define FILL_POSITIONS 20000  /* how far back the ring is filled at the start */
+#define PAGE 5000             /* rows a read */
+#define BATCH_MAX ((size_t)64 << 20)
+#define HELD_MAX ((size_t)64 << 20)
+
+struct batch {
+	struct list link;
+	uint64_t from, upto;
+	bool own;
+	size_t len;
+	char lines[];
+};
+
+struct tail {
+	struct loop *loop;
+	struct pg_conn *conn;
+	const struct tail_events *events;
+	void *arg;
+	char node[32], epoch[32];
+	uint64_t head;
+	struct ring *ring;
+	struct loop_timer *beat, *grace;
+	bool attached, filling, live;
+	uint64_t promised; /* a head that was seen and must be reached */
+	/* a batch whose parts are coming in */
+	struct buf parts;
+	uint64_t from, upto;
+	unsigned part;
+	bool own;
+	struct list held; /* complete batches that wait for a read to end */
+	size_t held_bytes;
+	uint64_t holes, notifications;
+};
+
+static void fill(struct tail *t);
+
+static void take(struct tail *t, struct frame *f, bool own)
+{
+	ring_add(t->ring, f);
+	t->events->on_frame(t->arg, f, own);
+	frame_unref(f);
+}
+
+static void take_lines(struct tail *t, const char *lines, size_t len, bool own)
+{
+	const char *end = lines + len;
+	while (lines < end) {
+		const char *nl = memchr(lines, '\n', (size_t)(end - lines));
+		if (nl == NULL)
+			nl = end;
+		struct frame *f = frame_parse(lines, (size_t)(nl - lines), t->epoch);
+		if (f == NULL)
+			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines), lines);
+		else if (f->pos > t->head)
+			take(t, f, own);
+		else
+			frame_unref(f);
+		lines = nl + 1;
+	}
+}
+
+/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole. Returns false for a hole. */
+static bool apply(struct tail *t, const struct batch *b)
+{
+	if (b->upto <= t->head)
+		return true;
+	if (b->from > t->head + 1)
+		return false;
+	take_lines(t, b->lines, b->len, b->own);
+	t->head = b->upto;
+	return true;
+}
+
+static void drop_held(struct tail *t)
+{
+	struct list *l;
+	while ((l = list_shift(&t->held)) != NULL)
+		free(container_of(l, struct batch, link));
+	t->held_bytes = 0;
+}
+
+static void apply_held(struct tail *t)
+{
+	while (!list_empty(&t->held)) {
+		struct batch *b = container_of(t->held.next, struct batch, link);
+		if (!apply(t, b)) {
+			fill(t);
+			return;
+		}
+		list_remove(&b->link);
+		t->held_bytes -= b->len;
+		free(b);
+	}
+	t->live = t->attached;
+	t->events->on_head(t->arg);
+}
+
+/* The rows of log_frames(): frames, and a last one that says how far they go. */
+static void on_filled(void *arg, const struct pg_result *r)
+{
+	struct tail *t = arg;
+	t->filling = false;
+	if (!pg_ok(r)) {
+		if (!pg_away(r)) {
+			log_error("can't read the log: %s", pg_message(r));
+			pg_conn_reset(t->conn, "the log can't be read");
+		}
+		return;
+	}
+	int rows = pg_rows(r);
+	for (int i = 0; i < rows; i++) {
+		uint64_t pos = (uint64_t)pg_int(r, i, 0);
+		if (!pg_null(r, i, 1))
+			take_lines(t, pg_text(r, i, 1), pg_size(r, i, 1), true);
+		else if (pos > t->head)
+			t->head = pos;
+	}
+	t->events->on_head(t->arg);
+}
+
+/* Reads what lies behind the head; goes on in on_up(), since a connection takes one call at a time. */
+static void fill(struct tail *t)
+{
+	char after[24], most[12];
+	t->live = false;
+	if (t->filling || !pg_conn_ready(t->conn))
+		return;
+	snprintf(after, sizeof(after), "%" PRIu64, t->head);
+	snprintf(most, sizeof(most), "%d", PAGE);
+	t->filling = true;
+	pg_conn_call(t->conn, "select pos, line from log_frames($1, $2)", 2, (const char *[]){ after, most }, on_filled, t);
+}
+
+static void on_attached(void *arg, const struct pg_result *r)
+{
+	struct tail *t = arg;
+	if (!pg_ok(r)) {
+		if (!pg_away(r)) {
+			log_error("can't attach to the log: %s", pg_message(r));
+			pg_conn_reset(t->conn, "can't attach to the log");
+		}
+		return;
+	}
+	bool first = *t->epoch == '\0', another = strcmp(t->epoch, pg_text(r, 0, 0)) != 0;
+	uint64_t head = (uint64_t)pg_int(r, 0, 1);
+	if (another) {
+		if (!first)
+			log_warn("the history of the database is another one now: all cursors are reset");
+		snprintf(t->epoch, sizeof(t->epoch), "%s", pg_text(r, 0, 0));
+		t->head = first && head > FILL_POSITIONS ? head - FILL_POSITIONS : first ? 0 : head;
+		ring_reset(t->ring, t->head);
+		if (!first)
+			t->events->on_epoch(t->arg);
+	}
+	t->attached = true;
+	t->promised = head;
+	t->events->on_control(t->arg, NULL, 0);
+}
+
+static void on_up(void *arg)
+{
+	struct tail *t = arg;
+	if (!t->attached) {
+		char head[24];
+		bool known = *t->epoch != '\0';
+		snprintf(head, sizeof(head), "%" PRIu64, t->head);
+		pg_conn_call(t->conn, "select epoch, head from node_attach($1, $2, $3)", 3,
+			(const char *[]){ t->node, known ? t->epoch : NULL, known ? head : NULL }, on_attached, t);
+		return;
+	}
+	if (t->live)
+		return;
+	if (t->head < t->promised) {
+		fill(t);
+		return;
+	}
+	apply_held(t);
+}
+
+static void on_down(void *arg)
+{
+	struct tail *t = arg;
+	t->attached = t->live = t->filling = false;
+	t->part = 0;
+	drop_held(t);
+}
+
+static void on_batch(struct tail *t)
+{
+	struct batch *b = malloc(sizeof(*b) + t->parts.len);
+	if (b == NULL || buf_failed(&t->parts)) {
+		free(b);
+		t->promised = t->upto; /* read it from the tables */
+		fill(t);
+		return;
+	}
+	*b = (struct batch){ .from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len };
+	memcpy(b->lines, t->parts.data, t->parts.len);
+	if (t->live && apply(t, b)) {
+		free(b);
+		t->events->on_head(t->arg);
+		return;
+	}
+	if (t->live) {
+		t->holes++;
+		log_info("notifications are missing behind position %" PRIu64 ": reading the tables", t->head);
+		t->promised = b->from - 1;
+		t->live = false;
+	}
+	if (t->held_bytes > HELD_MAX) {
+		drop_held(t);
+		t->promised = t->upto;
+	}
+	t->held_bytes += b->len;
+	list_append(&t->held, &b->link);
+	fill(t);
+}
+
+static void on_log(struct tail *t, const char *payload)
+{
+	uint64_t from, upto;
+	unsigned part, parts;
+	char node[32];
+	int n = 0;
+	if (sscanf(payload, "%" SCNu64 " %" SCNu64 " %u %u %31s%n", &from, &upto, &part, &parts, node, &n) != 5 || payload[n] != '\n') {
+		log_warn("a notification on postern_log isn't one of the log's");
+		return;
+	}
+	t->notifications++;
+	if (part == 1) {
+		buf_reset(&t->parts);
+		t->from = from;
+		t->upto = upto;
+		t->own = strcmp(node, t->node) == 0;
+	} else if (part != t->part + 1 || from != t->from) {
+		t->part = 0; /* the rest of something whose beginning was missed: the head's comparison finds it */
+		return;
+	}
+	t->part = part;
+	buf_adds(&t->parts, payload + n + 1);
+	if (part == parts)
+		on_batch(t);
+}
+
+static void on_notify(void *arg, const char *channel, const char *payload)
+{
+	struct tail *t = arg;
+	char name[64];
+	uint64_t credential = 0;
+	if (strcmp(channel, "postern_log") == 0) {
+		if (t->attached)
+			on_log(t, payload);
+		else if (sscanf(payload, "%*u %" SCNu64, &credential) == 1 && credential > t->promised)
+			t->promised = credential; /* between listening and its answer */
+	} else if (sscanf(payload, "account %63s", name) == 1) {
+		t->events->on_control(t->arg, name, 0);
+	} else if (sscanf(payload, "credential %63s %" SCNu64, name, &credential) == 2) {
+		t->events->on_control(t->arg, name, credential);
+	}
+}
+
+static void on_grace(void *arg)
+{
+	struct tail *t = arg;
+	if (!t->live || t->head >= t->promised)
+		return;
+	t->holes++;
+	log_info("position %" PRIu64 " was not notified: reading the tables", t->promised);
+	fill(t);
+}
+
+static void on_beaten(void *arg, const struct pg_result *r)
+{
+	struct tail *t = arg;
+	if (!pg_ok(r) || pg_rows(r) != 1)
+		return;
+	uint64_t head = (uint64_t)pg_int(r, 0, 0);
+	if (head > t->head) {
+		t->promised = head;
+		loop_timer_start(t->grace, GRACE_MS, 0);
+	}
+}
+
+static void on_beat(void *arg)
+{
+	struct tail *t = arg;
+	if (t->live && pg_conn_ready(t->conn))
+		pg_conn_call(t->conn, "select node_beat($1)", 1, (const char *[]){ t->node }, on_beaten, t);
+}
+
+static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down, .on_notify = on_notify };
+
+struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes, unsigned deadline_ms,
+	const struct tail_events *events, void *arg)
+{
+	struct tail *t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		fatal("out of memory");
+	t->loop = loop;
+	t->events = events;
+	t->arg = arg;
+	snprintf(t->node, sizeof(t->node), "%s", node);
+	t->ring = ring_new(ring_bytes);
+	buf_init(&t->parts, BATCH_MAX);
+	list_init(&t->held);
+	t->grace = loop_timer_new(loop, on_grace, t);
+	t->beat = loop_timer_new(loop, on_beat, t);
+	loop_timer_start(t->beat, BEAT_MS, BEAT_MS);
+	t->conn = pg_conn_new(loop, conninfo, &conn_events, t, deadline_ms);
+	return t;
+}
+
+void tail_free(struct tail *t)
+{
+	pg_conn_free(t->conn);
+	loop_timer_free(t->beat);
+	loop_timer_free(t->grace);
+	drop_held(t);
+	buf_release(&t->parts);
+	ring_free(t->ring);
+	free(t);
+}
+
+bool tail_live(const struct tail *t) { return t->live; }
+const char *tail_epoch(const struct tail *t) { return t->epoch; }
+uint64_t tail_head(const struct tail *t) { return t->head; }
+struct ring *tail_ring(const struct tail *t) { return t->ring; }
+uint64_t tail_holes(const struct tail *t) { return t->holes; }
+uint64_t tail_notifications(const struct tail *t) { return t->notifications; }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * The tail of the log: follows it by notifications, in order and without holes, and keeps the ring.
+ *
+ * Notifications are fast and not trusted: whatever doesn't continue the position that was reached, every reconnect, and a
+ * comparison with the head every two seconds lead to a read of the tables. */
+#ifndef LOG_TAIL_H
+#define LOG_TAIL_H
+
+#include "log/frame.h"
+#include "log/ring.h"
+
+struct loop;
+struct tail;
+
+struct tail_events {
+	/* The next frame. own: it was sent through this node, or it is old news read from the tables. Positions ascend. */
+	void (*on_frame)(void *arg, struct frame *f, bool own);
+	/* Everything up to tail_head() has been told; the first time with tail_live(): the tail is ready. */
+	void (*on_head)(void *arg);
+	/* The history isn't what it was (another epoch); the ring is empty. Not called for the first epoch. */
+	void (*on_epoch)(void *arg);
+	/* What was remembered of an account (credential 0) or of one of his credentials is no longer true; name NULL: of anybody,
+	 * because word of it may have been missed. */
+	void (*on_control)(void *arg, const char *name, uint64_t credential);
+};
+
+struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes, unsigned deadline_ms,
+	const struct tail_events *events, void *arg);
+void tail_free(struct tail *t);
+
+bool tail_live(const struct tail *t);        /* connected and without a hole */
+const char *tail_epoch(const struct tail *t); /* "" before the first on_head */
+uint64_t tail_head(const struct tail *t);     /* the last position that was told */
+struct ring *tail_ring(const struct tail *t);
+uint64_t tail_holes(const struct tail *t);    /* how often the tables were read because notifications were missing */
+uint64_t tail_notifications(const struct tail *t);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ * The sub-commands. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "cli/command.h"
+#include "serve/supervisor.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0"
+#endif
+
+static int serve_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
+{
+	if (args->operand_count > 0)
+		return command_misused(self);
+	conf_warn_environment(stderr);
+	return supervisor_run(conf);
+}
+
+static const struct command commands[] = {
+	{ "serve", "serve [OPTION]…", "run the server", CONF_ALL, NULL, serve_command },
+	{ "user", "user add NAME [--admin]\nuser list\nuser passwd NAME\nuser disable NAME\nuser enable NAME",
+		"accounts; a password is read from standard input, or made and printed", CONF_DATABASE, user_options, user_command },
+	{ "token", "token NAME [--label TEXT] [--expires 30d]", "print a new token for a user", CONF_DATABASE, token_options, token_command },
+	{ "migrate", "migrate [--status]", "bring the database up to date; serve does that too", CONF_DATABASE, migrate_options, migrate_command },
+	{ "check-config", "check-config [OPTION]…", "print the settings in effect, and where each comes from", CONF_ALL, NULL, check_config_command },
+	{ "send", "send CHAT [TEXT…]", "send a message (or standard input) to a chat, a number or @NAME, and print its id",
+		CONF_NONE, NULL, send_command },
+	{ "tail", "tail [CHAT] [--json]", "print messages as they come", CONF_NONE, tail_options, tail_command },
+};
+
+static const size_t command_count = sizeof(commands) / sizeof(commands[0]);
+
+static int help(void)
+{
+	puts("usage: postern COMMAND [OPTION]…\n\nA chat server over plain HTTP.\n\nCommands:");
+	for (size_t i = 0; i < command_count; i++)
+		printf("  %-12s  %s\n", commands[i].name, commands[i].summary);
+	puts("\nsend and tail are clients: POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN say where and as whom.\n"
+		"`postern COMMAND --help` says more about one; `postern --version` prints the version.");
+	return EXIT_SUCCESS;
+}
+
+static int command_help(const struct command *c)
+{
+	command_print_usage(c, stdout);
+	printf("\n%s\n\n", c->summary);
+	conf_help(c->scope, c->options, stdout);
+	return EXIT_SUCCESS;
+}
+
+static int run(const struct command *c, int argc, char **argv)
+{
+	struct conf conf = { 0 };
+	struct conf_args args = { .argc = argc, .argv = argv, .scope = c->scope, .options = c->options };
+	int code = c->scope == CONF_NONE ? conf_parse_args(&args) : conf_load(&conf, &args);
+	if (code == 0)
+		code = args.help ? command_help(c) : c->run(c, c->scope == CONF_NONE ? NULL : &conf, &args);
+	conf_release(&conf);
+	conf_args_release(&args);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+		return help();
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("postern " PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	}
+	secret_setup(); /* before any fork: the workers' tables share its key */
+	for (size_t i = 0; i < command_count; i++)
+		if (strcmp(name, commands[i].name) == 0)
+			return run(&commands[i], argc - 2, argv + 2);
+	fprintf(stderr, *name != '\0' ? "postern: %s: no such command; see postern --help\n" : "postern: which command? See postern --help%s\n", name);
+	return CONF_EXIT_USAGE;
+}

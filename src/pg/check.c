@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ * See check.h. */
+#include "pg/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "pg/sync.h"
+
+enum { VERSION_MIN = 150000 };
+
+static enum status failed(struct sync *s, struct buf *why, const char *what)
+{
+	buf_addf(why, "%s: %s", what, sync_error(s));
+	return ST_REFUSED;
+}
+
+static struct sync *open_for_checking(const char *conninfo, struct buf *why)
+{
+	static const char *const defaults[] = { "application_name", "postern check", "connect_timeout", "10", "target_session_attrs", "read-write", NULL };
+	char *own = sync_conninfo(conninfo, defaults, "", why);
+	struct sync *s = own != NULL ? sync_open(own, why) : NULL;
+	free(own);
+	return s;
+}
+
+/* While `other` is in a transaction it occupies a server process. If a pooler deals those out by the transaction, then
+ * either `other` has just got ours, or we get another one now; and notifications would go astray. */
+static enum status check_pooler(struct sync *s, struct sync *other, struct buf *why)
+{
+	char mine[16], others[16], again[16];
+	static const char pid[] = "select pg_backend_pid()";
+	if (!sync_ask(s, pid, NULL, mine, sizeof(mine)) || !sync_ask(s, "listen postern_check", NULL, again, sizeof(again)))
+		return failed(s, why, "LISTEN");
+	if (sync_exec(other, "begin") != ST_OK || !sync_ask(other, pid, NULL, others, sizeof(others)))
+		return failed(other, why, "checking for a pooler");
+	if (strcmp(mine, others) != 0 && !sync_ask(s, pid, NULL, again, sizeof(again)))
+		return failed(s, why, "checking for a pooler");
+	if (strcmp(mine, others) == 0 || strcmp(mine, again) != 0) {
+		buf_adds(why, "there is a pooler in transaction mode between Postern and the database, through which LISTEN doesn't work: connect directly, or pool by session");
+		return ST_REFUSED;
+	}
+	return ST_OK;
+}
+
+static enum status check_listen(struct sync *s, const char *conninfo, struct buf *why)
+{
+	struct sync *other = open_for_checking(conninfo, why);
+	if (other == NULL)
+		return ST_AWAY;
+	char token[17], got[2];
+	enum status st = check_pooler(s, other, why);
+	sync_close(other);
+	if (st != ST_OK)
+		return st;
+	secret_random_name(token, sizeof(token) - 1);
+	if (!sync_ask(s, "select pg_notify('postern_check', $1)", token, got, sizeof(got)))
+		return failed(s, why, "NOTIFY");
+	/* Other nodes may be checking too. */
+	for (uint64_t until = clock_mono_ms() + 5000; clock_mono_ms() < until;)
+		if (strcmp(sync_notification(s, 1000), token) == 0)
+			return ST_OK;
+	buf_adds(why, "a notification sent to the database didn't come back within 5 s: LISTEN doesn't work through whatever is in between");
+	return ST_REFUSED;
+}
+
+static enum status check(struct sync *s, const char *conninfo, struct buf *why)
+{
+	char value[8];
+	if (sync_version(s) < VERSION_MIN) {
+		buf_addf(why, "PostgreSQL %d is too old: at least %d is needed", sync_version(s) / 10000, VERSION_MIN / 10000);
+		return ST_REFUSED;
+	}
+	if (strcmp(sync_parameter(s, "server_encoding"), "UTF8") != 0) {
+		buf_addf(why, "the database is encoded in %s: make one in UTF8 (createdb -E UTF8 -T template0)", sync_parameter(s, "server_encoding"));
+		return ST_REFUSED;
+	}
+	if (!sync_ask(s, "select pg_is_in_recovery()", NULL, value, sizeof(value)))
+		return failed(s, why, "looking at the database");
+	if (*value == 't') {
+		buf_adds(why, "the database is a standby, which can't be written to");
+		return ST_REFUSED;
+	}
+	return check_listen(s, conninfo, why);
+}
+
+enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *why)
+{
+	struct sync *s;
+	for (uint64_t until = clock_mono_ms() + wait_ms; (s = open_for_checking(conninfo, why)) == NULL; usleep(250000)) {
+		if (clock_mono_ms() >= until || !sync_may_come_up(conninfo))
+			return ST_AWAY;
+		log_info("waiting for the database: %s", why->data != NULL ? why->data : "");
+		buf_reset(why);
+	}
+	enum status st = check(s, conninfo, why);
+	sync_close(s);
+	return st;
+}

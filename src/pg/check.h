@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ * Whether a database that isn't our own will do, asked once before it is used: a reason at start is worth more than a
+ * server that half works. */
+#ifndef PG_CHECK_H
+#define PG_CHECK_H
+
+#include "base/buf.h"
+#include "base/status.h"
+
+/* Waits up to wait_ms for a database that is coming up; then: version, encoding, no standby, and LISTEN works, which it
+ * doesn't through a transaction pooler. The reason against it is added to why. Blocks. */
+enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ * See cluster.h. */
+#include "pg/cluster.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "pg/bindir.h"
+#include "pg/cluster_conf.h"
+#include "pg/evict.h"
+
+enum { POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000, LOG_BYTES_MAX = 16 << 20 };
+
+static const char socket_name[] = ".s.PGSQL.5432";
+
+struct cluster {
+	char *state, *data, *run, *log, *conninfo;
+	char bindir[BINDIR_SIZE];
+	pid_t pid;
+	off_t log_from; /* where this server's messages begin */
+};
+
+static enum status failed(struct buf *why, const char *what)
+{
+	buf_addf(why, "%s: %s", what, strerror(errno));
+	return ST_SYSTEM;
+}
+
+static char *join(const char *dir, const char *name)
+{
+	char *path;
+	if (asprintf(&path, "%s/%s", dir, name) < 0)
+		fatal("out of memory");
+	return path;
+}
+
+/* STATE/run, else a short name made from it: the address of a Unix socket holds 107 bytes. */
+static char *run_directory(const char *state)
+{
+	char hex[SECRET_HASH_HEX + 1], *run = join(state, "run");
+	if (strlen(run) + 1 + strlen(socket_name) < sizeof(((struct sockaddr_un *)0)->sun_path))
+		return run;
+	free(run);
+	secret_hash_hex(state, strlen(state), hex);
+	if (asprintf(&run, "/tmp/postern-%.16s", hex) < 0)
+		fatal("out of memory");
+	return run;
+}
+
+struct cluster *cluster_new(const char *state, struct buf *why)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		fatal("out of memory");
+	c->state = join(state, "");
+	c->state[strlen(state)] = '\0';
+	c->data = join(state, "pg");
+	c->run = run_directory(state);
+	c->log = join(state, "postgres.log");
+	c->conninfo = cluster_conf_conninfo(c->run);
+	if (strlen(c->data) + 64 > PATH_MAX) {
+		buf_addf(why, "%s: the name is too long", state);
+		cluster_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void cluster_free(struct cluster *c)
+{
+	if (c == NULL)
+		return;
+	free(c->state);
+	free(c->data);
+	free(c->run);
+	free(c->log);
+	free(c->conninfo);
+	free(c);
+}
+
+pid_t cluster_pid(const struct cluster *c) { return c->pid; }
+void cluster_exited(struct cluster *c) { c->pid = 0; }
+const char *cluster_conninfo(const struct cluster *c) { return c->conninfo; }
+
+/* Private, and really ours: others may write in /tmp. */
+static enum status make_run_directory(const struct cluster *c, struct buf *why)
+{
+	struct stat st;
+	if (mkdir(c->run, 0700) < 0 && errno != EEXIST)
+		return failed(why, c->run);
+	if (lstat(c->run, &st) < 0)
+		return failed(why, c->run);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+		buf_addf(why, "%s isn't a directory of ours", c->run);
+		return ST_REFUSED;
+	}
+	return chmod(c->run, 0700) == 0 ? ST_OK : failed(why, c->run);
+}
+
+/* In the child: what PostgreSQL's programs should start from, and where their messages go. */
+static void become_program(const struct cluster *c, int log_fd)
+{
+	extern char **environ;
+	sigset_t none;
+	/* What whoever started us has ignored (a shell does that to SIGINT of background jobs), the server mustn't. */
+	for (int signum = 1; signum < NSIG; signum++)
+		signal(signum, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid(); /* else a Ctrl-C at the terminal ends it before the workers are done */
+	for (char **e = environ; *e != NULL;) {
+		char name[64];
+		int len = (int)strcspn(*e, "=");
+		snprintf(name, sizeof(name), "%.*s", len, *e);
+		if (strncmp(*e, "PG", 2) == 0 && len < (int)sizeof(name))
+			unsetenv(name); /* which moves the next one here */
+		else
+			e++;
+	}
+	setenv("LC_ALL", "C", 1);
+	int null = open("/dev/null", O_RDONLY);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 || chdir(c->state) < 0)
+		_exit(127);
+}
+
+/* Forks, and ties the child's life to ours. 0: in the child. */
+static pid_t fork_tied(int deathsig)
+{
+	pid_t parent = getpid(), pid = fork();
+	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, deathsig) < 0 || getppid() != parent))
+		_exit(127);
+	return pid;
+}
+
+static int open_log(const struct cluster *c)
+{
+	struct stat st;
+	if (stat(c->log, &st) == 0 && st.st_size > LOG_BYTES_MAX) {
+		char *old = join(c->state, "postgres.log.1");
+		rename(c->log, old);
+		free(old);
+	}
+	return open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+/* The last complaint in the log since the server was started. */
+static void add_reason(const struct cluster *c, struct buf *why)
+{
+	char line[512], reason[512] = "";
+	FILE *f = fopen(c->log, "re");
+	if (f != NULL && fseeko(f, c->log_from, SEEK_SET) == 0)
+		while (fgets(line, sizeof(line), f) != NULL) {
+			char *p = strstr(line, "FATAL:");
+			if (p == NULL && (p = strstr(line, "PANIC:")) == NULL && (p = strstr(line, "error:")) == NULL)
+				continue;
+			p += strcspn(p, " ");
+			snprintf(reason, sizeof(reason), "%s", p + strspn(p, " "));
+		}
+	if (f != NULL)
+		fclose(f);
+	reason[strcspn(reason, "\n")] = '\0';
+	buf_addf(why, "%s%s(see %s)", reason, *reason != '\0' ? " " : "", c->log);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
+static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, struct buf *why)
+{
+	char program[BINDIR_SIZE + 16], locale[32];
+	int wstatus;
+	snprintf(program, sizeof(program), "%s/initdb", c->bindir);
+	snprintf(locale, sizeof(locale), "--locale=%s", cluster_conf_locale());
+	pid_t pid = fork_tied(SIGKILL);
+	if (pid < 0)
+		return failed(why, "fork");
+	if (pid == 0) {
+		become_program(c, log_fd);
+		execl(program, "initdb", "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--data-checksums", "--no-instructions", (char *)NULL);
+		_exit(127);
+	}
+	while (waitpid(pid, &wstatus, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0)
+		return ST_OK;
+	buf_adds(why, "initdb failed: ");
+	add_reason(c, why);
+	return ST_SYSTEM;
+}
+
+/* A rename makes it a cluster: a crash before that leaves only what the next start removes. */
+static enum status create(struct cluster *c, struct buf *why)
+{
+	char *dir = join(c->state, "pg.new");
+	int log_fd = open_log(c), state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum status st = ST_OK;
+	uint64_t start = clock_mono_ms();
+	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	if (log_fd < 0 || state_fd < 0)
+		st = failed(why, c->state);
+	if (st == ST_OK) {
+		c->log_from = lseek(log_fd, 0, SEEK_END);
+		st = run_initdb(c, dir, log_fd, why);
+	}
+	if (st == ST_OK)
+		st = cluster_conf_include(dir, why);
+	if (st == ST_OK && (rename(dir, c->data) < 0 || fsync(state_fd) < 0))
+		st = failed(why, c->data);
+	if (st == ST_OK)
+		log_info("made a database cluster in %s in %llu ms", c->data, (unsigned long long)(clock_mono_ms() - start));
+	if (log_fd >= 0)
+		close(log_fd);
+	if (state_fd >= 0)
+		close(state_fd);
+	free(dir);
+	return st;
+}
+
+static enum status spawn(struct cluster *c, struct buf *why)
+{
+	char program[BINDIR_SIZE + 16], sockets[PATH_MAX + 32];
+	snprintf(program, sizeof(program), "%s/postgres", c->bindir);
+	snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", c->run);
+	enum status st = cluster_conf_write(c->data, why);
+	if (st != ST_OK)
+		return st;
+	int log_fd = open_log(c);
+	if (log_fd < 0)
+		return failed(why, c->log);
+	c->log_from = lseek(log_fd, 0, SEEK_END);
+	pid_t pid = fork_tied(SIGINT); /* "fast shutdown" */
+	if (pid == 0) {
+		become_program(c, log_fd);
+		execl(program, "postgres", "-D", c->data, "-c", "listen_addresses=", "-c", sockets, (char *)NULL);
+		_exit(127);
+	}
+	close(log_fd);
+	if (pid < 0)
+		return failed(why, "fork");
+	c->pid = pid;
+	return ST_OK;
+}
+
+/* The eighth line of postmaster.pid says "ready" when connections are accepted; the first is whose file it is. */
+static bool is_ready(const struct cluster *c)
+{
+	char *path = join(c->data, "postmaster.pid"), line[256] = "";
+	FILE *f = fopen(path, "re");
+	bool ready = false;
+	free(path);
+	if (f == NULL)
+		return false;
+	for (int i = 1; i <= 8 && fgets(line, sizeof(line), f) != NULL; i++) {
+		if (i == 1 && strtol(line, NULL, 10) != c->pid)
+			break;
+		ready = i == 8 && strncmp(line, "ready", 5) == 0;
+	}
+	fclose(f);
+	return ready;
+}
+
+static bool is_told_to_stop(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
+/* ST_AWAY: it has ended. */
+static enum status wait_until_ready(struct cluster *c, struct buf *why)
+{
+	for (uint64_t start = clock_mono_ms(), said = start; !is_ready(c); usleep(POLL_US)) {
+		if (waitpid(c->pid, NULL, WNOHANG) == c->pid) {
+			c->pid = 0;
+			return ST_AWAY;
+		}
+		if (is_told_to_stop()) {
+			buf_adds(why, "told to stop while starting");
+			cluster_stop(c);
+			return ST_REFUSED;
+		}
+		uint64_t now = clock_mono_ms();
+		if (now - said >= 10000) {
+			log_info("the database has been starting for %llu s; it recovers from a crash", (unsigned long long)(now - start) / 1000);
+			said = now;
+		}
+	}
+	return ST_OK;
+}
+
+/* Children of a server that was killed may hold its shared memory for a moment longer. */
+static bool is_passing(const struct cluster *c)
+{
+	struct buf reason;
+	buf_init(&reason, 4096);
+	add_reason(c, &reason);
+	bool passing = reason.data != NULL && (strstr(reason.data, "pre-existing shared memory") != NULL || strstr(reason.data, "lock file") != NULL);
+	buf_release(&reason);
+	return passing;
+}
+
+enum status cluster_start(struct cluster *c, struct buf *why)
+{
+	uint64_t until = clock_mono_ms() + RETRY_MS;
+	int major = 0;
+	enum status st;
+	if (geteuid() == 0) {
+		buf_adds(why, "the database never runs as root");
+		return ST_REFUSED;
+	}
+	bool exists = cluster_conf_version(c->data, &major);
+	if ((st = bindir_find(major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
+		return st;
+	if (!exists && (st = create(c, why)) != ST_OK)
+		return st;
+	do {
+		if ((st = evict_servers(c->data, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
+			return st;
+		st = wait_until_ready(c, why);
+	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && usleep(100000) == 0);
+	if (st == ST_AWAY) {
+		buf_adds(why, "the database server doesn't start: ");
+		add_reason(c, why);
+		return ST_SYSTEM;
+	}
+	return st;
+}
+
+enum status cluster_restart(struct cluster *c, struct buf *why)
+{
+	enum status st = make_run_directory(c, why);
+	if (st == ST_OK)
+		st = evict_servers(c->data, why);
+	return st == ST_OK ? spawn(c, why) : st;
+}
+
+void cluster_stop(struct cluster *c)
+{
+	if (c->pid == 0)
+		return;
+	kill(c->pid, SIGINT);
+	for (uint64_t start = clock_mono_ms(); waitpid(c->pid, NULL, WNOHANG) == 0; usleep(POLL_US))
+		if (clock_mono_ms() - start > STOP_MS) {
+			log_warn("the database server takes too long to stop: it will recover at the next start");
+			kill(c->pid, SIGQUIT);
+			waitpid(c->pid, NULL, 0);
+			break;
+		}
+	c->pid = 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * The private PostgreSQL: a cluster in the state directory and its server, a child of this process that can be reached
+ * through a Unix socket only, by this user only.
+ *
+ *     STATE/pg            the cluster; postern.conf in it is written anew at every start (ALTER SYSTEM beats it)
+ *     STATE/run           the socket, unless that name is too long for one
+ *     STATE/postgres.log  what the server says
+ *
+ * The server stops by itself when this process dies. All of this blocks; whoever calls it holds the state directory's
+ * lock and isn't root. A SIGTERM or SIGINT that is blocked and pending ends the waiting. */
+#ifndef PG_CLUSTER_H
+#define PG_CLUSTER_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct cluster;
+
+/* state is an absolute path. Only works out names. NULL: why was added to. */
+struct cluster *cluster_new(const char *state, struct buf *why);
+void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
+
+/* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it
+ * accepts connections: through recovery, however long that takes. */
+enum status cluster_start(struct cluster *c, struct buf *why) MUST_CHECK;
+
+/* For one that died: starts it again without waiting. */
+enum status cluster_restart(struct cluster *c, struct buf *why) MUST_CHECK;
+
+pid_t cluster_pid(const struct cluster *c);  /* 0: not running */
+void cluster_exited(struct cluster *c);      /* the caller has reaped it */
+void cluster_stop(struct cluster *c);        /* ends sessions, writes everything out, and waits for it */
+
+const char *cluster_conninfo(const struct cluster *c); /* for base of migrate_conninfo(); owned by c */
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * A few connections that share one queue of calls: everything but the batches and the notifications goes through here.
+ *
+ * While the database is away calls wait, at most wait_ms; then they end with pg_away(). A call that was under way when
+ * its connection was lost ends so at once, since nobody knows whether it took effect. */
+#ifndef PG_POOL_H
+#define PG_POOL_H
+
+#include "pg/conn.h"
+
+struct pg_pool;
+
+struct pg_pool *pg_pool_new(struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms);
+void pg_pool_free(struct pg_pool *p); /* every call ends with pg_away() */
+
+/* See pg_conn_call(). Never calls back before it returns. */
+void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
+
+bool pg_pool_up(const struct pg_pool *p); /* at least one connection is there */
+unsigned pg_pool_waiting(const struct pg_pool *p);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ * The state directory: who may use it, and that one at a time owns its database cluster. */
+#ifndef PG_STATE_H
+#define PG_STATE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct identity;
+
+/* As root: makes the directory (0700) and its parents if need be, and gives it to owner. One that somebody else owns already
+ * is refused. As another user owner is ignored. Returns its absolute name (free it); NULL: why was added to. */
+char *state_make(const char *dir, const struct identity *owner, struct buf *why);
+
+/* Who is to use the directory: its owner when root isn't, else whoever is named, else postern, else postgres. */
+enum status state_owner(const char *dir, const char *user, struct identity *ret, struct buf *why) MUST_CHECK;
+
+enum state_holder { STATE_FREE, STATE_SERVER, STATE_COMMAND, STATE_ERROR };
+
+/* Tries to lock the directory for as long as the process lives, or until state_unlock(). STATE_FREE: it is ours now, and
+ * *ret_fd holds it (close it in children). Else *ret_pid has it: a server, or a command that will be done soon. */
+enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long *ret_pid, struct buf *why);
+void state_unlock(int fd);
+
+#endif

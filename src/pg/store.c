@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT
+ * See store.h. */
+#include "pg/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/identity.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "pg/check.h"
+#include "pg/cluster.h"
+#include "pg/migrate.h"
+#include "pg/state.h"
+#include "pg/sync.h"
+
+enum { STEP_MS = 50, WAIT_MS = 60000 };
+
+enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why)
+{
+	struct identity owner = { 0 };
+	*s = (struct store){ .lock_fd = -1 };
+	if (geteuid() == 0 && state_owner(conf->state, conf->user, &owner, why) != ST_OK)
+		return ST_REFUSED;
+	if (conf->database == NULL && (s->state = state_make(conf->state, &owner, why)) == NULL)
+		return ST_REFUSED;
+	if (geteuid() == 0 && identity_become(&owner) != ST_OK) {
+		buf_addf(why, "becoming %s: %s", owner.name, strerror(errno));
+		return ST_SYSTEM;
+	}
+	if (s->state != NULL && access(s->state, R_OK | W_OK | X_OK) < 0) {
+		buf_addf(why, "%s: %s for %s: a directory above it may be closed to others", s->state, strerror(errno), *owner.name != '\0' ? owner.name : "this user");
+		return ST_REFUSED;
+	}
+	return ST_OK;
+}
+
+/* Whether a server's database can be connected to yet. */
+static bool answers(const char *conninfo, struct buf *why)
+{
+	buf_reset(why);
+	struct sync *db = sync_open(conninfo, why);
+	sync_close(db);
+	return db != NULL;
+}
+
+/* The lock decides whose the cluster is: ours, or a server's (then STATE_SERVER, and it answers). */
+static enum state_holder settle(struct store *s, bool as_server, struct buf *why)
+{
+	struct buf reason;
+	buf_init(&reason, 4096);
+	enum state_holder holder;
+	long pid = 0;
+	for (unsigned ms = 0;; ms += STEP_MS) {
+		holder = state_lock(s->state, as_server, &s->lock_fd, &pid, why);
+		if (holder == STATE_FREE || holder == STATE_ERROR || (holder == STATE_SERVER && (as_server || answers(cluster_conninfo(s->cluster), &reason))))
+			break;
+		if (ms >= WAIT_MS) {
+			buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, s->state, reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
+			holder = STATE_ERROR;
+			break;
+		}
+		usleep(STEP_MS * 1000);
+	}
+	if (holder == STATE_SERVER && as_server) {
+		buf_addf(why, "another postern serve is using %s (process %ld)", s->state, pid);
+		holder = STATE_ERROR;
+	}
+	buf_release(&reason);
+	return holder;
+}
+
+static enum status open_own(struct store *s, bool as_server, struct buf *why)
+{
+	s->cluster = cluster_new(s->state, why);
+	if (s->cluster == NULL)
+		return ST_REFUSED;
+	s->base = strdup(cluster_conninfo(s->cluster));
+	switch (settle(s, as_server, why)) {
+	case STATE_FREE:
+		return cluster_start(s->cluster, why);
+	case STATE_SERVER:
+		cluster_free(s->cluster);
+		s->cluster = NULL;
+		return ST_OK;
+	default:
+		return ST_REFUSED;
+	}
+}
+
+enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
+{
+	uint64_t start = clock_mono_ms();
+	enum status st;
+	if (conf->database != NULL) {
+		s->base = strdup(conf->database);
+		st = check_database(conf->database, as_server ? WAIT_MS : 0, why);
+	} else
+		st = open_own(s, as_server, why);
+	if (st == ST_OK && s->base != NULL)
+		s->conninfo = migrate_conninfo(s->base, why);
+	if (st == ST_OK && s->conninfo == NULL)
+		return ST_REFUSED;
+	if (st == ST_OK && s->cluster != NULL)
+		log_debug("the database was up after %llu ms", (unsigned long long)(clock_mono_ms() - start));
+	return st;
+}
+
+enum status store_migrate(struct store *s, struct buf *why) { return migrate_run(s->base, why); }
+
+void store_release(struct store *s)
+{
+	if (s->cluster != NULL)
+		cluster_stop(s->cluster);
+	cluster_free(s->cluster);
+	state_unlock(s->lock_fd);
+	free(s->state);
+	free(s->base);
+	free(s->conninfo);
+	*s = (struct store){ .lock_fd = -1 };
+}

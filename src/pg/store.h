@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * The database that the settings mean, ready to be worked with: one's own cluster, made and started if need be, or
+ * somebody's; checked, migrated. The server and the commands come in by the same door.
+ *
+ * A command that finds a server on the state directory uses that one's database; else it starts the cluster for itself,
+ * and everybody else waits for it to finish. All of this blocks. Reasons against are added to why. */
+#ifndef PG_STORE_H
+#define PG_STORE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct cluster;
+struct conf;
+
+struct store {
+	char *state;              /* absolute; NULL with a database of somebody's */
+	int lock_fd;              /* -1: not ours */
+	struct cluster *cluster;  /* NULL: not ours to run */
+	char *base;               /* conninfo as it was given, or the cluster's */
+	char *conninfo;           /* with the functions' search_path: what servers and commands connect with */
+};
+
+/* As root: makes the state directory and becomes its owner, for good. Else does nothing but the former. */
+enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why) MUST_CHECK;
+/* Then: finds or starts the database. Release s in either case. */
+enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why) MUST_CHECK;
+/* Brings it up to date: migrate_run(). */
+enum status store_migrate(struct store *s, struct buf *why) MUST_CHECK;
+void store_release(struct store *s); /* stops the cluster if it is ours */
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT
+ * See sync.h. */
+#include "pg/sync.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { PARAMS_MAX = 16, ERROR_MAX = 4096, CONNINFO_MAX = 16 * 1024 };
+
+const char SYNC_END[] = "";
+
+struct sync {
+	PGconn *pg;
+	struct buf error;
+	char sqlstate[6];
+	unsigned position;
+	char *notification;
+};
+
+struct sync_rows {
+	PGresult *pg;
+};
+
+static void on_notice(void *arg, const char *message)
+{
+	(void)arg;
+	log_debug("database: %s", message);
+}
+
+/* libpq ends its messages with a newline. */
+static void add_line(struct buf *b, const char *text)
+{
+	size_t len = strlen(text);
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	buf_add(b, text, len);
+}
+
+struct sync *sync_open(const char *conninfo, struct buf *why)
+{
+	struct sync *s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	buf_init(&s->error, ERROR_MAX);
+	s->pg = PQconnectdb(conninfo);
+	if (PQstatus(s->pg) != CONNECTION_OK) {
+		add_line(why, PQerrorMessage(s->pg));
+		sync_close(s);
+		return NULL;
+	}
+	PQsetNoticeProcessor(s->pg, on_notice, NULL);
+	return s;
+}
+
+void sync_close(struct sync *s)
+{
+	if (s == NULL)
+		return;
+	PQfinish(s->pg);
+	buf_release(&s->error);
+	PQfreemem(s->notification);
+	free(s);
+}
+
+static void remember_error(struct sync *s, const PGresult *r)
+{
+	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY), *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
+	buf_reset(&s->error);
+	add_line(&s->error, primary != NULL ? primary : PQerrorMessage(s->pg));
+	if (detail != NULL)
+		buf_addf(&s->error, " (%s)", detail);
+	snprintf(s->sqlstate, sizeof(s->sqlstate), "%s", state != NULL ? state : "");
+	s->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
+}
+
+static bool succeeded(const PGresult *r)
+{
+	ExecStatusType status = PQresultStatus(r);
+	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+}
+
+struct sync_rows *sync_call(struct sync *s, const char *sql, ...)
+{
+	const char *values[PARAMS_MAX];
+	int n = 0;
+	va_list ap;
+	va_start(ap, sql);
+	for (const char *v; (v = va_arg(ap, const char *)) != SYNC_END && n < PARAMS_MAX;)
+		values[n++] = v;
+	va_end(ap);
+	PGresult *pg = PQexecParams(s->pg, sql, n, NULL, values, NULL, NULL, 0);
+	struct sync_rows *rows = succeeded(pg) ? malloc(sizeof(*rows)) : NULL;
+	if (rows == NULL) {
+		remember_error(s, pg);
+		PQclear(pg);
+		return NULL;
+	}
+	rows->pg = pg;
+	return rows;
+}
+
+void sync_rows_free(struct sync_rows *r)
+{
+	if (r != NULL)
+		PQclear(r->pg);
+	free(r);
+}
+
+int sync_count(const struct sync_rows *r) { return PQntuples(r->pg); }
+const char *sync_text(const struct sync_rows *r, int row, int col) { return PQgetvalue(r->pg, row, col); }
+bool sync_is(const struct sync_rows *r, int row, int col, const char *text) { return strcmp(sync_text(r, row, col), text) == 0; }
+
+bool sync_ask(struct sync *s, const char *sql, const char *param, char *out, size_t size)
+{
+	struct sync_rows *r = param != NULL ? sync_call(s, sql, param, SYNC_END) : sync_call(s, sql, SYNC_END);
+	if (r == NULL)
+		return false;
+	snprintf(out, size, "%s", sync_count(r) > 0 ? sync_text(r, 0, 0) : "");
+	sync_rows_free(r);
+	return true;
+}
+
+enum status sync_exec(struct sync *s, const char *sql)
+{
+	PGresult *r = PQexec(s->pg, sql);
+	bool ok = succeeded(r);
+	if (!ok)
+		remember_error(s, r);
+	PQclear(r);
+	return ok ? ST_OK : ST_REFUSED;
+}
+
+const char *sync_error(const struct sync *s) { return s->error.data != NULL ? s->error.data : "out of memory"; }
+const char *sync_sqlstate(const struct sync *s) { return s->sqlstate; }
+unsigned sync_error_position(const struct sync *s) { return s->position; }
+int sync_version(const struct sync *s) { return PQserverVersion(s->pg); }
+
+const char *sync_parameter(const struct sync *s, const char *name)
+{
+	const char *value = PQparameterStatus(s->pg, name);
+	return value != NULL ? value : "";
+}
+
+const char *sync_notification(struct sync *s, unsigned timeout_ms)
+{
+	uint64_t until = clock_mono_ms() + timeout_ms;
+	for (;;) {
+		PQfreemem(s->notification);
+		s->notification = NULL;
+		PGnotify *n = PQnotifies(s->pg);
+		if (n != NULL) {
+			s->notification = (char *)n;
+			return n->extra;
+		}
+		uint64_t now = clock_mono_ms();
+		struct pollfd p = { .fd = PQsocket(s->pg), .events = POLLIN };
+		if (now >= until || poll(&p, 1, (int)(until - now)) <= 0 || !PQconsumeInput(s->pg))
+			return "";
+	}
+}
+
+static void add_keyword(struct buf *b, const char *key, const char *value)
+{
+	buf_addf(b, "%s%s='", b->len > 0 ? " " : "", key);
+	for (; *value != '\0'; value++) {
+		if (*value == '\'' || *value == '\\')
+			buf_addc(b, '\\');
+		buf_addc(b, *value);
+	}
+	buf_addc(b, '\'');
+}
+
+char *sync_conninfo(const char *base, const char *const *defaults, const char *options, struct buf *why)
+{
+	struct buf b, all;
+	char *error = NULL;
+	PQconninfoOption *given = PQconninfoParse(base, &error);
+	if (given == NULL) {
+		add_line(why, error != NULL ? error : "out of memory");
+		PQfreemem(error);
+		return NULL;
+	}
+	buf_init(&b, CONNINFO_MAX);
+	buf_init(&all, CONNINFO_MAX);
+	for (PQconninfoOption *o = given; o->keyword != NULL; o++) {
+		const char *value = o->val;
+		for (const char *const *d = defaults; value == NULL && *d != NULL; d += 2)
+			if (strcmp(d[0], o->keyword) == 0)
+				value = d[1];
+		if (strcmp(o->keyword, "options") == 0) {
+			buf_addf(&all, "%s%s%s", value != NULL ? value : "", value != NULL && *options != '\0' ? " " : "", options);
+			value = all.data;
+		}
+		if (value != NULL && *value != '\0')
+			add_keyword(&b, o->keyword, value);
+	}
+	PQconninfoFree(given);
+	buf_release(&all);
+	return buf_detach(&b, NULL);
+}
+
+bool sync_may_come_up(const char *conninfo)
+{
+	PGPing answer = PQping(conninfo);
+	return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
+}

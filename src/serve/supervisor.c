@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT
+ * See supervisor.h. It serves nobody itself, so it has no event loop: it waits for signals and for the workers' word that
+ * they are ready. Whatever way it goes, its children go with it (PDEATHSIG).
+ *
+ * The order of the start: bind as root, become the state directory's owner, lock it, database, migrations, workers. */
+#include "serve/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/shared.h"
+#include "conf/conf.h"
+#include "pg/cluster.h"
+#include "pg/store.h"
+#include "serve/demo.h"
+#include "serve/listen.h"
+#include "serve/pace.h"
+#include "serve/worker.h"
+
+enum {
+	WORKERS_MAX = 64,
+	TICK_MS = 1000,
+	HUNG_MS = 10000,        /* without a beat */
+	START_MS = 60000,       /* until the first beat and the word that it is ready */
+	STOP_MS = 10000,        /* between SIGTERM and SIGKILL */
+	DESCRIPTORS_MAX = 1 << 20,
+};
+
+struct child {
+	pid_t pid;    /* 0: not running */
+	int ready_fd; /* -1: it has said so, or isn't running */
+	struct pace pace;
+};
+
+struct supervisor {
+	const struct conf *conf;
+	struct store store;
+	struct listen listen;
+	struct shared *shared;
+	struct demo *demo;
+	char node[9];
+	int signal_fd;
+	struct child workers[WORKERS_MAX];
+	struct pace database;
+	bool announced;   /* every worker has been ready once */
+	bool stop, failed;
+	uint64_t ticked;
+};
+
+/* In the child, for good. */
+static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
+{
+	char name[32];
+	sigset_t none;
+	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .listen_fds = &s->listen.fds[i * s->listen.count],
+		.listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i], .conninfo = s->store.conninfo, .node = s->node,
+		.ready_fd = ready_fd };
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EXIT_FAILURE);
+	setpgid(0, 0); /* a Ctrl-C at the terminal is the supervisor's to pass on */
+	snprintf(name, sizeof(name), "postern-work%u", i);
+	prctl(PR_SET_NAME, name);
+	snprintf(name, sizeof(name), "worker %u", i);
+	log_setup(s->conf->log_level, name);
+	close(s->signal_fd);
+	if (s->store.lock_fd >= 0)
+		close(s->store.lock_fd);
+	for (unsigned w = 0; w < s->conf->workers; w++)
+		if (s->workers[w].ready_fd >= 0)
+			close(s->workers[w].ready_fd);
+	listen_keep(&s->listen, i);
+	for (int signum = 1; signum < NSIG; signum++)
+		signal(signum, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	exit(worker_run(&env));
+}
+
+static void start_worker(struct supervisor *s, unsigned i)
+{
+	struct child *c = &s->workers[i];
+	int ready[2];
+	pid_t parent = getpid();
+	pace_started(&c->pace);
+	if (pipe2(ready, O_CLOEXEC) < 0) {
+		log_error("starting worker %u: %s", i, strerror(errno));
+		pace_died(&c->pace);
+		return;
+	}
+	fflush(NULL);
+	c->ready_fd = ready[0];
+	c->pid = fork();
+	if (c->pid == 0)
+		work(s, i, ready[1], parent);
+	close(ready[1]);
+	if (c->pid < 0) {
+		log_error("starting worker %u: %s", i, strerror(errno));
+		close(ready[0]);
+		*c = (struct child){ .ready_fd = -1, .pace = c->pace };
+		pace_died(&c->pace);
+		return;
+	}
+	log_debug("worker %u is process %ld", i, (long)c->pid);
+}
+
+static void say_ready(struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (s->workers[i].pid == 0 || s->workers[i].ready_fd >= 0)
+			return;
+	s->announced = true;
+	printf("ready %s\n", s->listen.url);
+	fflush(stdout);
+	log_info("ready at %s with %u worker%s", s->listen.url, s->conf->workers, s->conf->workers > 1 ? "s" : "");
+	if (s->demo != NULL)
+		demo_print(s->demo, s->listen.local_url != NULL ? s->listen.local_url : s->listen.url, stdout);
+	fflush(stdout);
+}
+
+/* The worker's byte, or the end of its pipe: then it is dying, and SIGCHLD tells the rest. */
+static void take_ready(struct supervisor *s, struct child *c)
+{
+	char byte;
+	if (read(c->ready_fd, &byte, 1) != 1)
+		return;
+	close(c->ready_fd);
+	c->ready_fd = -1;
+	if (!s->announced)
+		say_ready(s);
+}
+
+static void log_death(const char *who, pid_t pid, int wstatus)
+{
+	if (WIFSIGNALED(wstatus))
+		log_error("%s (process %ld) was killed by signal %d (%s)", who, (long)pid, WTERMSIG(wstatus), strsignal(WTERMSIG(wstatus)));
+	else
+		log_error("%s (process %ld) exited with status %d", who, (long)pid, WEXITSTATUS(wstatus));
+}
+
+static void worker_died(struct supervisor *s, unsigned i, int wstatus)
+{
+	struct child *c = &s->workers[i];
+	bool was_ready = c->ready_fd < 0;
+	char who[32];
+	snprintf(who, sizeof(who), "worker %u", i);
+	if (!s->stop)
+		log_death(who, c->pid, wstatus);
+	else if (!WIFEXITED(wstatus) || WEXITSTATUS(wstatus) != 0)
+		log_warn("worker %u didn't stop cleanly", i);
+	if (!was_ready)
+		close(c->ready_fd);
+	c->pid = 0;
+	c->ready_fd = -1;
+	shared_reset_worker(s->shared, i);
+	pace_died(&c->pace);
+	/* One that never came up won't the next time either: whoever started us should hear of it. */
+	if (!s->announced && !was_ready)
+		s->stop = s->failed = true;
+}
+
+static void reap(struct supervisor *s)
+{
+	pid_t pid;
+	int wstatus;
+	while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
+		if (s->store.cluster != NULL && pid == cluster_pid(s->store.cluster)) {
+			log_death("the database server", pid, wstatus);
+			cluster_exited(s->store.cluster);
+			pace_died(&s->database);
+			continue;
+		}
+		for (unsigned i = 0; i < s->conf->workers; i++)
+			if (s->workers[i].pid == pid) {
+				worker_died(s, i, wstatus);
+				break;
+			}
+	}
+}
+
+static void signal_workers(struct supervisor *s, int signum)
+{
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (s->workers[i].pid > 0)
+			kill(s->workers[i].pid, signum);
+}
+
+static void take_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+	enum log_level level;
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGCHLD:
+			reap(s);
+			break;
+		case SIGHUP:
+			if (conf_reread_log_level(s->conf, &level))
+				log_set_level(level);
+			signal_workers(s, SIGHUP);
+			break;
+		default:
+			log_info("%s: stopping", strsignal((int)info.ssi_signo));
+			if (s->stop) /* asked twice: at once, then */
+				signal_workers(s, SIGKILL);
+			s->stop = true;
+			break;
+		}
+	}
+}
+
+/* A worker that doesn't beat is stuck in its loop, whoever it waits for. */
+static void kill_hung(struct supervisor *s, uint64_t now)
+{
+	/* If we weren't running either (a suspended machine or container), they get time to show themselves. */
+	bool slept = s->ticked != 0 && now - s->ticked > 3 * TICK_MS;
+	s->ticked = now;
+	for (unsigned i = 0; i < s->conf->workers && !slept; i++) {
+		struct child *c = &s->workers[i];
+		uint64_t beat = shared_last_beat(s->shared, i);
+		bool coming_up = beat == 0 || c->ready_fd >= 0;
+		uint64_t patience = coming_up ? START_MS : HUNG_MS;
+		if (c->pid == 0 || now < (coming_up ? c->pace.started : beat) + patience)
+			continue;
+		log_error("worker %u (process %ld) hasn't moved for %u s: killing it", i, (long)c->pid, (unsigned)patience / 1000);
+		kill(c->pid, SIGKILL);
+	}
+}
+
+static void start_due(struct supervisor *s, uint64_t now)
+{
+	struct cluster *cluster = s->store.cluster;
+	if (cluster != NULL && cluster_pid(cluster) == 0 && now >= s->database.due) {
+		struct buf why;
+		buf_init(&why, 4096);
+		pace_started(&s->database);
+		if (cluster_restart(cluster, &why) == ST_OK)
+			log_info("started the database server again");
+		else {
+			log_error("starting the database server: %s", why.data);
+			pace_died(&s->database);
+		}
+		buf_release(&why);
+	}
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (s->workers[i].pid == 0 && now >= s->workers[i].pace.due)
+			start_worker(s, i);
+}
+
+static int until_next(const struct supervisor *s, uint64_t now)
+{
+	uint64_t next = now + TICK_MS;
+	if (s->store.cluster != NULL && cluster_pid(s->store.cluster) == 0 && s->database.due < next)
+		next = s->database.due;
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (s->workers[i].pid == 0 && s->workers[i].pace.due < next)
+			next = s->workers[i].pace.due;
+	return next > now ? (int)(next - now) : 0;
+}
+
+static void wait_for_events(struct supervisor *s, int timeout_ms)
+{
+	struct pollfd p[1 + WORKERS_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		p[1 + i] = (struct pollfd){ .fd = s->workers[i].ready_fd, .events = POLLIN };
+	if (poll(p, 1 + s->conf->workers, timeout_ms) <= 0)
+		return;
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (p[1 + i].revents & POLLIN)
+			take_ready(s, &s->workers[i]);
+	take_signals(s);
+}
+
+static void run(struct supervisor *s)
+{
+	while (!s->stop) {
+		uint64_t now = clock_mono_ms();
+		start_due(s, now);
+		if (now - s->ticked >= TICK_MS)
+			kill_hung(s, now);
+		wait_for_events(s, until_next(s, clock_mono_ms()));
+	}
+}
+
+static bool any_running(const struct supervisor *s)
+{
+	for (unsigned i = 0; i < s->conf->workers; i++)
+		if (s->workers[i].pid > 0)
+			return true;
+	return false;
+}
+
+static void stop_workers(struct supervisor *s)
+{
+	uint64_t until = clock_mono_ms() + STOP_MS;
+	s->stop = true;
+	signal_workers(s, SIGTERM);
+	while (any_running(s)) {
+		uint64_t now = clock_mono_ms();
+		if (now >= until) {
+			log_warn("a worker doesn't stop: killing it");
+			signal_workers(s, SIGKILL);
+			until = now + STOP_MS;
+		}
+		wait_for_events(s, (int)(until - now));
+	}
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return;
+	rlim_t most = r.rlim_max < DESCRIPTORS_MAX ? r.rlim_max : DESCRIPTORS_MAX;
+	if (r.rlim_cur < most) {
+		r.rlim_cur = most;
+		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+			log_warn("the limit of descriptors stays: %s", strerror(errno));
+	}
+}
+
+/* Everything up to the first fork of a worker. */
+static enum status prepare(struct supervisor *s, struct buf *why)
+{
+	enum status st = listen_open(&s->listen, s->conf, why);
+	if (st == ST_OK)
+		st = store_become_owner(&s->store, s->conf, why);
+	raise_descriptor_limit();
+	if (st == ST_OK)
+		st = store_open(&s->store, s->conf, true, why);
+	if (st == ST_OK)
+		st = store_migrate(&s->store, why);
+	if (st == ST_OK && s->conf->demo)
+		st = demo_prepare(s->store.conninfo, &s->demo, why);
+	if (st == ST_OK && (s->shared = shared_new(s->conf->workers)) == NULL)
+		fatal("out of memory");
+	pace_started(&s->database);
+	return st;
+}
+
+static void take_over_signals(struct supervisor *s)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		fatal("signalfd: %s", strerror(errno));
+}
+
+static bool is_told_to_stop(void)
+{
+	sigset_t pending;
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
+int supervisor_run(const struct conf *conf)
+{
+	struct supervisor s = { .conf = conf, .store = { .lock_fd = -1 } };
+	struct buf why;
+	buf_init(&why, 8192);
+	log_setup(conf->log_level, "supervisor");
+	umask(0077);
+	take_over_signals(&s);
+	secret_random_name(s.node, sizeof(s.node) - 1);
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		s.workers[i].ready_fd = -1;
+	if (prepare(&s, &why) == ST_OK) {
+		run(&s);
+		stop_workers(&s);
+	} else {
+		s.failed = !is_told_to_stop();
+		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", why.data != NULL ? why.data : "out of memory");
+	}
+	store_release(&s.store);
+	if (s.listen.fds != NULL)
+		listen_close(&s.listen, true);
+	demo_free(s.demo);
+	shared_free(s.shared);
+	close(s.signal_fd);
+	buf_release(&why);
+	if (!s.failed)
+		log_info("stopped");
+	return s.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT
+ * `postern serve`: the process that owns the listening sockets and the private database, and keeps workers running. */
+#ifndef SERVE_SUPERVISOR_H
+#define SERVE_SUPERVISOR_H
+
+struct conf;
+
+/* Until SIGTERM or SIGINT. Returns the exit status. secret_setup() was called; nothing has been forked yet. */
+int supervisor_run(const struct conf *conf);
+
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT
+ * See worker.h: puts the rooms together, and takes them apart again. */
+#include "serve/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/secret.h"
+#include "base/shared.h"
+#include "conf/conf.h"
+#include "follow/upkeep.h"
+#include "http/server.h"
+#include "hub/hub.h"
+#include "log/batch.h"
+#include "log/tail.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define POOL_SIZE 4
+#define SECOND_MS 1000
+#define MEASURE_EVERY 5      /* seconds */
+#define STOP_MS 100          /* between two looks at what is left when stopping */
+#define STOP_LOOKS 60        /* how many of them: then what is left is cut */
+
+struct worker {
+	const struct worker_env *env;
+	struct loop *loop;
+	struct metrics metrics;
+	struct pg_pool *pool;
+	struct tail *tail;
+	struct batcher *batcher;
+	struct hub *hub;
+	struct http_server *http;
+	struct api api;
+	struct upkeep *upkeep;
+	struct loop_timer *second, *stop;
+	struct loop_signal *sigterm, *sigint, *sighup;
+	bool ready, stopping;
+	unsigned seconds, stop_looks;
+	uint64_t second_due_us;
+	struct { uint64_t delivered, ring, tables, slow, notifications, holes; } last;
+};
+
+/* ---- what the log tells ---- */
+
+static void on_frame(void *arg, struct frame *f, bool own)
+{
+	struct worker *w = arg;
+	const struct conf *conf = w->env->conf;
+	/* One worker a node counts what the users sent through other nodes. */
+	if (!own && w->env->index == 0 && f->kind == FRAME_MESSAGE && f->pos == (uint64_t)f->a && conf->rate_sends > 0)
+		shared_gcra_charge(w->env->shared, f->user_key, clock_mono_us(), 60000000 / conf->rate_sends, 1);
+	hub_on_frame(w->hub, f);
+}
+
+static void on_head(void *arg)
+{
+	struct worker *w = arg;
+	if (w->ready || !tail_live(w->tail))
+		return;
+	w->ready = true;
+	for (unsigned i = 0; i < w->env->listen_count; i++)
+		http_listen(w->http, w->env->listen_fds[i], false);
+	if (w->env->metrics_fd >= 0)
+		http_listen(w->http, w->env->metrics_fd, true);
+	if (write(w->env->ready_fd, "1", 1) != 1)
+		log_warn("the supervisor doesn't listen");
+	close(w->env->ready_fd);
+	log_info("ready");
+}
+
+static void on_epoch(void *arg) { hub_on_epoch(((struct worker *)arg)->hub); }
+
+static void on_control(void *arg, const char *name, uint64_t credential)
+{
+	struct worker *w = arg;
+	auth_forget(w->api.auth, name, credential);
+	if (name != NULL)
+		hub_end(w->hub, name, credential, END_DENIED);
+	else if (w->ready)
+		auth_recheck(w->api.auth);
+}
+
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_head = on_head, .on_epoch = on_epoch, .on_control = on_control };
+
+static void on_commit(void *arg, unsigned items, uint64_t took_us)
+{
+	struct worker *w = arg;
+	metrics_observe(&w->metrics, H_COMMIT, took_us);
+	metrics_observe(&w->metrics, H_BATCH_SIZE, items);
+}
+
+/* ---- measuring ---- */
+
+static void on_queue_usage(void *arg, const struct pg_result *r)
+{
+	struct worker *w = arg;
+	if (pg_ok(r))
+		w->api.notify_queue = strtod(pg_text(r, 0, 0), NULL);
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+	if (f != NULL) {
+		if (fscanf(f, "%*u %lu", &pages) != 1)
+			pages = 0;
+		fclose(f);
+	}
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void on_second(void *arg)
+{
+	struct worker *w = arg;
+	struct metrics *m = &w->metrics;
+	const struct hub_stats *h = hub_stats(w->hub);
+	uint64_t now = clock_mono_us();
+	shared_beat(w->env->shared, w->env->index);
+	metrics_observe(m, H_LOOP_LAG, now > w->second_due_us ? now - w->second_due_us : 0);
+	w->second_due_us = now + SECOND_MS * 1000;
+	metrics_follow(m, M_DELIVERED, h->delivered, &w->last.delivered);
+	metrics_follow(m, M_REPLAYS_RING, h->replays_ring, &w->last.ring);
+	metrics_follow(m, M_REPLAYS_TABLES, h->replays_tables, &w->last.tables);
+	metrics_follow(m, M_SLOW, h->slow, &w->last.slow);
+	metrics_follow(m, M_NOTIFICATIONS, tail_notifications(w->tail), &w->last.notifications);
+	metrics_follow(m, M_HOLES, tail_holes(w->tail), &w->last.holes);
+	metrics_gauge(m, G_USERS, h->users);
+	metrics_gauge(m, G_RING_BYTES, ring_bytes(tail_ring(w->tail)));
+	metrics_gauge(m, G_RING_FRAMES, ring_count(tail_ring(w->tail)));
+	metrics_gauge(m, G_SENDS_WAITING, batcher_waiting(w->batcher));
+	metrics_gauge(m, G_CALLS_WAITING, pg_pool_waiting(w->pool));
+	metrics_gauge(m, G_CONNECTIONS, http_connections(w->http));
+	metrics_gauge(m, G_LIVE, tail_live(w->tail) ? 1 : 0);
+	metrics_gauge(m, G_WORKERS, 1);
+	if (w->seconds++ % MEASURE_EVERY != 0)
+		return;
+	metrics_gauge(m, G_MEMORY, resident_bytes());
+	if (pg_pool_up(w->pool))
+		pg_pool_call(w->pool, "select pg_notification_queue_usage()", 0, NULL, on_queue_usage, w);
+}
+
+/* ---- stopping ---- */
+
+/* Requests under way are answered; streams have had their bye. */
+static void on_stop(void *arg)
+{
+	struct worker *w = arg;
+	unsigned left = http_requests_open(w->http) + hub_stats(w->hub)->subscribers;
+	if (left == 0 || ++w->stop_looks > STOP_LOOKS)
+		loop_stop(w->loop);
+}
+
+static void on_sigterm(void *arg)
+{
+	struct worker *w = arg;
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	log_info("stopping: %u streams, %u requests", hub_stats(w->hub)->subscribers, http_requests_open(w->http));
+	http_stop_accepting(w->http);
+	hub_end(w->hub, NULL, 0, END_SHUTDOWN);
+	loop_timer_start(w->stop, 0, STOP_MS);
+}
+
+static void on_sighup(void *arg)
+{
+	struct worker *w = arg;
+	enum log_level level;
+	if (conf_reread_log_level(w->env->conf, &level))
+		log_set_level(level);
+}
+
+/* ---- */
+
+static void open_rooms(struct worker *w)
+{
+	const struct worker_env *env = w->env;
+	const struct conf *conf = env->conf;
+	unsigned deadline = conf->database_timeout * 1000, wait = conf->send_wait * 1000;
+	struct hub_limits limits = { .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
+	w->loop = loop_new();
+	metrics_init(&w->metrics, env->shared, env->index);
+	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
+	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, &tail_events, w);
+	w->batcher = batcher_new(w->loop, env->conninfo, env->node, deadline, wait, on_commit, w);
+	w->hub = hub_new(w->loop, w->tail, w->pool, &limits);
+	w->api = (struct api){ .loop = w->loop, .conf = conf, .shared = env->shared, .worker = env->index, .node = env->node, .metrics = &w->metrics,
+		.pool = w->pool, .tail = w->tail, .batcher = w->batcher, .hub = w->hub };
+	api_init(&w->api);
+	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
+	w->upkeep = upkeep_new(w->loop, w->pool, conf);
+	w->second = loop_timer_new(w->loop, on_second, w);
+	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;
+	loop_timer_start(w->second, SECOND_MS, SECOND_MS);
+	w->stop = loop_timer_new(w->loop, on_stop, w);
+	w->sigterm = loop_signal_new(w->loop, SIGTERM, on_sigterm, w);
+	w->sigint = loop_signal_new(w->loop, SIGINT, on_sigterm, w);
+	w->sighup = loop_signal_new(w->loop, SIGHUP, on_sighup, w);
+}
+
+/* What waits for the database is answered first (503), then HTTP goes, then what it stood on. */
+static void close_rooms(struct worker *w)
+{
+	loop_timer_free(w->second);
+	loop_timer_free(w->stop);
+	loop_signal_free(w->sigterm);
+	loop_signal_free(w->sigint);
+	loop_signal_free(w->sighup);
+	batcher_free(w->batcher);
+	pg_pool_free(w->pool);
+	hub_free(w->hub);
+	http_free(w->http);
+	upkeep_free(w->upkeep);
+	api_release(&w->api);
+	tail_free(w->tail);
+	loop_free(w->loop);
+}
+
+int worker_run(const struct worker_env *env)
+{
+	struct worker w = { .env = env };
+	char who[32];
+	snprintf(who, sizeof(who), "worker %u", env->index);
+	log_setup(env->conf->log_level, who);
+	signal(SIGPIPE, SIG_IGN);
+	srandom((unsigned)clock_mono_us() ^ (unsigned)getpid());
+	open_rooms(&w);
+	loop_run(w.loop);
+	close_rooms(&w);
+	log_info("stopped");
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * One worker: a process with one thread and one event loop, which serves HTTP and streams. The supervisor forks it. */
+#ifndef SERVE_WORKER_H
+#define SERVE_WORKER_H
+
+struct conf;
+struct shared;
+
+struct worker_env {
+	const struct conf *conf;
+	struct shared *shared;   /* the memory all workers of this node share */
+	unsigned index;          /* 0 … conf->workers-1: this worker's slot in shared */
+	const int *listen_fds;   /* bound, listening, non-blocking; one for each of conf->listen, this worker's own (SO_REUSEPORT), or shared (unix) */
+	unsigned listen_count;
+	int metrics_fd;          /* the same for conf->metrics_listen; -1: none */
+	const char *conninfo;    /* of the database, with the functions' schema already in search_path */
+	const char *node;        /* this node's name: random, new at every start of the supervisor, [a-z2-7]{8} */
+	int ready_fd;            /* the worker writes one byte and closes it as soon as it accepts connections */
+};
+
+/* Serves until SIGTERM (graceful stop: at most a few seconds); SIGHUP re-reads the log level. Returns the process's exit
+ * status. Called in a fresh child: signals are at their defaults and unblocked, privileges are already dropped. */
+int worker_run(const struct worker_env *env);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ * The small things everything stands on: buffers, maps, UTF-8, times. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "base/utf8.h"
+
+START_TEST(buf_grows_to_its_cap_and_no_further)
+{
+	struct buf b;
+	buf_init(&b, 8);
+	buf_adds(&b, "1234");
+	buf_addu(&b, 5678);
+	ck_assert_str_eq(b.data, "12345678");
+	buf_addc(&b, '9');
+	ck_assert(buf_failed(&b));
+	ck_assert_ptr_null(b.data);
+	buf_adds(&b, "x");
+	ck_assert(buf_failed(&b)); /* sticky */
+	buf_reset(&b);
+	buf_adds(&b, "again");
+	ck_assert_str_eq(b.data, "again");
+	buf_consume(&b, 3);
+	ck_assert_str_eq(b.data, "in");
+	buf_release(&b);
+}
+END_TEST
+
+START_TEST(buf_quotes_json)
+{
+	struct buf b;
+	const char *s = "a\"b\\c\nd\x01" "é";
+	buf_init(&b, 100);
+	buf_add_json(&b, s, strlen(s));
+	ck_assert_str_eq(b.data, "\"a\\\"b\\\\c\\nd\\u0001é\"");
+	buf_release(&b);
+}
+END_TEST
+
+START_TEST(map_keeps_what_it_was_given)
+{
+	struct map m = { 0 };
+	static char values[2000];
+	ck_assert_ptr_null(map_get(&m, 1));
+	for (uint64_t i = 0; i < 2000; i++)
+		map_set(&m, i * 7919, &values[i]);
+	for (uint64_t i = 0; i < 2000; i += 2)
+		ck_assert_ptr_eq(map_remove(&m, i * 7919), &values[i]);
+	for (uint64_t i = 0; i < 2000; i++)
+		ck_assert_ptr_eq(map_get(&m, i * 7919), i % 2 ? (void *)&values[i] : NULL);
+	size_t seen = 0, at = 0;
+	while (map_next(&m, &at) != NULL)
+		seen++;
+	ck_assert_uint_eq(seen, 1000);
+	ck_assert_uint_eq(m.count, 1000);
+	for (uint64_t i = 1; i < 2000; i += 2)
+		map_remove(&m, i * 7919);
+	ck_assert_uint_le(m.size, 64); /* and gives its memory back */
+	map_release(&m);
+}
+END_TEST
+
+static const struct { const char *text; bool valid; } texts[] = {
+	{ "", true }, { "plain", true }, { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80", true }, { "12345678\xc3\xa9", true },
+	{ "\xf4\x8f\xbf\xbf", true }, { "\xed\x9f\xbf", true }, { "\xc3", false }, { "\x80", false }, { "\xc0\xaf", false }, { "\xe0\x80\xaf", false },
+	{ "\xed\xa0\x80", false }, { "\xf4\x90\x80\x80", false }, { "\xff", false }, { "\xe2\x82", false }, { "1234567\xc3", false },
+	{ "\xf0\x8f\xbf\xbf", false }, { "\xf8\x88\x80\x80\x80", false },
+};
+
+START_TEST(utf8_is_what_rfc_3629_says)
+{
+	ck_assert_msg(utf8_valid(texts[_i].text, strlen(texts[_i].text)) == texts[_i].valid, "text %d", _i);
+}
+END_TEST
+
+static const struct { const char *in, *out; bool plus; } escapes[] = {
+	{ "a%20b", "a b", false }, { "a+b", "a+b", false }, { "a+b", "a b", true }, { "%C3%A9", "é", false }, { "%c3%a9", "é", false },
+	{ "%", NULL, false }, { "%2", NULL, false }, { "%zz", NULL, false }, { "%00", NULL, false }, { "%ff", NULL, false },
+};
+
+START_TEST(percent_decoding)
+{
+	char s[32];
+	strcpy(s, escapes[_i].in);
+	bool ok = utf8_percent_decode(s, escapes[_i].plus);
+	ck_assert(ok == (escapes[_i].out != NULL));
+	if (ok)
+		ck_assert_str_eq(s, escapes[_i].out);
+}
+END_TEST
+
+START_TEST(times_are_rfc_3339)
+{
+	char out[CLOCK_RFC3339_LEN + 1];
+	clock_rfc3339(0, out);
+	ck_assert_str_eq(out, "1970-01-01T00:00:00.000Z");
+	clock_rfc3339(951782400123456, out);
+	ck_assert_str_eq(out, "2000-02-29T00:00:00.123Z");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tc = tcase_create("base");
+	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
+	tcase_add_test(tc, buf_quotes_json);
+	tcase_add_test(tc, map_keeps_what_it_was_given);
+	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
+	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
+	tcase_add_test(tc, times_are_rfc_3339);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ * What the hand-off of a connection relies on in libmicrohttpd, and nothing guarantees: that a request whose handler
+ * says MHD_NO is let go without a shutdown of the socket, so that a duplicate of the descriptor goes on working; and that the
+ * duplicate can be given back for the next request. */
+#include <arpa/inet.h>
+#include <check.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct MHD_Daemon *daemon_;
+static int taken, client;
+static size_t header_size;
+
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *data, size_t *size,
+	void **context)
+{
+	static int seen;
+	(void)arg, (void)method, (void)version, (void)data, (void)size;
+	if (*context == NULL) {
+		*context = &seen;
+		return MHD_YES;
+	}
+	if (strcmp(url, "/take") == 0) {
+		header_size = MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+		taken = fcntl(MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, F_DUPFD_CLOEXEC, 3);
+		return MHD_NO;
+	}
+	struct MHD_Response *r = MHD_create_response_from_buffer(2, (void *)(uintptr_t)"ok", MHD_RESPMEM_PERSISTENT);
+	enum MHD_Result rc = MHD_queue_response(c, 200, r);
+	MHD_destroy_response(r);
+	return rc;
+}
+
+static void on_log(void *arg, const char *fmt, va_list ap) { (void)arg, (void)fmt, (void)ap; }
+
+static void setup(void)
+{
+	int pair[2];
+	daemon_ = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		on_access, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_END);
+	ck_assert_ptr_nonnull(daemon_);
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int lis = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert(bind(lis, (struct sockaddr *)&sin, sizeof(sin)) == 0 && listen(lis, 1) == 0 && getsockname(lis, (struct sockaddr *)&sin, &len) == 0);
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert(connect(client, (struct sockaddr *)&sin, sizeof(sin)) == 0);
+	pair[0] = accept4(lis, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	close(lis);
+	taken = -1;
+	ck_assert(MHD_add_connection(daemon_, pair[0], (struct sockaddr *)&sin, sizeof(sin)) == MHD_YES);
+}
+
+static void teardown(void)
+{
+	close(client);
+	if (taken >= 0)
+		close(taken);
+	MHD_stop_daemon(daemon_);
+}
+
+static void run_until(bool (*done)(void))
+{
+	struct pollfd p = { .fd = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, .events = POLLIN };
+	for (int i = 0; i < 1000 && !done(); i++) {
+		MHD_UNSIGNED_LONG_LONG timeout = 0;
+		MHD_run(daemon_);
+		if (!done() && (MHD_get_timeout(daemon_, &timeout) != MHD_YES || timeout > 0))
+			poll(&p, 1, 1000);
+	}
+	ck_assert(done());
+}
+
+static bool is_taken(void) { return taken >= 0; }
+static bool is_answered(void) { return poll(&(struct pollfd){ .fd = client, .events = POLLIN }, 1, 0) == 1; }
+
+static void say(const char *text) { ck_assert_int_eq(send(client, text, strlen(text), 0), (ssize_t)strlen(text)); }
+
+static void let_go(void)
+{
+	const char *request = "GET /take HTTP/1.1\r\nHost: x\r\n\r\n";
+	say(request);
+	run_until(is_taken);
+	ck_assert_uint_eq(header_size, strlen(request)); /* what tells whether bytes behind the request were read */
+	for (int i = 0; i < 10; i++)
+		MHD_run(daemon_); /* it cleans up its side */
+}
+
+START_TEST(the_peer_sees_no_end)
+{
+	char got[8] = "";
+	let_go();
+	ck_assert_int_eq(poll(&(struct pollfd){ .fd = client, .events = POLLIN | POLLRDHUP }, 1, 50), 0);
+	ck_assert_int_eq(send(taken, "hello", 5, MSG_NOSIGNAL), 5);
+	ck_assert_int_eq(recv(client, got, sizeof(got), 0), 5);
+	ck_assert_str_eq(got, "hello");
+	say("back");
+	ck_assert_int_eq(recv(taken, got, sizeof(got), 0), 4);
+}
+END_TEST
+
+START_TEST(the_descriptor_can_be_given_back)
+{
+	char got[512];
+	struct sockaddr_in peer = { .sin_family = AF_INET };
+	let_go();
+	int fd = taken;
+	taken = -1;
+	ck_assert(MHD_add_connection(daemon_, fd, (struct sockaddr *)&peer, sizeof(peer)) == MHD_YES);
+	say("GET /next HTTP/1.1\r\nHost: x\r\n\r\n");
+	run_until(is_answered);
+	ssize_t n = recv(client, got, sizeof(got) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_int_eq(strncmp(got, "HTTP/1.1 200", 12), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("handoff");
+	TCase *tc = tcase_create("handoff");
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, the_peer_sees_no_end);
+	tcase_add_test(tc, the_descriptor_can_be_given_back);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

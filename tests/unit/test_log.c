@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * Frames, the ring, cursors. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "log/cursor.h"
+#include "log/frame.h"
+#include "log/ring.h"
+
+static struct frame *parse(const char *line) { return frame_parse(line, strlen(line), "ep"); }
+
+static struct frame *message(uint64_t pos, unsigned chat)
+{
+	char line[200];
+	snprintf(line, sizeof(line), "%llu message %u alice %llu 0 {\"id\":%llu}", (unsigned long long)pos, chat, (unsigned long long)pos, (unsigned long long)pos);
+	return parse(line);
+}
+
+START_TEST(frame_says_what_its_line_said)
+{
+	struct frame *f = parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}");
+	ck_assert_uint_eq(f->pos, 12);
+	ck_assert_int_eq(f->kind, FRAME_MESSAGE);
+	ck_assert_uint_eq(f->chats_count, 1);
+	ck_assert_uint_eq(f->chats[0], 7);
+	ck_assert_str_eq(f->user, "alice");
+	ck_assert_int_eq(f->a, 12);
+	ck_assert_int_eq(f->b, 1700000000000001);
+	ck_assert_mem_eq(f->json, "{\"id\":12,\"text\":\"a b\"}", f->json_len);
+	const char *sse = "id: ep.12\nevent: message\ndata: {\"id\":12,\"text\":\"a b\"}\n\n";
+	ck_assert_uint_eq(f->sse_len, strlen(sse));
+	ck_assert_mem_eq(f->sse, sse, f->sse_len);
+	const char *head = "{\"event\":\"message\",\"cursor\":\"ep.12\",\"data\":";
+	ck_assert_mem_eq(f->ndjson_head, head, f->ndjson_head_len);
+	frame_unref(f);
+}
+END_TEST
+
+START_TEST(frame_audiences)
+{
+	struct frame *f = parse("3 user 5,6,77 bob 0 0 {}");
+	ck_assert_uint_eq(f->chats_count, 3);
+	ck_assert_uint_eq(f->chats[2], 77);
+	frame_unref(f);
+	f = parse("3 user - bob 0 0 {}");
+	ck_assert_uint_eq(f->chats_count, 0);
+	ck_assert_str_eq(f->user, "bob");
+	frame_unref(f);
+	f = parse("4 deleted 5 - 3 0 {}");
+	ck_assert_ptr_null(f->user);
+	frame_unref(f);
+}
+END_TEST
+
+static const char *const bad_lines[] = { "", "x", "0 message 1 a 1 0 {}", "5", "5 message", "5 nonsense 1 a 1 0 {}", "5 message 1 a x 0 {}", "-1 message 1 a 1 0 {}",
+	"5  message 1 a 1 0 {}" };
+
+START_TEST(frame_refuses_other_lines) { ck_assert_ptr_null(parse(bad_lines[_i])); }
+END_TEST
+
+struct walk {
+	uint64_t pos[100];
+	unsigned count;
+};
+
+static void on_frame(void *arg, struct frame *f)
+{
+	struct walk *w = arg;
+	w->pos[w->count++] = f->pos;
+}
+
+START_TEST(ring_walks_one_thread_newest_first)
+{
+	struct ring *r = ring_new(1 << 20);
+	ring_reset(r, 10);
+	for (uint64_t pos = 11; pos <= 40; pos++) {
+		struct frame *f = message(pos, (unsigned)(pos % 3) + 1);
+		ring_add(r, f);
+		frame_unref(f);
+	}
+	struct walk w = { .count = 0 };
+	ring_walk(r, ring_chat_key(1), 30, on_frame, &w);
+	ck_assert_uint_eq(w.count, 3);
+	ck_assert_uint_eq(w.pos[0], 39);
+	ck_assert_uint_eq(w.pos[2], 33);
+	ck_assert_uint_eq(ring_floor(r), 10);
+	w.count = 0;
+	ring_walk(r, ring_chat_key(99), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 0);
+	ring_free(r);
+}
+END_TEST
+
+START_TEST(ring_forgets_the_oldest_and_says_so)
+{
+	struct ring *r = ring_new(20000);
+	uint64_t pos = 0;
+	for (; pos < 1000; pos++) {
+		struct frame *f = message(pos + 1, (unsigned)(pos % 5));
+		ring_add(r, f);
+		frame_unref(f);
+		ck_assert_uint_le(ring_bytes(r), 20000);
+	}
+	ck_assert_uint_gt(ring_floor(r), 0);
+	ck_assert_uint_eq(ring_floor(r) + ring_count(r), 1000); /* gapless: all above the floor are there */
+	struct walk w = { .count = 0 };
+	ring_walk(r, ring_chat_key(2), ring_floor(r), on_frame, &w);
+	ck_assert_uint_gt(w.count, 5);
+	for (unsigned i = 0; i < w.count; i++)
+		ck_assert_uint_gt(w.pos[i], ring_floor(r));
+	ring_reset(r, 5000);
+	ck_assert_uint_eq(ring_count(r), 0);
+	ck_assert_uint_eq(ring_floor(r), 5000);
+	w.count = 0;
+	ring_walk(r, ring_chat_key(2), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 0);
+	ring_free(r);
+}
+END_TEST
+
+START_TEST(ring_threads_a_member_by_chat_and_by_user)
+{
+	struct ring *r = ring_new(1 << 20);
+	struct frame *f = parse("1 member 7 bob 1 0 {}"), *g = parse("2 message 7 bob 2 0 {}");
+	ring_add(r, f);
+	ring_add(r, g);
+	struct walk w = { .count = 0 };
+	ring_walk(r, ring_user_key(f->user_key), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 1); /* a message's sender is no audience */
+	w.count = 0;
+	ring_walk(r, ring_chat_key(7), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 2);
+	frame_unref(f);
+	frame_unref(g);
+	ring_free(r);
+}
+END_TEST
+
+static const struct { const char *text; bool good; } cursors[] = {
+	{ "abc.12", true }, { "A9z.0", true }, { "abc.999999999999999999", true }, { "", false }, { "12", false }, { ".12", false }, { "abc.", false },
+	{ "abc.-1", false }, { "abc.1x", false }, { "abc.9999999999999999999", false }, { "a b.1", false }, { "abc.1.2", false },
+	{ "abcdefghijklmnopqrstuvwxyzabcdefghijkl.1", false },
+};
+
+START_TEST(cursors_are_checked)
+{
+	struct cursor c;
+	char again[CURSOR_MAX];
+	bool ok = cursor_parse(cursors[_i].text, &c);
+	ck_assert_msg(ok == cursors[_i].good, "%s", cursors[_i].text);
+	if (ok) {
+		cursor_print(c.epoch, c.pos, again);
+		ck_assert_str_eq(again, cursors[_i].text);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	secret_setup();
+	Suite *suite = suite_create("log");
+	TCase *tc = tcase_create("log");
+	tcase_add_test(tc, frame_says_what_its_line_said);
+	tcase_add_test(tc, frame_audiences);
+	tcase_add_loop_test(tc, frame_refuses_other_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
+	tcase_add_test(tc, ring_walks_one_thread_newest_first);
+	tcase_add_test(tc, ring_forgets_the_oldest_and_says_so);
+	tcase_add_test(tc, ring_threads_a_member_by_chat_and_by_user);
+	tcase_add_loop_test(tc, cursors_are_checked, 0, sizeof(cursors) / sizeof(cursors[0]));
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
