@@ -59,8 +59,8 @@ begin
 	if not found then
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
+	perform account_changed(p_name); -- first: his streams end before they would tell him
 	perform log_append(v.head + 1, v.head + 1, v.at, array[account_line(v_account)]);
-	perform account_changed(p_name);
 	return query select account_json(v_account)::text;
 end $$;
 

@@ -45,6 +45,7 @@ static inline struct api *api_of(const struct request *req) { return http_arg(re
 void messages_send(struct request *req);
 void session_create(struct request *req);
 void session_delete(struct request *req);
+void token_delete(struct request *req);
 void token_create(struct request *req);
 void ticket_create(struct request *req);
 void streams_open(struct request *req);

@@ -36,24 +36,33 @@ static int unit(const char *s, const char *end)
 	return value;
 }
 
-static void check_escapes(const char *text, size_t len, struct body_error *e)
+/* What follows a backslash at s. Returns how long it is. */
+static size_t check_escape(const char *s, const char *end, const char *text, struct body_error *e)
 {
-	const char *end = text + len;
-	for (const char *s = text; (s = memchr(s, '\\', (size_t)(end - s))) != NULL;) {
-		int u = unit(s, end);
-		if (u == 0) {
-			body_fail(e, "bad_text", "\\u0000 at byte %zu: a text can't hold NUL.", (size_t)(s - text));
-		} else if (u >= 0xd800 && u <= 0xdbff) {
-			int low = unit(s + 6, end);
-			if (low < 0xdc00 || low > 0xdfff)
-				body_fail(e, "bad_json", "A lone surrogate at byte %zu.", (size_t)(s - text));
-			s += 6;
-		} else if (u >= 0xdc00 && u <= 0xdfff) {
-			body_fail(e, "bad_json", "A lone surrogate at byte %zu.", (size_t)(s - text));
-		}
-		s += 2;
-		if (s >= end || e->code != NULL)
-			return;
+	int u = unit(s, end);
+	if (u == 0)
+		body_fail(e, "bad_text", "\\u0000 at byte %zu: a text can't hold NUL.", (size_t)(s - text));
+	if (u >= 0xd800 && u <= 0xdbff) {
+		int low = unit(s + 6, end);
+		if (low < 0xdc00 || low > 0xdfff)
+			body_fail(e, "bad_json", "At byte %zu: a lone surrogate.", (size_t)(s - text));
+		return 12;
+	}
+	if (u >= 0xdc00 && u <= 0xdfff)
+		body_fail(e, "bad_json", "At byte %zu: a lone surrogate.", (size_t)(s - text));
+	return 2;
+}
+
+/* The strings of a text that has been parsed: control characters, NUL and lone surrogates. */
+static void check_strings(const char *text, size_t len, struct body_error *e)
+{
+	const char *s = text, *end = text + len;
+	bool in_string = false;
+	while (s < end && e->code == NULL) {
+		if (in_string && (unsigned char)*s < 0x20)
+			body_fail(e, "bad_json", "At byte %zu: a control character in a string.", (size_t)(s - text));
+		in_string ^= *s == '"';
+		s += in_string && *s == '\\' ? check_escape(s, end, text, e) : 1;
 	}
 }
 
@@ -61,7 +70,7 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 {
 	*e = (struct body_error){ 0 };
 	if (len == 0) {
-		body_fail(e, "bad_json", "The body is empty; it must be a JSON object.");
+		body_fail(e, "bad_json", "At byte 0: the body is empty; it must be a JSON object.");
 		return NULL;
 	}
 	if (!utf8_valid(text, len)) {
@@ -76,9 +85,12 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	json_tokener_set_flags(t, JSON_TOKENER_STRICT);
 	struct json_object *o = json_tokener_parse_ex(t, text, (int)len);
 	enum json_tokener_error error = json_tokener_get_error(t);
-	if (error == json_tokener_continue && o == NULL) /* a bare number at the end wants one more byte */
-		o = json_tokener_parse_ex(t, "", 1), error = json_tokener_get_error(t);
 	size_t at = json_tokener_get_parse_end(t);
+	if (error == json_tokener_continue && o == NULL) { /* a bare number at the end wants one more byte */
+		o = json_tokener_parse_ex(t, " ", 1);
+		error = json_tokener_get_error(t);
+		at = len;
+	}
 	while (error == json_tokener_success && at < len && strchr(" \t\r\n", text[at]) != NULL)
 		at++;
 	if (error != json_tokener_success)
@@ -86,9 +98,9 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	else if (at < len)
 		body_fail(e, "bad_json", "At byte %zu: something follows the object.", at);
 	else if (!json_object_is_type(o, json_type_object))
-		body_fail(e, "bad_json", "At byte 0: the body must be a JSON object.");
+		body_fail(e, "wrong_type", "The body must be a JSON object.");
 	else
-		check_escapes(text, len, e);
+		check_strings(text, len, e);
 	json_tokener_free(t);
 	if (e->code != NULL) {
 		json_object_put(o);

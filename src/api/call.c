@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "http/problem.h"
+#include "log/tail.h"
 #include "pg/pool.h"
 
 /* The arguments while they are put together. */
@@ -282,6 +283,7 @@ static void on_result(void *arg, const struct pg_result *r)
 		char etag[32];
 		snprintf(etag, sizeof(etag), "\"%s\"", pg_text(r, 0, rev));
 		request_add_header(req, "ETag", etag);
+		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, rev));
 	}
 	add_links(req, r);
 	if (pg_null(r, 0, body)) {

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "http/problem.h"
 #include "log/batch.h"
+#include "log/tail.h"
 #include "pg/pool.h"
 
 #define KEY_MAX 200
@@ -202,6 +203,21 @@ static char *with_key(const char *json, size_t len, const char *key, size_t *ret
 	return buf_detach(&out, ret_len);
 }
 
+static const char *detail_of(const struct send_result *r)
+{
+	static const struct { const char *code, *detail; } details[] = {
+		{ "forbidden", "In a channel only the owner and admins write." }, { "muted", "You are muted in this chat." },
+		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
+		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
+		{ "out_of_range", "The database can't keep this content." },
+		{ "database_away", "Not confirmed: it has not happened, or happens once. Try again with this key." },
+		{ "overloaded", "Too much is waiting. It has not happened: try again with this key." } };
+	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++)
+		if (strcmp(details[i].code, r->code) == 0)
+			return details[i].detail;
+	return problem_find(r->code)->title;
+}
+
 static void answer_one(struct outgoing *o, const struct send_result *r)
 {
 	struct request *req = o->post->req;
@@ -217,8 +233,7 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 		buf_adds(&extra, ",\"key\":");
 		buf_add_json(&extra, o->item.key, strlen(o->item.key));
 	}
-	request_problem(req, r->code, r->status == 503 ? "Not confirmed: it has not happened, or happens once. Try again with this key." : NULL,
-		extra.data ? extra.data : "");
+	request_problem(req, r->code, detail_of(r), extra.data ? extra.data : "");
 	buf_release(&extra);
 }
 
@@ -270,10 +285,12 @@ static void on_done(struct send_item *item, const struct send_result *r)
 {
 	struct outgoing *o = container_of(item, struct outgoing, item);
 	struct api *api = api_of(o->post->req);
-	if (r->status == 201)
+	if (r->status == 201) {
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
+		tail_expect(api->tail, r->id);
+	}
 	if (o->post->bulk)
-		answer_line(o, r->status, r->code, problem_find(r->code)->title, r->body, r->body_len);
+		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len);
 	else
 		answer_one(o, r);
 	one_done(o->post);

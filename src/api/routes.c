@@ -24,7 +24,6 @@ static const struct call users = { "select body from users($1, $2, $3)", {
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
 static const struct call token_list = { "select body from token_list($1)", { ME } };
-static const struct call token_delete = { "select body from credential_delete($1, $2)", { ME, ID } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
 static const struct call chat_create = { "select status, body from chat_create($1, $2, $3, $4, $5, $6)", { ME,
 	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
@@ -64,7 +63,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
 	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY },
-	{ "DELETE", "/v1/tokens/{id}", call_handle, &token_delete, 0 },
+	{ "DELETE", "/v1/tokens/{id}", token_delete, NULL, 0 },
 	{ "POST", "/v1/stream-tickets", ticket_create, NULL, 0 },
 	{ "GET", "/v1/sync", sync_get, NULL, 0 },
 	{ "GET", "/v1/chats", call_handle, &chats, 0 },

@@ -188,6 +188,7 @@ void session_create(struct request *req)
 		free_issue(i);
 }
 
+/* Every worker hears of it; this one at once, so that whoever was told can rely on it. */
 static void on_deleted(void *arg, const struct pg_result *r)
 {
 	struct request *req = arg;
@@ -195,8 +196,15 @@ static void on_deleted(void *arg, const struct pg_result *r)
 		call_refuse(req, r);
 		return;
 	}
-	add_cookie(req, "", 0);
+	auth_forget(api_of(req)->auth, caller_of(req)->name, 0);
+	if (request_route(req)->handle == session_delete)
+		add_cookie(req, "", 0);
 	request_reply(req, 204, NULL, NULL, 0);
+}
+
+static void delete_credential(struct request *req, const char *id)
+{
+	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2, (const char *[]){ caller_of(req)->name, id }, on_deleted, req);
 }
 
 /* DELETE /v1/session: whatever credential it came with. */
@@ -204,7 +212,18 @@ void session_delete(struct request *req)
 {
 	char id[24];
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
-	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2, (const char *[]){ caller_of(req)->name, id }, on_deleted, req);
+	delete_credential(req, id);
+}
+
+/* DELETE /v1/tokens/ID */
+void token_delete(struct request *req)
+{
+	const char *id = request_var(req, 0);
+	size_t n = strspn(id, "0123456789");
+	if (n == 0 || n > 18 || id[n] != '\0')
+		request_problem(req, "not_found", NULL, "");
+	else
+		delete_credential(req, id);
 }
 
 /* ---- POST /v1/tokens, POST /v1/stream-tickets ---- */

@@ -123,10 +123,12 @@ static void on_ready(struct subscriber *s)
 	struct poll *p = poll_of(s);
 	if (p->answering)
 		write_answer(p);
+	else if (p->reset == NULL && s->catching && s->first == NULL)
+		hub_catch_up(s);
+	else if ((s->first != NULL || s->period_ms == 0) && hub_wait_for_head(s))
+		return;
 	else if (s->first != NULL || p->reset != NULL)
 		answer_events(p);
-	else if (s->catching)
-		hub_catch_up(s);
 	else if (s->period_ms == 0)
 		answer_events(p);
 }

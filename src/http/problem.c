@@ -57,6 +57,7 @@ static const struct problem table[] = {
 	{ "database_away", 503, "The database is away" },
 	{ "overloaded", 503, "Too much to do" },
 	{ "stopping", 503, "The server stops" },
+	{ "version_not_supported", 505, "Speak HTTP/1.1 or HTTP/1.0" },
 };
 
 const struct problem *problem_find(const char *code)

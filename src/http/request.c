@@ -304,6 +304,8 @@ void request_problem(struct request *req, const char *code, const char *detail, 
 	struct buf out;
 	size_t len;
 	buf_init(&out, 65536);
+	if (p->status == 404) /* what is absent and what is forbidden look alike */
+		detail = "No such thing, or not yours to know of.";
 	problem_render(&out, p, detail, req->id, extra);
 	if (p->status == 401)
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");

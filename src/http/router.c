@@ -25,7 +25,17 @@ static int split_path(char *path, const char *segments[SEGMENTS_MAX])
 	return n;
 }
 
-static bool parse_query(struct request *req, char *query)
+static bool is_cursor(const char *name)
+{
+	static const char *const names[] = { "since", "cursor", "before", "after", "around" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* NULL, or the code of what is wrong. */
+static const char *parse_query(struct request *req, char *query)
 {
 	for (char *at = query, *next; at != NULL; at = next) {
 		next = strchr(at, '&');
@@ -38,12 +48,14 @@ static bool parse_query(struct request *req, char *query)
 			*value++ = '\0';
 		else
 			value = at + strlen(at);
-		if (req->params_count == PARAMS_MAX || !utf8_percent_decode(at, true) || !utf8_percent_decode(value, true))
-			return false;
+		if (req->params_count == PARAMS_MAX || !utf8_percent_decode(at, true))
+			return "bad_parameter";
+		if (!utf8_percent_decode(value, true))
+			return is_cursor(at) ? "bad_cursor" : "bad_parameter";
 		req->params[req->params_count].name = at;
 		req->params[req->params_count++].value = value;
 	}
-	return true;
+	return NULL;
 }
 
 /* Whether pattern ("/v1/chats/{chat}") is the path of these segments; fills vars. */
@@ -96,7 +108,7 @@ const char *router_find(struct request *req, const struct route *routes, char *a
 			continue;
 		if (strcmp(r->method, req->method) == 0) {
 			req->route = r;
-			return parse_query(req, query) ? NULL : "bad_parameter";
+			return parse_query(req, query);
 		}
 		allow_add(allow, size, r->method);
 	}

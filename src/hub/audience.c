@@ -323,29 +323,32 @@ static void answer(struct opening *o, enum hub_start outcome, const char *reason
 	free(o);
 }
 
-/* The position lies beyond what this worker knows: another one may be ahead, or it was never true. */
+/* The position lies beyond what this worker knows: another one may be ahead, or it was never true. Or no position was
+ * given: then it is the head itself, for what was told here may be a moment behind. */
 static void on_head(void *arg, const struct pg_result *r)
 {
 	struct opening *o = arg;
 	if (!pg_ok(r))
 		answer(o, HUB_START_AWAY, NULL, 0);
+	else if (!o->has_since)
+		answer(o, HUB_START, NULL, (uint64_t)pg_int(r, 0, 0) > now_of(o->user) ? (uint64_t)pg_int(r, 0, 0) : now_of(o->user));
 	else if (o->since.pos <= (uint64_t)pg_int(r, 0, 0))
 		answer(o, HUB_START, NULL, o->since.pos);
 	else
 		answer(o, HUB_START_RESET, "future", now_of(o->user));
 }
 
-static void resolve(struct opening *o)
+static void resolve(struct opening *o, bool just_loaded)
 {
 	struct audience *a = o->audience;
 	uint64_t now = now_of(o->user);
-	if (!o->has_since)
+	if (!o->has_since && just_loaded)
 		answer(o, HUB_START, NULL, now);
-	else if (strcmp(o->since.epoch, tail_epoch(a->tail)) != 0)
+	else if (o->has_since && strcmp(o->since.epoch, tail_epoch(a->tail)) != 0)
 		answer(o, HUB_START_RESET, "foreign_epoch", now);
-	else if (o->since.pos < a->horizon)
+	else if (o->has_since && o->since.pos < a->horizon)
 		answer(o, HUB_START_RESET, "expired", now);
-	else if (o->since.pos <= now)
+	else if (o->has_since && o->since.pos <= now)
 		answer(o, HUB_START, NULL, o->since.pos);
 	else
 		pg_pool_call(a->pool, "select log_head()", 0, NULL, on_head, o);
@@ -410,7 +413,7 @@ static void on_loaded(void *arg, const struct pg_result *r)
 	for (struct opening *o; (o = u->openings) != NULL;) {
 		u->openings = o->next;
 		if (ok)
-			resolve(o);
+			resolve(o, true);
 		else
 			answer(o, HUB_START_AWAY, NULL, 0);
 	}
@@ -435,7 +438,7 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 	if (since != NULL)
 		o->since = *since;
 	if (u->loaded) {
-		resolve(o);
+		resolve(o, false);
 		return;
 	}
 	o->next = u->openings;

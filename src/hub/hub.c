@@ -37,6 +37,7 @@ struct hub {
 	struct subscriber *ready, **ready_end; /* singly linked, first in first out */
 	struct list wheel[WHEEL];
 	uint64_t tick;
+	struct list behind; /* subscribers that wait for the tail, linked by their place in the wheel */
 	struct list gone; /* detached in this turn, linked by their place in the wheel */
 };
 
@@ -124,6 +125,25 @@ static void schedule(struct hub *hub, struct subscriber *s)
 	list_append(&hub->wheel[(hub->tick + ticks) % WHEEL], &s->wheel);
 }
 
+bool hub_wait_for_head(struct subscriber *s)
+{
+	if (!tail_is_behind(s->hub->tail) || s->waited)
+		return false;
+	s->waited = true; /* once: a notification that got lost must not hold up an answer */
+	list_remove(&s->wheel);
+	list_append(&s->hub->behind, &s->wheel);
+	return true;
+}
+
+static void wake_behind(struct hub *hub)
+{
+	for (struct list *l; (l = list_shift(&hub->behind)) != NULL;) {
+		struct subscriber *s = container_of(l, struct subscriber, wheel);
+		schedule(hub, s);
+		hub_ready(s);
+	}
+}
+
 static void on_due(struct hub *hub, struct subscriber *s)
 {
 	uint32_t idle = now_ms() - s->last_ms;
@@ -142,6 +162,7 @@ static void on_tick(void *arg)
 {
 	struct hub *hub = arg;
 	uint64_t now = clock_mono_ms() / TICK_MS;
+	wake_behind(hub);
 	while (hub->tick < now) {
 		struct list due;
 		list_init(&due);
@@ -164,6 +185,7 @@ struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, 
 	hub->tick = clock_mono_ms() / TICK_MS;
 	for (int i = 0; i < WHEEL; i++)
 		list_init(&hub->wheel[i]);
+	list_init(&hub->behind);
 	list_init(&hub->gone);
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (hub->epoll < 0)
@@ -256,7 +278,7 @@ static void set_back(struct hub *hub, struct subscriber *s)
 	} else {
 		s->pos = s->done;
 	}
-	s->catching = true;
+	s->catching = s->set_back = true;
 }
 
 static void deliver(void *arg, struct subscriber *s, struct frame *f)
@@ -273,6 +295,12 @@ static void deliver(void *arg, struct subscriber *s, struct frame *f)
 }
 
 void hub_on_frame(struct hub *hub, struct frame *f) { audience_deliver(hub->audience, f, deliver, hub); }
+
+void hub_on_head(struct hub *hub)
+{
+	if (!tail_is_behind(hub->tail))
+		wake_behind(hub);
+}
 
 void hub_catch_up(struct subscriber *s) { replay_next(s->hub->replay, s); }
 

@@ -32,6 +32,7 @@ struct tail *hub_tail(const struct hub *hub);
 
 /* What the log tells: wire these to the tail's events. */
 void hub_on_frame(struct hub *hub, struct frame *f);
+void hub_on_head(struct hub *hub);
 void hub_on_epoch(struct hub *hub);
 
 /* Before a stream is opened: loads who the user is a member of, and finds the position to start from. */
@@ -53,6 +54,9 @@ void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, in
 int hub_detach(struct subscriber *s, bool keep_fd);
 /* From on_ready, when nothing waits: gets more, or makes s live. */
 void hub_catch_up(struct subscriber *s);
+/* From on_ready, before it says that there is nothing: true when something that a client of this worker was told of is still on its
+ * way here; on_ready comes again when it has arrived, or has taken too long. */
+bool hub_wait_for_head(struct subscriber *s);
 void hub_ready(struct subscriber *s); /* on_ready will be called this turn or the next */
 /* The cursor of s when nothing waits for it. */
 uint64_t hub_position(const struct subscriber *s);

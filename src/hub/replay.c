@@ -105,18 +105,54 @@ static void drop_superseded(struct replay *r)
 	map_release(&dead);
 }
 
-static void from_ring(struct replay *r, struct subscriber *s)
+/* What is his as of now: each chat from his joining on, and what is about himself. */
+static void find_as_of_now(struct replay *r, struct subscriber *s)
 {
 	struct ring *ring = tail_ring(hub_tail(r->hub));
-	unsigned n = audience_chats(s->user), pushed = 0;
-	r->found_count = 0;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < audience_chats(s->user); i++) {
 		struct hub_chat_view v = audience_chat(s->user, i);
 		r->floor = v.floor;
 		ring_walk(ring, ring_chat_key(v.chat), v.since > s->pos ? v.since : s->pos, on_found, r);
 	}
 	r->floor = 0;
 	ring_walk(ring, ring_user_key(audience_key(s->user)), s->pos, on_found, r);
+}
+
+/* For one who was live and read too slowly: his own member frames since then tell which of the chats that he has left or joined
+ * were his when. What find_as_of_now() left out of them is added, as far as he was there. */
+static void add_as_of_then(struct replay *r, struct subscriber *s)
+{
+	struct ring *ring = tail_ring(hub_tail(r->hub));
+	size_t own = r->found_count, kept;
+	for (size_t i = 0; i < own; i++) {
+		const struct frame *left = r->found[i];
+		if (left->kind != FRAME_MEMBER || left->user_key != audience_key(s->user) || left->a != 0)
+			continue;
+		const struct frame *before = NULL; /* the last word on his membership before that: says since when he had been there */
+		for (size_t k = 0; k < own; k++) {
+			const struct frame *f = r->found[k];
+			if (f->kind == FRAME_MEMBER && f->user_key == left->user_key && f->chats[0] == left->chats[0] && f->pos < left->pos
+					&& (before == NULL || f->pos > before->pos))
+				before = f;
+		}
+		uint64_t from = before != NULL && (uint64_t)before->a > s->pos ? (uint64_t)before->a : s->pos;
+		r->floor = (uint64_t)left->b;
+		kept = r->found_count;
+		ring_walk(ring, ring_chat_key(left->chats[0]), from, on_found, r);
+		for (size_t k = kept; k < r->found_count; k++)
+			if (r->found[k]->pos < left->pos)
+				r->found[kept++] = r->found[k];
+		r->found_count = kept;
+	}
+}
+
+static void from_ring(struct replay *r, struct subscriber *s)
+{
+	unsigned pushed = 0;
+	r->found_count = 0;
+	find_as_of_now(r, s);
+	if (s->set_back)
+		add_as_of_then(r, s);
 	if (r->found_count > 1)
 		qsort(r->found, r->found_count, sizeof(struct frame *), by_seq);
 	drop_superseded(r);
@@ -133,7 +169,7 @@ static void from_ring(struct replay *r, struct subscriber *s)
 		pushed++;
 	}
 	s->pos = tail_head(hub_tail(r->hub)) > s->pos ? tail_head(hub_tail(r->hub)) : s->pos;
-	s->catching = false;
+	s->catching = s->set_back = false;
 	hub_ready(s);
 }
 

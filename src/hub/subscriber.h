@@ -58,11 +58,13 @@ struct subscriber {
 	uint32_t offset;               /* of first, what is written of it already; the transport's */
 	int fd;
 	bool catching : 1;             /* not live yet: frames come from the ring or the tables */
+	bool set_back : 1;             /* it was live: what it missed is read as its membership was then, not as it is now */
 	bool replaying : 1;            /* what waits was missed, not new; until nothing waits */
 	bool busy : 1;                 /* a read of the tables is under way */
 	bool blocked : 1;              /* the socket took no more; the transport sets it */
 	bool ready : 1;                /* on the ready list */
 	bool closing : 1;              /* nothing more is queued; ends when what waits is written */
+	bool waited : 1;               /* for the tail, once */
 	bool dead : 1;
 };
 

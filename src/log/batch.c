@@ -167,7 +167,7 @@ static void on_sent(void *arg, const struct pg_result *r)
 	for (unsigned i = 0; i < n; i++) {
 		struct send_item *item = container_of(b->flight.next, struct send_item, link);
 		done(b, item, &(struct send_result){ .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
-			.body = pg_text(r, (int)i, 2), .body_len = pg_size(r, (int)i, 2) });
+			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) });
 	}
 }
 
@@ -180,7 +180,7 @@ static void send_batch(struct batcher *b)
 	for (int i = 0; i < PARAMS; i++)
 		values[i] = b->params[i].data;
 	b->started_us = clock_mono_us();
-	pg_conn_call(b->conn, "select status, code, body from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
+	pg_conn_call(b->conn, "select status, code, id, body from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }

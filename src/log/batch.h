@@ -18,7 +18,8 @@ struct batcher;
 struct send_result {
 	int status;       /* 201, a refusal's status, 503: the database is away, 500: it can't take this item */
 	const char *code; /* problem code; "" with 201 */
-	const char *body; /* the message's JSON with 201 */
+	uint64_t id;      /* the message's, with 201 */
+	const char *body; /* its JSON, with 201 */
 	size_t body_len;
 };
 

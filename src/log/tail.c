@@ -39,6 +39,7 @@ struct tail {
 	struct loop_timer *beat, *grace;
 	bool attached, filling, live;
 	uint64_t promised; /* a head that was seen and must be reached */
+	uint64_t expected; /* the last position that a client was told of */
 	/* a batch whose parts are coming in */
 	struct buf parts;
 	uint64_t from, upto;
@@ -165,6 +166,7 @@ static void on_attached(void *arg, const struct pg_result *r)
 			log_warn("the history of the database is another one now: all cursors are reset");
 		snprintf(t->epoch, sizeof(t->epoch), "%s", pg_text(r, 0, 0));
 		t->head = first && head > FILL_POSITIONS ? head - FILL_POSITIONS : first ? 0 : head;
+		t->expected = 0;
 		ring_reset(t->ring, t->head);
 		if (!first)
 			t->events->on_epoch(t->arg);
@@ -338,6 +340,8 @@ void tail_free(struct tail *t)
 	free(t);
 }
 
+void tail_expect(struct tail *t, uint64_t pos) { t->expected = pos > t->expected ? pos : t->expected; }
+bool tail_is_behind(const struct tail *t) { return t->live && t->head < t->expected; }
 bool tail_live(const struct tail *t) { return t->live; }
 const char *tail_epoch(const struct tail *t) { return t->epoch; }
 uint64_t tail_head(const struct tail *t) { return t->head; }

@@ -30,6 +30,9 @@ void tail_free(struct tail *t);
 
 bool tail_live(const struct tail *t);        /* connected and without a hole */
 const char *tail_epoch(const struct tail *t); /* "" before the first on_head */
+/* A position that was acknowledged to a client of this worker: until it has been told too, the tail is behind. */
+void tail_expect(struct tail *t, uint64_t pos);
+bool tail_is_behind(const struct tail *t);
 uint64_t tail_head(const struct tail *t);     /* the last position that was told */
 struct ring *tail_ring(const struct tail *t);
 uint64_t tail_holes(const struct tail *t);    /* how often the tables were read because notifications were missing */

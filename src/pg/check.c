@@ -91,13 +91,33 @@ static enum status check(struct sync *s, const char *conninfo, struct buf *why)
 enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *why)
 {
 	struct sync *s;
+	bool said = false;
 	for (uint64_t until = clock_mono_ms() + wait_ms; (s = open_for_checking(conninfo, why)) == NULL; usleep(250000)) {
 		if (clock_mono_ms() >= until || !sync_may_come_up(conninfo))
 			return ST_AWAY;
-		log_info("waiting for the database: %s", why->data != NULL ? why->data : "");
+		if (!said)
+			log_info("waiting for the database: %s", why->data != NULL ? why->data : "");
+		said = true;
 		buf_reset(why);
 	}
 	enum status st = check(s, conninfo, why);
+	sync_close(s);
+	return st;
+}
+
+enum status check_search_path(const char *conninfo, const char *schema, struct buf *why)
+{
+	char path[256];
+	struct sync *s = sync_open(conninfo, why);
+	if (s == NULL)
+		return ST_AWAY;
+	enum status st = ST_OK;
+	if (!sync_ask(s, "select current_setting('search_path')", NULL, path, sizeof(path)))
+		st = failed(s, why, "looking at the database");
+	else if (strncmp(path, schema, strlen(schema)) != 0) {
+		buf_addf(why, "whatever is between Postern and the database drops the start-up parameter `options`, by which its functions are found (search_path is %s)", path);
+		st = ST_REFUSED;
+	}
 	sync_close(s);
 	return st;
 }

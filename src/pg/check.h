@@ -11,4 +11,7 @@
  * doesn't through a transaction pooler. The reason against it is added to why. Blocks. */
 enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *why) MUST_CHECK;
 
+/* After the migration: whether a connection as servers and commands make it finds the functions in that schema. */
+enum status check_search_path(const char *conninfo, const char *schema, struct buf *why) MUST_CHECK;
+
 #endif

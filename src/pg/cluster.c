@@ -2,6 +2,7 @@
  * See cluster.h. */
 #include "pg/cluster.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -26,10 +27,10 @@
 
 enum { POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000, LOG_BYTES_MAX = 16 << 20 };
 
-static const char socket_name[] = ".s.PGSQL.5432";
+static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
 
 struct cluster {
-	char *state, *data, *run, *log, *conninfo;
+	char *state, *data, *run, *log, *conninfo, *socket_lock;
 	char bindir[BINDIR_SIZE];
 	pid_t pid;
 	off_t log_from; /* where this server's messages begin */
@@ -73,6 +74,7 @@ struct cluster *cluster_new(const char *state, struct buf *why)
 	c->run = run_directory(state);
 	c->log = join(state, "postgres.log");
 	c->conninfo = cluster_conf_conninfo(c->run);
+	c->socket_lock = join(c->run, ".s.PGSQL.5432.lock");
 	if (strlen(c->data) + 64 > PATH_MAX) {
 		buf_addf(why, "%s: the name is too long", state);
 		cluster_free(c);
@@ -90,6 +92,7 @@ void cluster_free(struct cluster *c)
 	free(c->run);
 	free(c->log);
 	free(c->conninfo);
+	free(c->socket_lock);
 	free(c);
 }
 
@@ -113,7 +116,7 @@ static enum status make_run_directory(const struct cluster *c, struct buf *why)
 }
 
 /* In the child: what PostgreSQL's programs should start from, and where their messages go. */
-static void become_program(const struct cluster *c, int log_fd)
+static void become_program(int log_fd)
 {
 	extern char **environ;
 	sigset_t none;
@@ -134,7 +137,7 @@ static void become_program(const struct cluster *c, int log_fd)
 	}
 	setenv("LC_ALL", "C", 1);
 	int null = open("/dev/null", O_RDONLY);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 || chdir(c->state) < 0)
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 || chdir("/") < 0)
 		_exit(127);
 }
 
@@ -162,14 +165,16 @@ static int open_log(const struct cluster *c)
 static void add_reason(const struct cluster *c, struct buf *why)
 {
 	char line[512], reason[512] = "";
+	bool told = false;
 	FILE *f = fopen(c->log, "re");
 	if (f != NULL && fseeko(f, c->log_from, SEEK_SET) == 0)
 		while (fgets(line, sizeof(line), f) != NULL) {
 			char *p = strstr(line, "FATAL:");
-			if (p == NULL && (p = strstr(line, "PANIC:")) == NULL && (p = strstr(line, "error:")) == NULL)
-				continue;
-			p += strcspn(p, " ");
-			snprintf(reason, sizeof(reason), "%s", p + strspn(p, " "));
+			if (p == NULL && (p = strstr(line, "PANIC:")) == NULL)
+				p = strstr(line, "error:");
+			if (p != NULL || !told)
+				snprintf(reason, sizeof(reason), "%s", p != NULL ? p + strcspn(p, " ") + strspn(p + strcspn(p, " "), " ") : line);
+			told |= p != NULL;
 		}
 	if (f != NULL)
 		fclose(f);
@@ -193,7 +198,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 	if (pid < 0)
 		return failed(why, "fork");
 	if (pid == 0) {
-		become_program(c, log_fd);
+		become_program(log_fd);
 		execl(program, "initdb", "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--data-checksums", "--no-instructions", (char *)NULL);
 		_exit(127);
 	}
@@ -206,14 +211,31 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 	return ST_SYSTEM;
 }
 
-/* A rename makes it a cluster: a crash before that leaves only what the next start removes. */
+/* What starts that didn't get to the rename have left. One that was just killed may have a child that writes for a moment
+ * longer, so what can't be removed now is left to the next time, and every start uses a name of its own. */
+static void remove_unfinished(const struct cluster *c)
+{
+	DIR *d = opendir(c->state);
+	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
+		if (strncmp(e->d_name, unfinished, strlen(unfinished)) == 0) {
+			char *path = join(c->state, e->d_name);
+			nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+			free(path);
+		}
+	if (d != NULL)
+		closedir(d);
+}
+
+/* A rename makes it a cluster: a crash before that leaves nothing half-made. */
 static enum status create(struct cluster *c, struct buf *why)
 {
-	char *dir = join(c->state, "pg.new");
+	char random[9], name[32];
+	secret_random_name(random, sizeof(random) - 1);
+	snprintf(name, sizeof(name), "%s%s", unfinished, random);
+	char *dir = join(c->state, name);
 	int log_fd = open_log(c), state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum status st = ST_OK;
 	uint64_t start = clock_mono_ms();
-	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	if (log_fd < 0 || state_fd < 0)
 		st = failed(why, c->state);
 	if (st == ST_OK) {
@@ -234,11 +256,25 @@ static enum status create(struct cluster *c, struct buf *why)
 	return st;
 }
 
+/* A name through our /proc entry (state.h) wouldn't outlive us, but the server does, while it shuts down: it gets the
+ * directory as a descriptor, and goes by its own entry. */
+static void exec_server(const struct cluster *c, const char *program)
+{
+	char data[PATH_MAX], sockets[PATH_MAX + 32];
+	snprintf(data, sizeof(data), "%s", c->data);
+	snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", c->run);
+	if (strncmp(c->state, "/proc/", 6) == 0) {
+		int fd = open(c->state, O_RDONLY | O_DIRECTORY);
+		snprintf(data, sizeof(data), "/proc/self/fd/%d/pg", fd);
+		snprintf(sockets, sizeof(sockets), "unix_socket_directories=/proc/self/fd/%d/run", fd);
+	}
+	execl(program, "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, (char *)NULL);
+}
+
 static enum status spawn(struct cluster *c, struct buf *why)
 {
-	char program[BINDIR_SIZE + 16], sockets[PATH_MAX + 32];
+	char program[BINDIR_SIZE + 16];
 	snprintf(program, sizeof(program), "%s/postgres", c->bindir);
-	snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", c->run);
 	enum status st = cluster_conf_write(c->data, why);
 	if (st != ST_OK)
 		return st;
@@ -248,8 +284,8 @@ static enum status spawn(struct cluster *c, struct buf *why)
 	c->log_from = lseek(log_fd, 0, SEEK_END);
 	pid_t pid = fork_tied(SIGINT); /* "fast shutdown" */
 	if (pid == 0) {
-		become_program(c, log_fd);
-		execl(program, "postgres", "-D", c->data, "-c", "listen_addresses=", "-c", sockets, (char *)NULL);
+		become_program(log_fd);
+		exec_server(c, program);
 		_exit(127);
 	}
 	close(log_fd);
@@ -311,7 +347,8 @@ static bool is_passing(const struct cluster *c)
 	struct buf reason;
 	buf_init(&reason, 4096);
 	add_reason(c, &reason);
-	bool passing = reason.data != NULL && (strstr(reason.data, "pre-existing shared memory") != NULL || strstr(reason.data, "lock file") != NULL);
+	bool passing = reason.data != NULL && (strstr(reason.data, "pre-existing shared memory") != NULL ||
+		(strstr(reason.data, "lock file") != NULL && strstr(reason.data, "already exists") != NULL));
 	buf_release(&reason);
 	return passing;
 }
@@ -326,12 +363,13 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 		return ST_REFUSED;
 	}
 	bool exists = cluster_conf_version(c->data, &major);
+	remove_unfinished(c);
 	if ((st = bindir_find(major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
 		return st;
 	if (!exists && (st = create(c, why)) != ST_OK)
 		return st;
 	do {
-		if ((st = evict_servers(c->data, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
+		if ((st = evict_servers(c->data, c->socket_lock, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
 			return st;
 		st = wait_until_ready(c, why);
 	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && usleep(100000) == 0);
@@ -347,7 +385,7 @@ enum status cluster_restart(struct cluster *c, struct buf *why)
 {
 	enum status st = make_run_directory(c, why);
 	if (st == ST_OK)
-		st = evict_servers(c->data, why);
+		st = evict_servers(c->data, c->socket_lock, why);
 	return st == ST_OK ? spawn(c, why) : st;
 }
 

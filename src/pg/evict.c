@@ -56,11 +56,9 @@ static unsigned find(const struct stat *dir, long pids[PIDS_MAX])
 }
 
 /* 0: there is no such file, or it says nothing. */
-static long pid_in_file(const char *data)
+static long pid_in_file(const char *path)
 {
-	char path[PATH_MAX];
 	long pid = 0;
-	snprintf(path, sizeof(path), "%s/postmaster.pid", data);
 	FILE *f = fopen(path, "re");
 	if (f == NULL)
 		return 0;
@@ -70,14 +68,25 @@ static long pid_in_file(const char *data)
 	return pid;
 }
 
-/* PostgreSQL takes any living process of that number for the old server, and refuses to start for ever. */
-static void remove_stale_file(const char *data)
+/* Dead, but whoever should take note of it (in a container that may be nobody) hasn't yet. */
+static bool is_zombie(long pid)
 {
-	char path[PATH_MAX], link[64], exe[PATH_MAX];
-	long pid = pid_in_file(data);
-	snprintf(path, sizeof(path), "%s/postmaster.pid", data);
+	char path[64], line[512], *paren;
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	FILE *f = fopen(path, "re");
+	bool zombie = f != NULL && fgets(line, sizeof(line), f) != NULL && (paren = strrchr(line, ')')) != NULL && strncmp(paren, ") Z", 3) == 0;
+	if (f != NULL)
+		fclose(f);
+	return zombie;
+}
+
+/* PostgreSQL takes any process of that number for the old server, and refuses to start for as long as there is one. */
+static void remove_stale_file(const char *path)
+{
+	char link[64], exe[PATH_MAX];
+	long pid = pid_in_file(path);
 	snprintf(link, sizeof(link), "/proc/%ld/exe", pid);
-	if (pid <= 0 || readlink(link, exe, sizeof(exe)) < 0 || is_postgres(pid))
+	if (pid <= 0 || (!is_zombie(pid) && (readlink(link, exe, sizeof(exe)) < 0 || is_postgres(pid))))
 		return;
 	log_info("process %ld isn't the database server that %s names: removing the file", pid, path);
 	unlink(path);
@@ -89,15 +98,17 @@ static void send_all(const long *pids, unsigned n, int signum)
 		kill((pid_t)pids[i], signum);
 }
 
-enum status evict_servers(const char *data, struct buf *why)
+enum status evict_servers(const char *data, const char *socket_lock, struct buf *why)
 {
 	struct stat dir;
+	char path[PATH_MAX];
 	long pids[PIDS_MAX];
 	unsigned n;
+	snprintf(path, sizeof(path), "%s/postmaster.pid", data);
 	if (stat(data, &dir) < 0)
 		return ST_OK;
 	for (unsigned ms = 0; (n = find(&dir, pids)) > 0; ms += STEP_MS) {
-		long server = pid_in_file(data);
+		long server = pid_in_file(path);
 		if (ms == 0) {
 			log_info("an earlier database server is still there (process %ld): stopping it", server > 0 ? server : pids[0]);
 			if (server > 0 && works_in(server, &dir) && is_postgres(server))
@@ -112,6 +123,7 @@ enum status evict_servers(const char *data, struct buf *why)
 		}
 		usleep(STEP_MS * 1000);
 	}
-	remove_stale_file(data);
+	remove_stale_file(path);
+	remove_stale_file(socket_lock);
 	return ST_OK;
 }

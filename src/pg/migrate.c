@@ -97,24 +97,23 @@ static int compare_versions(const char *a, const char *b)
 	}
 }
 
-/* Makes the schema and the list of migrations, unless they are there. */
-static enum status prepare(struct sync *s, struct buf *why)
+/* What was applied; *ret is NULL when the database is new, since the first migration makes the list. */
+static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf *why)
 {
 	char has_schema[2], has_list[2];
+	*ret = NULL;
 	if (!sync_ask(s, "select to_regnamespace('postern') is not null", NULL, has_schema, sizeof(has_schema)) ||
 			!sync_ask(s, "select to_regclass('postern.migration') is not null", NULL, has_list, sizeof(has_list)))
 		return failed(s, why, "looking at the database");
-	if (*has_list == 't')
-		return ST_OK;
-	if (*has_schema == 't') {
+	if (*has_list != 't' && *has_schema == 't') {
 		buf_adds(why, "the database has a schema named postern that is not Postern's: use another database");
 		return ST_REFUSED;
 	}
-	if (sync_exec(s, "begin; create schema postern;"
-			"create table postern.migration (name text primary key, checksum text not null, applied_at timestamptz not null default clock_timestamp());"
-			"commit") != ST_OK)
-		return failed(s, why, "making the schema postern");
-	return ST_OK;
+	if (*has_list != 't')
+		return ST_OK;
+	*ret = sync_call(s, "select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+		" from postern.migration order by name", SYNC_END);
+	return *ret != NULL ? ST_OK : failed(s, why, "reading the list of migrations");
 }
 
 /* A migration in the database that this binary doesn't know comes from a newer one, which says who may still work with it. */
@@ -135,7 +134,7 @@ static enum status judge_unknown(struct sync *s, const char *name, struct buf *w
 /* What was applied must be what this binary carries. */
 static enum status compare(struct sync *s, struct sync_rows *applied, struct buf *why)
 {
-	for (int i = 0; i < sync_count(applied); i++) {
+	for (int i = 0; applied != NULL && i < sync_count(applied); i++) {
 		char sum[SECRET_HASH_HEX + 1];
 		const struct embedded *e = embedded_migrations;
 		while (e->name != NULL && !sync_is(applied, i, 0, e->name))
@@ -156,7 +155,7 @@ static enum status compare(struct sync *s, struct sync_rows *applied, struct buf
 
 static bool is_applied(struct sync_rows *applied, const char *name)
 {
-	for (int i = 0; i < sync_count(applied); i++)
+	for (int i = 0; applied != NULL && i < sync_count(applied); i++)
 		if (sync_is(applied, i, 0, name))
 			return true;
 	return false;
@@ -187,7 +186,7 @@ static enum status apply(struct sync *s, const struct embedded *e, struct buf *w
 		return failed(s, why, "beginning a migration");
 	enum status st = run_file(s, "migrations", e, why);
 	if (st == ST_OK) {
-		struct sync_rows *r = sync_call(s, "insert into postern.migration (name, checksum) values ($1, $2)", e->name, sum, SYNC_END);
+		struct sync_rows *r = sync_call(s, "select postern.migration_applied($1, $2)", e->name, sum, SYNC_END);
 		st = r != NULL && sync_exec(s, "commit") == ST_OK ? ST_OK : failed(s, why, "recording a migration");
 		sync_rows_free(r);
 	}
@@ -198,13 +197,10 @@ static enum status apply(struct sync *s, const struct embedded *e, struct buf *w
 
 static enum status migrate_tables(struct sync *s, struct buf *why)
 {
-	enum status st = prepare(s, why);
-	if (st != ST_OK)
-		return st;
-	struct sync_rows *applied = sync_call(s, "select name, checksum from postern.migration order by name", SYNC_END);
-	if (applied == NULL)
-		return failed(s, why, "reading the list of migrations");
-	st = compare(s, applied, why);
+	struct sync_rows *applied;
+	enum status st = read_list(s, &applied, why);
+	if (st == ST_OK)
+		st = compare(s, applied, why);
 	for (const struct embedded *e = embedded_migrations; e->name != NULL && st == ST_OK; e++)
 		if (!is_applied(applied, e->name))
 			st = apply(s, e, why);
@@ -289,32 +285,21 @@ enum status migrate_run(const char *conninfo, struct buf *why)
 	return st;
 }
 
-static void print_status(struct sync_rows *applied, FILE *out)
-{
-	for (const struct embedded *e = embedded_migrations; e->name != NULL; e++)
-		if (!is_applied(applied, e->name))
-			fprintf(out, "pending                 %s\n", e->name);
-}
-
 enum status migrate_status(const char *conninfo, FILE *out, struct buf *why)
 {
-	char has_list[2];
+	struct sync_rows *applied;
 	struct sync *s = open_for_migrating(conninfo, why);
 	if (s == NULL)
 		return ST_AWAY;
-	enum status st = ST_REFUSED;
-	struct sync_rows *r = NULL;
-	if (sync_ask(s, "select to_regclass('postern.migration') is not null", NULL, has_list, sizeof(has_list)))
-		r = sync_call(s, *has_list == 't' ? "select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') from postern.migration order by name"
-			: "select where false", SYNC_END);
-	if (r != NULL) {
-		for (int i = 0; i < sync_count(r); i++)
-			fprintf(out, "%-23s %s\n", sync_text(r, i, 2), sync_text(r, i, 0));
-		print_status(r, out);
-		st = compare(s, r, why);
-	} else
-		failed(s, why, "reading the list of migrations");
-	sync_rows_free(r);
+	enum status st = read_list(s, &applied, why);
+	for (int i = 0; applied != NULL && i < sync_count(applied); i++)
+		fprintf(out, "%-23s %s\n", sync_text(applied, i, 2), sync_text(applied, i, 0));
+	for (const struct embedded *e = embedded_migrations; e->name != NULL && st == ST_OK; e++)
+		if (!is_applied(applied, e->name))
+			fprintf(out, "pending                 %s\n", e->name);
+	if (st == ST_OK)
+		st = compare(s, applied, why);
+	sync_rows_free(applied);
 	sync_close(s);
 	return st;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/identity.h"
+#include "base/log.h"
 
 static enum status failed(struct buf *why, const char *path)
 {
@@ -75,19 +76,36 @@ static enum status give(int fd, const char *dir, bool made, const struct identit
 	return ST_REFUSED;
 }
 
-char *state_make(const char *dir, const struct identity *owner, struct buf *why)
+int state_make(const char *dir, const struct identity *owner, struct buf *why)
 {
 	bool made;
-	char *real = NULL;
 	int fd = -1;
-	if (!make_path(dir, &made) || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	mode_t mask = umask(022); /* the parents aren't ours to close */
+	bool ok = make_path(dir, &made);
+	umask(mask);
+	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		failed(why, dir);
-	else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK)
-		;
-	else if ((real = realpath(dir, NULL)) == NULL)
-		failed(why, dir);
-	if (fd >= 0)
+	else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK) {
 		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+char *state_name(const char *dir, int fd, struct buf *why)
+{
+	char link[64];
+	char *real = realpath(dir, NULL);
+	snprintf(link, sizeof(link), "/proc/%ld/fd/%d", (long)getpid(), fd);
+	if (real == NULL && errno == EACCES) {
+		log_info("%s is in a directory that is closed to its owner: going there as %s", dir, link);
+		real = strdup(link);
+	}
+	if (real == NULL || access(real, R_OK | W_OK | X_OK) < 0) {
+		failed(why, dir);
+		free(real);
+		return NULL;
+	}
 	return real;
 }
 

@@ -11,8 +11,12 @@
 struct identity;
 
 /* As root: makes the directory (0700) and its parents if need be, and gives it to owner. One that somebody else owns already
- * is refused. As another user owner is ignored. Returns its absolute name (free it); NULL: why was added to. */
-char *state_make(const char *dir, const struct identity *owner, struct buf *why);
+ * is refused. As another user owner is ignored. Returns a descriptor of it; -1: why was added to. */
+int state_make(const char *dir, const struct identity *owner, struct buf *why);
+
+/* Its absolute name, as the one who will use it. Root may have made it where its owner can't go by name: then a name through
+ * this process (/proc/PID/fd/N), good for its children too. Free it; NULL: why was added to. */
+char *state_name(const char *dir, int fd, struct buf *why);
 
 /* Who is to use the directory: its owner when root isn't, else whoever is named, else postern, else postgres. */
 enum status state_owner(const char *dir, const char *user, struct identity *ret, struct buf *why) MUST_CHECK;

@@ -22,19 +22,17 @@ enum { STEP_MS = 50, WAIT_MS = 60000 };
 enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why)
 {
 	struct identity owner = { 0 };
-	*s = (struct store){ .lock_fd = -1 };
+	*s = (struct store)STORE_INIT;
 	if (geteuid() == 0 && state_owner(conf->state, conf->user, &owner, why) != ST_OK)
 		return ST_REFUSED;
-	if (conf->database == NULL && (s->state = state_make(conf->state, &owner, why)) == NULL)
+	if (conf->database == NULL && (s->state_fd = state_make(conf->state, &owner, why)) < 0)
 		return ST_REFUSED;
 	if (geteuid() == 0 && identity_become(&owner) != ST_OK) {
 		buf_addf(why, "becoming %s: %s", owner.name, strerror(errno));
 		return ST_SYSTEM;
 	}
-	if (s->state != NULL && access(s->state, R_OK | W_OK | X_OK) < 0) {
-		buf_addf(why, "%s: %s for %s: a directory above it may be closed to others", s->state, strerror(errno), *owner.name != '\0' ? owner.name : "this user");
+	if (conf->database == NULL && (s->state = state_name(conf->state, s->state_fd, why)) == NULL)
 		return ST_REFUSED;
-	}
 	return ST_OK;
 }
 
@@ -48,7 +46,7 @@ static bool answers(const char *conninfo, struct buf *why)
 }
 
 /* The lock decides whose the cluster is: ours, or a server's (then STATE_SERVER, and it answers). */
-static enum state_holder settle(struct store *s, bool as_server, struct buf *why)
+static enum state_holder settle(struct store *s, const char *shown, bool as_server, struct buf *why)
 {
 	struct buf reason;
 	buf_init(&reason, 4096);
@@ -59,27 +57,27 @@ static enum state_holder settle(struct store *s, bool as_server, struct buf *why
 		if (holder == STATE_FREE || holder == STATE_ERROR || (holder == STATE_SERVER && (as_server || answers(cluster_conninfo(s->cluster), &reason))))
 			break;
 		if (ms >= WAIT_MS) {
-			buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, s->state, reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
+			buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, shown, reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
 			holder = STATE_ERROR;
 			break;
 		}
 		usleep(STEP_MS * 1000);
 	}
 	if (holder == STATE_SERVER && as_server) {
-		buf_addf(why, "another postern serve is using %s (process %ld)", s->state, pid);
+		buf_addf(why, "another postern serve is using %s (process %ld)", shown, pid);
 		holder = STATE_ERROR;
 	}
 	buf_release(&reason);
 	return holder;
 }
 
-static enum status open_own(struct store *s, bool as_server, struct buf *why)
+static enum status open_own(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
 {
 	s->cluster = cluster_new(s->state, why);
 	if (s->cluster == NULL)
 		return ST_REFUSED;
 	s->base = strdup(cluster_conninfo(s->cluster));
-	switch (settle(s, as_server, why)) {
+	switch (settle(s, conf->state, as_server, why)) {
 	case STATE_FREE:
 		return cluster_start(s->cluster, why);
 	case STATE_SERVER:
@@ -99,7 +97,7 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 		s->base = strdup(conf->database);
 		st = check_database(conf->database, as_server ? WAIT_MS : 0, why);
 	} else
-		st = open_own(s, as_server, why);
+		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)
 		s->conninfo = migrate_conninfo(s->base, why);
 	if (st == ST_OK && s->conninfo == NULL)
@@ -109,7 +107,15 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	return st;
 }
 
-enum status store_migrate(struct store *s, struct buf *why) { return migrate_run(s->base, why); }
+enum status store_migrate(struct store *s, struct buf *why)
+{
+	char schema[MIGRATE_SCHEMA_SIZE];
+	enum status st = migrate_run(s->base, why);
+	migrate_functions_schema(schema);
+	if (st == ST_OK && s->state == NULL)
+		st = check_search_path(s->conninfo, schema, why);
+	return st;
+}
 
 void store_release(struct store *s)
 {
@@ -117,8 +123,10 @@ void store_release(struct store *s)
 		cluster_stop(s->cluster);
 	cluster_free(s->cluster);
 	state_unlock(s->lock_fd);
+	if (s->state_fd >= 0)
+		close(s->state_fd);
 	free(s->state);
 	free(s->base);
 	free(s->conninfo);
-	*s = (struct store){ .lock_fd = -1 };
+	*s = (struct store)STORE_INIT;
 }

@@ -16,14 +16,17 @@ struct cluster;
 struct conf;
 
 struct store {
-	char *state;              /* absolute; NULL with a database of somebody's */
+	int state_fd;             /* of the directory; -1 with a database of somebody's */
+	char *state;              /* its absolute name; NULL likewise */
 	int lock_fd;              /* -1: not ours */
 	struct cluster *cluster;  /* NULL: not ours to run */
 	char *base;               /* conninfo as it was given, or the cluster's */
 	char *conninfo;           /* with the functions' search_path: what servers and commands connect with */
 };
 
-/* As root: makes the state directory and becomes its owner, for good. Else does nothing but the former. */
+#define STORE_INIT { .state_fd = -1, .lock_fd = -1 }
+
+/* Makes the state directory, and as root becomes its owner, for good. */
 enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why) MUST_CHECK;
 /* Then: finds or starts the database. Release s in either case. */
 enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why) MUST_CHECK;

@@ -374,7 +374,7 @@ static bool is_told_to_stop(void)
 
 int supervisor_run(const struct conf *conf)
 {
-	struct supervisor s = { .conf = conf, .store = { .lock_fd = -1 } };
+	struct supervisor s = { .conf = conf, .store = STORE_INIT };
 	struct buf why;
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, "supervisor");

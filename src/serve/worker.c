@@ -61,9 +61,12 @@ static void on_frame(void *arg, struct frame *f, bool own)
 	hub_on_frame(w->hub, f);
 }
 
+static void measure(struct worker *w);
+
 static void on_head(void *arg)
 {
 	struct worker *w = arg;
+	hub_on_head(w->hub);
 	if (w->ready || !tail_live(w->tail))
 		return;
 	w->ready = true;
@@ -71,6 +74,7 @@ static void on_head(void *arg)
 		http_listen(w->http, w->env->listen_fds[i], false);
 	if (w->env->metrics_fd >= 0)
 		http_listen(w->http, w->env->metrics_fd, true);
+	measure(w);
 	if (write(w->env->ready_fd, "1", 1) != 1)
 		log_warn("the supervisor doesn't listen");
 	close(w->env->ready_fd);
@@ -119,15 +123,10 @@ static uint64_t resident_bytes(void)
 	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void on_second(void *arg)
+static void measure(struct worker *w)
 {
-	struct worker *w = arg;
 	struct metrics *m = &w->metrics;
 	const struct hub_stats *h = hub_stats(w->hub);
-	uint64_t now = clock_mono_us();
-	shared_beat(w->env->shared, w->env->index);
-	metrics_observe(m, H_LOOP_LAG, now > w->second_due_us ? now - w->second_due_us : 0);
-	w->second_due_us = now + SECOND_MS * 1000;
 	metrics_follow(m, M_DELIVERED, h->delivered, &w->last.delivered);
 	metrics_follow(m, M_REPLAYS_RING, h->replays_ring, &w->last.ring);
 	metrics_follow(m, M_REPLAYS_TABLES, h->replays_tables, &w->last.tables);
@@ -142,9 +141,19 @@ static void on_second(void *arg)
 	metrics_gauge(m, G_CONNECTIONS, http_connections(w->http));
 	metrics_gauge(m, G_LIVE, tail_live(w->tail) ? 1 : 0);
 	metrics_gauge(m, G_WORKERS, 1);
+}
+
+static void on_second(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t now = clock_mono_us();
+	shared_beat(w->env->shared, w->env->index);
+	metrics_observe(&w->metrics, H_LOOP_LAG, now > w->second_due_us ? now - w->second_due_us : 0);
+	w->second_due_us = now + SECOND_MS * 1000;
+	measure(w);
 	if (w->seconds++ % MEASURE_EVERY != 0)
 		return;
-	metrics_gauge(m, G_MEMORY, resident_bytes());
+	metrics_gauge(&w->metrics, G_MEMORY, resident_bytes());
 	if (pg_pool_up(w->pool))
 		pg_pool_call(w->pool, "select pg_notification_queue_usage()", 0, NULL, on_queue_usage, w);
 }
