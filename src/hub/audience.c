@@ -280,6 +280,14 @@ static void apply_member(struct hub_user *u, const struct frame *f)
 		remove_edge(u, e);
 }
 
+void audience_leave(struct audience *a, const struct frame *f)
+{
+	struct hub_user *u = map_get(&a->users, f->user_key);
+	struct edge *e = u != NULL && u->loaded && f->pos > u->loaded_at ? find_edge(u, f->chats[0]) : NULL;
+	if (e != NULL)
+		remove_edge(u, e);
+}
+
 void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
 {
 	bool about_user = f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER);

@@ -20,6 +20,8 @@ void audience_remove(struct audience *a, struct subscriber *s);                 
 
 /* Applies what f says of membership, and calls fn for every subscriber it is for; more than once for one it may be. */
 void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
+/* See tail_events.on_rejoined: whom f is about is no member of its chat for now. */
+void audience_leave(struct audience *a, const struct frame *f);
 /* The subscribers of one user (name NULL: of all). fn may detach the one it gets. */
 void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(void *arg, struct subscriber *s), void *arg);
 /* What is known of membership isn't true any more: the next to come loads it again. */

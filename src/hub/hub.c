@@ -296,6 +296,8 @@ static void deliver(void *arg, struct subscriber *s, struct frame *f)
 
 void hub_on_frame(struct hub *hub, struct frame *f) { audience_deliver(hub->audience, f, deliver, hub); }
 
+void hub_on_rejoined(struct hub *hub, const struct frame *f) { audience_leave(hub->audience, f); }
+
 void hub_on_head(struct hub *hub)
 {
 	if (!tail_is_behind(hub->tail))

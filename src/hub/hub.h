@@ -32,6 +32,7 @@ struct tail *hub_tail(const struct hub *hub);
 
 /* What the log tells: wire these to the tail's events. */
 void hub_on_frame(struct hub *hub, struct frame *f);
+void hub_on_rejoined(struct hub *hub, const struct frame *f);
 void hub_on_head(struct hub *hub);
 void hub_on_epoch(struct hub *hub);
 

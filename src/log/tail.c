@@ -113,6 +113,15 @@ static void apply_held(struct tail *t)
 	t->events->on_head(t->arg);
 }
 
+/* The rows hold the latest state only: of somebody who left and came back in between, only that he came. */
+static void tell_rejoined(struct tail *t, const char *line, size_t len)
+{
+	struct frame *f = len > 0 ? frame_parse(line, len - 1, t->epoch) : NULL;
+	if (f != NULL && f->kind == FRAME_MEMBER && f->a > 0 && (uint64_t)f->a > t->head)
+		t->events->on_rejoined(t->arg, f);
+	frame_unref(f);
+}
+
 /* The rows of log_frames(): frames, and a last one that says how far they go. */
 static void on_filled(void *arg, const struct pg_result *r)
 {
@@ -126,6 +135,9 @@ static void on_filled(void *arg, const struct pg_result *r)
 		return;
 	}
 	int rows = pg_rows(r);
+	for (int i = 0; i < rows; i++)
+		if (memmem(pg_text(r, i, 1), pg_size(r, i, 1) < 40 ? pg_size(r, i, 1) : 40, " member ", 8) != NULL)
+			tell_rejoined(t, pg_text(r, i, 1), pg_size(r, i, 1));
 	for (int i = 0; i < rows; i++) {
 		uint64_t pos = (uint64_t)pg_int(r, i, 0);
 		if (!pg_null(r, i, 1))

@@ -15,6 +15,9 @@ struct tail;
 struct tail_events {
 	/* The next frame. own: it was sent through this node, or it is old news read from the tables. Positions ascend. */
 	void (*on_frame)(void *arg, struct frame *f, bool own);
+	/* Before frames that were read because notifications were missing: f tells of somebody who joined behind the head. What he was
+	 * before that isn't known any more; until f itself comes he is nobody there. */
+	void (*on_rejoined)(void *arg, const struct frame *f);
 	/* Everything up to tail_head() has been told; the first time with tail_live(): the tail is ready. */
 	void (*on_head)(void *arg);
 	/* The history isn't what it was (another epoch); the ring is empty. Not called for the first epoch. */

@@ -81,6 +81,7 @@ static void on_head(void *arg)
 	log_info("ready");
 }
 
+static void on_rejoined(void *arg, const struct frame *f) { hub_on_rejoined(((struct worker *)arg)->hub, f); }
 static void on_epoch(void *arg) { hub_on_epoch(((struct worker *)arg)->hub); }
 
 static void on_control(void *arg, const char *name, uint64_t credential)
@@ -93,7 +94,7 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 		auth_recheck(w->api.auth);
 }
 
-static const struct tail_events tail_events = { .on_frame = on_frame, .on_head = on_head, .on_epoch = on_epoch, .on_control = on_control };
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+// The page: makes the parts and wires them together. What is known is in the store; whatever changes it ends in one
+// render(), which paints the views from it.
+
+import { Loader } from "./lib/loader.js";
+import { Outbox } from "./lib/outbox.js";
+import { Reads } from "./lib/reads.js";
+import { Rest } from "./lib/rest.js";
+import { Store } from "./lib/store.js";
+import { Feed } from "./lib/transport.js";
+import { Composer } from "./view/composer.js";
+import { NewChat, ask } from "./view/dialogs.js";
+import { $, paintAvatar } from "./view/dom.js";
+import { Members, mayManage } from "./view/members.js";
+import { Messages } from "./view/messages.js";
+import { Sidebar } from "./view/sidebar.js";
+import { SignIn } from "./view/signin.js";
+
+const ECHO_WITHIN = 5000; // a message of ours not heard back by then: is the stream dead?
+
+const rest = new Rest();
+const store = new Store({ change: render, need: (chat) => loader.chat(chat), stranger: (name) => loader.user(name), dropped });
+const loader = new Loader({ rest, store, onRefused: complain });
+const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
+const reads = new Reads((chat, upTo) => rest.read(chat, upTo));
+const feed = new Feed({ rest, kinds: ["message", "deleted", "chat", "member", "user"], on: { event: told, status, reset: start, refused } });
+const tabs = new BroadcastChannel("postern"); // the other pages of this browser
+
+let current = null; // id of the open chat
+let isPanelOpen = false;
+let startNumber = 0;
+const unheard = new Set(); // own messages that were answered but not told by the feed yet
+
+// ---- signing in and out
+
+const signIn = new SignIn(async (name, password) => {
+  await rest.signIn(name, password);
+  await start();
+});
+
+function show(part) {
+  signIn.isShown = part === "signin";
+  $("wait").hidden = part !== "wait";
+  $("app").hidden = part !== "app";
+}
+
+// From nothing, or after a reset or a refusal: what there is, and the stream from there.
+async function start() {
+  const number = ++startNumber;
+  if (!store.me) show("wait");
+  for (let wait = 1000; ; wait = Math.min(wait * 2, 15_000)) {
+    try {
+      const answer = await rest.sync();
+      if (number !== startNumber) return;
+      return begin(answer);
+    } catch (problem) {
+      if (number !== startNumber) return;
+      if (problem.status === 401) return signedOut();
+      $("wait-text").textContent = `${problem.message} Trying again…`;
+      if (store.me) sidebar.showStatus("offline");
+      await pause(problem.retryAfter ?? wait);
+    }
+  }
+}
+
+function begin(answer) {
+  loader.begin();
+  store.load(answer);
+  show("app");
+  feed.start(answer.cursor);
+  const open = current;
+  current = null;
+  if (store.chats.has(open)) openChat(open);
+  else route();
+}
+
+async function signOut() {
+  const question = { title: "Sign out?", text: "Messages that were not sent yet will be lost.", yes: "Sign out", isDanger: true };
+  if (!outbox.isEmpty && !(await ask(question))) return;
+  await attempt(async () => {
+    await rest.signOut();
+    tabs.postMessage("out");
+    signedOut();
+  }); // refused with 401, there was no session any more, and that ends at the sign-in too
+}
+
+function signedOut() {
+  startNumber++;
+  loader.stop();
+  for (const part of [store, outbox, reads, composer, unheard]) part.clear();
+  feed.stop();
+  openChat(null);
+  location.hash = "#/";
+  document.title = "Postern";
+  show("signin");
+}
+
+// ---- what the feed tells
+
+function told(kind, data) {
+  if (kind === "message" && data.from === store.me.name) {
+    unheard.delete(data.id);
+    if (data.id > store.thread(data.chat).newest) outbox.claim(data);
+  }
+  const chat = store.chats.get(data.chat);
+  const isNew = kind === "message" && chat && data.id > (chat.last_message?.id ?? 0);
+  store.apply(kind, data);
+  const isForMe = isNew && data.chat === current && data.from !== store.me.name;
+  if (isForMe) $("announce").textContent = `${store.displayName(data.from)}: ${data.text ?? ""}`;
+  if (kind === "deleted") composer.refresh();
+}
+
+function status(value) {
+  sidebar.showStatus(value);
+  if (value === "stream" || value === "poll") outbox.wake();
+}
+
+// 401 ends at the sign-in, anything else is not expected: no hurry.
+function refused(problem) {
+  if (problem.status === 401) start();
+  else setTimeout(start, ECHO_WITHIN);
+}
+
+function sent(entry, message) {
+  store.putMessage(message);
+  render();
+  if (entry.claimed === message.id) return;
+  unheard.add(message.id);
+  setTimeout(() => { if (unheard.delete(message.id)) feed.check(); }, ECHO_WITHIN);
+}
+
+// ---- the open chat
+
+function route() {
+  const id = Number(/^#\/chat\/(\d+)$/.exec(location.hash)?.[1]);
+  openChat(store.chats.has(id) ? id : null);
+}
+
+function openChat(id) {
+  if (id === current) return;
+  current = id;
+  isPanelOpen = false;
+  members.show(null);
+  $("chat").hidden = id == null;
+  $("none").hidden = id != null;
+  $("app").classList.toggle("is-open", id != null);
+  composer.open(id);
+  messages.open(id);
+  if (id == null) return render();
+  loader.latest(store.chats.get(id));
+  render();
+  if (matchMedia("(hover: hover)").matches) composer.focus();
+}
+
+function dropped(id) {
+  if (id !== current) return;
+  location.hash = "#/";
+  openChat(null);
+  toast("You are no longer in that chat.");
+}
+
+// To a message that may lie before what is in memory.
+async function jump(id) {
+  const chat = current;
+  await loader.backTo(chat, id, () => current === chat);
+  if (current !== chat) return;
+  render();
+  if (!messages.reveal(id)) toast("That message is not there any more.");
+}
+
+function seen(chat, upTo) {
+  if (!document.hidden && store.markRead(chat, upTo)) reads.put(chat, upTo);
+}
+
+// ---- what the user does
+
+async function attempt(work) {
+  try {
+    await work();
+  } catch (problem) {
+    complain(problem);
+  }
+}
+
+function complain(problem) {
+  if (problem.status === 401) start();
+  else toast(problem.message);
+}
+
+function send(chat, body) {
+  outbox.put(chat, body);
+  render();
+  messages.sent();
+}
+
+async function save(message, text) {
+  try {
+    store.putMessage(await rest.edit(message.chat, message.id, text, message.rev));
+    return null;
+  } catch (problem) {
+    if (problem.status !== 412) return { text: problem.message };
+    const now = await rest.message(message.chat, message.id).catch(() => null);
+    if (now) store.putMessage(now);
+    return { text: "This message was changed elsewhere meanwhile (see above). Save again to replace that change.", message: now };
+  }
+}
+
+async function remove(message) {
+  if (!(await ask({ title: "Delete this message?", text: "It goes for everyone, and for good.", yes: "Delete", isDanger: true }))) return;
+  await attempt(async () => {
+    await rest.remove(message.chat, message.id);
+    store.dropMessage(message.chat, message.id);
+    composer.refresh();
+  });
+}
+
+async function createChat(wanted) {
+  const known = wanted.kind === "direct" && store.directWith(wanted.members[0]);
+  const chat = known || (await rest.createChat(wanted));
+  if (!known) store.putChat(await rest.chat(chat.id)); // with what is ours: the title, the role
+  location.hash = `#/chat/${chat.id}`;
+}
+
+async function rename() {
+  const chat = store.chats.get(current);
+  const title = await ask({ title: `Rename ${chat.kind}`, yes: "Rename", value: chat.title ?? "" });
+  if (title && title !== chat.title) await attempt(async () => store.apply("chat", await rest.rename(chat.id, title)));
+}
+
+async function searchUsers(text) {
+  const { users } = await rest.users(text);
+  users.forEach((user) => store.putUser(user));
+  return users.filter((user) => user.name !== store.me.name && (user.state ?? "active") === "active");
+}
+
+const loadMembers = (id) => attempt(() => loader.members(id));
+
+async function removeMember(id, name) {
+  const who = store.displayName(name);
+  if (!(await ask({ title: `Remove ${who}?`, text: "They will no longer see this group.", yes: "Remove", isDanger: true }))) return;
+  await attempt(async () => {
+    await rest.removeMember(id, name);
+    await loadMembers(id);
+  });
+}
+
+async function leave(id) {
+  const chat = store.chats.get(id);
+  if (!(await ask({ title: `Leave “${store.title(chat)}”?`, text: "To come back, someone has to add you.", yes: "Leave", isDanger: true }))) return;
+  await attempt(async () => {
+    await rest.removeMember(id, store.me.name);
+    location.hash = "#/";
+    openChat(null);
+    store.dropChat(id);
+  });
+}
+
+function togglePanel() {
+  isPanelOpen = !isPanelOpen;
+  members.show(isPanelOpen ? current : null);
+  render();
+}
+
+// ---- painting
+
+const newChat = new NewChat({ search: searchUsers, create: createChat });
+const sidebar = new Sidebar({ store, onNew: () => newChat.open(), onSignOut: signOut });
+const composer = new Composer({ store, on: { send, save, latestOwn } });
+const messages = new Messages({
+  store, outbox,
+  on: {
+    older: (id) => loader.older(id), seen, jump, remove,
+    reply: (message) => composer.reply(message), edit: (message) => composer.edit(message),
+    retry: (key) => outbox.retry(key), discard: (key) => outbox.drop(key),
+  },
+});
+const members = new Members({
+  store,
+  on: {
+    search: searchUsers, load: loadMembers, remove: removeMember, leave, toggle: togglePanel,
+    add: (id, user) => attempt(async () => {
+      await rest.addMember(id, user.name);
+      await loadMembers(id);
+    }),
+  },
+});
+$("rename").addEventListener("click", rename);
+
+function latestOwn() {
+  return store.thread(current).list().findLast((message) => message.from === store.me.name && message.text != null) ?? null;
+}
+
+function render() {
+  if (!store.me) return;
+  const unread = store.totalUnread();
+  document.title = unread > 0 ? `(${unread}) Postern` : "Postern";
+  sidebar.render(current);
+  const chat = store.chats.get(current);
+  if (!chat) return;
+  renderHeader(chat);
+  messages.render();
+  members.render();
+}
+
+function renderHeader(chat) {
+  const isDirect = chat.kind === "direct";
+  const title = store.title(chat);
+  $("chat-title").textContent = title;
+  $("chat-note").textContent = isDirect ? chat.peer ?? "" : `${chat.members_count} ${chat.members_count === 1 ? "member" : "members"}`;
+  paintAvatar($("chat-avatar"), title, chat.peer ?? chat.id);
+  $("rename").hidden = !mayManage(chat);
+  $("show-members").hidden = isDirect;
+  const mayWrite = (chat.kind !== "channel" || mayManage(chat)) && !(Date.parse(chat.muted_until) > Date.now());
+  $("composer").hidden = !mayWrite;
+  $("no-write").hidden = mayWrite;
+}
+
+let toastTimer = null;
+
+function toast(text) {
+  $("toast").textContent = text;
+  $("toast").hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { $("toast").hidden = true; }, 6000);
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// ---- the page's own comings and goings
+
+function toFront() {
+  if (document.hidden) return;
+  tabs.postMessage("front");
+  feed.rouse();
+  feed.check();
+  render();
+}
+
+tabs.addEventListener("message", ({ data }) => {
+  if (data === "front" && document.hidden) feed.doze();
+  if (data === "out" && store.me) signedOut();
+});
+addEventListener("hashchange", () => { if (store.me) route(); });
+addEventListener("online", () => {
+  feed.check();
+  outbox.wake();
+});
+addEventListener("pageshow", (event) => { if (event.persisted) toFront(); });
+addEventListener("beforeunload", (event) => { if (!outbox.isEmpty) event.preventDefault(); });
+document.addEventListener("visibilitychange", toFront);
+
+tabs.postMessage("front");
+start();

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Fetches what the store lacks: chats, users, members, pages of history. What fails for the moment is tried until it
+// works, or until begin() starts over. Must not touch the page.
+
+const PAGE = 50;
+const PAGE_MAX = 200; // the server's limit
+const CONTEXT = 20; // messages shown before the first unread one
+const RETRY = 2000;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export class Loader {
+  #rest;
+  #store;
+  #onRefused;
+  #era = {}; // identity of what began last
+  #asked = new Map(); // what is being fetched → whether it has been asked for again meanwhile
+  #warm = Promise.resolve(); // the first users are being fetched
+
+  // onRefused(problem): history could not be had, and won't be.
+  constructor({ rest, store, onRefused }) {
+    this.#rest = rest;
+    this.#store = store;
+    this.#onRefused = onRefused;
+  }
+
+  // Forgets what is under way, and fetches some users at once rather than one by one.
+  begin() {
+    this.stop();
+    this.#warm = this.#rest.users().then(({ users }) => users.forEach((user) => this.#store.putUser(user)), () => {});
+  }
+
+  stop() {
+    this.#era = {};
+    this.#asked.clear();
+  }
+
+  chat(id) {
+    return this.#once(`chat ${id}`, async () => {
+      try {
+        this.#store.putChat(await this.#rest.chat(id));
+      } catch (problem) {
+        if (problem.status === 404) this.#store.dropChat(id);
+        throw problem;
+      }
+    });
+  }
+
+  user(name) {
+    return this.#once(`user ${name}`, async () => {
+      await this.#warm;
+      if (!this.#store.users.has(name)) this.#store.putUser(await this.#rest.user(name));
+    });
+  }
+
+  // Throws what the server says.
+  async members(id) {
+    const all = [];
+    for (let cursor; cursor !== null; ) {
+      const { members, next = null } = await this.#rest.members(id, cursor);
+      all.push(...members);
+      cursor = next;
+    }
+    this.#store.putMembers(id, all);
+  }
+
+  latest(chat) {
+    if (this.#store.thread(chat.id).isLoaded) return;
+    return this.#page(chat.id, { limit: Math.min(PAGE_MAX, Math.max(PAGE, this.#store.unread(chat) + CONTEXT)) });
+  }
+
+  older(id, limit = PAGE) { return this.#page(id, { limit, before: this.#store.thread(id).older }); }
+
+  // Older pages until the message is there, the chat begins, or isWanted() says no.
+  async backTo(id, message, isWanted) {
+    const thread = this.#store.thread(id);
+    while (!thread.messages.has(message) && thread.older != null && !thread.isLoading && isWanted()) await this.older(id, PAGE_MAX);
+  }
+
+  // One at a time of each key. Asked for again meanwhile, the answer may be too old already: once more.
+  async #once(key, work) {
+    const isRunning = this.#asked.has(key);
+    this.#asked.set(key, isRunning);
+    if (isRunning) return;
+    const era = this.#era;
+    for (let isWanted = true; isWanted; ) {
+      this.#asked.set(key, false);
+      const problem = await work().catch((error) => error);
+      if (problem?.isTemporary) await pause(problem.retryAfter ?? RETRY);
+      if (era !== this.#era) return;
+      isWanted = problem?.isTemporary || this.#asked.get(key);
+    }
+    this.#asked.delete(key);
+  }
+
+  async #page(id, where) {
+    const thread = this.#store.thread(id);
+    if (thread.isLoading) return;
+    thread.isLoading = true;
+    for (let isDone = false; !isDone && thread === this.#store.thread(id); ) {
+      try {
+        const page = await this.#rest.messages(id, where);
+        thread.isLoading = false;
+        isDone = true;
+        if (thread === this.#store.thread(id)) this.#store.putPage(id, page);
+      } catch (problem) {
+        if (problem.isTemporary) {
+          await pause(problem.retryAfter ?? RETRY);
+          continue;
+        }
+        isDone = true;
+        thread.isLoading = false;
+        thread.older = null;
+        this.#onRefused(problem);
+      }
+    }
+  }
+}

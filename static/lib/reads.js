@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Read markers on their way to the server: the latest a chat, gathered for a moment, kept while it can't be reached.
+
+const GATHER = 400;
+const AGAIN = 5000;
+
+export class Reads {
+  #post;
+  #waiting = new Map(); // chat → up to
+  #timer = null;
+
+  // post(chat, upTo) → promise
+  constructor(post) { this.#post = post; }
+
+  put(chat, upTo) {
+    this.#waiting.set(chat, upTo);
+    this.#timer ??= setTimeout(() => this.#flush(), GATHER);
+  }
+
+  clear() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#waiting.clear();
+  }
+
+  async #flush() {
+    const batch = [...this.#waiting];
+    this.#waiting.clear();
+    await Promise.all(batch.map(([chat, upTo]) => this.#post(chat, upTo).catch((problem) => {
+      if (problem.isTemporary && !this.#waiting.has(chat)) this.#waiting.set(chat, upTo);
+    })));
+    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#flush(), AGAIN) : null;
+  }
+}

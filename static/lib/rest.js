@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// REST calls to Postern: JSON in, JSON out; a refusal is a thrown Problem.
+// One attempt a call (outbox.js retries sends). The session cookie is the credential; paths are relative to the page, so
+// that it may live below a prefix. Must not touch the page.
+
+// A refusal (application/problem+json), or status 0: the server was not reached, or something
+// between us answered in its place.
+export class Problem extends Error {
+  constructor(status, { title, detail, code, request_id } = {}, retryAfter = null) {
+    super(detail || title || `The server answered ${status}.`);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code ?? null;
+    this.requestId = request_id ?? null;
+    this.retryAfter = retryAfter; // milliseconds, or null
+  }
+
+  // True when the same request may well succeed a little later.
+  get isTemporary() {
+    return [0, 429, 500, 502, 503, 504].includes(this.status);
+  }
+}
+
+const seg = encodeURIComponent;
+
+function query(params) {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) if (value != null) search.set(name, value);
+  const text = search.toString();
+  return text && `?${text}`;
+}
+
+function retryAfter(response) {
+  const value = response.headers.get("Retry-After");
+  if (!value) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
+}
+
+async function readAnswer(response) {
+  const isJson = /\bjson\b/.test(response.headers.get("Content-Type") ?? "");
+  const body = isJson ? await response.json() : null;
+  if (!response.ok) throw new Problem(response.status, body ?? {}, retryAfter(response));
+  // A 200 with a page of HTML is a captive portal or a proxy, not Postern.
+  if (!isJson && response.status !== 204) throw new Problem(0, { detail: "Something other than the server answered." });
+  return body;
+}
+
+export class Rest {
+  // Resolves to the parsed body (null for 204). Throws Problem, or the signal's AbortError.
+  async call(method, path, { body, headers = {}, signal, timeout = 20_000 } = {}) {
+    const aborter = new AbortController();
+    const abort = () => aborter.abort();
+    const timer = setTimeout(abort, timeout);
+    signal?.addEventListener("abort", abort);
+    if (body !== undefined) headers = { ...headers, "Content-Type": "application/json" };
+    try {
+      signal?.throwIfAborted();
+      const response = await fetch(path, {
+        method, headers, signal: aborter.signal, cache: "no-store", credentials: "same-origin",
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      return await readAnswer(response);
+    } catch (error) {
+      if (error instanceof Problem || signal?.aborted) throw error;
+      throw new Problem(0, { detail: "The server can’t be reached." });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  signIn(name, password) { return this.call("POST", "v1/session", { body: { name, password } }); }
+  signOut() { return this.call("DELETE", "v1/session"); }
+  sync() { return this.call("GET", "v1/sync"); }
+
+  // At once if something came after `since`, else when it does, else empty after `wait` seconds.
+  poll(since, wait, signal) {
+    return this.call("GET", `v1/poll${query({ since, wait })}`, { signal, timeout: (wait + 15) * 1000 });
+  }
+
+  users(q) { return this.call("GET", `v1/users${query({ q })}`); }
+  user(name) { return this.call("GET", `v1/users/${seg(name)}`); }
+
+  createChat(chat) { return this.call("POST", "v1/chats", { body: chat }); }
+  chat(id) { return this.call("GET", `v1/chats/${id}`); }
+  rename(id, title) { return this.call("PATCH", `v1/chats/${id}`, { body: { title } }); }
+  members(id, cursor) { return this.call("GET", `v1/chats/${id}/members${query({ cursor })}`); }
+  addMember(id, name) { return this.call("PUT", `v1/chats/${id}/members/${seg(name)}`, { body: { role: "member" } }); }
+  removeMember(id, name) { return this.call("DELETE", `v1/chats/${id}/members/${seg(name)}`); }
+  read(id, upTo) { return this.call("POST", `v1/chats/${id}/read`, { body: { up_to: upTo } }); }
+
+  // where: {limit, before, after, around}. The answer: {messages, older, newer}.
+  messages(id, where = {}) { return this.call("GET", `v1/chats/${id}/messages${query(where)}`); }
+  message(id, message) { return this.call("GET", `v1/chats/${id}/messages/${message}`); }
+  send(id, message, key) {
+    return this.call("POST", `v1/chats/${id}/messages`, { body: message, headers: { "Idempotency-Key": key } });
+  }
+  // Refused with 412 if the message is no longer at `rev`.
+  edit(id, message, text, rev) {
+    return this.call("PATCH", `v1/chats/${id}/messages/${message}`, { body: { text }, headers: { "If-Match": `"${rev}"` } });
+  }
+  remove(id, message) { return this.call("DELETE", `v1/chats/${id}/messages/${message}`); }
+}

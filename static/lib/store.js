@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// What the client knows: me, users, chats, members, messages. Everything arrives as a snapshot with a `rev` and is
+// upserted, so hearing a thing twice or late is harmless. Must not call the server, nor touch the page: what it finds
+// missing it asks for through `on.need`.
+
+import { Thread } from "./thread.js";
+
+const isNewer = (known, incoming) => !known || !(known.rev > incoming.rev);
+
+export class Store {
+  me = null;
+  users = new Map(); // name → user
+  chats = new Map(); // id → chat, with the viewer's own fields
+  #threads = new Map(); // id → Thread
+  #members = new Map(); // id → Map name → member
+  #on;
+  #told = null;
+
+  // on: {change(), need(chat), stranger(name), dropped(chat)}. change() comes once for many changes in a row.
+  constructor(on) { this.#on = on; }
+
+  #changed() {
+    this.#told ??= setTimeout(() => {
+      this.#told = null;
+      this.#on.change();
+    });
+  }
+
+  // Begins anew from an answer of /v1/sync.
+  load({ me, chats }) {
+    this.#threads.clear();
+    this.#members.clear();
+    this.chats.clear();
+    this.me = me;
+    this.putUser(me);
+    for (const chat of chats) this.putChat(chat);
+    this.#changed();
+  }
+
+  clear() {
+    for (const map of [this.users, this.chats, this.#threads, this.#members]) map.clear();
+    this.me = null;
+  }
+
+  apply(kind, data) {
+    if (kind === "message") this.#applyMessage(data);
+    else if (kind === "deleted") this.dropMessage(data.chat, data.id);
+    else if (kind === "chat") this.#applyChat(data);
+    else if (kind === "member") this.#applyMember(data);
+    else if (kind === "user") this.putUser(data);
+  }
+
+  // ---- users
+
+  putUser(user) {
+    if (isNewer(this.users.get(user.name), user)) this.users.set(user.name, user);
+    if (user.name === this.me?.name) this.me = { ...this.me, ...user };
+    this.#changed();
+  }
+
+  #mention(name) {
+    if (name && !this.users.has(name)) this.#on.stranger(name);
+  }
+
+  displayName(name) { return this.users.get(name)?.display_name || name; }
+
+  // ---- chats
+
+  // With the viewer's own fields: from GET, sync, or the answer to a POST.
+  putChat(chat) {
+    const known = this.chats.get(chat.id);
+    const seen = chat.last_message?.id ?? 0;
+    const merged = { ...known, ...chat, base: chat.unread ?? 0, seen, fresh: new Set() };
+    // What the stream told since this answer was read.
+    if (known?.last_message?.id > seen) merged.last_message = known.last_message;
+    for (const id of known?.fresh ?? []) if (id > seen) merged.fresh.add(id);
+    this.chats.set(chat.id, merged);
+    this.#mention(chat.peer);
+    this.#mention(chat.last_message?.from);
+    this.#changed();
+  }
+
+  title(chat) { return chat.kind === "direct" && chat.peer ? this.displayName(chat.peer) : chat.title || "Untitled"; }
+
+  // The most recently active first.
+  chatList() {
+    const when = (chat) => chat.last_message?.at ?? chat.created_at ?? "";
+    return [...this.chats.values()].sort((a, b) => (when(a) < when(b) ? 1 : when(a) > when(b) ? -1 : b.id - a.id));
+  }
+
+  directWith(name) { return [...this.chats.values()].find((chat) => chat.kind === "direct" && chat.peer === name); }
+
+  unread(chat) { return chat.base + chat.fresh.size; }
+
+  totalUnread() { return [...this.chats.values()].reduce((sum, chat) => sum + this.unread(chat), 0); }
+
+  // The first message not read, or null.
+  firstUnread(chat) {
+    if (chat.base > 0 && chat.first_unread) return chat.first_unread;
+    return chat.fresh.size > 0 ? Math.min(...chat.fresh) : null;
+  }
+
+  markRead(id, upTo) {
+    const chat = this.chats.get(id);
+    if (!chat || !(upTo > (chat.read ?? 0))) return false;
+    chat.read = upTo;
+    if (upTo >= chat.seen) chat.base = 0;
+    for (const one of chat.fresh) if (one <= upTo) chat.fresh.delete(one);
+    this.#changed();
+    return true;
+  }
+
+  dropChat(id) {
+    if (!this.chats.delete(id)) return;
+    this.#threads.delete(id);
+    this.#members.delete(id);
+    this.#on.dropped(id);
+    this.#changed();
+  }
+
+  #applyChat(data) {
+    if (data.state === "deleted") return this.dropChat(data.id);
+    const known = this.chats.get(data.id);
+    if (!known) return this.#on.need(data.id);
+    if (!isNewer(known, data)) return;
+    const title = known.kind === "direct" ? known.title : data.title; // a direct chat's is the viewer's own
+    this.chats.set(data.id, { ...known, ...data, title });
+    this.#changed();
+  }
+
+  // ---- members
+
+  // null until they have been asked for.
+  members(id) { return this.#members.get(id) ?? null; }
+
+  putMembers(id, members) {
+    const known = this.#members.get(id);
+    const map = new Map();
+    for (const member of members) map.set(member.name, isNewer(known?.get(member.name), member) ? member : known.get(member.name));
+    this.#members.set(id, map);
+    for (const name of map.keys()) this.#mention(name);
+    this.#changed();
+  }
+
+  #applyMember(data) {
+    const map = this.#members.get(data.chat);
+    if (map) this.#mention(data.name);
+    if (map && isNewer(map.get(data.name), data)) map.set(data.name, data);
+    if (data.name === this.me.name) this.#applyOwnMember(data);
+    this.#changed();
+  }
+
+  #applyOwnMember(data) {
+    if (data.state !== "joined") return this.dropChat(data.chat);
+    const chat = this.chats.get(data.chat);
+    if (chat) this.chats.set(chat.id, { ...chat, my_role: data.role, muted_until: data.muted_until });
+    else this.#on.need(data.chat);
+  }
+
+  // ---- messages
+
+  thread(id) {
+    if (!this.#threads.has(id)) this.#threads.set(id, new Thread());
+    return this.#threads.get(id);
+  }
+
+  putPage(id, page) {
+    this.thread(id).take(page);
+    for (const message of page.messages) this.#mention(message.from);
+    this.#changed();
+  }
+
+  // From the answer to a send or an edit.
+  putMessage(message) { this.#applyMessage(message); }
+
+  isGone(chat, id) { return this.thread(chat).gone.has(id); }
+
+  #applyMessage(message) {
+    const chat = this.chats.get(message.chat);
+    if (!chat) return this.#on.need(message.chat);
+    const thread = this.thread(message.chat);
+    if (thread.gone.has(message.id)) return;
+    thread.upsert(message);
+    this.#mention(message.from);
+    const last = chat.last_message;
+    if (!last || message.id > last.id || (message.id === last.id && message.rev >= last.rev)) chat.last_message = message;
+    const isFresh = message.id > chat.seen && message.id > (chat.read ?? 0);
+    if (isFresh && message.from !== this.me.name) chat.fresh.add(message.id);
+    this.#changed();
+  }
+
+  dropMessage(id, messageId) {
+    const thread = this.thread(id);
+    if (thread.gone.has(messageId)) return;
+    const author = thread.messages.get(messageId)?.from;
+    thread.remove(messageId);
+    const chat = this.chats.get(id);
+    if (!chat) return;
+    const wasFresh = chat.fresh.delete(messageId);
+    if (!wasFresh && messageId >= (chat.first_unread ?? Infinity) && author !== this.me.name) chat.base = Math.max(0, chat.base - 1);
+    if (chat.last_message?.id === messageId) {
+      chat.last_message = thread.isLoaded ? thread.list().at(-1) : undefined;
+      if (!chat.last_message) this.#on.need(id);
+    }
+    this.#changed();
+  }
+}

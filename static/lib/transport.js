@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+// Live events: an EventSource where it works, long-polling where it doesn't, one cursor for both.
+//
+// The native EventSource gives up for good on any answer but 200 and resumes by rules of its own, so
+// each one here lives for one connection: when it ends, a new one is opened at our cursor. That is
+// at-least-once: an event may be told twice around a change of transport, never missed; receivers
+// upsert by `rev`. Must not know what the events mean, nor touch the page.
+
+import { Problem } from "./rest.js";
+
+const HELLO_WITHIN = 6_000; // a stream silent for longer is being buffered on its way
+const SHORT_LIVED = 10_000; // a stream cut sooner counts against streaming
+const MISSES = 3; // so many in a row, with a server that answers: long-poll
+const POLL_WAIT = 25; // seconds
+const RETRY_STREAM = 30_000; // in long-poll, a stream is tried this often, then half as often, …
+const RETRY_STREAM_MAX = 300_000;
+const DOZE = 30_000;
+const BACKOFF_MAX = 15_000;
+
+const jitter = (ms) => ms * (0.5 + Math.random());
+
+export class Feed {
+  #rest;
+  #kinds;
+  #on;
+  #cursor = null;
+  #run = null; // identity of the current run; replaced by stop()
+  #source = null; // the open EventSource
+  #endSource = null; // ends it, with a reason
+  #aborter = null; // of the poll in flight
+  #wake = null; // cuts a pause short
+  #dozing = false;
+  #status = null;
+  #heard = 0; // events from the stream so far
+
+  // kinds: the events wanted. on: {event(kind, data), status(s), reset(), refused(problem)}, where status is
+  // "connecting", "stream", "poll" or "offline". After reset and refused the feed has stopped.
+  constructor({ rest, kinds, on }) {
+    this.#rest = rest;
+    this.#kinds = kinds;
+    this.#on = on;
+  }
+
+  get cursor() { return this.#cursor; }
+
+  start(cursor) {
+    this.stop();
+    this.#cursor = cursor;
+    this.#run = {};
+    this.#loop(this.#run).catch((error) => console.error(error));
+  }
+
+  stop() {
+    this.#run = null;
+    this.#status = null;
+    this.#interrupt();
+  }
+
+  // Cut a pause short, and find out whether a silent stream is still alive. For when the network or the page is
+  // back, or an event that must have come didn't: a dead connection can stay open for minutes.
+  async check() {
+    this.#wake?.();
+    if (!this.#source || this.#status !== "stream") return;
+    const source = this.#source;
+    const heard = this.#heard;
+    const answer = await this.#rest.poll(this.#cursor, 0).catch(() => null);
+    if (source !== this.#source || (answer && (answer.events.length === 0 || heard !== this.#heard))) return;
+    if (answer) this.#takePage(answer);
+    this.#endSource?.("dead");
+  }
+
+  // Hold no connection, look once in a while. A browser allows six a host, and a page has many tabs.
+  doze() {
+    if (this.#dozing) return;
+    this.#dozing = true;
+    this.#interrupt();
+  }
+
+  rouse() {
+    if (!this.#dozing) return;
+    this.#dozing = false;
+    this.#wake?.();
+  }
+
+  #interrupt() {
+    this.#endSource?.("stopped");
+    this.#aborter?.abort();
+    this.#wake?.();
+  }
+
+  #say(status) {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.#on.status(status);
+  }
+
+  #pause(ms) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#wake(), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = null;
+        resolve();
+      };
+    });
+  }
+
+  // The whole life of a feed: stream; if that can't be had, ask whether the server is there at all;
+  // if it is, poll until a stream can be had.
+  async #loop(run) {
+    let misses = 0;
+    let failures = 0;
+    let isOpen = false; // a stream that was opened while polling
+    const isOver = () => run !== this.#run;
+    while (!isOver()) {
+      try {
+        if (this.#dozing) {
+          await this.#poll(0);
+          await this.#pause(DOZE);
+          continue;
+        }
+        if (!isOpen && this.#status !== "offline") this.#say("connecting");
+        const began = Date.now();
+        const opening = isOpen ? "hello" : await this.#open(run);
+        isOpen = false;
+        if (isOver()) return;
+        let miss = opening === "silent" ? MISSES : 1;
+        if (opening === "hello") {
+          this.#say("stream");
+          failures = 0;
+          const { reason, retry } = await this.#ended();
+          if (isOver()) return;
+          const isFine = retry != null || reason === "stopped" || (reason !== "dead" && Date.now() - began > SHORT_LIVED);
+          misses = isFine ? 0 : misses + 1;
+          miss = 0;
+          if (misses < MISSES) {
+            if (!this.#dozing) await this.#pause(retry ?? jitter(500));
+            continue;
+          }
+        }
+        await this.#poll(0);
+        misses += miss;
+        failures = 0;
+        if (isOver() || this.#dozing) continue;
+        if (misses < MISSES) await this.#pause(jitter(500));
+        else isOpen = await this.#pollUntilStream(run);
+      } catch (problem) {
+        if (isOver() || problem.name === "AbortError") continue;
+        if (!(problem instanceof Problem)) throw problem;
+        if (!problem.isTemporary) return this.#give(problem);
+        this.#say("offline");
+        await this.#pause(problem.retryAfter ?? jitter(Math.min(1000 * 2 ** failures++, BACKOFF_MAX)));
+      }
+    }
+  }
+
+  // Only a new start can help: the cursor is not served any more, or we are not let in.
+  #give(problem) {
+    this.stop();
+    if (problem.status === 410) this.#on.reset();
+    else this.#on.refused(problem);
+  }
+
+  // Opens a stream at the cursor. Resolves to "hello", "silent" or "error".
+  #open(run) {
+    return new Promise((resolve) => {
+      const url = new URL("v1/stream", document.baseURI);
+      if (this.#cursor) url.searchParams.set("since", this.#cursor);
+      const source = new EventSource(url);
+      const end = (reason, retry = null) => {
+        clearTimeout(timer);
+        source.close();
+        if (this.#source === source) this.#source = this.#endSource = null;
+        resolve(reason);
+        source.onend?.({ reason, retry });
+      };
+      const timer = setTimeout(end, HELLO_WITHIN, "silent");
+      this.#source = source;
+      this.#endSource = end;
+      source.addEventListener("error", () => end("error"));
+      source.addEventListener("hello", () => {
+        clearTimeout(timer);
+        resolve("hello");
+      });
+      source.addEventListener("bye", (event) => end("bye", jitter(Math.min(parse(event.data)?.retry ?? 1000, 60_000))));
+      source.addEventListener("reset", () => this.#take("reset", {}));
+      for (const kind of this.#kinds) {
+        source.addEventListener(kind, (event) => {
+          if (run !== this.#run) return;
+          this.#heard++;
+          this.#take(kind, parse(event.data));
+          if (event.lastEventId) this.#cursor = event.lastEventId;
+        });
+      }
+    });
+  }
+
+  #ended() {
+    const source = this.#source;
+    if (!source) return Promise.resolve({ reason: "error", retry: null });
+    return new Promise((resolve) => { source.onend = resolve; });
+  }
+
+  // Resolves to true when a stream has been opened meanwhile; throws what a poll throws.
+  async #pollUntilStream(run) {
+    let every = RETRY_STREAM;
+    let due = Date.now() + every;
+    let isTrying = false;
+    let isOpen = false;
+    this.#say("poll");
+    while (run === this.#run && !this.#dozing && !isOpen) {
+      if (!isTrying && Date.now() > due) {
+        isTrying = true;
+        this.#open(run).then((opening) => {
+          isTrying = false;
+          every = Math.min(every * 2, RETRY_STREAM_MAX);
+          due = Date.now() + every;
+          isOpen = opening === "hello";
+          if (isOpen) this.#aborter?.abort();
+        });
+      }
+      const began = Date.now();
+      try {
+        const answer = await this.#poll(POLL_WAIT);
+        // Something on the way answers for the server, at once and with nothing: don't spin.
+        if (answer.events.length === 0 && Date.now() - began < 1000 && !isOpen) await this.#pause(1000);
+      } catch (problem) {
+        if (!isOpen) {
+          this.#endSource?.("stopped");
+          throw problem;
+        }
+      }
+    }
+    if (!isOpen) this.#endSource?.("stopped");
+    return isOpen;
+  }
+
+  async #poll(wait) {
+    const run = this.#run;
+    const aborter = (this.#aborter = new AbortController());
+    const answer = await this.#rest.poll(this.#cursor, wait, aborter.signal);
+    if (run === this.#run) this.#takePage(answer);
+    return answer;
+  }
+
+  #takePage({ events, cursor }) {
+    for (const { event, data } of events) {
+      if (event === "reset" || this.#kinds.includes(event)) this.#take(event, data);
+      if (!this.#run) return;
+    }
+    if (cursor) this.#cursor = cursor;
+  }
+
+  #take(kind, data) {
+    if (!this.#run || data == null) return;
+    if (kind === "reset") {
+      this.stop();
+      this.#on.reset();
+      return;
+    }
+    this.#on.event(kind, data);
+  }
+}
+
+function parse(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}

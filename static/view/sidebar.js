@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// The list of chats, and below it who I am and how I am connected.
+
+import { $, avatar, el, paintAvatar, reconcile, shortTime } from "./dom.js";
+
+const STATUS = {
+  connecting: ["Connecting…", "Connecting to the server"],
+  stream: ["Live", "Connected by an event stream"],
+  poll: ["Live by long-poll", "No event stream could be had here, so the page asks again and again"],
+  offline: ["Offline, retrying…", "The server can’t be reached; what you see may be old"],
+};
+
+export class Sidebar {
+  #store;
+
+  constructor({ store, onNew, onSignOut }) {
+    this.#store = store;
+    $("new-chat").addEventListener("click", onNew);
+    $("sign-out").addEventListener("click", onSignOut);
+  }
+
+  showStatus(status) {
+    const [text, title] = STATUS[status];
+    $("status").textContent = text;
+    $("status").title = title;
+    $("status").dataset.status = status;
+  }
+
+  render(current) {
+    const store = this.#store;
+    const name = store.displayName(store.me.name);
+    $("me-name").textContent = name;
+    $("me-name").title = store.me.name;
+    paintAvatar($("me-avatar"), name, store.me.name);
+    const chats = store.chatList();
+    reconcile($("chats"), chats.map((chat) => this.#item(chat, chat.id === current)));
+    $("no-chats").hidden = chats.length > 0;
+  }
+
+  #item(chat, isCurrent) {
+    const title = this.#store.title(chat);
+    const unread = this.#store.unread(chat);
+    const last = chat.last_message;
+    const time = last ? shortTime(last.at) : "";
+    const preview = this.#preview(chat, last);
+    const stamp = JSON.stringify([title, unread, time, preview, isCurrent]);
+    const make = () => el("li", {},
+      el("a", { href: `#/chat/${chat.id}`, "aria-current": isCurrent && "page" },
+        avatar(title, chat.peer ?? chat.id),
+        el("span", { class: "title" }, title),
+        el("time", { datetime: last?.at }, time),
+        el("span", { class: "preview" }, preview),
+        unread > 0 && el("span", { class: "badge" }, unread > 99 ? "99+" : unread, el("span", { class: "unseen" }, " unread"))));
+    return { key: String(chat.id), stamp, make };
+  }
+
+  #preview(chat, last) {
+    if (!last) return "No messages yet";
+    const text = (last.text ?? describe(last)).slice(0, 200);
+    if (last.from === this.#store.me.name) return `You: ${text}`;
+    return chat.kind === "group" && last.from ? `${this.#store.displayName(last.from)}: ${text}` : text;
+  }
+}
+
+// Words for a message that is not plain text.
+export function describe(message) {
+  if (message.type === "encrypted") return "Encrypted message";
+  if (message.media) return "Attachment";
+  return message.type ? `A message of type “${message.type}”` : "";
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT
+ * Chats and their members: who may do what, and what everyone sees of it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+
+START_TEST(a_group_is_made)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	struct stream *s = live(bob);
+	struct answer a = is(post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','alice','bob']}"), 201);
+	ck_assert_str_eq(str(a.json, "kind"), "group");
+	ck_assert_str_eq(str(a.json, "title"), "garden");
+	ck_assert_str_eq(str(a.json, "created_by"), "alice");
+	ck_assert_int_eq(num(a.json, "members_count"), 2);
+	ck_assert_str_eq(str(a.json, "state"), "active");
+	ck_assert_uint_eq(strlen(str(a.json, "created_at")), 24);
+	ck_assert_str_eq(str(is(get(bob, "/v1/chats/%lld", num(a.json, "id")), 200).json, "title"), "garden");
+	struct json_object *m = expect(s, "member");
+	while (strcmp(str(m, "name"), "bob") != 0)
+		m = expect(s, "member");
+	if (strcmp(peek(s), "member") == 0)
+		expect(s, "member");
+	ck_assert_int_eq(num(expect(s, "chat"), "id"), num(a.json, "id"));
+	expect_quiet(s);
+}
+END_TEST
+
+START_TEST(impossible_chats_are_not_made)
+{
+	struct client *alice = user("alice");
+	user("bob");
+	refused(post(alice, "/v1/chats", "{'kind':'group'}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':''}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422, "unknown_user");
+	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['no-such-user']}"), 422, "unknown_user");
+	refused(post(alice, "/v1/chats", "{'kind':'direct','members':[]}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'direct','title':'x','members':['bob']}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':5}"), 422, "wrong_type");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':'bob'}"), 422, "wrong_type");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':[5]}"), 422, "wrong_type");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','owner':'bob'}"), 422, "unknown_field");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'a\\u0000b'}"), 422, "bad_text");
+	is(post(alice, "/v1/chats", "{'kind':'party','title':'x'}"), 422);
+	is(post(alice, "/v1/chats", "{'title':'x'}"), 422);
+	refused(post(alice, "/v1/chats", "{'kind':"), 400, "bad_json");
+	refused(post(nobody(), "/v1/chats", "{'kind':'group','title':'x'}"), 401, "unauthorized");
+}
+END_TEST
+
+START_TEST(a_direct_chat_is_there_once)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	char *to_ben = format("/v1/chats/@%s", ben->name), *to_ann = format("/v1/chats/@%s", ann->name);
+	refused(get(ann, "%s", to_ben), 404, "not_found");
+	long long id = num(is(post(ann, to("%s/messages", to_ben), "{'text':'psst'}"), 201).json, "chat");
+	ck_assert_int_eq(num(is(post(ben, to("%s/messages", to_ann), "{'text':'yes?'}"), 201).json, "chat"), id);
+	ck_assert_int_eq(num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 200).json, "id"), id);
+	struct answer hers = is(get(ann, "%s", to_ben), 200);
+	ck_assert_int_eq(num(hers.json, "id"), id);
+	ck_assert_str_eq(str(hers.json, "kind"), "direct");
+	ck_assert_str_eq(str(hers.json, "title"), ben->name);
+	ck_assert_str_eq(str(is(get(ben, "/v1/chats/%lld", id), 200).json, "title"), ann->name);
+	ck_assert_uint_eq(count(is(get(ann, "%s/messages", to_ben), 200).json, "messages"), 2);
+
+	refused(put(ann, member(id, user("carol")), "{}"), 403, "forbidden");
+	refused(del(ann, "%s", member(id, ben)), 403, "forbidden");
+	refused(get(user("carol"), "/v1/chats/%lld", id), 404, "not_found");
+	refused(post(ann, "/v1/chats/@no-such-user/messages", "{'text':'x'}"), 404, "not_found");
+	struct answer made = is(post(ann, "/v1/chats", "{'kind':'direct','members':['carol']}"), 201);
+	ck_assert_int_eq(num(made.json, "members_count"), 2);
+}
+END_TEST
+
+START_TEST(two_who_write_to_each_other_at_once_meet)
+{
+	for (int i = 0; i < 5; i++) {
+		struct client *both[] = { somebody(), somebody() };
+		struct wire *w[] = { dial(house()), dial(house()) };
+		for (int j = 0; j < 2; j++)
+			wire_send(w[j], "POST /v1/chats/@%s/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\nhi", both[!j]->name, both[j]->token);
+		long long a = num(is(wire_answer(w[0]), 201).json, "chat"), b = num(is(wire_answer(w[1]), 201).json, "chat");
+		ck_assert_int_eq(a, b);
+		ck_assert_uint_eq(count(is(get(both[0], "%s", messages(a)), 200).json, "messages"), 2);
+	}
+}
+END_TEST
+
+START_TEST(one_may_write_to_oneself)
+{
+	struct client *ann = somebody();
+	struct stream *s = live(ann);
+	struct answer sent = is(post(ann, to("/v1/chats/@%s/messages", ann->name), "{'text':'note'}"), 201);
+	expect(s, "member");
+	ck_assert_int_eq(num(expect(s, "chat"), "members_count"), 1);
+	expect_message(s, num(sent.json, "id"));
+}
+END_TEST
+
+/* A group of alice's with carol as admin, bob and dave as members. */
+static long long garden(void)
+{
+	long long chat = group(user("alice"), user("bob"), user("carol"), user("dave"));
+	is(put(user("alice"), member(chat, user("carol")), "{'role':'admin'}"), 200);
+	return chat;
+}
+
+START_TEST(owners_and_admins_add_members)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"), *frank = user("frank");
+	long long chat = garden();
+	refused(put(bob, member(chat, erin), "{}"), 403, "forbidden");
+	refused(put(erin, member(chat, erin), "{}"), 404, "not_found");
+	struct answer a = is(put(carol, member(chat, erin), "{}"), 200);
+	ck_assert_str_eq(str(a.json, "name"), "erin");
+	ck_assert_str_eq(str(a.json, "role"), "member");
+	ck_assert_str_eq(str(a.json, "state"), "joined");
+	is(put(alice, member(chat, frank), "{'role':'admin'}"), 200);
+	is(put(alice, member(chat, frank), "{'role':'admin'}"), 200); /* again */
+	ck_assert_int_eq(num(is(get(erin, "/v1/chats/%lld", chat), 200).json, "members_count"), 6);
+	struct answer all = is(get(erin, "/v1/chats/%lld/members", chat), 200);
+	ck_assert_uint_eq(count(all.json, "members"), 6);
+	ck_assert_str_eq(str(all.json, "members.0.name"), "alice");
+	ck_assert_str_eq(str(all.json, "members.0.role"), "owner");
+	refused(put(alice, to("/v1/chats/%lld/members/no-such-user", chat), "{}"), 422, "unknown_user");
+	is(put(alice, member(chat, bob), "{'role':'king'}"), 422);
+	refused(put(alice, member(chat, bob), "{'state':'joined'}"), 422, "unknown_field");
+}
+END_TEST
+
+START_TEST(only_the_owner_gives_roles)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
+	long long chat = garden();
+	refused(put(carol, member(chat, bob), "{'role':'admin'}"), 403, "forbidden");
+	refused(put(bob, member(chat, bob), "{'role':'admin'}"), 403, "forbidden");
+	refused(put(carol, member(chat, carol), "{'role':'owner'}"), 403, "forbidden");
+	refused(put(carol, member(chat, user("erin")), "{'role':'admin'}"), 403, "forbidden");
+	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
+	is(put(alice, member(chat, carol), "{'role':'member'}"), 200);
+	refused(del(carol, "%s", member(chat, dave)), 403, "forbidden");
+	is(del(bob, "%s", member(chat, dave)), 204);
+
+	is(put(alice, member(chat, bob), "{'role':'owner'}"), 200);
+	struct answer all = is(get(bob, "/v1/chats/%lld/members", chat), 200);
+	ck_assert_str_eq(str(all.json, "members.0.role"), "admin");
+	ck_assert_str_eq(str(all.json, "members.1.role"), "owner");
+	refused(del(alice, "/v1/chats/%lld", chat), 403, "forbidden");
+}
+END_TEST
+
+START_TEST(admins_kick_members_and_nobody_above)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"), *erin = user("erin");
+	long long chat = garden();
+	is(put(alice, member(chat, erin), "{'role':'admin'}"), 200);
+	refused(del(bob, "%s", member(chat, dave)), 403, "forbidden");
+	refused(del(carol, "%s", member(chat, alice)), 403, "forbidden");
+	refused(del(carol, "%s", member(chat, erin)), 403, "forbidden");
+	is(del(carol, "%s", member(chat, dave)), 204);
+	is(del(carol, "%s", member(chat, dave)), 204);
+	is(del(alice, "%s", member(chat, erin)), 204);
+	refused(get(dave, "/v1/chats/%lld", chat), 404, "not_found");
+	refused(post(dave, messages(chat), "{'text':'hey'}"), 404, "not_found");
+	refused(put(dave, member(chat, dave), "{}"), 404, "not_found");
+	refused(del(carol, "/v1/chats/%lld/members/no-such-user", chat), 404, "not_found");
+	ck_assert_int_eq(num(is(get(bob, "/v1/chats/%lld", chat), 200).json, "members_count"), 3);
+}
+END_TEST
+
+START_TEST(anybody_leaves)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = garden();
+	is(del(bob, "%s", member(chat, bob)), 204);
+	refused(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
+	refused(del(bob, "%s", member(chat, bob)), 404, "not_found");
+	is(put(alice, member(chat, bob), "{}"), 200);
+	is(get(bob, "/v1/chats/%lld", chat), 200);
+}
+END_TEST
+
+START_TEST(a_chat_is_never_without_owner)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
+	long long chat = garden();
+	is(put(alice, member(chat, dave), "{'role':'admin'}"), 200);
+	struct stream *s = live(dave);
+	is(del(alice, "%s", member(chat, alice)), 204);
+	ck_assert_str_eq(str(expect(s, "member"), "state"), "left");
+	struct json_object *heir = expect(s, "member"); /* admins first, the longest there */
+	ck_assert_str_eq(str(heir, "name"), "carol");
+	ck_assert_str_eq(str(heir, "role"), "owner");
+	is(del(carol, "%s", member(chat, carol)), 204);
+	is(patch(dave, to("/v1/chats/%lld", chat), "{'title':'my garden'}"), 200);
+	is(del(dave, "%s", member(chat, dave)), 204);
+	is(del(bob, "/v1/chats/%lld", chat), 204); /* the last is the owner */
+}
+END_TEST
+
+START_TEST(the_title_changes_for_everyone)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
+	long long chat = garden();
+	char *path = format("/v1/chats/%lld", chat);
+	struct stream *s = live(bob);
+	refused(patch(bob, path, "{'title':'bobs'}"), 403, "forbidden");
+	refused(patch(user("mallory"), path, "{'title':'mallorys'}"), 404, "not_found");
+	refused(patch(alice, path, "{'title':''}"), 422, "bad_chat");
+	refused(patch(alice, path, "{'kind':'direct'}"), 422, "unknown_field");
+	is(patch(carol, path, "{'title':'orchard'}"), 200);
+	struct json_object *c = expect(s, "chat");
+	ck_assert_int_eq(num(c, "id"), chat);
+	ck_assert_str_eq(str(c, "title"), "orchard");
+	ck_assert_msg(!has(c, "unread") && !has(c, "my_role"), "an event is the same for all: %s", json_object_to_json_string(c));
+	expect_quiet(s);
+}
+END_TEST
+
+START_TEST(a_deleted_chat_is_gone_for_everyone)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
+	long long chat = garden(), id = say(bob, chat, "hi");
+	const char *cursor = str(is(get(bob, "/v1/sync"), 200).json, "cursor");
+	struct stream *s = live(bob);
+	refused(del(carol, "/v1/chats/%lld", chat), 403, "forbidden");
+	refused(del(user("mallory"), "/v1/chats/%lld", chat), 404, "not_found");
+	is(del(alice, "/v1/chats/%lld", chat), 204);
+	struct json_object *c = expect(s, "chat");
+	ck_assert_int_eq(num(c, "id"), chat);
+	ck_assert_str_eq(str(c, "state"), "deleted");
+	expect_quiet(s);
+	ck_assert_str_eq(str(expect(live_since(bob, cursor), "chat"), "state"), "deleted");
+	refused(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
+	refused(get(bob, "%s", message(chat, id)), 404, "not_found");
+	refused(post(bob, messages(chat), "{'text':'anybody?'}"), 404, "not_found");
+	refused(del(alice, "/v1/chats/%lld", chat), 404, "not_found");
+	struct answer sync = is(get(bob, "/v1/sync"), 200);
+	for (size_t i = 0; i < count(sync.json, "chats"); i++)
+		ck_assert_int_ne(num(sync.json, format("chats.%zu.id", i)), chat);
+}
+END_TEST
+
+START_TEST(unread_is_counted_and_read)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"), third = say(ann, chat, "3");
+	char *path = format("/v1/chats/%lld", chat);
+	struct answer a = is(get(ben, "%s", path), 200);
+	ck_assert_int_eq(num(a.json, "unread"), 3);
+	ck_assert_int_eq(num(a.json, "first_unread"), first);
+	ck_assert_int_eq(num(a.json, "last_message.id"), third);
+	ck_assert_int_eq(num(is(get(ann, "%s", path), 200).json, "unread"), 0); /* one's own don't count */
+
+	is(post(ben, to("%s/read", path), "{'up_to':%lld}", second), 204);
+	a = is(get(ben, "%s", path), 200);
+	ck_assert_int_eq(num(a.json, "unread"), 1);
+	ck_assert_int_eq(num(a.json, "first_unread"), third);
+	is(post(ben, to("%s/read", path), "{'up_to':%lld}", first), 204); /* a mark never goes back */
+	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 1);
+	is(post(ben, to("%s/read", path), "{'up_to':%lld}", third), 204);
+	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 0);
+	say(ann, chat, "4");
+	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 1);
+	ck_assert_int_eq(num(is(get(ben, "/v1/chats"), 200).json, "chats.0.unread"), 1);
+
+	struct answer receipts = is(get(ann, "%s/receipts", path), 200);
+	ck_assert_ptr_nonnull(strstr(receipts.body, ben->name));
+	refused(post(ben, to("%s/read", path), "{'up_to':'x'}"), 422, "wrong_type");
+	refused(post(ben, to("%s/read", path), "{'up_to':-1}"), 422, "out_of_range");
+	is(post(ben, to("%s/read", path), "{}"), 422);
+}
+END_TEST
+
+START_TEST(delivered_is_a_mark_of_its_own)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ann, chat, "1");
+	is(post(ben, to("/v1/chats/%lld/delivered", chat), "{'up_to':%lld}", id), 204);
+	ck_assert_int_eq(num(is(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
+	struct answer receipts = is(get(ann, "/v1/chats/%lld/receipts", chat), 200);
+	ck_assert_int_eq(num(receipts.json, "receipts.0.delivered"), id);
+}
+END_TEST
+
+START_TEST(ones_chats_are_listed_in_pages)
+{
+	struct client *ann = somebody();
+	long long chats[5], seen = 0;
+	for (int i = 0; i < 5; i++)
+		chats[i] = group(ann);
+	struct answer a = is(get(ann, "/v1/chats?limit=2"), 200);
+	for (;;) {
+		for (size_t i = 0; i < count(a.json, "chats"); i++)
+			ck_assert_int_eq(num(a.json, format("chats.%zu.id", i)), chats[seen++]);
+		if (!has(a.json, "next"))
+			break;
+		ck_assert_uint_eq(count(a.json, "chats"), 2);
+		a = is(get(ann, "/v1/chats?limit=2&cursor=%s", str(a.json, "next")), 200);
+	}
+	ck_assert_int_eq(seen, 5);
+	refused(get(ann, "/v1/chats?cursor=x"), 400, "bad_cursor");
+}
+END_TEST
+
+START_TEST(absent_and_forbidden_look_the_same)
+{
+	struct client *mallory = user("mallory");
+	long long hidden = garden(), absent = 987654321;
+	const struct {
+		const char *method, *path, *body;
+	} asked[] = {
+		{ "GET", "", NULL }, { "PATCH", "", "{\"title\":\"x\"}" }, { "DELETE", "", NULL }, { "GET", "/members", NULL }, { "PUT", "/members/bob", "{}" },
+		{ "PUT", "/members/mallory", "{}" }, { "DELETE", "/members/bob", NULL }, { "DELETE", "/members/mallory", NULL }, { "GET", "/messages", NULL },
+		{ "POST", "/messages", "{\"text\":\"x\"}" }, { "POST", "/read", "{\"up_to\":1}" }, { "POST", "/delivered", "{\"up_to\":1}" }, { "GET", "/receipts", NULL },
+	};
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct answer a[2];
+		for (int j = 0; j < 2; j++)
+			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method, to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
+				asked[i].body ? "application/json" : NULL, asked[i].body, asked[i].body ? strlen(asked[i].body) : 0), 404, "not_found");
+		ck_assert_str_eq(a[0].body, a[1].body);
+	}
+}
+END_TEST
+
+START_TEST(the_muted_only_read)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
+	long long chat = garden(), id = say(bob, chat, "noise");
+	is(put(carol, member(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	refused(post(bob, messages(chat), "{'text':'more noise'}"), 403, "muted");
+	refused(patch(bob, message(chat, id), "{'text':'louder'}"), 403, "muted");
+	is(get(bob, "%s", messages(chat)), 200);
+	refused(put(bob, member(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 403, "forbidden");
+	refused(put(carol, member(chat, alice), "{'muted_until':'2100-01-01T00:00:00Z'}"), 403, "forbidden");
+	is(put(carol, member(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
+	say(bob, chat, "sorry");
+	is(put(carol, member(chat, bob), "{'muted_until':'soon'}"), 422);
+}
+END_TEST
+
+START_TEST(in_a_channel_only_those_above_write)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	struct answer a = is(post(alice, "/v1/chats", "{'kind':'channel','title':'news','members':['bob']}"), 201);
+	long long chat = num(a.json, "id");
+	struct stream *s = live(bob);
+	refused(post(bob, messages(chat), "{'text':'first!'}"), 403, "forbidden");
+	expect_message(s, say(alice, chat, "news"));
+	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
+	say(bob, chat, "thanks");
+}
+END_TEST
+
+START_TEST(a_group_has_a_largest_size)
+{
+	const char *const flags[] = { "--members-max", "3", NULL };
+	struct server *node = server_join(house(), flags);
+	struct client *alice = via(user("alice"), node);
+	user("bob"), user("carol"), user("dave");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol','dave']}"), 422, "too_many_members");
+	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol']}"), 201).json, "id");
+	refused(put(alice, member(chat, user("dave")), "{}"), 422, "too_many_members");
+	is(del(alice, "%s", member(chat, user("bob"))), 204);
+	is(put(alice, member(chat, user("dave")), "{}"), 200);
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_group_is_made, impossible_chats_are_not_made, a_direct_chat_is_there_once, two_who_write_to_each_other_at_once_meet,
+		one_may_write_to_oneself, owners_and_admins_add_members, only_the_owner_gives_roles, admins_kick_members_and_nobody_above,
+		anybody_leaves, a_chat_is_never_without_owner, the_title_changes_for_everyone, a_deleted_chat_is_gone_for_everyone,
+		unread_is_counted_and_read, delivered_is_a_mark_of_its_own, ones_chats_are_listed_in_pages, absent_and_forbidden_look_the_same,
+		the_muted_only_read, in_a_channel_only_those_above_write, a_group_has_a_largest_size, NULL,
+	};
+	return suite_run("chats", tests, NULL);
+}

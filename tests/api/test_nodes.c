@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ * Two nodes of two workers on one database: whoever is connected where, all see the same in the same order. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+
+enum { STREAMS = 8 };
+
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--streams-per-user", "0", NULL };
+
+static struct server *second(void)
+{
+	static struct server *node;
+	if (node == NULL)
+		node = server_join(house(), flags);
+	return node;
+}
+
+static struct server *node(int i) { return i % 2 ? second() : house(); }
+
+/* On a connection of its own: whichever worker takes it. */
+static struct client *fresh(const struct client *who, int i) { return with(via(who, node(i)), "Connection: close"); }
+
+START_TEST(both_are_whole)
+{
+	pid_t pids[8];
+	ck_assert_uint_eq(server_workers(house(), pids, 8), 2);
+	ck_assert_uint_eq(server_workers(second(), pids, 8), 2);
+	for (int i = 0; i < 2; i++) {
+		is(get(via(nobody(), node(i)), "/readyz"), 200);
+		await_metric(node(i), "postern_workers_live", 2);
+	}
+	ck_assert_str_ne(str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"), str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
+}
+END_TEST
+
+START_TEST(a_message_arrives_wherever_one_listens)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s[STREAMS];
+	for (int i = 0; i < STREAMS; i++)
+		s[i] = live(via(bob, node(i)));
+	for (int n = 0; n < 40; n++) {
+		long long id = say(fresh(n % 3 ? alice : bob, n), chat, format("%d", n));
+		for (int i = 0; i < STREAMS; i++)
+			expect_message(s[i], id);
+	}
+}
+END_TEST
+
+START_TEST(all_see_one_order)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s[STREAMS];
+	for (int i = 0; i < STREAMS; i++)
+		s[i] = live(via(i % 3 ? alice : bob, node(i)));
+	/* Eight who send at the same time, on both nodes. */
+	struct wire *w[8];
+	for (int i = 0; i < 8; i++)
+		w[i] = dial(node(i));
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < 8; i++)
+			wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\n%02d", messages(chat), (i % 3 ? alice : bob)->token, i);
+		for (int i = 0; i < 8; i++)
+			is(wire_answer(w[i]), 201);
+	}
+	struct answer page = is(get(bob, "%s?limit=200", messages(chat)), 200);
+	ck_assert_uint_eq(count(page.json, "messages"), 160);
+	for (int n = 0; n < 160; n++)
+		for (int i = 0; i < STREAMS; i++)
+			expect_message(s[i], num(page.json, format("messages.%d.id", n)));
+}
+END_TEST
+
+START_TEST(a_cursor_of_one_resumes_at_the_other)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s = live(via(bob, node(0)));
+	for (int i = 1; i < 9; i++) {
+		expect_message(s, say(fresh(alice, i), chat, "live"));
+		stream_cut(s);
+		long long missed = say(fresh(alice, i), chat, "missed");
+		s = live_since(via(bob, node(i)), stream_cursor(s));
+		expect_message(s, missed);
+	}
+	expect_quiet(s);
+}
+END_TEST
+
+START_TEST(a_kick_here_counts_there)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *there = live(via(bob, second()));
+	is(get(via(bob, second()), "/v1/chats/%lld", chat), 200);
+	is(del(alice, "%s", member(chat, bob)), 204);
+	refused(post(via(bob, second()), messages(chat), "{'text':'me?'}"), 404, "not_found");
+	say(alice, chat, "not for bob");
+	ck_assert_str_eq(str(expect(there, "member"), "state"), "kicked");
+	expect_quiet(there);
+}
+END_TEST
+
+START_TEST(a_key_is_known_everywhere)
+{
+	struct client *alice = user("alice");
+	long long chat = group(alice), id = 0;
+	for (int i = 0; i < 6; i++) {
+		long long again = num(is(say_keyed(fresh(alice, i), chat, "k", "once"), 201).json, "id");
+		ck_assert(id == 0 || again == id);
+		id = again;
+	}
+	is(del(fresh(alice, 1), "%s", message(chat, id)), 204);
+	refused(say_keyed(fresh(alice, 0), chat, "k", "once"), 410, "gone");
+}
+END_TEST
+
+START_TEST(a_direct_chat_is_one_on_both)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	struct stream *s = live(via(ben, second()));
+	long long chat = num(is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json, "chat");
+	ck_assert_int_eq(num(is(post(via(ben, second()), to("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"), 201).json, "chat"), chat);
+	struct json_object *m;
+	do
+		expect(s, peek(s));
+	while (strcmp(peek(s), "message") != 0);
+	m = expect(s, "message");
+	ck_assert_str_eq(str(m, "text"), "psst");
+	ck_assert_str_eq(str(expect(s, "message"), "text"), "yes?");
+}
+END_TEST
+
+START_TEST(one_goes_and_the_other_carries_on)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *here = live(bob), *there = live(via(bob, second()));
+	expect_message(there, say(alice, chat, "1"));
+	server_stop(second());
+	long long id = say(alice, chat, "2");
+	expect_end(there);
+	expect(here, "message");
+	expect_message(here, id);
+	expect_message(live_since(bob, stream_cursor(there)), id);
+	server_restart(second());
+	expect_message(live_since(via(bob, second()), stream_cursor(there)), id);
+}
+END_TEST
+
+START_TEST(the_second_node_stops)
+{
+	server_stop(second());
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		both_are_whole, a_message_arrives_wherever_one_listens, all_see_one_order, a_cursor_of_one_resumes_at_the_other, a_kick_here_counts_there,
+		a_key_is_known_everywhere, a_direct_chat_is_one_on_both, one_goes_and_the_other_carries_on, the_second_node_stops, NULL,
+	};
+	return suite_run("nodes", tests, flags);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT
+ * What operators see: health, metrics, limits as they are by default, request ids, the page, and how a server starts and stops. */
+#include <ctype.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+/* On a connection of its own: whichever worker takes it. */
+static struct client *fresh(const struct client *who) { return with(who, "Connection: close"); }
+
+START_TEST(it_is_well_and_ready)
+{
+	ck_assert_str_eq(is(get(nobody(), "/healthz"), 200).body, "ok\n");
+	is(get(nobody(), "/readyz"), 200);
+	is(ask(nobody(), "HEAD", "/healthz", NULL, NULL, 0), 200);
+}
+END_TEST
+
+START_TEST(metrics_are_sums_over_the_workers)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	pid_t pids[4];
+	ck_assert_uint_eq(server_workers(house(), pids, 4), 2);
+	await_metric(house(), "postern_workers", 2);
+	await_metric(house(), "postern_workers_live", 2);
+	double sent = metric(house(), "postern_messages_sent_total"), requests = metric(house(), "postern_http_requests_total");
+	struct stream *s[6];
+	for (int i = 0; i < 6; i++)
+		s[i] = live(ben);
+	for (int i = 0; i < 12; i++)
+		say(fresh(ann), chat, "hi");
+	for (int i = 0; i < 6; i++)
+		for (int j = 0; j < 12; j++)
+			expect(s[i], "message");
+	/* The same, whichever worker is asked. */
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq((int)(metric(house(), "postern_messages_sent_total") - sent), 12);
+		ck_assert_int_eq((int)metric(house(), "postern_streams"), 6);
+		ck_assert_int_ge((int)(metric(house(), "postern_http_requests_total") - requests), 18);
+		get(fresh(nobody()), "/healthz");
+	}
+	struct answer a = is(get(nobody(), "/metrics"), 200);
+	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "text/plain; version=0.0.4", 25), 0);
+	const char *const names[] = { "postern_http_responses_total{class=\"2xx\"}", "postern_commit_seconds_bucket{le=\"+Inf\"}", "postern_delivery_seconds_count", "postern_loop_lag_seconds_sum",
+		"postern_streams{transport=\"sse\"}", "postern_streams{transport=\"ndjson\"}", "postern_streams{transport=\"poll\"}", "postern_memory_bytes", "postern_connections" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ck_assert_msg(strstr(a.body, names[i]) != NULL, "there is no %s", names[i]);
+	for (const char *line = a.body; line != NULL && *line != '\0'; line = strchr(line, '\n') + 1)
+		ck_assert_msg(strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0 || strncmp(line, "postern_", 8) == 0, "%.80s", line);
+}
+END_TEST
+
+START_TEST(metrics_are_not_for_everybody)
+{
+	struct client *far = with(nobody(), "X-Forwarded-For: 192.0.2.1");
+	refused(get(far, "/metrics"), 401, "unauthorized");
+	refused(get(with(user("alice"), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 403, "forbidden");
+	server_command(house(), PASSWORD "\n", "user", "add", "warden", "--admin");
+	is(get(with(using(nobody(), server_command(house(), NULL, "token", "warden")), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 200);
+}
+END_TEST
+
+START_TEST(every_answer_has_a_request_id)
+{
+	const char *const good[] = { "a", "abc-DEF_1.2", "0123456789012345678901234567890123456789012345678901234567890123" };
+	const char *const bad[] = { "", "with space", "new\tline", "sl/ash", "\xc3\xa9", "01234567890123456789012345678901234567890123456789012345678901234" };
+	const char *const paths[] = { "/healthz", "/v1/nothing", "/v1/me", "/", "/v1/poll?wait=0" };
+	for (size_t p = 0; p < sizeof(paths) / sizeof(paths[0]); p++) {
+		for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+			ck_assert_str_eq(header(get(with(user("alice"), "X-Request-Id: %s", good[i]), "%s", paths[p]), "X-Request-Id"), good[i]);
+		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+			const char *id = header(get(with(user("alice"), *bad[i] ? "X-Request-Id: %s" : "X-Request-Id;%s", bad[i]), "%s", paths[p]), "X-Request-Id");
+			ck_assert_msg(id != NULL && *id != '\0' && strlen(id) <= 64 && strcmp(id, bad[i]) != 0, "%s: %s", bad[i], id ? id : "(none)");
+		}
+	}
+	ck_assert_str_ne(header(get(nobody(), "/healthz"), "X-Request-Id"), header(get(nobody(), "/healthz"), "X-Request-Id"));
+	ck_assert_str_eq(stream_header(stream_open(with(user("alice"), "X-Request-Id: mine"), NULL), "X-Request-Id"), "mine");
+}
+END_TEST
+
+START_TEST(the_api_is_described)
+{
+	struct answer a = is(get(nobody(), "/openapi.json"), 200);
+	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "application/json", 16), 0);
+	ck_assert_int_eq(strncmp(str(a.json, "openapi"), "3.", 2), 0);
+	struct json_object *paths = at(a.json, "paths"), *found;
+	const char *const expected[] = { "/v1/session", "/v1/me", "/v1/users", "/v1/tokens", "/v1/sync", "/v1/chats", "/v1/stream", "/v1/poll", "/v1/stream-tickets" };
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+		ck_assert_msg(json_object_object_get_ex(paths, expected[i], &found), "%s isn't described", expected[i]);
+}
+END_TEST
+
+START_TEST(the_page_is_there)
+{
+	struct answer page = is(get(nobody(), "/"), 200);
+	ck_assert_int_eq(strncmp(said(page, "Content-Type"), "text/html", 9), 0);
+	ck_assert_ptr_nonnull(header(page, "Content-Security-Policy"));
+	const char *etag = header(page, "ETag");
+	ck_assert_ptr_nonnull(etag);
+	is(get(with(nobody(), "If-None-Match: %s", etag), "/"), 304);
+	/* And what it asks for. */
+	const char *const marks[] = { "src=\"", "href=\"" };
+	for (int i = 0; i < 2; i++)
+		for (const char *c = page.body; (c = strstr(c, marks[i])) != NULL;) {
+			c += strlen(marks[i]);
+			char *target = format("%.*s", (int)strcspn(c, "\"#?"), c);
+			if (strncmp(target, "http", 4) != 0 && strncmp(target, "data:", 5) != 0 && *target != '\0')
+				is(get(nobody(), "/%s", target + strspn(target, "./")), 200);
+		}
+	refused(get(nobody(), "/no-such-page.html"), 404, "not_found");
+}
+END_TEST
+
+START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	unsigned long long begin = clock_mono_ms();
+	int sent = 0;
+	struct answer a = post(fresh(ann), messages(chat), "{'text':'1'}");
+	for (; a.status == 201 && sent < 60; sent++)
+		a = post(fresh(ann), messages(chat), "{'text':'%d'}", sent);
+	int earned = (int)((clock_mono_ms() - begin) * 100 / 60000);
+	refused(a, 429, "rate_limited");
+	ck_assert_msg(sent >= 20 && sent <= 20 + earned + 1, "%d were sent, %d of them earned meanwhile", sent, earned);
+	ck_assert_int_ge(atoi(said(a, "Retry-After")), 1);
+	ck_assert_int_eq(atoi(said(a, "RateLimit-Limit")), 100);
+	ck_assert_int_eq(atoi(said(a, "RateLimit-Remaining")), 0);
+	ck_assert_int_ge(atoi(said(a, "RateLimit-Reset")), 1);
+	say(ben, chat, "I may"); /* a limit is one user's */
+	is(get(ann, "%s", messages(chat)), 200);
+	/* In a bulk each line counts. */
+	struct answer bulk = is(post_as(ann, messages(chat), "application/x-ndjson", "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"), 200);
+	ck_assert_ptr_nonnull(strstr(bulk.body, "rate_limited"));
+}
+END_TEST
+
+START_TEST(sixteen_streams_a_user_over_all_workers)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	struct stream *s[16];
+	for (int i = 0; i < 16; i++)
+		s[i] = i % 2 ? live(ann) : stream_open(ann, "?format=ndjson");
+	for (int i = 0; i < 4; i++) {
+		struct answer a = refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+		ck_assert_ptr_nonnull(header(a, "Retry-After"));
+	}
+	live(ben);
+	stream_cut(s[7]);
+	struct stream *another;
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	do { /* until the server has noticed */
+		struct wire *w = dial(house());
+		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+		another = stream_on(w);
+		left(until, "the place to be free");
+	} while (stream_status(another) == 429);
+	expect(another, "hello");
+	refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+}
+END_TEST
+
+START_TEST(a_directory_has_one_server)
+{
+	char *said;
+	const char *const same_state[] = { "serve", "--state", server_state(house()), "--listen", "127.0.0.1:0", NULL };
+	ck_assert_int_ne(server_try(same_state, 20, &said), 0);
+	ck_assert_str_ne(said, "");
+	is(get(nobody(), "/readyz"), 200);
+}
+END_TEST
+
+START_TEST(a_port_has_one_server)
+{
+	char *said, *listen = format("127.0.0.1:%u", server_port(house()));
+	const char *const same_port[] = { "serve", "--database", server_conninfo(house()), "--listen", listen, NULL };
+	ck_assert_int_ne(server_try(same_port, 20, &said), 0);
+	ck_assert_msg(strstr(said, listen) != NULL, "%s", said);
+	is(get(nobody(), "/readyz"), 200);
+}
+END_TEST
+
+START_TEST(the_private_database_is_safe)
+{
+	PGconn *conn = PQconnectdb(server_conninfo(house()));
+	ck_assert_msg(PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
+	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" }, { "synchronous_commit", "on" }, { "server_encoding", "UTF8" }, { "listen_addresses", "" } };
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		PGresult *r = PQexec(conn, format("show %s", settings[i][0]));
+		ck_assert_msg(PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), settings[i][1]) == 0, "%s is %s", settings[i][0], PQgetvalue(r, 0, 0));
+		PQclear(r);
+	}
+	PQfinish(conn);
+}
+END_TEST
+
+START_TEST(the_database_goes_and_comes_back)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	pid_t before[4], after[4];
+	struct stream *s = live(ben);
+	expect_message(s, say(ann, chat, "before"));
+	size_t n = server_workers(house(), before, 4);
+	kill(server_postmaster(house()), SIGKILL);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	struct answer a;
+	while ((a = say_keyed(ann, chat, "k", "meanwhile")).status != 201) {
+		refused(a, 503, "database_away");
+		ck_assert_ptr_nonnull(header(a, "Retry-After"));
+		left(until, "the database to come back");
+	}
+	long long id = num(a.json, "id");
+	ck_assert_int_eq(num(is(say_keyed(ann, chat, "k", "meanwhile"), 201).json, "id"), id);
+	expect_message(s, id); /* the stream has never been cut */
+	while (get(nobody(), "/readyz").status != 200)
+		left(until, "the server to be ready again");
+	ck_assert_uint_eq(server_workers(house(), after, 4), n);
+	ck_assert_mem_eq(before, after, n * sizeof(pid_t));
+}
+END_TEST
+
+START_TEST(a_dead_worker_is_replaced)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	pid_t before[4], after[4];
+	ck_assert_uint_eq(server_workers(house(), before, 4), 2);
+	struct stream *s[8];
+	for (int i = 0; i < 8; i++)
+		s[i] = live(ben);
+	kill(before[0], SIGKILL);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (server_workers(house(), after, 4) != 2 || memcmp(before, after, sizeof(after[0]) * 2) == 0)
+		left(until, "another worker");
+	long long id = say(fresh(ann), chat, "after");
+	for (int i = 0; i < 8; i++) {
+		if (stream_is_over(s[i]))
+			s[i] = live_since(ben, stream_cursor(s[i]));
+		expect_message(s[i], id);
+	}
+	await_metric(house(), "postern_workers_live", 2);
+	ck_assert_int_eq((int)metric(house(), "postern_streams"), 8); /* the dead one's are forgotten */
+}
+END_TEST
+
+START_TEST(the_command_line_knows_its_words)
+{
+	char *said;
+	ck_assert_int_eq(server_try((const char *const[]) { "--help", NULL }, 5, &said), 0);
+	ck_assert_int_eq(server_try((const char *const[]) { "--version", NULL }, 5, &said), 0);
+	ck_assert_int_eq(server_try((const char *const[]) { "check-config", NULL }, 5, &said), 0);
+	const char *const *const wrong[] = {
+		(const char *const[]) { "srve", NULL }, (const char *const[]) { "serve", "--no-such-flag", NULL }, (const char *const[]) { "serve", "--workers", "x", NULL },
+		(const char *const[]) { "serve", "--workers", "0", NULL }, (const char *const[]) { "serve", "--listen", "nowhere", NULL }, (const char *const[]) { "user", NULL },
+		(const char *const[]) { "token", NULL },
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		ck_assert_msg(server_try(wrong[i], 5, &said) == 2, "case %zu: %s", i, said);
+		ck_assert_str_ne(said, "");
+	}
+	ck_assert_str_ne(server_command(house(), NULL, "migrate", "--status"), "");
+}
+END_TEST
+
+START_TEST(the_command_line_sends)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	char *said;
+	setenv("POSTERN_URL", server_url(house()), 1);
+	setenv("POSTERN_TOKEN", ann->token, 1);
+	int status = server_try((const char *const[]) { "send", format("%lld", chat), "hello", "there", NULL }, 20, &said);
+	unsetenv("POSTERN_URL");
+	unsetenv("POSTERN_TOKEN");
+	ck_assert_msg(status == 0, "%s", said);
+	ck_assert_str_eq(str(is(get(ann, "%s", messages(chat)), 200).json, "messages.0.text"), "hello there");
+}
+END_TEST
+
+START_TEST(a_demo_is_ready_to_play_with)
+{
+	const char *const flags[] = { "--demo", NULL };
+	struct server *demo = server_start(flags);
+	char *list = server_command(demo, NULL, "user", "list");
+	ck_assert_msg(strstr(list, "alice") && strstr(list, "bob") && strstr(list, "carol"), "%s", list);
+	struct client *alice = &(struct client) { .name = "alice", .server = demo, .token = server_command(demo, NULL, "token", "alice") };
+	struct answer chats = is(get(alice, "/v1/chats"), 200);
+	ck_assert_str_eq(str(chats.json, "chats.0.kind"), "group");
+	ck_assert_int_eq(num(chats.json, "chats.0.members_count"), 3);
+	server_stop(demo);
+	server_restart(demo);
+	ck_assert_uint_eq(count(is(get(alice, "/v1/chats"), 200).json, "chats"), 1);
+	server_stop(demo);
+}
+END_TEST
+
+int main(void)
+{
+	const char *const flags[] = { "--workers", "2", NULL };
+	const TTest *const tests[] = {
+		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
+		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, a_directory_has_one_server,
+		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_dead_worker_is_replaced,
+		the_command_line_knows_its_words, the_command_line_sends, a_demo_is_ready_to_play_with, NULL,
+	};
+	return suite_run("ops", tests, flags);
+}

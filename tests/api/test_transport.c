@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT
+ * How it is received: SSE, NDJSON and long-poll, and how each behaves as HTTP, in the hands of browsers, proxies and smugglers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+#define APP "https://app.example.org"
+
+/* A second node, with a heartbeat a second. */
+static struct server *second(void)
+{
+	static struct server *node;
+	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--streams-per-user", "0", NULL };
+	if (node == NULL)
+		node = server_join(house(), flags);
+	return node;
+}
+
+/* The cursor of now. */
+static const char *now_of(const struct client *who) { return str(is(get(who, "/v1/sync"), 200).json, "cursor"); }
+
+START_TEST(ndjson_is_a_line_an_event)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *by_accept = stream_open(with(bob, "Accept: application/x-ndjson"), NULL), *by_format = stream_open(bob, "?format=ndjson");
+	ck_assert_int_eq(strncmp(said(stream_head(by_accept), "Content-Type"), "application/x-ndjson", 20), 0);
+	ck_assert_int_eq(strncmp(said(stream_head(by_format), "Content-Type"), "application/x-ndjson", 20), 0);
+	ck_assert_str_eq(str(expect(by_accept, "hello"), "cursor"), stream_cursor(by_accept));
+	expect(by_format, "hello");
+	long long id = num(is(post_as(alice, messages(chat), "text/plain", "two\nlines"), 201).json, "id");
+	ck_assert_str_eq(str(expect_message(by_accept, id), "text"), "two\nlines");
+	expect_message(by_format, id);
+	stream_cut(by_format);
+	long long missed = say(alice, chat, "missed");
+	struct stream *resumed = stream_open(bob, "?format=ndjson&since=%s", stream_cursor(by_format));
+	expect(resumed, "hello");
+	expect_message(resumed, missed);
+}
+END_TEST
+
+START_TEST(padding_comes_first)
+{
+	struct stream *s = stream_open(user("bob"), "?padding=4096");
+	expect(s, "hello");
+	ck_assert_uint_ge(stream_comment_bytes(s), 4096);
+	ck_assert_uint_lt(stream_comment_bytes(s), 4096 + 256);
+}
+END_TEST
+
+START_TEST(close_ends_after_the_first_batch)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	const char *cursor = now_of(bob);
+	struct stream *waiting = stream_open(bob, "?close=1");
+	long long first = say(alice, chat, "1");
+	expect(waiting, "hello");
+	expect_message(waiting, first);
+	expect_end(waiting);
+	long long last = say(alice, chat, "2");
+	struct stream *behind = stream_open(bob, "?close=1&since=%s", cursor);
+	expect(behind, "hello");
+	expect_message(behind, first);
+	expect_message(behind, last);
+	expect_end(behind);
+}
+END_TEST
+
+START_TEST(a_poll_answers_at_once_if_there_is_something)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct answer start = is(get(bob, "/v1/poll?wait=0"), 200);
+	ck_assert_uint_eq(count(start.json, "events"), 0);
+	ck_assert(!yes(start.json, "more"));
+	struct stream *s = live(bob);
+	long long first = say(alice, chat, "1"), last = say(alice, chat, "2");
+	expect_message(s, first);
+	expect_message(s, last);
+	struct answer a = is(get(bob, "/v1/poll?since=%s&wait=60", str(start.json, "cursor")), 200);
+	ck_assert_uint_eq(count(a.json, "events"), 2);
+	ck_assert_str_eq(str(a.json, "events.0.event"), "message");
+	ck_assert_int_eq(num(a.json, "events.0.data.id"), first);
+	ck_assert_int_eq(num(a.json, "events.1.data.id"), last);
+	ck_assert_str_eq(str(a.json, "events.1.cursor"), str(a.json, "cursor"));
+	/* A lost answer is asked for again. */
+	struct answer again = is(get(bob, "/v1/poll?since=%s&wait=0", str(start.json, "cursor")), 200);
+	ck_assert_uint_eq(count(again.json, "events"), 2);
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?since=%s&wait=0", str(a.json, "cursor")), 200).json, "events"), 0);
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?since=%s&wait=1", str(a.json, "cursor")), 200).json, "events"), 0);
+}
+END_TEST
+
+START_TEST(a_poll_comes_in_pages)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob), ids[7];
+	const char *cursor = now_of(bob);
+	struct stream *s = live(bob);
+	for (int i = 0; i < 7; i++) {
+		ids[i] = say(alice, chat, "x");
+		expect_message(s, ids[i]);
+	}
+	for (int i = 0; i < 7; i += 3) {
+		struct answer a = is(get(bob, "/v1/poll?limit=3&wait=0&since=%s", cursor), 200);
+		ck_assert_uint_eq(count(a.json, "events"), i < 6 ? 3 : 1);
+		for (int j = i; j < 7 && j < i + 3; j++)
+			ck_assert_int_eq(num(a.json, format("events.%d.data.id", j - i)), ids[j]);
+		ck_assert_msg(yes(a.json, "more") == (i < 6), "after %d of 7: %s", i + 3, a.body);
+		cursor = str(a.json, "cursor");
+	}
+}
+END_TEST
+
+static void send_request(struct wire *w, const struct client *who, const char *target)
+{
+	wire_send(w, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", target, who->token);
+}
+
+START_TEST(a_poll_waits_for_what_comes)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct wire *w = dial(house());
+	double held = metric(house(), "postern_streams");
+	send_request(w, bob, to("/v1/poll?wait=60&since=%s", now_of(bob)));
+	await_metric(house(), "postern_streams", held + 1);
+	long long id = say(alice, chat, "here you are");
+	struct answer a = is(wire_answer(w), 200);
+	ck_assert_uint_eq(count(a.json, "events"), 1);
+	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+}
+END_TEST
+
+START_TEST(bad_parameters_are_refused_before_anything_else)
+{
+	struct client *bob = user("bob");
+	const char *const unreadable[] = { "poll?wait=-1", "poll?wait=x", "poll?wait=", "poll?limit=-1", "poll?limit=x", "poll?wiat=5", "stream?format=xml", "stream?close=maybe",
+		"stream?padding=x", "stream?padding=-1" };
+	for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++)
+		refused(get(bob, "/v1/%s", unreadable[i]), 400, "bad_parameter");
+	const char *const beyond[] = { "poll?wait=61", "poll?limit=0", "poll?limit=99999999999999999999", "stream?padding=99999999999" };
+	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
+		refused(get(bob, "/v1/%s", beyond[i]), 422, "out_of_range");
+	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x", "a%2e5%20", "" };
+	for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
+		refused(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 400, "bad_cursor");
+		refused(get(bob, "/v1/stream?since=%s", cursors[i]), 400, "bad_cursor");
+	}
+	refused(get(with(bob, "Last-Event-ID: garbage"), "/v1/stream"), 400, "bad_cursor");
+}
+END_TEST
+
+START_TEST(other_pages_may_listen_if_they_are_listed)
+{
+	struct client *bob = with(user("bob"), "Origin: " APP), *evil = with(user("bob"), "Origin: https://evil.example");
+	struct stream *s = stream_open(bob, NULL);
+	ck_assert_str_eq(stream_header(s, "Access-Control-Allow-Origin"), APP);
+	ck_assert_ptr_nonnull(strcasestr(said(stream_head(s), "Vary"), "Origin"));
+	struct stream *hidden = stream_open(evil, NULL);
+	ck_assert_ptr_null(stream_header(hidden, "Access-Control-Allow-Origin"));
+	struct answer a[] = { get(bob, "/v1/poll?wait=0"), get(bob, "/v1/me"), get(bob, "/v1/nothing"), get(bob, "/v1/stream?since=x"), get(with(nobody(), "Origin: " APP), "/v1/me") };
+	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++)
+		ck_assert_msg(header(a[i], "Access-Control-Allow-Origin") != NULL, "no CORS on answer %zu: %s", i, a[i].head);
+	ck_assert_ptr_null(header(is(get(evil, "/v1/me"), 200), "Access-Control-Allow-Origin"));
+
+	struct client *before = with(with(with(nobody(), "Origin: " APP), "Access-Control-Request-Method: POST"), "Access-Control-Request-Headers: authorization, content-type");
+	struct answer may = ask(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
+	ck_assert_int_eq(may.status / 100, 2);
+	ck_assert_str_eq(header(may, "Access-Control-Allow-Origin"), APP);
+	ck_assert_ptr_nonnull(strstr(said(may, "Access-Control-Allow-Methods"), "POST"));
+	ck_assert_ptr_nonnull(strcasestr(said(may, "Access-Control-Allow-Headers"), "authorization"));
+	ck_assert_ptr_nonnull(strcasestr(said(may, "Access-Control-Allow-Headers"), "content-type"));
+}
+END_TEST
+
+START_TEST(an_idle_stream_beats)
+{
+	struct client *alice = user("alice"), *bob = via(user("bob"), second());
+	long long chat = group(alice, user("bob"));
+	struct stream *sse = stream_open(bob, NULL), *ndjson = stream_open(bob, "?format=ndjson");
+	ck_assert_int_eq(num(expect(sse, "hello"), "heartbeat"), 1);
+	expect(ndjson, "hello");
+	size_t comments = stream_comment_bytes(sse);
+	for (int i = 0; i < 2; i++) {
+		expect_heartbeat(sse);
+		expect_heartbeat(ndjson);
+	}
+	ck_assert_uint_gt(stream_comment_bytes(sse), comments);
+	/* A heartbeat's cursor resumes. */
+	stream_cut(sse);
+	stream_cut(ndjson);
+	long long id = say(alice, chat, "after the beat");
+	expect_message(live_since(bob, stream_cursor(sse)), id);
+	expect_message(live_since(bob, stream_cursor(ndjson)), id);
+}
+END_TEST
+
+START_TEST(http_1_0_will_do)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct wire *w = dial(house()), *p = dial(house());
+	wire_send(w, "GET /v1/stream HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
+	struct stream *s = stream_on(w);
+	expect(s, "hello");
+	const char *cursor = stream_cursor(s);
+	long long id = say(alice, chat, "hi");
+	expect_message(s, id);
+	wire_send(p, "GET /v1/poll?since=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", cursor, bob->token);
+	ck_assert_int_eq(num(is(wire_answer(p), 200).json, "events.0.data.id"), id);
+	wire_expect_end(p);
+}
+END_TEST
+
+START_TEST(head_and_options_are_answered_and_over)
+{
+	struct client *bob = user("bob");
+	struct wire *w = dial(house());
+	const char *const targets[] = { "/v1/stream", "/v1/poll?wait=0" };
+	for (int i = 0; i < 2; i++) {
+		wire_send(w, "HEAD %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", targets[i], bob->token);
+		is(wire_answer_to_head(w), 200);
+		wire_send(w, "OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
+		struct answer a = wire_answer(w);
+		ck_assert_int_eq(a.status / 100, 2);
+		ck_assert_ptr_nonnull(strstr(said(a, "Allow"), "GET"));
+	}
+	send_request(w, bob, "/v1/me");
+	ck_assert_str_eq(str(is(wire_answer(w), 200).json, "name"), "bob");
+}
+END_TEST
+
+START_TEST(a_body_on_a_stream_is_refused_and_never_read_as_a_request)
+{
+	struct client *bob = user("bob");
+	char *smuggled = format("GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
+	const char *const targets[] = { "/v1/stream", "/v1/poll?wait=0", "/v1/poll?wait=60" };
+	for (int i = 0; i < 6; i++) {
+		struct wire *w = dial(house());
+		wire_send(w, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n", targets[i % 3], bob->token);
+		if (i < 3)
+			wire_send(w, "Content-Length: %zu\r\n\r\n%s", strlen(smuggled), smuggled);
+		else
+			wire_send(w, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", strlen(smuggled), smuggled);
+		refused(wire_answer(w), 400, "body_not_allowed");
+		wire_expect_end(w);
+	}
+}
+END_TEST
+
+START_TEST(a_connection_goes_on_after_a_poll)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct wire *w = dial(house());
+	const char *cursor = now_of(bob);
+	for (int i = 0; i < 3; i++) {
+		send_request(w, bob, to("/v1/poll?wait=60&since=%s", cursor));
+		long long id = say(alice, chat, "tick");
+		struct answer a = is(wire_answer(w), 200);
+		ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+		ck_assert(header(a, "Connection") == NULL || strcasecmp(header(a, "Connection"), "close") != 0);
+		cursor = str(a.json, "cursor");
+		send_request(w, bob, "/v1/me");
+		ck_assert_str_eq(str(is(wire_answer(w), 200).json, "name"), "bob");
+	}
+}
+END_TEST
+
+START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	for (int i = 0; i < 8; i++) {
+		struct wire *w = dial(house());
+		const char *cursor = now_of(bob);
+		long long id = i % 2 ? say(alice, chat, "at once") : 0;
+		char *both = format("GET /v1/poll?wait=60&since=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
+			"GET /v1/chats/%lld HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", cursor, bob->token, chat, bob->token);
+		if (i / 2 % 2) { /* in two pieces, the second with a piece of the first */
+			wire_bytes(w, both, 60);
+			wire_bytes(w, both + 60, strlen(both) - 60);
+		} else {
+			wire_bytes(w, both, strlen(both));
+		}
+		if (id == 0)
+			id = say(alice, chat, "later");
+		struct answer polled = is(wire_answer(w), 200);
+		ck_assert_int_eq(num(polled.json, "events.0.data.id"), id);
+		if (header(polled, "Connection") != NULL && strcasecmp(header(polled, "Connection"), "close") == 0) {
+			wire_expect_end(w);
+			continue;
+		}
+		ck_assert_int_eq(num(is(wire_answer(w), 200).json, "id"), chat);
+	}
+}
+END_TEST
+
+START_TEST(a_head_may_come_byte_by_byte)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct wire *w = dial(house());
+	char *request = format("GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
+	for (const char *c = request; *c != '\0'; c++)
+		ck_assert(wire_bytes(w, c, 1));
+	struct stream *s = stream_on(w);
+	expect(s, "hello");
+	expect_message(s, say(alice, chat, "hi"));
+}
+END_TEST
+
+static int by_size(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+START_TEST(hanging_up_frees_a_stream_within_100_ms)
+{
+	struct client *bob = user("bob");
+	await_metric(house(), "postern_streams", 0);
+	int took[5];
+	for (int i = 0; i < 5; i++) {
+		struct stream *s = i % 2 ? stream_open(bob, "?format=ndjson") : stream_open(bob, NULL);
+		await_metric(house(), "postern_streams", 1);
+		unsigned long long begin = clock_mono_ms();
+		stream_cut(s);
+		await_metric(house(), "postern_streams", 0);
+		took[i] = (int)(clock_mono_ms() - begin);
+	}
+	qsort(took, 5, sizeof(took[0]), by_size);
+	ck_assert_int_le(took[2], 100); /* the median: the machine may have other things to do once */
+}
+END_TEST
+
+START_TEST(hanging_up_frees_a_poll_within_100_ms)
+{
+	struct client *bob = user("bob");
+	await_metric(house(), "postern_streams", 0);
+	int took[5];
+	for (int i = 0; i < 5; i++) {
+		struct wire *w = wire_new(house(), 0);
+		send_request(w, bob, "/v1/poll?wait=60");
+		await_metric(house(), "postern_streams", 1);
+		unsigned long long begin = clock_mono_ms();
+		wire_free(w);
+		await_metric(house(), "postern_streams", 0);
+		took[i] = (int)(clock_mono_ms() - begin);
+	}
+	qsort(took, 5, sizeof(took[0]), by_size);
+	ck_assert_int_le(took[2], 100);
+}
+END_TEST
+
+START_TEST(the_second_node_stops)
+{
+	server_stop(second());
+}
+END_TEST
+
+int main(void)
+{
+	const char *const flags[] = { "--cors-origins", APP, "--rate-sends", "0", "--streams-per-user", "0", NULL };
+	const TTest *const tests[] = {
+		ndjson_is_a_line_an_event, padding_comes_first, close_ends_after_the_first_batch, a_poll_answers_at_once_if_there_is_something,
+		a_poll_comes_in_pages, a_poll_waits_for_what_comes, bad_parameters_are_refused_before_anything_else,
+		other_pages_may_listen_if_they_are_listed, an_idle_stream_beats, http_1_0_will_do, head_and_options_are_answered_and_over,
+		a_body_on_a_stream_is_refused_and_never_read_as_a_request, a_connection_goes_on_after_a_poll,
+		a_request_behind_a_poll_is_answered_rightly_or_not_at_all, a_head_may_come_byte_by_byte,
+		hanging_up_frees_a_stream_within_100_ms, hanging_up_frees_a_poll_within_100_ms, the_second_node_stops, NULL,
+	};
+	return suite_run("transport", tests, flags);
+}

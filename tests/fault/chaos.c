@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT
+ * What may go wrong, going wrong under load: cut streams, killed processes, kicked members, and two who do the same at once.
+ *
+ *     chaos [--full] [load|kill|kick|races]…      all of them, small, if not said otherwise */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "load.h"
+
+static bool full;
+
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--streams-per-user", "0", "--log-level", "warn", NULL };
+
+/* Both nodes. */
+static struct server *const *town(void)
+{
+	static struct server *nodes[2];
+	if (nodes[0] == NULL) {
+		nodes[0] = house();
+		nodes[1] = server_join(house(), flags);
+	}
+	return nodes;
+}
+
+static struct plan plan(void)
+{
+	return full ? (struct plan) { .people = 50, .rooms = 20, .senders = 50, .watchers = 200, .messages = 20000, .cuts_a_second = 50, .seed = 1 }
+		    : (struct plan) { .people = 6, .rooms = 4, .senders = 6, .watchers = 24, .messages = 500, .cuts_a_second = 50, .seed = 1 };
+}
+
+START_TEST(every_message_reaches_every_member_once)
+{
+	struct plan p = plan();
+	struct load *l = load_new(&p, town(), 2);
+	load_run(l, NULL, NULL);
+	load_report(l, "load");
+	load_check(l);
+}
+END_TEST
+
+/* --- kill --- */
+
+struct killer {
+	unsigned times, done;
+};
+
+static void kill_worker(struct load *l, struct server *node)
+{
+	pid_t pids[8];
+	size_t n = server_workers(node, pids, 8);
+	if (n > 0)
+		kill(pids[load_random(l, (unsigned)n)], SIGKILL);
+}
+
+static void kill_one_more(struct load *l, size_t decided, void *arg)
+{
+	struct killer *k = arg;
+	if (k->done == k->times || decided < (k->done + 1) * load_messages(l) / (k->times + 1))
+		return;
+	struct server *node = town()[k->done / 4 % 2];
+	switch (k->done++ % 4) {
+	case 0:
+	case 2:
+		kill_worker(l, node);
+		break;
+	case 1:
+		ck_assert_int_gt(server_postmaster(node), 0);
+		kill(server_postmaster(node), SIGKILL);
+		break;
+	case 3:
+		server_kill(node, SIGKILL);
+		server_restart(node);
+		break;
+	}
+}
+
+START_TEST(what_was_confirmed_survives_any_kill)
+{
+	struct plan p = plan();
+	struct killer k = { .times = full ? 20 : 4 };
+	p.seed = 2;
+	struct load *l = load_new(&p, town(), 2);
+	load_run(l, kill_one_more, &k);
+	ck_assert_uint_eq(k.done, k.times);
+	load_report(l, "kill");
+	load_check(l);
+}
+END_TEST
+
+/* --- kick --- */
+
+static void kick_now_and_then(struct load *l, size_t decided, void *arg)
+{
+	size_t *next = arg;
+	if (decided < *next)
+		return;
+	*next = decided + 5;
+	load_kick_or_return(l);
+}
+
+START_TEST(nothing_reaches_who_is_absent)
+{
+	struct plan p = plan();
+	size_t next = 0;
+	p.may_be_refused = true;
+	p.seed = 3;
+	struct load *l = load_new(&p, town(), 2);
+	load_run(l, kick_now_and_then, &next);
+	load_report(l, "kick");
+	load_check(l);
+}
+END_TEST
+
+/* --- races --- */
+
+/* Two requests on two connections, to two nodes, sent before either is answered. */
+struct race {
+	struct wire *first, *second;
+};
+
+static void ask_on(struct wire *w, const struct client *who, const char *method, const char *path, long long rev, const char *body)
+{
+	char *match = rev ? format("If-Match: \"%lld\"\r\n", rev) : format("%s", "");
+	ck_assert(wire_send(w, "%s %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		method, path, who->token, match, strlen(body), body));
+}
+
+static void both_delete(struct race *r, struct client *alice, long long chat, long long id)
+{
+	ask_on(r->first, alice, "DELETE", message(chat, id), 0, "");
+	ask_on(r->second, alice, "DELETE", message(chat, id), 0, "");
+	is(wire_answer(r->first), 204);
+	is(wire_answer(r->second), 204);
+}
+
+static void both_edit(struct race *r, struct client *alice, long long chat, long long id)
+{
+	ask_on(r->first, alice, "PATCH", message(chat, id), id, "{\"text\":\"first\"}");
+	ask_on(r->second, alice, "PATCH", message(chat, id), id, "{\"text\":\"second\"}");
+	struct answer a = wire_answer(r->first), b = wire_answer(r->second);
+	ck_assert_msg((a.status == 200 && b.status == 412) || (a.status == 412 && b.status == 200), "two edits: %d and %d", a.status, b.status);
+	struct answer now = is(get(alice, "%s", message(chat, id)), 200);
+	ck_assert_str_eq(str(now.json, "text"), a.status == 200 ? "first" : "second");
+	is(del(alice, "%s", message(chat, id)), 204);
+}
+
+static void delete_and_edit(struct race *r, struct client *alice, long long chat, long long id)
+{
+	ask_on(r->first, alice, "DELETE", message(chat, id), 0, "");
+	ask_on(r->second, alice, "PATCH", message(chat, id), id, "{\"text\":\"edited\"}");
+	is(wire_answer(r->first), 204);
+	struct answer b = wire_answer(r->second);
+	ck_assert_msg(b.status == 200 || b.status == 410, "an edit against a delete: %d", b.status);
+	refused(get(alice, "%s", message(chat, id)), 410, "gone");
+}
+
+/* What a stream says of each: born, edited as often as that, gone. */
+static void expect_life(struct stream *s, long long id, unsigned most_edits)
+{
+	expect_message(s, id);
+	for (unsigned edits = 0;; edits++) {
+		ck_assert_uint_le(edits, most_edits);
+		if (strcmp(peek(s), "message") != 0)
+			break;
+		expect_message(s, id);
+	}
+	ck_assert_int_eq(num(expect(s, "deleted"), "id"), id);
+}
+
+START_TEST(of_two_at_once_each_is_answered_rightly)
+{
+	static void (*const races[])(struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s = live(bob);
+	struct race r = { dial(town()[0]), dial(town()[1]) };
+	for (int i = 0; i < (full ? 3000 : 90); i++) {
+		long long id = say(alice, chat, "new");
+		races[i % 3](&r, alice, chat, id);
+		expect_life(s, id, (unsigned)i % 3 > 0);
+		test_moves();
+	}
+	ck_assert_uint_eq(count(is(get(bob, "%s", messages(chat)), 200).json, "messages"), 0);
+}
+END_TEST
+
+START_TEST(the_same_key_at_once_sends_once)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s = live(bob);
+	struct race r = { dial(town()[0]), dial(town()[1]) };
+	for (int i = 0; i < (full ? 1000 : 30); i++) {
+		char *body = format("{\"text\":\"once\",\"key\":\"race-%d\"}", i);
+		ask_on(r.first, alice, "POST", messages(chat), 0, body);
+		ask_on(r.second, alice, "POST", messages(chat), 0, body);
+		long long a = num(is(wire_answer(r.first), 201).json, "id"), b = num(is(wire_answer(r.second), 201).json, "id");
+		ck_assert_int_eq(a, b);
+		expect_message(s, a);
+		test_moves();
+	}
+	expect_quiet(s);
+}
+END_TEST
+
+START_TEST(the_second_node_stops)
+{
+	server_stop(town()[1]);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const struct {
+		const char *name;
+		const TTest *test;
+	} parts[] = {
+		{ "load", every_message_reaches_every_member_once },
+		{ "kill", what_was_confirmed_survives_any_kill },
+		{ "kick", nothing_reaches_who_is_absent },
+		{ "races", of_two_at_once_each_is_answered_rightly },
+		{ "races", the_same_key_at_once_sends_once },
+	};
+	const TTest *tests[8];
+	size_t n = 0, named = 0;
+	for (int i = 1; i < argc; i++) {
+		full = full || strcmp(argv[i], "--full") == 0;
+		named += strcmp(argv[i], "--full") != 0;
+	}
+	for (size_t p = 0; p < sizeof(parts) / sizeof(parts[0]); p++) {
+		bool wanted = named == 0;
+		for (int i = 1; i < argc; i++)
+			wanted = wanted || strcmp(argv[i], parts[p].name) == 0;
+		if (wanted)
+			tests[n++] = parts[p].test;
+	}
+	tests[n++] = the_second_node_stops;
+	tests[n] = NULL;
+	return suite_run("chaos", tests, flags);
+}

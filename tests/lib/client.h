@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT
+ * Users and what they ask of the server, with libcurl: `is(post(alice, to("/v1/chats/%lld/messages", chat), "{'text':'hi'}"), 201)`.
+ *
+ * In the bodies of post(), put() and patch() a single quote stands for a double one. Answers live as long as the test. */
+#ifndef LIB_CLIENT_H
+#define LIB_CLIENT_H
+
+#include <stddef.h>
+
+#include "look.h"
+#include "wire.h"
+
+#define PATH_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+
+enum { CLIENT_HEADERS = 6 };
+
+struct client {
+	const char *name;  /* NULL: nobody */
+	const char *token; /* NULL: no Authorization is sent */
+	const struct server *server;
+	const char *headers[CLIENT_HEADERS]; /* "Name: value"; NULL: none */
+};
+
+#define PASSWORD "under the gate"
+
+/* The user of that name of this program's house, made when first asked for. Lives until the program ends. */
+struct client *user(const char *name);
+/* A user whom no other test knows: no chats, no streams. */
+struct client *somebody(void);
+/* The same on another server; whoever has no token yet has none. */
+struct client *user_at(const struct server *server, const char *name);
+/* Somebody without credentials. */
+struct client *nobody(void);
+/* The same client, who sends a header besides; one who asks another node; one with another token. For this test. */
+struct client *with(const struct client *who, const char *fmt, ...) PATH_LIKE(2, 3);
+struct client *via(const struct client *who, const struct server *server);
+struct client *using(const struct client *who, const char *token);
+
+#define to format /* a path */
+
+struct answer get(const struct client *who, const char *path_fmt, ...) PATH_LIKE(2, 3);
+struct answer del(const struct client *who, const char *path_fmt, ...) PATH_LIKE(2, 3);
+struct answer post(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4); /* json_fmt NULL: no body */
+struct answer put(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
+struct answer patch(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
+/* Any method, any body; type NULL: no Content-Type, and no body either. */
+struct answer ask(const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len);
+struct answer post_as(const struct client *who, const char *path, const char *type, const char *text);
+
+/* Asserts an answer's status. Gives it. */
+#define is(answer, expected) client_is(__FILE__, __LINE__, answer, expected)
+struct answer client_is(const char *file, int line, struct answer a, int status);
+/* Asserts a refusal: status, code, and all that makes it a problem. */
+#define refused(answer, status, code) client_refused(__FILE__, __LINE__, answer, status, code)
+struct answer client_refused(const char *file, int line, struct answer a, int status, const char *code);
+
+/* A group of the owner's with those members, NULL ends them. Gives its number. */
+#define group(...) client_group(__VA_ARGS__, (const struct client *)NULL)
+long long client_group(const struct client *owner, ...);
+/* Sends a text; gives the message's id. The second on a key of the sender's. */
+long long say(const struct client *who, long long chat, const char *text);
+struct answer say_keyed(const struct client *who, long long chat, const char *key, const char *text);
+/* Paths. */
+char *messages(long long chat);
+char *message(long long chat, long long id);
+char *member(long long chat, const struct client *who);
+
+/* The sum over all labels of a metric of that server. Fails the test when it isn't there. */
+double metric(const struct server *server, const char *name);
+/* Asks for it until it is that. */
+void await_metric(const struct server *server, const char *name, double value);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT
+ * See suite.h. Tests run in this process (CK_FORK=no): a fork a test would lose the server it shares with the others. */
+#include "suite.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { TEST_SECONDS = 120 };
+
+static struct server *the_house;
+static const char *const *house_flags;
+static const char *const no_limits[] = { "--rate-sends", "0", "--rate-logins", "0", "--streams-per-user", "0", NULL };
+
+static struct {
+	void (*fn)(void *);
+	void *p;
+} *leftovers;
+static size_t leftover_count, leftover_size;
+
+struct server *house(void) { return the_house; }
+
+void *later(void (*fn)(void *), void *p)
+{
+	if (leftover_count == leftover_size) {
+		leftover_size = leftover_size ? 2 * leftover_size : 64;
+		leftovers = realloc(leftovers, leftover_size * sizeof(*leftovers));
+		ck_assert_ptr_nonnull(leftovers);
+	}
+	leftovers[leftover_count].fn = fn;
+	leftovers[leftover_count++].p = p;
+	return p;
+}
+
+char *format(const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+	va_start(ap, fmt);
+	ck_assert_int_ge(vasprintf(&text, fmt, ap), 0);
+	va_end(ap);
+	return later(free, text);
+}
+
+int left(unsigned long long until_ms, const char *waiting_for)
+{
+	unsigned long long now = clock_mono_ms();
+	if (now >= until_ms)
+		ck_abort_msg("waited in vain for %s", waiting_for);
+	return (int)(until_ms - now);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	static const char line[] = "Bail out! a test hangs\n";
+	if (write(STDOUT_FILENO, line, sizeof(line) - 1) < 0) { /* nobody hears */
+	}
+	server_kill_all();
+	_exit(1);
+}
+
+static void on_term(int sig)
+{
+	server_kill_all();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+void test_moves(void) { alarm(TEST_SECONDS); }
+
+static void setup(void) { test_moves(); }
+
+static void teardown(void)
+{
+	while (leftover_count > 0) {
+		leftover_count--;
+		leftovers[leftover_count].fn(leftovers[leftover_count].p);
+	}
+	alarm(0);
+}
+
+START_TEST(the_server_starts)
+{
+	the_house = server_start(house_flags);
+}
+END_TEST
+
+START_TEST(the_server_stops)
+{
+	server_stop(the_house);
+}
+END_TEST
+
+static TCase *tcase(Suite *suite, const char *name)
+{
+	TCase *tc = tcase_create(name);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	suite_add_tcase(suite, tc);
+	return tc;
+}
+
+int suite_run(const char *name, const TTest *const tests[], const char *const flags[])
+{
+	house_flags = flags != NULL ? flags : no_limits;
+	signal(SIGALRM, on_alarm);
+	signal(SIGTERM, on_term);
+	signal(SIGINT, on_term);
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+
+	Suite *suite = suite_create(name);
+	tcase_add_test(tcase(suite, "start"), the_server_starts);
+	TCase *tc = tcase(suite, name);
+	for (size_t i = 0; tests[i] != NULL; i++)
+		tcase_add_test(tc, tests[i]);
+	tcase_add_test(tcase(suite, "stop"), the_server_stops);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	if (failed > 0)
+		server_show_logs();
+	server_remove_all();
+	srunner_free(runner);
+	free(leftovers);
+	return failed > 0;
+}

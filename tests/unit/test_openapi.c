@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT
+ * Holds the route table against openapi.json, both ways: routes, their variables, parameters, bodies, who may, and the
+ * codes of problems. What the two say is what the server does; that is for tests/api. */
+#include <check.h>
+#include <ctype.h>
+#include <json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/api.h"
+#include "api/call.h"
+#include "base/embedded.h"
+#include "http/problem.h"
+
+static struct json_object *doc;
+
+#define holds(condition, what, ...) ck_assert_msg(condition, "%s %s: " what, r->method, r->path, __VA_ARGS__)
+
+/* ---- reading the document ---- */
+
+/* What a reference leads to; anything else is itself. */
+static struct json_object *resolve(struct json_object *o)
+{
+	struct json_object *ref;
+	while (json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "$ref", &ref)) {
+		const char *path = json_object_get_string(ref);
+		ck_assert_msg(path[0] == '#' && json_pointer_get(doc, path + 1, &o) == 0, "%s leads nowhere", path);
+	}
+	return o;
+}
+
+/* A member, NULL when it or o isn't there. */
+static struct json_object *get(struct json_object *o, const char *name)
+{
+	struct json_object *v = NULL;
+	if (json_object_is_type(o, json_type_object))
+		json_object_object_get_ex(o, name, &v);
+	return resolve(v);
+}
+
+static const char *text(struct json_object *o, const char *name)
+{
+	struct json_object *v = get(o, name);
+	return json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
+}
+
+static bool has_string(struct json_object *array, const char *s)
+{
+	for (size_t i = 0; json_object_is_type(array, json_type_array) && i < json_object_array_length(array); i++) {
+		const char *v = json_object_get_string(json_object_array_get_idx(array, i));
+		if (v != NULL && strcmp(v, s) == 0)
+			return true;
+	}
+	return false;
+}
+
+static struct json_object *operation(const struct route *r)
+{
+	char method[16] = "";
+	for (size_t i = 0; r->method[i] != '\0' && i + 1 < sizeof(method); i++)
+		method[i] = (char)tolower((unsigned char)r->method[i]);
+	return get(get(get(doc, "paths"), r->path), method);
+}
+
+static struct json_object *in_list(struct json_object *list, const char *in, const char *name)
+{
+	for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
+		struct json_object *p = resolve(json_object_array_get_idx(list, i));
+		if (strcmp(text(p, "in"), in) == 0 && strcmp(text(p, "name"), name) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* The operation's own, or one of all operations of its path. */
+static struct json_object *parameter(const struct route *r, const char *in, const char *name)
+{
+	struct json_object *p = in_list(get(operation(r), "parameters"), in, name);
+	return p ? p : in_list(get(get(get(doc, "paths"), r->path), "parameters"), in, name);
+}
+
+static const struct field *field(const struct route *r, enum field_source from, const char *name)
+{
+	const struct call *call = r->spec;
+	for (const struct field *f = call->fields; f->from != FROM_END; f++)
+		if (f->from == from && strcmp(f->name, name) == 0)
+			return f;
+	return NULL;
+}
+
+static struct json_object *body_schema(const struct route *r)
+{
+	return get(get(get(get(operation(r), "requestBody"), "content"), "application/json"), "schema");
+}
+
+static unsigned route_count(void)
+{
+	unsigned n = 0;
+	while (api_routes[n].path != NULL)
+		n++;
+	return n;
+}
+
+/* ---- each route ---- */
+
+START_TEST(a_route_is_an_operation)
+{
+	const struct route *r = &api_routes[_i];
+	struct json_object *op = operation(r), *responses = get(op, "responses");
+	holds(op != NULL, "%s", "is no operation");
+	holds(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s", "operationId or summary is missing");
+	for (const struct route *other = api_routes; other < r; other++)
+		holds(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0, "operationId %s is %s's", text(op, "operationId"), other->path);
+	bool succeeds = false;
+	holds(json_object_is_type(responses, json_type_object), "%s", "has no responses");
+	json_object_object_foreach(responses, status, response) {
+		struct json_object *content = get(resolve(response), "content");
+		holds(*text(resolve(response), "description") != '\0', "%s has no description", status);
+		succeeds |= *status == '2';
+		if (*status == '2' || *status == '3')
+			continue;
+		holds(content != NULL && json_object_object_length(content) == 1 && get(content, "application/problem+json") != NULL, "%s isn't a problem", status);
+	}
+	holds(succeeds, "%s", "never succeeds");
+	holds(get(responses, "default") != NULL, "%s", "says nothing of other errors");
+}
+END_TEST
+
+START_TEST(path_variables_are_parameters)
+{
+	const struct route *r = &api_routes[_i];
+	for (const char *at = r->path; (at = strchr(at, '{')) != NULL; at++) {
+		char name[32];
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, "}"), at + 1);
+		struct json_object *p = parameter(r, "path", name);
+		holds(p != NULL && json_object_get_boolean(get(p, "required")), "{%s} is no required parameter", name);
+	}
+}
+END_TEST
+
+START_TEST(who_may_is_said)
+{
+	const struct route *r = &api_routes[_i];
+	struct json_object *op = operation(r), *security = get(op, "security");
+	bool anybody = security != NULL && json_object_array_length(security) == 0, ticket = false;
+	for (size_t i = 0; security != NULL && i < json_object_array_length(security); i++) {
+		struct json_object *one = json_object_array_get_idx(security, i);
+		anybody |= json_object_object_length(one) == 0;
+		ticket |= get(one, "ticket") != NULL;
+	}
+	holds(anybody == !!(r->flags & ROUTE_PUBLIC), "security says that it is %spublic", anybody ? "" : "not ");
+	holds(ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
+	holds(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s", "401 or 503 is missing");
+}
+END_TEST
+
+static void check_range(const struct route *r, const struct field *f, struct json_object *schema)
+{
+	holds(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL, "%s: the minimum is %lld", f->name, (long long)f->min);
+	if (f->max < INT64_MAX - 1)
+		holds(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld", f->name, (long long)f->max);
+	if (f->preset != NULL)
+		holds(json_object_get_int64(get(schema, "default")) == atoll(f->preset), "%s: the default is %s", f->name, f->preset);
+}
+
+static void check_field(const struct route *r, const struct field *f, struct json_object *schema)
+{
+	holds(schema != NULL, "%s isn't there", f->name);
+	if (f->type == TYPE_INT)
+		check_range(r, f, schema);
+	for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
+		holds(has_string(get(schema, "enum"), f->one_of[i]), "%s may be %s", f->name, f->one_of[i]);
+	if (f->from == FROM_BODY)
+		holds(has_string(get(body_schema(r), "required"), f->name) == f->required, "%s is%s required", f->name, f->required ? "" : "n't");
+}
+
+START_TEST(what_it_takes_is_said)
+{
+	const struct route *r = &api_routes[_i];
+	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"), *properties = get(body_schema(r), "properties");
+	holds((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "%s a body", body ? "doesn't take" : "takes");
+	if (r->handle != call_handle)
+		return;
+	const struct call *call = r->spec;
+	for (const struct field *f = call->fields; f->from != FROM_END; f++) {
+		if (f->from == FROM_QUERY || f->from == FROM_BODY)
+			check_field(r, f, f->from == FROM_BODY ? get(properties, f->name) : get(parameter(r, "query", f->name), "schema"));
+		if (f->from == FROM_IF_MATCH)
+			holds(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match isn't there");
+	}
+	for (size_t i = 0; params != NULL && i < json_object_array_length(params); i++) {
+		struct json_object *p = resolve(json_object_array_get_idx(params, i));
+		holds(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL, "takes no parameter %s", text(p, "name"));
+	}
+	if (properties == NULL)
+		return;
+	json_object_object_foreach(properties, name, schema) {
+		holds(schema != NULL && field(r, FROM_BODY, name) != NULL, "takes no field %s", name);
+	}
+}
+END_TEST
+
+/* ---- the whole ---- */
+
+static bool is_asset(const char *path)
+{
+	for (const struct embedded *f = embedded_assets; f->name != NULL; f++)
+		if (path[0] == '/' && strcmp(f->name, path + 1) == 0)
+			return true;
+	return false;
+}
+
+static bool is_route(const char *method, const char *path)
+{
+	for (const struct route *r = api_routes; r->path != NULL; r++)
+		if (strcasecmp(r->method, method) == 0 && strcmp(r->path, path) == 0)
+			return true;
+	return strcasecmp(method, "GET") == 0 && is_asset(path);
+}
+
+START_TEST(an_operation_is_a_route)
+{
+	json_object_object_foreach(get(doc, "paths"), path, item) {
+		json_object_object_foreach(item, method, op) {
+			ck_assert_msg(op != NULL && (strcmp(method, "parameters") == 0 || is_route(method, path)), "%s %s is no route", method, path);
+		}
+	}
+}
+END_TEST
+
+/* In the enumeration, and named where its status is described. */
+START_TEST(problems_have_their_codes)
+{
+	struct json_object *codes = get(get(get(get(doc, "components"), "schemas"), "ProblemCode"), "enum");
+	size_t n = 0;
+	for (const struct problem *p; (p = problem_at(n)) != NULL; n++) {
+		char status[8], name[64];
+		bool named = false;
+		snprintf(status, sizeof(status), "%d", p->status);
+		snprintf(name, sizeof(name), "`%s`", p->code);
+		ck_assert_msg(has_string(codes, p->code), "%s is no code", p->code);
+		for (const struct route *r = api_routes; r->path != NULL; r++) {
+			struct json_object *responses = get(operation(r), "responses"), *response = get(responses, status);
+			named |= strstr(text(response ? response : get(responses, "default"), "description"), name) != NULL;
+		}
+		ck_assert_msg(named, "%s is named by no response with %s", p->code, status);
+	}
+	ck_assert_uint_eq(json_object_array_length(codes), n);
+}
+END_TEST
+
+static void check_references(struct json_object *o)
+{
+	resolve(o);
+	for (size_t i = 0; json_object_is_type(o, json_type_array) && i < json_object_array_length(o); i++)
+		check_references(json_object_array_get_idx(o, i));
+	if (!json_object_is_type(o, json_type_object))
+		return;
+	json_object_object_foreach(o, name, value) {
+		ck_assert_ptr_nonnull(name);
+		check_references(value);
+	}
+}
+
+START_TEST(references_lead_somewhere)
+{
+	ck_assert_int_eq(strncmp(text(doc, "openapi"), "3.1.", 4), 0);
+	check_references(doc);
+}
+END_TEST
+
+static struct json_object *load(void)
+{
+	for (const struct embedded *f = embedded_assets; f->name != NULL; f++)
+		if (strcmp(f->name, "openapi.json") == 0)
+			return json_tokener_parse((const char *)f->data);
+	return NULL;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("openapi");
+	TCase *tc = tcase_create("openapi");
+	int n = (int)route_count();
+	doc = load();
+	if (doc == NULL) {
+		puts("Bail out! openapi.json isn't embedded, or isn't JSON");
+		return EXIT_FAILURE;
+	}
+	tcase_add_loop_test(tc, a_route_is_an_operation, 0, n);
+	tcase_add_loop_test(tc, path_variables_are_parameters, 0, n);
+	tcase_add_loop_test(tc, who_may_is_said, 0, n);
+	tcase_add_loop_test(tc, what_it_takes_is_said, 0, n);
+	tcase_add_test(tc, an_operation_is_a_route);
+	tcase_add_test(tc, problems_have_their_codes);
+	tcase_add_test(tc, references_lead_somewhere);
+	suite_add_tcase(suite, tc);
+	SRunner *runner = srunner_create(suite);
+	srunner_set_tap(runner, "-");
+	srunner_run_all(runner, CK_SILENT);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	json_object_put(doc);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// The browser, and what a person does and sees on the page.
+
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { PASSWORD } from "./server.js";
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+  });
+}
+
+// Holds back the answers to requests for that address, until they are released. isAsked: the first one has been made.
+export async function hold(page, address) {
+  let release, asked;
+  const isReleased = new Promise((resolve) => { release = resolve; });
+  const isAsked = new Promise((resolve) => { asked = resolve; });
+  await page.route(address, async (route) => {
+    const response = await route.fetch();
+    asked();
+    await isReleased;
+    await route.fulfill({ response });
+  });
+  return { isAsked, release };
+}
+
+// A page of the server in a browser profile of its own. It remembers whatever went wrong on it.
+export class Page {
+  #trouble = [];
+  #expected = [/401 .*\/v1\/sync$/]; // what tells the page that nobody is signed in
+
+  // server: whatever has a url.
+  static async open(browser, server, options = {}) {
+    const self = new Page();
+    self.server = server;
+    const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
+    context.setDefaultTimeout(20_000);
+    self.page = await context.newPage();
+    self.#watch();
+    return self;
+  }
+
+  #watch() {
+    const note = (text) => this.#trouble.push(text);
+    this.page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) note(`${message.text()} ${message.location().url}`);
+    });
+    this.page.on("pageerror", (error) => note(error.stack));
+    this.page.on("request", (request) => {
+      if (!request.url().startsWith(`${this.server.url}/`)) note(`request to elsewhere: ${request.url()}`);
+    });
+  }
+
+  expect(...patterns) { this.#expected.push(...patterns); }
+
+  // No console errors (CSP violations are such), no requests elsewhere; then closes.
+  async close() {
+    await this.page.context().close();
+    assert.deepEqual(this.#trouble.filter((text) => !this.#expected.some((pattern) => pattern.test(text))), []);
+  }
+
+  async signIn(user, password = PASSWORD) {
+    await this.page.goto(this.server.url);
+    await this.page.getByLabel("User name").fill(user.name);
+    await this.page.getByLabel("Password").fill(password);
+    await this.page.getByRole("button", { name: "Sign in" }).click();
+  }
+
+  // Signed in, connected, with that chat open.
+  async enter(user, chat, status = "stream") {
+    await this.signIn(user);
+    await this.isConnected(status);
+    await this.openChat(chat.title);
+  }
+
+  isConnected(by) { return this.page.locator(`#status[data-status=${by}]`).waitFor(); }
+
+  async openChat(title) {
+    await this.chatLink(title).click();
+    await this.page.getByRole("heading", { level: 2, name: title }).waitFor();
+  }
+
+  chatLink(title) { return this.page.getByRole("navigation").getByRole("link", { name: title }); }
+
+  get composer() { return this.page.getByRole("textbox", { name: "Message" }); }
+
+  async write(text) {
+    await this.composer.fill(text);
+    await this.composer.press("Enter");
+  }
+
+  // The messages whose text is or contains that.
+  message(text) { return this.page.locator(".message").filter({ hasText: text }); }
+
+  // Seen once, and neither pending nor failed.
+  async sees(text) {
+    const message = this.message(text);
+    await message.and(this.page.locator(":not(.sending):not(.failed)")).waitFor();
+    assert.equal(await message.count(), 1, `“${text}” is there once`);
+  }
+
+  async act(text, action) {
+    await this.message(text).hover();
+    await this.message(text).getByRole("button", { name: action, exact: true }).click();
+  }
+
+  // The texts of all the messages on the page that match, in order.
+  async texts(pattern) {
+    const all = await this.page.locator(".message .text").evaluateAll((elements) => elements.map((element) => element.firstChild.textContent));
+    return all.filter((text) => pattern.test(text));
+  }
+}

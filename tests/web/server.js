@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// The real server, started for a test file on a state directory of its own, and what its users do without a browser.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+const BIN = process.env.POSTERN_BIN ?? "src/postern";
+export const PASSWORD = "under the wall";
+
+// A client sub-command: resolves to what it printed.
+async function command(args, input = "") {
+  const child = spawn(BIN, args, { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(input);
+  let output = "";
+  child.stdout.on("data", (chunk) => { output += chunk; });
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`postern ${args.join(" ")}: exit code ${code}`);
+  return output.trim();
+}
+
+export class Server {
+  #dir = mkdtempSync("/tmp/pw-"); // short: a Unix socket lives below it
+  #child = null;
+  url = null;
+
+  constructor() { chmodSync(this.#dir, 0o755); } // as root the server drops its privileges
+
+  get #state() { return ["--state", `${this.#dir}/s`]; }
+
+  // Resolves when it is ready; a second start is on the same port and state.
+  async start() {
+    const listen = this.url ? new URL(this.url).host : "127.0.0.1:0";
+    const env = { ...process.env, POSTERN_RATE_SENDS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
+    const child = spawn(BIN, ["serve", ...this.#state, "--listen", listen], { env, stdio: ["ignore", "pipe", "pipe"] });
+    let log = "";
+    child.on("error", (error) => { log += error; });
+    child.stderr.on("data", (chunk) => { log += chunk; });
+    this.#child = child;
+    for await (const line of createInterface({ input: child.stdout })) {
+      const ready = /^ready (http:\S+)/.exec(line);
+      if (!ready) continue;
+      child.stdout.resume();
+      this.url = ready[1];
+      return this;
+    }
+    throw new Error(`the server ended before it was ready:\n${log}`);
+  }
+
+  async stop() {
+    const child = this.#child;
+    this.#child = null;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit", { signal: AbortSignal.timeout(30_000) });
+    child.kill("SIGTERM");
+    await ended.catch((error) => {
+      child.kill("SIGKILL");
+      throw new Error("the server did not stop", { cause: error });
+    });
+  }
+
+  async remove() {
+    await this.stop();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  async addUser(name) {
+    await command(["user", "add", name, ...this.#state], `${PASSWORD}\n`);
+    return new User(this, name, await command(["token", name, ...this.#state]));
+  }
+}
+
+// Somebody with a token.
+export class User {
+  constructor(server, name, token) {
+    Object.assign(this, { server, name, token });
+  }
+
+  async call(method, path, body, headers = {}) {
+    const isText = typeof body === "string";
+    const response = await fetch(this.server.url + path, {
+      method,
+      headers: { Authorization: `Bearer ${this.token}`, "Content-Type": isText ? "application/x-ndjson" : "application/json", ...headers },
+      body: body === undefined || isText ? body : JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text && !isText ? JSON.parse(text) : text;
+  }
+
+  createGroup(title, ...others) {
+    return this.call("POST", "/v1/chats", { kind: "group", title, members: others.map((user) => user.name) });
+  }
+
+  send(chat, text, replyTo) { return this.call("POST", `/v1/chats/${chat.id}/messages`, { text, reply_to: replyTo?.id }); }
+  sendMany(chat, texts) {
+    return this.call("POST", `/v1/chats/${chat.id}/messages`, texts.map((text) => JSON.stringify({ text })).join("\n") + "\n");
+  }
+  edit(message, text) {
+    return this.call("PATCH", `/v1/chats/${message.chat}/messages/${message.id}`, { text }, { "If-Match": `"${message.rev}"` });
+  }
+  history(chat) { return this.call("GET", `/v1/chats/${chat.id}/messages?limit=200`); }
+}
