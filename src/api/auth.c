@@ -129,7 +129,7 @@ static void on_found(void *arg, const struct pg_result *r)
 		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie };
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
-		c.expires_s = (uint32_t)(expires_ms / 1000);
+		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
 		if (!l->is_ticket && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
 		pass(l->req, &c, l->next);
@@ -170,7 +170,7 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 		refuse(req, "The token has expired.");
 		return;
 	}
-	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)(k->expires_ms / 1000), .admin = k->admin, .by_cookie = by_cookie };
+	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)((k->expires_ms + 999) / 1000), .admin = k->admin, .by_cookie = by_cookie };
 	snprintf(c.name, sizeof(c.name), "%s", k->name);
 	list_remove(&k->link);
 	list_append(&a->order, &k->link);

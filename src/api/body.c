@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See body.h. json-c lets pass what a database can't keep: lone surrogates (it replaces them) and NUL. They are looked for in the text. */
+ * See body.h. json-c lets pass more than RFC 8259 does, even when it is strict, and what a database can't keep: lone surrogates (it
+ * replaces them) and NUL. All that is looked for in the text. */
 #include "api/body.h"
 
 #include <ctype.h>
@@ -53,14 +54,16 @@ static size_t check_escape(const char *s, const char *end, const char *text, str
 	return 2;
 }
 
-/* The strings of a text that has been parsed: control characters, NUL and lone surrogates. */
-static void check_strings(const char *text, size_t len, struct body_error *e)
+/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1." outside of them. */
+static void check_strictly(const char *text, size_t len, struct body_error *e)
 {
 	const char *s = text, *end = text + len;
 	bool in_string = false;
 	while (s < end && e->code == NULL) {
 		if (in_string && (unsigned char)*s < 0x20)
 			body_fail(e, "bad_json", "At byte %zu: a control character in a string.", (size_t)(s - text));
+		else if (!in_string && (*s == 'N' || *s == 'I' || (*s == '.' && !(s + 1 < end && isdigit((unsigned char)s[1])))))
+			body_fail(e, "bad_json", "At byte %zu: no number looks like that.", (size_t)(s - text));
 		in_string ^= *s == '"';
 		s += in_string && *s == '\\' ? check_escape(s, end, text, e) : 1;
 	}
@@ -100,7 +103,7 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	else if (!json_object_is_type(o, json_type_object))
 		body_fail(e, "wrong_type", "The body must be a JSON object.");
 	else
-		check_strings(text, len, e);
+		check_strictly(text, len, e);
 	json_tokener_free(t);
 	if (e->code != NULL) {
 		json_object_put(o);

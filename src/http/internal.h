@@ -22,6 +22,7 @@ struct connection {
 	uint64_t accounted;  /* bytes of the requests before this one */
 	bool unaccountable;  /* a chunked body: its bytes can't be told */
 	bool on_metrics_port;
+	bool asked;          /* we have been asked about its request */
 	struct sockaddr_storage peer;
 };
 
@@ -47,7 +48,7 @@ struct request {
 	struct buf body;
 	size_t discarded;    /* bytes of a body that is too large */
 	uint64_t received_us;
-	bool seen, dispatched, head, in_handler, suspended, too_large, answered;
+	bool seen, dispatched, head, in_handler, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
 	int status;
 	void (*take)(void *arg, struct request *req, int fd);

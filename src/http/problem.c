@@ -33,6 +33,7 @@ static const struct problem table[] = {
 	{ "stale", 412, "It has changed since" },
 	{ "text_too_long", 413, "The text is too long" },
 	{ "body_too_large", 413, "The body is too large" },
+	{ "address_too_long", 414, "The address is too long" },
 	{ "unsupported_type", 415, "No such kind of body" },
 	/* valid, but */
 	{ "unknown_field", 422, "There is no such field" },

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@
 
 #define IDLE_S 75               /* a connection without a byte */
 #define REQUEST_MS 60000        /* from the first wait to a whole request */
+#define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
 #define ACCEPTS_A_TURN 64
 #define HEADROOM 256            /* descriptors for everything that isn't a connection */
@@ -64,6 +66,7 @@ struct http_server {
 static void wait_for_request(struct connection *c)
 {
 	c->waiting_since_ms = clock_mono_ms();
+	c->asked = false;
 	list_remove(&c->link);
 	list_append(&c->server->waiting, &c->link);
 }
@@ -206,6 +209,26 @@ static bool has_body(const struct request *req)
 	return request_header(req, "Transfer-Encoding") != NULL || (length != NULL && strspn(length, "0") != strlen(length));
 }
 
+static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned *n = arg;
+	(void)kind;
+	(void)value;
+	*n += strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
+	return MHD_YES;
+}
+
+/* Two opinions on where a body ends are how requests are smuggled past a proxy (RFC 9112, 6.3). */
+static bool is_ambiguous(const struct request *req)
+{
+	unsigned lengths = 0;
+	if (request_header(req, "Host") == NULL && !request_is_http10(req))
+		return true;
+	if (request_header(req, "Content-Length") != NULL || request_header(req, "Transfer-Encoding") != NULL)
+		MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, count_lengths, &lengths);
+	return lengths > 1;
+}
+
 static size_t body_cap(const struct request *req)
 {
 	const struct conf *conf = req->server->conf;
@@ -221,6 +244,10 @@ static const char *admit(struct request *req, char *allow, size_t size)
 	const union MHD_ConnectionInfo *head = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	if (head != NULL && req->server->conf->header_max > 0 && head->header_size > req->server->conf->header_max)
 		return "header_too_large";
+	if (is_ambiguous(req)) {
+		req->unclear = true;
+		return "bad_request";
+	}
 	if (request_header(req, "Transfer-Encoding") != NULL)
 		req->conn->unaccountable = true;
 	const char *code = router_find(req, req->server->routes, allow, size);
@@ -279,13 +306,14 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 	char allow[128] = "";
 	req->seen = true;
 	request_begin(req, mhd, method, version);
+	req->conn->asked = true;
 	metrics_count(req->server->metrics, M_HTTP_REQUESTS, 1);
 	const char *code = admit(req, allow, sizeof(allow));
 	if (code == NULL)
 		return MHD_YES;
 	if (strcmp(code, "method_not_allowed") != 0 || !answer_options(req, allow))
 		refuse(req, code, allow);
-	return has_body(req) ? finish(req) : MHD_YES; /* without a body it is said in the last call: keep-alive holds */
+	return req->unclear || has_body(req) ? finish(req) : MHD_YES; /* without a body it is said in the last call: keep-alive holds */
 }
 
 static enum MHD_Result on_body(struct request *req, const char *data, size_t size)
@@ -387,11 +415,26 @@ static void on_ready(void *arg, unsigned ready)
 	s->run = true;
 }
 
+/* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it once only. */
+static void let_go(struct http_server *s, uint64_t since)
+{
+	char byte;
+	for (struct list *l = s->waiting.prev, *prev; l != &s->waiting; l = prev) {
+		struct connection *c = container_of(l, struct connection, link);
+		prev = l->prev;
+		if (c->waiting_since_ms < since)
+			return;
+		if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+			shutdown(c->fd, SHUT_RDWR);
+	}
+}
+
 /* Slow senders: whoever takes longer than REQUEST_MS for one request (or keeps a connection open without one). */
 static void on_sweep(void *arg)
 {
 	struct http_server *s = arg;
 	uint64_t now = clock_mono_ms();
+	let_go(s, now - 2 * SWEEP_MS);
 	for (struct list *l = s->waiting.next, *next; l != &s->waiting; l = next) {
 		struct connection *c = container_of(l, struct connection, link);
 		next = l->next;
@@ -433,7 +476,7 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_access, s,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, s, /* first: it takes effect from here on */
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_STRICT_FOR_CLIENT, 0, /* what it would refuse it answers wrongly: is_ambiguous() does it */
 		MHD_OPTION_CONNECTION_LIMIT, s->limit,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE,
@@ -447,7 +490,7 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	s->hook = loop_hook_new(loop, on_turn, s);
 	s->pause = loop_timer_new(loop, on_pause_over, s);
 	s->sweep = loop_timer_new(loop, on_sweep, s);
-	loop_timer_start(s->sweep, 1000, 1000);
+	loop_timer_start(s->sweep, SWEEP_MS, SWEEP_MS);
 	return s;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The rules: who must have seen what, and that the history says the same. */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,13 @@ static bool was_absent(const struct load *l, const struct person *who, const str
 	return false;
 }
 
-/* Since when he has been there without a break; 0: always. */
+/* Since when he has been there without a break; 0: always; LLONG_MAX: he isn't there now. */
 static long long last_return(const struct load *l, const struct person *who, const struct room *room)
 {
 	long long since = 0;
 	for (size_t i = 0; i < l->absence_count; i++)
-		if (l->absences[i].who == who && l->absences[i].room == room && l->absences[i].to > since)
-			since = l->absences[i].to;
+		if (l->absences[i].who == who && l->absences[i].room == room && (l->absences[i].to > since || l->absences[i].to == 0))
+			since = l->absences[i].to != 0 ? l->absences[i].to : LLONG_MAX;
 	return since;
 }
 
@@ -134,10 +135,12 @@ void load_check(struct load *l)
 
 void load_kick_or_return(struct load *l)
 {
-	struct person *p = &l->people[1 + load_random(l, l->person_count - 1)];
-	unsigned r = load_random(l, l->room_count);
-	if (!p->joined[r])
-		return;
+	struct person *p;
+	unsigned r;
+	do {
+		p = &l->people[1 + load_random(l, l->person_count - 1)];
+		r = load_random(l, l->room_count);
+	} while (!p->joined[r]);
 	char *path = member(l->rooms[r].chat, p->client);
 	if (p->away[r])
 		is(put(l->people[0].client, path, "{}"), 200);

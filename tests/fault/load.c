@@ -272,6 +272,6 @@ void load_report(const struct load *l, const char *name)
 {
 	unsigned long long ms = (l->end_ms ? l->end_ms : clock_mono_ms()) - l->begin_ms;
 	printf("# %s: %zu of %zu sends decided in %llu.%03llu s by %u senders (%zu requests, %zu repeated, %zu refused, %zu answered 503, "
-		"%zu without an answer); %zu deliveries to %u streams, %zu cuts, %zu resumed\n", name, l->decided, l->message_count, ms / 1000, ms % 1000,
-		l->sender_count, l->requests, l->repeated, l->refused, l->away, l->lost, l->deliveries, l->watcher_count, l->cuts, l->resumed);
+		"%zu without an answer), %zu kicks and returns; %zu deliveries to %u streams, %zu cuts, %zu resumed\n", name, l->decided, l->message_count, ms / 1000, ms % 1000,
+		l->sender_count, l->requests, l->repeated, l->refused, l->away, l->lost, l->kicks_done, l->deliveries, l->watcher_count, l->cuts, l->resumed);
 }

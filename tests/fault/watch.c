@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "town.h"
 
-enum { RETRY_MS = 30 };
+enum { RETRY_MS = 30, AWAY_MS = 300 };
 
 void watcher_init(struct load *l, struct watcher *w, struct person *who, bool steady)
 {
@@ -40,7 +40,7 @@ void watcher_cut(struct load *l, struct watcher *w)
 		return;
 	l->cuts++;
 	hang_up(w);
-	w->retry_ms = 0;
+	w->retry_ms = clock_mono_ms() + (load_random(l, 2) ? load_random(l, AWAY_MS) : 0);
 }
 
 static void open_stream(struct load *l, struct watcher *w)
