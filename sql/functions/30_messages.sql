@@ -183,6 +183,9 @@ declare
 	v_last bigint;
 	v_json text;
 begin
+	if num_nonnulls(p_before, p_after, p_around) > 1 then
+		perform refuse(400, 'bad_parameter', 'Only one of before, after and around.');
+	end if;
 	select min(p.id), max(p.id), string_agg(message_json(p::message), ',' order by p.id) into v_first, v_last, v_json from (
 		(select m.* from message m where m.chat_id = v_chat and m.id > v_member.floor and p_after is null
 				and m.id < coalesce(p_before, p_around, 9223372036854775807)

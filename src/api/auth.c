@@ -14,7 +14,7 @@
 #include "hub/hub.h"
 #include "pg/pool.h"
 
-#define KNOWN_MAX 4096 /* those who stream don't need theirs any more */
+#define KNOWN_MAX 16384
 #define TOKEN_MAX 512
 
 struct known {
@@ -130,7 +130,9 @@ static void on_found(void *arg, const struct pg_result *r)
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
 		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
-		if (!l->is_ticket && l->generation == l->auth->generation)
+		/* A stream asks once for hours: it isn't worth the memory. */
+		bool once = l->is_ticket || request_route(l->req)->handle == streams_open;
+		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
 		pass(l->req, &c, l->next);
 	}

@@ -11,7 +11,7 @@
 enum {
 	GCRA_ENTRIES = 1 << 16,
 	GCRA_WINDOW = 8, /* entries a key may be in: two cache lines */
-	STREAM_ENTRIES = 1 << 16,
+	STREAM_ENTRIES = 1 << 15,
 };
 
 /* The theoretical arrival time (TAT) lives in the upper 48 bits of `when`, in microseconds modulo 2^48; the lower 16
@@ -23,16 +23,13 @@ struct gcra {
 	_Atomic uint64_t when;
 };
 
-struct streams {
-	_Atomic uint64_t key;   /* 0: never used, ends a probe */
-	_Atomic uint32_t count; /* 0: may be used again */
-};
-
 struct slot {
 	_Alignas(64) _Atomic uint64_t beat;
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
-	struct streams streams[STREAM_ENTRIES];
+	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count 0: may be used
+	 * again. So small because its pages are the worker's own, in effect. */
+	_Atomic uint64_t streams[STREAM_ENTRIES];
 };
 
 struct shared {
@@ -70,10 +67,8 @@ void shared_reset_worker(struct shared *s, unsigned index)
 	for (unsigned i = 0; i < SHARED_GAUGES; i++)
 		atomic_store(&slot->gauges[i], 0);
 	for (unsigned i = 0; i < STREAM_ENTRIES; i++)
-		if (atomic_load(&slot->streams[i].key) != 0) {
-			atomic_store(&slot->streams[i].count, 0);
-			atomic_store(&slot->streams[i].key, 0);
-		}
+		if (atomic_load(&slot->streams[i]) != 0)
+			atomic_store(&slot->streams[i], 0);
 }
 
 _Atomic uint64_t *shared_counters(struct shared *s, unsigned index) { return s->slots[index].counters; }
@@ -222,18 +217,21 @@ void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, ui
 		(void)gcra_advance(s, key_hash ? key_hash : 1, now_us, interval_us * n, UINT64_MAX, &ahead);
 }
 
-/* The key's entry in one worker's table; with ret_reuse, else an entry that a new key may take. NULL: neither. */
-static struct streams *streams_find(struct slot *slot, uint64_t key, bool reuse)
+static uint64_t stream_tag(uint64_t key_hash) { return (key_hash >> 16 ? key_hash >> 16 : 1) << 16; }
+static unsigned stream_count(uint64_t entry) { return entry & 0xffff; }
+
+/* The key's entry in one worker's table; with reuse, else an entry that a new key may take. NULL: neither. */
+static _Atomic uint64_t *streams_find(struct slot *slot, uint64_t key_hash, bool reuse)
 {
-	struct streams *idle = NULL;
+	_Atomic uint64_t *idle = NULL;
 	for (unsigned i = 0; i < STREAM_ENTRIES; i++) {
-		struct streams *e = &slot->streams[(key + i) % STREAM_ENTRIES];
-		uint64_t holder = atomic_load(&e->key);
-		if (holder == key)
+		_Atomic uint64_t *e = &slot->streams[(key_hash + i) % STREAM_ENTRIES];
+		uint64_t entry = atomic_load(e);
+		if ((entry & ~0xffffULL) == stream_tag(key_hash))
 			return e;
-		if (idle == NULL && atomic_load(&e->count) == 0)
+		if (idle == NULL && stream_count(entry) == 0)
 			idle = e;
-		if (holder == 0)
+		if (entry == 0)
 			break;
 	}
 	return reuse ? idle : NULL;
@@ -241,44 +239,39 @@ static struct streams *streams_find(struct slot *slot, uint64_t key, bool reuse)
 
 unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash)
 {
-	uint64_t key = key_hash ? key_hash : 1;
-	struct streams *e = streams_find(&s->slots[index], key, true);
-	if (e == NULL)
+	_Atomic uint64_t *e = streams_find(&s->slots[index], key_hash, true);
+	if (e == NULL || stream_count(atomic_load(e)) == 0xffff)
 		return 0;
-	if (atomic_load(&e->key) != key)
-		atomic_store(&e->key, key);
-	atomic_fetch_add(&e->count, 1);
+	atomic_store(e, stream_tag(key_hash) | (stream_count(atomic_load(e)) + 1));
 	unsigned sum = 0;
 	for (unsigned w = 0; w < s->workers; w++) {
-		struct streams *other = streams_find(&s->slots[w], key, false);
-		uint32_t count = other != NULL ? atomic_load(&other->count) : 0;
-		if (other != NULL && atomic_load(&other->key) == key) /* its owner may have given it to another key */
-			sum += count;
+		_Atomic uint64_t *other = streams_find(&s->slots[w], key_hash, false);
+		uint64_t entry = other != NULL ? atomic_load(other) : 0;
+		if ((entry & ~0xffffULL) == stream_tag(key_hash)) /* its owner may have given it to another key */
+			sum += stream_count(entry);
 	}
 	return sum;
 }
 
 /* An idle entry at the end of a run needs no mark to lead a probe past it: free it and the idle ones before it, so that
  * probes for users who aren't there stay short. */
-static void streams_trim(struct slot *slot, struct streams *e)
+static void streams_trim(struct slot *slot, size_t at)
 {
-	size_t at = (size_t)(e - slot->streams);
-	if (atomic_load(&slot->streams[(at + 1) % STREAM_ENTRIES].key) != 0)
+	if (atomic_load(&slot->streams[(at + 1) % STREAM_ENTRIES]) != 0)
 		return;
-	while (atomic_load(&slot->streams[at].count) == 0 && atomic_load(&slot->streams[at].key) != 0) {
-		atomic_store(&slot->streams[at].key, 0);
-		at = (at + STREAM_ENTRIES - 1) % STREAM_ENTRIES;
-	}
+	for (uint64_t entry; (entry = atomic_load(&slot->streams[at])) != 0 && stream_count(entry) == 0; at = (at + STREAM_ENTRIES - 1) % STREAM_ENTRIES)
+		atomic_store(&slot->streams[at], 0);
 }
 
 void shared_streams_sub(struct shared *s, unsigned index, uint64_t key_hash)
 {
-	uint64_t key = key_hash ? key_hash : 1;
-	struct streams *e = streams_find(&s->slots[index], key, false);
-	if (e == NULL || atomic_load(&e->count) == 0)
+	struct slot *slot = &s->slots[index];
+	_Atomic uint64_t *e = streams_find(slot, key_hash, false);
+	if (e == NULL || stream_count(atomic_load(e)) == 0)
 		return;
-	if (atomic_fetch_sub(&e->count, 1) == 1)
-		streams_trim(&s->slots[index], e);
+	atomic_store(e, atomic_load(e) - 1);
+	if (stream_count(atomic_load(e)) == 0)
+		streams_trim(slot, (size_t)(e - slot->streams));
 }
 
 void shared_gcra_refund(struct shared *s, uint64_t key_hash, uint64_t interval_us)

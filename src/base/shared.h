@@ -55,7 +55,7 @@ void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, ui
 void shared_gcra_refund(struct shared *s, uint64_t key_hash, uint64_t interval_us);
 
 /* Streams that a user has open on this node. Only worker `index` calls these with its index. Add returns the count over
- * all workers, this one included; the caller takes it back when that is too many. Beyond 65,536 users a worker, further
+ * all workers, this one included; the caller takes it back when that is too many. Beyond 32,768 users a worker, further
  * users aren't counted (0 is returned). */
 unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash);
 void shared_streams_sub(struct shared *s, unsigned index, uint64_t key_hash);

@@ -51,7 +51,7 @@ const struct setting settings[] = {
 	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, true, CONF_ALL, "N", "sign-ins a minute, for each account and each address" },
 	{ "streams_per_user", SETTING_NUMBER, AT(streams_per_user), "16", 1, 1000000, true, CONF_ALL, "N", "open streams of a user" },
 	{ "streams_max", SETTING_NUMBER, AT(streams_max), "0", 1, 10000000, true, CONF_ALL, "N", "open streams of a worker; 0: as many as descriptors allow" },
-	{ "stream_queue_max", SETTING_SIZE, AT(stream_queue_max), "256K", KIB(4), MIB(64), false, CONF_ALL, "SIZE", "queue of a stream that reads slowly, before it is closed" },
+	{ "stream_queue_max", SETTING_SIZE, AT(stream_queue_max), "256K", KIB(4), MIB(64), false, CONF_ALL, "SIZE", "what waits for a stream that reads slowly, before it is set back to reading from memory or the tables" },
 	{ "ring_bytes", SETTING_SIZE, AT(ring_bytes), "16M", KIB(4), MIB(65536), false, CONF_ALL, "SIZE", "recent events that a worker keeps in memory" },
 
 	HEADING("Times"),

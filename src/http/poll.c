@@ -90,7 +90,7 @@ static void add_reset(struct poll *p, struct buf *body, const char *cursor)
 /* Answers with what waits, up to the limit. */
 static void answer_events(struct poll *p)
 {
-	const char *epoch = tail_epoch(hub_tail(p->s.hub));
+	const char *epoch = tail_epoch(hub_tail(http_hub(p->server)));
 	char cursor[CURSOR_MAX];
 	struct buf body;
 	uint64_t now = clock_real_us(), pos = p->s.pos, last = 0;
@@ -110,7 +110,7 @@ static void answer_events(struct poll *p)
 	}
 	bool more = f != NULL || p->s.catching;
 	pos = f != NULL ? last : p->s.catching ? p->s.pos : hub_position(&p->s);
-	more = more && pos < tail_head(hub_tail(p->s.hub));
+	more = more && pos < tail_head(hub_tail(http_hub(p->server)));
 	cursor_print(epoch, pos, cursor);
 	if (p->reset != NULL)
 		add_reset(p, &body, cursor);

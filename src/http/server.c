@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@
 #define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
 #define ACCEPTS_A_TURN 64
+#define CROWD 8
 #define HEADROOM 256            /* descriptors for everything that isn't a connection */
 #define POOL_SIZE (32 * 1024)   /* libmicrohttpd's memory for a connection */
 
@@ -55,6 +57,7 @@ struct http_server {
 	struct loop_timer *sweep, *pause;
 	struct list listeners, waiting; /* connections by when they began to wait for a request */
 	unsigned open, connections, limit;
+	unsigned crowd; /* connections at their most since the last sweep */
 	bool run, stopping, dying;
 	/* while a connection is added */
 	bool adding_metrics;
@@ -92,7 +95,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	list_init(&c->link);
 	wait_for_request(c);
 	*context = c;
-	s->connections++;
+	if (++s->connections > s->crowd)
+		s->crowd = s->connections;
 }
 
 static void add_connection(struct http_server *s, int fd, bool is_metrics, uint64_t accounted)
@@ -415,6 +419,14 @@ static void on_ready(void *arg, unsigned ready)
 	s->run = true;
 }
 
+/* A crowd of connections has come and gone, most of them to be streams now: their memory goes back to the system. */
+static void trim(struct http_server *s)
+{
+	if (s->crowd - s->connections >= CROWD)
+		malloc_trim(0);
+	s->crowd = s->connections;
+}
+
 /* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it once only. */
 static void let_go(struct http_server *s, uint64_t since)
 {
@@ -435,6 +447,7 @@ static void on_sweep(void *arg)
 	struct http_server *s = arg;
 	uint64_t now = clock_mono_ms();
 	let_go(s, now - 2 * SWEEP_MS);
+	trim(s);
 	for (struct list *l = s->waiting.next, *next; l != &s->waiting; l = next) {
 		struct connection *c = container_of(l, struct connection, link);
 		next = l->next;

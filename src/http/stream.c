@@ -27,7 +27,6 @@ struct stream {
 	struct subscriber s;
 	struct http_server *server;
 	uint64_t key;
-	bool ndjson : 1, close : 1, got_events : 1;
 };
 
 void transport_tune(int fd, bool is_stream)
@@ -69,7 +68,7 @@ static void add_event(const struct stream *st, struct buf *out, const char *even
 {
 	char cursor[CURSOR_MAX];
 	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), pos, cursor);
-	if (st->ndjson) {
+	if (st->s.ndjson) {
 		buf_addf(out, "{\"event\":\"%s\",\"cursor\":\"%s\",\"data\":%s}\n", event, cursor, json);
 		return;
 	}
@@ -97,12 +96,12 @@ static const char *reset_json(const char *reason, char *out, size_t size)
 
 static size_t wire_size(const struct stream *st, const struct frame *f)
 {
-	return st->ndjson && f->kind != FRAME_KINDS ? f->ndjson_head_len + f->json_len + 2 : f->sse_len;
+	return st->s.ndjson && f->kind != FRAME_KINDS ? f->ndjson_head_len + f->json_len + 2 : f->sse_len;
 }
 
 static int add_iov(const struct stream *st, const struct frame *f, struct iovec *iov)
 {
-	if (!st->ndjson || f->kind == FRAME_KINDS) {
+	if (!st->s.ndjson || f->kind == FRAME_KINDS) {
 		iov[0] = (struct iovec){ (void *)(uintptr_t)f->sse, f->sse_len };
 		return 1;
 	}
@@ -135,7 +134,7 @@ static void advance(struct stream *st, size_t n)
 		}
 		n -= left;
 		if (f->kind != FRAME_KINDS) {
-			st->got_events = true;
+			st->s.got_events = true;
 			now = now ? now : clock_real_us();
 			if (!st->s.replaying)
 				transport_delivered(st->server, f, now);
@@ -177,7 +176,7 @@ static void on_ready(struct subscriber *s)
 	struct stream *st = stream_of(s);
 	if (!write_waiting(st))
 		return;
-	if (s->closing || (st->close && st->got_events && !s->catching))
+	if (s->closing || (st->s.close_after && st->s.got_events && !s->catching))
 		hub_detach(s, false);
 	else if (s->catching)
 		hub_catch_up(s);
@@ -189,9 +188,9 @@ static void on_beat(struct subscriber *s)
 	uint64_t pos = hub_position(s);
 	char cursor[CURSOR_MAX];
 	struct buf out;
-	cursor_print(tail_epoch(hub_tail(s->hub)), pos, cursor);
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), pos, cursor);
 	buf_init(&out, 256);
-	if (st->ndjson)
+	if (st->s.ndjson)
 		buf_addf(&out, "{\"event\":\"heartbeat\",\"cursor\":\"%s\"}\n", cursor);
 	else
 		buf_addf(&out, ":\nid: %s\n\n", cursor);
@@ -216,7 +215,7 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 
 static void count(struct stream *st, bool up)
 {
-	_Atomic uint64_t *gauge = &http_metrics(st->server)->gauges[st->ndjson ? G_STREAMS_NDJSON : G_STREAMS_SSE];
+	_Atomic uint64_t *gauge = &http_metrics(st->server)->gauges[st->s.ndjson ? G_STREAMS_NDJSON : G_STREAMS_SSE];
 	shared_set(gauge, *gauge + (up ? 1 : (uint64_t)-1));
 }
 
@@ -236,11 +235,11 @@ static void add_padding(const struct stream *st, struct buf *out, unsigned n)
 {
 	if (n == 0)
 		return;
-	if (!st->ndjson)
+	if (!st->s.ndjson)
 		buf_addc(out, ':');
 	while (n-- > 0)
 		buf_addc(out, ' ');
-	if (!st->ndjson)
+	if (!st->s.ndjson)
 		buf_adds(out, "\n\n");
 }
 
@@ -249,7 +248,7 @@ static void push_beginning(struct stream *st, struct request *req, const struct 
 	struct buf out;
 	char json[160];
 	buf_init(&out, PADDING_MAX + 8192);
-	request_head(req, &out, 200, st->ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8");
+	request_head(req, &out, 200, st->s.ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8");
 	buf_adds(&out, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
 	add_padding(st, &out, sub->padding);
 	char cursor[CURSOR_MAX];
@@ -277,8 +276,8 @@ static void take(void *arg, struct request *req, int fd)
 	}
 	st->server = server;
 	st->key = sub->key;
-	st->ndjson = sub->ndjson;
-	st->close = sub->close;
+	st->s.ndjson = sub->ndjson;
+	st->s.close_after = sub->close;
 	st->s.ops = &ops;
 	st->s.credential = sub->credential;
 	st->s.expires_s = sub->expires_s;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See audience.h. A user's edge and a chat's entry point at each other by their places, so that either can be removed at
- * once; both arrays are unordered. */
+ * See audience.h. A user's edge knows its place among the chat's members; both arrays are unordered. There are many users, most of them
+ * with few chats: their memory counts. */
 #include "hub/audience.h"
 
 #include <assert.h>
@@ -33,28 +33,29 @@ struct chat {
 	struct chat_member {
 		struct hub_user *user;
 		uint64_t floor; /* messages with an id up to it are hidden from him */
-		uint32_t place; /* among the user's edges */
 	} *members;
 	uint32_t count, size;
 };
 
 struct hub_user {
+	union {
+		struct subscriber *subscribers;
+		struct list idle; /* while is_idle: in the audience's list */
+	};
 	struct audience *audience;
-	struct subscriber *subscribers;
 	struct edge *edges;
-	uint32_t edges_count, edges_size;
-	uint32_t refs;
-	bool loaded, orphan; /* orphan: known to its subscribers only */
-	uint64_t loaded_at;  /* the position of the snapshot that the edges come from */
-	uint64_t key;
-	uint32_t idle_since_ms;
-	struct list idle; /* in the audience's idle list while refs is 0 */
 	struct opening *openings; /* that wait for the load, the last first */
+	uint64_t loaded_at;       /* the position of the snapshot that the edges come from */
+	uint64_t key;
+	uint32_t edges_count, edges_size, refs, idle_since_ms;
+	bool loaded, is_idle;
+	bool orphan;              /* known to its subscribers only */
 	char name[];
 };
 
 struct audience {
 	struct loop *loop;
+	struct hub *hub;
 	struct tail *tail;
 	struct pg_pool *pool;
 	struct hub_stats *stats;
@@ -107,32 +108,31 @@ static void add_edge(struct hub_user *u, uint64_t id, uint64_t since, uint64_t f
 {
 	struct chat *c = get_chat(u->audience, id);
 	if (u->edges_count == u->edges_size) {
-		u->edges_size = u->edges_size ? u->edges_size * 2 : 1;
+		u->edges_size += u->edges_size / 2 + 1;
 		u->edges = must_realloc(u->edges, u->edges_size * sizeof(*u->edges));
 	}
 	if (c->count == c->size) {
-		c->size = c->size ? c->size * 2 : 1;
+		c->size += c->size / 2 + 1;
 		c->members = must_realloc(c->members, c->size * sizeof(*c->members));
 	}
 	u->edges[u->edges_count] = (struct edge){ .chat = c, .since = since, .place = c->count };
-	c->members[c->count++] = (struct chat_member){ .user = u, .floor = floor, .place = u->edges_count++ };
+	c->members[c->count++] = (struct chat_member){ .user = u, .floor = floor };
+	u->edges_count++;
 }
 
 static void remove_edge(struct hub_user *u, struct edge *e)
 {
 	struct chat *c = e->chat;
-	uint32_t place = e->place, at = (uint32_t)(e - u->edges);
+	uint32_t place = e->place;
 	c->members[place] = c->members[--c->count];
 	if (place < c->count)
-		c->members[place].user->edges[c->members[place].place].place = place;
+		find_edge(c->members[place].user, c->id)->place = place;
 	if (c->count == 0) {
 		map_remove(&u->audience->chats, c->id);
 		free(c->members);
 		free(c);
 	}
-	u->edges[at] = u->edges[--u->edges_count];
-	if (at < u->edges_count)
-		u->edges[at].chat->members[u->edges[at].place].place = at;
+	*e = u->edges[--u->edges_count];
 }
 
 static void remove_edges(struct hub_user *u)
@@ -152,19 +152,35 @@ static struct hub_user *new_user(struct audience *a, const char *name, uint64_t 
 	struct hub_user *u = must_realloc(NULL, sizeof(*u) + len + 1);
 	*u = (struct hub_user){ .audience = a, .key = key };
 	memcpy(u->name, name, len + 1);
-	list_init(&u->idle);
 	map_set(&a->users, key, u);
 	a->stats->users++;
 	return u;
 }
 
+static void fall_idle(struct hub_user *u)
+{
+	assert(u->subscribers == NULL);
+	u->is_idle = true;
+	u->idle_since_ms = (uint32_t)clock_mono_ms();
+	list_append(&u->audience->idle, &u->idle);
+	u->audience->stats->users_idle++;
+}
+
+static void wake(struct hub_user *u)
+{
+	if (!u->is_idle)
+		return;
+	list_remove(&u->idle);
+	u->is_idle = false;
+	u->subscribers = NULL;
+	u->audience->stats->users_idle--;
+}
+
 static void free_user(struct hub_user *u)
 {
-	assert(u->refs == 0 && u->subscribers == NULL && u->openings == NULL);
-	if (!list_empty(&u->idle)) {
-		list_remove(&u->idle);
-		u->audience->stats->users_idle--;
-	}
+	assert(u->refs == 0 && u->openings == NULL);
+	wake(u);
+	assert(u->subscribers == NULL);
 	remove_edges(u);
 	if (!u->orphan)
 		map_remove(&u->audience->users, u->key);
@@ -174,10 +190,8 @@ static void free_user(struct hub_user *u)
 
 static void ref_user(struct hub_user *u)
 {
-	if (u->refs++ == 0 && !list_empty(&u->idle)) {
-		list_remove(&u->idle);
-		u->audience->stats->users_idle--;
-	}
+	u->refs++;
+	wake(u);
 }
 
 void audience_unref(struct hub_user *u)
@@ -190,9 +204,8 @@ void audience_unref(struct hub_user *u)
 		free_user(u);
 		return;
 	}
-	u->idle_since_ms = (uint32_t)clock_mono_ms();
-	list_append(&a->idle, &u->idle);
-	if (++a->stats->users_idle > IDLE_MAX)
+	fall_idle(u);
+	if (a->stats->users_idle > IDLE_MAX)
 		free_user(container_of(a->idle.next, struct hub_user, idle));
 }
 
@@ -243,11 +256,7 @@ void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(
 		u = NULL;
 		if (name == NULL && was->refs == 1) { /* freeing it now would move entries under map_next() */
 			was->refs = 0;
-			if (was->loaded && !was->orphan) {
-				was->idle_since_ms = (uint32_t)clock_mono_ms();
-				list_append(&a->idle, &was->idle);
-				a->stats->users_idle++;
-			}
+			fall_idle(was);
 			continue;
 		}
 		audience_unref(was);
@@ -299,11 +308,11 @@ void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, st
 	for (unsigned i = 0; i < f->chats_count; i++) {
 		struct chat *c = map_get(&a->chats, f->chats[i]);
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
-			if (!has_id || (uint64_t)f->a > c->members[m].floor)
+			if (!c->members[m].user->is_idle && (!has_id || (uint64_t)f->a > c->members[m].floor))
 				for (struct subscriber *s = c->members[m].user->subscribers; s != NULL; s = s->next)
 					fn(arg, s, f);
 	}
-	if (subject != NULL)
+	if (subject != NULL && !subject->is_idle)
 		for (struct subscriber *s = subject->subscribers; s != NULL; s = s->next)
 			fn(arg, s, f);
 	if (applies && f->a == 0)
@@ -459,10 +468,10 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 
 /* ---- */
 
-struct audience *audience_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
+struct audience *audience_new(struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
 {
 	struct audience *a = must_realloc(NULL, sizeof(*a));
-	*a = (struct audience){ .loop = loop, .tail = tail, .pool = pool, .stats = stats };
+	*a = (struct audience){ .loop = loop, .hub = hub, .tail = tail, .pool = pool, .stats = stats };
 	list_init(&a->idle);
 	a->sweep = loop_timer_new(loop, on_sweep, a);
 	loop_timer_start(a->sweep, SWEEP_MS, SWEEP_MS);
@@ -488,3 +497,4 @@ struct hub_chat_view audience_chat(const struct hub_user *u, unsigned i)
 
 const char *audience_name(const struct hub_user *u) { return u->name; }
 uint64_t audience_key(const struct hub_user *u) { return u->key; }
+struct hub *audience_hub(const struct hub_user *u) { return u->audience->hub; }

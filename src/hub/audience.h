@@ -8,7 +8,7 @@
 
 struct audience;
 
-struct audience *audience_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats);
+struct audience *audience_new(struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats);
 void audience_free(struct audience *a); /* after all subscribers are gone */
 
 /* See hub_open(). */
@@ -34,6 +34,7 @@ struct hub_chat_view {
 unsigned audience_chats(const struct hub_user *user);
 struct hub_chat_view audience_chat(const struct hub_user *user, unsigned i);
 const char *audience_name(const struct hub_user *user);
+struct hub *audience_hub(const struct hub_user *user);
 uint64_t audience_key(const struct hub_user *user);
 
 #endif

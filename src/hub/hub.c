@@ -41,13 +41,14 @@ struct hub {
 	struct list gone; /* detached in this turn, linked by their place in the wheel */
 };
 
+static struct hub *hub_of(const struct subscriber *s) { return audience_hub(s->user); }
 static uint32_t now_ms(void) { return (uint32_t)clock_mono_ms(); }
 
 void hub_ready(struct subscriber *s)
 {
-	struct hub *hub = s->hub;
 	if (s->ready || s->dead)
 		return;
+	struct hub *hub = hub_of(s);
 	s->ready = true;
 	s->ready_next = NULL;
 	*hub->ready_end = s;
@@ -127,11 +128,11 @@ static void schedule(struct hub *hub, struct subscriber *s)
 
 bool hub_wait_for_head(struct subscriber *s)
 {
-	if (!tail_is_behind(s->hub->tail) || s->waited)
+	if (!tail_is_behind(hub_of(s)->tail) || s->waited)
 		return false;
 	s->waited = true; /* once: a notification that got lost must not hold up an answer */
 	list_remove(&s->wheel);
-	list_append(&s->hub->behind, &s->wheel);
+	list_append(&hub_of(s)->behind, &s->wheel);
 	return true;
 }
 
@@ -190,7 +191,7 @@ struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, 
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (hub->epoll < 0)
 		fatal("can't make an epoll set: %s", strerror(errno));
-	hub->audience = audience_new(loop, tail, pool, &hub->stats);
+	hub->audience = audience_new(loop, hub, tail, pool, &hub->stats);
 	hub->replay = replay_new(loop, hub, hub->audience, pool, &hub->stats);
 	hub->watch = loop_fd_new(loop, hub->epoll, LOOP_READ, on_events, hub);
 	hub->hook = loop_hook_new(loop, on_turn, hub);
@@ -227,7 +228,6 @@ struct tail *hub_tail(const struct hub *hub) { return hub->tail; }
 void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, uint64_t pos)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = s };
-	s->hub = hub;
 	s->fd = fd;
 	s->pos = s->done = pos;
 	s->catching = true;
@@ -246,10 +246,10 @@ void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, in
 
 int hub_detach(struct subscriber *s, bool keep_fd)
 {
-	struct hub *hub = s->hub;
 	int fd = s->fd;
 	if (s->dead)
 		return -1;
+	struct hub *hub = hub_of(s);
 	s->dead = true;
 	hub->stats.subscribers--;
 	audience_remove(hub->audience, s);
@@ -304,11 +304,11 @@ void hub_on_head(struct hub *hub)
 		wake_behind(hub);
 }
 
-void hub_catch_up(struct subscriber *s) { replay_next(s->hub->replay, s); }
+void hub_catch_up(struct subscriber *s) { replay_next(hub_of(s)->replay, s); }
 
 uint64_t hub_position(const struct subscriber *s)
 {
-	uint64_t head = tail_head(s->hub->tail);
+	uint64_t head = tail_head(hub_of(s)->tail);
 	return s->catching || s->pos > head ? s->pos : head;
 }
 

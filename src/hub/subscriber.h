@@ -11,7 +11,6 @@
 #include "base/list.h"
 #include "log/frame.h"
 
-struct hub;
 struct hub_user;
 struct subscriber;
 
@@ -41,7 +40,6 @@ struct waiting {
 
 struct subscriber {
 	const struct subscriber_ops *ops;
-	struct hub *hub;
 	struct hub_user *user;
 	struct subscriber *next;       /* of the same user */
 	struct subscriber *ready_next;
@@ -66,6 +64,7 @@ struct subscriber {
 	bool closing : 1;              /* nothing more is queued; ends when what waits is written */
 	bool waited : 1;               /* for the tail, once */
 	bool dead : 1;
+	bool ndjson : 1, close_after : 1, got_events : 1; /* a stream's own; they fit in here */
 };
 
 /* The frame that waits at place i (0 is the first), NULL behind the last. */

@@ -21,11 +21,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/signals.h"
 #include "pg/bindir.h"
 #include "pg/cluster_conf.h"
+#include "pg/cluster_log.h"
 #include "pg/evict.h"
 
-enum { POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000, LOG_BYTES_MAX = 16 << 20 };
+enum { POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000 };
 
 static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
 
@@ -119,12 +121,7 @@ static enum status make_run_directory(const struct cluster *c, struct buf *why)
 static void become_program(int log_fd)
 {
 	extern char **environ;
-	sigset_t none;
-	/* What whoever started us has ignored (a shell does that to SIGINT of background jobs), the server mustn't. */
-	for (int signum = 1; signum < NSIG; signum++)
-		signal(signum, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	setsid(); /* else a Ctrl-C at the terminal ends it before the workers are done */
 	for (char **e = environ; *e != NULL;) {
 		char name[64];
@@ -148,38 +145,6 @@ static pid_t fork_tied(int deathsig)
 	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, deathsig) < 0 || getppid() != parent))
 		_exit(127);
 	return pid;
-}
-
-static int open_log(const struct cluster *c)
-{
-	struct stat st;
-	if (stat(c->log, &st) == 0 && st.st_size > LOG_BYTES_MAX) {
-		char *old = join(c->state, "postgres.log.1");
-		rename(c->log, old);
-		free(old);
-	}
-	return open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-}
-
-/* The last complaint in the log since the server was started. */
-static void add_reason(const struct cluster *c, struct buf *why)
-{
-	char line[512], reason[512] = "";
-	bool told = false;
-	FILE *f = fopen(c->log, "re");
-	if (f != NULL && fseeko(f, c->log_from, SEEK_SET) == 0)
-		while (fgets(line, sizeof(line), f) != NULL) {
-			char *p = strstr(line, "FATAL:");
-			if (p == NULL && (p = strstr(line, "PANIC:")) == NULL)
-				p = strstr(line, "error:");
-			if (p != NULL || !told)
-				snprintf(reason, sizeof(reason), "%s", p != NULL ? p + strcspn(p, " ") + strspn(p + strcspn(p, " "), " ") : line);
-			told |= p != NULL;
-		}
-	if (f != NULL)
-		fclose(f);
-	reason[strcspn(reason, "\n")] = '\0';
-	buf_addf(why, "%s%s(see %s)", reason, *reason != '\0' ? " " : "", c->log);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
@@ -207,7 +172,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0)
 		return ST_OK;
 	buf_adds(why, "initdb failed: ");
-	add_reason(c, why);
+	cluster_log_reason(c->log, c->log_from, why);
 	return ST_SYSTEM;
 }
 
@@ -233,15 +198,13 @@ static enum status create(struct cluster *c, struct buf *why)
 	secret_random_name(random, sizeof(random) - 1);
 	snprintf(name, sizeof(name), "%s%s", unfinished, random);
 	char *dir = join(c->state, name);
-	int log_fd = open_log(c), state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int log_fd = cluster_log_open(c->log, &c->log_from), state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum status st = ST_OK;
 	uint64_t start = clock_mono_ms();
 	if (log_fd < 0 || state_fd < 0)
 		st = failed(why, c->state);
-	if (st == ST_OK) {
-		c->log_from = lseek(log_fd, 0, SEEK_END);
+	if (st == ST_OK)
 		st = run_initdb(c, dir, log_fd, why);
-	}
 	if (st == ST_OK)
 		st = cluster_conf_include(dir, why);
 	if (st == ST_OK && (rename(dir, c->data) < 0 || fsync(state_fd) < 0))
@@ -278,10 +241,9 @@ static enum status spawn(struct cluster *c, struct buf *why)
 	enum status st = cluster_conf_write(c->data, why);
 	if (st != ST_OK)
 		return st;
-	int log_fd = open_log(c);
+	int log_fd = cluster_log_open(c->log, &c->log_from);
 	if (log_fd < 0)
 		return failed(why, c->log);
-	c->log_from = lseek(log_fd, 0, SEEK_END);
 	pid_t pid = fork_tied(SIGINT); /* "fast shutdown" */
 	if (pid == 0) {
 		become_program(log_fd);
@@ -313,12 +275,6 @@ static bool is_ready(const struct cluster *c)
 	return ready;
 }
 
-static bool is_told_to_stop(void)
-{
-	sigset_t pending;
-	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
-}
-
 /* ST_AWAY: it has ended. */
 static enum status wait_until_ready(struct cluster *c, struct buf *why)
 {
@@ -327,7 +283,7 @@ static enum status wait_until_ready(struct cluster *c, struct buf *why)
 			c->pid = 0;
 			return ST_AWAY;
 		}
-		if (is_told_to_stop()) {
+		if (signals_stop_pending()) {
 			buf_adds(why, "told to stop while starting");
 			cluster_stop(c);
 			return ST_REFUSED;
@@ -346,7 +302,7 @@ static bool is_passing(const struct cluster *c)
 {
 	struct buf reason;
 	buf_init(&reason, 4096);
-	add_reason(c, &reason);
+	cluster_log_reason(c->log, c->log_from, &reason);
 	bool passing = reason.data != NULL && (strstr(reason.data, "pre-existing shared memory") != NULL ||
 		(strstr(reason.data, "lock file") != NULL && strstr(reason.data, "already exists") != NULL));
 	buf_release(&reason);
@@ -375,7 +331,7 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && usleep(100000) == 0);
 	if (st == ST_AWAY) {
 		buf_adds(why, "the database server doesn't start: ");
-		add_reason(c, why);
+		cluster_log_reason(c->log, c->log_from, why);
 		return ST_SYSTEM;
 	}
 	return st;

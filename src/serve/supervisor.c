@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/shared.h"
+#include "base/signals.h"
 #include "conf/conf.h"
 #include "pg/cluster.h"
 #include "pg/store.h"
@@ -53,6 +54,7 @@ struct supervisor {
 	struct shared *shared;
 	struct demo *demo;
 	char node[9];
+	enum log_level level; /* now; a SIGHUP may have changed it */
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
 	struct pace database;
@@ -65,7 +67,6 @@ struct supervisor {
 static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
 {
 	char name[32];
-	sigset_t none;
 	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .listen_fds = &s->listen.fds[i * s->listen.count],
 		.listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i], .conninfo = s->store.conninfo, .node = s->node,
 		.ready_fd = ready_fd };
@@ -75,7 +76,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 	snprintf(name, sizeof(name), "postern-work%u", i);
 	prctl(PR_SET_NAME, name);
 	snprintf(name, sizeof(name), "worker %u", i);
-	log_setup(s->conf->log_level, name);
+	log_setup(s->level, name);
 	close(s->signal_fd);
 	if (s->store.lock_fd >= 0)
 		close(s->store.lock_fd);
@@ -83,10 +84,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 		if (s->workers[w].ready_fd >= 0)
 			close(s->workers[w].ready_fd);
 	listen_keep(&s->listen, i);
-	for (int signum = 1; signum < NSIG; signum++)
-		signal(signum, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_reset();
 	exit(worker_run(&env));
 }
 
@@ -201,15 +199,14 @@ static void signal_workers(struct supervisor *s, int signum)
 static void take_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
-	enum log_level level;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
 		case SIGCHLD:
 			reap(s);
 			break;
 		case SIGHUP:
-			if (conf_reread_log_level(s->conf, &level))
-				log_set_level(level);
+			if (conf_reread_log_level(s->conf, &s->level))
+				log_set_level(s->level);
 			signal_workers(s, SIGHUP);
 			break;
 		default:
@@ -366,15 +363,9 @@ static void take_over_signals(struct supervisor *s)
 		fatal("signalfd: %s", strerror(errno));
 }
 
-static bool is_told_to_stop(void)
-{
-	sigset_t pending;
-	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
-}
-
 int supervisor_run(const struct conf *conf)
 {
-	struct supervisor s = { .conf = conf, .store = STORE_INIT };
+	struct supervisor s = { .conf = conf, .store = STORE_INIT, .level = conf->log_level };
 	struct buf why;
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, "supervisor");
@@ -387,7 +378,7 @@ int supervisor_run(const struct conf *conf)
 		run(&s);
 		stop_workers(&s);
 	} else {
-		s.failed = !is_told_to_stop();
+		s.failed = !signals_stop_pending();
 		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", why.data != NULL ? why.data : "out of memory");
 	}
 	store_release(&s.store);

@@ -338,12 +338,15 @@ END_TEST
 START_TEST(who_has_said_all_is_let_go)
 {
 	/* `printf … | nc -N host port`: request and end come together. */
+	struct wire *w[200];
 	for (int i = 0; i < 200; i++) {
-		struct wire *w = dial(house());
-		wire_send(w, "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
-		wire_shut(w);
-		is(wire_answer(w), 200);
-		wire_expect_end(w);
+		w[i] = dial(house());
+		wire_send(w[i], "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
+		wire_shut(w[i]);
+	}
+	for (int i = 0; i < 200; i++) {
+		is(wire_answer(w[i]), 200);
+		wire_expect_end(w[i]);
 	}
 }
 END_TEST

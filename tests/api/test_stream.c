@@ -280,11 +280,22 @@ START_TEST(the_first_direct_message_brings_its_chat)
 }
 END_TEST
 
+/* Takes events until a chat has that title: then this worker knows of all that was before. */
+static void await_title(struct stream *s, const char *title)
+{
+	for (bool found = false; !found;) {
+		bool is_chat = strcmp(peek(s), "chat") == 0;
+		struct json_object *e = expect(s, peek(s));
+		found = is_chat && strcmp(str(e, "title"), title) == 0;
+	}
+}
+
 START_TEST(changes_arrive_once_as_the_latest_state)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob), edited = say(alice, chat, "1"), deleted = say(alice, chat, "2"), both = say(alice, chat, "3");
 	const char *cursor = now_of(bob);
+	struct stream *witness = live(alice);
 	is(patch(alice, message(chat, edited), "{'text':'1a'}"), 200);
 	is(patch(alice, message(chat, both), "{'text':'3a'}"), 200);
 	long long fresh = say(alice, chat, "4");
@@ -294,6 +305,7 @@ START_TEST(changes_arrive_once_as_the_latest_state)
 	is(del(alice, "%s", message(chat, both)), 204);
 	is(del(alice, "%s", message(chat, say(alice, chat, "never seen"))), 204);
 	is(patch(alice, to("/v1/chats/%lld", chat), "{'title':'meadow'}"), 200);
+	await_title(witness, "meadow");
 
 	struct stream *s = live_since(bob, cursor);
 	expect_message(s, fresh);

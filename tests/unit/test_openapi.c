@@ -12,7 +12,7 @@
 #include "api/api.h"
 #include "api/call.h"
 #include "base/embedded.h"
-#include "http/problem.h"
+#include "http/problem.c" /* for its table, which nobody else walks */
 
 static struct json_object *doc;
 
@@ -234,8 +234,8 @@ END_TEST
 START_TEST(problems_have_their_codes)
 {
 	struct json_object *codes = get(get(get(get(doc, "components"), "schemas"), "ProblemCode"), "enum");
-	size_t n = 0;
-	for (const struct problem *p; (p = problem_at(n)) != NULL; n++) {
+	size_t n = sizeof(table) / sizeof(table[0]);
+	for (const struct problem *p = table; p < table + n; p++) {
 		char status[8], name[64];
 		bool named = false;
 		snprintf(status, sizeof(status), "%d", p->status);

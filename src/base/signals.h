@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ * Signals around a fork: what a child must forget, and what a parent that has blocked them can ask. */
+#ifndef BASE_SIGNALS_H
+#define BASE_SIGNALS_H
+
+#include <stdbool.h>
+
+/* In a child: every signal at its default and unblocked, whatever we, or who started us, had made of it. (A shell makes
+ * its background jobs ignore SIGINT, and that is inherited.) */
+void signals_reset(void);
+
+/* Whether SIGTERM or SIGINT is blocked and waiting. */
+bool signals_stop_pending(void);
+
+#endif

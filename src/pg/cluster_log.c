@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ * See cluster_log.h. */
+#include "pg/cluster_log.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BYTES_MAX = 16 << 20 };
+
+int cluster_log_open(const char *path, off_t *ret_from)
+{
+	struct stat st;
+	char old[PATH_MAX];
+	if (stat(path, &st) == 0 && st.st_size > BYTES_MAX && snprintf(old, sizeof(old), "%s.1", path) < (int)sizeof(old))
+		rename(path, old);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	*ret_from = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	return fd;
+}
+
+/* What follows "FATAL: " and the like; NULL: the line isn't a complaint. */
+static const char *complaint(const char *line)
+{
+	static const char *const marks[] = { "FATAL:", "PANIC:", "error:" };
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		const char *p = strstr(line, marks[i]);
+		if (p != NULL)
+			return p + strlen(marks[i]) + strspn(p + strlen(marks[i]), " ");
+	}
+	return NULL;
+}
+
+void cluster_log_reason(const char *path, off_t from, struct buf *why)
+{
+	char line[512], reason[512] = "";
+	bool complained = false;
+	FILE *f = fopen(path, "re");
+	if (f != NULL && fseeko(f, from, SEEK_SET) == 0)
+		while (fgets(line, sizeof(line), f) != NULL) {
+			const char *p = complaint(line);
+			if (p != NULL || !complained) /* without one the last line has to do */
+				snprintf(reason, sizeof(reason), "%s", p != NULL ? p : line);
+			complained |= p != NULL;
+		}
+	if (f != NULL)
+		fclose(f);
+	reason[strcspn(reason, "\n")] = '\0';
+	buf_addf(why, "%s%s(see %s)", reason, *reason != '\0' ? " " : "", path);
+}
