@@ -239,9 +239,6 @@ static void close_rooms(struct worker *w)
 int worker_run(const struct worker_env *env)
 {
 	struct worker w = { .env = env };
-	char who[32];
-	snprintf(who, sizeof(who), "worker %u", env->index);
-	log_setup(env->conf->log_level, who);
 	signal(SIGPIPE, SIG_IGN);
 	srandom((unsigned)clock_mono_us() ^ (unsigned)getpid());
 	open_rooms(&w);

@@ -241,7 +241,7 @@ START_TEST(a_stream_ends_when_its_token_does)
 {
 	struct client *ann = somebody();
 	char when[CLOCK_RFC3339_LEN + 1];
-	clock_rfc3339(clock_real_us() + 1300000, when);
+	clock_rfc3339(clock_real_us() + 2500000, when);
 	struct answer made = is(post(ann, "/v1/tokens", "{'label':'brief','expires_at':'%s'}", when), 201);
 	ck_assert_str_eq(str(made.json, "expires_at"), when);
 	struct client *brief = using(ann, str(made.json, "token"));

@@ -63,7 +63,9 @@ START_TEST(close_ends_after_the_first_batch)
 	expect(waiting, "hello");
 	expect_message(waiting, first);
 	expect_end(waiting);
+	struct stream *witness = live(alice);
 	long long last = say(alice, chat, "2");
+	expect_message(witness, last);
 	struct stream *behind = stream_open(bob, "?close=1&since=%s", cursor);
 	expect(behind, "hello");
 	expect_message(behind, first);
