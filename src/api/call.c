@@ -181,6 +181,8 @@ static void add(struct arguments *a, const struct field *f)
 		break;
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
+		if (given != NULL && *given == '\0' && f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
+			given = NULL;
 		s = given ? checked(a, f, given) : f->preset;
 		break;
 	case FROM_BODY:
@@ -211,7 +213,7 @@ static void parse_body(struct arguments *a, const struct call *call)
 		if (f->from == FROM_BODY)
 			known[n++] = f->name;
 	known[n] = NULL;
-	if (n == 0)
+	if (n == 0 || body->len == 0) /* without a body every field is absent */
 		return;
 	a->body = body_parse(body->len ? body->data : "", body->len, &a->error);
 	if (a->body != NULL)

@@ -406,6 +406,10 @@ static void send_bulk(struct request *req)
 {
 	const struct buf *body = request_body(req);
 	unsigned lines = count_lines(body), n = 0;
+	if (request_header(req, "Idempotency-Key") != NULL) {
+		request_problem(req, "bad_parameter", "Here every line has its own key: give it as \"key\".", "");
+		return;
+	}
 	if (lines > BULK_ITEMS_MAX) {
 		request_problem(req, "body_too_large", "At most 10000 lines.", "");
 		return;
