@@ -168,6 +168,23 @@ START_TEST(sixteen_streams_a_user_over_all_workers)
 }
 END_TEST
 
+START_TEST(hanging_up_early_costs_no_place)
+{
+	struct client *ann = somebody();
+	for (int i = 0; i < 300; i++) {
+		struct wire *w = wire_new(house(), 0);
+		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", i % 3 ? "stream" : "poll?wait=60", ann->token);
+		if (i % 2)
+			wire_wait(w, PATIENCE);
+		wire_free(w);
+	}
+	await_metric(house(), "postern_streams", 0);
+	for (int i = 0; i < 16; i++)
+		live(ann);
+	refused(get(ann, "/v1/stream"), 429, "too_many_streams");
+}
+END_TEST
+
 START_TEST(a_directory_has_one_server)
 {
 	char *said;
@@ -308,7 +325,7 @@ int main(void)
 	const char *const flags[] = { "--workers", "2", NULL };
 	const TTest *const tests[] = {
 		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
-		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, a_directory_has_one_server,
+		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_directory_has_one_server,
 		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_dead_worker_is_replaced,
 		the_command_line_knows_its_words, the_command_line_sends, a_demo_is_ready_to_play_with, NULL,
 	};

@@ -101,7 +101,7 @@ static void launch(struct server *s)
 	if (!await_ready(s)) {
 		server_show_logs();
 		printf("Bail out! the server doesn't start: %s\n", binary());
-		server_kill_all();
+		server_remove_all();
 		exit(1);
 	}
 }
