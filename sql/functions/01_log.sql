@@ -26,7 +26,7 @@ end $$;
 --          member: a = since when he is a member (0: he isn't), b = his floor
 --          chat: b = 1 when it is deleted
 create function frame_line(p_pos bigint, p_kind text, p_chats text, p_user text, p_a bigint, p_b bigint, p_json text) returns text
-language sql immutable as $$
+language sql stable as $$ -- not immutable, for "bigint || text" isn't, and then it would not be inlined
 	select p_pos || ' ' || p_kind || ' ' || p_chats || ' ' || p_user || ' ' || p_a || ' ' || p_b || ' ' || p_json || E'\n'
 $$;
 

@@ -5,6 +5,7 @@
 -- with its status (201, or that of its refusal with a code), and the message's JSON.
 -- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first
 -- result; 409 for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
+-- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_hash      of everything in the item that its sender wrote
 --   p_received  when the request came in, µs since 1970
 create function send(p_node text, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
@@ -39,20 +40,14 @@ begin
 		left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
 		left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
 		left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
-	), firsts as (
-		-- of several items with one key, the first that isn't refused is the one that is sent
-		select j.*, j.known_id is null and j.refusal is null
-			and row_number() over (partition by j.chat, j.sender, j.key, j.refusal is null order by j.ord) = 1 as is_new from judged j
 	), numbered as (
-		select f.*, case when f.is_new then v_head + count(*) filter (where f.is_new) over (order by f.ord) end as new_id from firsts f
-	), keyed as (
-		select n.*, max(n.new_id) over same as twin_id, max(case when n.is_new then n.hash end) over same as twin_hash from numbered n
-			window same as (partition by n.chat, n.sender, n.key)
+		select j.*, j.known_id is null and j.refusal is null as is_new,
+			v_head + count(*) filter (where j.known_id is null and j.refusal is null) over (order by j.ord) as next_id from judged j
 	)
 	select array_agg(row(n.ord, n.chat, n.sender, n.key, n.hash, n.text, n.type, n.content, n.reply_to, n.received,
-			coalesce(n.known_id, n.twin_id), coalesce(n.known_hash, n.twin_hash), n.refusal, n.muted, n.new_id)::sending order by n.ord),
-			count(n.new_id)
-		into v_items, v_accepted from keyed n;
+			coalesce(n.known_id, case when n.is_new then n.next_id end), coalesce(n.known_hash, n.hash), n.refusal, n.muted,
+			case when n.is_new then n.next_id end)::sending), count(*) filter (where n.is_new)
+		into v_items, v_accepted from numbered n;
 
 	if v_accepted > 0 then
 		with born as (
@@ -71,7 +66,7 @@ begin
 				order by n.new_id) from unnest(v_items) n where n.new_id is not null), p_node);
 	end if;
 
-	-- known_id is where the item's key led to: to itself, to an earlier item of this batch, or to a message of before.
+	-- known_id is where the item's key led to: to itself, or to a message of before.
 	return query
 		select n.ord::int,
 			case when n.refusal is not null then n.refusal when n.known_hash <> n.hash then 409

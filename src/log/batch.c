@@ -10,6 +10,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
+#include "base/secret.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
 
@@ -91,9 +93,22 @@ static size_t item_size(const struct send_item *item)
 	return 128 + (item->text ? strlen(item->text) : 0) + (item->content ? strlen(item->content) : 0);
 }
 
+/* Whether an item with the same chat, sender and key is in the batch already: send() wants to see it committed first. */
+static bool is_twin(struct map *keys, const struct send_item *item)
+{
+	char text[320];
+	int n = snprintf(text, sizeof(text), "%" PRIu64 " %s %s", item->chat, item->sender, item->key);
+	uint64_t key = secret_keyed_hash(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	if (map_get(keys, key) != NULL)
+		return true;
+	map_set(keys, key, keys);
+	return false;
+}
+
 /* Moves what goes into the next batch from the queue to the flight. */
 static void gather(struct batcher *b)
 {
+	struct map keys = { 0 };
 	size_t bytes = 0;
 	for (int i = 0; i < PARAMS; i++)
 		buf_reset(&b->params[i]);
@@ -102,6 +117,8 @@ static void gather(struct batcher *b)
 		struct send_item *item = container_of(b->queue.next, struct send_item, link);
 		size_t size = item_size(item);
 		if (b->flight_count > 0 && (item->alone || bytes + size > BYTES_MAX))
+			break;
+		if (is_twin(&keys, item))
 			break;
 		bytes += size;
 		add_item(b, item);
@@ -113,6 +130,7 @@ static void gather(struct batcher *b)
 	}
 	for (int i = P_CHAT; i < PARAMS; i++)
 		buf_addc(&b->params[i], '}');
+	map_release(&keys);
 }
 
 /* Puts the items in flight back to the front of the queue, in their order. */

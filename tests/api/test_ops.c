@@ -143,6 +143,28 @@ START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
 }
 END_TEST
 
+/* Opens a stream as soon as there is a place for it: the server may not have noticed yet that one is free. */
+static void open_when_free(const struct client *who)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	for (int status = 429; status == 429; left(until, "a free place")) {
+		struct wire *w = wire_new(house(), 0);
+		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", who->token);
+		struct stream *s = stream_new(w);
+		struct event *hello = NULL;
+		while ((hello = stream_next(s)) == NULL && stream_status(s) == 0) {
+			wire_wait(w, left(until, "an answer"));
+			wire_pump(w);
+		}
+		event_free(hello);
+		status = stream_status(s);
+		if (status == 200)
+			later(stream_free, s);
+		else
+			stream_free(s);
+	}
+}
+
 START_TEST(sixteen_streams_a_user_over_all_workers)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -155,15 +177,7 @@ START_TEST(sixteen_streams_a_user_over_all_workers)
 	}
 	live(ben);
 	stream_cut(s[7]);
-	struct stream *another;
-	unsigned long long until = clock_mono_ms() + PATIENCE;
-	do { /* until the server has noticed */
-		struct wire *w = dial(house());
-		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
-		another = stream_on(w);
-		left(until, "the place to be free");
-	} while (stream_status(another) == 429);
-	expect(another, "hello");
+	open_when_free(ann);
 	refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
 }
 END_TEST
@@ -174,13 +188,12 @@ START_TEST(hanging_up_early_costs_no_place)
 	for (int i = 0; i < 300; i++) {
 		struct wire *w = wire_new(house(), 0);
 		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", i % 3 ? "stream" : "poll?wait=60", ann->token);
-		if (i % 2)
-			wire_wait(w, PATIENCE);
+		if (i % 3 == 1)
+			wire_wait(w, PATIENCE); /* for its head */
 		wire_free(w);
 	}
-	await_metric(house(), "postern_streams", 0);
 	for (int i = 0; i < 16; i++)
-		live(ann);
+		open_when_free(ann);
 	refused(get(ann, "/v1/stream"), 429, "too_many_streams");
 }
 END_TEST

@@ -74,7 +74,14 @@ static void on_term(int sig)
 
 void test_moves(void) { alarm(TEST_SECONDS); }
 
-static void setup(void) { test_moves(); }
+static void setup(void)
+{
+	/* Here, because libcheck has handlers of its own, which would kill the whole process group. */
+	signal(SIGALRM, on_alarm);
+	signal(SIGTERM, on_term);
+	signal(SIGINT, on_term);
+	test_moves();
+}
 
 static void teardown(void)
 {
@@ -108,9 +115,6 @@ static TCase *tcase(Suite *suite, const char *name)
 int suite_run(const char *name, const TTest *const tests[], const char *const flags[])
 {
 	house_flags = flags != NULL ? flags : no_limits;
-	signal(SIGALRM, on_alarm);
-	signal(SIGTERM, on_term);
-	signal(SIGINT, on_term);
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 

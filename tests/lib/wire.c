@@ -151,7 +151,10 @@ struct wire *wire_new(const struct server *server, int receive_buffer)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		close(fd);
+		int why = errno;
+		if (fd >= 0)
+			close(fd);
+		errno = why;
 		return NULL;
 	}
 	struct wire *w = calloc(1, sizeof(*w));
