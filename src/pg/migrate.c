@@ -51,7 +51,9 @@ char *migrate_conninfo(const char *base, struct buf *why)
 		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs", "read-write", NULL };
 	char schema[MIGRATE_SCHEMA_SIZE], options[128];
 	migrate_functions_schema(schema);
-	snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog", schema);
+	/* Plans are kept by the connections, some made while the tables were nearly empty: without this they would read whole tables until
+	 * the next analyze. Every access of the functions has its index. */
+	snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off", schema);
 	return sync_conninfo(base, defaults, options, why);
 }
 
