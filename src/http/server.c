@@ -146,7 +146,7 @@ bool http_has_room(const struct http_server *s)
 static void turn_away(int fd)
 {
 	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n"
-		"Content-Length: 97\r\n\r\n"
+		"Content-Length: 99\r\n\r\n"
 		"{\"type\":\"urn:postern:problem:overloaded\",\"title\":\"Too much to do\",\"status\":503,\"code\":\"overloaded\"}";
 	if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
 	}
@@ -295,7 +295,9 @@ static enum MHD_Result finish(struct request *req)
 		int fd = fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3);
 		if (fd < 0)
 			log_warn("can't take over a connection: %s", strerror(errno));
-		req->take(req->take_arg, req, fd);
+		void (*take)(void *, struct request *, int) = req->take;
+		req->take = NULL;
+		take(req->take_arg, req, fd);
 		metrics_count(m, M_HTTP_2XX, 1);
 		return MHD_NO; /* it frees its side and leaves the socket alone */
 	}
@@ -386,6 +388,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 	}
 	if (req->dispatched)
 		s->open--;
+	if (req->take != NULL) /* the client has gone before its connection could be handed off: what was set aside for it is given back */
+		req->take(req->take_arg, req, -1);
 	request_free(req);
 }
 

@@ -151,7 +151,7 @@ static void on_due(struct hub *hub, struct subscriber *s)
 	schedule(hub, s);
 	if (s->blocked && idle > STUCK_MS)
 		hub_detach(s, false);
-	else if (s->expires_s != 0 && clock_real_us() / 1000000 >= s->expires_s)
+	else if (!s->closing && s->expires_s != 0 && clock_real_us() / 1000000 >= s->expires_s)
 		s->ops->on_end(s, END_DENIED);
 	else if (!s->blocked && !s->closing && idle + TICK_MS / 2 >= s->period_ms)
 		s->ops->on_beat(s);

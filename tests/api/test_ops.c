@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../lib/client.h"
+#include "../lib/proc.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 #include "base/clock.h"
@@ -258,6 +259,50 @@ START_TEST(the_database_goes_and_comes_back)
 }
 END_TEST
 
+/* Sends a signal to PostgreSQL, all of it. */
+static void signal_database(int sig)
+{
+	pid_t postmaster = server_postmaster(house()), backends[64];
+	size_t n = proc_children(postmaster, NULL, backends, 64);
+	ck_assert_int_gt(postmaster, 0);
+	kill(postmaster, sig);
+	for (size_t i = 0; i < n; i++)
+		kill(backends[i], sig);
+}
+
+static void thaw(void *unused)
+{
+	(void)unused;
+	signal_database(SIGCONT);
+}
+
+START_TEST(a_frozen_database_holds_nobody_up)
+{
+	const char *const flags[] = { "--database-timeout", "2", "--send-wait", "1", NULL };
+	struct server *node = server_join(house(), flags);
+	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
+	long long chat = group(ann, ben);
+	struct stream *s = live(ben);
+	expect_message(s, say(ann, chat, "before"));
+	later(thaw, NULL); /* whatever happens */
+	signal_database(SIGSTOP);
+	struct answer a = say_keyed(ann, chat, "k", "frozen");
+	signal_database(SIGCONT);
+	refused(a, 503, "database_away");
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while ((a = say_keyed(ann, chat, "k", "frozen")).status != 201) {
+		refused(a, 503, "database_away");
+		left(until, "the database to be there again");
+	}
+	/* Whether the first try went through or not: it is there once. */
+	expect_message(s, num(a.json, "id"));
+	ck_assert_uint_eq(count(is(get(ann, "%s", messages(chat)), 200).json, "messages"), 2);
+	expect_quiet(s);
+	stream_cut(s);
+	server_stop(node);
+}
+END_TEST
+
 START_TEST(a_dead_worker_is_replaced)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -339,7 +384,7 @@ int main(void)
 	const TTest *const tests[] = {
 		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
 		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_directory_has_one_server,
-		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_dead_worker_is_replaced,
+		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_frozen_database_holds_nobody_up, a_dead_worker_is_replaced,
 		the_command_line_knows_its_words, the_command_line_sends, a_demo_is_ready_to_play_with, NULL,
 	};
 	return suite_run("ops", tests, flags);
