@@ -20,13 +20,9 @@ $$;
 create function message_text(p_id bigint, p_chat bigint, p_from text, p_at text, p_type text, p_text text, p_content jsonb, p_rev bigint,
 	p_reply_to bigint, p_edited_at text) returns text
 language sql stable as $$
-	select '{"id":' || p_id || ',"chat":' || p_chat || ',"from":"' || p_from || '","at":"' || p_at || '"'
-		|| coalesce(',"type":' || to_json(p_type)::text, '')
-		|| coalesce(',"text":' || to_json(p_text)::text, '')
-		|| coalesce(',"content":' || p_content::text, '')
-		|| ',"rev":' || p_rev
-		|| coalesce(',"reply_to":' || p_reply_to, '')
-		|| coalesce(',"edited_at":"' || p_edited_at || '"', '') || '}'
+	select concat('{"id":', p_id, ',"chat":', p_chat, ',"from":"', p_from, '","at":"', p_at, '"', ',"type":' || to_json(p_type)::text,
+		',"text":' || to_json(p_text)::text, ',"content":' || p_content::text, ',"rev":', p_rev, ',"reply_to":' || p_reply_to,
+		',"edited_at":"' || p_edited_at || '"', '}')
 $$;
 
 create function message_json(m message) returns text

@@ -26,8 +26,8 @@ end $$;
 --          member: a = since when he is a member (0: he isn't), b = his floor
 --          chat: b = 1 when it is deleted
 create function frame_line(p_pos bigint, p_kind text, p_chats text, p_user text, p_a bigint, p_b bigint, p_json text) returns text
-language sql stable as $$ -- not immutable, for "bigint || text" isn't, and then it would not be inlined
-	select p_pos || ' ' || p_kind || ' ' || p_chats || ' ' || p_user || ' ' || p_a || ' ' || p_b || ' ' || p_json || E'\n'
+language sql stable as $$ -- not immutable, for concat() isn't, and then it would not be inlined
+	select concat(p_pos, ' ', p_kind, ' ', p_chats, ' ', p_user, ' ', p_a, ' ', p_b, ' ', p_json, E'\n')
 $$;
 
 create function member_line(m member) returns text
@@ -49,36 +49,31 @@ language sql stable as $$
 $$;
 
 -- Ends what log_begin() began: p_lines are the frames of the positions p_from … p_upto, in order. They go out as notifications whose
--- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must
--- stay below 8,000 bytes, so lines are packed, and one that is longer continues in the next part.
-create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text[], p_node text default '-') returns void
+-- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must stay below 8,000 bytes.
+create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-') returns void
 language plpgsql as $$
 declare
 	room constant int := 7900; -- bytes, less the header
-	parts text[] := '{}';
-	part text := '';
-	line text;
-	n int;
+	bytes bytea;
+	starts int[] := '{1}';
+	start int := 1;
 begin
 	insert into log_batch (upto, at) values (p_upto, p_at);
-	foreach line in array p_lines loop
-		if octet_length(part) + octet_length(line) > room then
-			if part <> '' then
-				parts := parts || part;
-			end if;
-			while octet_length(line) > room loop
-				parts := parts || left(line, 1950); -- characters, of up to 4 bytes
-				line := substr(line, 1951);
-			end loop;
-			part := line;
-		else
-			part := part || line;
-		end if;
+	if octet_length(p_lines) <= room then
+		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' 1 1 ' || p_node || E'\n' || p_lines);
+		return;
+	end if;
+	bytes := convert_to(p_lines, 'UTF8');
+	while start + room <= length(bytes) loop
+		start := start + room;
+		while get_byte(bytes, start - 1) & 192 = 128 loop -- not within a character
+			start := start - 1;
+		end loop;
+		starts := starts || start;
 	end loop;
-	parts := parts || part;
-	n := cardinality(parts);
-	for i in 1 .. n loop
-		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || n || ' ' || p_node || E'\n' || parts[i]);
+	for i in 1 .. cardinality(starts) loop
+		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || cardinality(starts) || ' ' || p_node || E'\n'
+			|| convert_from(substr(bytes, starts[i], coalesce(starts[i + 1], length(bytes) + 1) - starts[i]), 'UTF8'));
 	end loop;
 end $$;
 

@@ -24,7 +24,7 @@ begin
 	end if;
 	insert into account (name, admin, password_hash, created_at, rev)
 		values (p_name, coalesce(p_admin, false), p_password_hash, v.at, v.head + 1) returning * into v_account;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[account_line(v_account)]);
+	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select account_json(v_account)::text;
 end $$;
 
@@ -60,7 +60,7 @@ begin
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
 	perform account_changed(p_name); -- first: his streams end before they would tell him
-	perform log_append(v.head + 1, v.head + 1, v.at, array[account_line(v_account)]);
+	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select account_json(v_account)::text;
 end $$;
 
@@ -174,7 +174,7 @@ begin
 	v := log_begin();
 	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
 		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[account_line(v_account)]);
+	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select me_json(v_account)::text;
 end $$;
 

@@ -5,9 +5,9 @@
 -- whoever joins gets, after his own member event, the chat as it is then.
 
 -- The frames of the members of p_chat whose rev is p_from or later, and of the chat itself, in order.
-create function chat_lines(p_chat bigint, p_from bigint) returns text[]
+create function chat_lines(p_chat bigint, p_from bigint) returns text
 language sql stable as $$
-	select array_agg(line order by rev) from (
+	select string_agg(line, '' order by rev) from (
 		select m.rev, member_line(m) as line from member m where m.chat_id = p_chat and m.rev >= p_from
 		union all
 		select c.rev, chat_line(c) from chat c where c.id = p_chat and c.rev >= p_from) f
@@ -175,7 +175,7 @@ begin
 	end if;
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[chat_line(v_row)]);
+	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select chat_view(p_me, v_chat);
 end $$;
 
@@ -193,7 +193,7 @@ begin
 		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
 	end if;
 	update chat c set state = 'deleted', title = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[chat_line(v_row)]);
+	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select null::text;
 end $$;
 

@@ -10,29 +10,33 @@
 --   p_received  when the request came in, µs since 1970
 create function send(p_node text, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
 	p_content text[], p_reply_to bigint[], p_received bigint[])
-	returns table (ord int, status int, code text, id bigint, body text)
+	returns table (status int, code text, id bigint, body text, is_new boolean)
 language plpgsql
 set plan_cache_mode = force_generic_plan -- else small batches, whose plans look cheaper, are planned anew every time
 as $$
 declare
 	v_head bigint;
 	v_at timestamptz;
-	v_accepted int;
-	v_lines text[];
-	v_items sending[];
 	v_stamp text;
+	v_accepted int;
+	v_repeats int; -- items up to the last whose key is known
+	v_lines text;
+	v_status int[];
+	v_code text[];
+	v_id bigint[];
+	v_body text[];
+	v_new boolean[];
 begin
 	select b.head, b.at into v_head, v_at from log_begin() b;
 	v_stamp := stamp(v_at);
 
+	-- One statement from the checks to the answers: on the path of every send each further one costs as much as a message.
 	with judged as (
-		select i.ord, i.chat, i.sender, i.key, i.hash, i.text, i.type, i.content, i.reply_to, i.received,
-			k.id as known_id, k.hash as known_hash,
+		select i.*, k.id as known_id, k.hash as known_hash, m.muted_until > v_at as muted,
 			case when k.id is not null then null -- what became of it is decided below
 				when m.state is distinct from 'joined' or c.state is distinct from 'active' then 404
 				when m.muted_until > v_at or (c.kind = 'channel' and m.role = 'member') then 403
-				when i.reply_to is not null and (i.reply_to <= m.floor or r.id is null) then 422 end as refusal,
-			m.muted_until > v_at as muted
+				when i.reply_to is not null and (i.reply_to <= m.floor or r.id is null) then 422 end as refusal
 		from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
 			as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
 		-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
@@ -41,46 +45,40 @@ begin
 		left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
 		left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
 	), numbered as (
-		select j.*, j.known_id is null and j.refusal is null as is_new,
-			v_head + count(*) filter (where j.known_id is null and j.refusal is null) over (order by j.ord) as next_id from judged j
+		select j.*, j.known_id is null and j.refusal is null as is_new, v_head + count(*) filter (where j.known_id is null and j.refusal is null)
+			over (order by j.ord rows unbounded preceding) as new_id from judged j
+	), rendered as (
+		select n.*, case when n.is_new then
+				message_text(n.new_id, n.chat, n.sender, v_stamp, n.type, n.text, n.content::jsonb, n.new_id, n.reply_to, null) end as json
+		from numbered n
+	), born as (
+		insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
+			select n.chat, n.new_id, n.new_id, n.sender, v_at, n.type, n.text, n.content::jsonb, n.reply_to from numbered n where n.is_new
+	), keyed as (
+		insert into message_key (chat_id, sender, key, id, hash)
+			select n.chat, n.sender, n.key, n.new_id, n.hash from numbered n where n.is_new
 	)
-	select array_agg(row(n.ord, n.chat, n.sender, n.key, n.hash, n.text, n.type, n.content, n.reply_to, n.received,
-			coalesce(n.known_id, case when n.is_new then n.next_id end), coalesce(n.known_hash, n.hash), n.refusal, n.muted,
-			case when n.is_new then n.next_id end)::sending), count(*) filter (where n.is_new)
-		into v_items, v_accepted from numbered n;
+	select count(*) filter (where r.is_new), max(r.ord) filter (where r.known_id is not null),
+			string_agg(frame_line(r.new_id, 'message', r.chat::text, r.sender, r.new_id, r.received, r.json), '') filter (where r.is_new),
+			array_agg(case when r.known_hash <> r.hash then 409 else coalesce(r.refusal, 201) end),
+			array_agg(case when r.known_hash <> r.hash then 'key_conflict' when r.refusal = 404 then 'not_found' when r.refusal = 422 then 'unknown_reply_to'
+				when r.refusal = 403 then case when r.muted then 'muted' else 'forbidden' end end),
+			array_agg(case when r.is_new then r.new_id else r.known_id end), array_agg(r.json), array_agg(r.is_new)
+		into v_accepted, v_repeats, v_lines, v_status, v_code, v_id, v_body, v_new from rendered r;
 
 	if v_accepted > 0 then
-		with born as (
-			insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
-				select n.chat, n.new_id, n.new_id, n.sender, v_at, n.type, n.text, n.content::jsonb, n.reply_to
-				from unnest(v_items) n where n.new_id is not null
-		), keyed as (
-			insert into message_key (chat_id, sender, key, id, hash)
-				select n.chat, n.sender, n.key, n.new_id, n.hash from unnest(v_items) n where n.new_id is not null
-		)
-		select array_agg(message_text(n.new_id, n.chat, n.sender, v_stamp, n.type, n.text, n.content::jsonb, n.new_id, n.reply_to, null)
-			order by n.new_id) into v_lines from unnest(v_items) n where n.new_id is not null;
-
-		perform log_append(v_head + 1, v_head + v_accepted, v_at, (
-			select array_agg(frame_line(n.new_id, 'message', n.chat::text, n.sender, n.new_id, n.received, v_lines[n.new_id - v_head])
-				order by n.new_id) from unnest(v_items) n where n.new_id is not null), p_node);
+		perform log_append(v_head + 1, v_head + v_accepted, v_at, v_lines, p_node);
 	end if;
-
-	-- known_id is where the item's key led to: to itself, or to a message of before.
-	return query
-		select n.ord::int,
-			case when n.refusal is not null then n.refusal when n.known_hash <> n.hash then 409
-				when n.known_id <= v_head and old.json is null then 410 else 201 end,
-			case when n.refusal = 404 then 'not_found' when n.refusal = 403 then case when n.muted then 'muted' else 'forbidden' end
-				when n.refusal = 422 then 'unknown_reply_to' when n.known_hash <> n.hash then 'key_conflict'
-				when n.known_id <= v_head and old.json is null then 'gone' end,
-			n.known_id,
-			case when n.refusal is null and n.known_hash = n.hash then
-				case when n.known_id > v_head then v_lines[n.known_id - v_head] else old.json end end
-		from unnest(v_items) n
-		left join lateral (select message_json(m) as json from message m where n.known_id <= v_head and m.chat_id = n.chat and m.id = n.known_id
-			limit 1) old on true
-		order by n.ord;
+	for i in 1 .. coalesce(v_repeats, 0) loop
+		if v_status[i] = 201 and not v_new[i] then -- the key is known: the message as it is now
+			v_body[i] := (select message_json(m) from message m where m.chat_id = p_chat[i] and m.id = v_id[i]);
+			if v_body[i] is null then
+				v_status[i] := 410;
+				v_code[i] := 'gone';
+			end if;
+		end if;
+	end loop;
+	return query select * from unnest(v_status, v_code, v_id, v_body, v_new);
 end $$;
 
 -- The message p_id of p_chat as p_member may see it. Refuses with 410 when it was deleted, 404 when it never was.
@@ -133,8 +131,8 @@ begin
 	end if;
 	update message m set text = coalesce(p_text, m.text), content = coalesce(p_content::jsonb, m.content), edited_at = v.at, rev = v.head + 1
 		where m.chat_id = v_message.chat_id and m.id = p_id returning * into v_message;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[
-		frame_line(v_message.rev, 'message', v_message.chat_id::text, p_me, p_id, 0, message_json(v_message))]);
+	perform log_append(v.head + 1, v.head + 1, v.at,
+		frame_line(v_message.rev, 'message', v_message.chat_id::text, p_me, p_id, 0, message_json(v_message)));
 	return query select v_message.rev, message_json(v_message);
 end $$;
 
@@ -160,8 +158,8 @@ begin
 	end if;
 	delete from message m where m.chat_id = v_message.chat_id and m.id = p_id;
 	insert into tombstone values (v_message.chat_id, p_id, v.head + 1) returning * into v_tombstone;
-	perform log_append(v.head + 1, v.head + 1, v.at, array[
-		frame_line(v_tombstone.rev, 'deleted', v_tombstone.chat_id::text, '-', p_id, 0, tombstone_json(v_tombstone))]);
+	perform log_append(v.head + 1, v.head + 1, v.at,
+		frame_line(v_tombstone.rev, 'deleted', v_tombstone.chat_id::text, '-', p_id, 0, tombstone_json(v_tombstone)));
 	return query select null::text;
 end $$;
 

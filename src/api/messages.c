@@ -16,7 +16,6 @@
 #include "conf/conf.h"
 #include "http/problem.h"
 #include "log/batch.h"
-#include "log/tail.h"
 #include "pg/pool.h"
 
 #define KEY_MAX 200
@@ -285,10 +284,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 {
 	struct outgoing *o = container_of(item, struct outgoing, item);
 	struct api *api = api_of(o->post->req);
-	if (r->status == 201) {
+	if (r->status == 201)
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
-		tail_expect(api->tail, r->id);
-	}
 	if (o->post->bulk)
 		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len);
 	else

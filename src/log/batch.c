@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/secret.h"
+#include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
 
@@ -24,6 +25,7 @@ enum { P_NODE, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REP
 
 struct batcher {
 	struct loop *loop;
+	struct tail *tail;
 	struct pg_conn *conn;
 	struct loop_hook *hook;
 	struct loop_timer *sweep;
@@ -172,6 +174,17 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 	}
 }
 
+/* The tail hears of what was committed from here: the notification comes by way of another process, and later. */
+static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, bool is_new)
+{
+	tail_expect(b->tail, r->id);
+	if (!is_new || !tail_awaits(b->tail, r->id))
+		return;
+	struct frame *f = frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail));
+	if (f != NULL)
+		tail_tell(b->tail, f);
+}
+
 static void on_sent(void *arg, const struct pg_result *r)
 {
 	struct batcher *b = arg;
@@ -184,8 +197,11 @@ static void on_sent(void *arg, const struct pg_result *r)
 	b->on_commit(b->arg, n, clock_mono_us() - b->started_us);
 	for (unsigned i = 0; i < n; i++) {
 		struct send_item *item = container_of(b->flight.next, struct send_item, link);
-		done(b, item, &(struct send_result){ .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
-			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) });
+		struct send_result result = { .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
+			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) };
+		if (result.status == 201)
+			tell(b, item, &result, *pg_text(r, (int)i, 4) == 't');
+		done(b, item, &result);
 	}
 }
 
@@ -198,7 +214,7 @@ static void send_batch(struct batcher *b)
 	for (int i = 0; i < PARAMS; i++)
 		values[i] = b->params[i].data;
 	b->started_us = clock_mono_us();
-	pg_conn_call(b->conn, "select status, code, id, body from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
+	pg_conn_call(b->conn, "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }
@@ -218,13 +234,14 @@ static void on_sweep(void *arg)
 
 static const struct pg_events events = { .on_up = on_up };
 
-struct batcher *batcher_new(struct loop *loop, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
+struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
 	void (*on_commit)(void *, unsigned, uint64_t), void *arg)
 {
 	struct batcher *b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		fatal("out of memory");
 	b->loop = loop;
+	b->tail = tail;
 	b->wait_ms = wait_ms;
 	b->on_commit = on_commit;
 	b->arg = arg;

@@ -13,6 +13,7 @@
 #include "base/list.h"
 
 struct loop;
+struct tail;
 struct batcher;
 
 struct send_result {
@@ -37,8 +38,8 @@ struct send_item {
 	bool alone; /* its batch failed as a whole: it is tried by itself */
 };
 
-
-struct batcher *batcher_new(struct loop *loop, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
+/* What it commits is told to the tail. */
+struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
 	void (*on_commit)(void *arg, unsigned items, uint64_t took_us), void *arg);
 void batcher_free(struct batcher *b); /* items under way end with 503 */
 void batcher_add(struct batcher *b, struct send_item *item);

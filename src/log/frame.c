@@ -72,6 +72,9 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	return f;
 }
 
+/* The room for f's chats, which who builds it fills. */
+static uint64_t *frame_chats(const struct frame *f) { return (uint64_t *)(f->threads + f->chats_count + 1); }
+
 /* The next word, up to the space after it. */
 static bool word(const char **at, const char *end, const char **ret, size_t *ret_len)
 {
@@ -121,13 +124,25 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch)
 	struct frame *f = build(&p, epoch);
 	if (f == NULL)
 		return NULL;
-	uint64_t *chats = (uint64_t *)(f->threads + p.chats_count + 1);
+	uint64_t *chats = frame_chats(f);
 	const char *s = p.chats;
 	for (unsigned i = 0; i < p.chats_count; i++) {
 		char *stop;
 		chats[i] = strtoull(s, &stop, 10);
 		s = stop + 1;
 	}
+	return f;
+}
+
+struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json, size_t json_len,
+	const char *epoch)
+{
+	const char *kind = frame_kind_names[FRAME_MESSAGE];
+	struct parsed p = { .pos = id, .kind = kind, .kind_len = strlen(kind), .user = sender, .user_len = strlen(sender), .chats_count = 1,
+		.a = (int64_t)id, .b = (int64_t)received_us, .json = json, .json_len = json_len };
+	struct frame *f = build(&p, epoch);
+	if (f != NULL)
+		*frame_chats(f) = chat;
 	return f;
 }
 

@@ -37,6 +37,9 @@ extern const char *const frame_kind_names[FRAME_KINDS];
 
 /* Parses a line of frame_line(), without its newline. epoch goes into the cursors. NULL: not a frame (or no memory). */
 struct frame *frame_parse(const char *line, size_t len, const char *epoch);
+/* A message's frame, as send() notifies it: id is its position, received_us the request's real time. NULL: no memory. */
+struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json, size_t json_len,
+	const char *epoch);
 /* From a row of replay(): has no audience, is only there to be written. */
 struct frame *frame_new(const char *kind, uint64_t pos, const char *json, size_t json_len, const char *epoch);
 /* Bytes of a transport's own, position pos. */

@@ -352,6 +352,14 @@ void tail_free(struct tail *t)
 	free(t);
 }
 
+void tail_tell(struct tail *t, struct frame *f)
+{
+	t->head = f->pos;
+	take(t, f, true);
+	t->events->on_head(t->arg);
+}
+
+bool tail_awaits(const struct tail *t, uint64_t pos) { return t->live && pos == t->head + 1; }
 void tail_expect(struct tail *t, uint64_t pos) { t->expected = pos > t->expected ? pos : t->expected; }
 bool tail_is_behind(const struct tail *t) { return t->live && t->head < t->expected; }
 bool tail_live(const struct tail *t) { return t->live; }

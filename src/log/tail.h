@@ -33,6 +33,9 @@ void tail_free(struct tail *t);
 
 bool tail_live(const struct tail *t);        /* connected and without a hole */
 const char *tail_epoch(const struct tail *t); /* "" before the first on_head */
+/* Whether pos is the one after the head: who has just committed it may tell its frame, and need not wait for the notification. */
+bool tail_awaits(const struct tail *t, uint64_t pos);
+void tail_tell(struct tail *t, struct frame *f); /* of such a position; takes the reference */
 /* A position that was acknowledged to a client of this worker: until it has been told too, the tail is behind. */
 void tail_expect(struct tail *t, uint64_t pos);
 bool tail_is_behind(const struct tail *t);

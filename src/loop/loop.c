@@ -22,6 +22,7 @@ struct loop {
 
 struct loop_fd {
 	uv_poll_t uv;
+	unsigned events; /* watched for */
 	void (*on_ready)(void *arg, unsigned ready);
 	void *arg;
 };
@@ -117,6 +118,8 @@ static void close_handle(void *object, uv_handle_t *h)
 static void on_poll(uv_poll_t *h, int error, int events)
 {
 	struct loop_fd *w = container_of(h, struct loop_fd, uv);
+	if (error < 0)
+		w->events = 0; /* libuv has stopped */
 	w->on_ready(w->arg, error < 0 ? LOOP_READ | LOOP_WRITE : (unsigned)events);
 }
 
@@ -134,6 +137,9 @@ struct loop_fd *loop_fd_new(struct loop *loop, int fd, unsigned events, void (*o
 
 void loop_fd_set(struct loop_fd *w, unsigned events)
 {
+	if (events == w->events) /* uv_poll_start() would take the descriptor out of epoll and put it in again */
+		return;
+	w->events = events;
 	if (events == 0)
 		uv_poll_stop(&w->uv);
 	else

@@ -52,6 +52,27 @@ START_TEST(a_message_arrives_wherever_one_listens)
 }
 END_TEST
 
+/* A notification holds 8,000 bytes: what is longer travels in parts, cut between characters of one to four bytes. */
+START_TEST(long_texts_arrive_whole)
+{
+	static const char *const letters[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\xaa" };
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	struct stream *s[STREAMS];
+	for (int i = 0; i < STREAMS; i++)
+		s[i] = live(via(bob, node(i)));
+	for (int n = 0; n < 8; n++) {
+		char text[16384 + 1] = "";
+		size_t len = 0;
+		for (int i = n; len + 4 <= 16384; i += n % 4 + 1, len = strlen(text))
+			strcpy(text + len, letters[i % 4]);
+		long long id = say(alice, chat, text);
+		for (int i = 0; i < STREAMS; i++)
+			ck_assert_str_eq(str(expect_message(s[i], id), "text"), text);
+	}
+}
+END_TEST
+
 START_TEST(all_see_one_order)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -163,7 +184,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		both_are_whole, a_message_arrives_wherever_one_listens, all_see_one_order, a_cursor_of_one_resumes_at_the_other, a_kick_here_counts_there,
+		both_are_whole, a_message_arrives_wherever_one_listens, long_texts_arrive_whole, all_see_one_order, a_cursor_of_one_resumes_at_the_other, a_kick_here_counts_there,
 		a_key_is_known_everywhere, a_direct_chat_is_one_on_both, one_goes_and_the_other_carries_on, the_second_node_stops, NULL,
 	};
 	return suite_run("nodes", tests, flags);

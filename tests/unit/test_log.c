@@ -19,21 +19,28 @@ static struct frame *message(uint64_t pos, unsigned chat)
 	return parse(line);
 }
 
+/* As the log notifies it, and as the worker that has just committed it makes it by itself. */
 START_TEST(frame_says_what_its_line_said)
 {
-	struct frame *f = parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}");
+	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
+	struct frame *f = _i == 0 ? parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}")
+		: frame_message(12, 7, "alice", 1700000000000001, json, strlen(json), "ep");
 	ck_assert_uint_eq(f->pos, 12);
 	ck_assert_int_eq(f->kind, FRAME_MESSAGE);
 	ck_assert_uint_eq(f->chats_count, 1);
 	ck_assert_uint_eq(f->chats[0], 7);
 	ck_assert_str_eq(f->user, "alice");
+	ck_assert_uint_eq(f->user_len, 5);
+	ck_assert_uint_eq(f->user_key, secret_keyed_hash("alice", 5));
 	ck_assert_int_eq(f->a, 12);
 	ck_assert_int_eq(f->b, 1700000000000001);
-	ck_assert_mem_eq(f->json, "{\"id\":12,\"text\":\"a b\"}", f->json_len);
+	ck_assert_uint_eq(f->json_len, strlen(json));
+	ck_assert_mem_eq(f->json, json, f->json_len);
 	const char *sse = "id: ep.12\nevent: message\ndata: {\"id\":12,\"text\":\"a b\"}\n\n";
 	ck_assert_uint_eq(f->sse_len, strlen(sse));
 	ck_assert_mem_eq(f->sse, sse, f->sse_len);
 	const char *head = "{\"event\":\"message\",\"cursor\":\"ep.12\",\"data\":";
+	ck_assert_uint_eq(f->ndjson_head_len, strlen(head));
 	ck_assert_mem_eq(f->ndjson_head, head, f->ndjson_head_len);
 	frame_unref(f);
 }
@@ -163,7 +170,7 @@ int main(void)
 	secret_setup();
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log");
-	tcase_add_test(tc, frame_says_what_its_line_said);
+	tcase_add_loop_test(tc, frame_says_what_its_line_said, 0, 2);
 	tcase_add_test(tc, frame_audiences);
 	tcase_add_loop_test(tc, frame_refuses_other_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
 	tcase_add_test(tc, ring_walks_one_thread_newest_first);

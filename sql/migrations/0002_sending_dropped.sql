@@ -1,0 +1,4 @@
+-- SPDX-License-Identifier: MIT
+-- send() needs it no longer.
+
+drop type postern.sending;
