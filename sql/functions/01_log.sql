@@ -139,7 +139,3 @@ begin
 	end if;
 	perform node_beat(p_node);
 end $$;
-
--- A node that stops says so.
-create function node_leave(p_node text) returns void
-language sql as $$ delete from node where name = p_node $$;

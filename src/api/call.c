@@ -256,12 +256,12 @@ static void add_links(struct request *req, const struct pg_result *r)
 {
 	static const struct { const char *column, *param, *rel; } links[] = { { "older", "before", "prev" }, { "newer", "after", "next" } };
 	struct buf out;
-	const char *limit = request_param(req, "limit");
+	const char *limit = request_param(req, "limit"), *base = conf_public_path(api_of(req)->conf);
 	buf_init(&out, 8192);
 	for (size_t i = 0; i < 2; i++) {
 		int col = pg_column(r, links[i].column);
 		if (col >= 0 && !pg_null(r, 0, col))
-			buf_addf(&out, "%s<%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", request_path(req), links[i].param, pg_text(r, 0, col),
+			buf_addf(&out, "%s<%s%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", base, request_path(req), links[i].param, pg_text(r, 0, col),
 				limit ? "&limit=" : "", limit ? limit : "", links[i].rel);
 	}
 	if (out.len > 0)

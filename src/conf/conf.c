@@ -295,3 +295,10 @@ unsigned conf_warn_environment(FILE *out)
 }
 
 bool conf_parse_duration(const char *text, uint64_t *ret_seconds) { return value_parse_duration(text, ret_seconds); }
+
+const char *conf_public_path(const struct conf *c)
+{
+	const char *host = c->public_url != NULL ? strstr(c->public_url, "://") : NULL;
+	const char *path = host != NULL ? strchr(host + 3, '/') : NULL;
+	return path != NULL ? path : "";
+}

@@ -130,6 +130,8 @@ unsigned conf_warn_environment(FILE *out);
 /* "30d", "12h", "90m", "15s" or plain seconds. */
 bool conf_parse_duration(const char *text, uint64_t *ret_seconds);
 
+/* Where the site begins below its host: the path of public_url, "" for none. */
+const char *conf_public_path(const struct conf *c);
 /* Whether the peer is in trusted_proxies. IPv4 in IPv6 (::ffff:…) counts as IPv4. */
 bool conf_is_trusted_proxy(const struct conf *c, const struct sockaddr *peer);
 /* Whether a page of that origin (the request's Origin, compared exactly) may read answers. */

@@ -63,6 +63,8 @@ const char *router_find(struct request *req, const struct route *routes, char *a
 
 struct request *request_new(struct http_server *s, const char *target);
 void request_free(struct request *req);
+/* An id of this server's own. */
+void request_id_make(char ret[REQUEST_ID_MAX + 1]);
 void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version);
 void server_resume(struct http_server *s, struct request *req);
 

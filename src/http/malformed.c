@@ -45,13 +45,16 @@ static struct MHD_Response *problem_response(unsigned status)
 {
 	struct buf out;
 	size_t len;
+	char id[REQUEST_ID_MAX + 1];
+	request_id_make(id);
 	buf_init(&out, 1024);
-	problem_render(&out, problem_find(code_of(status)), NULL, "-", "");
+	problem_render(&out, problem_find(code_of(status)), NULL, id, "");
 	char *body = buf_detach(&out, &len);
 	struct MHD_Response *r = MHD_create_response_from_data(len, body, MHD_YES, MHD_NO);
 	if (r == NULL)
 		fatal("out of memory");
 	MHD_add_response_header(r, "Content-Type", "application/problem+json");
+	MHD_add_response_header(r, "X-Request-Id", id);
 	return r;
 }
 

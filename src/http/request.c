@@ -70,9 +70,14 @@ static bool id_is_good(const char *id)
 	return n >= 1 && n <= REQUEST_ID_MAX;
 }
 
-void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
+void request_id_make(char ret[REQUEST_ID_MAX + 1])
 {
 	static uint64_t count;
+	snprintf(ret, REQUEST_ID_MAX + 1, "%llx-%llx", (unsigned long long)(clock_real_us() & 0xffffffffffff), (unsigned long long)++count);
+}
+
+void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
+{
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	req->mhd = mhd;
 	req->conn = info->socket_context;
@@ -83,7 +88,7 @@ void request_begin(struct request *req, struct MHD_Connection *mhd, const char *
 	if (id_is_good(id))
 		snprintf(req->id, sizeof(req->id), "%s", id);
 	else
-		snprintf(req->id, sizeof(req->id), "%llx-%llx", (unsigned long long)(req->received_us & 0xffffffffffff), (unsigned long long)++count);
+		request_id_make(req->id);
 	buf_init(&req->body, SIZE_MAX / 2);
 }
 

@@ -24,6 +24,7 @@
 #include "conf/conf.h"
 #include "hub/hub.h"
 #include "http/internal.h"
+#include "http/problem.h"
 #include "loop/loop.h"
 
 #define IDLE_S 75               /* a connection without a byte */
@@ -145,11 +146,18 @@ bool http_has_room(const struct http_server *s)
 
 static void turn_away(int fd)
 {
-	static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n"
-		"Content-Length: 99\r\n\r\n"
-		"{\"type\":\"urn:postern:problem:overloaded\",\"title\":\"Too much to do\",\"status\":503,\"code\":\"overloaded\"}";
-	if (send(fd, full, sizeof(full) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
+	char id[REQUEST_ID_MAX + 1];
+	struct buf body, out;
+	request_id_make(id);
+	buf_init(&body, 1024);
+	problem_render(&body, problem_find("overloaded"), "All of the server's connections are taken.", id, "");
+	buf_init(&out, 2048);
+	buf_addf(&out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nX-Request-Id: %s\r\n"
+		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s", id, body.len, body.data);
+	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
 	}
+	buf_release(&body);
+	buf_release(&out);
 	close(fd);
 }
 

@@ -29,8 +29,9 @@ static void check_answer(const char *what, struct answer a)
 	ck_assert_msg(a.status < 500 || a.status == 501 || a.status == 505, "%s: answered %d: %s", what, a.status, a.body);
 	if (a.status < 400)
 		return;
-	const char *type = header(a, "Content-Type");
-	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !has(a.json, "code") || num(a.json, "status") != a.status)
+	const char *type = header(a, "Content-Type"), *id = header(a, "X-Request-Id");
+	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !has(a.json, "code") || num(a.json, "status") != a.status
+			|| id == NULL || strcmp(str(a.json, "request_id"), id) != 0)
 		note(what, format("%d %.80s", a.status, a.body));
 }
 

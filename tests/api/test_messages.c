@@ -350,6 +350,18 @@ START_TEST(history_is_read_in_pages)
 }
 END_TEST
 
+/* Links are what a client behind the proxy asks for: below the path of public_url. */
+START_TEST(links_lead_to_the_public_address)
+{
+	const char *const flags[] = { "--public-url", "http://chat.example/talk", NULL };
+	struct server *node = server_join(house(), flags);
+	long long ids[11], chat = ten(ids);
+	const char *link = said(is(get(via(user("bob"), node), "%s?limit=4", messages(chat)), 200), "Link");
+	ck_assert_msg(strncmp(link, format("</talk%s?before=", messages(chat)), strlen(messages(chat)) + 14) == 0, "the link is %s", link);
+	server_stop(node);
+}
+END_TEST
+
 START_TEST(a_message_id_is_a_cursor)
 {
 	struct client *bob = user("bob");
@@ -564,7 +576,7 @@ int main(void)
 		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider, a_key_sends_once, a_key_may_be_a_header,
 		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, an_edit_is_for_who_wrote_it_and_saw_the_latest,
 		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
-		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, a_message_id_is_a_cursor,
+		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,
 		history_is_read_around_a_message, bad_pages_are_refused, an_outsider_learns_nothing, texts_have_bounds, texts_are_clean_utf8,
 		half_a_surrogate_is_no_character, malformed_json_is_refused_with_the_place, json_of_the_wrong_shape_is_refused,
 		ids_that_cannot_be_are_not_found, only_so_many_methods, NULL,
