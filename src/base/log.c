@@ -11,9 +11,19 @@
 
 #include "base/clock.h"
 
+#define REPEATS 10 /* lines of one kind a second */
+
+/* What was written lately: kinds of lines, known by their format. */
+struct kind {
+	const char *fmt;
+	uint64_t second;
+	unsigned count;
+};
+
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
 static enum log_level threshold = LOG_INFO;
 static char self[32];
+static struct kind kinds[64];
 
 void log_setup(enum log_level level, const char *who)
 {
@@ -63,9 +73,33 @@ static void write_line(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 }
 
+static void say(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void say(enum log_level level, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	write_line(level, fmt, ap);
+	va_end(ap);
+}
+
+/* Whether enough lines of this kind were written within this second. */
+static bool is_flood(enum log_level level, const char *fmt)
+{
+	struct kind *k = &kinds[(uintptr_t)fmt / 8 % (sizeof(kinds) / sizeof(kinds[0]))];
+	uint64_t second = clock_mono_ms() / 1000;
+	if (k->fmt != fmt || k->second != second) {
+		unsigned more = k->count > REPEATS ? k->count - REPEATS : 0;
+		const char *was = k->fmt;
+		*k = (struct kind){ .fmt = fmt, .second = second };
+		if (more > 0)
+			say(level, "%u more lines like this were left out: %s", more, was);
+	}
+	return ++k->count > REPEATS;
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
-	if (!log_enabled(level))
+	if (!log_enabled(level) || (level < LOG_DEBUG && is_flood(level, fmt)))
 		return;
 	va_list ap;
 	va_start(ap, fmt);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The server's diagnostics: one line an event on standard error, `time level process message key=value…`.
  *
+ * A line that repeats is written ten times a second at most; what was left out is counted. Lines of level debug are all written.
+ *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
 #ifndef BASE_LOG_H

@@ -33,7 +33,8 @@
 #define DISCARD_MAX ((size_t)4 << 20)
 #define ACCEPTS_A_TURN 64
 #define CROWD 8
-#define HEADROOM 256            /* descriptors for everything that isn't a connection */
+#define OWN_DESCRIPTORS 64      /* for everything that isn't a connection: database, epoll, timers, what is inherited */
+#define REQUESTS_ROOM 256       /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
 #define POOL_SIZE (32 * 1024)   /* libmicrohttpd's memory for a connection */
 
 struct listener {
@@ -136,12 +137,12 @@ static void on_pause_over(void *arg)
 		listen_on_all(s, LOOP_READ);
 }
 
-static unsigned descriptors_used(const struct http_server *s) { return s->connections + hub_stats(s->hub)->subscribers + HEADROOM; }
+static unsigned descriptors_used(const struct http_server *s) { return s->connections + hub_stats(s->hub)->subscribers + OWN_DESCRIPTORS; }
 
 bool http_has_room(const struct http_server *s)
 {
-	unsigned max = s->conf->streams_max;
-	return descriptors_used(s) + HEADROOM < s->limit && (max == 0 || hub_stats(s->hub)->subscribers < max);
+	unsigned max = s->conf->streams_max, room = s->limit / 4 < REQUESTS_ROOM ? s->limit / 4 : REQUESTS_ROOM;
+	return descriptors_used(s) + room < s->limit && (max == 0 || hub_stats(s->hub)->subscribers < max);
 }
 
 static void turn_away(int fd)
@@ -306,8 +307,12 @@ static enum MHD_Result finish(struct request *req)
 		void (*take)(void *, struct request *, int) = req->take;
 		req->take = NULL;
 		take(req->take_arg, req, fd);
-		metrics_count(m, M_HTTP_2XX, 1);
-		return MHD_NO; /* it frees its side and leaves the socket alone */
+		if (fd >= 0) {
+			metrics_count(m, M_HTTP_2XX, 1);
+			return MHD_NO; /* it frees its side and leaves the socket alone */
+		}
+		req->answered = false;
+		request_problem(req, "overloaded", "No room for one more stream here.", "");
 	}
 	if (req->status >= 200 && req->status < 600)
 		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);

@@ -38,6 +38,7 @@ enum {
 	HUNG_MS = 10000,        /* without a beat */
 	START_MS = 60000,       /* until the first beat and the word that it is ready */
 	STOP_MS = 10000,        /* between SIGTERM and SIGKILL */
+	DESCRIPTORS_MIN = 128,
 	DESCRIPTORS_MAX = 1 << 20,
 };
 
@@ -316,17 +317,23 @@ static void stop_workers(struct supervisor *s)
 	}
 }
 
-static void raise_descriptor_limit(void)
+static enum status raise_descriptor_limit(struct buf *why)
 {
 	struct rlimit r;
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return;
+		return ST_OK;
+	if (r.rlim_max < DESCRIPTORS_MIN) {
+		buf_addf(why, "only %llu files may be open in a process (ulimit -Hn, LimitNOFILE=): at least %d are needed, and one a stream",
+			(unsigned long long)r.rlim_max, DESCRIPTORS_MIN);
+		return ST_REFUSED;
+	}
 	rlim_t most = r.rlim_max < DESCRIPTORS_MAX ? r.rlim_max : DESCRIPTORS_MAX;
 	if (r.rlim_cur < most) {
 		r.rlim_cur = most;
 		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
 			log_warn("the limit of descriptors stays: %s", strerror(errno));
 	}
+	return ST_OK;
 }
 
 /* Everything up to the first fork of a worker. */
@@ -335,7 +342,8 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 	enum status st = listen_open(&s->listen, s->conf, why);
 	if (st == ST_OK)
 		st = store_become_owner(&s->store, s->conf, why);
-	raise_descriptor_limit();
+	if (st == ST_OK)
+		st = raise_descriptor_limit(why);
 	if (st == ST_OK)
 		st = store_open(&s->store, s->conf, true, why);
 	if (st == ST_OK)

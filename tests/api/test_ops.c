@@ -144,26 +144,34 @@ START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
 }
 END_TEST
 
-/* Opens a stream as soon as there is a place for it: the server may not have noticed yet that one is free. */
-static void open_when_free(const struct client *who)
+/* Asks for a stream and takes its hello. NULL: it was refused. */
+static struct stream *try_stream(const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int status = 429; status == 429; left(until, "a free place")) {
-		struct wire *w = wire_new(house(), 0);
-		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", who->token);
-		struct stream *s = stream_new(w);
-		struct event *hello = NULL;
-		while ((hello = stream_next(s)) == NULL && stream_status(s) == 0) {
-			wire_wait(w, left(until, "an answer"));
-			wire_pump(w);
-		}
-		event_free(hello);
-		status = stream_status(s);
-		if (status == 200)
-			later(stream_free, s);
-		else
-			stream_free(s);
+	struct wire *w = wire_new(who->server, 0);
+	wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", who->token);
+	struct stream *s = stream_new(w);
+	struct event *hello = NULL;
+	while ((hello = stream_next(s)) == NULL && stream_status(s) / 100 < 3) {
+		wire_wait(w, left(until, "an answer"));
+		wire_pump(w);
 	}
+	event_free(hello);
+	if (stream_status(s) == 200) {
+		later(stream_free, s);
+		return s;
+	}
+	stream_free(s);
+	return NULL;
+}
+
+/* Opens a stream as soon as there is a place for it: the server may not have noticed yet that one is free. */
+static struct stream *open_when_free(const struct client *who)
+{
+	struct stream *s;
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; (s = try_stream(who)) == NULL;)
+		left(until, "a free place");
+	return s;
 }
 
 START_TEST(sixteen_streams_a_user_over_all_workers)
@@ -196,6 +204,45 @@ START_TEST(hanging_up_early_costs_no_place)
 	for (int i = 0; i < 16; i++)
 		open_when_free(ann);
 	refused(get(ann, "/v1/stream"), 429, "too_many_streams");
+}
+END_TEST
+
+START_TEST(a_full_server_says_so)
+{
+	enum { FILES = 160 };
+	const char *const flags[] = { "--streams-per-user", "0", NULL };
+	server_limit_files(FILES);
+	struct server *node = server_join(house(), flags);
+	server_limit_files(0);
+	struct client *ann = via(user("ann"), node), *ben = via(user("ben"), node);
+	long long chat = group(ann, ben);
+	struct stream *s[FILES];
+	unsigned n = 0;
+	/* Many are refused, and the log doesn't repeat it for each. */
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; !server_logged(node, "more lines like this were left out");) {
+		if ((s[n] = try_stream(ben)) != NULL)
+			n++;
+		ck_assert_uint_lt(n, FILES);
+		left(until, "streams to be refused");
+	}
+	ck_assert_uint_ge(n, 20);
+	ck_assert(server_logged(node, "503 overloaded"));
+	/* What is there goes on, and so do ordinary requests. */
+	long long id = say(ann, chat, "to a full house");
+	for (unsigned i = 0; i < n; i++)
+		expect_message(s[i], id);
+	stream_cut(s[0]);
+	struct stream *again = open_when_free(ben);
+	expect_message(again, say(ann, chat, "in again"));
+	server_stop(node);
+
+	char *said;
+	const char *const too_few[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0", NULL };
+	server_limit_files(100);
+	int status = server_try(too_few, 20, &said);
+	server_limit_files(0);
+	ck_assert_int_ne(status, 0);
+	ck_assert_msg(strstr(said, "only 100 files may be open") != NULL, "%s", said);
 }
 END_TEST
 
@@ -383,7 +430,7 @@ int main(void)
 	const char *const flags[] = { "--workers", "2", NULL };
 	const TTest *const tests[] = {
 		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
-		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_directory_has_one_server,
+		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_full_server_says_so, a_directory_has_one_server,
 		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_frozen_database_holds_nobody_up, a_dead_worker_is_replaced,
 		the_command_line_knows_its_words, the_command_line_sends, a_demo_is_ready_to_play_with, NULL,
 	};

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,10 +58,16 @@ static _Noreturn void become(const char *const argv[], pid_t parent, int in, int
 	_exit(127);
 }
 
+static unsigned files; /* that servers may open; 0: as many as this process */
+
+void server_limit_files(unsigned most) { files = most; }
+
 static pid_t spawn(const char *const argv[], int in, int out, int err)
 {
 	pid_t parent = getpid(), pid = fork();
 	ck_assert_int_ge(pid, 0);
+	if (pid == 0 && files > 0)
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = files, .rlim_max = files });
 	if (pid == 0)
 		become(argv, parent, in, out, err);
 	return pid;

@@ -16,6 +16,8 @@ struct server;
 struct server *server_start(const char *const flags[]);
 /* Another node on the same database. */
 struct server *server_join(struct server *first, const char *const flags[]);
+/* Servers started from now on may open that many files, 0: as many as this process. */
+void server_limit_files(unsigned most);
 /* The same again, on the same port, after it has ended one way or the other. */
 void server_restart(struct server *s);
 /* SIGTERM, then: exit status 0, and none of its processes outlives it. */
