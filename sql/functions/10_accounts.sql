@@ -76,7 +76,8 @@ language plpgsql as $$
 declare
 	v_credential credential;
 begin
-	if not exists (select from account a where a.name = p_name and a.state = 'active') then
+	perform from account a where a.name = p_name and a.state = 'active' for share; -- as in session_add()
+	if not found then
 		perform refuse(404, 'not_found', format('There is no active user %s.', p_name));
 	end if;
 	if p_expires_at <= clock_timestamp() then
@@ -133,7 +134,8 @@ language plpgsql as $$
 declare
 	v_account account;
 begin
-	select * into v_account from account a where a.name = p_name and a.state = 'active' and a.password_hash = p_password_hash;
+	-- Locked: a password or a state that changes meanwhile would end the other sessions, but not the one that isn't there yet.
+	select * into v_account from account a where a.name = p_name and a.state = 'active' and a.password_hash = p_password_hash for share;
 	if not found then
 		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
 	end if;

@@ -29,6 +29,18 @@ begin
 	return v_chat;
 end $$;
 
+-- Refuses what is no title of a group or a channel: nothing to see, or more than a line.
+create function require_title(p_title text) returns void
+language plpgsql immutable as $$
+begin
+	if p_title is null or p_title !~ '\S' then
+		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
+	end if;
+	if p_title ~ '[[:cntrl:]]' then
+		perform refuse(422, 'bad_chat', 'A title is one line, without control characters.');
+	end if;
+end $$;
+
 -- Refuses names that are no active users.
 create function require_users(p_names text[]) returns void
 language plpgsql stable as $$
@@ -77,8 +89,8 @@ declare
 	v_chat bigint;
 begin
 	if p_kind = 'direct' then
-		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null then
-			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member and no title.');
+		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null or p_history is not null then
+			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and neither title nor history to set.');
 		end if;
 		perform require_users(p_members);
 		v := direct_chat(p_me, p_members[1]);
@@ -86,9 +98,7 @@ begin
 		return;
 	end if;
 	v_names := array[p_me] || coalesce((select array_agg(distinct n) from unnest(p_members) n where n <> p_me), '{}');
-	if p_title is null or p_title = '' then
-		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
-	end if;
+	perform require_title(p_title);
 	if p_members_max > 0 and cardinality(v_names) > p_members_max then
 		perform refuse(422, 'too_many_members', format('A chat has at most %s members.', p_members_max));
 	end if;
@@ -170,8 +180,8 @@ begin
 	if role_rank((membership(p_me, v_chat)).role) < 2 then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
-	if p_title = '' then
-		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
+	if p_title is not null then
+		perform require_title(p_title);
 	end if;
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
 		where c.id = v_chat returning * into v_row;

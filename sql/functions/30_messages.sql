@@ -106,8 +106,8 @@ begin
 	return query select v_message.rev, message_json(v_message);
 end $$;
 
--- PATCH /v1/chats/C/messages/ID by its sender. p_rev: of If-Match; 412 when the message has changed since.
-create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_rev bigint) returns table (rev bigint, body text)
+-- PATCH /v1/chats/C/messages/ID by its sender. p_revs: of If-Match; 412 when the message's isn't among them.
+create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_revs bigint[]) returns table (rev bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -123,7 +123,7 @@ begin
 	if v_member.muted_until > v.at then
 		perform refuse(403, 'muted', 'You are muted in this chat.');
 	end if;
-	if p_rev <> v_message.rev then
+	if v_message.rev <> all (p_revs) then
 		perform refuse(412, 'stale', format('The message has changed since: its rev is %s now.', v_message.rev));
 	end if;
 	if (p_text is null and p_content is null) or (v_message.type is null and (p_text is null or p_content is not null)) then

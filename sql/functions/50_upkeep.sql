@@ -34,6 +34,9 @@ begin
 	delete from message where ctid = any (array(select m.ctid from chat c, lateral (
 		select x.ctid from message x where x.chat_id = c.id limit p_chunk) m where c.state = 'deleted' limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	delete from watermark where ctid = any (array(select w.ctid from chat c, lateral (
+		select x.ctid from watermark x where x.chat_id = c.id limit p_chunk) w where c.state = 'deleted' limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from credential where expires_at < clock_timestamp() - interval '1 day';
 	delete from ticket where expires_at < clock_timestamp();
 	delete from node where seen_at < clock_timestamp() - interval '1 day';

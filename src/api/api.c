@@ -55,6 +55,8 @@ static void dispatch(void *arg, struct request *req)
 		auth_request(api->auth, req, route->handle);
 }
 
+static bool may_stream(void *arg, struct request *req) { return auth_is_sure(((struct api *)arg)->auth, caller_of(req)); }
+
 static void on_stream_gone(void *arg, uint64_t key) { streams_gone(arg, key); }
 
-const struct http_events api_events = { .on_request = dispatch, .on_stream_gone = on_stream_gone };
+const struct http_events api_events = { .on_request = dispatch, .may_stream = may_stream, .on_stream_gone = on_stream_gone };

@@ -2,6 +2,7 @@
  * See auth.h. */
 #include "api/auth.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 #define KNOWN_MAX 16384
 #define TOKEN_MAX 512
+#define FORGOTTEN_MAX 64
 
 struct known {
 	struct list link; /* by last use, the longest ago first */
@@ -30,6 +32,7 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	uint64_t generation; /* of auth_forget(): an answer that was asked for before it isn't kept */
+	struct { char name[33]; uint64_t credential; } forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": anybody */
 };
 
 /* A look-up under way. */
@@ -77,7 +80,9 @@ static void remember(struct auth *a, const unsigned char hash[SECRET_HASH_LEN], 
 
 void auth_forget(struct auth *a, const char *name, uint64_t credential)
 {
-	a->generation++;
+	unsigned place = ++a->generation % FORGOTTEN_MAX;
+	snprintf(a->forgotten[place].name, sizeof(a->forgotten[place].name), "%s", name ? name : "");
+	a->forgotten[place].credential = credential;
 	for (struct list *l = a->order.next, *next; l != &a->order; l = next) {
 		struct known *k = container_of(l, struct known, link);
 		next = l->next;
@@ -126,7 +131,8 @@ static void on_found(void *arg, const struct pg_result *r)
 	} else if (pg_rows(r) == 0) {
 		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : "The token is unknown, has expired or was revoked.");
 	} else {
-		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie };
+		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie,
+			.generation = l->generation };
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
 		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
@@ -172,7 +178,8 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 		refuse(req, "The token has expired.");
 		return;
 	}
-	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)((k->expires_ms + 999) / 1000), .admin = k->admin, .by_cookie = by_cookie };
+	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)((k->expires_ms + 999) / 1000), .admin = k->admin, .by_cookie = by_cookie,
+		.generation = a->generation };
 	snprintf(c.name, sizeof(c.name), "%s", k->name);
 	list_remove(&k->link);
 	list_append(&a->order, &k->link);
@@ -230,6 +237,60 @@ void auth_request(struct auth *a, struct request *req, void (*next)(struct reque
 }
 
 /* ---- checking again ---- */
+
+bool auth_is_sure(const struct auth *a, const struct caller *c)
+{
+	if (a->generation - c->generation > FORGOTTEN_MAX)
+		return false;
+	for (uint64_t g = c->generation + 1; g <= a->generation; g++) {
+		const char *name = a->forgotten[g % FORGOTTEN_MAX].name;
+		uint64_t credential = a->forgotten[g % FORGOTTEN_MAX].credential;
+		if (*name == '\0' || (strcmp(name, c->name) == 0 && (credential == 0 || credential == c->credential)))
+			return false;
+	}
+	return true;
+}
+
+struct confirmation {
+	struct auth *auth;
+	struct caller *caller;
+	void (*then)(void *arg, enum auth_still still);
+	void *arg;
+};
+
+static void on_confirmed(void *arg, const struct pg_result *r);
+
+static void confirm(struct confirmation *c)
+{
+	char id[24];
+	snprintf(id, sizeof(id), "{%" PRIu64 "}", c->caller->credential);
+	c->caller->generation = c->auth->generation;
+	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]){ id }, on_confirmed, c);
+}
+
+static void on_confirmed(void *arg, const struct pg_result *r)
+{
+	struct confirmation *c = arg;
+	if (pg_ok(r) && pg_rows(r) == 0 && !auth_is_sure(c->auth, c->caller)) {
+		confirm(c);
+		return;
+	}
+	c->then(c->arg, !pg_ok(r) ? AUTH_AWAY : pg_rows(r) > 0 ? AUTH_REVOKED : AUTH_STILL_GOOD);
+	free(c);
+}
+
+void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *, enum auth_still), void *arg)
+{
+	if (auth_is_sure(a, caller)) {
+		then(arg, AUTH_STILL_GOOD);
+		return;
+	}
+	struct confirmation *c = malloc(sizeof(*c));
+	if (c == NULL)
+		fatal("out of memory");
+	*c = (struct confirmation){ .auth = a, .caller = caller, .then = then, .arg = arg };
+	confirm(c);
+}
 
 #define RECHECK_CHUNK 1000
 

@@ -11,6 +11,7 @@ struct caller {
 	uint64_t credential;
 	uint32_t expires_s; /* 0: never */
 	bool admin, by_cookie;
+	uint64_t generation; /* of what was known when he was found out, or confirmed */
 };
 
 struct auth *auth_new(struct api *api);
@@ -25,6 +26,12 @@ void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
 /* Word of a revocation may have been missed: asks the database which credentials of open streams are still good, and ends the others. */
 void auth_recheck(struct auth *a);
+
+/* Whether nothing was forgotten of the caller since he was found out. */
+bool auth_is_sure(const struct auth *a, const struct caller *caller);
+/* Makes sure, for who has been at it for a while: asks the database if something was. then may be called before this returns. */
+enum auth_still { AUTH_STILL_GOOD, AUTH_REVOKED, AUTH_AWAY };
+void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_still still), void *arg);
 
 #define AUTH_COOKIE "postern_session"
 

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 
 #define DEPTH_MAX 32
+#define EXPONENTS_MAX 4096 /* all of a body's together: PostgreSQL writes 1e1000 with a thousand digits */
 
 void body_fail(struct body_error *e, const char *code, const char *fmt, ...)
 {
@@ -54,16 +55,31 @@ static size_t check_escape(const char *s, const char *end, const char *text, str
 	return 2;
 }
 
-/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1." outside of them. */
+/* The exponent that begins after s, if s is a number's "e". */
+static unsigned long exponent(const char *s, const char *text, const char *end)
+{
+	unsigned long n = 0;
+	if ((*s != 'e' && *s != 'E') || s == text || !isdigit((unsigned char)s[-1]))
+		return 0;
+	for (s += s + 1 < end && (s[1] == '+' || s[1] == '-') ? 2 : 1; s < end && isdigit((unsigned char)*s) && n <= EXPONENTS_MAX; s++)
+		n = n * 10 + (unsigned long)(*s - '0');
+	return n;
+}
+
+/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1." outside of them, and
+ * numbers that are short here and long in the database. */
 static void check_strictly(const char *text, size_t len, struct body_error *e)
 {
 	const char *s = text, *end = text + len;
+	unsigned long exponents = 0;
 	bool in_string = false;
 	while (s < end && e->code == NULL) {
 		if (in_string && (unsigned char)*s < 0x20)
 			body_fail(e, "bad_json", "At byte %zu: a control character in a string.", (size_t)(s - text));
 		else if (!in_string && (*s == 'N' || *s == 'I' || (*s == '.' && !(s + 1 < end && isdigit((unsigned char)s[1])))))
 			body_fail(e, "bad_json", "At byte %zu: no number looks like that.", (size_t)(s - text));
+		else if (!in_string && (exponents += exponent(s, text, end)) > EXPONENTS_MAX)
+			body_fail(e, "out_of_range", "At byte %zu: a number, or all of them together, with too large an exponent.", (size_t)(s - text));
 		in_string ^= *s == '"';
 		s += in_string && *s == '\\' ? check_escape(s, end, text, e) : 1;
 	}

@@ -145,22 +145,27 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	}
 }
 
-/* "REV", W/"REV" or REV; null for * and for none. */
+/* A list of "REV", W/"REV" or REV, as an array of PostgreSQL's, in which what is no rev is left out; null for * and for none. */
 static const char *if_match(struct arguments *a, struct buf *out)
 {
 	const char *s = request_header(a->req, "If-Match");
 	if (s == NULL || strcmp(s, "*") == 0)
 		return NULL;
-	s += strncmp(s, "W/", 2) == 0 ? 2 : 0;
-	s += *s == '"';
-	size_t n = strspn(s, "0123456789");
-	if (n == 0 || n > 18 || (s[n] != '\0' && strcmp(s + n, "\"") != 0)) {
-		buf_adds(out, "-1"); /* matches nothing */
-		return out->data;
+	buf_addc(out, '{');
+	while (*s != '\0') {
+		s += strspn(s, " \t,");
+		s += strncmp(s, "W/", 2) == 0 ? 2 : 0;
+		s += *s == '"';
+		size_t n = strspn(s, "0123456789"), len = strcspn(s, ",");
+		if (n > 0 && n <= 18 && strspn(s + n, "\" \t") == len - n)
+			buf_addf(out, "%s%.*s", out->len > 1 ? "," : "", (int)n, s);
+		s += len;
 	}
-	buf_add(out, s, n);
+	buf_addc(out, '}');
 	return out->data;
 }
+
+#define NO_SUCH_PARAM "There is no parameter \"%.64s\" here."
 
 static void add(struct arguments *a, const struct field *f)
 {
@@ -227,11 +232,22 @@ static void check_query(struct arguments *a, const struct call *call)
 	for (const struct field *f = call->fields; f->from != FROM_END; f++)
 		if (f->from == FROM_QUERY)
 			known[n++] = f->name;
-	known[n++] = "_";
 	known[n] = NULL;
 	const char *unknown = request_unknown_param(a->req, known);
 	if (unknown != NULL)
-		body_fail(&a->error, "bad_parameter", "There is no parameter \"%.64s\" here.", unknown);
+		body_fail(&a->error, "bad_parameter", NO_SUCH_PARAM, unknown);
+}
+
+bool call_takes_only(struct request *req, const char *const known[])
+{
+	static const char *const none[] = { NULL };
+	const char *unknown = request_unknown_param(req, known ? known : none);
+	struct body_error e = { 0 };
+	if (unknown == NULL)
+		return true;
+	body_fail(&e, "bad_parameter", NO_SUCH_PARAM, unknown);
+	request_problem(req, e.code, e.detail, "");
+	return false;
 }
 
 void call_refuse(struct request *req, const struct pg_result *r)

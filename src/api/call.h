@@ -48,6 +48,8 @@ struct call {
 
 void call_handle(struct request *req); /* the route's spec is a struct call */
 
+/* Whether the query has those parameters only (NULL: none); refuses the request otherwise. */
+bool call_takes_only(struct request *req, const char *const known[]);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */
 
 /* Ends a request with what a failed call says: a refusal of the functions, or that the database is away. */

@@ -176,18 +176,6 @@ static void take_rate(struct outgoing *o, const struct caller *caller)
 	}
 }
 
-static void add_rate_headers(struct request *req, uint64_t retry_us)
-{
-	struct api *api = api_of(req);
-	char seconds[24], limit[24];
-	snprintf(seconds, sizeof(seconds), "%" PRIu64, retry_us / 1000000 + 1);
-	snprintf(limit, sizeof(limit), "%u", api->conf->rate_sends);
-	request_add_header(req, "Retry-After", seconds);
-	request_add_header(req, "RateLimit-Limit", limit);
-	request_add_header(req, "RateLimit-Remaining", "0");
-	request_add_header(req, "RateLimit-Reset", seconds);
-}
-
 /* ---- answering ---- */
 
 /* The message with its key: {…} becomes {…,"key":"…"}. */
@@ -255,6 +243,8 @@ static void answer_line(struct outgoing *o, int status, const char *code, const 
 			buf_adds(&out, ",\"key\":");
 			buf_add_json(&out, o->item.key, strlen(o->item.key));
 		}
+		if (o->retry_us > 0)
+			buf_addf(&out, ",\"retry_after\":%" PRIu64, o->retry_us / 1000000 + 1);
 	}
 	buf_adds(&out, "}\n");
 	o->answer = buf_detach(&out, NULL);
@@ -302,7 +292,7 @@ static void refuse(struct outgoing *o)
 		return;
 	}
 	if (o->retry_us > 0)
-		add_rate_headers(o->post->req, o->retry_us);
+		request_add_rate(o->post->req, http_conf(request_server(o->post->req))->rate_sends, o->retry_us / 1000000 + 1);
 	request_problem(o->post->req, o->error.code, o->error.detail, "");
 }
 
@@ -402,7 +392,7 @@ static bool is_blank(const char *s, size_t len)
 static void send_bulk(struct request *req)
 {
 	const struct buf *body = request_body(req);
-	unsigned lines = count_lines(body), n = 0;
+	unsigned lines = count_lines(body), n = 0, good = 0;
 	if (request_header(req, "Idempotency-Key") != NULL) {
 		request_problem(req, "bad_parameter", "Here every line has its own key: give it as \"key\".", "");
 		return;
@@ -420,29 +410,29 @@ static void send_bulk(struct request *req)
 			struct outgoing *o = &p->items[n++];
 			read_json(o, s, len);
 			complete(o, caller_of(req), NULL);
+			good += o->error.code == NULL;
 		}
 		s = nl ? nl + 1 : end;
 	}
 	p->count = n;
-	find_chat(p);
+	if (good > 0)
+		find_chat(p);
+	else
+		send_all(p); /* nothing that a direct chat would be made for */
 }
 
 void messages_send(struct request *req)
 {
-	const char *type = request_header(req, "Content-Type");
 	const struct buf *body = request_body(req);
-	const char *unknown = request_unknown_param(req, (const char *const[]){ "_", NULL });
-	if (unknown != NULL) {
-		request_problem(req, "bad_parameter", "This address takes no parameters.", "");
+	if (!call_takes_only(req, NULL))
 		return;
-	}
-	if (type != NULL && strncmp(type, "application/x-ndjson", 20) == 0) {
+	if (request_has_type(req, "application/x-ndjson")) {
 		send_bulk(req);
 		return;
 	}
 	struct post *p = new_post(req, 1);
 	struct outgoing *o = &p->items[0];
-	if (type != NULL && strncmp(type, "application/json", 16) == 0)
+	if (request_has_type(req, "application/json"))
 		read_json(o, body->len ? body->data : "", body->len);
 	else
 		read_text(o, body->len ? body->data : "", body->len);

@@ -28,7 +28,7 @@ static const struct call chats = { "select body from chats($1, $2, $3)", { ME, C
 static const struct call chat_create = { "select status, body from chat_create($1, $2, $3, $4, $5, $6)", { ME,
 	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
-	{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES, .max = 10000 },
+	{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };

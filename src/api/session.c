@@ -146,13 +146,7 @@ static bool admitted(struct issue *i)
 	}
 	if (ok)
 		return true;
-	char seconds[24], limit[24];
-	snprintf(seconds, sizeof(seconds), "%" PRIu64, retry / 1000000 + 1);
-	snprintf(limit, sizeof(limit), "%u", api->conf->rate_logins);
-	request_add_header(i->req, "Retry-After", seconds);
-	request_add_header(i->req, "RateLimit-Limit", limit);
-	request_add_header(i->req, "RateLimit-Remaining", "0");
-	request_add_header(i->req, "RateLimit-Reset", seconds);
+	request_add_rate(i->req, api->conf->rate_logins, retry / 1000000 + 1);
 	metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	request_problem(i->req, "rate_limited", "Too many failed attempts to sign in.", "");
 	return false;
@@ -163,7 +157,7 @@ void session_create(struct request *req)
 	static const char *const known[] = { "name", "password", NULL };
 	const struct buf *body = request_body(req);
 	struct body_error e;
-	if (!auth_require_origin(req))
+	if (!call_takes_only(req, NULL) || !auth_require_origin(req))
 		return;
 	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
 	if (o != NULL)
@@ -211,6 +205,8 @@ static void delete_credential(struct request *req, const char *id)
 void session_delete(struct request *req)
 {
 	char id[24];
+	if (!call_takes_only(req, NULL))
+		return;
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
 	delete_credential(req, id);
 }
@@ -220,6 +216,8 @@ void token_delete(struct request *req)
 {
 	const char *id = request_var(req, 0);
 	size_t n = strspn(id, "0123456789");
+	if (!call_takes_only(req, NULL))
+		return;
 	if (n == 0 || n > 18 || id[n] != '\0')
 		request_problem(req, "not_found", NULL, "");
 	else
@@ -232,6 +230,8 @@ void token_create(struct request *req)
 {
 	static const char *const known[] = { "label", "expires_at", NULL };
 	const struct buf *body = request_body(req);
+	if (!call_takes_only(req, NULL))
+		return;
 	struct body_error e = { 0 };
 	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, &e) : json_object_new_object();
 	char hex[SECRET_HASH_HEX + 1];
@@ -254,6 +254,8 @@ void token_create(struct request *req)
 void ticket_create(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1], id[24];
+	if (!call_takes_only(req, NULL))
+		return;
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);

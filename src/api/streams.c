@@ -22,31 +22,54 @@ struct opening {
 
 void streams_gone(struct api *api, uint64_t key) { shared_streams_sub(api->shared, api->worker, key); }
 
+static void turn_away(struct opening *o, const char *code, const char *detail)
+{
+	hub_user_unref(o->sub.opening.user);
+	request_problem(o->req, code, detail, "");
+}
+
+static void begin(struct opening *o)
+{
+	struct http_server *server = request_server(o->req);
+	struct api *api = api_of(o->req);
+	unsigned most = api->conf->streams_per_user;
+	if (http_is_stopping(server)) {
+		turn_away(o, "stopping", NULL);
+	} else if (!http_has_room(server)) {
+		turn_away(o, "overloaded", "No room for one more stream here.");
+	} else if (shared_streams_add(api->shared, api->worker, o->sub.key) > most && most > 0) {
+		shared_streams_sub(api->shared, api->worker, o->sub.key);
+		metrics_count(api->metrics, M_RATE_LIMITED, 1);
+		request_add_rate(o->req, most, 5);
+		turn_away(o, "too_many_streams", "Close another stream first.");
+	} else if (o->is_poll) {
+		poll_begin(o->req, &o->sub);
+	} else {
+		stream_begin(o->req, &o->sub);
+	}
+}
+
+/* While the stream was being opened its credential may have been revoked, and the others of that credential ended. */
+static void on_confirmed(void *arg, enum auth_still still)
+{
+	struct opening *o = arg;
+	switch (still) {
+	case AUTH_STILL_GOOD: begin(o); break;
+	case AUTH_REVOKED: turn_away(o, "unauthorized", "This credential is no longer good."); break;
+	case AUTH_AWAY: turn_away(o, "database_away", NULL); break;
+	}
+	free(o);
+}
+
 static void on_open(void *arg, const struct hub_opening *found)
 {
 	struct opening *o = arg;
-	struct http_server *server = request_server(o->req);
-	struct api *api = api_of(o->req);
 	o->sub.opening = *found;
-	if (found->outcome == HUB_START_AWAY) {
-		request_problem(o->req, "database_away", NULL, "");
-	} else if (!http_has_room(server) || http_is_stopping(server)) {
-		hub_user_unref(found->user);
-		request_problem(o->req, http_is_stopping(server) ? "stopping" : "overloaded", "No room for one more stream here.", "");
-	} else if (api->conf->streams_per_user > 0 && shared_streams_add(api->shared, api->worker, o->sub.key) > api->conf->streams_per_user) {
-		shared_streams_sub(api->shared, api->worker, o->sub.key);
-		hub_user_unref(found->user);
-		metrics_count(api->metrics, M_RATE_LIMITED, 1);
-		request_add_header(o->req, "Retry-After", "5");
-		request_problem(o->req, "too_many_streams", "Close another stream first.", "");
-	} else {
-		if (api->conf->streams_per_user == 0)
-			shared_streams_add(api->shared, api->worker, o->sub.key);
-		if (o->is_poll)
-			poll_begin(o->req, &o->sub);
-		else
-			stream_begin(o->req, &o->sub);
+	if (found->outcome != HUB_START_AWAY) {
+		auth_confirm(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
+		return;
 	}
+	request_problem(o->req, "database_away", NULL, "");
 	free(o);
 }
 
@@ -71,17 +94,6 @@ static bool number(struct request *req, const char *name, unsigned min, unsigned
 	}
 	*ret = (unsigned)n;
 	return true;
-}
-
-static bool known_only(struct request *req, const char *const known[])
-{
-	const char *unknown = request_unknown_param(req, known);
-	char detail[128];
-	if (unknown == NULL)
-		return true;
-	snprintf(detail, sizeof(detail), "There is no parameter \"%.64s\" here.", unknown);
-	request_problem(req, "bad_parameter", detail, "");
-	return false;
 }
 
 static void open_at(struct opening *o)
@@ -124,10 +136,10 @@ static bool is_ndjson(struct request *req, bool *ret_ok)
 
 void streams_open(struct request *req)
 {
-	static const char *const known[] = { "since", "format", "padding", "close", "ticket", "access_token", "_", NULL };
+	static const char *const known[] = { "since", "format", "padding", "close", "ticket", "access_token", NULL };
 	unsigned padding, close_after;
 	bool ok, ndjson = is_ndjson(req, &ok);
-	if (!known_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) || !number(req, "close", 0, 1, 0, &close_after))
+	if (!call_takes_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) || !number(req, "close", 0, 1, 0, &close_after))
 		return;
 	if (!ok) {
 		request_problem(req, "bad_parameter", "format is sse or ndjson.", "");
@@ -147,9 +159,9 @@ void streams_open(struct request *req)
 
 void streams_poll(struct request *req)
 {
-	static const char *const known[] = { "since", "wait", "limit", "ticket", "access_token", "_", NULL };
+	static const char *const known[] = { "since", "wait", "limit", "ticket", "access_token", NULL };
 	unsigned wait, limit;
-	if (!known_only(req, known) || !number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait)
+	if (!call_takes_only(req, known) || !number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait)
 			|| !number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
 		return;
 	if (request_is_head(req)) {
@@ -182,7 +194,7 @@ void sync_get(struct request *req)
 {
 	const struct conf *conf = api_of(req)->conf;
 	char timing[160];
-	if (!known_only(req, (const char *const[]){ "_", NULL }))
+	if (!call_takes_only(req, NULL))
 		return;
 	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}", conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);
 	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2)", 2, (const char *[]){ caller_of(req)->name, timing }, on_synced, req);

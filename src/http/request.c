@@ -116,6 +116,8 @@ const char *request_unknown_param(const struct request *req, const char *const k
 {
 	for (unsigned i = 0; i < req->params_count; i++) {
 		unsigned k = 0;
+		if (strcmp(req->params[i].name, "_") == 0)
+			continue;
 		while (known[k] != NULL && strcmp(known[k], req->params[i].name) != 0)
 			k++;
 		if (known[k] == NULL)
@@ -127,6 +129,13 @@ const char *request_unknown_param(const struct request *req, const char *const k
 const char *request_header(const struct request *req, const char *name)
 {
 	return MHD_lookup_connection_value(req->mhd, MHD_HEADER_KIND, name);
+}
+
+bool request_has_type(const struct request *req, const char *type)
+{
+	const char *given = request_header(req, "Content-Type");
+	size_t n = strlen(type);
+	return given != NULL && strncasecmp(given, type, n) == 0 && strchr("; \t", given[n]) != NULL;
 }
 
 const char *request_cookie(const struct request *req, const char *name)
@@ -186,16 +195,38 @@ static bool last_untrusted(const struct conf *conf, const char *list, const char
 	return false;
 }
 
+struct lines {
+	const char *name;
+	struct buf list;
+};
+
+static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct lines *l = arg;
+	(void)kind;
+	if (value != NULL && strcasecmp(name, l->name) == 0)
+		buf_addf(&l->list, "%s%s", l->list.len ? "," : "", value);
+	return MHD_YES;
+}
+
+/* A list may come in several lines, of which a proxy adds its own at the end (RFC 9110, 5.3). */
+static bool forwarded_for(const struct request *req, const char *name, const char *key, struct sockaddr_storage *ret)
+{
+	struct lines l = { .name = name };
+	buf_init(&l.list, 65536);
+	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, &l);
+	bool told = l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
+	buf_release(&l.list);
+	return told;
+}
+
 static void client_address(const struct request *req, struct sockaddr_storage *ret)
 {
-	const struct conf *conf = http_conf(req->server);
-	const char *list;
-	*ret = req->conn->peer;
-	if (!conf_is_trusted_proxy(conf, (const struct sockaddr *)ret))
-		return;
 	struct sockaddr_storage told;
-	if (((list = request_header(req, "X-Forwarded-For")) != NULL && last_untrusted(conf, list, NULL, &told))
-			|| ((list = request_header(req, "Forwarded")) != NULL && last_untrusted(conf, list, "for=", &told)))
+	*ret = req->conn->peer;
+	if (!conf_is_trusted_proxy(http_conf(req->server), (const struct sockaddr *)ret))
+		return;
+	if (forwarded_for(req, "X-Forwarded-For", NULL, &told) || forwarded_for(req, "Forwarded", "for=", &told))
 		*ret = told;
 }
 
@@ -259,6 +290,17 @@ void request_add_header(struct request *req, const char *name, const char *value
 	h->value = strdup(value);
 	if (h->name == NULL || h->value == NULL)
 		fatal("out of memory");
+}
+
+void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%u", limit);
+	request_add_header(req, "RateLimit-Limit", text);
+	request_add_header(req, "RateLimit-Remaining", "0");
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)retry_s);
+	request_add_header(req, "RateLimit-Reset", text);
+	request_add_header(req, "Retry-After", text);
 }
 
 static const char *allowed_origin(const struct request *req)

@@ -42,9 +42,11 @@ bool request_is_http10(const struct request *req);
 const char *request_path(const struct request *req);   /* still encoded, without the query */
 const char *request_var(const struct request *req, unsigned i);
 const char *request_param(const struct request *req, const char *name); /* of the query, decoded; NULL: absent */
-/* The first parameter whose name isn't in known (NULL-terminated); NULL: none. */
+/* The first parameter whose name isn't in known (NULL-terminated), nor "_", which anybody may add against caches; NULL: none. */
 const char *request_unknown_param(const struct request *req, const char *const known[]);
 const char *request_header(const struct request *req, const char *name);
+/* Whether the body is of that media type, whatever its parameters. */
+bool request_has_type(const struct request *req, const char *type);
 const char *request_cookie(const struct request *req, const char *name);
 const struct buf *request_body(const struct request *req); /* data may be NULL when len is 0 */
 const char *request_id(const struct request *req);
@@ -62,6 +64,8 @@ void *request_data(const struct request *req);
 
 /* Answers. */
 void request_add_header(struct request *req, const char *name, const char *value); /* copied; before the answer */
+/* What goes with a 429: the limit, and in how many seconds to try again. */
+void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s);
 /* Takes body (from malloc; NULL with len 0). type NULL: no body. */
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */

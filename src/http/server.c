@@ -28,12 +28,13 @@
 #include "loop/loop.h"
 
 #define IDLE_S 75               /* a connection without a byte */
-#define REQUEST_MS 60000        /* from the first wait to a whole request */
+#define REQUEST_MS 60000        /* from a request's first line to its last byte */
 #define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
 #define ACCEPTS_A_TURN 64
 #define CROWD 8
 #define OWN_DESCRIPTORS 64      /* for everything that isn't a connection: database, epoll, timers, what is inherited */
+#define LINGER_MAX 16
 #define REQUESTS_ROOM 256       /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
 #define POOL_SIZE (32 * 1024)   /* libmicrohttpd's memory for a connection */
 
@@ -57,9 +58,12 @@ struct http_server {
 	struct loop_fd *watch;
 	struct loop_hook *hook;
 	struct loop_timer *sweep, *pause;
-	struct list listeners, waiting; /* connections by when they began to wait for a request */
+	struct list listeners;
+	struct list waiting, coming; /* connections without a request, and with the beginning of one; by when they began to wait */
 	unsigned open, connections, limit;
 	unsigned crowd; /* connections at their most since the last sweep */
+	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
+	unsigned lingering_count;
 	bool run, stopping, dying;
 	/* while a connection is added */
 	bool adding_metrics;
@@ -68,12 +72,30 @@ struct http_server {
 
 /* ---- connections ---- */
 
-static void wait_for_request(struct connection *c)
+static void wait_in(struct connection *c, struct list *list)
 {
 	c->waiting_since_ms = clock_mono_ms();
-	c->asked = false;
 	list_remove(&c->link);
-	list_append(&c->server->waiting, &c->link);
+	list_append(list, &c->link);
+}
+
+static void wait_for_request(struct connection *c)
+{
+	c->asked = false;
+	wait_in(c, &c->server->waiting);
+}
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* Of a request whose parameters fill its memory libmicrohttpd forgets that it has begun: on_completed() isn't told. */
+static void free_forgotten(struct connection *c)
+{
+	if (c->begun != NULL)
+		request_free(c->begun);
+	c->begun = NULL;
 }
 
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
@@ -82,6 +104,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	struct connection *c = *context;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		list_remove(&c->link);
+		free_forgotten(c);
 		free(c);
 		s->connections--;
 		return;
@@ -124,6 +147,12 @@ void http_hand_back(struct http_server *s, int fd, uint64_t accounted)
 
 /* ---- accepting ---- */
 
+static void end_lingering(struct http_server *s)
+{
+	while (s->lingering_count > 0)
+		close(s->lingering[--s->lingering_count]);
+}
+
 static void listen_on_all(struct http_server *s, unsigned events)
 {
 	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next)
@@ -142,10 +171,11 @@ static unsigned descriptors_used(const struct http_server *s) { return s->connec
 bool http_has_room(const struct http_server *s)
 {
 	unsigned max = s->conf->streams_max, room = s->limit / 4 < REQUESTS_ROOM ? s->limit / 4 : REQUESTS_ROOM;
-	return descriptors_used(s) + room < s->limit && (max == 0 || hub_stats(s->hub)->subscribers < max);
+	unsigned streams = hub_stats(s->hub)->subscribers; /* one more takes the place of its connection */
+	return streams + OWN_DESCRIPTORS + room < s->limit && (max == 0 || streams < max);
 }
 
-static void turn_away(int fd)
+static void turn_away(struct http_server *s, int fd)
 {
 	char id[REQUEST_ID_MAX + 1];
 	struct buf body, out;
@@ -159,7 +189,11 @@ static void turn_away(int fd)
 	}
 	buf_release(&body);
 	buf_release(&out);
-	close(fd);
+	/* Closed at once, what he still sends would reset the connection before he has read this. */
+	shutdown(fd, SHUT_WR);
+	if (s->lingering_count == LINGER_MAX)
+		end_lingering(s);
+	s->lingering[s->lingering_count++] = fd;
 }
 
 static void on_accept(void *arg, unsigned ready)
@@ -182,7 +216,7 @@ static void on_accept(void *arg, unsigned ready)
 		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		if (descriptors_used(s) >= s->limit && !l->is_metrics)
-			turn_away(fd);
+			turn_away(s, fd);
 		else
 			add_connection(s, fd, l->is_metrics, 0);
 	}
@@ -212,8 +246,10 @@ void http_stop_accepting(struct http_server *s)
 
 static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
 {
-	(void)mhd;
-	return request_new(arg, uri);
+	struct connection *c = connection_of(mhd);
+	free_forgotten(c);
+	wait_in(c, &c->server->coming);
+	return c->begun = request_new(arg, uri);
 }
 
 static bool has_body(const struct request *req)
@@ -245,8 +281,7 @@ static bool is_ambiguous(const struct request *req)
 static size_t body_cap(const struct request *req)
 {
 	const struct conf *conf = req->server->conf;
-	const char *type = request_header(req, "Content-Type");
-	bool bulk = (req->route->flags & ROUTE_BULK) && type != NULL && strncmp(type, "application/x-ndjson", 20) == 0;
+	bool bulk = (req->route->flags & ROUTE_BULK) && request_has_type(req, "application/x-ndjson");
 	size_t cap = bulk ? conf->bulk_max : conf->body_max;
 	return cap ? cap : SIZE_MAX / 4;
 }
@@ -261,7 +296,12 @@ static const char *admit(struct request *req, char *allow, size_t size)
 		req->unclear = true;
 		return "bad_request";
 	}
-	if (request_header(req, "Transfer-Encoding") != NULL)
+	const char *coding = request_header(req, "Transfer-Encoding");
+	if (coding != NULL && strcasecmp(coding, "chunked") != 0) {
+		req->unclear = true;
+		return "not_implemented";
+	}
+	if (coding != NULL)
 		req->conn->unaccountable = true;
 	const char *code = router_find(req, req->server->routes, allow, size);
 	if (code != NULL)
@@ -276,7 +316,7 @@ static const char *admit(struct request *req, char *allow, size_t size)
 
 static void refuse(struct request *req, const char *code, const char *allow)
 {
-	if (*allow != '\0')
+	if (strcmp(code, "method_not_allowed") == 0)
 		request_add_header(req, "Allow", allow);
 	request_problem(req, code, NULL, "");
 }
@@ -301,8 +341,9 @@ static enum MHD_Result finish(struct request *req)
 {
 	struct metrics *m = req->server->metrics;
 	if (req->take != NULL) {
-		int fd = fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3);
-		if (fd < 0)
+		bool may = req->server->events->may_stream(req->server->arg, req);
+		int fd = may ? fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3) : -1;
+		if (may && fd < 0)
 			log_warn("can't take over a connection: %s", strerror(errno));
 		void (*take)(void *, struct request *, int) = req->take;
 		req->take = NULL;
@@ -312,7 +353,11 @@ static enum MHD_Result finish(struct request *req)
 			return MHD_NO; /* it frees its side and leaves the socket alone */
 		}
 		req->answered = false;
-		request_problem(req, "overloaded", "No room for one more stream here.", "");
+		request_add_header(req, "Connection", "close"); /* who is refused shouldn't hold on to a descriptor */
+		if (may)
+			request_problem(req, "overloaded", "No room for one more stream here.", "");
+		else
+			request_problem(req, "unauthorized", "This credential is no longer good.", "");
 	}
 	if (req->status >= 200 && req->status < 600)
 		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);
@@ -394,6 +439,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 	*context = NULL;
 	if (req == NULL)
 		return;
+	connection_of(mhd)->begun = NULL;
 	if (req->conn != NULL) {
 		const union MHD_ConnectionInfo *head = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 		req->conn->accounted += (head ? head->header_size : 0) + req->body.len + req->discarded;
@@ -445,10 +491,10 @@ static void trim(struct http_server *s)
 }
 
 /* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it once only. */
-static void let_go(struct http_server *s, uint64_t since)
+static void let_go(const struct list *list, uint64_t since)
 {
 	char byte;
-	for (struct list *l = s->waiting.prev, *prev; l != &s->waiting; l = prev) {
+	for (struct list *l = list->prev, *prev; l != list; l = prev) {
 		struct connection *c = container_of(l, struct connection, link);
 		prev = l->prev;
 		if (c->waiting_since_ms < since)
@@ -458,21 +504,28 @@ static void let_go(struct http_server *s, uint64_t since)
 	}
 }
 
-/* Slow senders: whoever takes longer than REQUEST_MS for one request (or keeps a connection open without one). */
+/* Who takes too long. libmicrohttpd's own timeout is satisfied with a byte now and then. */
+static void shut_slow(struct list *list, uint64_t since)
+{
+	while (!list_empty(list)) {
+		struct connection *c = container_of(list->next, struct connection, link);
+		if (c->waiting_since_ms > since)
+			break;
+		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end */
+		wait_in(c, list);
+	}
+}
+
 static void on_sweep(void *arg)
 {
 	struct http_server *s = arg;
 	uint64_t now = clock_mono_ms();
-	let_go(s, now - 2 * SWEEP_MS);
+	let_go(&s->waiting, now - 2 * SWEEP_MS);
+	let_go(&s->coming, now - 2 * SWEEP_MS);
+	end_lingering(s);
 	trim(s);
-	for (struct list *l = s->waiting.next, *next; l != &s->waiting; l = next) {
-		struct connection *c = container_of(l, struct connection, link);
-		next = l->next;
-		if (now - c->waiting_since_ms < REQUEST_MS + IDLE_S * 1000)
-			break;
-		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end */
-		wait_for_request(c);
-	}
+	shut_slow(&s->waiting, now - REQUEST_MS - IDLE_S * 1000);
+	shut_slow(&s->coming, now - REQUEST_MS);
 	s->run = true; /* its own timeouts */
 }
 
@@ -503,6 +556,7 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 		.limit = descriptor_limit() };
 	list_init(&s->listeners);
 	list_init(&s->waiting);
+	list_init(&s->coming);
 	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
 		NULL, NULL, on_access, s,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, s, /* first: it takes effect from here on */
@@ -528,6 +582,7 @@ void http_free(struct http_server *s)
 {
 	http_stop_accepting(s);
 	s->dying = true;
+	end_lingering(s);
 	loop_fd_free(s->watch);
 	MHD_stop_daemon(s->daemon);
 	loop_hook_free(s->hook);

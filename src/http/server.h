@@ -13,6 +13,7 @@ struct metrics;
 
 struct http_events {
 	void (*on_request)(void *arg, struct request *req); /* its route is known, its body is there */
+	bool (*may_stream)(void *arg, struct request *req); /* still, just before its connection is taken over */
 	void (*on_stream_gone)(void *arg, uint64_t key);    /* a subscription's key: its stream or poll has ended */
 };
 

@@ -282,6 +282,7 @@ static void take(void *arg, struct request *req, int fd)
 	st->s.credential = sub->credential;
 	st->s.expires_s = sub->expires_s;
 	st->s.period_ms = hub_limits(http_hub(server))->heartbeat_ms;
+	st->s.got_events = sub->opening.outcome == HUB_START_RESET; /* enough for ?close=1 */
 	transport_tune(fd, true);
 	push_beginning(st, req, sub);
 	count(st, true);

@@ -68,9 +68,9 @@ static enum status check_listen(struct sync *s, const char *conninfo, struct buf
 	return ST_REFUSED;
 }
 
-static enum status check(struct sync *s, const char *conninfo, struct buf *why)
+static enum status check(struct sync *s, const char *conninfo, unsigned connections, struct buf *why)
 {
-	char value[8];
+	char value[16];
 	if (sync_version(s) < VERSION_MIN) {
 		buf_addf(why, "PostgreSQL %d is too old: at least %d is needed", sync_version(s) / 10000, VERSION_MIN / 10000);
 		return ST_REFUSED;
@@ -85,10 +85,16 @@ static enum status check(struct sync *s, const char *conninfo, struct buf *why)
 		buf_adds(why, "the database is a standby, which can't be written to");
 		return ST_REFUSED;
 	}
+	if (!sync_ask(s, "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int", NULL, value, sizeof(value)))
+		return failed(s, why, "looking at the database");
+	if (strtoul(value, NULL, 10) < connections) {
+		buf_addf(why, "the database allows %s connections, and this server's workers need %u: raise max_connections, or lower workers", value, connections);
+		return ST_REFUSED;
+	}
 	return check_listen(s, conninfo, why);
 }
 
-enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *why)
+enum status check_database(const char *conninfo, unsigned wait_ms, unsigned connections, struct buf *why)
 {
 	struct sync *s;
 	bool said = false;
@@ -100,7 +106,7 @@ enum status check_database(const char *conninfo, unsigned wait_ms, struct buf *w
 		said = true;
 		buf_reset(why);
 	}
-	enum status st = check(s, conninfo, why);
+	enum status st = check(s, conninfo, connections, why);
 	sync_close(s);
 	return st;
 }

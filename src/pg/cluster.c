@@ -27,7 +27,7 @@
 #include "pg/cluster_log.h"
 #include "pg/evict.h"
 
-enum { POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000 };
+enum { CONNECTIONS_MORE = 150, POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000 };
 
 static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
 
@@ -36,6 +36,7 @@ struct cluster {
 	char bindir[BINDIR_SIZE];
 	pid_t pid;
 	off_t log_from; /* where this server's messages begin */
+	unsigned connections;
 };
 
 static enum status failed(struct buf *why, const char *what)
@@ -65,11 +66,12 @@ static char *run_directory(const char *state)
 	return run;
 }
 
-struct cluster *cluster_new(const char *state, struct buf *why)
+struct cluster *cluster_new(const char *state, unsigned connections, struct buf *why)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
+	c->connections = connections;
 	c->state = join(state, "");
 	c->state[strlen(state)] = '\0';
 	c->data = join(state, "pg");
@@ -225,7 +227,7 @@ static enum status create(struct cluster *c, struct buf *why)
  * directory as a descriptor, and goes by its own entry. */
 static void exec_server(const struct cluster *c, const char *program)
 {
-	char data[PATH_MAX], sockets[PATH_MAX + 32];
+	char data[PATH_MAX], sockets[PATH_MAX + 32], connections[40];
 	snprintf(data, sizeof(data), "%s", c->data);
 	snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", c->run);
 	if (strncmp(c->state, "/proc/", 6) == 0) {
@@ -233,7 +235,8 @@ static void exec_server(const struct cluster *c, const char *program)
 		snprintf(data, sizeof(data), "/proc/self/fd/%d/pg", fd);
 		snprintf(sockets, sizeof(sockets), "unix_socket_directories=/proc/self/fd/%d/run", fd);
 	}
-	execl(program, "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, (char *)NULL);
+	snprintf(connections, sizeof(connections), "max_connections=%u", c->connections + CONNECTIONS_MORE);
+	execl(program, "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, "-c", connections, (char *)NULL);
 }
 
 static enum status spawn(struct cluster *c, struct buf *why)

@@ -18,8 +18,9 @@
 
 struct cluster;
 
-/* state is an absolute path. Only works out names. NULL: why was added to. */
-struct cluster *cluster_new(const char *state, struct buf *why);
+/* state is an absolute path; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
+ * added to. */
+struct cluster *cluster_new(const char *state, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
 
 /* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it

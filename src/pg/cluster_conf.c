@@ -22,7 +22,6 @@ static const char template[] =
 	"# Written by Postern at every start: changes here are lost. ALTER SYSTEM lasts, and beats this.\n"
 	"cluster_name = 'postern'\n"
 	"unix_socket_permissions = 0700\n"
-	"max_connections = 200\n"
 	"fsync = on\n"
 	"full_page_writes = on\n"
 	"synchronous_commit = on\n"

@@ -45,15 +45,18 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE])
 	buf_release(&b);
 }
 
-char *migrate_conninfo(const char *base, struct buf *why)
+char *migrate_conninfo(const char *base, unsigned deadline_ms, struct buf *why)
 {
 	static const char *const defaults[] = { "application_name", "postern", "connect_timeout", "10", "client_encoding", "UTF8",
 		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs", "read-write", NULL };
-	char schema[MIGRATE_SCHEMA_SIZE], options[128];
+	char schema[MIGRATE_SCHEMA_SIZE], options[256];
 	migrate_functions_schema(schema);
 	/* Plans are kept by the connections, some made while the tables were nearly empty: without this they would read whole tables until
 	 * the next analyze. Every access of the functions has its index. */
-	snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off", schema);
+	int n = snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off", schema);
+	/* Whoever gives a call up drops the connection; what it left running there must end as well, and let go of the log lock. */
+	if (deadline_ms > 0)
+		snprintf(options + n, sizeof(options) - (size_t)n, " -cstatement_timeout=%u -cclient_connection_check_interval=2000", deadline_ms);
 	return sync_conninfo(base, defaults, options, why);
 }
 

@@ -25,7 +25,7 @@ enum status migrate_status(const char *conninfo, FILE *out, struct buf *why) MUS
 void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE]);
 
 /* The conninfo that servers and commands connect with: search_path of tables and functions, keepalives, and so on; what
- * base says itself stays. Free it. NULL: base is malformed. */
-char *migrate_conninfo(const char *base, struct buf *why);
+ * base says itself stays. deadline_ms, not 0: a statement that takes longer is ended. Free it. NULL: base is malformed. */
+char *migrate_conninfo(const char *base, unsigned deadline_ms, struct buf *why);
 
 #endif

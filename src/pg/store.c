@@ -71,9 +71,11 @@ static enum state_holder settle(struct store *s, const char *shown, bool as_serv
 	return holder;
 }
 
+static unsigned connections_of(const struct conf *conf) { return conf->workers * STORE_WORKER_CONNECTIONS; }
+
 static enum status open_own(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
 {
-	s->cluster = cluster_new(s->state, why);
+	s->cluster = cluster_new(s->state, as_server ? connections_of(conf) : 0, why);
 	if (s->cluster == NULL)
 		return ST_REFUSED;
 	s->base = strdup(cluster_conninfo(s->cluster));
@@ -95,11 +97,11 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	enum status st;
 	if (conf->database != NULL) {
 		s->base = strdup(conf->database);
-		st = check_database(conf->database, as_server ? WAIT_MS : 0, why);
+		st = check_database(conf->database, as_server ? WAIT_MS : 0, as_server ? connections_of(conf) : 1, why);
 	} else
 		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)
-		s->conninfo = migrate_conninfo(s->base, why);
+		s->conninfo = migrate_conninfo(s->base, as_server ? conf->database_timeout * 1000 : 0, why);
 	if (st == ST_OK && s->conninfo == NULL)
 		return ST_REFUSED;
 	if (st == ST_OK && s->cluster != NULL)

@@ -15,6 +15,8 @@
 struct cluster;
 struct conf;
 
+#define STORE_WORKER_CONNECTIONS 6 /* that a worker makes */
+
 struct store {
 	int state_fd;             /* of the directory; -1 with a database of somebody's */
 	char *state;              /* its absolute name; NULL likewise */

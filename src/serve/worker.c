@@ -23,8 +23,9 @@
 #include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
+#include "pg/store.h"
 
-#define POOL_SIZE 4
+#define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* less the listener and the batcher */
 #define SECOND_MS 1000
 #define MEASURE_EVERY 5      /* seconds */
 #define STOP_MS 100          /* between two looks at what is left when stopping */
@@ -82,7 +83,12 @@ static void on_head(void *arg)
 }
 
 static void on_rejoined(void *arg, const struct frame *f) { hub_on_rejoined(((struct worker *)arg)->hub, f); }
-static void on_epoch(void *arg) { hub_on_epoch(((struct worker *)arg)->hub); }
+static void on_epoch(void *arg)
+{
+	struct worker *w = arg;
+	map_release(&w->api.direct_chats); /* its numbers may be other chats' now */
+	hub_on_epoch(w->hub);
+}
 
 static void on_control(void *arg, const char *name, uint64_t credential)
 {

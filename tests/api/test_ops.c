@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * What operators see: health, metrics, limits as they are by default, request ids, the page, and how a server starts and stops. */
 #include <ctype.h>
-#include <libpq-fe.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../lib/client.h"
+#include "../lib/database.h"
 #include "../lib/proc.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
@@ -262,21 +262,19 @@ START_TEST(a_port_has_one_server)
 	const char *const same_port[] = { "serve", "--database", server_conninfo(house()), "--listen", listen, NULL };
 	ck_assert_int_ne(server_try(same_port, 20, &said), 0);
 	ck_assert_msg(strstr(said, listen) != NULL, "%s", said);
+	const char *const too_many[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0", "--workers", "64", NULL };
+	ck_assert_int_ne(server_try(too_many, 20, &said), 0);
+	ck_assert_msg(strstr(said, "max_connections") != NULL, "%s", said);
 	is(get(nobody(), "/readyz"), 200);
 }
 END_TEST
 
 START_TEST(the_private_database_is_safe)
 {
-	PGconn *conn = PQconnectdb(server_conninfo(house()));
-	ck_assert_msg(PQstatus(conn) == CONNECTION_OK, "%s", PQerrorMessage(conn));
+	PGconn *pg = database(house());
 	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" }, { "synchronous_commit", "on" }, { "server_encoding", "UTF8" }, { "listen_addresses", "" } };
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		PGresult *r = PQexec(conn, format("show %s", settings[i][0]));
-		ck_assert_msg(PQntuples(r) == 1 && strcmp(PQgetvalue(r, 0, 0), settings[i][1]) == 0, "%s is %s", settings[i][0], PQgetvalue(r, 0, 0));
-		PQclear(r);
-	}
-	PQfinish(conn);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		ck_assert_str_eq(sql(pg, "show %s", settings[i][0]), settings[i][1]);
 }
 END_TEST
 

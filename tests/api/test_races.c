@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ * What happens while something else is under way, held up by a lock in the database until both have begun. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct wire *ask_for(const struct client *who, const char *path)
+{
+	struct wire *w = dial(house());
+	wire_send(w, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, who->token);
+	return w;
+}
+
+START_TEST(a_token_is_revoked_while_its_stream_is_opened)
+{
+	struct client *ann = somebody();
+	struct answer made = is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
+	struct client *phone = using(ann, str(made.json, "token"));
+	PGconn *pg = database(house());
+	sql(pg, "begin; lock table postern.member in access exclusive mode");
+	struct wire *stream = ask_for(phone, "/v1/stream"), *poll = ask_for(phone, "/v1/poll?wait=60");
+	await_waiting(pg, 1); /* they share the look-up of what he is a member of */
+	is(del(ann, "/v1/tokens/%lld", num(made.json, "id")), 204);
+	sql(pg, "commit");
+	refused(wire_answer(stream), 401, "unauthorized");
+	refused(wire_answer(poll), 401, "unauthorized");
+}
+END_TEST
+
+START_TEST(another_token_is_revoked_while_a_stream_is_opened)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), other = num(is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201).json, "id");
+	PGconn *pg = database(house());
+	sql(pg, "begin; lock table postern.member in access exclusive mode");
+	struct wire *w = ask_for(ann, "/v1/stream");
+	await_waiting(pg, 1);
+	is(del(ann, "/v1/tokens/%lld", other), 204);
+	sql(pg, "commit");
+	struct stream *s = stream_on(w);
+	expect(s, "hello");
+	expect_message(s, say(ben, chat, "still here"));
+}
+END_TEST
+
+START_TEST(a_password_changes_while_somebody_signs_in_with_the_old_one)
+{
+	struct client *ann = somebody();
+	PGconn *pg = database(house());
+	char *body = format("{\"name\":\"%s\",\"password\":\"" PASSWORD "\"}", ann->name);
+	sql(pg, "begin; update postern.account set password_hash = 'another' where name = '%s'", ann->name);
+	struct wire *w = dial(house());
+	wire_send(w, "POST /v1/session HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+	await_waiting(pg, 1);
+	sql(pg, "commit");
+	refused(wire_answer(w), 401, "bad_credentials");
+}
+END_TEST
+
+/* A restored database, say: the number of what was a direct chat may be any chat's now. */
+START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
+{
+	struct client *ann = somebody(), *ben = somebody(), *eve = somebody();
+	char *direct = format("/v1/chats/@%s/messages", ben->name), *before = format("%s", str(is(get(ann, "/v1/sync"), 200).json, "cursor"));
+	long long old = num(is(post(ann, direct, "{'text':'to ben'}"), 201).json, "chat");
+	PGconn *pg = database(house());
+	sql(pg, "update postern.chat set kind = 'group', pair = null, title = 'of eve' where id = %lld", old);
+	sql(pg, "update postern.member set name = '%s' where chat_id = %lld and name = '%s'", eve->name, old, ben->name);
+	sql(pg, "update postern.meta set value = 'another cluster' where key = 'system_identifier'");
+	sql(pg, "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before), a.status != 200 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
+		left(until, "the other history to be noticed");
+	ck_assert_int_ne(num(is(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
+	ck_assert_uint_eq(count(is(get(eve, "%s", messages(old)), 200).json, "messages"), 1);
+}
+END_TEST
+
+/* Whoever gave up on a call doesn't leave it running in the database, where it would hold or await the log lock. */
+START_TEST(nothing_is_left_running_after_its_deadline)
+{
+	const char *const flags[] = { "--database-timeout", "1", "--send-wait", "2", NULL };
+	struct server *node = server_join(house(), flags);
+	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
+	long long chat = group(ann, ben);
+	PGconn *pg = database(house());
+	sql(pg, "begin");
+	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)");
+	refused(post(ann, messages(chat), "{'text':'held up','key':'k'}"), 503, "database_away");
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (atoi(sql(pg, "select count(*) from pg_locks where locktype = 'advisory' and not granted")) > 0)
+		left(until, "the calls that were given up to end");
+	sql(pg, "commit");
+	for (struct answer a; (a = post(ann, messages(chat), "{'text':'held up','key':'k'}")).status != 201;)
+		left(until, "sends to go through again");
+	ck_assert_uint_eq(count(is(get(ann, "%s", messages(chat)), 200).json, "messages"), 1);
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_token_is_revoked_while_its_stream_is_opened, another_token_is_revoked_while_a_stream_is_opened,
+		a_password_changes_while_somebody_signs_in_with_the_old_one, nothing_is_left_running_after_its_deadline,
+		a_direct_chat_is_looked_up_again_in_another_history, NULL,
+	};
+	return suite_run("races", tests, NULL);
+}

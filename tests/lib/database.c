@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * See database.h. */
+#include "database.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "suite.h"
+
+static void finish(void *pg) { PQfinish(pg); }
+
+PGconn *database(const struct server *server)
+{
+	PGconn *pg = later(finish, PQconnectdb(server_conninfo(server)));
+	ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
+	return pg;
+}
+
+char *sql(PGconn *pg, const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	ck_assert_int_lt(n, (int)sizeof(text));
+	PGresult *r = PQexec(pg, text);
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", text, PQerrorMessage(pg));
+	char *value = format("%s", PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
+	PQclear(r);
+	return value;
+}
+
+void await_waiting(PGconn *pg, int count)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (atoi(sql(pg, "select count(distinct pid) from pg_locks where not granted")) < count)
+		left(until, "somebody to wait for a lock");
+}
