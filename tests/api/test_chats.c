@@ -37,6 +37,9 @@ START_TEST(impossible_chats_are_not_made)
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':''}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422, "unknown_user");
 	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['no-such-user']}"), 422, "unknown_user");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':' \\t '}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'two\\nlines'}"), 422, "bad_chat");
+	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['bob'],'history':'joined'}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'direct','members':[]}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'direct','title':'x','members':['bob']}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':5}"), 422, "wrong_type");
@@ -210,6 +213,7 @@ START_TEST(the_title_changes_for_everyone)
 	refused(patch(bob, path, "{'title':'bobs'}"), 403, "forbidden");
 	refused(patch(user("mallory"), path, "{'title':'mallorys'}"), 404, "not_found");
 	refused(patch(alice, path, "{'title':''}"), 422, "bad_chat");
+	refused(patch(alice, path, "{'title':'\\u0085'}"), 422, "bad_chat");
 	refused(patch(alice, path, "{'kind':'direct'}"), 422, "unknown_field");
 	is(patch(carol, path, "{'title':'orchard'}"), 200);
 	struct json_object *c = expect(s, "chat");

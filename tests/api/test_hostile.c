@@ -136,6 +136,12 @@ START_TEST(bad_paths)
 	for (int i = 0; i < 200; i++)
 		many = format("%s&p%d=%d", many, i, i);
 	attack("parameters", format("GET %s HTTP/1.1\r\n" HOST "\r\n", many));
+	/* So many that they fill all that libmicrohttpd has for a connection. */
+	char ands[20001];
+	memset(ands, '&', sizeof(ands) - 1);
+	ands[sizeof(ands) - 1] = '\0';
+	for (int i = 0; i < 3; i++)
+		attack("empty parameters", format("GET /?%s HTTP/1.1\r\n" HOST "\r\n", ands));
 }
 END_TEST
 
@@ -293,7 +299,7 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 	const int expected[] = { 200, 404, 200, 200 };
 	for (int i = 0; i < 4; i++) {
 		struct answer a = wire_answer(w);
-		if (a.status == 0)
+		if (a.status == 0 && i > 2) /* behind a poll the connection may end */
 			break;
 		is(a, expected[i]);
 		if (i == 0 || i == 3)
@@ -301,11 +307,13 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 	}
 	/* A stream eats nothing that comes behind it, and answers none of it. */
 	struct wire *v = dial(house());
-	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message(group(alice), 1), ""));
+	long long chat = group(alice), id = say(alice, chat, "not to be deleted by what comes behind a stream");
+	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message(chat, id), ""));
 	wire_bytes(v, text, strlen(text));
 	struct stream *s = stream_on(v);
-	if (stream_status(s) == 200)
-		expect(s, "hello");
+	expect(s, "hello");
+	expect_message(s, say(alice, chat, "the stream goes on"));
+	is(get(alice, "%s", message(chat, id)), 200);
 	attack("a hundred at once", format("%s%s%s%s%s%s%s%s%s%s", text, text, text, text, text, text, text, text, text, text));
 }
 END_TEST

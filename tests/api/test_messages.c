@@ -147,6 +147,32 @@ START_TEST(many_are_sent_at_once)
 }
 END_TEST
 
+START_TEST(a_media_type_is_one_in_any_case)
+{
+	struct client *alice = user("alice");
+	long long chat = group(alice);
+	static const char json[] = "{\"text\":\"hi\"}";
+	const char *const types[] = { "Application/JSON", "application/json;charset=UTF-8", "application/json ; x=y" };
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		ck_assert_str_eq(str(is(post_as(alice, messages(chat), types[i], json), 201).json, "text"), "hi");
+	ck_assert_str_eq(str(is(post_as(alice, messages(chat), "application/json-seq", json), 201).json, "text"), json);
+	ck_assert_int_eq(num(line_of(is(post_as(alice, messages(chat), "APPLICATION/X-NDJSON", json), 200), 0), "status"), 201);
+}
+END_TEST
+
+START_TEST(what_is_all_bad_makes_no_direct_chat)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	char *path = format("/v1/chats/@%s/messages", ben->name);
+	ck_assert_int_eq(num(line_of(is(post_as(ann, path, "application/x-ndjson", "{bad\n"), 200), 0), "status"), 400);
+	is(post_as(ann, path, "application/x-ndjson", ""), 200);
+	refused(post(ann, path, "{'text':''}"), 422, "empty_text");
+	refused(get(ann, "/v1/chats/@%s", ben->name), 404, "not_found");
+	is(post_as(ann, path, "application/x-ndjson", "{bad\n{\"text\":\"good\"}\n"), 200);
+	is(get(ann, "/v1/chats/@%s", ben->name), 200);
+}
+END_TEST
+
 START_TEST(many_are_refused_one_by_one_to_an_outsider)
 {
 	long long chat = group(user("alice"));
@@ -237,7 +263,9 @@ START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 	refused(patch(user("mallory"), message(chat, id), "{'text':'mine'}"), 404, "not_found");
 	ck_assert_str_eq(str(is(get(alice, "%s", message(chat, id)), 200).json, "text"), "first");
 	is(patch(with(bob, "If-Match: \"%lld\"", num(edited.json, "rev")), message(chat, id), "{'text':'second'}"), 200);
-	is(patch(bob, message(chat, id), "{'text':'whatever it was'}"), 200);
+	long long rev = num(is(patch(bob, message(chat, id), "{'text':'whatever it was'}"), 200).json, "rev");
+	is(patch(with(bob, "If-Match: \"1\", W/\"%lld\"", rev), message(chat, id), "{'text':'one of them'}"), 200);
+	refused(patch(with(bob, "If-Match: \"1\", \"2\", x"), message(chat, id), "{'text':'none of them'}"), 412, "stale");
 }
 END_TEST
 
@@ -536,9 +564,12 @@ START_TEST(json_of_the_wrong_shape_is_refused)
 	const char *const unknown[] = { "{'text':'x','id':5}", "{'text':'x','from':'bob'}", "{'Text':'x'}", "{'text':'x','':1}", "{'text':'x','at':'2020-01-01T00:00:00Z'}", NULL };
 	all_refused(alice, path, unknown, 422, "unknown_field");
 	const char *const range[] = { "{'text':'x','reply_to':-1}", "{'text':'x','reply_to':0}", "{'text':'x','reply_to':9223372036854775808}", "{'text':'x','reply_to':99999999999999999999999}",
-		"{'text':'x','reply_to':-9223372036854775809}", NULL };
+		"{'text':'x','reply_to':-9223372036854775809}",
+		/* PostgreSQL writes these out: 131,072 digits, and as many of them as one likes. */
+		"{'type':'x','content':{'a':1e131071}}", "{'type':'x','content':{'a':[1E-4000,1e+200]}}", "{'type':'x','content':{'a':1e99999999999999999999}}", NULL };
 	all_refused(alice, path, range, 422, "out_of_range");
 	ck_assert_uint_eq(count(is(get(alice, "%s", path), 200).json, "messages"), 0);
+	is(post(alice, path, "{'type':'x','content':{'a':[1.5e300,-2E-300,0e0],'e9':'1e131071','text':'\\\\'}}"), 201);
 }
 END_TEST
 
@@ -573,7 +604,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		what_is_sent_can_be_read, any_type_but_json_is_the_text_itself, every_character_comes_through, ids_ascend_and_time_never_runs_back,
-		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider, a_key_sends_once, a_key_may_be_a_header,
+		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider,
+		a_media_type_is_one_in_any_case, what_is_all_bad_makes_no_direct_chat, a_key_sends_once, a_key_may_be_a_header,
 		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, an_edit_is_for_who_wrote_it_and_saw_the_latest,
 		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
 		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,

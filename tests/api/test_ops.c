@@ -183,6 +183,8 @@ START_TEST(sixteen_streams_a_user_over_all_workers)
 	for (int i = 0; i < 4; i++) {
 		struct answer a = refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
 		ck_assert_ptr_nonnull(header(a, "Retry-After"));
+		ck_assert_str_eq(said(a, "RateLimit-Limit"), "16");
+		ck_assert_str_eq(said(a, "RateLimit-Remaining"), "0");
 	}
 	live(ben);
 	stream_cut(s[7]);
