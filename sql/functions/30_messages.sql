@@ -164,9 +164,9 @@ begin
 end $$;
 
 -- GET /v1/chats/C/messages: a page, ascending. At most one of p_before (ids below), p_after (ids above), p_around; none:
--- the latest. older and newer are cursors, given where there is more.
+-- the latest. older and newer are cursors, given where there is more; floor: he sees what came after it.
 create function history(p_me text, p_chat text, p_before bigint, p_after bigint, p_around bigint, p_limit int)
-	returns table (older bigint, newer bigint, body text)
+	returns table (older bigint, newer bigint, floor bigint, body text)
 language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
@@ -176,6 +176,7 @@ declare
 	v_last bigint;
 	v_json text;
 begin
+	floor := v_member.floor;
 	if num_nonnulls(p_before, p_after, p_around) > 1 then
 		perform refuse(400, 'bad_parameter', 'Only one of before, after and around.');
 	end if;

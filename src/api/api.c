@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/auth.h"
+#include "api/pages.h"
 #include "base/log.h"
 
 static unsigned rows(const struct route *r)
@@ -20,6 +21,7 @@ void api_init(struct api *api)
 {
 	unsigned n = rows(api_routes);
 	api->auth = auth_new(api);
+	api->pages = pages_new(api);
 	api->notify_queue = -1;
 	api->routes = calloc(n + assets_count() + 1, sizeof(struct route));
 	if (api->routes == NULL)
@@ -34,6 +36,7 @@ void api_release(struct api *api)
 		free((char *)r->path);
 	free(api->routes);
 	map_release(&api->direct_chats);
+	pages_free(api->pages);
 	auth_free(api->auth);
 }
 

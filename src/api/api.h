@@ -13,6 +13,7 @@ struct batcher;
 struct conf;
 struct hub;
 struct loop;
+struct pages;
 struct pg_pool;
 struct tail;
 
@@ -28,6 +29,7 @@ struct api {
 	struct batcher *batcher;
 	struct hub *hub;
 	struct auth *auth;
+	struct pages *pages;
 	struct route *routes;      /* the table below and the page's files */
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */

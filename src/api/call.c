@@ -253,7 +253,8 @@ bool call_takes_only(struct request *req, const char *const known[])
 void call_refuse(struct request *req, const struct pg_result *r)
 {
 	const char *code = pg_hint(r);
-	if (pg_away(r) || strncmp(pg_sqlstate(r), "57P", 3) == 0 || strncmp(pg_sqlstate(r), "08", 2) == 0 || strcmp(pg_sqlstate(r), "25006") == 0) {
+	if (pg_away(r) || strncmp(pg_sqlstate(r), "57P", 3) == 0 || strncmp(pg_sqlstate(r), "08", 2) == 0 || strcmp(pg_sqlstate(r), "25006") == 0
+			|| strcmp(pg_sqlstate(r), "57014") == 0) {
 		request_problem(req, "database_away", "Try again: it is not known whether this took effect.", "");
 	} else if (strncmp(pg_sqlstate(r), "PT", 2) == 0) {
 		if (problem_find(code)->status == 500)
@@ -267,22 +268,26 @@ void call_refuse(struct request *req, const struct pg_result *r)
 	}
 }
 
-/* RFC 8288: older is rel="prev", newer rel="next"; the other parameters of the query stay. */
-static void add_links(struct request *req, const struct pg_result *r)
+void call_add_links(struct request *req, const char *older, const char *newer)
 {
-	static const struct { const char *column, *param, *rel; } links[] = { { "older", "before", "prev" }, { "newer", "after", "next" } };
+	const struct { const char *cursor, *param, *rel; } links[] = { { older, "before", "prev" }, { newer, "after", "next" } };
 	struct buf out;
 	const char *limit = request_param(req, "limit"), *base = conf_public_path(api_of(req)->conf);
 	buf_init(&out, 8192);
-	for (size_t i = 0; i < 2; i++) {
-		int col = pg_column(r, links[i].column);
-		if (col >= 0 && !pg_null(r, 0, col))
-			buf_addf(&out, "%s<%s%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", base, request_path(req), links[i].param, pg_text(r, 0, col),
+	for (size_t i = 0; i < 2; i++)
+		if (links[i].cursor != NULL)
+			buf_addf(&out, "%s<%s%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", base, request_path(req), links[i].param, links[i].cursor,
 				limit ? "&limit=" : "", limit ? limit : "", links[i].rel);
-	}
 	if (out.len > 0)
 		request_add_header(req, "Link", out.data);
 	buf_release(&out);
+}
+
+/* The value of the first row; NULL: there is none. */
+static const char *value(const struct pg_result *r, const char *column)
+{
+	int col = pg_column(r, column);
+	return col >= 0 && !pg_null(r, 0, col) ? pg_text(r, 0, col) : NULL;
 }
 
 static void on_result(void *arg, const struct pg_result *r)
@@ -303,7 +308,7 @@ static void on_result(void *arg, const struct pg_result *r)
 		request_add_header(req, "ETag", etag);
 		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, rev));
 	}
-	add_links(req, r);
+	call_add_links(req, value(r, "older"), value(r, "newer"));
 	if (pg_null(r, 0, body)) {
 		request_reply(req, 204, NULL, NULL, 0);
 		return;

@@ -52,6 +52,9 @@ void call_handle(struct request *req); /* the route's spec is a struct call */
 bool call_takes_only(struct request *req, const char *const known[]);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */
 
+/* RFC 8288: older is rel="prev", newer rel="next"; the other parameters of the query stay. NULL: there is none. */
+void call_add_links(struct request *req, const char *older, const char *newer);
+
 /* Ends a request with what a failed call says: a refusal of the functions, or that the database is away. */
 struct pg_result;
 void call_refuse(struct request *req, const struct pg_result *r);

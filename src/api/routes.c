@@ -3,6 +3,7 @@
  * about the endpoint is here and in one SQL function; openapi.json says the same to outsiders, and a test holds them together. */
 #include "api/api.h"
 #include "api/call.h"
+#include "api/pages.h"
 
 #define ME { .from = FROM_ME }
 #define CHAT { .from = FROM_VAR, .name = "chat", .type = TYPE_CHAT }
@@ -75,7 +76,7 @@ const struct route api_routes[] = {
 	{ "PUT", "/v1/chats/{chat}/members/{name}", call_handle, &member_put, ROUTE_BODY },
 	{ "DELETE", "/v1/chats/{chat}/members/{name}", call_handle, &member_delete, 0 },
 	{ "POST", "/v1/chats/{chat}/messages", messages_send, NULL, ROUTE_BODY | ROUTE_BULK },
-	{ "GET", "/v1/chats/{chat}/messages", call_handle, &history, 0 },
+	{ "GET", "/v1/chats/{chat}/messages", pages_get, &history, 0 },
 	{ "GET", "/v1/chats/{chat}/messages/{id}", call_handle, &message_get, 0 },
 	{ "PATCH", "/v1/chats/{chat}/messages/{id}", call_handle, &message_edit, ROUTE_BODY },
 	{ "DELETE", "/v1/chats/{chat}/messages/{id}", call_handle, &message_delete, 0 },

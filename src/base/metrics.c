@@ -29,6 +29,8 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_RATE_LIMITED] = { "postern_rate_limited_total", "", "Requests refused with 429." },
 	[M_TOKEN_HITS] = { "postern_token_cache_total", "result=\"hit\"", "Credentials looked up." },
 	[M_TOKEN_MISSES] = { "postern_token_cache_total", "result=\"miss\"", NULL },
+	[M_PAGE_HITS] = { "postern_page_cache_total", "result=\"hit\"", "Latest pages of chats asked for." },
+	[M_PAGE_MISSES] = { "postern_page_cache_total", "result=\"miss\"", NULL },
 };
 
 static const struct row gauges[METRIC_GAUGES] = {

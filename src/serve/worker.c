@@ -10,6 +10,7 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/pages.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -59,6 +60,7 @@ static void on_frame(void *arg, struct frame *f, bool own)
 	/* One worker a node counts what the users sent through other nodes. */
 	if (!own && w->env->index == 0 && f->kind == FRAME_MESSAGE && f->pos == (uint64_t)f->a && conf->rate_sends > 0)
 		shared_gcra_charge(w->env->shared, f->user_key, clock_mono_us(), 60000000 / conf->rate_sends, 1);
+	pages_on_frame(w->api.pages, f);
 	hub_on_frame(w->hub, f);
 }
 
@@ -87,6 +89,7 @@ static void on_epoch(void *arg)
 {
 	struct worker *w = arg;
 	map_release(&w->api.direct_chats); /* its numbers may be other chats' now */
+	pages_forget(w->api.pages);
 	hub_on_epoch(w->hub);
 }
 

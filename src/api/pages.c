@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ * See pages.h. Only members who see all of a chat share its pages; for others the database makes one. */
+#include "api/pages.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/call.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "log/frame.h"
+#include "log/tail.h"
+#include "pg/pool.h"
+
+#define CHATS_MAX 1024
+#define READERS_MAX 16384 /* a chat */
+#define BYTES_MAX ((size_t)16 << 20)
+#define LIMITS 2          /* pages of a chat, by their limit */
+#define LIMIT_PRESET 50
+#define LIMIT_MAX 200
+
+struct page {
+	unsigned limit; /* 0: free */
+	char *body;     /* NULL: not known */
+	size_t len;
+	char older[24]; /* "" when there is none */
+	struct load *load; /* that brings it, for all who may see it */
+};
+
+struct chat {
+	struct list link; /* by last use, the longest ago first */
+	uint64_t id;
+	uint64_t version; /* another one whenever something happens in it; never the same twice */
+	struct map readers; /* user key → itself: members who see all */
+	struct page pages[LIMITS];
+};
+
+/* A read under way, and who waits for it. */
+struct load {
+	struct pages *pages;
+	uint64_t chat, version;
+	unsigned limit, count;
+	struct request **requests;
+};
+
+struct pages {
+	struct api *api;
+	struct map chats; /* id → struct chat */
+	struct list order;
+	size_t bytes;
+	uint64_t versions;
+};
+
+static void drop_page(struct pages *p, struct page *page)
+{
+	p->bytes -= page->body ? page->len : 0;
+	free(page->body);
+	page->body = NULL;
+	page->load = NULL;
+}
+
+static void drop_chat(struct pages *p, struct chat *c)
+{
+	for (unsigned i = 0; i < LIMITS; i++)
+		drop_page(p, &c->pages[i]);
+	list_remove(&c->link);
+	map_remove(&p->chats, c->id);
+	map_release(&c->readers);
+	free(c);
+}
+
+static struct chat *oldest(struct pages *p) { return container_of(p->order.next, struct chat, link); }
+
+static struct chat *chat_of(struct pages *p, uint64_t id)
+{
+	struct chat *c = map_get(&p->chats, id);
+	if (c == NULL) {
+		if (p->chats.count >= CHATS_MAX)
+			drop_chat(p, oldest(p));
+		if ((c = calloc(1, sizeof(*c))) == NULL)
+			fatal("out of memory");
+		c->id = id;
+		c->version = ++p->versions;
+		list_init(&c->link);
+		map_set(&p->chats, id, c);
+	}
+	list_remove(&c->link);
+	list_append(&p->order, &c->link);
+	return c;
+}
+
+/* The place for pages of that size. */
+static struct page *page_of(struct pages *p, struct chat *c, unsigned limit)
+{
+	unsigned i = 0;
+	while (i < LIMITS && c->pages[i].limit != limit && c->pages[i].limit != 0)
+		i++;
+	if (i == LIMITS) {
+		i = limit == LIMIT_PRESET ? 0 : LIMITS - 1;
+		drop_page(p, &c->pages[i]);
+	}
+	c->pages[i].limit = limit;
+	return &c->pages[i];
+}
+
+/* ---- what the log tells ---- */
+
+static void chat_changed(struct pages *p, const struct frame *f, uint64_t id)
+{
+	struct chat *c = map_get(&p->chats, id);
+	if (c == NULL)
+		return;
+	c->version = ++p->versions;
+	if (f->kind == FRAME_MEMBER)
+		map_remove(&c->readers, f->user_key);
+	else if (f->kind == FRAME_CHAT && f->b == 1)
+		drop_chat(p, c);
+	else
+		for (unsigned i = 0; i < LIMITS; i++)
+			drop_page(p, &c->pages[i]);
+}
+
+void pages_on_frame(struct pages *p, const struct frame *f)
+{
+	if (p->chats.count > 0 && f->kind != FRAME_USER)
+		for (unsigned i = 0; i < f->chats_count; i++)
+			chat_changed(p, f, f->chats[i]);
+}
+
+void pages_forget(struct pages *p)
+{
+	while (!list_empty(&p->order))
+		drop_chat(p, oldest(p));
+}
+
+/* ---- answering ---- */
+
+static void answer(struct request *req, const char *body, size_t len, const char *older)
+{
+	char *copy = malloc(len + 1);
+	if (copy == NULL)
+		fatal("out of memory");
+	memcpy(copy, body, len);
+	copy[len] = '\0';
+	call_add_links(req, *older ? older : NULL, NULL);
+	request_reply(req, 200, "application/json", copy, len);
+}
+
+static uint64_t user_key(const struct request *req)
+{
+	const char *name = caller_of(req)->name;
+	return secret_keyed_hash(name, strlen(name));
+}
+
+/* What was read is true if nothing has happened in the chat since. */
+static void remember(struct pages *p, struct chat *c, const struct load *l, const struct pg_result *r)
+{
+	struct page *page = page_of(p, c, l->limit);
+	if (c->readers.count >= READERS_MAX)
+		map_release(&c->readers);
+	map_set(&c->readers, user_key(l->requests[0]), c);
+	drop_page(p, page);
+	page->len = pg_size(r, 0, 2);
+	if ((page->body = malloc(page->len)) == NULL)
+		return;
+	memcpy(page->body, pg_text(r, 0, 2), page->len);
+	snprintf(page->older, sizeof(page->older), "%s", pg_null(r, 0, 0) ? "" : pg_text(r, 0, 0));
+	p->bytes += page->len;
+	while (p->bytes > BYTES_MAX && oldest(p) != c)
+		drop_chat(p, oldest(p));
+}
+
+static void on_loaded(void *arg, const struct pg_result *r)
+{
+	struct load *l = arg;
+	bool found = pg_ok(r) && pg_rows(r) == 1;
+	struct chat *c = map_get(&l->pages->chats, l->chat);
+	for (unsigned i = 0; c != NULL && i < LIMITS; i++)
+		if (c->pages[i].load == l)
+			c->pages[i].load = NULL;
+	if (found && c != NULL && c->version == l->version && pg_int(r, 0, 1) == 0)
+		remember(l->pages, c, l, r);
+	for (unsigned i = 0; i < l->count; i++) {
+		if (found)
+			answer(l->requests[i], pg_text(r, 0, 2), pg_size(r, 0, 2), pg_null(r, 0, 0) ? "" : pg_text(r, 0, 0));
+		else
+			call_refuse(l->requests[i], r);
+	}
+	free(l->requests);
+	free(l);
+}
+
+static void join(struct load *l, struct request *req)
+{
+	if ((l->count & (l->count - 1)) == 0 && (l->requests = realloc(l->requests, (l->count ? l->count * 2 : 1) * sizeof(struct request *))) == NULL)
+		fatal("out of memory");
+	l->requests[l->count++] = req;
+}
+
+static struct load *load(struct pages *p, struct request *req, const struct chat *c, unsigned limit)
+{
+	char chat[24], most[12];
+	struct load *l = calloc(1, sizeof(*l));
+	if (l == NULL)
+		fatal("out of memory");
+	*l = (struct load){ .pages = p, .chat = c->id, .version = c->version, .limit = limit };
+	join(l, req);
+	snprintf(chat, sizeof(chat), "%" PRIu64, c->id);
+	snprintf(most, sizeof(most), "%u", limit);
+	pg_pool_call(p->api->pool, "select older, floor, body from history($1, $2, null, null, null, $3)", 3,
+		(const char *[]){ caller_of(req)->name, chat, most }, on_loaded, l);
+	return l;
+}
+
+static void from_page(struct pages *p, struct request *req, uint64_t id, unsigned limit)
+{
+	struct chat *c = chat_of(p, id);
+	struct page *page = page_of(p, c, limit);
+	bool sees_all = map_get(&c->readers, user_key(req)) != NULL;
+	metrics_count(p->api->metrics, sees_all && page->body != NULL ? M_PAGE_HITS : M_PAGE_MISSES, 1);
+	if (!sees_all)
+		load(p, req, c, limit);
+	else if (page->body != NULL)
+		answer(req, page->body, page->len, page->older);
+	else if (page->load != NULL)
+		join(page->load, req);
+	else
+		page->load = load(p, req, c, limit);
+}
+
+/* A number of at most so many digits that is all of s; 0: it isn't. */
+static uint64_t number(const char *s, size_t digits)
+{
+	size_t n = strspn(s, "0123456789");
+	return n > 0 && n <= digits && s[n] == '\0' ? strtoull(s, NULL, 10) : 0;
+}
+
+void pages_get(struct request *req)
+{
+	static const char *const known[] = { "limit", NULL };
+	struct api *api = api_of(req);
+	const char *limit = request_param(req, "limit");
+	uint64_t id = number(request_var(req, 0), 18), most = limit != NULL ? number(limit, 3) : LIMIT_PRESET;
+	if (id == 0 || most == 0 || most > LIMIT_MAX || request_unknown_param(req, known) != NULL || !tail_live(api->tail) || tail_is_behind(api->tail))
+		call_handle(req);
+	else
+		from_page(api->pages, req, id, (unsigned)most);
+}
+
+struct pages *pages_new(struct api *api)
+{
+	struct pages *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		fatal("out of memory");
+	p->api = api;
+	list_init(&p->order);
+	return p;
+}
+
+void pages_free(struct pages *p)
+{
+	pages_forget(p);
+	map_release(&p->chats);
+	free(p);
+}

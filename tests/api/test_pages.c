@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * The latest page of a chat, which workers keep in memory: whatever happens, it is what the database would say. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+
+static double hits(void)
+{
+	const char *at = strstr(is(get(nobody(), "/metrics"), 200).body, "postern_page_cache_total{result=\"hit\"} ");
+	double n = 0;
+	ck_assert(at != NULL && sscanf(strchr(at, ' '), "%lf", &n) == 1);
+	return n;
+}
+
+/* The page, twice from memory at least, and the same one as by way of the database. */
+static struct answer page(const struct client *who, long long chat)
+{
+	struct answer a = is(get(who, "%s", messages(chat)), 200);
+	double before = hits();
+	for (int i = 0; i < 2; i++) {
+		struct answer again = is(get(who, "%s", messages(chat)), 200);
+		ck_assert_str_eq(again.body, a.body);
+		const char *link = header(a, "Link");
+		ck_assert_str_eq(header(again, "Link") ? header(again, "Link") : "", link ? link : "");
+	}
+	ck_assert_msg(hits() >= before + 2, "it didn't come from memory");
+	ck_assert_str_eq(is(get(who, "%s?before=", messages(chat)), 200).body, a.body);
+	return a;
+}
+
+START_TEST(a_page_follows_what_happens)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), ids[61];
+	ck_assert_uint_eq(count(page(ann, chat).json, "messages"), 0);
+	for (int i = 1; i <= 60; i++)
+		ids[i] = say(ann, chat, format("%d", i));
+	struct answer a = page(ben, chat);
+	ck_assert_uint_eq(count(a.json, "messages"), 50);
+	ck_assert_str_eq(str(a.json, "messages.0.text"), "11");
+	ck_assert_str_eq(str(a.json, "older"), format("%lld", ids[11]));
+	ck_assert_str_eq(str(is(get(ben, "%s?limit=3", messages(chat)), 200).json, "messages.2.text"), "60");
+	is(patch(ann, message(chat, ids[60]), "{'text':'edited'}"), 200);
+	ck_assert_str_eq(str(page(ben, chat).json, "messages.49.text"), "edited");
+	is(del(ann, "%s", message(chat, ids[60])), 204);
+	a = page(ben, chat);
+	ck_assert_str_eq(str(a.json, "messages.49.text"), "59");
+	ck_assert_str_eq(str(a.json, "messages.0.text"), "10");
+	ck_assert_str_eq(str(is(get(ben, "%s?limit=3", messages(chat)), 200).json, "messages.2.text"), "59");
+}
+END_TEST
+
+START_TEST(who_sends_sees_it_at_once)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	for (int i = 0; i < 100; i++) {
+		long long id = say(ann, chat, "mine");
+		struct answer a = is(get(ann, "%s?limit=1", messages(chat)), 200);
+		ck_assert_int_eq(num(a.json, "messages.0.id"), id);
+	}
+}
+END_TEST
+
+START_TEST(a_page_is_for_members)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	long long chat = group(ann, ben);
+	say(ann, chat, "before cem");
+	page(ann, chat);
+	page(ben, chat);
+	refused(get(cem, "%s", messages(chat)), 404, "not_found");
+	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	is(put(ann, member(chat, cem), NULL), 200);
+	say(ann, chat, "after cem");
+	ck_assert_uint_eq(count(page(ann, chat).json, "messages"), 2);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(count(is(get(cem, "%s", messages(chat)), 200).json, "messages"), 1);
+	is(del(ann, "%s", member(chat, ben)), 204);
+	refused(get(ben, "%s", messages(chat)), 404, "not_found");
+	/* Who comes back sees what the chat's setting says now, not what he saw before. */
+	is(put(ann, member(chat, ben), NULL), 200);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(count(is(get(ben, "%s", messages(chat)), 200).json, "messages"), 0);
+	is(del(ann, "/v1/chats/%lld", chat), 204);
+	refused(get(ann, "%s", messages(chat)), 404, "not_found");
+}
+END_TEST
+
+START_TEST(a_page_hears_of_other_nodes)
+{
+	struct server *node = server_join(house(), NULL);
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *s = live(ann);
+	for (int i = 0; i < 20; i++) {
+		page(ann, chat);
+		long long id = say(via(ben, node), chat, format("%d", i));
+		expect_message(s, id);
+		ck_assert_int_eq(num(is(get(ann, "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
+		ck_assert_str_eq(str(page(ann, chat).json, format("messages.%d.text", i)), format("%d", i));
+	}
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { a_page_follows_what_happens, who_sends_sees_it_at_once, a_page_is_for_members, a_page_hears_of_other_nodes, NULL };
+	return suite_run("pages", tests, (const char *const[]){ "--rate-sends", "0", NULL });
+}
