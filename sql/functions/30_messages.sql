@@ -3,7 +3,7 @@
 
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
 -- with its status (201, or that of its refusal with a code), and the message's JSON.
--- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first
+-- p_type, p_content, p_reply_to may be null as a whole. Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first
 -- result; 409 for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_hash      of everything in the item that its sender wrote

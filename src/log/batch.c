@@ -35,6 +35,7 @@ struct batcher {
 	unsigned flight_count;
 	uint64_t started_us;
 	struct buf params[PARAMS];
+	bool used[PARAMS]; /* some item has it */
 	void (*on_commit)(void *arg, unsigned items, uint64_t took_us);
 	void *arg;
 };
@@ -83,6 +84,9 @@ static void add_item(struct batcher *b, const struct send_item *item)
 	add_text(&p[P_TEXT], item->text);
 	add_text(&p[P_TYPE], item->type);
 	add_text(&p[P_CONTENT], item->content);
+	b->used[P_TYPE] |= item->type != NULL;
+	b->used[P_CONTENT] |= item->content != NULL;
+	b->used[P_REPLY_TO] |= item->reply_to != 0;
 	if (item->reply_to != 0)
 		buf_addu(&p[P_REPLY_TO], item->reply_to);
 	else
@@ -112,8 +116,10 @@ static void gather(struct batcher *b)
 {
 	struct map keys = { 0 };
 	size_t bytes = 0;
-	for (int i = 0; i < PARAMS; i++)
+	for (int i = 0; i < PARAMS; i++) {
 		buf_reset(&b->params[i]);
+		b->used[i] = i != P_TYPE && i != P_CONTENT && i != P_REPLY_TO;
+	}
 	buf_adds(&b->params[P_NODE], b->node);
 	while (!list_empty(&b->queue) && b->flight_count < ITEMS_MAX) {
 		struct send_item *item = container_of(b->queue.next, struct send_item, link);
@@ -212,7 +218,7 @@ static void send_batch(struct batcher *b)
 		return;
 	gather(b);
 	for (int i = 0; i < PARAMS; i++)
-		values[i] = b->params[i].data;
+		values[i] = b->used[i] ? b->params[i].data : NULL; /* an array of nulls costs as much as any */
 	b->started_us = clock_mono_us();
 	pg_conn_call(b->conn, "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
 }
