@@ -3,12 +3,15 @@
 
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
 -- with its status (201, or that of its refusal with a code), and the message's JSON.
--- p_type, p_content, p_reply_to may be null as a whole. Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first
--- result; 409 for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
+-- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409
+-- for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
+--   p_turn      the batch's number on its connection; it is remembered if the batch commits
+--   p_after     that of the batch which must have committed before this one, sent behind it without waiting; null: none
 --   p_hash      of everything in the item that its sender wrote
+--   p_type, p_content, p_reply_to  null when no item has one
 --   p_received  when the request came in, µs since 1970
-create function send(p_node text, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
+create function send(p_node text, p_turn bigint, p_after bigint, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
 	p_content text[], p_reply_to bigint[], p_received bigint[])
 	returns table (status int, code text, id bigint, body text, is_new boolean)
 language plpgsql
@@ -27,6 +30,11 @@ declare
 	v_body text[];
 	v_new boolean[];
 begin
+	if current_setting('postern.turn', true) is distinct from p_after::text and p_after is not null then
+		raise exception 'the batch before this one has failed' using errcode = 'PT001';
+	end if;
+	if set_config('postern.turn', p_turn::text, false) is null then
+	end if;
 	select b.head, b.at into v_head, v_at from log_begin() b;
 	v_stamp := stamp(v_at);
 

@@ -21,7 +21,16 @@
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
 
-enum { P_NODE, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REPLY_TO, P_RECEIVED, PARAMS };
+enum { P_NODE, P_TURN, P_AFTER, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REPLY_TO, P_RECEIVED, PARAMS };
+
+#define FLIGHTS PG_CALLS_MAX
+
+/* A batch on its way. The next one may be sent behind it, so that the database is never waiting for us. */
+struct flight {
+	struct list items;
+	unsigned count;
+	uint64_t turn, started_us;
+};
 
 struct batcher {
 	struct loop *loop;
@@ -29,11 +38,14 @@ struct batcher {
 	struct pg_conn *conn;
 	struct loop_hook *hook;
 	struct loop_timer *sweep;
-	unsigned wait_ms, waiting;
+	unsigned wait_ms, waiting, queued;
 	char node[32];
-	struct list queue, flight;
-	unsigned flight_count;
-	uint64_t started_us;
+	struct list queue;
+	struct flight flights[FLIGHTS]; /* the oldest first */
+	unsigned flying;
+	struct list redo; /* what has failed with its flight, in order: it goes back to the queue's front when the last flight has landed */
+	unsigned redo_count;
+	uint64_t turns;
 	struct buf params[PARAMS];
 	bool used[PARAMS]; /* some item has it */
 	void (*on_commit)(void *arg, unsigned items, uint64_t took_us);
@@ -50,6 +62,12 @@ static void done(struct batcher *b, struct send_item *item, const struct send_re
 static void fail(struct batcher *b, struct send_item *item, int status, const char *code)
 {
 	done(b, item, &(struct send_result){ .status = status, .code = code, .body = "" });
+}
+
+static void fail_queued(struct batcher *b, struct send_item *item, const char *code)
+{
+	b->queued--;
+	fail(b, item, 503, code);
 }
 
 /* An element of an array in PostgreSQL's text form. */
@@ -74,7 +92,7 @@ static void add_text(struct buf *out, const char *s)
 static void add_item(struct batcher *b, const struct send_item *item)
 {
 	struct buf *p = b->params;
-	char c = b->flight_count == 0 ? '{' : ',';
+	char c = b->flights[b->flying].count == 0 ? '{' : ',';
 	for (int i = P_CHAT; i < PARAMS; i++)
 		buf_addc(&p[i], c);
 	buf_addu(&p[P_CHAT], item->chat);
@@ -111,28 +129,39 @@ static bool is_twin(struct map *keys, const struct send_item *item)
 	return false;
 }
 
+static void reset_params(struct batcher *b, const struct flight *f)
+{
+	for (int i = 0; i < PARAMS; i++) {
+		buf_reset(&b->params[i]);
+		b->used[i] = i != P_AFTER && i != P_TYPE && i != P_CONTENT && i != P_REPLY_TO;
+	}
+	buf_adds(&b->params[P_NODE], b->node);
+	buf_addu(&b->params[P_TURN], f->turn);
+	if (b->flying > 0) {
+		buf_addu(&b->params[P_AFTER], b->flights[b->flying - 1].turn);
+		b->used[P_AFTER] = true;
+	}
+}
+
 /* Moves what goes into the next batch from the queue to the flight. */
-static void gather(struct batcher *b)
+static void gather(struct batcher *b, struct flight *f)
 {
 	struct map keys = { 0 };
 	size_t bytes = 0;
-	for (int i = 0; i < PARAMS; i++) {
-		buf_reset(&b->params[i]);
-		b->used[i] = i != P_TYPE && i != P_CONTENT && i != P_REPLY_TO;
-	}
-	buf_adds(&b->params[P_NODE], b->node);
-	while (!list_empty(&b->queue) && b->flight_count < ITEMS_MAX) {
+	reset_params(b, f);
+	while (!list_empty(&b->queue) && f->count < ITEMS_MAX) {
 		struct send_item *item = container_of(b->queue.next, struct send_item, link);
 		size_t size = item_size(item);
-		if (b->flight_count > 0 && (item->alone || bytes + size > BYTES_MAX))
+		if (f->count > 0 && (item->alone || bytes + size > BYTES_MAX))
 			break;
 		if (is_twin(&keys, item))
 			break;
 		bytes += size;
 		add_item(b, item);
 		list_remove(&item->link);
-		list_append(&b->flight, &item->link);
-		b->flight_count++;
+		list_append(&f->items, &item->link);
+		f->count++;
+		b->queued--;
 		if (item->alone)
 			break;
 	}
@@ -141,14 +170,36 @@ static void gather(struct batcher *b)
 	map_release(&keys);
 }
 
-/* Puts the items in flight back to the front of the queue, in their order. */
-static void requeue(struct batcher *b, bool alone)
+/* ---- landing ---- */
+
+/* The oldest flight is over; its items are on no list that is in the air any more. */
+static void land(struct batcher *b)
 {
-	for (struct list *l = b->flight.next; l != &b->flight; l = l->next)
+	b->flying--;
+	for (unsigned i = 0; i < b->flying; i++) {
+		b->flights[i] = b->flights[i + 1];
+		list_init(&b->flights[i].items);
+		list_splice(&b->flights[i].items, &b->flights[i + 1].items);
+	}
+	list_init(&b->flights[b->flying].items);
+	b->flights[b->flying].count = 0;
+	if (b->flying > 0)
+		return;
+	list_splice(&b->redo, &b->queue);
+	list_splice(&b->queue, &b->redo);
+	b->queued += b->redo_count;
+	b->redo_count = 0;
+}
+
+/* Puts the items of the oldest flight back, in their order. */
+static void redo(struct batcher *b, bool alone)
+{
+	struct flight *f = &b->flights[0];
+	for (struct list *l = f->items.next; l != &f->items; l = l->next)
 		container_of(l, struct send_item, link)->alone |= alone;
-	list_splice(&b->flight, &b->queue);
-	list_splice(&b->queue, &b->flight);
-	b->flight_count = 0;
+	list_splice(&b->redo, &f->items);
+	b->redo_count += f->count;
+	land(b);
 }
 
 /* Errors that say nothing about the items: the server is going away, out of something, or read-only. */
@@ -161,22 +212,30 @@ static bool is_passing(const char *sqlstate)
 	return false;
 }
 
+/* The flight before it has failed, so that this one was refused: see send(). */
+static bool is_out_of_turn(const char *sqlstate) { return strcmp(sqlstate, "PT001") == 0; }
+
 static void on_failed(struct batcher *b, const struct pg_result *r)
 {
-	if (pg_away(r)) {
-		requeue(b, false);
+	struct flight *f = &b->flights[0];
+	if (pg_away(r) || is_out_of_turn(pg_sqlstate(r))) {
+		redo(b, false);
 	} else if (is_passing(pg_sqlstate(r))) {
-		requeue(b, false);
-		pg_conn_reset(b->conn, pg_message(r));
-	} else if (b->flight_count > 1) {
-		log_warn("a batch of %u failed (%s): trying its items singly", b->flight_count, pg_message(r));
-		requeue(b, true);
+		char why[256];
+		snprintf(why, sizeof(why), "%s", pg_message(r));
+		redo(b, false);
+		pg_conn_reset(b->conn, why);
+	} else if (f->count > 1) {
+		log_warn("a batch of %u failed (%s): trying its items singly", f->count, pg_message(r));
+		redo(b, true);
 	} else {
 		bool bad_value = strncmp(pg_sqlstate(r), "22", 2) == 0; /* a content that jsonb can't hold */
+		struct send_item *item = container_of(f->items.next, struct send_item, link);
 		if (!bad_value)
 			log_error("a message can't be stored: %s %s", pg_sqlstate(r), pg_message(r));
-		b->flight_count = 0;
-		fail(b, container_of(b->flight.next, struct send_item, link), bad_value ? 422 : 500, bad_value ? "out_of_range" : "internal");
+		list_remove(&item->link);
+		land(b);
+		fail(b, item, bad_value ? 422 : 500, bad_value ? "out_of_range" : "internal");
 	}
 }
 
@@ -194,15 +253,18 @@ static void tell(struct batcher *b, const struct send_item *item, const struct s
 static void on_sent(void *arg, const struct pg_result *r)
 {
 	struct batcher *b = arg;
-	if (!pg_ok(r) || (unsigned)pg_rows(r) != b->flight_count) {
+	struct list items;
+	unsigned n = b->flights[0].count;
+	if (!pg_ok(r) || (unsigned)pg_rows(r) != n) {
 		on_failed(b, r);
 		return;
 	}
-	unsigned n = b->flight_count;
-	b->flight_count = 0;
-	b->on_commit(b->arg, n, clock_mono_us() - b->started_us);
+	list_init(&items);
+	list_splice(&items, &b->flights[0].items);
+	b->on_commit(b->arg, n, clock_mono_us() - b->flights[0].started_us);
+	land(b);
 	for (unsigned i = 0; i < n; i++) {
-		struct send_item *item = container_of(b->flight.next, struct send_item, link);
+		struct send_item *item = container_of(items.next, struct send_item, link);
 		struct send_result result = { .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
 			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) };
 		if (result.status == 201)
@@ -211,16 +273,30 @@ static void on_sent(void *arg, const struct pg_result *r)
 	}
 }
 
+/* ---- taking off ---- */
+
+/* A flight behind another one is worth its commit if it isn't much smaller; nothing flies beside what failed before. */
+static bool may_take_off(const struct batcher *b)
+{
+	if (list_empty(&b->queue) || b->flying == FLIGHTS || !pg_conn_has_room(b->conn))
+		return false;
+	const struct send_item *first = container_of(b->queue.next, struct send_item, link);
+	return b->flying == 0 || (b->redo_count == 0 && !first->alone && b->queued * 2 >= b->flights[b->flying - 1].count);
+}
+
 static void send_batch(struct batcher *b)
 {
 	const char *values[PARAMS];
-	if (list_empty(&b->queue) || b->flight_count > 0 || !pg_conn_ready(b->conn))
+	if (!may_take_off(b))
 		return;
-	gather(b);
+	struct flight *f = &b->flights[b->flying];
+	f->turn = ++b->turns;
+	f->started_us = clock_mono_us();
+	gather(b, f);
+	b->flying++;
 	for (int i = 0; i < PARAMS; i++)
 		values[i] = b->used[i] ? b->params[i].data : NULL; /* an array of nulls costs as much as any */
-	b->started_us = clock_mono_us();
-	pg_conn_call(b->conn, "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", PARAMS, values, on_sent, b);
+	pg_conn_call(b->conn, "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }
@@ -234,7 +310,7 @@ static void on_sweep(void *arg)
 		struct send_item *oldest = container_of(b->queue.next, struct send_item, link);
 		if (now - oldest->since_ms < b->wait_ms)
 			break;
-		fail(b, oldest, 503, "database_away");
+		fail_queued(b, oldest, "database_away");
 	}
 }
 
@@ -253,7 +329,9 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 	b->arg = arg;
 	snprintf(b->node, sizeof(b->node), "%s", node);
 	list_init(&b->queue);
-	list_init(&b->flight);
+	list_init(&b->redo);
+	for (unsigned i = 0; i < FLIGHTS; i++)
+		list_init(&b->flights[i].items);
 	for (int i = 0; i < PARAMS; i++)
 		buf_init(&b->params[i], (size_t)256 << 20);
 	b->hook = loop_hook_new(loop, on_turn, b);
@@ -265,10 +343,10 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 
 void batcher_free(struct batcher *b)
 {
-	pg_conn_free(b->conn); /* puts the flight back into the queue */
+	pg_conn_free(b->conn); /* puts the flights back into the queue */
 	b->conn = NULL;
 	while (!list_empty(&b->queue))
-		fail(b, container_of(b->queue.next, struct send_item, link), 503, "database_away");
+		fail_queued(b, container_of(b->queue.next, struct send_item, link), "database_away");
 	loop_hook_free(b->hook);
 	loop_timer_free(b->sweep);
 	for (int i = 0; i < PARAMS; i++)
@@ -281,8 +359,9 @@ void batcher_add(struct batcher *b, struct send_item *item)
 	item->since_ms = clock_mono_ms();
 	item->alone = false;
 	list_append(&b->queue, &item->link);
+	b->queued++;
 	if (++b->waiting > WAITING_MAX)
-		fail(b, item, 503, "overloaded");
+		fail_queued(b, item, "overloaded");
 }
 
 unsigned batcher_waiting(const struct batcher *b) { return b->waiting; }

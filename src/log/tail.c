@@ -191,6 +191,8 @@ static void on_attached(void *arg, const struct pg_result *r)
 static void on_up(void *arg)
 {
 	struct tail *t = arg;
+	if (!pg_conn_ready(t->conn))
+		return;
 	if (!t->attached) {
 		char head[24];
 		bool known = *t->epoch != '\0';

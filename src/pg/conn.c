@@ -17,7 +17,13 @@
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 1000
 
-enum state { DOWN, RESOLVING, CONNECTING, IDLE, BUSY };
+enum state { DOWN, RESOLVING, CONNECTING, UP };
+
+struct call {
+	pg_result_fn *on_result;
+	void *arg;
+	bool preparing; /* it begins with a preparation */
+};
 
 struct pg_conn {
 	struct loop *loop;
@@ -35,10 +41,9 @@ struct pg_conn {
 	bool complained;          /* one line an outage */
 	const char *prepared[STATEMENTS_MAX];
 	unsigned prepared_count;
-	bool preparing; /* the call under way began with a preparation */
-	pg_result_fn *on_result;
-	void *result_arg;
-	PGresult *result; /* the first of the call's results that matters */
+	struct call calls[PG_CALLS_MAX]; /* under way, the oldest first */
+	unsigned calls_count;
+	PGresult *result; /* the first of the oldest call's results that matters */
 };
 
 struct pg_result {
@@ -88,12 +93,20 @@ static void watch(struct pg_conn *c, unsigned events)
 
 void pg_call_away(pg_result_fn *on_result, void *arg) { on_result(arg, &(struct pg_result){ .pg = NULL }); }
 
+/* Ends the oldest call. */
 static void end_call(struct pg_conn *c, const PGresult *result)
 {
-	pg_result_fn *on_result = c->on_result;
+	struct call call = c->calls[0];
 	struct pg_result r = { .pg = result };
-	c->on_result = NULL;
-	on_result(c->result_arg, &r);
+	c->calls_count--;
+	memmove(c->calls, c->calls + 1, c->calls_count * sizeof(call));
+	call.on_result(call.arg, &r);
+}
+
+static void end_calls_away(struct pg_conn *c)
+{
+	while (c->calls_count > 0)
+		end_call(c, NULL);
 }
 
 static void disconnect(struct pg_conn *c)
@@ -105,13 +118,12 @@ static void disconnect(struct pg_conn *c)
 	PQclear(c->result);
 	c->result = NULL;
 	c->prepared_count = 0;
-	c->preparing = false;
 }
 
 /* The connection is gone. Says so once an outage, ends the call under way, and tries again after a pause. */
 static void lost(struct pg_conn *c, const char *why)
 {
-	bool was_up = c->state == IDLE || c->state == BUSY;
+	bool was_up = c->state == UP;
 	if (!c->complained)
 		log_warn("lost the database: %s", why);
 	c->complained = true;
@@ -121,8 +133,7 @@ static void lost(struct pg_conn *c, const char *why)
 	c->hostaddr = NULL;
 	loop_timer_start(c->timer, c->pause_ms, 0);
 	c->pause_ms = c->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : c->pause_ms * 2;
-	if (c->on_result != NULL)
-		end_call(c, NULL);
+	end_calls_away(c);
 	if (was_up && c->events->on_down != NULL)
 		c->events->on_down(c->arg);
 }
@@ -150,7 +161,7 @@ static void came_up(struct pg_conn *c)
 		log_info("the database is back");
 	c->complained = false;
 	c->pause_ms = PAUSE_MIN_MS;
-	c->state = IDLE;
+	c->state = UP;
 	loop_timer_stop(c->timer);
 	watch(c, LOOP_READ);
 	c->events->on_up(c->arg);
@@ -255,8 +266,8 @@ void pg_conn_free(struct pg_conn *c)
 		return;
 	bool resolving = c->state == RESOLVING;
 	disconnect(c);
-	if (c->on_result != NULL)
-		end_call(c, NULL);
+	c->state = DOWN;
+	end_calls_away(c);
 	loop_timer_free(c->timer);
 	free(c->conninfo);
 	free(c->hostaddr);
@@ -265,8 +276,9 @@ void pg_conn_free(struct pg_conn *c)
 		free(c);
 }
 
-bool pg_conn_ready(const struct pg_conn *c) { return c->state == IDLE; }
-bool pg_conn_up(const struct pg_conn *c) { return c->state == IDLE || c->state == BUSY; }
+bool pg_conn_ready(const struct pg_conn *c) { return c->state == UP && c->calls_count == 0; }
+bool pg_conn_has_room(const struct pg_conn *c) { return c->state == UP && c->calls_count < PG_CALLS_MAX; }
+bool pg_conn_up(const struct pg_conn *c) { return c->state == UP; }
 
 /* The index of sql among the prepared; prepares it first when it is new. -1: the connection is broken. */
 static int statement(struct pg_conn *c, const char *sql, char name[16])
@@ -279,7 +291,7 @@ static int statement(struct pg_conn *c, const char *sql, char name[16])
 	if (i < c->prepared_count)
 		return 0;
 	c->prepared[c->prepared_count++] = sql;
-	c->preparing = true;
+	c->calls[c->calls_count - 1].preparing = true;
 	return PQsendPrepare(c->pg, name, sql, 0, NULL) == 1 ? 0 : -1;
 }
 
@@ -295,11 +307,10 @@ static void flush(struct pg_conn *c)
 void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	char name[16];
-	assert(c->state == IDLE && n <= PG_PARAMS_MAX);
-	c->state = BUSY;
-	c->on_result = on_result;
-	c->result_arg = arg;
-	loop_timer_start(c->timer, c->deadline_ms, 0);
+	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
+	c->calls[c->calls_count++] = (struct call){ .on_result = on_result, .arg = arg };
+	if (c->calls_count == 1)
+		loop_timer_start(c->timer, c->deadline_ms, 0);
 	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1
 			|| PQpipelineSync(c->pg) != 1) {
 		/* Not from inside the caller: the timer ends it a moment later. */
@@ -317,8 +328,10 @@ static void call_done(struct pg_conn *c)
 {
 	PGresult *result = c->result;
 	c->result = NULL;
-	c->state = IDLE;
-	loop_timer_stop(c->timer);
+	if (c->calls_count > 1)
+		loop_timer_start(c->timer, c->deadline_ms, 0); /* the next one's turn */
+	else
+		loop_timer_stop(c->timer);
 	end_call(c, result);
 	PQclear(result);
 }
@@ -327,9 +340,9 @@ static void call_done(struct pg_conn *c)
 static void keep(struct pg_conn *c, PGresult *result)
 {
 	ExecStatusType old = c->result ? PQresultStatus(c->result) : PGRES_COMMAND_OK;
-	if (c->preparing && PQresultStatus(result) != PGRES_COMMAND_OK)
+	if (c->calls[0].preparing && PQresultStatus(result) != PGRES_COMMAND_OK)
 		c->prepared_count--; /* it has not come to be */
-	c->preparing = false;
+	c->calls[0].preparing = false;
 	if (old == PGRES_COMMAND_OK || old == PGRES_TUPLES_OK) {
 		PQclear(c->result);
 		c->result = result;
@@ -340,7 +353,7 @@ static void keep(struct pg_conn *c, PGresult *result)
 
 static void read_results(struct pg_conn *c)
 {
-	while (c->state == BUSY && !PQisBusy(c->pg)) {
+	while (c->state == UP && c->calls_count > 0 && !PQisBusy(c->pg)) {
 		PGresult *result = PQgetResult(c->pg);
 		if (PQstatus(c->pg) == CONNECTION_BAD) {
 			PQclear(result);
@@ -355,7 +368,7 @@ static void read_results(struct pg_conn *c)
 		}
 		PQclear(result);
 		call_done(c);
-		if (c->state == IDLE)
+		if (pg_conn_has_room(c))
 			c->events->on_up(c->arg);
 	}
 }
@@ -387,8 +400,7 @@ static void on_socket(void *arg, unsigned ready)
 			return;
 	}
 	read_notifications(c);
-	if (c->state == BUSY)
-		read_results(c);
+	read_results(c);
 	if (c->pg != NULL)
 		read_notifications(c);
 }

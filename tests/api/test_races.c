@@ -104,12 +104,41 @@ START_TEST(nothing_is_left_running_after_its_deadline)
 }
 END_TEST
 
+/* Batches fly one behind the other. When one fails as a whole, what was sent behind it is held back until its items were tried singly. */
+START_TEST(a_batch_that_fails_is_not_overtaken)
+{
+	enum { LINES = 2000, POISON = 300 };
+	struct client *ann = somebody();
+	long long chat = group(ann), last = 0;
+	PGconn *pg = database(house());
+	sql(pg, "create function refuse_poison() returns trigger language plpgsql as $$ begin if new.text = 'poison' then raise 'poison'; end if; return new; end $$");
+	sql(pg, "create trigger poison before insert on postern.message for each row execute function refuse_poison()");
+	char *body = later(free, malloc(LINES * 32)), *at = body;
+	for (int i = 0; i < LINES; i++)
+		at += i == POISON ? sprintf(at, "{\"text\":\"poison\"}\n") : sprintf(at, "{\"text\":\"%d\"}\n", i);
+	struct answer a = is(post_as(ann, messages(chat), "application/x-ndjson", body), 200);
+	sql(pg, "drop trigger poison on postern.message");
+	int line = 0;
+	for (char *s = a.body, *end; (end = strchr(s, '\n')) != NULL; s = end + 1, line++) {
+		int status = atoi(strstr(s, "\"status\":") + 9);
+		const char *id = strstr(s, "\"id\":");
+		ck_assert_msg(status == (line == POISON ? 500 : 201), "line %d: %.100s", line, s);
+		if (status != 201)
+			continue;
+		ck_assert_msg(atoll(id + 5) > last, "line %d has id %lld, behind %lld", line, atoll(id + 5), last);
+		last = atoll(id + 5);
+	}
+	ck_assert_int_eq(line, LINES);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		a_token_is_revoked_while_its_stream_is_opened, another_token_is_revoked_while_a_stream_is_opened,
 		a_password_changes_while_somebody_signs_in_with_the_old_one, nothing_is_left_running_after_its_deadline,
+		a_batch_that_fails_is_not_overtaken,
 		a_direct_chat_is_looked_up_again_in_another_history, NULL,
 	};
-	return suite_run("races", tests, NULL);
+	return suite_run("races", tests, (const char *const[]){ "--rate-sends", "0", NULL });
 }
