@@ -15,7 +15,6 @@ create function send(p_node text, p_turn bigint, p_after bigint, p_chat bigint[]
 	p_content text[], p_reply_to bigint[], p_received bigint[])
 	returns table (status int, code text, id bigint, body text, is_new boolean)
 language plpgsql
-set plan_cache_mode = force_generic_plan -- else small batches, whose plans look cheaper, are planned anew every time
 as $$
 declare
 	v_head bigint;

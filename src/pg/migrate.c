@@ -51,9 +51,9 @@ char *migrate_conninfo(const char *base, unsigned deadline_ms, struct buf *why)
 		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs", "read-write", NULL };
 	char schema[MIGRATE_SCHEMA_SIZE], options[256];
 	migrate_functions_schema(schema);
-	/* Plans are kept by the connections, some made while the tables were nearly empty: without this they would read whole tables until
-	 * the next analyze. Every access of the functions has its index. */
-	int n = snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off", schema);
+	/* Every access of the functions has its index, and so one good plan, made once a connection. Left to itself the planner makes plans
+	 * anew for values that look cheaper, and keeps those of nearly empty tables, which read them whole, until the next analyze. */
+	int n = snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off -cplan_cache_mode=force_generic_plan", schema);
 	/* Whoever gives a call up drops the connection; what it left running there must end as well, and let go of the log lock. */
 	if (deadline_ms > 0)
 		snprintf(options + n, sizeof(options) - (size_t)n, " -cstatement_timeout=%u -cclient_connection_check_interval=2000", deadline_ms);
