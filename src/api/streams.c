@@ -36,6 +36,7 @@ static void begin(struct opening *o)
 	if (http_is_stopping(server)) {
 		turn_away(o, "stopping", NULL);
 	} else if (!http_has_room(server)) {
+		metrics_count(api->metrics, M_FULL_STREAMS, 1);
 		turn_away(o, "overloaded", "No room for one more stream here.");
 	} else if (shared_streams_add(api->shared, api->worker, o->sub.key) > most && most > 0) {
 		shared_streams_sub(api->shared, api->worker, o->sub.key);

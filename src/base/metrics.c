@@ -31,6 +31,9 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_TOKEN_MISSES] = { "postern_token_cache_total", "result=\"miss\"", NULL },
 	[M_PAGE_HITS] = { "postern_page_cache_total", "result=\"hit\"", "Latest pages of chats asked for." },
 	[M_PAGE_MISSES] = { "postern_page_cache_total", "result=\"miss\"", NULL },
+	[M_FULL_CONNECTIONS] = { "postern_turned_away_total", "what=\"connection\"", "Turned away with 503 because there is no room." },
+	[M_FULL_STREAMS] = { "postern_turned_away_total", "what=\"stream\"", NULL },
+	[M_FULL_SENDS] = { "postern_turned_away_total", "what=\"send\"", NULL },
 };
 
 static const struct row gauges[METRIC_GAUGES] = {

@@ -179,6 +179,7 @@ static void turn_away(struct http_server *s, int fd)
 {
 	char id[REQUEST_ID_MAX + 1];
 	struct buf body, out;
+	metrics_count(s->metrics, M_FULL_CONNECTIONS, 1);
 	request_id_make(id);
 	buf_init(&body, 1024);
 	problem_render(&body, problem_find("overloaded"), "All of the server's connections are taken.", id, "");
@@ -358,6 +359,7 @@ static enum MHD_Result finish(struct request *req)
 			request_problem(req, "overloaded", "No room for one more stream here.", "");
 		else
 			request_problem(req, "unauthorized", "This credential is no longer good.", "");
+		metrics_count(m, M_FULL_STREAMS, may);
 	}
 	if (req->status >= 200 && req->status < 600)
 		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);

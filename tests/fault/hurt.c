@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT
+ * What hurts: readers who don't read, and senders who send more than can be stored. Nothing grows without bounds, the others don't
+ * notice, and afterwards everything is as it was.
+ *
+ *     hurt [--full]      with a thousand readers; --full needs some 2,500 open files */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+enum { LETTERS = 8000, MIB = 1 << 20 };
+
+static unsigned readers = 40;
+
+static void await_at_least(const char *name, double value)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (metric(house(), name) < value)
+		left(until, name);
+}
+
+/* Reads what it missed, resuming if it was closed meanwhile. */
+static void catch_up(struct client *who, struct stream *s, long long first, long long last)
+{
+	for (long long next = first; next <= last; next++) {
+		if (stream_is_over(s))
+			s = live_since(who, stream_cursor(s));
+		expect_message(s, next);
+	}
+	stream_cut(s);
+	test_moves();
+}
+
+START_TEST(readers_who_do_not_read)
+{
+	enum { MESSAGES = 100 };
+	struct client *ann = user("ann"), *ben = user("ben");
+	long long chat = group(ann, ben), first = 0, last = 0;
+	struct stream **slow = later(free, calloc(readers, sizeof(struct stream *))), *quick = live(ben);
+	for (unsigned i = 0; i < readers; i++) {
+		struct wire *w = wire_new(house(), 4096);
+		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ben->token);
+		slow[i] = later(stream_free, stream_new(w));
+		expect(slow[i], "hello");
+	}
+	await_metric(house(), "postern_streams", readers + 1);
+	double before = metric(house(), "postern_memory_bytes");
+	char text[LETTERS + 1];
+	memset(text, 'x', LETTERS);
+	text[LETTERS] = '\0';
+	for (int i = 0; i < MESSAGES; i++) {
+		last = say(ann, chat, text);
+		first = first ? first : last;
+		expect_message(quick, last);
+	}
+	await_at_least("postern_slow_subscribers_total", readers); /* all were set back at least once */
+	double grown = metric(house(), "postern_memory_bytes") - before;
+	ck_assert_msg(grown < 64 * MIB, "%.0f bytes for %u readers of %d bytes each", grown, readers, MESSAGES * LETTERS);
+	for (unsigned i = 0; i < readers; i++)
+		catch_up(ben, slow[i], first, last);
+	expect_quiet(quick);
+}
+END_TEST
+
+/* Counts the lines of a bulk's answer with that status. */
+static unsigned lines_with(struct answer a, int status)
+{
+	unsigned n = 0;
+	char *begin = format("{\"status\":%d,", status);
+	for (const char *s = a.body; (s = strstr(s, begin)) != NULL; s++)
+		n++;
+	return n;
+}
+
+static unsigned stored(struct client *who, long long chat)
+{
+	unsigned n = 0;
+	for (char *page = format("%s?limit=200", messages(chat)); page != NULL; test_moves()) {
+		struct answer a = is(get(who, "%s", page), 200);
+		n += (unsigned)count(a.json, "messages");
+		page = has(a.json, "older") ? format("%s?limit=200&before=%s", messages(chat), str(a.json, "older")) : NULL;
+	}
+	return n;
+}
+
+START_TEST(more_than_can_be_stored)
+{
+	enum { LINES = 10000, BULKS = 6 };
+	static const char line[] = "{\"text\":\"one of many\"}\n";
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *s = live(ben);
+	char *body = later(free, malloc(LINES * sizeof(line))), *at = body;
+	for (int i = 0; i < LINES; i++)
+		at = stpcpy(at, line);
+	PGconn *pg = database(house());
+	sql(pg, "begin");
+	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)"); /* nothing can be written */
+	struct wire *w[BULKS];
+	for (int i = 0; i < BULKS; i++) {
+		w[i] = dial(house());
+		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n", messages(chat),
+			ann->token, strlen(body));
+		wire_bytes(w[i], body, strlen(body));
+	}
+	await_at_least("postern_turned_away_total", 1);
+	refused(post(ben, messages(chat), "{'text':'one more'}"), 503, "overloaded");
+	is(get(ben, "/v1/me"), 200); /* what doesn't write goes on */
+	sql(pg, "commit");
+	unsigned sent = 0, full = 0;
+	for (int i = 0; i < BULKS; i++) {
+		struct answer a = is(wire_answer(w[i]), 200);
+		sent += lines_with(a, 201);
+		full += lines_with(a, 503);
+	}
+	ck_assert_uint_eq(sent + full, BULKS * LINES);
+	ck_assert_uint_gt(full, 0);
+	ck_assert(metric(house(), "postern_turned_away_total") >= full + 1);
+	say(ann, chat, "the last one");
+	ck_assert_uint_eq(stored(ann, chat), sent + 1);
+	/* The stream had all of it. */
+	for (unsigned i = 0; i <= sent; i++)
+		expect(s, "message");
+	expect_quiet(s);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	static const char *const flags[] = { "--rate-sends", "0", "--streams-per-user", "0", "--stream-queue-max", "64K", "--send-wait", "60", "--log-level", "warn", NULL };
+	const TTest *const tests[] = { readers_who_do_not_read, more_than_can_be_stored, NULL };
+	if (argc > 1 && strcmp(argv[1], "--full") == 0)
+		readers = 1000;
+	return suite_run("hurt", tests, flags);
+}
