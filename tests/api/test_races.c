@@ -75,7 +75,7 @@ START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 	sql(pg, "update postern.meta set value = 'another cluster' where key = 'system_identifier'");
 	sql(pg, "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before), a.status != 200 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
+	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before), a.status != 200 || count(a.json, "events") == 0 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
 		left(until, "the other history to be noticed");
 	ck_assert_int_ne(num(is(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
 	ck_assert_uint_eq(count(is(get(eve, "%s", messages(old)), 200).json, "messages"), 1);
