@@ -22,6 +22,7 @@ struct connection {
 	uint64_t accounted;  /* bytes of the requests before this one */
 	bool unaccountable;  /* a chunked body: its bytes can't be told */
 	bool on_metrics_port;
+	bool was_poll;       /* it has carried a poll, and was given back */
 	struct request *begun; /* its request line has come, on_completed() hasn't */
 	bool asked;          /* we have been asked about its request */
 	struct sockaddr_storage peer;

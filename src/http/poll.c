@@ -207,7 +207,8 @@ static void take(void *arg, struct request *req, int fd)
 	p->s.credential = sub->credential;
 	p->s.expires_s = sub->expires_s;
 	p->s.period_ms = sub->wait_ms;
-	transport_tune(fd, false);
+	if (!request_was_poll(req))
+		transport_tune(fd, false);
 	count(p, true);
 	hub_attach(http_hub(server), sub->opening.user, &p->s, fd, sub->opening.pos);
 	free(sub);

@@ -102,6 +102,7 @@ const char *request_var(const struct request *req, unsigned i) { return req->var
 const struct buf *request_body(const struct request *req) { return &req->body; }
 const char *request_id(const struct request *req) { return req->id; }
 uint64_t request_received_us(const struct request *req) { return req->received_us; }
+bool request_was_poll(const struct request *req) { return req->conn->was_poll; }
 bool request_on_metrics_port(const struct request *req) { return req->conn->on_metrics_port; }
 
 const char *request_param(const struct request *req, const char *name)

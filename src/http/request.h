@@ -54,6 +54,7 @@ uint64_t request_received_us(const struct request *req); /* real time */
 /* Whose request it is, as text: the peer, or what a trusted proxy says of it. */
 void request_client(const struct request *req, char *out, size_t size);
 bool request_is_loopback(const struct request *req); /* the peer itself is, and no proxy spoke for another */
+bool request_was_poll(const struct request *req); /* its connection has carried a poll before */
 bool request_on_metrics_port(const struct request *req);
 bool request_is_same_origin(const struct request *req, bool *ret_says_so); /* by Origin or Sec-Fetch-Site; says_so: one of them is there */
 bool request_is_https(const struct request *req);

@@ -66,8 +66,9 @@ struct http_server {
 	unsigned lingering_count;
 	bool run, stopping, dying;
 	/* while a connection is added */
-	bool adding_metrics;
+	bool adding_metrics, adding_poll;
 	uint64_t adding_accounted;
+	struct sockaddr_storage adding_peer;
 };
 
 /* ---- connections ---- */
@@ -113,10 +114,8 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
-	*c = (struct connection){ .server = s, .fd = fd->connect_fd, .accounted = s->adding_accounted, .on_metrics_port = s->adding_metrics };
-	socklen_t len = sizeof(c->peer);
-	if (getpeername(c->fd, (struct sockaddr *)&c->peer, &len) != 0)
-		c->peer.ss_family = AF_UNIX;
+	*c = (struct connection){ .server = s, .fd = fd->connect_fd, .accounted = s->adding_accounted, .on_metrics_port = s->adding_metrics, .was_poll = s->adding_poll,
+		.peer = s->adding_peer };
 	list_init(&c->link);
 	wait_for_request(c);
 	*context = c;
@@ -124,15 +123,16 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 		s->crowd = s->connections;
 }
 
-static void add_connection(struct http_server *s, int fd, bool is_metrics, uint64_t accounted)
+static void add_connection(struct http_server *s, int fd, bool is_metrics, bool was_poll, uint64_t accounted)
 {
-	struct sockaddr_storage peer = { .ss_family = AF_UNIX };
-	socklen_t len = sizeof(peer);
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0)
+	socklen_t len = sizeof(s->adding_peer);
+	s->adding_peer = (struct sockaddr_storage){ .ss_family = AF_UNIX };
+	if (getpeername(fd, (struct sockaddr *)&s->adding_peer, &len) != 0)
 		len = sizeof(sa_family_t);
 	s->adding_metrics = is_metrics;
+	s->adding_poll = was_poll;
 	s->adding_accounted = accounted;
-	if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&peer, len) != MHD_YES)
+	if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&s->adding_peer, len) != MHD_YES)
 		log_debug("a connection can't be taken: %s", strerror(errno)); /* it was closed */
 	s->run = true;
 }
@@ -142,7 +142,7 @@ void http_hand_back(struct http_server *s, int fd, uint64_t accounted)
 	if (s->dying)
 		close(fd);
 	else
-		add_connection(s, fd, false, accounted);
+		add_connection(s, fd, false, true, accounted);
 }
 
 /* ---- accepting ---- */
@@ -219,7 +219,7 @@ static void on_accept(void *arg, unsigned ready)
 		if (descriptors_used(s) >= s->limit && !l->is_metrics)
 			turn_away(s, fd);
 		else
-			add_connection(s, fd, l->is_metrics, 0);
+			add_connection(s, fd, l->is_metrics, false, 0);
 	}
 }
 

@@ -17,6 +17,7 @@
 #include "pg/conn.h"
 
 #define ITEMS_MAX 512
+#define BEHIND_MIN 24 /* items of a batch that is sent behind another one */
 #define BYTES_MAX ((size_t)1 << 20) /* of texts and contents; one item may be larger */
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
@@ -275,13 +276,14 @@ static void on_sent(void *arg, const struct pg_result *r)
 
 /* ---- taking off ---- */
 
-/* A flight behind another one is worth its commit if it isn't much smaller; nothing flies beside what failed before. */
+/* A flight behind another one is worth its commit if it isn't small: few senders, or many nodes that queue for the log lock, are served
+ * better by fewer and larger batches. Nothing flies beside what failed before. */
 static bool may_take_off(const struct batcher *b)
 {
 	if (list_empty(&b->queue) || b->flying == FLIGHTS || !pg_conn_has_room(b->conn))
 		return false;
 	const struct send_item *first = container_of(b->queue.next, struct send_item, link);
-	return b->flying == 0 || (b->redo_count == 0 && !first->alone && b->queued * 2 >= b->flights[b->flying - 1].count);
+	return b->flying == 0 || (b->redo_count == 0 && !first->alone && b->queued >= BEHIND_MIN && b->queued * 2 >= b->flights[b->flying - 1].count);
 }
 
 static void send_batch(struct batcher *b)
