@@ -297,6 +297,12 @@ void audience_leave(struct audience *a, const struct frame *f)
 		remove_edge(u, e);
 }
 
+/* Whether an event of a chat is a member's, who may have been loaded from a snapshot that is ahead of what this worker has been told. */
+static bool is_his(const struct chat *c, const struct chat_member *m, const struct frame *f, bool has_id)
+{
+	return !m->user->is_idle && (!has_id || (uint64_t)f->a > m->floor) && (f->pos > m->user->loaded_at || f->pos > find_edge(m->user, c->id)->since);
+}
+
 void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
 {
 	bool about_user = f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER);
@@ -308,7 +314,7 @@ void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, st
 	for (unsigned i = 0; i < f->chats_count; i++) {
 		struct chat *c = map_get(&a->chats, f->chats[i]);
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
-			if (!c->members[m].user->is_idle && (!has_id || (uint64_t)f->a > c->members[m].floor))
+			if (is_his(c, &c->members[m], f, has_id))
 				for (struct subscriber *s = c->members[m].user->subscribers; s != NULL; s = s->next)
 					fn(arg, s, f);
 	}

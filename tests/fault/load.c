@@ -197,7 +197,7 @@ static void sender_turn(struct load *l, struct sender *s, bool readable)
 		sender_reads(l, s, !readable);
 	if (s->in_flight || clock_mono_ms() < s->retry_ms)
 		return;
-	if (s->message == NULL)
+	if (s->message == NULL && l->resumed >= l->watcher_count)
 		s->message = compose(l, s);
 	if (s->message == NULL)
 		return;
@@ -250,6 +250,9 @@ static void turn(struct load *l)
 
 void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, void *arg), void *arg)
 {
+	/* Nobody sends, and nobody is kicked, before all streams are open: what was sent before an absence reaches only who was there. */
+	for (unsigned long long until = clock_mono_ms() + STALL_MS; l->resumed < l->watcher_count; turn(l))
+		ck_assert_int_gt(left(until, "all streams to open"), 0);
 	l->begin_ms = l->progress_ms = clock_mono_ms();
 	for (size_t before = 0; !all_sent(l) || l->deliveries != before || !all_arrived(l);) {
 		before = l->deliveries;
