@@ -25,6 +25,12 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void scenario_send(void);
 void scenario_latency(void);
 void scenario_fanout(void);
+void scenario_groups(void);
+void scenario_unicast(void);
 void scenario_idle(void);
+void scenario_poll(void);
+void scenario_history(void);
+void scenario_reconnect(void);
+void scenario_scale(void);
 
 #endif

@@ -22,7 +22,13 @@ static const struct { const char *name; void (*run)(void); } scenarios[] = {
 	{ "send", scenario_send },
 	{ "latency", scenario_latency },
 	{ "fanout", scenario_fanout },
+	{ "groups", scenario_groups },
+	{ "unicast", scenario_unicast },
 	{ "idle", scenario_idle },
+	{ "poll", scenario_poll },
+	{ "history", scenario_history },
+	{ "reconnect", scenario_reconnect },
+	{ "scale", scenario_scale },
 };
 
 #define COUNT (sizeof(scenarios) / sizeof(scenarios[0]))

@@ -18,7 +18,7 @@ struct postern {
 
 /* On a private cluster, which is made when there is none of that name yet. */
 void postern_start(struct postern *p, const char *name, unsigned workers);
-/* One more server on the cluster of another: a node of it, or with another database, which is made, a server of its own. */
+/* One more server on the cluster of another: a node of it, or, with the name of another database there, a server of its own. */
 void postern_start_beside(struct postern *p, const struct postern *owner, const char *database, unsigned workers);
 void postern_stop(struct postern *p);
 /* Makes a database with Postern's tables and functions that no server follows; gives its conninfo. */
