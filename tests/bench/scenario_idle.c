@@ -6,6 +6,7 @@
 #include "bench.h"
 #include "clock.h"
 #include "nchan.h"
+#include "node_measure.h"
 #include "postern.h"
 #include "proc.h"
 #include "results.h"
@@ -67,6 +68,16 @@ static void run_nchan(const char *what, const char *side, void *own_channels)
 	nchan_stop(&n);
 }
 
+static void run_node(const char *what, const struct postern *p, enum node_kind kind)
+{
+	struct node n;
+	if (!node_present())
+		return;
+	node_start(&n, kind, p);
+	results_add(what, "bytes", node_name(kind), node_idle(&n, settings.streams / 4)); /* with socket.io two connections each */
+	node_stop(&n);
+}
+
 void scenario_idle(void)
 {
 	struct postern p;
@@ -82,6 +93,8 @@ void scenario_idle(void)
 		run_nchan("a stream, its user and his group of ten", "Nchan, a channel each", statements);
 		run_ours("a stream and its user, all in one group", &p, n + 1);
 		run_nchan("a stream and its user, all in one group", "Nchan, one channel", NULL);
+		run_node("a stream and its user, all in one group", &p, NODE_SOCKETIO);
+		run_node("a stream and its user, all in one group", &p, NODE_WS);
 		run_ours("the stream alone", &p, 0);
 	}
 	postern_stop(&p);

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "http.h"
 #include "nchan.h"
+#include "node_measure.h"
 #include "postern.h"
 #include "results.h"
 
@@ -96,6 +97,13 @@ static void cycle(struct poll_side *s, struct http_client *publisher, unsigned n
 	}
 }
 
+static void add(const char *side, double rate, double cpu)
+{
+	results_add("cycles a second", "cycles/s", side, rate);
+	results_add("cycles a second and core", "cycles/s", side, 1e6 / cpu);
+	results_add("CPU a cycle", "µs", side, cpu);
+}
+
 static void run(struct poll_side *s)
 {
 	static struct poller pollers[POLLERS];
@@ -115,13 +123,23 @@ static void run(struct poll_side *s)
 	for (; now_us() < began + settings.seconds * SECOND; n++)
 		cycle(s, &publisher, n);
 	double cycles = (double)(answered - from), spent = s->cpu(s->server) - cpu;
-	results_add("cycles a second", "cycles/s", s->name, cycles * 1e6 / (double)(now_us() - began));
-	results_add("cycles a second and core", "cycles/s", s->name, cycles * 1e6 / spent);
-	results_add("CPU a cycle", "µs", s->name, spent / cycles);
+	add(s->name, cycles * 1e6 / (double)(now_us() - began), spent / cycles);
 	for (unsigned i = 0; i < POLLERS; i++)
 		http_close(&pollers[i].http);
 	http_close(&publisher);
 	engine_run(SECOND / 2);
+}
+
+static void run_node(const struct postern *p)
+{
+	struct node n;
+	double cpu;
+	if (!node_present())
+		return;
+	node_start(&n, NODE_SOCKETIO, p);
+	double rate = node_cycles(&n, POLLERS, &cpu);
+	add(node_name(NODE_SOCKETIO), rate, cpu);
+	node_stop(&n);
 }
 
 void scenario_poll(void)
@@ -143,6 +161,7 @@ void scenario_poll(void)
 		for (unsigned i = 0; i < 2 && nchan_present(); i++)
 			run(&(struct poll_side){ .name = i == 0 ? "Nchan, 1 worker" : "Nchan, 2 workers", .port = n[i].port, .publish = publish_nchan, .ask = ask_nchan,
 				.cpu = cpu_nchan, .server = &n[i] });
+		run_node(&p);
 	}
 	for (unsigned i = 0; i < 2 && nchan_present(); i++)
 		nchan_stop(&n[i]);

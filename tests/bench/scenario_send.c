@@ -10,6 +10,7 @@
 #include "floor.h"
 #include "load.h"
 #include "marker.h"
+#include "node_measure.h"
 #include "postern.h"
 #include "results.h"
 
@@ -98,6 +99,19 @@ static void round_floor(struct floor *f)
 	results_add("bulk", "messages/s", "send() in batches of 512", floor_batches(f, 512));
 }
 
+/* By 64 senders. */
+static void round_node(const struct postern *p, enum node_kind kind)
+{
+	struct node n;
+	double cpu;
+	if (!node_present())
+		return;
+	node_start(&n, kind, p);
+	results_add("64 senders", "messages/s", node_name(kind), node_sends(&n, 64, &cpu));
+	results_add("64 senders: CPU of the worker", "µs/message", node_name(kind), cpu);
+	node_stop(&n);
+}
+
 void scenario_send(void)
 {
 	struct postern p;
@@ -116,6 +130,8 @@ void scenario_send(void)
 			round_senders(&p, counts[k]);
 		round_bulk(&p);
 		round_floor(&f);
+		round_node(&p, NODE_SOCKETIO);
+		round_node(&p, NODE_WS);
 	}
 	floor_close(&f);
 	postern_stop(&p);
