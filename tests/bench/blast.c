@@ -70,8 +70,8 @@ void blast_stop(struct blast *b)
 void blast_fire(struct blast *b, unsigned long long at_us)
 {
 	char frame[512];
-	int n = snprintf(frame, sizeof(frame), "id: 0123456789abcdef.1234567\nevent: message\ndata: {\"id\":1234567,\"chat\":1,\"from\":\"user1\","
-		"\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT "\",\"rev\":1234567}\n\n", (uint64_t)at_us);
+	int n = snprintf(frame, sizeof(frame), "id: 0123.123456\nevent: message\ndata: {\"id\":12345,\"chat\":1,\"from\":\"user1\","
+		"\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT "\",\"rev\":12345}\n\n", (uint64_t)at_us);
 	if (write(b->trigger, frame, (size_t)n) != n)
 		die("blast");
 }

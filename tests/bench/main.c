@@ -114,8 +114,9 @@ int main(int argc, char **argv)
 	if (sodium_init() < 0)
 		die("sodium");
 	proc_init();
-	for (size_t i = 0; i < COUNT; i++) {
+	for (size_t i = 0; i < COUNT; i++)
 		names[i] = scenarios[i].name;
+	for (size_t i = 0; i < COUNT; i++) {
 		if ((wanted[i] = is_wanted(names[i], argc, argv))) {
 			scenarios[i].run();
 			document_write(names);

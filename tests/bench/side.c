@@ -52,6 +52,7 @@ void side_broadcast(struct side *s, const char *what, unsigned count, unsigned t
 	do
 		broadcast(s, &subs, &d);
 	while (++done < times && now_us() < until);
+	say("    %s, %s: %.0f bytes a delivery, %u broadcasts", s->name, what, (double)subs.bytes / (double)subs.deliveries, done);
 	add(what, "CPU a delivery", "µs", s->name, (s->cpu(s) - cpu) / done / count);
 	add(what, "first", "ms", s->name, histogram_quantile(&d.first, 0.5) / 1000);
 	add(what, "median", "ms", s->name, histogram_quantile(&d.median, 0.5) / 1000);
