@@ -73,7 +73,7 @@ static void round_light(const struct postern *p, struct floor *f)
 static void round_rate(const struct postern *p, struct subscribers *s, double rate)
 {
 	char name[32];
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .rate = rate, .for_us = (settings.seconds + (rate < 100 ? 2 : 0)) * SECOND,
+	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .rate = rate, .for_us = (settings.seconds + (rate < 100 ? 5 : 0)) * SECOND,
 		.write = write_pair };
 	load_open(&l);
 	subscribers_reset(s);

@@ -21,6 +21,7 @@ static const struct target targets[] = {
 	{ "fanout", "10000 streams: CPU a delivery", "bare send()", '<', 1.1 },
 	{ "unicast", "CPU a delivery, sends excluded", "Nchan, 1 worker", '<', 0.5 },
 	{ "idle", "a stream, its user and his group of ten", "Nchan, a channel each", '<', 0.04 },
+	{ "idle", "a stream, its user and his group of ten", NULL, '<', 400 },
 	{ "idle", "a stream and its user, all in one group", NULL, '<', 400 },
 	{ "idle", "the stream alone", NULL, '<', 200 },
 	{ "poll", "cycles a second and core", "Nchan, 1 worker", '>', 1.2 },
