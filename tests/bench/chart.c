@@ -50,14 +50,6 @@ static void bar(FILE *out, const struct row *row, double scale, int y)
 	text(out, end + 6, y + 14, "value", label);
 }
 
-static bool is_first(const struct results *r, unsigned i)
-{
-	for (unsigned k = 0; k < i; k++)
-		if (strcmp(r->rows[k].what, r->rows[i].what) == 0)
-			return false;
-	return true;
-}
-
 /* The bars of one quantity; gives the next free line. */
 static int group(FILE *out, const struct results *r, unsigned first, int y)
 {
@@ -82,7 +74,7 @@ void chart_write(const struct results *r)
 	char path[512];
 	int height = TOP + 12 + (int)r->count * LINE, y = TOP;
 	for (unsigned i = 0; i < r->count; i++)
-		height += is_first(r, i) ? GROUP : 0;
+		height += results_is_first(r, i) ? GROUP : 0;
 	snprintf(path, sizeof(path), "%s/charts", settings.folder);
 	mkdir(path, 0755);
 	snprintf(path, sizeof(path), "%s/charts/%s.svg", settings.folder, r->scenario);
@@ -94,7 +86,7 @@ void chart_write(const struct results *r)
 		  ".ours{fill:#1f6f5c}.theirs{fill:#a9b4b8}.range{stroke:#222;stroke-width:1.5}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", out);
 	text(out, 16, 28, "title", r->title);
 	for (unsigned i = 0; i < r->count; i++)
-		if (is_first(r, i))
+		if (results_is_first(r, i))
 			y = group(out, r, i, y);
 	fputs("</svg>\n", out);
 	if (fclose(out) != 0)

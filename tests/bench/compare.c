@@ -18,27 +18,44 @@ static unsigned add(struct comparison *out, const struct row *ours, const struct
 	return 1;
 }
 
-/* Postern's own line of a row: there if it has a target of its own, or nobody to be compared with. */
-static unsigned alone(const struct results *r, const struct row *ours, struct comparison *out)
+/* Postern's own lines of a quantity: one a target on the value itself, or one if there is nobody to be compared with. */
+static unsigned alone(const struct results *r, const struct row *ours, unsigned others, struct comparison *out)
 {
-	unsigned n = 0, others = 0;
-	for (unsigned i = 0; i < r->count; i++)
-		others += strcmp(r->rows[i].what, ours->what) == 0 && &r->rows[i] != ours;
+	unsigned n = 0;
 	for (const struct target *t = NULL; (t = target_next(t, r->scenario, ours->what, NULL)) != NULL;)
 		n += add(&out[n], ours, NULL, t);
 	return n > 0 || others > 0 ? n : add(out, ours, NULL, NULL);
 }
 
+/* The lines of one quantity: Postern's own, then one a reference. */
+static unsigned quantity(const struct results *r, const char *what, struct comparison *out)
+{
+	const struct row *ours = results_ours(r, what);
+	unsigned n = 0, others = 0;
+	for (unsigned i = 0; i < r->count; i++)
+		others += strcmp(r->rows[i].what, what) == 0 && &r->rows[i] != ours;
+	if (ours != NULL)
+		n += alone(r, ours, others, out);
+	for (unsigned i = 0; i < r->count; i++)
+		if (strcmp(r->rows[i].what, what) == 0 && &r->rows[i] != ours)
+			n += add(out + n, ours, &r->rows[i], target_next(NULL, r->scenario, what, r->rows[i].side));
+	return n;
+}
+
+bool results_is_first(const struct results *r, unsigned row)
+{
+	for (unsigned i = 0; i < row; i++)
+		if (strcmp(r->rows[i].what, r->rows[row].what) == 0)
+			return false;
+	return true;
+}
+
 unsigned results_compare(const struct results *r, struct comparison *out)
 {
 	unsigned n = 0;
-	for (unsigned i = 0; i < r->count; i++) {
-		const struct row *row = &r->rows[i];
-		if (strcmp(row->side, OURS) == 0)
-			n += alone(r, row, out + n);
-		else
-			n += add(out + n, results_ours(r, row->what), row, target_next(NULL, r->scenario, row->what, row->side));
-	}
+	for (unsigned i = 0; i < r->count; i++)
+		if (results_is_first(r, i))
+			n += quantity(r, r->rows[i].what, out + n);
 	return n;
 }
 

@@ -47,10 +47,16 @@ void machine_describe(char *out, size_t size)
 		(double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 1e9, u.release);
 	snprintf(command, sizeof(command), "'%s' --version 2>/dev/null", settings.server);
 	add_version(out, size, "", command);
-	snprintf(command, sizeof(command), "git -C '%s' rev-parse --short=10 HEAD 2>/dev/null", settings.folder);
-	add_version(out, size, "commit ", command);
 	add_version(out, size, "", "pg_config --version 2>/dev/null");
 	add_version(out, size, "", "/usr/sbin/nginx -v 2>&1 | sed -n 's,^nginx version: nginx/,nginx ,p'");
 	add_version(out, size, "Nchan ", "dpkg-query -W -f '${Version}' libnginx-mod-nchan 2>/dev/null");
 	add_version(out, size, "Node ", "node --version 2>/dev/null");
+}
+
+void machine_commit(char *out, size_t size)
+{
+	char command[600], found[200] = "";
+	snprintf(command, sizeof(command), "git -C '%s' rev-parse --short=10 HEAD 2>/dev/null", settings.folder);
+	add_version(found, sizeof(found), "", command);
+	snprintf(out, size, "%s", *found != '\0' ? found + 2 : "");
 }

@@ -7,5 +7,7 @@
 
 /* CPU, cores, memory, kernel, and the versions of everything that takes part; one line, "; " between its parts. */
 void machine_describe(char *out, size_t size);
+/* The commit of the sources, if this is a clone. */
+void machine_commit(char *out, size_t size);
 
 #endif

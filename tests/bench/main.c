@@ -3,6 +3,7 @@
  * (results.h). No pass or fail: machines differ and are noisy.
  *
  *     bench [SCENARIO]...      POSTERN_BIN names the server, BENCH_DIR this folder; without a name all scenarios run
+ *     bench report             measures nothing: the table, RESULTS.md and the charts from what was measured before
  *     BENCH_ROUNDS=3 BENCH_SECONDS=3 BENCH_STREAMS=10000 BENCH_FULL=     how much of it */
 #include <errno.h>
 #include <sodium.h>
@@ -103,28 +104,39 @@ static void check_names(int argc, char **argv)
 	}
 }
 
-int main(int argc, char **argv)
+static void print_table(const bool wanted[COUNT])
 {
 	static struct results r;
+	printf("\n%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s\n", "scenario", "what", "unit", "Postern", "reference", "", "ratio", "target");
+	for (size_t i = 0; i < COUNT; i++)
+		if (wanted[i] && results_load(&r, scenarios[i].name))
+			results_print(&r, stdout);
+}
+
+int main(int argc, char **argv)
+{
 	const char *names[COUNT + 1] = { NULL };
-	bool wanted[COUNT];
+	bool wanted[COUNT], only_report = argc == 2 && strcmp(argv[1], "report") == 0;
+	argc = only_report ? 1 : argc;
 	check_names(argc, argv);
 	read_settings();
-	raise_limit();
-	if (sodium_init() < 0)
-		die("sodium");
-	proc_init();
-	for (size_t i = 0; i < COUNT; i++)
-		names[i] = scenarios[i].name;
 	for (size_t i = 0; i < COUNT; i++) {
-		if ((wanted[i] = is_wanted(names[i], argc, argv))) {
+		names[i] = scenarios[i].name;
+		wanted[i] = is_wanted(names[i], argc, argv);
+	}
+	if (!only_report) {
+		raise_limit();
+		if (sodium_init() < 0)
+			die("sodium");
+		proc_init();
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		if (wanted[i] && !only_report) {
 			scenarios[i].run();
 			document_write(names);
 		}
-	}
-	printf("\n%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s\n", "scenario", "what", "unit", "Postern", "reference", "", "ratio", "target");
-	for (size_t i = 0; i < COUNT; i++)
-		if (wanted[i] && results_load(&r, names[i]))
-			results_print(&r, stdout);
+	if (only_report)
+		document_write(names);
+	print_table(wanted);
 	return 0;
 }

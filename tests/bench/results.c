@@ -20,6 +20,7 @@ void results_begin(const char *scenario, const char *title)
 	snprintf(now.title, sizeof(now.title), "%s", title);
 	strftime(now.date, sizeof(now.date), "%Y-%m-%d", gmtime(&t));
 	snprintf(now.settings, sizeof(now.settings), "%u rounds of %u s, %u streams", settings.rounds, settings.seconds, settings.streams);
+	machine_commit(now.commit, sizeof(now.commit));
 	machine_describe(now.machine, sizeof(now.machine));
 	say("%s: %s", scenario, title);
 }
@@ -68,7 +69,7 @@ void results_end(void)
 	FILE *f = fopen(path, "w");
 	if (f == NULL)
 		die(path);
-	fprintf(f, "#title\t%s\n#date\t%s\n#settings\t%s\n#machine\t%s\n", now.title, now.date, now.settings, now.machine);
+	fprintf(f, "#title\t%s\n#date\t%s\n#commit\t%s\n#settings\t%s\n#machine\t%s\n", now.title, now.date, now.commit, now.settings, now.machine);
 	for (unsigned i = 0; i < now.count; i++) {
 		fprintf(f, "%s\t%s\t%s", now.rows[i].what, now.rows[i].unit, now.rows[i].side);
 		for (unsigned v = 0; v < now.rows[i].count; v++)
@@ -77,7 +78,15 @@ void results_end(void)
 	}
 	if (fclose(f) != 0)
 		die(path);
-	chart_write(&now);
+}
+
+static void take_label(struct results *r, const char *label, const char *value)
+{
+	const struct { const char *name; char *to; size_t size; } labels[] = { { "title", r->title, sizeof(r->title) }, { "date", r->date, sizeof(r->date) },
+		{ "commit", r->commit, sizeof(r->commit) }, { "settings", r->settings, sizeof(r->settings) }, { "machine", r->machine, sizeof(r->machine) } };
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
+		if (strcmp(labels[i].name, label) == 0)
+			snprintf(labels[i].to, labels[i].size, "%s", value);
 }
 
 static void take_line(struct results *r, char *line)
@@ -87,15 +96,9 @@ static void take_line(struct results *r, char *line)
 	line[strcspn(line, "\n")] = '\0';
 	for (char *p; n < 3 + VALUES_MAX && (p = strsep(&line, "\t")) != NULL;)
 		part[n++] = p;
-	if (n >= 2 && strcmp(part[0], "#title") == 0)
-		snprintf(r->title, sizeof(r->title), "%s", part[1]);
-	else if (n >= 2 && strcmp(part[0], "#date") == 0)
-		snprintf(r->date, sizeof(r->date), "%s", part[1]);
-	else if (n >= 2 && strcmp(part[0], "#settings") == 0)
-		snprintf(r->settings, sizeof(r->settings), "%s", part[1]);
-	else if (n >= 2 && strcmp(part[0], "#machine") == 0)
-		snprintf(r->machine, sizeof(r->machine), "%s", part[1]);
-	else if (n >= 4) {
+	if (part[0][0] == '#') {
+		take_label(r, part[0] + 1, n > 1 ? part[1] : "");
+	} else if (n >= 4) {
 		struct row *row = make(r, part[0], part[1], part[2]);
 		for (unsigned i = 3; i < n; i++)
 			row->values[row->count++] = atof(part[i]);

@@ -4,6 +4,7 @@
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define OURS "Postern"
@@ -19,7 +20,7 @@ struct row {
 
 struct results {
 	char scenario[24], title[96];
-	char date[16], settings[64], machine[512]; /* machine: CPU, cores, kernel, versions */
+	char date[16], commit[16], settings[64], machine[512]; /* machine: CPU, cores, kernel, versions */
 	struct row rows[ROWS_MAX];
 	unsigned count;
 };
@@ -30,9 +31,11 @@ void results_add(const char *what, const char *unit, const char *side, double va
 /* Writes the file. */
 void results_end(void);
 /* false: there is no such file. */
-_Bool results_load(struct results *r, const char *scenario);
+bool results_load(struct results *r, const char *scenario);
 
 double row_median(const struct row *row);
+/* Whether no row before it has its what. */
+bool results_is_first(const struct results *r, unsigned row);
 const struct row *results_ours(const struct results *r, const char *what);
 /* A number with three or four digits that count. */
 const char *number_text(double value, char out[24]);
@@ -51,7 +54,7 @@ unsigned results_compare(const struct results *r, struct comparison *out);
 void results_print(const struct results *r, FILE *out);
 /* charts/NAME.svg */
 void chart_write(const struct results *r);
-/* RESULTS.md, from the files of all scenarios named; a list that ends with NULL. */
+/* RESULTS.md and all charts, from the files of all scenarios named; a list that ends with NULL. */
 void document_write(const char *const scenarios[]);
 
 #endif
