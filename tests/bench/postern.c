@@ -25,8 +25,10 @@ static void start(struct postern *p, const char *option, const char *value)
 		"--streams-per-user=0", NULL };
 	p->pid = proc_start("postern", argv, &out);
 	FILE *f = fdopen(out, "r");
-	if (f == NULL || fgets(line, sizeof(line), f) == NULL || sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1)
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL || sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1) {
+		proc_shell("tail -n 5 '%s/postern.log' >&2", proc_scratch());
 		die("the server doesn't start");
+	}
 	fclose(f);
 }
 
