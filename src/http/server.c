@@ -358,7 +358,7 @@ static enum MHD_Result finish(struct request *req)
 		if (may)
 			request_problem(req, "overloaded", "No room for one more stream here.", "");
 		else
-			request_problem(req, "unauthorized", "This credential is no longer good.", "");
+			request_problem(req, "database_away", "Word of a revocation has just come: who you are is looked up again when you try again.", "");
 		metrics_count(m, M_FULL_STREAMS, may);
 	}
 	if (req->status >= 200 && req->status < 600)
