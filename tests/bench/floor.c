@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ * See floor.h. The batches look as those of src/log/batch.c do: arrays in text form, every message with a key of its own. */
+#include "floor.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "clock.h"
+#include "marker.h"
+#include "proc.h"
+
+#define ITEM_MAX 100 /* bytes of an array's element */
+#define ITEMS_MAX 512
+#define NAIVE "with i as (insert into bench.naive (chat, sender, text) values (1, 'user1', '" TEXT "') returning id) select pg_notify('naive', id::text) from i"
+#define TEXT "@@0000000000000000@@ a message of some length"
+
+static void prepare(PGconn *pg, const char *name, const char *text)
+{
+	PGresult *r = PQprepare(pg, name, text, 0, NULL);
+	if (PQresultStatus(r) != PGRES_COMMAND_OK)
+		die(PQerrorMessage(pg));
+	PQclear(r);
+}
+
+/* A batch that waits to be sent: the parameters of send(), in its order. */
+struct floor_batch {
+	char arrays[FLOOR_PARAMS_MAX][ITEMS_MAX * ITEM_MAX];
+	const char *values[FLOOR_PARAMS_MAX];
+};
+
+/* Asks for the names of send()'s parameters, so that it may get others in other places. */
+static void prepare_send(struct floor *f)
+{
+	char call[256] = "select * from send(";
+	PGresult *r = PQexec(f->sender, "select unnest(proargnames[1:pronargs]) from pg_proc where proname = 'send' and pronamespace = current_schema()::regnamespace");
+	f->params = (unsigned)PQntuples(r);
+	if (f->params == 0 || f->params > FLOOR_PARAMS_MAX)
+		die("no function send()");
+	for (unsigned k = 0; k < f->params; k++) {
+		snprintf(f->names[k], sizeof(f->names[k]), "%s", PQgetvalue(r, (int)k, 0));
+		snprintf(call + strlen(call), sizeof(call) - strlen(call), "$%u%s", k + 1, k + 1 < f->params ? ", " : ")");
+	}
+	PQclear(r);
+	prepare(f->sender, "send", call);
+}
+
+void floor_open(struct floor *f, const struct postern *p)
+{
+	*f = (struct floor){ 0 };
+	postern_migrate(p, "floor", f->conninfo, sizeof(f->conninfo));
+	postern_populate(f->conninfo, 2, "select bench.groups(1, 2, 1, 2)");
+	f->sender = postern_database(f->conninfo);
+	f->listener = postern_database(f->conninfo);
+	if ((f->ready = malloc(sizeof(*f->ready))) == NULL)
+		die("out of memory");
+	prepare_send(f);
+	prepare(f->sender, "naive", NAIVE);
+}
+
+void floor_close(struct floor *f)
+{
+	PQfinish(f->sender);
+	PQfinish(f->listener);
+	free(f->ready);
+}
+
+/* Who hears: nobody notifies for nobody, and a queue that nobody reads costs less than it should. */
+static void listen_for_ever(void *arg)
+{
+	PGconn *pg = postern_database(arg);
+	struct pollfd p = { .fd = PQsocket(pg), .events = POLLIN };
+	sql(pg, "listen naive; listen postern_log");
+	while (poll(&p, 1, -1) == 1 && PQconsumeInput(pg) == 1)
+		for (PGnotify *n; (n = PQnotifies(pg)) != NULL;)
+			PQfreemem(n);
+}
+
+double floor_naive(struct floor *f)
+{
+	pid_t listener = proc_fork(listen_for_ever, f->conninfo);
+	char command[512], line[256];
+	double best = 0, tps;
+	for (unsigned c = 1; c <= 32; c *= 2) {
+		snprintf(command, sizeof(command), "pgbench -n -M prepared -f '%s/sql/naive.sql' -c %u -j %u -T %u '%s' 2>/dev/null", settings.folder, c,
+			c < 2 ? c : 2, settings.seconds > 2 ? settings.seconds - 1 : 1, f->conninfo);
+		FILE *p = popen(command, "r");
+		while (p != NULL && fgets(line, sizeof(line), p) != NULL)
+			if (sscanf(line, "tps = %lf", &tps) == 1 && tps > best)
+				best = tps;
+		errno = 0;
+		if (p == NULL || pclose(p) != 0)
+			die("pgbench");
+	}
+	proc_end(listener);
+	return best;
+}
+
+/* What an array of send() has for a message; 0: nothing, null will do for the whole array. */
+static int element(const char *name, unsigned long long number, char *out)
+{
+	if (strcmp(name, "p_chat") == 0)
+		return sprintf(out, "1");
+	if (strcmp(name, "p_sender") == 0)
+		return sprintf(out, "\"user1\"");
+	if (strcmp(name, "p_key") == 0)
+		return sprintf(out, "\"~floor-0-%016llx\"", number);
+	if (strcmp(name, "p_hash") == 0)
+		return sprintf(out, "\"%032llx\"", number);
+	if (strcmp(name, "p_text") == 0)
+		return sprintf(out, "\"" MARKER_TEXT "\"", now_us());
+	if (strcmp(name, "p_received") == 0)
+		return sprintf(out, "%llu", (unsigned long long)time(NULL) * 1000000);
+	return 0;
+}
+
+static void build_batch(struct floor *f, unsigned items)
+{
+	struct floor_batch *b = f->ready;
+	for (unsigned k = 0; k < f->params; k++) {
+		char *p = b->arrays[k];
+		b->values[k] = NULL;
+		if (strcmp(f->names[k], "p_node") == 0 || strcmp(f->names[k], "p_turn") == 0) {
+			sprintf(p, "%llu", f->sent + 1); /* no worker's name, and another one each time */
+			b->values[k] = p;
+			continue;
+		}
+		for (unsigned i = 0; i < items; i++) {
+			*p++ = i == 0 ? '{' : ',';
+			int n = element(f->names[k], f->sent + i, p);
+			p += n > 0 ? n : 0;
+			b->values[k] = n > 0 ? b->arrays[k] : NULL;
+		}
+		strcpy(p, "}");
+	}
+	f->sent += items;
+}
+
+static void send_batch(struct floor *f)
+{
+	if (PQsendQueryPrepared(f->sender, "send", (int)f->params, f->ready->values, NULL, NULL, 0) != 1)
+		die(PQerrorMessage(f->sender));
+}
+
+static void finish(PGconn *pg, int rows)
+{
+	for (PGresult *r; (r = PQgetResult(pg)) != NULL; PQclear(r))
+		if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != rows || (rows > 0 && PQnfields(r) > 1 && strcmp(PQgetvalue(r, 0, 0), "201") != 0))
+			die(PQresultStatus(r) != PGRES_TUPLES_OK ? PQerrorMessage(pg) : "the floor: not what was expected");
+}
+
+double floor_batches(struct floor *f, unsigned items)
+{
+	pid_t listener = proc_fork(listen_for_ever, f->conninfo);
+	uint64_t began = now_us(), until = began + settings.seconds * SECOND, from = f->sent;
+	build_batch(f, items);
+	while (now_us() < until) {
+		send_batch(f);
+		PQflush(f->sender);
+		build_batch(f, items); /* while that one is on its way: PostgreSQL doesn't wait for it */
+		finish(f->sender, (int)items);
+	}
+	double rate = (double)(f->sent - items - from) * 1e6 / (double)(now_us() - began);
+	proc_end(listener);
+	return rate;
+}
+
+static void await_notification(PGconn *listener)
+{
+	struct pollfd p = { .fd = PQsocket(listener), .events = POLLIN };
+	PGnotify *n = PQnotifies(listener);
+	while (n == NULL && poll(&p, 1, 5000) == 1 && PQconsumeInput(listener) == 1)
+		n = PQnotifies(listener);
+	if (n == NULL)
+		die("no notification");
+	PQfreemem(n);
+}
+
+void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, struct histogram *out)
+{
+	sql(f->listener, "listen %s", kind == FLOOR_NAIVE ? "naive" : "postern_log");
+	for (unsigned i = 0; i < samples; i++) {
+		build_batch(f, 1);
+		uint64_t at = now_us();
+		if (kind == FLOOR_BATCH)
+			send_batch(f);
+		else if (PQsendQueryPrepared(f->sender, "naive", 0, NULL, NULL, NULL, 0) != 1)
+			die(PQerrorMessage(f->sender));
+		await_notification(f->listener);
+		histogram_add(out, now_us() - at);
+		finish(f->sender, 1);
+	}
+	sql(f->listener, "unlisten *");
+}

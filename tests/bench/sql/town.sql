@@ -1,0 +1,53 @@
+-- SPDX-License-Identifier: MIT
+-- What the scenarios need in the database, in a schema of their own. Rows are made with rev 0: older than any position, so
+-- that no stream replays them. Applied once a database, by tests/bench/postern.c.
+
+create schema bench;
+
+-- user1 … userN. Their tokens (pt_1 …) are copied in by the benchmark, which can hash.
+create function bench.users(p_n int) returns void
+language sql as $$
+	insert into postern.account (name, created_at, rev) select 'user' || i, now(), 0 from generate_series(1, p_n) i
+$$;
+
+-- Users p_from … p_upto in groups of p_size, in order; the groups are p_first, p_first + 1, …
+create function bench.groups(p_first bigint, p_size int, p_from int, p_upto int) returns void
+language sql as $$
+	insert into postern.chat (id, kind, title, members_count, created_at, created_by, rev)
+		select p_first + g, 'group', 'group', p_size, now(), 'user' || p_from, 0 from generate_series(0, (p_upto - p_from) / p_size) g;
+	insert into postern.member (chat_id, name, state, since, rev)
+		select p_first + (i - p_from) / p_size, 'user' || i, 'joined', 0, 0 from generate_series(p_from, p_upto) i
+$$;
+
+-- Direct chats of user p_with with each of users p_from … p_upto; the chats are p_first, p_first + 1, …
+create function bench.directs(p_first bigint, p_with int, p_from int, p_upto int) returns void
+language sql as $$
+	insert into postern.chat (id, kind, pair, members_count, created_at, created_by, rev)
+		select p_first + i - p_from, 'direct', least('user' || p_with, 'user' || i) || ' ' || greatest('user' || p_with, 'user' || i), 2,
+			now(), 'user' || p_with, 0 from generate_series(p_from, p_upto) i;
+	insert into postern.member (chat_id, name, state, since, rev)
+		select p_first + i - p_from, n, 'joined', 0, 0 from generate_series(p_from, p_upto) i, unnest(array['user' || p_with, 'user' || i]) n
+$$;
+
+-- Each of users 1 … p_users is in p_each of the chats p_first … p_first + p_chats - 1, evenly; user p_poster is in all of them.
+create function bench.mesh(p_first bigint, p_users int, p_chats int, p_each int, p_poster int) returns void
+language sql as $$
+	insert into postern.chat (id, kind, title, members_count, created_at, created_by, rev)
+		select p_first + c, 'group', 'group', p_users / p_chats * p_each + 1, now(), 'user' || p_poster, 0 from generate_series(0, p_chats - 1) c;
+	insert into postern.member (chat_id, name, state, since, rev)
+		select p_first + (u + k * (p_chats / p_each)) % p_chats, 'user' || u, 'joined', 0, 0
+		from generate_series(1, p_users) u, generate_series(0, p_each - 1) k;
+	insert into postern.member (chat_id, name, state, since, rev)
+		select p_first + c, 'user' || p_poster, 'joined', 0, 0 from generate_series(0, p_chats - 1) c
+$$;
+
+-- n messages in a chat, and the log's head behind them. Only while no server follows this database.
+create function bench.fill(p_chat bigint, p_n bigint) returns void
+language sql as $$
+	insert into postern.message (chat_id, id, rev, sender, at, text)
+		select p_chat, i, i, 'user1', now(), 'message ' || i || ', of some length, as people write them' from generate_series(1, p_n) i;
+	insert into postern.log_batch (upto, at) values (p_n, now())
+$$;
+
+-- The naive design: a row and a notification in a transaction of their own.
+create table bench.naive (id bigserial primary key, chat bigint not null, sender text not null, at timestamptz not null default now(), text text not null);
