@@ -179,11 +179,12 @@ static void await_notification(PGconn *listener)
 	PQfreemem(n);
 }
 
-void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, struct histogram *out)
+void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, unsigned pause_ms, struct histogram *out)
 {
 	sql(f->listener, "listen %s", kind == FLOOR_NAIVE ? "naive" : "postern_log");
 	for (unsigned i = 0; i < samples; i++) {
 		build_batch(f, 1);
+		poll(NULL, 0, (int)pause_ms);
 		uint64_t at = now_us();
 		if (kind == FLOOR_BATCH)
 			send_batch(f);

@@ -32,7 +32,7 @@ double floor_batches(struct floor *f, unsigned items);
 
 enum floor_kind { FLOOR_BATCH, FLOOR_NAIVE };
 
-/* Adds the time from giving a message to PostgreSQL until another connection has heard of it. */
-void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, struct histogram *out);
+/* Adds the time from giving a message to PostgreSQL until another connection has heard of it; with a pause between them. */
+void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, unsigned pause_ms, struct histogram *out);
 
 #endif
