@@ -167,7 +167,7 @@ create function me_get(p_me text) returns table (body text)
 language sql stable as $$ select me_json(a)::text from account a where a.name = p_me $$;
 
 -- PATCH /v1/me. Null leaves as it is, an empty text clears.
-create function me_patch(p_me text, p_display_name text) returns table (body text)
+create function me_patch(p_me text, p_display_name text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -177,7 +177,7 @@ begin
 	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
 		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
-	return query select me_json(v_account)::text;
+	return query select v_account.rev, me_json(v_account)::text;
 end $$;
 
 -- GET /v1/users: by the beginning of the name or of any word of the display name. The cursor is the last name seen.

@@ -81,7 +81,7 @@ end $$;
 
 -- POST /v1/chats. p_members: a JSON array of names; the caller is added. A direct chat that exists already is given back with 200.
 create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0)
-	returns table (status int, body text)
+	returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -94,7 +94,7 @@ begin
 		end if;
 		perform require_users(p_members);
 		v := direct_chat(p_me, p_members[1]);
-		return query select case when v.made then 201 else 200 end, chat_view(p_me, v.id);
+		return query select c.rev, case when v.made then 201 else 200 end, chat_view(p_me, v.id) from chat c where c.id = v.id;
 		return;
 	end if;
 	v_names := array[p_me] || coalesce((select array_agg(distinct n) from unnest(p_members) n where n <> p_me), '{}');
@@ -105,7 +105,7 @@ begin
 	v := log_begin();
 	perform require_users(v_names);
 	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names);
-	return query select 201, chat_view(p_me, v_chat);
+	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
@@ -168,7 +168,7 @@ language sql stable as $$
 $$;
 
 -- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. Null leaves as it is.
-create function chat_patch(p_me text, p_chat text, p_title text, p_history text) returns table (body text)
+create function chat_patch(p_me text, p_chat text, p_title text, p_history text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -186,11 +186,11 @@ begin
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
-	return query select chat_view(p_me, v_chat);
+	return query select v_row.rev, chat_view(p_me, v_chat);
 end $$;
 
 -- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
-create function chat_delete(p_me text, p_chat text) returns table (body text)
+create function chat_delete(p_me text, p_chat text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -204,7 +204,7 @@ begin
 	end if;
 	update chat c set state = 'deleted', title = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
-	return query select null::text;
+	return query select v_row.rev, null::text;
 end $$;
 
 -- GET /v1/chats/C/members: the joined, by name; the cursor is the last name seen.
@@ -226,7 +226,8 @@ end $$;
 -- PUT /v1/chats/C/members/NAME: adds NAME, or changes his role or muting. Null leaves as it is (a new member: role
 -- member). Adding, muting: owner and admins, on members below them. Roles: the owner; making somebody owner hands the
 -- chat over. muted_until in the past unmutes.
-create function member_put(p_me text, p_chat text, p_name text, p_role text, p_muted_until timestamptz, p_members_max int) returns table (body text)
+create function member_put(p_me text, p_chat text, p_name text, p_role text, p_muted_until timestamptz, p_members_max int)
+	returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -279,12 +280,12 @@ begin
 		update chat c set members_count = members_count + 1, rev = v_pos where c.id = v_chat;
 	end if;
 	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select member_json(v_new)::text;
+	return query select v_pos, member_json(v_new)::text;
 end $$;
 
 -- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
 -- admin, else the member, who has been there longest. Nobody leaves a direct chat. Again: 204 as well.
-create function member_delete(p_me text, p_chat text, p_name text) returns table (body text)
+create function member_delete(p_me text, p_chat text, p_name text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -306,7 +307,7 @@ begin
 		perform refuse_absent();
 	end if;
 	if v_old.state <> 'joined' then
-		return query select null::text;
+		return query select v_old.rev, null::text;
 		return;
 	end if;
 	v_pos := v.head + 1;
@@ -323,5 +324,5 @@ begin
 	v_pos := v_pos + 1;
 	update chat c set members_count = members_count - 1, rev = v_pos where c.id = v_chat;
 	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select null::text;
+	return query select v_pos, null::text;
 end $$;

@@ -114,7 +114,8 @@ begin
 end $$;
 
 -- PATCH /v1/chats/C/messages/ID by its sender. p_revs: of If-Match; 412 when the message's isn't among them.
-create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_revs bigint[]) returns table (rev bigint, body text)
+create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_revs bigint[])
+	returns table (pos bigint, rev bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -140,12 +141,12 @@ begin
 		where m.chat_id = v_message.chat_id and m.id = p_id returning * into v_message;
 	perform log_append(v.head + 1, v.head + 1, v.at,
 		frame_line(v_message.rev, 'message', v_message.chat_id::text, p_me, p_id, 0, message_json(v_message)));
-	return query select v_message.rev, message_json(v_message);
+	return query select v_message.rev, v_message.rev, message_json(v_message);
 end $$;
 
 -- DELETE /v1/chats/C/messages/ID by its sender, or the chat's owner or admins. Hard: the row goes, a tombstone stays.
 -- Of two deletes one acts and both succeed.
-create function message_delete(p_me text, p_chat text, p_id bigint) returns table (body text)
+create function message_delete(p_me text, p_chat text, p_id bigint) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -155,8 +156,9 @@ declare
 begin
 	v := log_begin();
 	v_member := membership(p_me, chat_of(p_me, p_chat));
-	if p_id > v_member.floor and exists (select from tombstone t where t.chat_id = v_member.chat_id and t.id = p_id) then
-		return query select null::text;
+	select * into v_tombstone from tombstone t where t.chat_id = v_member.chat_id and t.id = p_id and p_id > v_member.floor;
+	if found then
+		return query select v_tombstone.rev, null::text;
 		return;
 	end if;
 	v_message := message_of(v_member, p_id);
@@ -167,7 +169,7 @@ begin
 	insert into tombstone values (v_message.chat_id, p_id, v.head + 1) returning * into v_tombstone;
 	perform log_append(v.head + 1, v.head + 1, v.at,
 		frame_line(v_tombstone.rev, 'deleted', v_tombstone.chat_id::text, '-', p_id, 0, tombstone_json(v_tombstone)));
-	return query select null::text;
+	return query select v_tombstone.rev, null::text;
 end $$;
 
 -- GET /v1/chats/C/messages: a page, ascending. At most one of p_before (ids below), p_after (ids above), p_around; none:

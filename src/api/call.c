@@ -297,7 +297,7 @@ static void on_result(void *arg, const struct pg_result *r)
 		call_refuse(req, r);
 		return;
 	}
-	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev");
+	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev"), pos = pg_column(r, "pos");
 	if (pg_rows(r) == 0) {
 		request_problem(req, "not_found", NULL, "");
 		return;
@@ -306,8 +306,9 @@ static void on_result(void *arg, const struct pg_result *r)
 		char etag[32];
 		snprintf(etag, sizeof(etag), "\"%s\"", pg_text(r, 0, rev));
 		request_add_header(req, "ETag", etag);
-		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, rev));
 	}
+	if (pos >= 0 && !pg_null(r, 0, pos)) /* what was written is read by whoever asks next */
+		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, pos));
 	call_add_links(req, value(r, "older"), value(r, "newer"));
 	if (pg_null(r, 0, body)) {
 		request_reply(req, 204, NULL, NULL, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * An operation that is one SQL function: its row says where each argument comes from and what it must look like; the
- * function's row of columns is the answer: body (null: 204), and where they exist status, rev (ETag), older and newer (Link). */
+ * function's row of columns is the answer: body (null: 204), and where they exist status, pos (of what was written), rev (ETag), older and newer (Link). */
 #ifndef API_CALL_H
 #define API_CALL_H
 

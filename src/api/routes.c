@@ -19,38 +19,38 @@ static const char *const histories[] = { "all", "joined", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
-static const struct call me_patch = { "select body from me_patch($1, $2)", { ME,
+static const struct call me_patch = { "select pos, body from me_patch($1, $2)", { ME,
 	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 } } };
 static const struct call users = { "select body from users($1, $2, $3)", {
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
 static const struct call token_list = { "select body from token_list($1)", { ME } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
-static const struct call chat_create = { "select status, body from chat_create($1, $2, $3, $4, $5, $6)", { ME,
+static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6)", { ME,
 	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 	{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
-static const struct call chat_patch = { "select body from chat_patch($1, $2, $3, $4)", { ME, CHAT,
+static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4)", { ME, CHAT,
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories } } };
-static const struct call chat_delete = { "select body from chat_delete($1, $2)", { ME, CHAT } };
+static const struct call chat_delete = { "select pos, body from chat_delete($1, $2)", { ME, CHAT } };
 static const struct call members = { "select body from members($1, $2, $3, $4)", { ME, CHAT, NAME_CURSOR, LIMIT(1000, "200") } };
-static const struct call member_put = { "select body from member_put($1, $2, $3, $4, $5, $6)", { ME, CHAT, NAME,
+static const struct call member_put = { "select pos, body from member_put($1, $2, $3, $4, $5, $6)", { ME, CHAT, NAME,
 	{ .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
 	{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME },
 	{ .from = FROM_MEMBERS_MAX } } };
-static const struct call member_delete = { "select body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
+static const struct call member_delete = { "select pos, body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
 static const struct call history = { "select older, newer, body from history($1, $2, $3, $4, $5, $6)", { ME, CHAT,
 	CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") } };
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call message_edit = { "select rev, body from message_edit($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID,
+static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID,
 	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1 },
 	{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT },
 	{ .from = FROM_IF_MATCH } } };
-static const struct call message_delete = { "select body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
+static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call mark_delivered = { "select body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
 static const struct call mark_read = { "select body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };

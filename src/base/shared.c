@@ -35,6 +35,7 @@ struct slot {
 struct shared {
 	size_t size;
 	unsigned workers;
+	_Alignas(64) _Atomic uint64_t position;
 	_Alignas(64) struct gcra gcra[GCRA_ENTRIES];
 	struct slot slots[];
 };
@@ -90,6 +91,8 @@ uint64_t shared_sum_gauge(const struct shared *s, unsigned i)
 		sum += atomic_load_explicit(&s->slots[w].gauges[i], memory_order_relaxed);
 	return sum;
 }
+
+_Atomic uint64_t *shared_position(struct shared *s) { return &s->position; }
 
 static uint64_t tag_of(uint64_t key) { return key >> 48; }
 

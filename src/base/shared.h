@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Memory that the workers of a node share: heartbeats, metrics, rate limits and counts of streams.
+ * Memory that the workers of a node share: heartbeats, metrics, the last acknowledged position, rate limits and counts of streams.
  *
  * The supervisor makes it before it forks. No locks: a worker may be killed at any instruction, and whatever it leaves
  * behind must be usable by the others. Every function here is safe in any process at any time and never blocks. */
@@ -40,6 +40,9 @@ static inline void shared_set(_Atomic uint64_t *slot, uint64_t n)
 {
 	atomic_store_explicit(slot, n, memory_order_relaxed);
 }
+
+/* The last position of the log that a client of this node was told of; it starts at 0. Its encoding is the tail's. */
+_Atomic uint64_t *shared_position(struct shared *s);
 
 /* A rate limit of one event every interval_us with bursts of up to `burst` (0 counts as 1), by the generic cell rate
  * algorithm (virtual scheduling; ATM Forum Traffic Management 4.1, 4.4.2). Exact over all workers: what one admits,

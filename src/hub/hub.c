@@ -37,7 +37,8 @@ struct hub {
 	struct subscriber *ready, **ready_end; /* singly linked, first in first out */
 	struct list wheel[WHEEL];
 	uint64_t tick;
-	struct list behind; /* subscribers that wait for the tail, linked by their place in the wheel */
+	struct list behind[2]; /* subscribers that wait for the tail, linked by their place in the wheel; [1]: those who came while the others waited */
+	uint64_t behind_until; /* the position that those in behind[0] wait for */
 	struct list gone; /* detached in this turn, linked by their place in the wheel */
 };
 
@@ -126,23 +127,34 @@ static void schedule(struct hub *hub, struct subscriber *s)
 	list_append(&hub->wheel[(hub->tick + ticks) % WHEEL], &s->wheel);
 }
 
+/* Whoever waits wants the position that is expected now. That moves on, so the ones don't wait for what the others want. */
+static void await_head(struct hub *hub, struct subscriber *s)
+{
+	bool first = list_empty(&hub->behind[0]);
+	if (first)
+		hub->behind_until = tail_expected(hub->tail);
+	list_append(&hub->behind[first ? 0 : 1], &s->wheel);
+}
+
 bool hub_wait_for_head(struct subscriber *s)
 {
 	if (!tail_is_behind(hub_of(s)->tail) || s->waited)
 		return false;
 	s->waited = true; /* once: a notification that got lost must not hold up an answer */
 	list_remove(&s->wheel);
-	list_append(&hub_of(s)->behind, &s->wheel);
+	await_head(hub_of(s), s);
 	return true;
 }
 
 static void wake_behind(struct hub *hub)
 {
-	for (struct list *l; (l = list_shift(&hub->behind)) != NULL;) {
+	for (struct list *l; (l = list_shift(&hub->behind[0])) != NULL;) {
 		struct subscriber *s = container_of(l, struct subscriber, wheel);
 		schedule(hub, s);
 		hub_ready(s);
 	}
+	list_splice(&hub->behind[0], &hub->behind[1]);
+	hub->behind_until = tail_expected(hub->tail);
 }
 
 static void on_due(struct hub *hub, struct subscriber *s)
@@ -186,7 +198,8 @@ struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, 
 	hub->tick = clock_mono_ms() / TICK_MS;
 	for (int i = 0; i < WHEEL; i++)
 		list_init(&hub->wheel[i]);
-	list_init(&hub->behind);
+	list_init(&hub->behind[0]);
+	list_init(&hub->behind[1]);
 	list_init(&hub->gone);
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (hub->epoll < 0)
@@ -300,7 +313,7 @@ void hub_on_rejoined(struct hub *hub, const struct frame *f) { audience_leave(hu
 
 void hub_on_head(struct hub *hub)
 {
-	if (!tail_is_behind(hub->tail))
+	while (!list_empty(&hub->behind[0]) && tail_head(hub->tail) >= hub->behind_until)
 		wake_behind(hub);
 }
 

@@ -3,6 +3,7 @@
 #include "log/tail.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
 
@@ -19,6 +21,10 @@
 #define PAGE 5000             /* rows a read */
 #define BATCH_MAX ((size_t)64 << 20)
 #define HELD_MAX ((size_t)64 << 20)
+/* The position that the workers share has a tag of its history in its upper bits: a worker that doesn't know of another history yet
+ * can't hold up those that do. */
+#define POSITION_BITS 48
+#define POSITION_MASK ((UINT64_C(1) << POSITION_BITS) - 1)
 
 struct batch {
 	struct list link;
@@ -39,7 +45,8 @@ struct tail {
 	struct loop_timer *beat, *grace;
 	bool attached, filling, live;
 	uint64_t promised; /* a head that was seen and must be reached */
-	uint64_t expected; /* the last position that a client was told of */
+	_Atomic uint64_t *expected; /* the last position that a client was told of, with the tag of its history */
+	uint64_t history; /* that tag */
 	/* a batch whose parts are coming in */
 	struct buf parts;
 	uint64_t from, upto;
@@ -178,7 +185,7 @@ static void on_attached(void *arg, const struct pg_result *r)
 			log_warn("the history of the database is another one now: all cursors are reset");
 		snprintf(t->epoch, sizeof(t->epoch), "%s", pg_text(r, 0, 0));
 		t->head = first && head > FILL_POSITIONS ? head - FILL_POSITIONS : first ? 0 : head;
-		t->expected = 0;
+		t->history = secret_keyed_hash(t->epoch, strlen(t->epoch)) << POSITION_BITS;
 		ring_reset(t->ring, t->head);
 		if (!first)
 			t->events->on_epoch(t->arg);
@@ -324,12 +331,13 @@ static void on_beat(void *arg)
 static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down, .on_notify = on_notify };
 
 struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes, unsigned deadline_ms,
-	const struct tail_events *events, void *arg)
+	_Atomic uint64_t *expected, const struct tail_events *events, void *arg)
 {
 	struct tail *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		fatal("out of memory");
 	t->loop = loop;
+	t->expected = expected;
 	t->events = events;
 	t->arg = arg;
 	snprintf(t->node, sizeof(t->node), "%s", node);
@@ -362,8 +370,22 @@ void tail_tell(struct tail *t, struct frame *f)
 }
 
 bool tail_awaits(const struct tail *t, uint64_t pos) { return t->live && pos == t->head + 1; }
-void tail_expect(struct tail *t, uint64_t pos) { t->expected = pos > t->expected ? pos : t->expected; }
-bool tail_is_behind(const struct tail *t) { return t->live && t->head < t->expected; }
+
+uint64_t tail_expected(const struct tail *t)
+{
+	uint64_t known = atomic_load_explicit(t->expected, memory_order_acquire);
+	return (known & ~POSITION_MASK) == t->history ? known & POSITION_MASK : 0;
+}
+
+void tail_expect(struct tail *t, uint64_t pos)
+{
+	uint64_t known = atomic_load_explicit(t->expected, memory_order_relaxed), next = t->history | (pos & POSITION_MASK);
+	while (((known & ~POSITION_MASK) != t->history || (known & POSITION_MASK) < pos)
+			&& !atomic_compare_exchange_weak_explicit(t->expected, &known, next, memory_order_release, memory_order_relaxed))
+		;
+}
+
+bool tail_is_behind(const struct tail *t) { return t->live && t->head < tail_expected(t); }
 bool tail_live(const struct tail *t) { return t->live; }
 const char *tail_epoch(const struct tail *t) { return t->epoch; }
 uint64_t tail_head(const struct tail *t) { return t->head; }

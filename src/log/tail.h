@@ -27,8 +27,9 @@ struct tail_events {
 	void (*on_control)(void *arg, const char *name, uint64_t credential);
 };
 
+/* expected: shared_position(), where the workers tell each other what was acknowledged. */
 struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes, unsigned deadline_ms,
-	const struct tail_events *events, void *arg);
+	_Atomic uint64_t *expected, const struct tail_events *events, void *arg);
 void tail_free(struct tail *t);
 
 bool tail_live(const struct tail *t);        /* connected and without a hole */
@@ -36,8 +37,9 @@ const char *tail_epoch(const struct tail *t); /* "" before the first on_head */
 /* Whether pos is the one after the head: who has just committed it may tell its frame, and need not wait for the notification. */
 bool tail_awaits(const struct tail *t, uint64_t pos);
 void tail_tell(struct tail *t, struct frame *f); /* of such a position; takes the reference */
-/* A position that was acknowledged to a client of this worker: until it has been told too, the tail is behind. */
+/* A position that was acknowledged to a client: until it has been told too, the tails of all workers of the node are behind. */
 void tail_expect(struct tail *t, uint64_t pos);
+uint64_t tail_expected(const struct tail *t); /* the last of these positions; 0: none in this history */
 bool tail_is_behind(const struct tail *t);
 uint64_t tail_head(const struct tail *t);     /* the last position that was told */
 struct ring *tail_ring(const struct tail *t);

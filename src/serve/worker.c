@@ -210,7 +210,7 @@ static void open_rooms(struct worker *w)
 	w->loop = loop_new();
 	metrics_init(&w->metrics, env->shared, env->index);
 	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
-	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, &tail_events, w);
+	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared), &tail_events, w);
 	w->batcher = batcher_new(w->loop, w->tail, env->conninfo, env->node, deadline, wait, on_commit, w);
 	w->hub = hub_new(w->loop, w->tail, w->pool, &limits);
 	w->api = (struct api){ .loop = w->loop, .conf = conf, .shared = env->shared, .worker = env->index, .node = env->node, .metrics = &w->metrics,

@@ -158,6 +158,23 @@ START_TEST(a_direct_chat_is_one_on_both)
 }
 END_TEST
 
+/* The pages that workers keep in memory: what one of them has acknowledged, the others of the node know. */
+START_TEST(what_was_written_is_read_from_any_worker)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob), last = say(alice, chat, "stays");
+	for (int i = 0; i < 60; i++) {
+		long long id = say(fresh(alice, 0), chat, format("%d", i));
+		ck_assert_int_eq(num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
+		is(del(fresh(alice, 0), "%s/%lld", messages(chat), id), 204);
+		ck_assert_int_eq(num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), last);
+		is(del(fresh(alice, 0), "%s", member(chat, bob)), 204);
+		refused(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 404, "not_found");
+		is(put(fresh(alice, 0), member(chat, bob), NULL), 200);
+	}
+}
+END_TEST
+
 START_TEST(one_goes_and_the_other_carries_on)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -185,7 +202,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		both_are_whole, a_message_arrives_wherever_one_listens, long_texts_arrive_whole, all_see_one_order, a_cursor_of_one_resumes_at_the_other, a_kick_here_counts_there,
-		a_key_is_known_everywhere, a_direct_chat_is_one_on_both, one_goes_and_the_other_carries_on, the_second_node_stops, NULL,
+		a_key_is_known_everywhere, a_direct_chat_is_one_on_both, what_was_written_is_read_from_any_worker, one_goes_and_the_other_carries_on,
+		the_second_node_stops, NULL,
 	};
 	return suite_run("nodes", tests, flags);
 }
