@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/slab.h"
 #include "http/server.h"
 #include "http/transport.h"
 #include "log/tail.h"
@@ -224,7 +225,7 @@ static void on_gone(struct subscriber *s)
 	struct stream *st = stream_of(s);
 	count(st, false);
 	http_stream_gone(st->server, st->key);
-	free(st);
+	slab_put(st, sizeof(*st));
 }
 
 static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
@@ -264,16 +265,13 @@ static void take(void *arg, struct request *req, int fd)
 {
 	struct subscription *sub = arg;
 	struct http_server *server = request_server(req);
-	struct stream *st = calloc(1, sizeof(*st));
-	if (st == NULL || fd < 0) {
+	if (fd < 0) {
 		hub_user_unref(sub->opening.user);
 		http_stream_gone(server, sub->key);
-		if (fd >= 0)
-			close(fd);
-		free(st);
 		free(sub);
 		return;
 	}
+	struct stream *st = slab_get(sizeof(*st));
 	st->server = server;
 	st->key = sub->key;
 	st->s.ndjson = sub->ndjson;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/secret.h"
+#include "base/slab.h"
 #include "log/ring.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -89,8 +90,8 @@ static struct chat *get_chat(struct audience *a, uint64_t id)
 {
 	struct chat *c = map_get(&a->chats, id);
 	if (c == NULL) {
-		c = must_realloc(NULL, sizeof(*c));
-		*c = (struct chat){ .id = id };
+		c = slab_get(sizeof(*c));
+		c->id = id;
 		map_set(&a->chats, id, c);
 	}
 	return c;
@@ -104,17 +105,21 @@ static struct edge *find_edge(struct hub_user *u, uint64_t chat)
 	return NULL;
 }
 
+/* The array with room for half as many entries more. */
+static void *grow(void *array, size_t entry, uint32_t *size)
+{
+	uint32_t was = *size;
+	*size += was / 2 + 1;
+	return slab_resize(array, was * entry, *size * entry);
+}
+
 static void add_edge(struct hub_user *u, uint64_t id, uint64_t since, uint64_t floor)
 {
 	struct chat *c = get_chat(u->audience, id);
-	if (u->edges_count == u->edges_size) {
-		u->edges_size += u->edges_size / 2 + 1;
-		u->edges = must_realloc(u->edges, u->edges_size * sizeof(*u->edges));
-	}
-	if (c->count == c->size) {
-		c->size += c->size / 2 + 1;
-		c->members = must_realloc(c->members, c->size * sizeof(*c->members));
-	}
+	if (u->edges_count == u->edges_size)
+		u->edges = grow(u->edges, sizeof(*u->edges), &u->edges_size);
+	if (c->count == c->size)
+		c->members = grow(c->members, sizeof(*c->members), &c->size);
 	u->edges[u->edges_count] = (struct edge){ .chat = c, .since = since, .place = c->count };
 	c->members[c->count++] = (struct chat_member){ .user = u, .floor = floor };
 	u->edges_count++;
@@ -129,8 +134,8 @@ static void remove_edge(struct hub_user *u, struct edge *e)
 		find_edge(c->members[place].user, c->id)->place = place;
 	if (c->count == 0) {
 		map_remove(&u->audience->chats, c->id);
-		free(c->members);
-		free(c);
+		slab_put(c->members, c->size * sizeof(*c->members));
+		slab_put(c, sizeof(*c));
 	}
 	*e = u->edges[--u->edges_count];
 }
@@ -139,18 +144,21 @@ static void remove_edges(struct hub_user *u)
 {
 	while (u->edges_count > 0)
 		remove_edge(u, &u->edges[u->edges_count - 1]);
-	free(u->edges);
+	slab_put(u->edges, u->edges_size * sizeof(*u->edges));
 	u->edges = NULL;
 	u->edges_size = 0;
 }
 
 /* ---- users ---- */
 
+static size_t user_size(size_t name_len) { return offsetof(struct hub_user, name) + name_len + 1; }
+
 static struct hub_user *new_user(struct audience *a, const char *name, uint64_t key)
 {
 	size_t len = strlen(name);
-	struct hub_user *u = must_realloc(NULL, sizeof(*u) + len + 1);
-	*u = (struct hub_user){ .audience = a, .key = key };
+	struct hub_user *u = slab_get(user_size(len));
+	u->audience = a;
+	u->key = key;
 	memcpy(u->name, name, len + 1);
 	map_set(&a->users, key, u);
 	a->stats->users++;
@@ -185,7 +193,7 @@ static void free_user(struct hub_user *u)
 	if (!u->orphan)
 		map_remove(&u->audience->users, u->key);
 	u->audience->stats->users--;
-	free(u);
+	slab_put(u, user_size(strlen(u->name)));
 }
 
 static void ref_user(struct hub_user *u)

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/slab.h"
 #include "base/utf8.h"
 
 START_TEST(buf_grows_to_its_cap_and_no_further)
@@ -64,6 +65,42 @@ START_TEST(map_keeps_what_it_was_given)
 }
 END_TEST
 
+static bool all_are(const unsigned char *bytes, size_t from, size_t to, unsigned value)
+{
+	while (from < to && bytes[from] == value)
+		from++;
+	return from >= to;
+}
+
+/* Objects of every size live side by side, come and go and grow; each keeps what it was given, and begins with zeros. */
+START_TEST(slab_objects_are_apart)
+{
+	enum { OBJECTS = 5000 };
+	static struct { unsigned char *at; size_t size; } o[OBJECTS];
+	unsigned random = 1;
+	for (int step = 0; step < 20 * OBJECTS; step++) {
+		random = random * 1103515245 + 12345;
+		unsigned i = (random >> 8) % OBJECTS;
+		size_t size = 1 + step % 600, kept = 0;
+		ck_assert(all_are(o[i].at, 0, o[i].size, i % 251 + 1));
+		if (step % 3 == 0 && o[i].at != NULL) {
+			slab_put(o[i].at, o[i].size);
+			o[i].at = NULL;
+			o[i].size = 0;
+			continue;
+		}
+		kept = size < o[i].size ? size : o[i].size;
+		o[i].at = slab_resize(o[i].at, o[i].size, size);
+		ck_assert_uint_eq((uintptr_t)o[i].at % 8, 0);
+		ck_assert(all_are(o[i].at, 0, kept, i % 251 + 1) && all_are(o[i].at, kept, size, 0));
+		memset(o[i].at, (int)(i % 251 + 1), size);
+		o[i].size = size;
+	}
+	for (int i = 0; i < OBJECTS; i++)
+		slab_put(o[i].at, o[i].size);
+}
+END_TEST
+
 static const struct { const char *text; bool valid; } texts[] = {
 	{ "", true }, { "plain", true }, { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80", true }, { "12345678\xc3\xa9", true },
 	{ "\xf4\x8f\xbf\xbf", true }, { "\xed\x9f\xbf", true }, { "\xc3", false }, { "\x80", false }, { "\xc0\xaf", false }, { "\xe0\x80\xaf", false },
@@ -110,6 +147,7 @@ int main(void)
 	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
 	tcase_add_test(tc, buf_quotes_json);
 	tcase_add_test(tc, map_keeps_what_it_was_given);
+	tcase_add_test(tc, slab_objects_are_apart);
 	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
 	tcase_add_test(tc, times_are_rfc_3339);
