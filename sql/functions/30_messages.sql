@@ -1,10 +1,40 @@
 -- SPDX-License-Identifier: MIT
 -- Messages: the batch that sends them, edit, delete, history.
 
+-- What becomes of an item that is sent at p_at. known_id: the message that its key has stored already. code: why it is refused, null
+-- when it isn't. The key decides alone (409 for another body), then membership (404), the right to post (403), reply_to (422).
+create function judge(p_at timestamptz, p_chat bigint, p_sender text, p_key text, p_hash text, p_reply_to bigint)
+	returns table (known_id bigint, code text)
+language sql stable rows 1 as $$
+	-- One look-up by primary key each: the plan is kept, and a join would be planned for the empty tables of the first day.
+	select k.id, case when k.hash <> p_hash then 'key_conflict'
+			when k.id is not null then null
+			when m.state is distinct from 'joined' or c.state is distinct from 'active' then 'not_found'
+			when m.muted_until > p_at then 'muted'
+			when c.kind = 'channel' and m.role = 'member' then 'forbidden'
+			when p_reply_to is not null and (p_reply_to <= m.floor or r.id is null) then 'unknown_reply_to' end
+		from (values (1)) one
+		left join lateral (select x.id, x.hash from message_key x where x.chat_id = p_chat and x.sender = p_sender and x.key = p_key limit 1) k on true
+		left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = p_chat and x.name = p_sender limit 1) m on true
+		left join lateral (select x.state, x.kind from chat x where x.id = p_chat limit 1) c on true
+		left join lateral (select x.id from message x where x.chat_id = p_chat and x.id = p_reply_to limit 1) r on true
+$$;
+
+-- The message as it is now; null: it was deleted.
+create function message_now(p_chat bigint, p_id bigint) returns text
+language sql stable as $$
+	select message_json(m) from message m where m.chat_id = p_chat and m.id = p_id
+$$;
+
+create function send_status(p_code text) returns int
+language sql immutable as $$
+	select case p_code when 'key_conflict' then 409 when 'gone' then 410 when 'not_found' then 404 when 'unknown_reply_to' then 422
+		when 'muted' then 403 when 'forbidden' then 403 else 201 end
+$$;
+
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
--- with its status (201, or that of its refusal with a code), and the message's JSON.
--- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409
--- for another body; 410 when the message is gone), then membership (404), the right to post (403), reply_to (422).
+-- with its status (201, or that of its refusal with a code), and the message's JSON; 410 when its key's message was deleted since.
+-- Caller: the worker's batcher. Lock: the log.
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_turn      the batch's number on its connection; it is remembered if the batch commits
 --   p_after     that of the batch which must have committed before this one, sent behind it without waiting; null: none
@@ -20,10 +50,9 @@ declare
 	v_head bigint;
 	v_at timestamptz;
 	v_stamp text;
-	v_accepted int;
+	v_last bigint; -- position of the last item that is accepted; null: none is
 	v_repeats int; -- items up to the last whose key is known
 	v_lines text;
-	v_status int[];
 	v_code text[];
 	v_id bigint[];
 	v_body text[];
@@ -34,58 +63,60 @@ begin
 	end if;
 	if set_config('postern.turn', p_turn::text, false) is null then
 	end if;
-	select b.head, b.at into v_head, v_at from log_begin() b;
+	perform pg_advisory_xact_lock(log_lock_key()); -- log_begin(), without the cost of its call
+	select b.upto, greatest(clock_timestamp(), b.at) into strict v_head, v_at from log_batch b order by b.upto desc limit 1;
 	v_stamp := stamp(v_at);
 
-	-- One statement from the checks to the answers: on the path of every send each further one costs as much as a message.
+	if cardinality(p_chat) = 1 then -- what is usual on a calm day: to set up the statement below takes longer than all of this
+		select j.known_id, j.code into id, code from judge(v_at, p_chat[1], p_sender[1], p_key[1], p_hash[1], p_reply_to[1]) j;
+		is_new := id is null and code is null;
+		if is_new then
+			id := v_head + 1;
+			body := message_text(id, p_chat[1], p_sender[1], v_stamp, p_type[1], p_text[1], p_content[1]::jsonb, id, p_reply_to[1], null);
+			insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
+				values (p_chat[1], send.id, send.id, p_sender[1], v_at, p_type[1], p_text[1], p_content[1]::jsonb, p_reply_to[1]);
+			insert into message_key (chat_id, sender, key, id, hash) values (p_chat[1], p_sender[1], p_key[1], send.id, p_hash[1]);
+			perform log_append(id, id, v_at, frame_line(id, 'message', p_chat[1]::text, p_sender[1], id, p_received[1], body), p_node);
+		elsif code is null then
+			body := message_now(p_chat[1], id);
+			code := case when body is null then 'gone' end;
+		end if;
+		status := send_status(code);
+		return next;
+		return;
+	end if;
+
 	with judged as (
-		select i.*, k.id as known_id, k.hash as known_hash, m.muted_until > v_at as muted,
-			case when k.id is not null then null -- what became of it is decided below
-				when m.state is distinct from 'joined' or c.state is distinct from 'active' then 404
-				when m.muted_until > v_at or (c.kind = 'channel' and m.role = 'member') then 403
-				when i.reply_to is not null and (i.reply_to <= m.floor or r.id is null) then 422 end as refusal
-		from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
-			as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
-		-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
-		left join lateral (select x.id, x.hash from message_key x where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key limit 1) k on true
-		left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
-		left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
-		left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
-	), numbered as (
-		select j.*, j.known_id is null and j.refusal is null as is_new, v_head + count(*) filter (where j.known_id is null and j.refusal is null)
-			over (order by j.ord rows unbounded preceding) as new_id from judged j
+		select i.*, j.known_id, j.code, j.known_id is null and j.code is null as is_new, v_head + i.ord as new_id -- not every one is used
+			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
+				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord),
+			judge(v_at, i.chat, i.sender, i.key, i.hash, i.reply_to) j
 	), rendered as (
-		select n.*, case when n.is_new then
-				message_text(n.new_id, n.chat, n.sender, v_stamp, n.type, n.text, n.content::jsonb, n.new_id, n.reply_to, null) end as json
-		from numbered n
+		select j.*, case when j.is_new then
+				message_text(j.new_id, j.chat, j.sender, v_stamp, j.type, j.text, j.content::jsonb, j.new_id, j.reply_to, null) end as json
+			from judged j
 	), born as (
 		insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
-			select n.chat, n.new_id, n.new_id, n.sender, v_at, n.type, n.text, n.content::jsonb, n.reply_to from numbered n where n.is_new
+			select r.chat, r.new_id, r.new_id, r.sender, v_at, r.type, r.text, r.content::jsonb, r.reply_to from rendered r where r.is_new
 	), keyed as (
 		insert into message_key (chat_id, sender, key, id, hash)
-			select n.chat, n.sender, n.key, n.new_id, n.hash from numbered n where n.is_new
+			select r.chat, r.sender, r.key, r.new_id, r.hash from rendered r where r.is_new
 	)
-	select count(*) filter (where r.is_new), max(r.ord) filter (where r.known_id is not null),
+	select max(r.new_id) filter (where r.is_new), max(r.ord) filter (where r.known_id is not null),
 			string_agg(frame_line(r.new_id, 'message', r.chat::text, r.sender, r.new_id, r.received, r.json), '') filter (where r.is_new),
-			array_agg(case when r.known_hash <> r.hash then 409 else coalesce(r.refusal, 201) end),
-			array_agg(case when r.known_hash <> r.hash then 'key_conflict' when r.refusal = 404 then 'not_found' when r.refusal = 422 then 'unknown_reply_to'
-				when r.refusal = 403 then case when r.muted then 'muted' else 'forbidden' end end),
-			array_agg(case when r.is_new then r.new_id else r.known_id end), array_agg(r.json), array_agg(r.is_new)
-		into v_accepted, v_repeats, v_lines, v_status, v_code, v_id, v_body, v_new from rendered r;
+			array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end), array_agg(r.json), array_agg(r.is_new)
+		into v_last, v_repeats, v_lines, v_code, v_id, v_body, v_new from rendered r;
 
-	if v_accepted > 0 then
-		perform log_append(v_head + 1, v_head + v_accepted, v_at, v_lines, p_node);
+	if v_last is not null then
+		perform log_append(v_head + 1, v_last, v_at, v_lines, p_node);
 	end if;
 	for i in 1 .. coalesce(v_repeats, 0) loop
-		if v_status[i] = 201 and not v_new[i] then -- the key is known: the message as it is now
-			v_body[i] := (select message_json(m) from message m where m.chat_id = p_chat[i] and m.id = v_id[i]);
-			if v_body[i] is null then
-				v_status[i] := 410;
-				v_code[i] := 'gone';
-			end if;
+		if v_code[i] is null and not v_new[i] then
+			v_body[i] := message_now(p_chat[i], v_id[i]);
+			v_code[i] := case when v_body[i] is null then 'gone' end;
 		end if;
 	end loop;
-	return query select * from unnest(v_status, v_code, v_id, v_body, v_new);
+	return query select send_status(u.code), u.* from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
 -- The message p_id of p_chat as p_member may see it. Refuses with 410 when it was deleted, 404 when it never was.
