@@ -1,23 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- Messages: the batch that sends them, edit, delete, history.
 
--- What becomes of an item that is sent at p_at. known_id: the message that its key has stored already. code: why it is refused, null
--- when it isn't. The key decides alone (409 for another body), then membership (404), the right to post (403), reply_to (422).
-create function judge(p_at timestamptz, p_chat bigint, p_sender text, p_key text, p_hash text, p_reply_to bigint)
-	returns table (known_id bigint, code text)
-language sql stable rows 1 as $$
-	-- One look-up by primary key each: the plan is kept, and a join would be planned for the empty tables of the first day.
-	select k.id, case when k.hash <> p_hash then 'key_conflict'
-			when k.id is not null then null
-			when m.state is distinct from 'joined' or c.state is distinct from 'active' then 'not_found'
-			when m.muted_until > p_at then 'muted'
-			when c.kind = 'channel' and m.role = 'member' then 'forbidden'
-			when p_reply_to is not null and (p_reply_to <= m.floor or r.id is null) then 'unknown_reply_to' end
-		from (values (1)) one
-		left join lateral (select x.id, x.hash from message_key x where x.chat_id = p_chat and x.sender = p_sender and x.key = p_key limit 1) k on true
-		left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = p_chat and x.name = p_sender limit 1) m on true
-		left join lateral (select x.state, x.kind from chat x where x.id = p_chat limit 1) c on true
-		left join lateral (select x.id from message x where x.chat_id = p_chat and x.id = p_reply_to limit 1) r on true
+-- Why an item isn't stored that is sent at p_at and whose key is new; null: it is. The sender's member row and the chat's row come in
+-- parts, null when there is none; p_replied: whether the message that it replies to is there.
+create function refusal(p_at timestamptz, p_member_state text, p_role text, p_muted_until timestamptz, p_floor bigint, p_chat_state text, p_kind text,
+	p_reply_to bigint, p_replied boolean) returns text
+language sql immutable as $$
+	select case when p_member_state is distinct from 'joined' or p_chat_state is distinct from 'active' then 'not_found'
+		when p_muted_until > p_at then 'muted'
+		when p_kind = 'channel' and p_role = 'member' then 'forbidden'
+		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to' end
 $$;
 
 -- The message as it is now; null: it was deleted.
@@ -32,9 +24,21 @@ language sql immutable as $$
 		when 'muted' then 403 when 'forbidden' then 403 else 201 end
 $$;
 
+-- What is sent in turn p_turn comes after turn p_after, or not at all. The turn is remembered if the transaction commits.
+create function send_turn(p_turn bigint, p_after bigint) returns void
+language plpgsql as $$
+begin
+	if p_after is not null and current_setting('postern.turn', true) is distinct from p_after::text then
+		raise exception 'the batch before this one has failed' using errcode = 'PT001';
+	end if;
+	if set_config('postern.turn', p_turn::text, false) is null then
+	end if;
+end $$;
+
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
 -- with its status (201, or that of its refusal with a code), and the message's JSON; 410 when its key's message was deleted since.
--- Caller: the worker's batcher. Lock: the log.
+-- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409 for another
+-- body), then those of refusal().
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_turn      the batch's number on its connection; it is remembered if the batch commits
 --   p_after     that of the batch which must have committed before this one, sent behind it without waiting; null: none
@@ -58,41 +62,24 @@ declare
 	v_body text[];
 	v_new boolean[];
 begin
-	if current_setting('postern.turn', true) is distinct from p_after::text and p_after is not null then
-		raise exception 'the batch before this one has failed' using errcode = 'PT001';
-	end if;
-	if set_config('postern.turn', p_turn::text, false) is null then
-	end if;
+	perform send_turn(p_turn, p_after);
 	perform pg_advisory_xact_lock(log_lock_key()); -- log_begin(), without the cost of its call
 	select b.upto, greatest(clock_timestamp(), b.at) into strict v_head, v_at from log_batch b order by b.upto desc limit 1;
 	v_stamp := stamp(v_at);
 
-	if cardinality(p_chat) = 1 then -- what is usual on a calm day: to set up the statement below takes longer than all of this
-		select j.known_id, j.code into id, code from judge(v_at, p_chat[1], p_sender[1], p_key[1], p_hash[1], p_reply_to[1]) j;
-		is_new := id is null and code is null;
-		if is_new then
-			id := v_head + 1;
-			body := message_text(id, p_chat[1], p_sender[1], v_stamp, p_type[1], p_text[1], p_content[1]::jsonb, id, p_reply_to[1], null);
-			insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
-				values (p_chat[1], send.id, send.id, p_sender[1], v_at, p_type[1], p_text[1], p_content[1]::jsonb, p_reply_to[1]);
-			insert into message_key (chat_id, sender, key, id, hash) values (p_chat[1], p_sender[1], p_key[1], send.id, p_hash[1]);
-			perform log_append(id, id, v_at, frame_line(id, 'message', p_chat[1]::text, p_sender[1], id, p_received[1], body), p_node);
-		elsif code is null then
-			body := message_now(p_chat[1], id);
-			code := case when body is null then 'gone' end;
-		end if;
-		status := send_status(code);
-		return next;
-		return;
-	end if;
-
 	with judged as (
-		select i.*, j.known_id, j.code, j.known_id is null and j.code is null as is_new, v_head + i.ord as new_id -- not every one is used
+		select i.*, k.id as known_id, v_head + i.ord as new_id, -- not every one is used
+				case when k.hash <> i.hash then 'key_conflict' when k.id is null then
+					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.kind, i.reply_to, i.reply_to is null or r.id is not null) end as code
 			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
-				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord),
-			judge(v_at, i.chat, i.sender, i.key, i.hash, i.reply_to) j
+				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
+			-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
+			left join lateral (select x.id, x.hash from message_key x where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key limit 1) k on true
+			left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
+			left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
+			left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
 	), rendered as (
-		select j.*, case when j.is_new then
+		select j.*, j.known_id is null and j.code is null as is_new, case when j.known_id is null and j.code is null then
 				message_text(j.new_id, j.chat, j.sender, v_stamp, j.type, j.text, j.content::jsonb, j.new_id, j.reply_to, null) end as json
 			from judged j
 	), born as (
@@ -117,6 +104,45 @@ begin
 		end if;
 	end loop;
 	return query select send_status(u.code), u.* from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
+end $$;
+
+-- The same for a single item, as most are on a calm day: to set up the statement of a batch takes longer than all of this.
+create function send_one(p_node text, p_turn bigint, p_after bigint, p_chat bigint, p_sender text, p_key text, p_hash text, p_text text, p_type text,
+	p_content text, p_reply_to bigint, p_received bigint, out status int, out code text, out id bigint, out body text, out is_new boolean)
+language plpgsql
+as $$
+declare
+	v record;
+	v_hash text;
+	v_at timestamptz;
+begin
+	perform send_turn(p_turn, p_after);
+	perform pg_advisory_xact_lock(log_lock_key());
+	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
+	is_new := id is null;
+	if is_new then
+		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind into v
+			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
+			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
+		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.kind, p_reply_to,
+			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
+		is_new := code is null;
+	elsif v_hash <> p_hash then
+		code := 'key_conflict';
+	else
+		body := message_now(p_chat, id);
+		code := case when body is null then 'gone' end;
+	end if;
+	if is_new then
+		id := v.upto + 1;
+		v_at := v.at;
+		body := message_text(id, p_chat, p_sender, stamp(v_at), p_type, p_text, p_content::jsonb, id, p_reply_to, null);
+		insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
+			values (p_chat, send_one.id, send_one.id, p_sender, v_at, p_type, p_text, p_content::jsonb, p_reply_to);
+		insert into message_key (chat_id, sender, key, id, hash) values (p_chat, p_sender, p_key, send_one.id, p_hash);
+		perform log_append(id, id, v_at, frame_line(id, 'message', p_chat::text, p_sender, id, p_received, body), p_node);
+	end if;
+	status := send_status(code);
 end $$;
 
 -- The message p_id of p_chat as p_member may see it. Refuses with 410 when it was deleted, 404 when it never was.

@@ -289,6 +289,7 @@ static bool may_take_off(const struct batcher *b)
 static void send_batch(struct batcher *b)
 {
 	const char *values[PARAMS];
+	char chat[24], reply_to[24], received[24];
 	if (!may_take_off(b))
 		return;
 	struct flight *f = &b->flights[b->flying];
@@ -298,7 +299,23 @@ static void send_batch(struct batcher *b)
 	b->flying++;
 	for (int i = 0; i < PARAMS; i++)
 		values[i] = b->used[i] ? b->params[i].data : NULL; /* an array of nulls costs as much as any */
-	pg_conn_call(b->conn, "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
+	if (f->count == 1) {
+		const struct send_item *item = container_of(f->items.next, struct send_item, link);
+		snprintf(chat, sizeof(chat), "%" PRIu64, item->chat);
+		snprintf(reply_to, sizeof(reply_to), "%" PRIu64, item->reply_to);
+		snprintf(received, sizeof(received), "%" PRIu64, item->received_us);
+		values[P_CHAT] = chat;
+		values[P_SENDER] = item->sender;
+		values[P_KEY] = item->key;
+		values[P_HASH] = item->hash;
+		values[P_TEXT] = item->text;
+		values[P_TYPE] = item->type;
+		values[P_CONTENT] = item->content;
+		values[P_REPLY_TO] = item->reply_to != 0 ? reply_to : NULL;
+		values[P_RECEIVED] = received;
+	}
+	pg_conn_call(b->conn, f->count == 1 ? "select status, code, id, body, is_new from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		: "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }

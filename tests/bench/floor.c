@@ -26,26 +26,29 @@ static void prepare(PGconn *pg, const char *name, const char *text)
 	PQclear(r);
 }
 
-/* A batch that waits to be sent: the parameters of send(), in its order. */
+/* What waits to be sent: the parameters of send(), in its order; those of send_one() are the same, without the arrays. */
 struct floor_batch {
 	char arrays[FLOOR_PARAMS_MAX][ITEMS_MAX * ITEM_MAX];
 	const char *values[FLOOR_PARAMS_MAX];
 };
 
-/* Asks for the names of send()'s parameters, so that it may get others in other places. */
+/* Asks for the names of the parameters, so that there may be others in other places. */
 static void prepare_send(struct floor *f)
 {
-	char call[256] = "select * from send(";
+	char params[128] = "", call[256];
 	PGresult *r = PQexec(f->sender, "select unnest(proargnames[1:pronargs]) from pg_proc where proname = 'send' and pronamespace = current_schema()::regnamespace");
 	f->params = (unsigned)PQntuples(r);
 	if (f->params == 0 || f->params > FLOOR_PARAMS_MAX)
 		die("no function send()");
 	for (unsigned k = 0; k < f->params; k++) {
 		snprintf(f->names[k], sizeof(f->names[k]), "%s", PQgetvalue(r, (int)k, 0));
-		snprintf(call + strlen(call), sizeof(call) - strlen(call), "$%u%s", k + 1, k + 1 < f->params ? ", " : ")");
+		snprintf(params + strlen(params), sizeof(params) - strlen(params), "%s$%u", k > 0 ? ", " : "", k + 1);
 	}
 	PQclear(r);
+	snprintf(call, sizeof(call), "select * from send(%s)", params);
 	prepare(f->sender, "send", call);
+	snprintf(call, sizeof(call), "select * from send_one(%s)", params);
+	prepare(f->sender, "send_one", call);
 }
 
 void floor_open(struct floor *f, const struct postern *p)
@@ -99,19 +102,19 @@ double floor_naive(struct floor *f)
 	return best;
 }
 
-/* What an array of send() has for a message; 0: nothing, null will do for the whole array. */
+/* What a parameter has for a message; 0: nothing, null will do for all of them. */
 static int element(const char *name, unsigned long long number, char *out)
 {
 	if (strcmp(name, "p_chat") == 0)
 		return sprintf(out, "1");
 	if (strcmp(name, "p_sender") == 0)
-		return sprintf(out, "\"user1\"");
+		return sprintf(out, "user1");
 	if (strcmp(name, "p_key") == 0)
-		return sprintf(out, "\"~floor-0-%016llx\"", number);
+		return sprintf(out, "~floor-0-%016llx", number);
 	if (strcmp(name, "p_hash") == 0)
-		return sprintf(out, "\"%032llx\"", number);
+		return sprintf(out, "%032llx", number);
 	if (strcmp(name, "p_text") == 0)
-		return sprintf(out, "\"" MARKER_TEXT "\"", now_us());
+		return sprintf(out, MARKER_TEXT, now_us());
 	if (strcmp(name, "p_received") == 0)
 		return sprintf(out, "%llu", (unsigned long long)time(NULL) * 1000000);
 	return 0;
@@ -129,19 +132,21 @@ static void build_batch(struct floor *f, unsigned items)
 			continue;
 		}
 		for (unsigned i = 0; i < items; i++) {
-			*p++ = i == 0 ? '{' : ',';
+			if (items > 1)
+				p += sprintf(p, i == 0 ? "{\"" : "\",\"");
 			int n = element(f->names[k], f->sent + i, p);
 			p += n > 0 ? n : 0;
 			b->values[k] = n > 0 ? b->arrays[k] : NULL;
 		}
-		strcpy(p, "}");
+		if (items > 1)
+			strcpy(p, "\"}");
 	}
 	f->sent += items;
 }
 
-static void send_batch(struct floor *f)
+static void send_batch(struct floor *f, const char *with)
 {
-	if (PQsendQueryPrepared(f->sender, "send", (int)f->params, f->ready->values, NULL, NULL, 0) != 1)
+	if (PQsendQueryPrepared(f->sender, with, (int)f->params, f->ready->values, NULL, NULL, 0) != 1)
 		die(PQerrorMessage(f->sender));
 }
 
@@ -158,7 +163,7 @@ double floor_batches(struct floor *f, unsigned items)
 	uint64_t began = now_us(), until = began + settings.seconds * SECOND, from = f->sent;
 	build_batch(f, items);
 	while (now_us() < until) {
-		send_batch(f);
+		send_batch(f, "send");
 		PQflush(f->sender);
 		build_batch(f, items); /* while that one is on its way: PostgreSQL doesn't wait for it */
 		finish(f->sender, (int)items);
@@ -186,8 +191,8 @@ void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, unsi
 		build_batch(f, 1);
 		poll(NULL, 0, (int)pause_ms);
 		uint64_t at = now_us();
-		if (kind == FLOOR_BATCH)
-			send_batch(f);
+		if (kind == FLOOR_SEND)
+			send_batch(f, "send_one");
 		else if (PQsendQueryPrepared(f->sender, "naive", 0, NULL, NULL, NULL, 0) != 1)
 			die(PQerrorMessage(f->sender));
 		await_notification(f->listener);

@@ -14,7 +14,7 @@ struct floor {
 	char conninfo[160];
 	PGconn *sender, *listener;
 	unsigned long long sent;
-	char names[FLOOR_PARAMS_MAX][16]; /* of send()'s parameters */
+	char names[FLOOR_PARAMS_MAX][16]; /* of the parameters of send() and send_one() */
 	unsigned params;
 	struct floor_batch *ready;
 };
@@ -30,7 +30,7 @@ double floor_naive(struct floor *f);
  * meanwhile. */
 double floor_batches(struct floor *f, unsigned items);
 
-enum floor_kind { FLOOR_BATCH, FLOOR_NAIVE };
+enum floor_kind { FLOOR_SEND, FLOOR_NAIVE };
 
 /* Adds the time from giving a message to PostgreSQL until another connection has heard of it; with a pause between them. */
 void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, unsigned pause_ms, struct histogram *out);

@@ -16,6 +16,7 @@ static const struct target targets[] = {
 	{ "send", "bulk", "send() in batches of 512", '>', 0.7 },
 	{ "latency", "light load: p50", "send() and NOTIFY heard", '<', 1.4 },
 	{ "latency", "light load: p99", "send() and NOTIFY heard", '<', 2 },
+	{ "latency", "light load: p50", "naive INSERT+NOTIFY heard", '<', 2 },
 	{ "latency", "5000/s: p99", NULL, '<', 10 },
 	{ "fanout", "10000 streams: CPU a delivery", "Nchan, 1 worker", '<', 0.6 },
 	{ "fanout", "10000 streams: CPU a delivery", "bare send()", '<', 1.1 },
