@@ -48,32 +48,45 @@ language sql stable as $$
 		a.name, 0, 0, account_json(a)::text)
 $$;
 
+-- A text in pieces of at most p_room bytes, cut between characters.
+create function cut(p_text text, p_room int) returns text[]
+language plpgsql immutable as $$
+declare
+	bytes bytea;
+	pieces text[] := '{}';
+	start int := 1;
+	next int;
+begin
+	if octet_length(p_text) <= p_room then
+		return array[p_text];
+	end if;
+	bytes := convert_to(p_text, 'UTF8');
+	while start <= length(bytes) loop
+		next := least(start + p_room, length(bytes) + 1);
+		while next <= length(bytes) and get_byte(bytes, next - 1) & 192 = 128 loop -- not within a character
+			next := next - 1;
+		end loop;
+		pieces := pieces || convert_from(substr(bytes, start, next - start), 'UTF8');
+		start := next;
+	end loop;
+	return pieces;
+end $$;
+
 -- Ends what log_begin() began: p_lines are the frames of the positions p_from … p_upto, in order. They go out as notifications whose
 -- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must stay below 8,000 bytes.
 create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-') returns void
 language plpgsql as $$
 declare
-	room constant int := 7900; -- bytes, less the header
-	bytes bytea;
-	starts int[] := '{1}';
-	start int := 1;
+	v_parts text[];
 begin
 	insert into log_batch (upto, at) values (p_upto, p_at);
-	if octet_length(p_lines) <= room then
+	if octet_length(p_lines) <= 7900 then
 		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' 1 1 ' || p_node || E'\n' || p_lines);
 		return;
 	end if;
-	bytes := convert_to(p_lines, 'UTF8');
-	while start + room <= length(bytes) loop
-		start := start + room;
-		while get_byte(bytes, start - 1) & 192 = 128 loop -- not within a character
-			start := start - 1;
-		end loop;
-		starts := starts || start;
-	end loop;
-	for i in 1 .. cardinality(starts) loop
-		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || cardinality(starts) || ' ' || p_node || E'\n'
-			|| convert_from(substr(bytes, starts[i], coalesce(starts[i + 1], length(bytes) + 1) - starts[i]), 'UTF8'));
+	v_parts := cut(p_lines, 7900);
+	for i in 1 .. cardinality(v_parts) loop
+		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || cardinality(v_parts) || ' ' || p_node || E'\n' || v_parts[i]);
 	end loop;
 end $$;
 
@@ -128,6 +141,7 @@ declare
 begin
 	listen postern_log; -- heard from this transaction's commit on; under the log lock nothing commits in between
 	listen postern_control;
+	listen postern_live;
 	select b.head into head from log_begin() b;
 	select value into epoch from meta where key = 'epoch';
 	if v_system is distinct from (select value from meta where key = 'system_identifier')

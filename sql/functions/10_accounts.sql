@@ -160,14 +160,14 @@ language sql rows 1 as $$
 $$;
 
 create function me_json(a account) returns jsonb
-language sql stable as $$ select account_json(a) || jsonb_build_object('admin', a.admin) $$;
+language sql stable as $$ select account_json(a) || jsonb_build_object('admin', a.admin, 'presence', a.presence) $$;
 
 -- GET /v1/me
 create function me_get(p_me text) returns table (body text)
 language sql stable as $$ select me_json(a)::text from account a where a.name = p_me $$;
 
 -- PATCH /v1/me. Null leaves as it is, an empty text clears.
-create function me_patch(p_me text, p_display_name text) returns table (pos bigint, body text)
+create function me_patch(p_me text, p_display_name text, p_presence text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -175,8 +175,13 @@ declare
 begin
 	v := log_begin();
 	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
-		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
+		presence = coalesce(p_presence, presence), rev = v.head + 1 where a.name = p_me returning * into strict v_account;
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
+	if p_presence is not null then -- who may no longer see him hears that he has gone, whoever may, how it is
+		perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_me, 'offline', null))) from peers(p_me) p
+			where not presence_visible(p_me, p.name) having count(*) > 0;
+		perform live_append(presence_line(p_me));
+	end if;
 	return query select v_account.rev, me_json(v_account)::text;
 end $$;
 

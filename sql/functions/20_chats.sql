@@ -74,6 +74,9 @@ begin
 	if not exists (select from account a where a.name = p_other and a.state = 'active') then
 		perform refuse_absent();
 	end if;
+	if is_blocked(p_me, p_other) then
+		perform refuse(403, 'blocked', 'One of you two has blocked the other.');
+	end if;
 	id := chat_make(v.head, v.at, 'direct', null, v_pair, 'all',
 		case when p_me = p_other then array[p_me] else array[p_me, p_other] end);
 	made := true;

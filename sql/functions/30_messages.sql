@@ -4,11 +4,12 @@
 -- Why an item isn't stored that is sent at p_at and whose key is new; null: it is. The sender's member row and the chat's row come in
 -- parts, null when there is none; p_replied: whether the message that it replies to is there.
 create function refusal(p_at timestamptz, p_member_state text, p_role text, p_muted_until timestamptz, p_floor bigint, p_chat_state text, p_kind text,
-	p_reply_to bigint, p_replied boolean) returns text
+	p_barred boolean, p_reply_to bigint, p_replied boolean) returns text
 language sql immutable as $$
 	select case when p_member_state is distinct from 'joined' or p_chat_state is distinct from 'active' then 'not_found'
 		when p_muted_until > p_at then 'muted'
 		when p_kind = 'channel' and p_role = 'member' then 'forbidden'
+		when p_barred then 'blocked'
 		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to' end
 $$;
 
@@ -21,7 +22,7 @@ $$;
 create function send_status(p_code text) returns int
 language sql immutable as $$
 	select case p_code when 'key_conflict' then 409 when 'gone' then 410 when 'not_found' then 404 when 'unknown_reply_to' then 422
-		when 'muted' then 403 when 'forbidden' then 403 else 201 end
+		when 'muted' then 403 when 'forbidden' then 403 when 'blocked' then 403 else 201 end
 $$;
 
 -- What is sent in turn p_turn comes after turn p_after, or not at all. The turn is remembered if the transaction commits.
@@ -70,13 +71,13 @@ begin
 	with judged as (
 		select i.*, k.id as known_id, v_head + i.ord as new_id, -- not every one is used
 				case when k.hash <> i.hash then 'key_conflict' when k.id is null then
-					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.kind, i.reply_to, i.reply_to is null or r.id is not null) end as code
+					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.kind, c.barred, i.reply_to, i.reply_to is null or r.id is not null) end as code
 			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
 				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
 			-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
 			left join lateral (select x.id, x.hash from message_key x where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key limit 1) k on true
 			left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
-			left join lateral (select x.state, x.kind from chat x where x.id = i.chat limit 1) c on true
+			left join lateral (select x.state, x.kind, x.barred from chat x where x.id = i.chat limit 1) c on true
 			left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
 	), rendered as (
 		select j.*, j.known_id is null and j.code is null as is_new, case when j.known_id is null and j.code is null then
@@ -121,10 +122,10 @@ begin
 	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
 	is_new := id is null;
 	if is_new then
-		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind into v
+		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind, c.barred into v
 			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
-		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.kind, p_reply_to,
+		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.kind, v.barred, p_reply_to,
 			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
 		is_new := code is null;
 	elsif v_hash <> p_hash then
@@ -263,31 +264,4 @@ begin
 	body := '{"messages":[' || coalesce(v_json, '') || ']' || coalesce(',"older":"' || older || '"', '')
 		|| coalesce(',"newer":"' || newer || '"', '') || '}';
 	return next;
-end $$;
-
--- POST /v1/chats/C/read and /delivered: marks only go up, and never past the head. What is read was delivered.
-create function mark(p_me text, p_chat text, p_delivered bigint, p_read bigint) returns table (body text)
-language plpgsql as $$
-declare
-	v_member member := membership(p_me, chat_of(p_me, p_chat));
-	v_head bigint := log_head();
-begin
-	insert into watermark as w (chat_id, name, delivered, read)
-		values (v_member.chat_id, p_me, least(greatest(p_delivered, p_read), v_head), least(coalesce(p_read, 0), v_head))
-		on conflict (chat_id, name) do update
-			set delivered = greatest(w.delivered, excluded.delivered), read = greatest(w.read, excluded.read)
-			where w.delivered < excluded.delivered or w.read < excluded.read;
-	return query select null::text;
-end $$;
-
--- GET /v1/chats/C/receipts
-create function receipts(p_me text, p_chat text) returns table (body text)
-language plpgsql stable as $$
-declare
-	v_member member := membership(p_me, chat_of(p_me, p_chat));
-begin
-	return query select jsonb_build_object('receipts', coalesce(jsonb_agg(
-			jsonb_build_object('name', w.name, 'delivered', w.delivered, 'read', w.read) order by w.name), '[]'))::text
-		from watermark w join member m on m.chat_id = w.chat_id and m.name = w.name and m.state = 'joined'
-		where w.chat_id = v_member.chat_id;
 end $$;

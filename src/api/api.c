@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "api/auth.h"
+#include "api/gather.h"
 #include "api/pages.h"
+#include "api/presence.h"
 #include "base/log.h"
 
 static unsigned rows(const struct route *r)
@@ -22,6 +24,8 @@ void api_init(struct api *api)
 	unsigned n = rows(api_routes);
 	api->auth = auth_new(api);
 	api->pages = pages_new(api);
+	api->gatherer = gatherer_new(api);
+	api->presence = presence_new(api);
 	api->notify_queue = -1;
 	api->routes = calloc(n + assets_count() + 1, sizeof(struct route));
 	if (api->routes == NULL)
@@ -36,6 +40,8 @@ void api_release(struct api *api)
 		free((char *)r->path);
 	free(api->routes);
 	map_release(&api->direct_chats);
+	presence_free(api->presence);
+	gatherer_free(api->gatherer);
 	pages_free(api->pages);
 	auth_free(api->auth);
 }

@@ -11,9 +11,11 @@
 struct auth;
 struct batcher;
 struct conf;
+struct gatherer;
 struct hub;
 struct loop;
 struct pages;
+struct presence;
 struct pg_pool;
 struct tail;
 
@@ -30,12 +32,16 @@ struct api {
 	struct hub *hub;
 	struct auth *auth;
 	struct pages *pages;
+	struct gatherer *gatherer;
+	struct presence *presence;
 	struct route *routes;      /* the table below and the page's files */
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
 	uint64_t keys;             /* made so far */
 };
 
+struct call;
+extern const struct call call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/45_receipts.sql */
 extern const struct route api_routes[]; /* ends with a NULL path */
 
 void api_init(struct api *api);    /* the members above auth are set */

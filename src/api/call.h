@@ -15,6 +15,7 @@ enum field_source {
 	FROM_BODY,
 	FROM_IF_MATCH,    /* a rev; absent: null */
 	FROM_MEMBERS_MAX, /* the setting */
+	FROM_THROTTLE,    /* t when the caller has done this to the first path variable less than max ms ago, else f */
 };
 
 enum field_type {

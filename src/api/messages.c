@@ -194,6 +194,7 @@ static const char *detail_of(const struct send_result *r)
 {
 	static const struct { const char *code, *detail; } details[] = {
 		{ "forbidden", "In a channel only the owner and admins write." }, { "muted", "You are muted in this chat." },
+		{ "blocked", "One of you two has blocked the other." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
 		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
 		{ "out_of_range", "The database can't keep this content." },

@@ -16,11 +16,14 @@
 
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
+static const char *const presences[] = { "everybody", "contacts", "nobody", NULL };
+static const char *const states[] = { "online", "away", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
-static const struct call me_patch = { "select pos, body from me_patch($1, $2)", { ME,
-	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 } } };
+static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3)", { ME,
+	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
+	{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences } } };
 static const struct call users = { "select body from users($1, $2, $3)", {
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
@@ -51,9 +54,27 @@ static const struct call message_edit = { "select pos, rev, body from message_ed
 	{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT },
 	{ .from = FROM_IF_MATCH } } };
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call mark_delivered = { "select body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
-static const struct call mark_read = { "select body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+static const struct call mark_read = { "select code, detail, body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };
+static const struct call message_receipts = { "select body from message_receipts($1, $2, $3)", { ME, CHAT, ID } };
+
+static const struct call typing = { "select code, detail, body from typing($1, $2, $3)", { ME, CHAT,
+	{ .from = FROM_THROTTLE, .name = "typing", .max = 3000 } } };
+static const struct call signal = { "select code, detail, body from signal($1, $2, $3, $4, $5)", { ME, CHAT,
+	{ .from = FROM_BODY, .name = "type", .type = TYPE_TEXT, .min = 1, .max = 64, .required = true },
+	{ .from = FROM_BODY, .name = "data", .type = TYPE_OBJECT, .required = true },
+	{ .from = FROM_BODY, .name = "to", .type = TYPE_NAME } } };
+static const struct call contacts = { "select body from contacts($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "100") } };
+static const struct call contact_put = { "select body from contact_put($1, $2)", { ME, NAME } };
+static const struct call contact_delete = { "select body from contact_delete($1, $2)", { ME, NAME } };
+static const struct call blocks = { "select body from blocks($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "100") } };
+static const struct call block_put = { "select body from block_put($1, $2)", { ME, NAME } };
+static const struct call block_delete = { "select body from block_delete($1, $2)", { ME, NAME } };
+static const struct call presence_get = { "select body from presence_get($1, $2)", { ME,
+	{ .from = FROM_QUERY, .name = "users", .type = TYPE_TEXT, .max = 4000, .required = true } } };
+static const struct call presence_put = { "select body from presence_put($1, $2)", { ME,
+	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states, .required = true } } };
 
 const struct route api_routes[] = {
 	{ "POST", "/v1/session", session_create, NULL, ROUTE_PUBLIC | ROUTE_BODY },
@@ -80,9 +101,20 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/chats/{chat}/messages/{id}", call_handle, &message_get, 0 },
 	{ "PATCH", "/v1/chats/{chat}/messages/{id}", call_handle, &message_edit, ROUTE_BODY },
 	{ "DELETE", "/v1/chats/{chat}/messages/{id}", call_handle, &message_delete, 0 },
-	{ "POST", "/v1/chats/{chat}/delivered", call_handle, &mark_delivered, ROUTE_BODY },
-	{ "POST", "/v1/chats/{chat}/read", call_handle, &mark_read, ROUTE_BODY },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/receipts", call_handle, &message_receipts, 0 },
+	{ "POST", "/v1/chats/{chat}/delivered", call_handle, &call_delivered, ROUTE_BODY | ROUTE_GATHERED },
+	{ "POST", "/v1/chats/{chat}/read", call_handle, &mark_read, ROUTE_BODY | ROUTE_GATHERED },
 	{ "GET", "/v1/chats/{chat}/receipts", call_handle, &receipts, 0 },
+	{ "POST", "/v1/chats/{chat}/typing", call_handle, &typing, ROUTE_GATHERED | ROUTE_LIMITED },
+	{ "POST", "/v1/chats/{chat}/signal", call_handle, &signal, ROUTE_BODY | ROUTE_GATHERED | ROUTE_LIMITED },
+	{ "GET", "/v1/presence", call_handle, &presence_get, 0 },
+	{ "PUT", "/v1/presence", call_handle, &presence_put, ROUTE_BODY | ROUTE_LIMITED },
+	{ "GET", "/v1/contacts", call_handle, &contacts, 0 },
+	{ "PUT", "/v1/contacts/{name}", call_handle, &contact_put, ROUTE_LIMITED },
+	{ "DELETE", "/v1/contacts/{name}", call_handle, &contact_delete, ROUTE_LIMITED },
+	{ "GET", "/v1/blocks", call_handle, &blocks, 0 },
+	{ "PUT", "/v1/blocks/{name}", call_handle, &block_put, ROUTE_LIMITED },
+	{ "DELETE", "/v1/blocks/{name}", call_handle, &block_delete, ROUTE_LIMITED },
 	{ "GET", "/v1/stream", streams_open, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/poll", streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/healthz", ops_health, NULL, ROUTE_PUBLIC },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * GET /v1/stream and /v1/poll up to the moment where the connection is handed to its transport; GET /v1/sync. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/call.h"
+#include "api/gather.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "conf/conf.h"
@@ -17,7 +19,7 @@
 struct opening {
 	struct request *req;
 	struct subscription sub;
-	bool is_poll;
+	bool is_poll, has_since;
 };
 
 void streams_gone(struct api *api, uint64_t key) { shared_streams_sub(api->shared, api->worker, key); }
@@ -26,6 +28,14 @@ static void turn_away(struct opening *o, const char *code, const char *detail)
 {
 	hub_user_unref(o->sub.opening.user);
 	request_problem(o->req, code, detail, "");
+}
+
+/* Who asks on from a position has received what lies before it. */
+static void confirm(const struct opening *o)
+{
+	char pos[24];
+	snprintf(pos, sizeof(pos), "%" PRIu64, o->sub.opening.pos);
+	gather(api_of(o->req)->gatherer, &call_delivered, NULL, 3, (const char *[]){ caller_of(o->req)->name, "*", pos });
 }
 
 static void begin(struct opening *o)
@@ -44,6 +54,8 @@ static void begin(struct opening *o)
 		request_add_rate(o->req, most, 5);
 		turn_away(o, "too_many_streams", "Close another stream first.");
 	} else if (o->is_poll) {
+		if (o->has_since && o->sub.opening.outcome == HUB_START && hub_confirms(o->sub.opening.user, o->sub.opening.pos))
+			confirm(o);
 		poll_begin(o->req, &o->sub);
 	} else {
 		stream_begin(o->req, &o->sub);
@@ -113,6 +125,7 @@ static void open_at(struct opening *o)
 	o->sub.expires_s = caller->expires_s;
 	o->sub.key = secret_keyed_hash(caller->name, strlen(caller->name));
 	o->sub.node = api_of(req)->node;
+	o->has_since = since != NULL;
 	hub_open(api_of(req)->hub, caller->name, since ? &cursor : NULL, on_open, o);
 }
 

@@ -48,6 +48,7 @@ const struct setting settings[] = {
 	HEADING("Limits of a user and of a worker (0: none)"),
 	{ "rate_sends", SETTING_NUMBER, AT(rate_sends), "100", 1, 1000000, true, CONF_ALL, "N", "messages a minute and user" },
 	{ "rate_sends_burst", SETTING_NUMBER, AT(rate_sends_burst), "20", 1, 100000, false, CONF_ALL, "N", "messages at once, before that rate counts" },
+	{ "rate_actions", SETTING_NUMBER, AT(rate_actions), "600", 1, 1000000, true, CONF_ALL, "N", "other small acts a minute and user: typing, signals, contacts" },
 	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, true, CONF_ALL, "N", "sign-ins a minute, for each account and each address" },
 	{ "streams_per_user", SETTING_NUMBER, AT(streams_per_user), "16", 1, 1000000, true, CONF_ALL, "N", "open streams of a user" },
 	{ "streams_max", SETTING_NUMBER, AT(streams_max), "0", 1, 10000000, true, CONF_ALL, "N", "open streams of a worker; 0: as many as descriptors allow" },

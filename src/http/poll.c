@@ -93,21 +93,25 @@ static void answer_events(struct poll *p)
 	const char *epoch = tail_epoch(hub_tail(http_hub(p->server)));
 	char cursor[CURSOR_MAX];
 	struct buf body;
-	uint64_t now = clock_real_us(), pos = p->s.pos, last = 0;
+	uint64_t now = clock_real_us(), pos = p->s.pos, last = p->s.done; /* last: behind what was answered */
+	uint64_t message = 0;
 	struct frame *f;
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);
 	buf_adds(&body, "{\"events\":[");
-	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || f->pos == last); n++) {
+	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last)); n++) {
 		if (n > 0)
 			buf_addc(&body, ',');
 		buf_add(&body, f->ndjson_head, f->ndjson_head_len);
 		buf_add(&body, f->json, f->json_len);
 		buf_addc(&body, '}');
-		last = f->pos;
+		last = f->pos > 0 ? f->pos : last;
+		message = f->kind == FRAME_MESSAGE ? f->pos : message;
 		if (!p->s.replaying)
 			transport_delivered(p->server, f, now);
 	}
+	if (message > 0)
+		hub_told(p->s.user, message);
 	bool more = f != NULL || p->s.catching;
 	pos = f != NULL ? last : p->s.catching ? p->s.pos : hub_position(&p->s);
 	more = more && pos < tail_head(hub_tail(http_hub(p->server)));

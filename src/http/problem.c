@@ -18,6 +18,7 @@ static const struct problem table[] = {
 	{ "bad_credentials", 401, "Unknown name or wrong password" },
 	{ "forbidden", 403, "You may not do that" },
 	{ "muted", 403, "You are muted in this chat" },
+	{ "blocked", 403, "One of the two has blocked the other" },
 	{ "banned", 403, "Banned from this chat" },
 	{ "origin_required", 403, "A write with a cookie must say where it comes from" },
 	{ "bad_origin", 403, "This page may not write with your cookie" },

@@ -31,6 +31,8 @@ enum {
 	ROUTE_PUBLIC = 4,      /* asks nobody who he is; the rest is the api's */
 	ROUTE_TICKET = 8,      /* a ticket or a token in the query will do */
 	ROUTE_STREAM = 16,     /* is handed off */
+	ROUTE_LIMITED = 32,    /* counts for the setting rate_actions */
+	ROUTE_GATHERED = 64,   /* many of them are one call: see api/gather.h */
 };
 
 /* What came. Strings live as long as the request. */

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/secret.h"
 #include "base/slab.h"
+#include "log/live.h"
 #include "log/ring.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -48,6 +49,7 @@ struct hub_user {
 	struct opening *openings; /* that wait for the load, the last first */
 	uint64_t loaded_at;       /* the position of the snapshot that the edges come from */
 	uint64_t key;
+	uint64_t told;            /* by polls: the latest message that nobody has confirmed; 1: what was told before isn't known, 0: none */
 	uint32_t edges_count, edges_size, refs, idle_since_ms;
 	bool loaded, is_idle;
 	bool orphan;              /* known to its subscribers only */
@@ -159,6 +161,7 @@ static struct hub_user *new_user(struct audience *a, const char *name, uint64_t 
 	struct hub_user *u = slab_get(user_size(len));
 	u->audience = a;
 	u->key = key;
+	u->told = 1;
 	memcpy(u->name, name, len + 1);
 	map_set(&a->users, key, u);
 	a->stats->users++;
@@ -229,23 +232,33 @@ static void on_sweep(void *arg)
 	}
 }
 
-void audience_add(struct audience *a, struct hub_user *u, struct subscriber *s)
+bool audience_add(struct audience *a, struct hub_user *u, struct subscriber *s)
 {
 	(void)a;
 	s->user = u;
 	s->next = u->subscribers;
 	u->subscribers = s;
+	return s->next == NULL;
 }
 
-void audience_remove(struct audience *a, struct subscriber *s)
+void audience_each_user(struct audience *a, void (*fn)(void *, const char *), void *arg)
+{
+	const struct hub_user *u;
+	for (size_t i = 0; (u = map_next(&a->users, &i)) != NULL;)
+		if (!u->is_idle && u->subscribers != NULL)
+			fn(arg, u->name);
+}
+
+bool audience_remove(struct audience *a, struct subscriber *s)
 {
 	struct subscriber **at = &s->user->subscribers;
 	(void)a;
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	audience_unref(s->user);
+	bool last = s->user->subscribers == NULL;
 	s->user = NULL;
+	return last;
 }
 
 void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(void *, struct subscriber *), void *arg)
@@ -331,6 +344,28 @@ void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, st
 			fn(arg, s, f);
 	if (applies && f->a == 0)
 		apply_member(subject, f);
+}
+
+static void tell_user(const struct hub_user *u, const struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+{
+	if (u->is_idle || u->key == l->except)
+		return;
+	for (struct subscriber *s = u->subscribers; s != NULL; s = s->next)
+		fn(arg, s, l->f);
+}
+
+void audience_deliver_live(struct audience *a, struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+{
+	for (unsigned i = 0; i < l->f->chats_count; i++) {
+		const struct chat *c = map_get(&a->chats, l->f->chats[i]);
+		for (uint32_t m = 0; c != NULL && m < c->count; m++)
+			tell_user(c->members[m].user, l, fn, arg);
+	}
+	for (uint64_t key; (key = live_next_user(l)) != 0;) {
+		const struct hub_user *u = map_get(&a->users, key);
+		if (u != NULL)
+			tell_user(u, l, fn, arg);
+	}
 }
 
 /* ---- opening ---- */
@@ -499,6 +534,15 @@ void audience_free(struct audience *a)
 	map_release(&a->chats);
 	loop_timer_free(a->sweep);
 	free(a);
+}
+
+void hub_told(struct hub_user *u, uint64_t pos) { u->told = pos > u->told ? pos : u->told; }
+
+bool hub_confirms(struct hub_user *u, uint64_t pos)
+{
+	bool confirms = u->told != 0 && pos >= u->told;
+	u->told = confirms ? 0 : u->told;
+	return confirms;
 }
 
 unsigned audience_chats(const struct hub_user *u) { return u->edges_count; }

@@ -15,11 +15,16 @@ void audience_free(struct audience *a); /* after all subscribers are gone */
 void audience_open(struct audience *a, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg);
 void audience_unref(struct hub_user *user);
 
-void audience_add(struct audience *a, struct hub_user *user, struct subscriber *s); /* takes the reference */
-void audience_remove(struct audience *a, struct subscriber *s);                     /* and drops it */
+/* True: it is the user's first; it was his last. */
+bool audience_add(struct audience *a, struct hub_user *user, struct subscriber *s); /* takes the reference */
+bool audience_remove(struct audience *a, struct subscriber *s);                     /* gives it back */
+void audience_each_user(struct audience *a, void (*fn)(void *arg, const char *name), void *arg); /* who has subscribers */
 
 /* Applies what f says of membership, and calls fn for every subscriber it is for; more than once for one it may be. */
 void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
+/* The same for what isn't in the log: the members of its chats, its users, without who is excepted. */
+struct live;
+void audience_deliver_live(struct audience *a, struct live *l, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
 /* See tail_events.on_rejoined: whom f is about is no member of its chat for now. */
 void audience_leave(struct audience *a, const struct frame *f);
 /* The subscribers of one user (name NULL: of all). fn may detach the one it gets. */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "hub/audience.h"
 #include "hub/replay.h"
+#include "log/live.h"
 #include "log/ring.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -29,6 +30,8 @@ struct hub {
 	struct hub_limits limits;
 	struct hub_stats stats;
 	struct audience *audience;
+	void (*on_user)(void *arg, const char *name, uint64_t key, bool here, bool comes_again); /* NULL: nobody watches */
+	void *on_user_arg;
 	struct replay *replay;
 	int epoll;
 	struct loop_fd *watch;
@@ -238,6 +241,12 @@ const struct hub_stats *hub_stats(struct hub *hub) { return &hub->stats; }
 const struct hub_limits *hub_limits(const struct hub *hub) { return &hub->limits; }
 struct tail *hub_tail(const struct hub *hub) { return hub->tail; }
 
+static void tell_user(struct hub *hub, const struct hub_user *user, bool here, bool comes_again)
+{
+	if (hub->on_user != NULL)
+		hub->on_user(hub->on_user_arg, audience_name(user), audience_key(user), here, comes_again);
+}
+
 void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, uint64_t pos)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = s };
@@ -246,7 +255,8 @@ void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, in
 	s->catching = true;
 	s->last_ms = now_ms();
 	list_init(&s->wheel);
-	audience_add(hub->audience, user, s);
+	if (audience_add(hub->audience, user, s))
+		tell_user(hub, user, true, false);
 	hub->stats.subscribers++;
 	if (epoll_ctl(hub->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
 		log_error("can't watch a stream: %s", strerror(errno));
@@ -265,7 +275,10 @@ int hub_detach(struct subscriber *s, bool keep_fd)
 	struct hub *hub = hub_of(s);
 	s->dead = true;
 	hub->stats.subscribers--;
-	audience_remove(hub->audience, s);
+	struct hub_user *user = s->user;
+	if (audience_remove(hub->audience, s))
+		tell_user(hub, user, false, s->closing);
+	audience_unref(user);
 	subscriber_clear(s);
 	list_remove(&s->wheel);
 	list_append(&hub->gone, &s->wheel);
@@ -306,6 +319,20 @@ static void deliver(void *arg, struct subscriber *s, struct frame *f)
 		set_back(hub, s);
 	hub_ready(s);
 }
+
+/* Who is still reading what he missed has no use for what happens now. */
+static void deliver_live(void *arg, struct subscriber *s, struct frame *f)
+{
+	struct hub *hub = arg;
+	if (s->catching || s->closing)
+		return;
+	subscriber_push(s, f);
+	if (s->queued_bytes > hub->limits.queue_max && s->more != NULL)
+		set_back(hub, s);
+	hub_ready(s);
+}
+
+void hub_on_live(struct hub *hub, struct live *l) { audience_deliver_live(hub->audience, l, deliver_live, hub); }
 
 void hub_on_frame(struct hub *hub, struct frame *f) { audience_deliver(hub->audience, f, deliver, hub); }
 
@@ -370,5 +397,13 @@ void hub_open(struct hub *hub, const char *name, const struct cursor *since, voi
 {
 	audience_open(hub->audience, name, since, on_open, arg);
 }
+
+void hub_watch_users(struct hub *hub, void (*fn)(void *, const char *, uint64_t, bool, bool), void *arg)
+{
+	hub->on_user = fn;
+	hub->on_user_arg = arg;
+}
+
+void hub_each_user(struct hub *hub, void (*fn)(void *, const char *), void *arg) { audience_each_user(hub->audience, fn, arg); }
 
 void hub_user_unref(struct hub_user *user) { audience_unref(user); }

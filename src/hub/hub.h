@@ -33,6 +33,8 @@ struct tail *hub_tail(const struct hub *hub);
 /* What the log tells: wire these to the tail's events. */
 void hub_on_frame(struct hub *hub, struct frame *f);
 void hub_on_rejoined(struct hub *hub, const struct frame *f);
+struct live;
+void hub_on_live(struct hub *hub, struct live *l);
 void hub_on_head(struct hub *hub);
 void hub_on_epoch(struct hub *hub);
 
@@ -61,6 +63,14 @@ bool hub_wait_for_head(struct subscriber *s);
 void hub_ready(struct subscriber *s); /* on_ready will be called this turn or the next */
 /* The cursor of s when nothing waits for it. */
 uint64_t hub_position(const struct subscriber *s);
+
+/* Tells when a user's first subscriber comes (here) and when the last one has gone; comes_again: the server ended it, or has answered it. */
+void hub_watch_users(struct hub *hub, void (*fn)(void *arg, const char *name, uint64_t key, bool here, bool comes_again), void *arg);
+void hub_each_user(struct hub *hub, void (*fn)(void *arg, const char *name), void *arg); /* those with subscribers */
+/* A poll of the user's was answered with messages up to pos. */
+void hub_told(struct hub_user *user, uint64_t pos);
+/* Whether a client that has come as far as pos confirms messages which nobody has heard of yet. Only the first to ask is told so. */
+bool hub_confirms(struct hub_user *user, uint64_t pos);
 
 /* Ends the streams of a user (name NULL: of everybody): those of one credential, or all (0). */
 void hub_end(struct hub *hub, const char *name, uint64_t credential, enum subscriber_end why);

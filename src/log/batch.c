@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "log/tail.h"
 #include "loop/loop.h"
+#include "pg/array.h"
 #include "pg/conn.h"
 
 #define ITEMS_MAX 512
@@ -71,25 +72,6 @@ static void fail_queued(struct batcher *b, struct send_item *item, const char *c
 	fail(b, item, 503, code);
 }
 
-/* An element of an array in PostgreSQL's text form. */
-static void add_text(struct buf *out, const char *s)
-{
-	if (s == NULL) {
-		buf_adds(out, "NULL");
-		return;
-	}
-	buf_addc(out, '"');
-	for (size_t n; *s != '\0'; s += n) {
-		n = strcspn(s, "\"\\");
-		buf_add(out, s, n);
-		if (s[n] != '\0') {
-			buf_addc(out, '\\');
-			buf_addc(out, s[n++]);
-		}
-	}
-	buf_addc(out, '"');
-}
-
 static void add_item(struct batcher *b, const struct send_item *item)
 {
 	struct buf *p = b->params;
@@ -97,12 +79,12 @@ static void add_item(struct batcher *b, const struct send_item *item)
 	for (int i = P_CHAT; i < PARAMS; i++)
 		buf_addc(&p[i], c);
 	buf_addu(&p[P_CHAT], item->chat);
-	add_text(&p[P_SENDER], item->sender);
-	add_text(&p[P_KEY], item->key);
-	add_text(&p[P_HASH], item->hash);
-	add_text(&p[P_TEXT], item->text);
-	add_text(&p[P_TYPE], item->type);
-	add_text(&p[P_CONTENT], item->content);
+	pg_array_quote(&p[P_SENDER], item->sender);
+	pg_array_quote(&p[P_KEY], item->key);
+	pg_array_quote(&p[P_HASH], item->hash);
+	pg_array_quote(&p[P_TEXT], item->text);
+	pg_array_quote(&p[P_TYPE], item->type);
+	pg_array_quote(&p[P_CONTENT], item->content);
 	b->used[P_TYPE] |= item->type != NULL;
 	b->used[P_CONTENT] |= item->content != NULL;
 	b->used[P_REPLY_TO] |= item->reply_to != 0;

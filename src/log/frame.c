@@ -8,12 +8,15 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "log/live.h"
 
-const char *const frame_kind_names[FRAME_KINDS] = { "message", "deleted", "reaction", "chat", "member", "user" };
+const char *const frame_kind_names[FRAME_KINDS] = {
+	"message", "deleted", "reaction", "chat", "member", "user", "delivered", "read", "typing", "presence", "signal",
+};
 
 /* What a line consists of, before it is given memory. */
 struct parsed {
-	uint64_t pos;
+	uint64_t pos, cursor; /* cursor: of what is rendered without a position */
 	const char *kind, *chats, *user, *json;
 	size_t kind_len, chats_len, user_len, json_len;
 	unsigned chats_count;
@@ -36,9 +39,10 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	if (!kind_parse(p->kind, p->kind_len, &kind))
 		return NULL;
 	char sse_head[160], nd_head[160];
-	int sse_n = snprintf(sse_head, sizeof(sse_head), "id: %s.%llu\nevent: %s\ndata: ", epoch, (unsigned long long)p->pos, frame_kind_names[kind]);
+	int sse_n = p->pos == 0 ? snprintf(sse_head, sizeof(sse_head), "event: %s\ndata: ", frame_kind_names[kind])
+		: snprintf(sse_head, sizeof(sse_head), "id: %s.%llu\nevent: %s\ndata: ", epoch, (unsigned long long)p->pos, frame_kind_names[kind]);
 	int nd_n = snprintf(nd_head, sizeof(nd_head), "{\"event\":\"%s\",\"cursor\":\"%s.%llu\",\"data\":", frame_kind_names[kind], epoch,
-		(unsigned long long)p->pos);
+		(unsigned long long)(p->pos == 0 ? p->cursor : p->pos));
 	assert((size_t)sse_n < sizeof(sse_head) && (size_t)nd_n < sizeof(nd_head));
 	size_t user_size = p->user_len ? p->user_len + 1 : 0;
 	size_t sse_len = (size_t)sse_n + p->json_len + 2;
@@ -106,6 +110,16 @@ static unsigned count_chats(const char *s, size_t len)
 	return n;
 }
 
+static void read_chats(struct frame *f, const char *s)
+{
+	uint64_t *chats = f->chats_count > 0 ? frame_chats(f) : NULL;
+	for (unsigned i = 0; i < f->chats_count; i++) {
+		char *stop;
+		chats[i] = strtoull(s, &stop, 10);
+		s = stop + 1;
+	}
+}
+
 struct frame *frame_parse(const char *line, size_t len, const char *epoch)
 {
 	const char *at = line, *end = line + len;
@@ -122,16 +136,43 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch)
 	if (p.chats_len != 1 || *p.chats != '-')
 		p.chats_count = count_chats(p.chats, p.chats_len);
 	struct frame *f = build(&p, epoch);
-	if (f == NULL)
-		return NULL;
-	uint64_t *chats = frame_chats(f);
-	const char *s = p.chats;
-	for (unsigned i = 0; i < p.chats_count; i++) {
-		char *stop;
-		chats[i] = strtoull(s, &stop, 10);
-		s = stop + 1;
-	}
+	if (f != NULL)
+		read_chats(f, p.chats);
 	return f;
+}
+
+bool live_parse(const char *line, size_t len, const char *epoch, uint64_t cursor, struct live *ret)
+{
+	const char *at = line, *end = line + len, *except;
+	struct parsed p = { .cursor = cursor };
+	size_t except_len;
+	if (!word(&at, end, &p.kind, &p.kind_len) || !word(&at, end, &p.chats, &p.chats_len) || !word(&at, end, &ret->users, &ret->users_len)
+			|| !word(&at, end, &except, &except_len))
+		return false;
+	p.json = at;
+	p.json_len = (size_t)(end - at);
+	if (p.chats_len != 1 || *p.chats != '-')
+		p.chats_count = count_chats(p.chats, p.chats_len);
+	if (ret->users_len == 1 && *ret->users == '-')
+		ret->users_len = 0;
+	ret->except = except_len == 1 && *except == '-' ? 0 : secret_keyed_hash(except, except_len);
+	ret->f = build(&p, epoch);
+	if (ret->f != NULL)
+		read_chats(ret->f, p.chats);
+	return ret->f != NULL;
+}
+
+uint64_t live_next_user(struct live *l)
+{
+	if (l->users_len == 0)
+		return 0;
+	const char *comma = memchr(l->users, ',', l->users_len);
+	size_t n = comma ? (size_t)(comma - l->users) : l->users_len;
+	uint64_t key = secret_keyed_hash(l->users, n);
+	n += comma != NULL;
+	l->users += n;
+	l->users_len -= n;
+	return key;
 }
 
 struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json, size_t json_len,

@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum frame_kind { FRAME_MESSAGE, FRAME_DELETED, FRAME_REACTION, FRAME_CHAT, FRAME_MEMBER, FRAME_USER, FRAME_KINDS };
+enum frame_kind {
+	FRAME_MESSAGE, FRAME_DELETED, FRAME_REACTION, FRAME_CHAT, FRAME_MEMBER, FRAME_USER,
+	FRAME_DELIVERED, FRAME_READ, FRAME_TYPING, FRAME_PRESENCE, FRAME_SIGNAL, /* not in the log: see live.h */
+	FRAME_KINDS
+};
 
 /* What it is in the ring: the frame before it in the thread of one of its audiences. */
 struct frame_thread {

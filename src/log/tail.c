@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "log/live.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
 
@@ -52,6 +53,8 @@ struct tail {
 	uint64_t from, upto;
 	unsigned part;
 	bool own;
+	struct buf live_parts;
+	unsigned live_part;
 	struct list held; /* complete batches that wait for a read to end */
 	size_t held_bytes;
 	uint64_t holes, notifications;
@@ -282,6 +285,39 @@ static void on_log(struct tail *t, const char *payload)
 		on_batch(t);
 }
 
+static void tell_live(struct tail *t)
+{
+	struct live l;
+	const char *at = t->live_parts.data, *end = at + t->live_parts.len;
+	for (const char *nl; at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL; at = nl + 1) {
+		if (!live_parse(at, (size_t)(nl - at), t->epoch, t->head, &l)) {
+			log_error("a line of postern_live can't be read");
+			continue;
+		}
+		t->events->on_live(t->arg, &l);
+		frame_unref(l.f);
+	}
+}
+
+/* "PART PARTS", a newline, lines. The parts of one transaction follow each other. */
+static void on_live(struct tail *t, const char *payload)
+{
+	unsigned part, parts;
+	int n = 0;
+	if (sscanf(payload, "%u %u%n", &part, &parts, &n) != 2 || payload[n] != '\n') {
+		log_warn("a notification on postern_live isn't one of ours");
+		return;
+	}
+	if (part == 1)
+		buf_reset(&t->live_parts);
+	else if (part != t->live_part + 1)
+		return; /* the rest of something whose beginning was missed */
+	t->live_part = part;
+	buf_adds(&t->live_parts, payload + n + 1);
+	if (part == parts && t->live && !buf_failed(&t->live_parts))
+		tell_live(t);
+}
+
 static void on_notify(void *arg, const char *channel, const char *payload)
 {
 	struct tail *t = arg;
@@ -292,6 +328,8 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 			on_log(t, payload);
 		else if (sscanf(payload, "%*u %" SCNu64, &credential) == 1 && credential > t->promised)
 			t->promised = credential; /* between listening and its answer */
+	} else if (strcmp(channel, "postern_live") == 0) {
+		on_live(t, payload);
 	} else if (sscanf(payload, "account %63s", name) == 1) {
 		t->events->on_control(t->arg, name, 0);
 	} else if (sscanf(payload, "credential %63s %" SCNu64, name, &credential) == 2) {
@@ -343,6 +381,7 @@ struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node,
 	snprintf(t->node, sizeof(t->node), "%s", node);
 	t->ring = ring_new(ring_bytes);
 	buf_init(&t->parts, BATCH_MAX);
+	buf_init(&t->live_parts, BATCH_MAX);
 	list_init(&t->held);
 	t->grace = loop_timer_new(loop, on_grace, t);
 	t->beat = loop_timer_new(loop, on_beat, t);
@@ -358,6 +397,7 @@ void tail_free(struct tail *t)
 	loop_timer_free(t->grace);
 	drop_held(t);
 	buf_release(&t->parts);
+	buf_release(&t->live_parts);
 	ring_free(t->ring);
 	free(t);
 }

@@ -12,6 +12,8 @@
 struct loop;
 struct tail;
 
+struct live;
+
 struct tail_events {
 	/* The next frame. own: it was sent through this node, or it is old news read from the tables. Positions ascend. */
 	void (*on_frame)(void *arg, struct frame *f, bool own);
@@ -22,6 +24,8 @@ struct tail_events {
 	void (*on_head)(void *arg);
 	/* The history isn't what it was (another epoch); the ring is empty. Not called for the first epoch. */
 	void (*on_epoch)(void *arg);
+	/* Something that isn't in the log; l and its frame are only lent. */
+	void (*on_live)(void *arg, struct live *l);
 	/* What was remembered of an account (credential 0) or of one of his credentials is no longer true; name NULL: of anybody,
 	 * because word of it may have been missed. */
 	void (*on_control)(void *arg, const char *name, uint64_t credential);

@@ -10,7 +10,9 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/gather.h"
 #include "api/pages.h"
+#include "api/presence.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
@@ -85,6 +87,8 @@ static void on_head(void *arg)
 }
 
 static void on_rejoined(void *arg, const struct frame *f) { hub_on_rejoined(((struct worker *)arg)->hub, f); }
+static void on_live(void *arg, struct live *l) { hub_on_live(((struct worker *)arg)->hub, l); }
+
 static void on_epoch(void *arg)
 {
 	struct worker *w = arg;
@@ -103,7 +107,7 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 		auth_recheck(w->api.auth);
 }
 
-static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_control = on_control };
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_live = on_live, .on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {
@@ -187,6 +191,7 @@ static void on_sigterm(void *arg)
 	w->stopping = true;
 	log_info("stopping: %u streams, %u requests", hub_stats(w->hub)->subscribers, http_requests_open(w->http));
 	http_stop_accepting(w->http);
+	presence_stop(w->api.presence);
 	hub_end(w->hub, NULL, 0, END_SHUTDOWN);
 	loop_timer_start(w->stop, 0, STOP_MS);
 }
@@ -236,6 +241,7 @@ static void close_rooms(struct worker *w)
 	loop_signal_free(w->sigint);
 	loop_signal_free(w->sighup);
 	batcher_free(w->batcher);
+	gatherer_stop(w->api.gatherer);
 	pg_pool_free(w->pool);
 	hub_free(w->hub);
 	http_free(w->http);

@@ -344,6 +344,40 @@ void stream_expect_quiet(const char *file, int line, struct stream *s)
 		fail_at(file, line, "something came before: %s", json_object_to_json_string(s->last->json));
 }
 
+/* Takes the next event, of whatever kind. */
+static struct event *any_event(const char *file, int line, struct stream *s, const char *waiting_for)
+{
+	uint64_t until = clock_mono_ms() + PATIENCE;
+	while (s->ahead == NULL && (s->ahead = stream_next(s)) == NULL) {
+		if (wire_ended(s->wire))
+			fail_at(file, line, "the stream ended instead of saying %s", waiting_for);
+		if (clock_mono_ms() >= until)
+			fail_at(file, line, "waited in vain for %s", waiting_for);
+		wire_wait(s->wire, (int)(until - clock_mono_ms()));
+		wire_pump(s->wire);
+	}
+	return take(s);
+}
+
+struct json_object *stream_hear(const char *file, int line, struct stream *s, const char *kind)
+{
+	struct event *e;
+	while (strcmp((e = any_event(file, line, s, kind))->name, kind) != 0)
+		if (is_ephemeral(e->name))
+			fail_at(file, line, "%s came instead of %s: %s", e->name, kind, json_object_to_json_string(e->json));
+	return e->json;
+}
+
+void stream_hear_nothing(const char *file, int line, struct stream *s)
+{
+	struct event *e;
+	ck_assert_ptr_nonnull(s->who);
+	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
+	while (strcmp((e = any_event(file, line, s, "a chat"))->name, "chat") != 0 || look_num(file, line, e->json, "id") != look_num(file, line, a.json, "id"))
+		if (is_ephemeral(e->name))
+			fail_at(file, line, "heard %s: %s", e->name, json_object_to_json_string(e->json));
+}
+
 void stream_expect_end(const char *file, int line, struct stream *s)
 {
 	struct event *e = await_event(file, line, s, "bye");

@@ -41,6 +41,12 @@ struct json_object *stream_expect_message(const char *file, int line, struct str
 /* Asserts that nothing else has happened for this user so far: his next events are those of a chat he makes now. */
 #define expect_quiet(s) stream_expect_quiet(__FILE__, __LINE__, s)
 void stream_expect_quiet(const char *file, int line, struct stream *s);
+/* Waits for the next ephemeral event, which must be of that kind; events of the log are passed over. */
+#define hear(s, kind) stream_hear(__FILE__, __LINE__, s, kind)
+struct json_object *stream_hear(const char *file, int line, struct stream *s, const char *kind);
+/* Asserts that no ephemeral event has come up to now. */
+#define hear_nothing(s) stream_hear_nothing(__FILE__, __LINE__, s)
+void stream_hear_nothing(const char *file, int line, struct stream *s);
 /* Asserts that the server ends the stream and has nothing more to say but bye. */
 #define expect_end(s) stream_expect_end(__FILE__, __LINE__, s)
 void stream_expect_end(const char *file, int line, struct stream *s);

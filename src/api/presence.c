@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ * See presence.h. */
+#include "api/presence.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "hub/hub.h"
+#include "loop/loop.h"
+#include "pg/array.h"
+#include "pg/pool.h"
+
+#define TICK_MS 250
+#define CUT_MS 1000      /* a stream that was cut may be a page that is loaded again */
+#define ENDED_MS 8000    /* one that the server has ended, a poll that was answered: he comes again */
+#define SETTLE_MS 3000   /* after the start, and after the database was away: then all are told */
+#define SWEEP_MS 5000
+#define TOGETHER_MAX 1000
+
+/* Somebody who has come or gone, and of whom nobody was told yet. */
+struct change {
+	struct list link;
+	uint64_t key, due_ms;
+	bool here;
+	char name[];
+};
+
+struct presence {
+	struct api *api;
+	struct loop_timer *tick;
+	struct map changes; /* user's key → struct change */
+	struct list order;
+	uint64_t settle_ms, sweep_ms;
+	bool telling, unsure, stopped; /* unsure: what the database knows isn't known */
+};
+
+static void forget(struct presence *p, struct change *c)
+{
+	list_remove(&c->link);
+	map_remove(&p->changes, c->key);
+	free(c);
+}
+
+static void on_presence(void *arg, const char *name, uint64_t key, bool here, bool comes_again)
+{
+	struct presence *p = arg;
+	struct change *c = map_get(&p->changes, key);
+	if (p->stopped)
+		return;
+	if (c != NULL) { /* back again, or gone before it was told */
+		forget(p, c);
+		return;
+	}
+	size_t len = strlen(name) + 1;
+	c = malloc(sizeof(*c) + len);
+	if (c == NULL)
+		fatal("out of memory");
+	*c = (struct change){ .key = key, .here = here, .due_ms = clock_mono_ms() + (here ? 0 : comes_again ? ENDED_MS : CUT_MS) };
+	memcpy(c->name, name, len);
+	list_init(&c->link);
+	list_append(&p->order, &c->link);
+	map_set(&p->changes, key, c);
+}
+
+static void on_told(void *arg, const struct pg_result *r)
+{
+	struct presence *p = arg;
+	p->telling = false;
+	if (pg_ok(r))
+		return;
+	if (!pg_away(r))
+		log_error("can't tell who is here: %s", pg_message(r));
+	p->unsure = true;
+	p->settle_ms = clock_mono_ms() + SETTLE_MS;
+}
+
+static void tell(struct presence *p, struct buf *here, struct buf *gone, bool only)
+{
+	char worker[12];
+	snprintf(worker, sizeof(worker), "%u", p->api->worker);
+	pg_array_end(here);
+	pg_array_end(gone);
+	p->telling = true;
+	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5,
+		(const char *[]){ p->api->node, worker, here->data, gone->data, only ? "t" : "f" }, on_told, p);
+}
+
+static void add_name(void *arg, const char *name) { pg_array_add(arg, name); }
+
+/* All who are here, instead of the changes. */
+static void tell_all(struct presence *p, struct buf *here, struct buf *gone)
+{
+	while (!list_empty(&p->order))
+		forget(p, container_of(p->order.next, struct change, link));
+	hub_each_user(p->api->hub, add_name, here);
+	p->unsure = false;
+	tell(p, here, gone, true);
+}
+
+static void tell_changes(struct presence *p, struct buf *here, struct buf *gone, uint64_t now)
+{
+	unsigned n = 0;
+	for (struct list *l = p->order.next, *next; l != &p->order && n < TOGETHER_MAX; l = next) {
+		struct change *c = container_of(l, struct change, link);
+		next = l->next;
+		if (c->due_ms > now)
+			continue;
+		pg_array_add(c->here ? here : gone, c->name);
+		forget(p, c);
+		n++;
+	}
+	if (n > 0)
+		tell(p, here, gone, false);
+}
+
+static void ignore(void *arg, const struct pg_result *r)
+{
+	(void)arg;
+	(void)r;
+}
+
+static void on_tick(void *arg)
+{
+	struct presence *p = arg;
+	uint64_t now = clock_mono_ms();
+	struct buf here, gone;
+	if (p->stopped || !pg_pool_up(p->api->pool))
+		return;
+	if (p->api->worker == 0 && now >= p->sweep_ms) {
+		p->sweep_ms = now + SWEEP_MS;
+		pg_pool_call(p->api->pool, "select presence_sweep()", 0, NULL, ignore, NULL);
+	}
+	if (p->telling || (list_empty(&p->order) && !p->unsure))
+		return;
+	buf_init(&here, (size_t)64 << 20);
+	buf_init(&gone, (size_t)64 << 20);
+	pg_array_begin(&here);
+	pg_array_begin(&gone);
+	if (p->unsure && now >= p->settle_ms)
+		tell_all(p, &here, &gone);
+	else
+		tell_changes(p, &here, &gone, now);
+	buf_release(&here);
+	buf_release(&gone);
+}
+
+struct presence *presence_new(struct api *api)
+{
+	struct presence *p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		fatal("out of memory");
+	p->api = api;
+	p->unsure = true; /* whoever had this worker's place before may have left rows behind */
+	p->settle_ms = clock_mono_ms() + SETTLE_MS;
+	list_init(&p->order);
+	hub_watch_users(api->hub, on_presence, p);
+	p->tick = loop_timer_new(api->loop, on_tick, p);
+	loop_timer_start(p->tick, TICK_MS, TICK_MS);
+	return p;
+}
+
+void presence_stop(struct presence *p)
+{
+	struct buf none;
+	if (p->stopped)
+		return;
+	p->stopped = true;
+	buf_init(&none, 8);
+	buf_adds(&none, "{}");
+	char worker[12];
+	snprintf(worker, sizeof(worker), "%u", p->api->worker);
+	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5, (const char *[]){ p->api->node, worker, none.data, none.data, "t" }, ignore, NULL);
+	buf_release(&none);
+}
+
+void presence_free(struct presence *p)
+{
+	while (!list_empty(&p->order))
+		forget(p, container_of(p->order.next, struct change, link));
+	map_release(&p->changes);
+	loop_timer_free(p->tick);
+	free(p);
+}

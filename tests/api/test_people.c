@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT
+ * What people see of each other: receipts, typing, signals, presence, contacts and blocks; and what they don't. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static char *chat_path(long long chat, const char *rest) { return format("/v1/chats/%lld/%s", chat, rest); }
+static char *direct(const struct client *who, const char *rest) { return format("/v1/chats/@%s/%s", who->name, rest); }
+
+static void reads(const struct client *who, long long chat, long long up_to)
+{
+	is(post(who, chat_path(chat, "read"), "{'up_to':%lld}", up_to), 204);
+}
+
+/* The next event of that kind is about him. */
+static struct json_object *expect_of(struct stream *s, const char *kind, const struct client *who)
+{
+	struct json_object *e = hear(s, kind);
+	ck_assert_str_eq(str(e, "name"), who->name);
+	return e;
+}
+
+/* ---- receipts ---- */
+
+START_TEST(everybody_of_a_small_group_sees_who_has_read)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *out = somebody();
+	long long chat = group(ann, ben, cem);
+	struct stream *sa = live(ann), *sb = live(ben), *so = live(out);
+	long long id = say(ann, chat, "hi");
+	expect_message(sb, id);
+	is(post(ben, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
+	ck_assert_int_eq(num(expect_of(sa, "delivered", ben), "up_to"), id);
+	reads(ben, chat, id);
+	struct json_object *e = expect_of(sa, "read", ben);
+	ck_assert_int_eq(num(e, "up_to"), id);
+	ck_assert_int_eq(num(e, "chat"), chat);
+	expect_of(sb, "read", ben); /* his other devices count on it */
+	reads(ben, chat, id - 1);   /* marks only go up: nobody hears of it */
+	reads(cem, chat, id);
+	expect_of(sa, "read", cem);
+	hear_nothing(so);
+	refused(post(out, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
+	refused(post(out, "/v1/chats/999999/read", "{'up_to':1}"), 404, "not_found");
+	refused(post(ben, chat_path(chat, "read"), "{}"), 422, "missing_field");
+	is(del(ann, "%s", member(chat, cem)), 204);
+	refused(post(cem, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
+	struct answer mine = is(get(ann, "%s/receipts", message(chat, id)), 200);
+	ck_assert_int_eq(num(mine.json, "read"), 1);
+	ck_assert_str_eq(str(mine.json, "read_by.0"), ben->name);
+	refused(get(ben, "%s/receipts", message(chat, id)), 403, "forbidden");
+	refused(get(out, "%s/receipts", message(chat, id)), 404, "not_found");
+}
+END_TEST
+
+START_TEST(a_mark_never_passes_the_head)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ann, chat, "one");
+	reads(ben, chat, 9000000000000000000LL);
+	struct answer a = is(get(ben, "/v1/chats/%lld", chat), 200);
+	ck_assert_int_ge(num(a.json, "read"), id);
+	ck_assert_int_lt(num(a.json, "read"), id + 1000);
+	say(ann, chat, "two");
+	ck_assert_int_eq(num(is(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
+}
+END_TEST
+
+START_TEST(unread_is_right_on_every_device)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *phone = live(ben), *desk = live(ben);
+	long long first = say(ann, chat, "1"), last = say(ann, chat, "2");
+	expect_message(phone, first);
+	expect_message(phone, last);
+	struct answer a = is(get(ben, "/v1/sync"), 200);
+	ck_assert_int_eq(num(a.json, "chats.0.unread"), 2);
+	ck_assert_int_eq(num(a.json, "chats.0.first_unread"), first);
+	reads(ben, chat, last);
+	ck_assert_int_eq(num(expect_of(desk, "read", ben), "up_to"), last);
+	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 0);
+}
+END_TEST
+
+START_TEST(a_polls_next_cursor_is_a_receipt)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *s = live(ann);
+	struct answer p = is(get(ben, "/v1/poll?wait=0"), 200);
+	long long id = say(ann, chat, "hi");
+	p = is(get(ben, "/v1/poll?wait=10&since=%s", str(p.json, "cursor")), 200);
+	ck_assert_int_eq(num(p.json, "events.0.data.id"), id);
+	ck_assert_uint_eq(count(is(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 0); /* it isn't known that it arrived */
+	is(get(ben, "/v1/poll?wait=0&since=%s", str(p.json, "cursor")), 200);
+	ck_assert_int_ge(num(expect_of(s, "delivered", ben), "up_to"), id);
+}
+END_TEST
+
+START_TEST(in_a_crowd_only_the_author_hears_how_many)
+{
+	enum { CROWD = 101 };
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	long long chat = group(ann, ben, cem);
+	PGconn *db = database(house());
+	sql(db, "insert into postern.member (chat_id, name, state, since, rev) select %lld, 'crowd' || i, 'joined', 0, 0 from generate_series(1, %d) i", chat, CROWD);
+	sql(db, "update postern.chat set members_count = members_count + %d where id = %lld", CROWD, chat);
+	struct stream *sa = live(ann), *sc = live(cem);
+	long long first = say(ann, chat, "first"), id = say(ann, chat, "second");
+	expect_message(sc, first);
+	expect_message(sc, id);
+	reads(ben, chat, id);
+	struct json_object *e = hear(sa, "read");
+	ck_assert_int_eq(num(e, "id"), id);
+	ck_assert_int_eq(num(e, "count"), 1);
+	ck_assert(!has(e, "name"));
+	reads(cem, chat, id);
+	ck_assert_int_eq(num(hear(sa, "read"), "count"), 2);
+	ck_assert_str_eq(str(hear(sc, "read"), "name"), cem->name); /* his own devices, and nothing of ben's */
+	ck_assert_uint_eq(count(is(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
+	ck_assert(!has(is(get(ann, "%s/receipts", message(chat, id)), 200).json, "read_by"));
+}
+END_TEST
+
+START_TEST(a_burst_of_reads_is_a_handful_of_transactions)
+{
+	enum { READERS = 40, EACH = 25 };
+	struct client *ann = somebody();
+	long long chat = group(ann), id = 0;
+	struct wire *w[READERS];
+	struct client *c[READERS];
+	for (int i = 0; i < READERS; i++) {
+		c[i] = somebody();
+		is(put(ann, member(chat, c[i]), NULL), 200);
+		w[i] = dial(house());
+	}
+	for (int i = 0; i < EACH; i++)
+		id = say(ann, chat, format("%d", i));
+	for (int n = 0; n < EACH; n++)
+		for (int i = 0; i < READERS; i++) {
+			char *body = format("{\"up_to\":%lld}", id - EACH + 1 + n);
+			wire_send(w[i], "POST /v1/chats/%lld/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+				chat, c[i]->token, strlen(body), body);
+		}
+	for (int i = 0; i < READERS; i++)
+		for (int n = 0; n < EACH; n++)
+			is(wire_answer(w[i]), 204);
+	for (int i = 0; i < READERS; i++)
+		ck_assert_int_eq(num(is(get(c[i], "/v1/chats/%lld", chat), 200).json, "read"), id);
+}
+END_TEST
+
+/* ---- typing and signals ---- */
+
+START_TEST(typing_is_told_to_the_others_and_throttled)
+{
+	struct client *ann = somebody(), *ben = somebody(), *out = somebody();
+	long long chat = group(ann, ben);
+	struct stream *sa = live(ann), *sb = live(ben), *so = live(out);
+	is(post(ann, chat_path(chat, "typing"), NULL), 204);
+	struct json_object *e = expect_of(sb, "typing", ann);
+	ck_assert_int_eq(num(e, "chat"), chat);
+	ck_assert_int_gt(num(e, "expires_in"), 0);
+	is(post(ann, chat_path(chat, "typing"), NULL), 204); /* not told again so soon: the next one is ben's own */
+	is(post(ben, chat_path(chat, "typing"), NULL), 204);
+	expect_of(sa, "typing", ben);
+	is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	is(post(ben, direct(ann, "typing"), NULL), 204);
+	expect_of(sa, "typing", ben);
+	refused(post(out, chat_path(chat, "typing"), NULL), 404, "not_found");
+	refused(post(out, direct(ann, "typing"), NULL), 404, "not_found");
+	is(put(ann, member(chat, ben), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
+	refused(post(ben, chat_path(chat, "typing"), NULL), 403, "muted");
+	hear_nothing(so);
+	/* It isn't replayed. */
+	struct answer p = is(get(ben, "/v1/poll?wait=0&since=%s", stream_cursor(sb)), 200);
+	ck_assert_uint_gt(count(p.json, "events"), 0);
+	for (size_t i = 0; i < count(p.json, "events"); i++)
+		ck_assert_str_ne(str(p.json, format("events.%zu.event", i)), "typing");
+}
+END_TEST
+
+START_TEST(signals_are_relayed_whole)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *out = somebody();
+	long long chat = group(ann, ben, cem);
+	struct stream *sa = live(ann), *sb = live(ben), *sc = live(cem), *so = live(out);
+	char sdp[12001];
+	memset(sdp, 'v', sizeof(sdp) - 1);
+	sdp[sizeof(sdp) - 1] = '\0';
+	is(post(ann, chat_path(chat, "signal"), "{'type':'offer','data':{'sdp':'%s\xc3\xa9'}}", sdp), 204);
+	struct json_object *e = hear(sb, "signal");
+	ck_assert_str_eq(str(e, "from"), ann->name);
+	ck_assert_str_eq(str(e, "type"), "offer");
+	ck_assert_str_eq(str(e, "data.sdp"), format("%s\xc3\xa9", sdp));
+	hear(sc, "signal");
+	hear(sa, "signal"); /* her other devices */
+	is(post(ben, chat_path(chat, "signal"), "{'type':'answer','data':{},'to':'%s'}", ann->name), 204);
+	ck_assert_str_eq(str(hear(sa, "signal"), "to"), ann->name);
+	hear(sb, "signal");
+	is(post(ben, chat_path(chat, "signal"), "{'type':'bye','data':{}}"), 204);
+	ck_assert_str_eq(str(hear(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
+	hear_nothing(so);
+	refused(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
+	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422, "unknown_user");
+	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
+	refused(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
+}
+END_TEST
+
+START_TEST(polls_and_ndjson_hear_of_it_too)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *s = stream_open(ben, "?format=ndjson");
+	expect(s, "hello");
+	is(post(ann, chat_path(chat, "typing"), NULL), 204);
+	expect_of(s, "typing", ann);
+	struct answer p = is(get(ben, "/v1/poll?wait=0"), 200);
+	char *since = format("%s", str(p.json, "cursor"));
+	struct wire *w = dial(house());
+	wire_send(w, "GET /v1/poll?since=%s&wait=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", since, ben->token);
+	await_metric(house(), "postern_streams", 2);
+	is(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 204);
+	struct answer a = is(wire_answer(w), 200);
+	ck_assert_str_eq(str(a.json, "events.0.event"), "signal");
+	long long id = say(ann, chat, "after");
+	a = is(get(ben, "/v1/poll?since=%s&wait=10", str(a.json, "cursor")), 200); /* its cursor is good */
+	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+}
+END_TEST
+
+/* ---- presence ---- */
+
+static const char *state_of(const struct client *who, const struct client *whose)
+{
+	struct answer a = is(get(who, "/v1/presence?users=%s", whose->name), 200);
+	return count(a.json, "presence") == 0 ? "" : str(a.json, "presence.0.state");
+}
+
+/* Waits until he sees that state. */
+static void await_state(const struct client *who, const struct client *whose, const char *state)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (strcmp(state_of(who, whose), state) != 0)
+		left(until, state);
+}
+
+static void expect_state(struct stream *s, const struct client *whose, const char *state)
+{
+	ck_assert_str_eq(str(expect_of(s, "presence", whose), "state"), state);
+}
+
+START_TEST(who_shares_a_direct_chat_sees_one_come_and_go)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	group(ann, cem);
+	struct stream *sb = live(ben), *sc = live(cem);
+	ck_assert_str_eq(state_of(ben, ann), "offline");
+	struct stream *phone = live(ann);
+	expect_state(sb, ann, "online");
+	struct stream *desk = live(ann);
+	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	expect_state(sb, ann, "away");
+	is(put(ann, "/v1/presence", "{'state':'online'}"), 200);
+	expect_state(sb, ann, "online");
+	stream_cut(phone);
+	stream_cut(desk); /* one device was left until now */
+	struct json_object *e = expect_of(sb, "presence", ann);
+	ck_assert_str_eq(str(e, "state"), "offline");
+	ck_assert(has(e, "last_seen"));
+	ck_assert_str_eq(state_of(cem, ann), "offline"); /* who asks is told as well */
+	hear_nothing(sc);                                /* who only shares a group isn't told by himself */
+	refused(put(ann, "/v1/presence", "{'state':'gone'}"), 422, "out_of_range");
+	refused(get(ann, "/v1/presence"), 422, "missing_field");
+}
+END_TEST
+
+START_TEST(one_chooses_who_may_see_it)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	is(post(ann, direct(cem, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = live(ben), *sc = live(cem);
+	live(ann);
+	expect_state(sb, ann, "online");
+	expect_state(sc, ann, "online");
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	ck_assert_str_eq(str(is(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200).json, "presence"), "contacts");
+	expect_state(sc, ann, "offline");
+	expect_state(sb, ann, "online");
+	ck_assert_str_eq(state_of(ben, ann), "online");
+	ck_assert_str_eq(state_of(cem, ann), "");
+	is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
+	expect_state(sb, ann, "offline");
+	ck_assert_str_eq(state_of(ben, ann), "");
+	ck_assert_str_eq(state_of(ann, ann), "online");
+	/* Hidden and absent look the same. */
+	struct answer hidden = is(get(ben, "/v1/presence?users=%s", ann->name), 200), absent = is(get(ben, "/v1/presence?users=no-such-user"), 200);
+	ck_assert_str_eq(hidden.body, absent.body);
+	refused(patch(ann, "/v1/me", "{'presence':'x'}"), 422, "out_of_range");
+}
+END_TEST
+
+START_TEST(a_page_that_is_loaded_again_was_never_away)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = live(ben), *s = live(ann);
+	expect_state(sb, ann, "online");
+	for (int i = 0; i < 5; i++) {
+		stream_cut(s);
+		s = live(ann);
+	}
+	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	expect_state(sb, ann, "away"); /* and nothing came before it */
+}
+END_TEST
+
+START_TEST(several_nodes_know_of_each_other_and_of_a_dead_one)
+{
+	struct server *other = server_join(house(), NULL);
+	struct client *ann = somebody(), *ben = somebody();
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = live(ben), *here = live(ann), *there = live(via(ann, other));
+	expect_state(sb, ann, "online");
+	await_state(ben, ann, "online");
+	stream_cut(here);
+	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	expect_state(sb, ann, "away"); /* there is the other stream */
+	ck_assert_str_eq(state_of(ben, ann), "away");
+	server_kill(other, SIGKILL);
+	expect_end(there);
+	expect_state(sb, ann, "offline");
+}
+END_TEST
+
+/* ---- contacts and blocks ---- */
+
+START_TEST(contacts_are_ones_own_list)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	is(put(ann, format("/v1/contacts/%s", cem->name), NULL), 200);
+	struct answer a = is(get(ann, "/v1/contacts?limit=1"), 200);
+	ck_assert_uint_eq(count(a.json, "contacts"), 1);
+	struct answer b = is(get(ann, "/v1/contacts?limit=1&cursor=%s", str(a.json, "next")), 200);
+	ck_assert_str_ne(str(a.json, "contacts.0.name"), str(b.json, "contacts.0.name"));
+	ck_assert(!has(b.json, "next"));
+	is(del(ann, "/v1/contacts/%s", ben->name), 204);
+	is(del(ann, "/v1/contacts/%s", ben->name), 204);
+	ck_assert_uint_eq(count(is(get(ann, "/v1/contacts"), 200).json, "contacts"), 1);
+	ck_assert_uint_eq(count(is(get(ben, "/v1/contacts"), 200).json, "contacts"), 0);
+	refused(put(ann, "/v1/contacts/no-such-user", NULL), 404, "not_found");
+	refused(put(ann, format("/v1/contacts/%s", ann->name), NULL), 422, "out_of_range");
+}
+END_TEST
+
+START_TEST(a_block_closes_the_direct_chat)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	struct stream *sa = live(ann), *sb = live(ben);
+	expect_state(sb, ann, "online");
+	is(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
+	expect_state(sb, ann, "offline");
+	refused(post(ben, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	refused(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked");
+	refused(post(ben, direct(ann, "typing"), NULL), 403, "blocked");
+	refused(post(ben, direct(ann, "signal"), "{'type':'offer','data':{}}"), 403, "blocked");
+	ck_assert_str_eq(state_of(ben, ann), "");
+	ck_assert_uint_eq(count(is(get(ann, "/v1/blocks"), 200).json, "blocks"), 1);
+	ck_assert_uint_eq(count(is(get(ben, "/v1/blocks"), 200).json, "blocks"), 0);
+	long long both = group(cem, ann, ben); /* in a group they still meet */
+	long long id = say(ben, both, "hi");
+	while (strcmp(peek(sa), "message") != 0)
+		expect(sa, peek(sa));
+	expect_message(sa, id);
+	is(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
+	is(del(ann, "/v1/blocks/%s", ben->name), 204);
+	refused(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own is left */
+	is(del(ben, "/v1/blocks/%s", ann->name), 204);
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	/* A chat that isn't there yet isn't made. */
+	is(put(ann, format("/v1/blocks/%s", cem->name), NULL), 204);
+	refused(post(cem, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	refused(post(cem, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 403, "blocked");
+	refused(put(ann, "/v1/blocks/no-such-user", NULL), 404, "not_found");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head, unread_is_right_on_every_device,
+		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many, a_burst_of_reads_is_a_handful_of_transactions,
+		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
+		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
+		several_nodes_know_of_each_other_and_of_a_dead_one, contacts_are_ones_own_list, a_block_closes_the_direct_chat, NULL };
+	return suite_run("people", tests, NULL);
+}
