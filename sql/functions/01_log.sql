@@ -2,7 +2,7 @@
 -- The log: one number, one total order.
 --
 -- A transaction that changes anything synchronised calls log_begin() before it reads or locks anything else, counts what it
--- accepts, takes the positions head+1 … head+n, and ends with log_append(). Hence positions are gapless, they commit in their order, and
+-- accepts, takes the positions head+1 … head+n, and ends with log_append(). Hence no position is ever filled in later, they commit in their order, and
 -- what was checked can't be overtaken.
 
 -- The log's advisory lock. Its holder is the only writer of the log.
