@@ -32,6 +32,7 @@ static const struct target targets[] = {
 	{ "reconnect", "all caught up", NULL, '<', 3 },
 	{ "reconnect", "replays from tables", NULL, '<', 0 },
 	{ "scale", "2 workers: CPU a message, workers", "one worker", '<', 1.15 },
+	{ "receipts", "marks a second", NULL, '>', 10000 },
 	{ "scale", "4 nodes: sends a second", "one node", '>', 0.8 },
 };
 
