@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT
+ * Who may do what: every route, asked by everyone, on a chat made for that one question. The table is the promise; a route of
+ * openapi.json without a row fails. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/suite.h"
+
+/* Who asks. The last ones have no say at all. */
+enum who { STRANGER, SERVER_ADMIN, FORMER, MUTED, MEMBER, ADMIN, OWNER, DISABLED, EXPIRED, NOBODY, ALL };
+static const char *const names[ALL] = { "stranger", "server administrator", "former member", "muted member", "member", "admin", "owner", "disabled user", "expired token",
+	"nobody" };
+static struct client *people[ALL], *extra;
+static char token[24]; /* the number of somebody else's */
+
+/* In paths: {chat}, {id} the owner's message, {mine} one's own (the owner's for who has none), {gone} a deleted one, {name} another plain member. */
+static const struct row {
+	const char *method, *path, *body;
+	int expected[DISABLED]; /* of STRANGER … OWNER */
+	int deleted;            /* of the owner, when the chat has been deleted; 0: it isn't about a chat */
+} table[] = {
+	/*                                                                        stranger srv-adm former muted member admin owner  deleted chat */
+	{ "GET", "/v1/chats/{chat}", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "PATCH", "/v1/chats/{chat}", "{'title':'new'}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}", NULL, { 404, 404, 404, 403, 403, 403, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/members", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'role':'admin'}", { 404, 404, 404, 403, 403, 403, 200 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'muted_until':'2999-01-01T00:00:00Z'}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/members/{new}", "{}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/members/{name}", NULL, { 404, 404, 404, 403, 403, 204, 204 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/members/{me}", NULL, { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "POST", "/v1/chats/{chat}/messages", "{'text':'hi'}", { 404, 404, 404, 403, 201, 201, 201 }, 404 },
+	{ "POST", "/v1/chats/{chat}/messages", "{'text':'hi','reply_to':{id}}", { 404, 404, 404, 403, 201, 201, 201 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{id}", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{gone}", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "PATCH", "/v1/chats/{chat}/messages/{id}", "{'text':'new'}", { 404, 404, 404, 403, 403, 403, 200 }, 404 },
+	{ "PATCH", "/v1/chats/{chat}/messages/{mine}", "{'text':'new'}", { 404, 404, 404, 403, 200, 200, 200 }, 404 },
+	{ "PATCH", "/v1/chats/{chat}/messages/{gone}", "{'text':'new'}", { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/messages/{id}", NULL, { 404, 404, 404, 403, 403, 204, 204 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/messages/{mine}", NULL, { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/messages/{gone}", NULL, { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/receipts", NULL, { 404, 404, 404, 403, 403, 403, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{mine}/receipts", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{gone}/receipts", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "POST", "/v1/chats/{chat}/delivered", "{'up_to':{id}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "POST", "/v1/chats/{chat}/read", "{'up_to':{id}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/receipts", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "POST", "/v1/chats/{chat}/typing", NULL, { 404, 404, 404, 403, 204, 204, 204 }, 404 },
+	{ "POST", "/v1/chats/{chat}/signal", "{'type':'offer','data':{}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	/* one's own */
+	{ "GET", "/v1/me", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "PATCH", "/v1/me", "{'display_name':'me'}", { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/tokens", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "POST", "/v1/tokens", "{}", { 201, 201, 201, 201, 201, 201, 201 }, 0 },
+	{ "DELETE", "/v1/tokens/{token}", NULL, { 404, 404, 404, 404, 404, 404, 404 }, 0 }, /* another's */
+	{ "POST", "/v1/stream-tickets", NULL, { 201, 201, 201, 201, 201, 201, 201 }, 0 },
+	{ "GET", "/v1/sync", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/chats", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "POST", "/v1/chats", "{'kind':'group','title':'t'}", { 201, 201, 201, 201, 201, 201, 201 }, 0 },
+	{ "GET", "/v1/contacts", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "PUT", "/v1/contacts/{name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "DELETE", "/v1/contacts/{name}", NULL, { 204, 204, 204, 204, 204, 204, 204 }, 0 },
+	{ "GET", "/v1/blocks", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "PUT", "/v1/blocks/{name}", NULL, { 204, 204, 204, 204, 204, 204, 204 }, 0 },
+	{ "DELETE", "/v1/blocks/{name}", NULL, { 204, 204, 204, 204, 204, 204, 204 }, 0 },
+	{ "GET", "/v1/presence?users={name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "PUT", "/v1/presence", "{'state':'online'}", { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/poll?wait=0", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	/* everybody's */
+	{ "GET", "/v1/users", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/users/{name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+};
+
+enum { ROWS = sizeof(table) / sizeof(table[0]) };
+
+/* Routes whose answer says nothing of who may: tried elsewhere. */
+static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", NULL };
+
+static void make_people(void)
+{
+	if (extra != NULL)
+		return;
+	PGconn *db = database(house());
+	for (int i = 0; i < ALL; i++)
+		people[i] = user(format("matrix%d", i));
+	extra = user("matrix.extra");
+	user("matrix.new");
+	snprintf(token, sizeof(token), "%s", sql(db, "select id from postern.credential where name = '%s'", extra->name));
+	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
+	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'", people[EXPIRED]->name);
+	server_command(house(), NULL, "user", "disable", people[DISABLED]->name);
+	people[NOBODY]->token = NULL;
+}
+
+struct place {
+	long long chat, id, gone, mine[ALL];
+};
+
+/* A group for one question: everybody is what he is called. */
+static struct place make_place(void)
+{
+	struct place p = { 0 };
+	struct client *owner = people[OWNER];
+	p.chat = group(owner, people[FORMER], people[MUTED], people[MEMBER], people[ADMIN], extra);
+	p.id = say(owner, p.chat, "of the owner");
+	p.gone = say(owner, p.chat, "gone");
+	for (int i = 0; i < ALL; i++)
+		p.mine[i] = i == FORMER || i == MUTED || i == MEMBER || i == ADMIN ? say(people[i], p.chat, "mine") : p.id;
+	is(del(owner, "%s", message(p.chat, p.gone)), 204);
+	is(put(owner, member(p.chat, people[ADMIN]), "{'role':'admin'}"), 200);
+	is(put(owner, member(p.chat, people[MUTED]), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
+	is(del(owner, "%s", member(p.chat, people[FORMER])), 204);
+	return p;
+}
+
+static char *replaced(char *text, const char *what, const char *by)
+{
+	char *at = text != NULL ? strstr(text, what) : NULL;
+	return at == NULL ? text : format("%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
+}
+
+static char *filled(const char *text, const struct place *p, enum who who)
+{
+	char *s = text ? format("%s", text) : NULL;
+	s = replaced(s, "{chat}", format("%lld", p->chat));
+	s = replaced(s, "{id}", format("%lld", p->id));
+	s = replaced(s, "{mine}", format("%lld", p->mine[who]));
+	s = replaced(s, "{gone}", format("%lld", p->gone));
+	s = replaced(s, "{name}", extra->name);
+	s = replaced(s, "{new}", "matrix.new");
+	s = replaced(s, "{me}", people[who]->name);
+	return replaced(s, "{token}", token);
+}
+
+static struct answer asked(const struct row *r, const struct place *p, enum who who)
+{
+	char *body = filled(r->body, p, who);
+	for (char *c = body; c != NULL && *c != '\0'; c++)
+		*c = *c == '\'' ? '"' : *c;
+	return ask(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body, body ? strlen(body) : 0);
+}
+
+static char *complaints;
+
+/* All that is wrong is told, not just the first. */
+static void check(const struct row *r, struct answer a, enum who who, int expected, const char *where)
+{
+	if (a.status != expected)
+		complaints = format("%s%s %s by %s%s: %d, not %d: %.200s\n", complaints, r->method, r->path, names[who], where, a.status, expected, a.body);
+	test_moves();
+}
+
+static const char *without_id(struct answer a)
+{
+	char *s = format("%s", a.body), *id = strstr(s, "\"request_id\"");
+	if (id != NULL)
+		*id = '\0';
+	return s;
+}
+
+static void ask_everybody(const struct row *r)
+{
+	bool about_chat = strstr(r->path, "{chat}") != NULL;
+	struct place p = make_place(), absent = p;
+	absent.chat = 999999999;
+	for (int who = 0; who < DISABLED; who++) {
+		struct answer a = asked(r, &p, (enum who)who);
+		check(r, a, (enum who)who, r->expected[who], "");
+		if (about_chat && who <= FORMER) { /* as if it weren't there */
+			struct answer none = asked(r, &absent, (enum who)who);
+			check(r, none, (enum who)who, 404, ", where there is nothing");
+			ck_assert_str_eq(without_id(a), without_id(none));
+		}
+		if (about_chat && a.status / 100 == 2 && strcmp(r->method, "GET") != 0)
+			p = make_place();
+	}
+	for (int who = DISABLED; who < ALL; who++)
+		check(r, asked(r, &p, (enum who)who), (enum who)who, 401, "");
+	if (about_chat) {
+		is(del(people[OWNER], "/v1/chats/%lld", p.chat), 204);
+		check(r, asked(r, &p, OWNER), OWNER, r->deleted, ", when the chat is deleted");
+	}
+}
+
+START_TEST(everybody_may_what_the_table_says)
+{
+	make_people();
+	complaints = format("%s", "");
+	for (int i = 0; i < ROWS; i++)
+		ask_everybody(&table[i]);
+	ck_assert_msg(*complaints == '\0', "%s", complaints);
+}
+END_TEST
+
+/* The path without its query, {new}, {me}, {mine} and {gone} being what openapi.json calls {name} and {id}. */
+static char *route_of(const struct row *r)
+{
+	char *path = format("%s", r->path);
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{me}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" } };
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		path = replaced(path, same[i][0], same[i][1]);
+	path[strcspn(path, "?")] = '\0';
+	return format("%s %s", r->method, path);
+}
+
+static bool has_row(const char *route)
+{
+	for (int i = 0; i < ROWS; i++)
+		if (strcmp(route_of(&table[i]), route) == 0)
+			return true;
+	for (int i = 0; elsewhere[i] != NULL; i++)
+		if (strcmp(elsewhere[i], route) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(every_route_has_a_row)
+{
+	struct answer a = is(get(nobody(), "/openapi.json"), 200);
+	json_object_object_foreach(at(a.json, "paths"), path, item)
+	{
+		json_object_object_foreach(item, method, operation)
+		{
+			(void)operation;
+			char *name = format("%s %s", method, path);
+			for (char *c = name; *c != ' '; c++)
+				*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+			if (strcmp(method, "parameters") != 0)
+				ck_assert_msg(has_row(name), "%s has no row", name);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { everybody_may_what_the_table_says, every_route_has_a_row, NULL };
+	return suite_run("matrix", tests, NULL);
+}
