@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- What happens now and isn't in the log: it has no position, nobody reads it later, and no row has to be written for it.
 
--- One line: kind, the chats whose members hear of it, the users who do (commas between, - for none), who doesn't (- for nobody), JSON.
+-- One line: kind, the chats whose members hear of it, the users who do (commas between, - for none, * for all), who doesn't (- for nobody), JSON.
 create function live_line(p_kind text, p_chats text, p_users text, p_except text, p_json text) returns text
 language sql stable as $$
 	select concat(p_kind, ' ', coalesce(p_chats, '-'), ' ', coalesce(p_users, '-'), ' ', coalesce(p_except, '-'), ' ', p_json, E'\n')

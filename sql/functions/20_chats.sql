@@ -167,7 +167,7 @@ language sql stable as $$
 			from member m join chat c on c.id = m.chat_id
 			where m.name = p_me and m.state = 'joined' and c.state = 'active'), '')
 		|| '],"cursor":"' || (select value from meta where key = 'epoch') || '.' || log_head()
-		|| '","timing":' || p_timing || '}'
+		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
 $$;
 
 -- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. Null leaves as it is.

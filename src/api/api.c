@@ -10,6 +10,7 @@
 #include "api/pages.h"
 #include "api/presence.h"
 #include "base/log.h"
+#include "pg/pool.h"
 
 static unsigned rows(const struct route *r)
 {
@@ -39,6 +40,7 @@ void api_release(struct api *api)
 	for (struct route *r = api->routes + rows(api_routes); r->path != NULL; r++)
 		free((char *)r->path);
 	free(api->routes);
+	free(api->maintenance);
 	map_release(&api->direct_chats);
 	presence_free(api->presence);
 	gatherer_free(api->gatherer);
@@ -52,6 +54,28 @@ static bool is_for_operators(const struct route *r)
 	return r->handle == ops_health || r->handle == ops_ready || r->handle == ops_metrics;
 }
 
+static void on_reloaded(void *arg, const struct pg_result *r)
+{
+	struct api *api = arg;
+	if (!pg_ok(r))
+		return; /* the listener reconnects as well, and asks again */
+	free(api->maintenance);
+	api->maintenance = pg_null(r, 0, 0) ? NULL : strdup(pg_text(r, 0, 0));
+}
+
+void api_reload(struct api *api) { pg_pool_call(api->pool, "select maintenance()", 0, NULL, on_reloaded, api); }
+
+/* During maintenance nobody but administrators writes. */
+static void handle(struct request *req)
+{
+	const struct route *route = request_route(req);
+	const struct api *api = api_of(req);
+	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) && !caller_of(req)->admin)
+		request_problem(req, "maintenance", api->maintenance, "");
+	else
+		route->handle(req);
+}
+
 static void dispatch(void *arg, struct request *req)
 {
 	struct api *api = arg;
@@ -61,7 +85,7 @@ static void dispatch(void *arg, struct request *req)
 	else if (route->flags & ROUTE_PUBLIC)
 		route->handle(req);
 	else
-		auth_request(api->auth, req, route->handle);
+		auth_request(api->auth, req, handle);
 }
 
 static bool may_stream(void *arg, struct request *req) { return auth_is_sure(((struct api *)arg)->auth, caller_of(req)); }

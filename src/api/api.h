@@ -38,6 +38,7 @@ struct api {
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
 	uint64_t keys;             /* made so far */
+	char *maintenance;         /* what is said of it; NULL: none is under way */
 };
 
 struct call;
@@ -45,6 +46,7 @@ extern const struct call call_delivered; /* POST …/delivered; the chat may be 
 extern const struct route api_routes[]; /* ends with a NULL path */
 
 void api_init(struct api *api);    /* the members above auth are set */
+void api_reload(struct api *api); /* reads again what administrators have set */
 void api_release(struct api *api);
 extern const struct http_events api_events; /* for http_new(), with the struct api */
 static inline struct api *api_of(const struct request *req) { return http_arg(request_server(req)); }

@@ -76,9 +76,22 @@ static const struct call presence_get = { "select body from presence_get($1, $2)
 static const struct call presence_put = { "select body from presence_put($1, $2)", { ME,
 	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states, .required = true } } };
 
+/* administrators' */
+static const struct call announcements = { "select body from announcements()", { { .from = FROM_END } } };
+static const struct call announcement_add = { "select status, body from announcement_add($1, $2, $3)", { ME,
+	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .required = true },
+	{ .from = FROM_BODY, .name = "until", .type = TYPE_TIME } } };
+static const struct call announcement_delete = { "select body from announcement_delete($1, $2)", { ME, ID } };
+static const struct call maintenance_get = { "select body from maintenance_get($1)", { ME } };
+static const struct call maintenance_on = { "select body from maintenance_set($1, $2)", { ME,
+	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .max = 1000, .required = true } } };
+static const struct call maintenance_off = { "select body from maintenance_set($1, null)", { ME } };
+static const struct call admin_chats = { "select body from admin_chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
+static const struct call admin_chat_delete = { "select pos, body from admin_chat_delete($1, $2)", { ME, ID } };
+
 const struct route api_routes[] = {
 	{ "POST", "/v1/session", session_create, NULL, ROUTE_PUBLIC | ROUTE_BODY },
-	{ "DELETE", "/v1/session", session_delete, NULL, 0 },
+	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY },
 	{ "GET", "/v1/users", call_handle, &users, 0 },
@@ -86,7 +99,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
 	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY },
 	{ "DELETE", "/v1/tokens/{id}", token_delete, NULL, 0 },
-	{ "POST", "/v1/stream-tickets", ticket_create, NULL, 0 },
+	{ "POST", "/v1/stream-tickets", ticket_create, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/sync", sync_get, NULL, 0 },
 	{ "GET", "/v1/chats", call_handle, &chats, 0 },
 	{ "POST", "/v1/chats", call_handle, &chat_create, ROUTE_BODY },
@@ -117,6 +130,14 @@ const struct route api_routes[] = {
 	{ "DELETE", "/v1/blocks/{name}", call_handle, &block_delete, ROUTE_LIMITED },
 	{ "GET", "/v1/stream", streams_open, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/poll", streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
+	{ "GET", "/v1/announcements", call_handle, &announcements, 0 },
+	{ "POST", "/v1/admin/announcements", call_handle, &announcement_add, ROUTE_BODY },
+	{ "DELETE", "/v1/admin/announcements/{id}", call_handle, &announcement_delete, 0 },
+	{ "GET", "/v1/admin/maintenance", call_handle, &maintenance_get, 0 },
+	{ "PUT", "/v1/admin/maintenance", call_handle, &maintenance_on, ROUTE_BODY },
+	{ "DELETE", "/v1/admin/maintenance", call_handle, &maintenance_off, 0 },
+	{ "GET", "/v1/admin/chats", call_handle, &admin_chats, 0 },
+	{ "DELETE", "/v1/admin/chats/{chat}", call_handle, &admin_chat_delete, 0 },
 	{ "GET", "/healthz", ops_health, NULL, ROUTE_PUBLIC },
 	{ "GET", "/readyz", ops_ready, NULL, ROUTE_PUBLIC },
 	{ "GET", "/metrics", ops_metrics, NULL, ROUTE_PUBLIC },

@@ -57,6 +57,7 @@ static const struct problem table[] = {
 	{ "internal", 500, "Something is wrong on our side" },
 	{ "not_implemented", 501, "No such method" },
 	{ "database_away", 503, "The database is away" },
+	{ "maintenance", 503, "The server is being looked after" },
 	{ "overloaded", 503, "Too much to do" },
 	{ "stopping", 503, "The server stops" },
 	{ "version_not_supported", 505, "Speak HTTP/1.1 or HTTP/1.0" },

@@ -33,6 +33,7 @@ enum {
 	ROUTE_STREAM = 16,     /* is handed off */
 	ROUTE_LIMITED = 32,    /* counts for the setting rate_actions */
 	ROUTE_GATHERED = 64,   /* many of them are one call: see api/gather.h */
+	ROUTE_ALWAYS = 128,    /* also during maintenance */
 };
 
 /* What came. Strings live as long as the request. */

@@ -361,7 +361,10 @@ void audience_deliver_live(struct audience *a, struct live *l, void (*fn)(void *
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
 			tell_user(c->members[m].user, l, fn, arg);
 	}
-	for (uint64_t key; (key = live_next_user(l)) != 0;) {
+	const struct hub_user *one;
+	for (size_t i = 0; live_is_for_all(l) && (one = map_next(&a->users, &i)) != NULL;)
+		tell_user(one, l, fn, arg);
+	for (uint64_t key; !live_is_for_all(l) && (key = live_next_user(l)) != 0;) {
 		const struct hub_user *u = map_get(&a->users, key);
 		if (u != NULL)
 			tell_user(u, l, fn, arg);

@@ -11,7 +11,7 @@
 #include "log/live.h"
 
 const char *const frame_kind_names[FRAME_KINDS] = {
-	"message", "deleted", "reaction", "chat", "member", "user", "delivered", "read", "typing", "presence", "signal",
+	"message", "deleted", "reaction", "chat", "member", "user", "delivered", "read", "typing", "presence", "signal", "announcement",
 };
 
 /* What a line consists of, before it is given memory. */
@@ -161,6 +161,8 @@ bool live_parse(const char *line, size_t len, const char *epoch, uint64_t cursor
 		read_chats(ret->f, p.chats);
 	return ret->f != NULL;
 }
+
+bool live_is_for_all(const struct live *l) { return l->users_len == 1 && *l->users == '*'; }
 
 uint64_t live_next_user(struct live *l)
 {

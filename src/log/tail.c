@@ -196,6 +196,7 @@ static void on_attached(void *arg, const struct pg_result *r)
 	t->attached = true;
 	t->promised = head;
 	t->events->on_control(t->arg, NULL, 0);
+	t->events->on_settings(t->arg);
 }
 
 static void on_up(void *arg)
@@ -330,6 +331,8 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 			t->promised = credential; /* between listening and its answer */
 	} else if (strcmp(channel, "postern_live") == 0) {
 		on_live(t, payload);
+	} else if (strcmp(payload, "settings") == 0) {
+		t->events->on_settings(t->arg);
 	} else if (sscanf(payload, "account %63s", name) == 1) {
 		t->events->on_control(t->arg, name, 0);
 	} else if (sscanf(payload, "credential %63s %" SCNu64, name, &credential) == 2) {

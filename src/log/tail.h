@@ -26,6 +26,8 @@ struct tail_events {
 	void (*on_epoch)(void *arg);
 	/* Something that isn't in the log; l and its frame are only lent. */
 	void (*on_live)(void *arg, struct live *l);
+	/* What administrators have set may be another now. */
+	void (*on_settings)(void *arg);
 	/* What was remembered of an account (credential 0) or of one of his credentials is no longer true; name NULL: of anybody,
 	 * because word of it may have been missed. */
 	void (*on_control)(void *arg, const char *name, uint64_t credential);

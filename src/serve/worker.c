@@ -89,6 +89,8 @@ static void on_head(void *arg)
 static void on_rejoined(void *arg, const struct frame *f) { hub_on_rejoined(((struct worker *)arg)->hub, f); }
 static void on_live(void *arg, struct live *l) { hub_on_live(((struct worker *)arg)->hub, l); }
 
+static void on_settings(void *arg) { api_reload(&((struct worker *)arg)->api); }
+
 static void on_epoch(void *arg)
 {
 	struct worker *w = arg;
@@ -107,7 +109,7 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 		auth_recheck(w->api.auth);
 }
 
-static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_live = on_live, .on_control = on_control };
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_live = on_live, .on_settings = on_settings, .on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {

@@ -70,7 +70,15 @@ static const struct row {
 	{ "GET", "/v1/presence?users={name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "PUT", "/v1/presence", "{'state':'online'}", { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "GET", "/v1/poll?wait=0", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	/* administrators' */
+	{ "POST", "/v1/admin/announcements", "{'text':'x'}", { 404, 201, 404, 404, 404, 404, 404 }, 0 },
+	{ "DELETE", "/v1/admin/announcements/{absent}", NULL, { 404, 404, 404, 404, 404, 404, 404 }, 0 },
+	{ "GET", "/v1/admin/maintenance", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
+	{ "DELETE", "/v1/admin/maintenance", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
+	{ "GET", "/v1/admin/chats", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
+	{ "DELETE", "/v1/admin/chats/{chat}", NULL, { 404, 204, 404, 404, 404, 404, 404 }, 0 },
 	/* everybody's */
+	{ "GET", "/v1/announcements", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "GET", "/v1/users", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "GET", "/v1/users/{name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 };
@@ -78,7 +86,8 @@ static const struct row {
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 /* Routes whose answer says nothing of who may: tried elsewhere. */
-static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", NULL };
+static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json",
+	"PUT /v1/admin/maintenance", NULL };
 
 static void make_people(void)
 {
@@ -133,6 +142,7 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{name}", extra->name);
 	s = replaced(s, "{new}", "matrix.new");
 	s = replaced(s, "{me}", people[who]->name);
+	s = replaced(s, "{absent}", "999999999");
 	return replaced(s, "{token}", token);
 }
 
@@ -164,7 +174,7 @@ static const char *without_id(struct answer a)
 
 static void ask_everybody(const struct row *r)
 {
-	bool about_chat = strstr(r->path, "{chat}") != NULL;
+	bool about_chat = strncmp(r->path, "/v1/chats/{chat}", 16) == 0;
 	struct place p = make_place(), absent = p;
 	absent.chat = 999999999;
 	for (int who = 0; who < DISABLED; who++) {
@@ -200,7 +210,7 @@ END_TEST
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);
-	static const char *const same[][2] = { { "{new}", "{name}" }, { "{me}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" } };
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{me}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		path = replaced(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';

@@ -263,7 +263,7 @@ void stream_cut(struct stream *s)
 
 static bool is_ephemeral(const char *kind)
 {
-	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal" };
+	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal", "announcement" };
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return true;

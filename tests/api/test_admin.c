@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * What administrators of the server do: announcements, maintenance, chats. To everyone else none of it is there. */
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct client *administrator(void)
+{
+	struct client *c = somebody();
+	sql(database(house()), "update postern.account set admin = true where name = '%s'", c->name);
+	return c;
+}
+
+START_TEST(announcements_reach_everybody)
+{
+	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	struct stream *sa = live(ann);
+	refused(post(ann, "/v1/admin/announcements", "{'text':'mine'}"), 404, "not_found");
+	struct answer a = is(post(root, "/v1/admin/announcements", "{'text':'We move on Sunday.'}"), 201);
+	ck_assert_str_eq(str(hear(sa, "announcement"), "text"), "We move on Sunday.");
+	ck_assert_str_eq(str(is(get(ben, "/v1/sync"), 200).json, "announcements.0.text"), "We move on Sunday.");
+	is(post(root, "/v1/admin/announcements", "{'text':'later','until':'2999-01-01T00:00:00Z'}"), 201);
+	ck_assert_uint_eq(count(is(get(ben, "/v1/announcements"), 200).json, "announcements"), 2);
+	refused(post(root, "/v1/admin/announcements", "{'text':'x','until':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
+	refused(post(root, "/v1/admin/announcements", "{'text':''}"), 422, "empty_text");
+	refused(del(ann, "/v1/admin/announcements/%lld", num(a.json, "id")), 404, "not_found");
+	is(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 204);
+	refused(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 404, "not_found");
+	a = is(get(ben, "/v1/announcements"), 200);
+	ck_assert_uint_eq(count(a.json, "announcements"), 1);
+	server_command(house(), NULL, "announce", "from", "the", "command", "line");
+	hear(sa, "announcement");
+	ck_assert_str_eq(str(hear(sa, "announcement"), "text"), "from the command line");
+}
+END_TEST
+
+static void await_sends(const struct client *who, long long chat, int status)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (post(who, messages(chat), "{'text':'x'}").status != status)
+		left(until, "maintenance");
+}
+
+START_TEST(during_maintenance_only_administrators_write)
+{
+	struct client *root = administrator(), *ann = somebody();
+	long long chat = group(ann), mine = group(root);
+	refused(put(ann, "/v1/admin/maintenance", "{'text':'x'}"), 404, "not_found");
+	refused(get(ann, "/v1/admin/maintenance"), 404, "not_found");
+	is(put(root, "/v1/admin/maintenance", "{'text':'Back at noon.'}"), 200);
+	await_sends(ann, chat, 503);
+	struct answer a = refused(post(ann, messages(chat), "{'text':'x'}"), 503, "maintenance");
+	ck_assert_str_eq(str(a.json, "detail"), "Back at noon.");
+	ck_assert_ptr_nonnull(header(a, "Retry-After"));
+	refused(patch(ann, "/v1/me", "{'display_name':'x'}"), 503, "maintenance");
+	is(get(ann, "%s", messages(chat)), 200);
+	struct stream *s = live(ann);
+	is(post(ann, "/v1/stream-tickets", NULL), 201);
+	is(post(root, messages(mine), "{'text':'x'}"), 201);
+	ck_assert(yes(is(get(root, "/v1/admin/maintenance"), 200).json, "on"));
+	/* Whoever starts in the middle of it knows. */
+	struct server *other = server_join(house(), NULL);
+	await_sends(via(ann, other), chat, 503);
+	is(del(root, "/v1/admin/maintenance"), 200);
+	await_sends(ann, chat, 201);
+	await_sends(via(ann, other), chat, 201);
+	expect(s, "message");
+	server_command(house(), NULL, "maintenance", "from", "the", "shell");
+	await_sends(ann, chat, 503);
+	server_command(house(), NULL, "maintenance", "--off");
+	await_sends(ann, chat, 201);
+	server_stop(other);
+}
+END_TEST
+
+START_TEST(administrators_see_all_chats_and_may_delete_them)
+{
+	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	struct stream *s = live(ben);
+	say(ann, chat, "private");
+	expect(s, "message");
+	refused(get(ann, "/v1/admin/chats"), 404, "not_found");
+	struct answer a = is(get(root, "/v1/admin/chats?limit=1&cursor=%lld", chat - 1), 200);
+	ck_assert_int_eq(num(a.json, "chats.0.id"), chat);
+	ck_assert_ptr_null(strstr(a.body, "private"));
+	refused(get(root, "%s", messages(chat)), 404, "not_found"); /* what is written there isn't theirs */
+	refused(del(ann, "/v1/admin/chats/%lld", chat), 404, "not_found");
+	is(del(root, "/v1/admin/chats/%lld", chat), 204);
+	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
+	refused(get(ann, "%s", messages(chat)), 404, "not_found");
+	refused(del(root, "/v1/admin/chats/%lld", chat), 404, "not_found");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write, administrators_see_all_chats_and_may_delete_them, NULL };
+	return suite_run("admin", tests, NULL);
+}
