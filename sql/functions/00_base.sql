@@ -39,6 +39,8 @@ create function chat_json(c chat) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'title', c.title, 'history', c.history,
 		'state', c.state, 'members_count', c.members_count, 'created_at', stamp(c.created_at), 'created_by', c.created_by,
+		'handle', c.handle, 'posting', case c.kind when 'group' then c.posting when 'channel' then 'admins' end,
+		'adding', case when c.kind <> 'direct' then c.adding end, 'slow_mode', nullif(c.slow_mode, 0), 'rate_limit', nullif(c.rate_limit, 0),
 		'rev', c.rev))
 $$;
 

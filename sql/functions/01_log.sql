@@ -20,7 +20,7 @@ begin
 end $$;
 
 -- One line of a frame: position, kind, chats, user, two numbers, JSON.
---   chats  who hears of it: the members of these chats (comma-separated, - for none)
+--   chats  who hears of it: the members of these chats (comma-separated, - for none); ~ before it: a member frame for himself only
 --   user   whom it is about: the sender, the member, the account (- for nobody); a member or user frame goes to him as well
 --   a, b   message, deleted: a = the message's id, b = when its request was received (µs since 1970, 0 unknown)
 --          member: a = since when he is a member (0: he isn't), b = his floor
@@ -32,7 +32,7 @@ $$;
 
 create function member_line(m member) returns text
 language sql stable as $$
-	select frame_line(m.rev, 'member', m.chat_id::text, m.name, case m.state when 'joined' then m.since else 0 end, m.floor, member_json(m)::text)
+	select frame_line(m.rev, 'member', case when m.quiet then '~' else '' end || m.chat_id, m.name, case m.state when 'joined' then m.since else 0 end, m.floor, member_json(m)::text)
 $$;
 
 create function chat_line(c chat) returns text

@@ -20,11 +20,12 @@ declare
 	v_chat bigint := nextval('postern.chat_id');
 	v_last bigint := p_head + cardinality(p_names) + 1;
 begin
-	insert into member (chat_id, name, role, state, since, rev)
-		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord
+	insert into member (chat_id, name, role, state, since, rev, quiet)
+		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord,
+			n.ord > 1 and cardinality(p_names) > crowd()
 		from unnest(p_names) with ordinality as n (name, ord);
-	insert into chat (id, kind, title, pair, history, members_count, created_at, created_by, rev)
-		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), p_at, p_names[1], v_last);
+	insert into chat (id, kind, title, pair, history, members_count, members_told, created_at, created_by, rev)
+		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last);
 	perform log_append(p_head + 1, v_last, p_at, chat_lines(v_chat, p_head + 1));
 	return v_chat;
 end $$;
@@ -170,24 +171,36 @@ language sql stable as $$
 		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
 $$;
 
--- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. Null leaves as it is.
-create function chat_patch(p_me text, p_chat text, p_title text, p_history text) returns table (pos bigint, body text)
+-- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). Null leaves as it is, an
+-- empty handle takes it back.
+create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_handle text, p_posting text, p_adding text, p_slow_mode int,
+	p_rate_limit int) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
 	v_chat bigint;
+	v_mine member;
 	v_row chat;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
-	if role_rank((membership(p_me, v_chat)).role) < 2 then
+	v_mine := membership(p_me, v_chat);
+	if role_rank(v_mine.role) < 2 then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
-	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
+	perform require_settings(v_mine.role, (select c.kind from chat c where c.id = v_chat), p_handle, p_posting, p_adding);
+	if exists (select from chat c where c.handle = p_handle and c.id <> v_chat) then
+		perform refuse(409, 'name_taken', format('There is a channel %s already.', p_handle));
+	end if;
+	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
+		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
+		rate_limit = coalesce(p_rate_limit, rate_limit), members_told = members_count, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
+	perform audit_add(v_chat, v.at, p_me, 'chat_changed', null, jsonb_strip_nulls(jsonb_build_object('title', p_title, 'history', p_history,
+		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit)));
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, chat_view(p_me, v_chat);
 end $$;
@@ -205,21 +218,23 @@ begin
 	if (membership(p_me, v_chat)).role <> 'owner' then
 		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
 	end if;
-	update chat c set state = 'deleted', title = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
+	update chat c set state = 'deleted', title = null, handle = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;
 
--- GET /v1/chats/C/members: the joined, by name; the cursor is the last name seen.
-create function members(p_me text, p_chat text, p_cursor text, p_limit int) returns table (body text)
+-- GET /v1/chats/C/members: the joined, by name, or, for the owner and admins, the banned; the cursor is the last name seen.
+create function members(p_me text, p_chat text, p_state text, p_cursor text, p_limit int) returns table (body text)
 language plpgsql stable as $$
 declare
 	v_chat bigint := chat_of(p_me, p_chat);
 begin
-	perform membership(p_me, v_chat);
+	if role_rank((membership(p_me, v_chat)).role) < 2 and p_state <> 'joined' then
+		perform refuse(403, 'forbidden', 'Only the owner and admins see who is banned.');
+	end if;
 	return query
 		with page as (
-			select m from member m where m.chat_id = v_chat and m.state = 'joined' and (p_cursor is null or m.name > p_cursor)
+			select m from member m where m.chat_id = v_chat and m.state = p_state and (p_cursor is null or m.name > p_cursor)
 				order by m.name limit p_limit + 1
 		), kept as (select m from page order by (m).name limit p_limit)
 		select jsonb_strip_nulls(jsonb_build_object('members', coalesce(jsonb_agg(member_json(m) order by (m).name), '[]'),
@@ -227,7 +242,7 @@ begin
 end $$;
 
 -- PUT /v1/chats/C/members/NAME: adds NAME, or changes his role or muting. Null leaves as it is (a new member: role
--- member). Adding, muting: owner and admins, on members below them. Roles: the owner; making somebody owner hands the
+-- member). Adding: whom chat.adding says; muting: owner and admins, on members below them. Roles: the owner; making somebody owner hands the
 -- chat over. muted_until in the past unmutes.
 create function member_put(p_me text, p_chat text, p_name text, p_role text, p_muted_until timestamptz, p_members_max int)
 	returns table (pos bigint, body text)
@@ -237,6 +252,7 @@ declare
 	v_chat bigint;
 	v_kind text;
 	v_count int;
+	v_adding text;
 	v_mine member;
 	v_old member;
 	v_new member;
@@ -245,9 +261,10 @@ begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
 	v_mine := membership(p_me, v_chat);
-	select c.kind, c.members_count into v_kind, v_count from chat c where c.id = v_chat;
+	select c.kind, c.members_count, c.adding into v_kind, v_count, v_adding from chat c where c.id = v_chat;
 	select * into v_old from member m where m.chat_id = v_chat and m.name = p_name;
-	if v_kind = 'direct' or role_rank(v_mine.role) < 2
+	if v_kind = 'direct' or (v_old.state is distinct from 'joined' and role_rank(v_mine.role) < adding_rank(v_adding))
+			or ((v_old.state = 'joined' or num_nonnulls(p_role, p_muted_until) > 0) and role_rank(v_mine.role) < 2)
 			or (p_role is not null and p_role <> coalesce(v_old.role, 'member') and v_mine.role <> 'owner')
 			or (v_old.state = 'joined' and p_name <> p_me and role_rank(v_old.role) >= role_rank(v_mine.role))
 			or (p_name = p_me and (p_role is not null or p_muted_until is not null)) then
@@ -256,12 +273,19 @@ begin
 	v_pos := v.head + 1;
 	if v_old.state = 'joined' then
 		if p_role = 'owner' then
-			update member m set role = 'admin', rev = v_pos where m.chat_id = v_chat and m.name = p_me;
+			update member m set role = 'admin', rev = v_pos, quiet = false where m.chat_id = v_chat and m.name = p_me;
 			v_pos := v_pos + 1;
 		end if;
-		update member m set role = coalesce(p_role, role), rev = v_pos,
+		update member m set role = coalesce(p_role, role), rev = v_pos, quiet = false,
 			muted_until = case when p_muted_until <= v.at then null else coalesce(p_muted_until, muted_until) end
 			where m.chat_id = v_chat and m.name = p_name returning * into v_new;
+		if v_new.role <> v_old.role then
+			perform audit_add(v_chat, v.at, p_me, 'role_changed', p_name, jsonb_build_object('role', v_new.role, 'was', v_old.role));
+		end if;
+		if v_new.muted_until is distinct from v_old.muted_until then
+			perform audit_add(v_chat, v.at, p_me, case when v_new.muted_until is null then 'unmuted' else 'muted' end, p_name,
+				jsonb_build_object('muted_until', stamp(v_new.muted_until)));
+		end if;
 	else
 		if v_old.state = 'banned' then
 			perform refuse(403, 'banned', format('%s is banned from this chat.', p_name));
@@ -273,14 +297,10 @@ begin
 		if p_role = 'owner' then
 			perform refuse(422, 'bad_role', 'Add the member first, then hand the chat over.');
 		end if;
-		insert into member (chat_id, name, role, state, muted_until, since, floor, rev)
-			select v_chat, p_name, coalesce(p_role, 'member'), 'joined', p_muted_until, v_pos,
-				case c.history when 'joined' then v_pos else 0 end, v_pos from chat c where c.id = v_chat
-			on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state,
-				muted_until = excluded.muted_until, since = excluded.since, floor = excluded.floor, rev = excluded.rev
-			returning * into v_new;
-		v_pos := v_pos + 1;
-		update chat c set members_count = members_count + 1, rev = v_pos where c.id = v_chat;
+		perform seat(v_chat, array[p_name], coalesce(p_role, 'member'), p_muted_until, v_pos);
+		select * into v_new from member m where m.chat_id = v_chat and m.name = p_name;
+		v_pos := count_members(v_chat, 1, v_pos + 1, true);
+		perform audit_add(v_chat, v.at, p_me, 'added', p_name, jsonb_build_object('role', v_new.role));
 	end if;
 	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
 	return query select v_pos, member_json(v_new)::text;
@@ -314,18 +334,19 @@ begin
 		return;
 	end if;
 	v_pos := v.head + 1;
-	update member m set state = case when p_name = p_me then 'left' else 'kicked' end, role = 'member', muted_until = null, rev = v_pos
-		where m.chat_id = v_chat and m.name = p_name;
+	perform unseat(v_chat, array[p_name], case when p_name = p_me then 'left' else 'kicked' end, v_pos);
+	if p_name <> p_me then
+		perform audit_add(v_chat, v.at, p_me, 'kicked', p_name);
+	end if;
 	if v_old.role = 'owner' then
-		update member m set role = 'owner', rev = v_pos + 1 where m.chat_id = v_chat and m.name = (
+		update member m set role = 'owner', rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
 			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
 				order by role_rank(x.role) desc, x.since limit 1);
 		if found then
 			v_pos := v_pos + 1;
 		end if;
 	end if;
-	v_pos := v_pos + 1;
-	update chat c set members_count = members_count - 1, rev = v_pos where c.id = v_chat;
+	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
 	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
 	return query select v_pos, null::text;
 end $$;

@@ -2,15 +2,16 @@
 -- Messages: the batch that sends them, edit, delete, history.
 
 -- Why an item isn't stored that is sent at p_at and whose key is new; null: it is. The sender's member row and the chat's row come in
--- parts, null when there is none; p_replied: whether the message that it replies to is there.
-create function refusal(p_at timestamptz, p_member_state text, p_role text, p_muted_until timestamptz, p_floor bigint, p_chat_state text, p_kind text,
-	p_barred boolean, p_reply_to bigint, p_replied boolean) returns text
+-- parts, null when there is none; p_replied: whether the message that it replies to is there. paced: if pace_take() lets it through.
+create function refusal(p_at timestamptz, p_member_state text, p_role text, p_muted_until timestamptz, p_floor bigint, p_chat_state text, p_gate text,
+	p_reply_to bigint, p_replied boolean) returns text
 language sql immutable as $$
 	select case when p_member_state is distinct from 'joined' or p_chat_state is distinct from 'active' then 'not_found'
 		when p_muted_until > p_at then 'muted'
-		when p_kind = 'channel' and p_role = 'member' then 'forbidden'
-		when p_barred then 'blocked'
-		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to' end
+		when p_gate = 'admins' and p_role = 'member' then 'forbidden'
+		when p_gate = 'barred' then 'blocked'
+		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to'
+		when p_gate = 'paced' and p_role = 'member' then 'paced' end
 $$;
 
 -- The message as it is now; null: it was deleted.
@@ -22,7 +23,7 @@ $$;
 create function send_status(p_code text) returns int
 language sql immutable as $$
 	select case p_code when 'key_conflict' then 409 when 'gone' then 410 when 'not_found' then 404 when 'unknown_reply_to' then 422
-		when 'muted' then 403 when 'forbidden' then 403 when 'blocked' then 403 else 201 end
+		when 'muted' then 403 when 'forbidden' then 403 when 'blocked' then 403 when 'slow_mode' then 429 when 'chat_rate_limited' then 429 else 201 end
 $$;
 
 -- What is sent in turn p_turn comes after turn p_after, or not at all. The turn is remembered if the transaction commits.
@@ -37,7 +38,8 @@ begin
 end $$;
 
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
--- with its status (201, or that of its refusal with a code), and the message's JSON; 410 when its key's message was deleted since.
+-- with its status (201, or that of its refusal with a code), and the message's JSON (429: how many a minute, and seconds to wait);
+-- 410 when its key's message was deleted since.
 -- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409 for another
 -- body), then those of refusal().
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
@@ -56,7 +58,8 @@ declare
 	v_at timestamptz;
 	v_stamp text;
 	v_last bigint; -- position of the last item that is accepted; null: none is
-	v_repeats int; -- items up to the last whose key is known
+	v_again int; -- items up to the last that is looked at again: its key is known, or its chat has a pace
+	v record;
 	v_lines text;
 	v_code text[];
 	v_id bigint[];
@@ -71,13 +74,13 @@ begin
 	with judged as (
 		select i.*, k.id as known_id, v_head + i.ord as new_id, -- not every one is used
 				case when k.hash <> i.hash then 'key_conflict' when k.id is null then
-					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.kind, c.barred, i.reply_to, i.reply_to is null or r.id is not null) end as code
+					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.gate, i.reply_to, i.reply_to is null or r.id is not null) end as code
 			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
 				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
 			-- One look-up an item, by primary key: the plan is kept, and a join would be planned for the empty tables of the first day.
 			left join lateral (select x.id, x.hash from message_key x where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key limit 1) k on true
 			left join lateral (select x.state, x.role, x.muted_until, x.floor from member x where x.chat_id = i.chat and x.name = i.sender limit 1) m on true
-			left join lateral (select x.state, x.kind, x.barred from chat x where x.id = i.chat limit 1) c on true
+			left join lateral (select x.state, x.gate from chat x where x.id = i.chat limit 1) c on true
 			left join lateral (select x.id from message x where x.chat_id = i.chat and x.id = i.reply_to limit 1) r on true
 	), rendered as (
 		select j.*, j.known_id is null and j.code is null as is_new, case when j.known_id is null and j.code is null then
@@ -90,20 +93,31 @@ begin
 		insert into message_key (chat_id, sender, key, id, hash)
 			select r.chat, r.sender, r.key, r.new_id, r.hash from rendered r where r.is_new
 	)
-	select max(r.new_id) filter (where r.is_new), max(r.ord) filter (where r.known_id is not null),
+	select max(r.new_id) filter (where r.is_new), max(r.ord) filter (where r.known_id is not null or r.code = 'paced'),
 			string_agg(frame_line(r.new_id, 'message', r.chat::text, r.sender, r.new_id, r.received, r.json), '') filter (where r.is_new),
 			array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end), array_agg(r.json), array_agg(r.is_new)
-		into v_last, v_repeats, v_lines, v_code, v_id, v_body, v_new from rendered r;
+		into v_last, v_again, v_lines, v_code, v_id, v_body, v_new from rendered r;
 
-	if v_last is not null then
-		perform log_append(v_head + 1, v_last, v_at, v_lines, p_node);
-	end if;
-	for i in 1 .. coalesce(v_repeats, 0) loop
+	for i in 1 .. coalesce(v_again, 0) loop
 		if v_code[i] is null and not v_new[i] then
 			v_body[i] := message_now(p_chat[i], v_id[i]);
 			v_code[i] := case when v_body[i] is null then 'gone' end;
+		elsif v_code[i] = 'paced' then -- one after the other: each counts for the next
+			v := send_paced(coalesce(v_last, v_head) + 1, v_at, p_chat[i], p_sender[i], p_key[i], p_hash[i], p_text[i], p_type[i], p_content[i],
+				p_reply_to[i], p_received[i]);
+			v_code[i] := v.code;
+			v_body[i] := v.body;
+			if v.code is null then
+				v_last := coalesce(v_last, v_head) + 1;
+				v_id[i] := v_last;
+				v_new[i] := true;
+				v_lines := concat(v_lines, v.line);
+			end if;
 		end if;
 	end loop;
+	if v_last is not null then
+		perform log_append(v_head + 1, v_last, v_at, v_lines, p_node);
+	end if;
 	return query select send_status(u.code), u.* from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
@@ -122,11 +136,14 @@ begin
 	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
 	is_new := id is null;
 	if is_new then
-		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind, c.barred into v
+		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.gate into v
 			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
-		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.kind, v.barred, p_reply_to,
+		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to,
 			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
+		if code = 'paced' then
+			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
+		end if;
 		is_new := code is null;
 	elsif v_hash <> p_hash then
 		code := 'key_conflict';
@@ -225,6 +242,9 @@ begin
 	end if;
 	delete from message m where m.chat_id = v_message.chat_id and m.id = p_id;
 	insert into tombstone values (v_message.chat_id, p_id, v.head + 1) returning * into v_tombstone;
+	if v_message.sender <> p_me then
+		perform audit_add(v_message.chat_id, v.at, p_me, 'message_deleted', v_message.sender, jsonb_build_object('id', p_id));
+	end if;
 	perform log_append(v.head + 1, v.head + 1, v.at,
 		frame_line(v_tombstone.rev, 'deleted', v_tombstone.chat_id::text, '-', p_id, 0, tombstone_json(v_tombstone)));
 	return query select v_tombstone.rev, null::text;

@@ -40,7 +40,7 @@ begin
 				where t.chat_id = mine.chat_id and t.rev > mine.after and t.id > mine.floor order by t.rev limit p_most + 1) x
 			union all
 			select x.* from mine, lateral (select m.rev, 'member', member_json(m)::text from member m
-				where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after order by m.rev limit p_most + 1) x
+				where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after and not m.quiet order by m.rev limit p_most + 1) x
 			union all
 			select m.rev, 'member', member_json(m)::text from member m where m.name = p_name and m.rev > p_after
 			union all

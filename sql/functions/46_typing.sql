@@ -11,7 +11,7 @@ declare
 begin
 	perform live_only();
 	with judged as (
-		select i.ord, i.me, i.again = 't' as again, c.id as chat, refusal(clock_timestamp(), m.state, m.role, m.muted_until, m.floor, c.state, c.kind, c.barred, null, true) as code
+		select i.ord, i.me, i.again = 't' as again, c.id as chat, nullif(refusal(clock_timestamp(), m.state, m.role, m.muted_until, m.floor, c.state, c.gate, null, true), 'paced') as code
 			from unnest(p_me, p_chat, p_again) with ordinality i (me, chat, again, ord)
 			left join member m on m.chat_id = chat_named(i.me, i.chat) and m.name = i.me
 			left join chat c on c.id = m.chat_id

@@ -53,6 +53,7 @@ static inline struct api *api_of(const struct request *req) { return http_arg(re
 
 /* Handlers that are more than a call (the rest is call_handle). */
 void messages_send(struct request *req);
+void joins_handle(struct request *req);
 void session_create(struct request *req);
 void session_delete(struct request *req);
 void token_delete(struct request *req);

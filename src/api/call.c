@@ -39,6 +39,12 @@ static bool is_name(const char *s)
 	return n >= 2 && n <= 32 && isalnum((unsigned char)s[0]) && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
 }
 
+static bool is_code(const char *s)
+{
+	size_t n = strlen(s);
+	return n <= 64 && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == n;
+}
+
 bool call_is_time(const char *s)
 {
 	unsigned y, mo, d, h, mi, se, oh, om;
@@ -73,6 +79,8 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 		return is_number(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_NAME:
 		return is_name(s) ? s : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range", "%s is no user's name.", f->name), NULL);
+	case TYPE_CODE:
+		return is_code(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_CURSOR:
 		return is_number(s) ? s : (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
 	case TYPE_TIME:

@@ -28,6 +28,7 @@ enum field_type {
 	TYPE_CHAT,    /* a number, or @name */
 	TYPE_ID,      /* a positive number; anything else is 404 */
 	TYPE_NAME,    /* of a user */
+	TYPE_CODE,    /* of an invite; anything else is 404 */
 };
 
 struct field {
@@ -40,7 +41,7 @@ struct field {
 	bool required;
 };
 
-#define CALL_FIELDS_MAX 10
+#define CALL_FIELDS_MAX 16
 
 struct call {
 	const char *sql;

@@ -197,6 +197,8 @@ static const char *detail_of(const struct send_result *r)
 		{ "blocked", "One of you two has blocked the other." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
 		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
+		{ "slow_mode", "This chat is in slow mode: your last message was a moment ago." },
+		{ "chat_rate_limited", "More is written in this chat than it allows." },
 		{ "out_of_range", "The database can't keep this content." },
 		{ "database_away", "Not confirmed: it has not happened, or happens once. Try again with this key." },
 		{ "overloaded", "Too much is waiting. It has not happened: try again with this key." } };
@@ -206,15 +208,26 @@ static const char *detail_of(const struct send_result *r)
 	return problem_find(r->code)->title;
 }
 
+/* A chat that limits its members says how many a minute, and in how many seconds to try again. */
+static uint64_t refrain(const struct send_result *r, unsigned *ret_limit)
+{
+	uint64_t seconds = 0;
+	return r->status == 429 && sscanf(r->body, "%u %" SCNu64, ret_limit, &seconds) == 2 ? seconds : 0;
+}
+
 static void answer_one(struct outgoing *o, const struct send_result *r)
 {
 	struct request *req = o->post->req;
+	unsigned limit = 0;
 	if (r->status == 201) {
 		size_t len;
 		char *body = with_key(r->body, r->body_len, o->item.key, &len);
 		request_reply(req, 201, "application/json", body, len);
 		return;
 	}
+	uint64_t wait = refrain(r, &limit);
+	if (wait > 0)
+		request_add_rate(req, limit, wait);
 	struct buf extra;
 	buf_init(&extra, 8192);
 	if (r->status >= 500) {
@@ -226,7 +239,7 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 }
 
 /* A line of the answer to a bulk. */
-static void answer_line(struct outgoing *o, int status, const char *code, const char *detail, const char *json, size_t len)
+static void answer_line(struct outgoing *o, int status, const char *code, const char *detail, const char *json, size_t len, uint64_t retry_s)
 {
 	struct buf out;
 	buf_init(&out, SIZE_MAX / 2);
@@ -244,8 +257,8 @@ static void answer_line(struct outgoing *o, int status, const char *code, const 
 			buf_adds(&out, ",\"key\":");
 			buf_add_json(&out, o->item.key, strlen(o->item.key));
 		}
-		if (o->retry_us > 0)
-			buf_addf(&out, ",\"retry_after\":%" PRIu64, o->retry_us / 1000000 + 1);
+		if (retry_s > 0)
+			buf_addf(&out, ",\"retry_after\":%" PRIu64, retry_s);
 	}
 	buf_adds(&out, "}\n");
 	o->answer = buf_detach(&out, NULL);
@@ -279,8 +292,9 @@ static void on_done(struct send_item *item, const struct send_result *r)
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
 	else if (strcmp(r->code, "overloaded") == 0)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
+	unsigned limit;
 	if (o->post->bulk)
-		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len);
+		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len, refrain(r, &limit));
 	else
 		answer_one(o, r);
 	one_done(o->post);
@@ -291,7 +305,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 static void refuse(struct outgoing *o)
 {
 	if (o->post->bulk) {
-		answer_line(o, problem_find(o->error.code)->status, o->error.code, o->error.detail, NULL, 0);
+		answer_line(o, problem_find(o->error.code)->status, o->error.code, o->error.detail, NULL, 0,
+			o->retry_us > 0 ? o->retry_us / 1000000 + 1 : 0);
 		return;
 	}
 	if (o->retry_us > 0)

@@ -9,6 +9,7 @@
 #define CHAT { .from = FROM_VAR, .name = "chat", .type = TYPE_CHAT }
 #define ID { .from = FROM_VAR, .name = "id", .type = TYPE_ID }
 #define NAME { .from = FROM_VAR, .name = "name", .type = TYPE_NAME }
+#define CODE { .from = FROM_VAR, .name = "code", .type = TYPE_CODE }
 #define LIMIT(most, usual) { .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
 #define POSITION(source, n) { .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
 #define CURSOR(n) { .from = FROM_QUERY, .name = n, .type = TYPE_CURSOR }
@@ -17,8 +18,12 @@
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
 static const char *const presences[] = { "everybody", "contacts", "nobody", NULL };
-static const char *const states[] = { "online", "away", NULL };
+static const char *const presence_states[] = { "online", "away", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
+static const char *const posters[] = { "members", "admins", NULL };
+static const char *const adders[] = { "members", "admins", "owner", NULL };
+static const char *const states[] = { "joined", "left", "banned", NULL };
+static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
 static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3)", { ME,
@@ -36,16 +41,39 @@ static const struct call chat_create = { "select pos, status, body from chat_cre
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
-static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4)", { ME, CHAT,
+static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9)", { ME, CHAT,
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
-	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories } } };
+	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
+	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
+	{ .from = FROM_BODY, .name = "posting", .type = TYPE_TEXT, .max = 16, .one_of = posters },
+	{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
+	{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
+	{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 } } };
 static const struct call chat_delete = { "select pos, body from chat_delete($1, $2)", { ME, CHAT } };
-static const struct call members = { "select body from members($1, $2, $3, $4)", { ME, CHAT, NAME_CURSOR, LIMIT(1000, "200") } };
-static const struct call member_put = { "select pos, body from member_put($1, $2, $3, $4, $5, $6)", { ME, CHAT, NAME,
+static const struct call members = { "select body from members($1, $2, $3, $4, $5)", { ME, CHAT,
+	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };
+static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5)", { ME, CHAT,
+	{ .from = FROM_BODY, .name = "add", .type = TYPE_NAMES },
+	{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES },
+	{ .from = FROM_MEMBERS_MAX } } };
+static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)", { ME, CHAT, NAME,
 	{ .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
 	{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME },
+	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call member_delete = { "select pos, body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
+static const struct call invite_create = { "select status, body from invite_create($1, $2, $3, $4)", { ME, CHAT,
+	{ .from = FROM_BODY, .name = "expires_at", .type = TYPE_TIME },
+	{ .from = FROM_BODY, .name = "max_uses", .type = TYPE_INT, .min = 1, .max = 1000000 } } };
+static const struct call invites = { "select body from invites($1, $2)", { ME, CHAT } };
+static const struct call invite_revoke = { "select body from invite_revoke($1, $2, $3)", { ME, CHAT, ID } };
+static const struct call invite_get = { "select body from invite_get($1, $2)", { ME, CODE } };
+static const struct call invite_join = { "select pos, body from invite_join($1, $2, $3)", { ME, CODE, { .from = FROM_MEMBERS_MAX } } };
+static const struct call channels = { "select body from channels($1, $2, $3, $4)", { ME,
+	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
+static const struct call channel_get = { "select body from channel_get($1, $2)", { ME, NAME } };
+static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3)", { ME, NAME, { .from = FROM_MEMBERS_MAX } } };
+static const struct call audit_list = { "select body from audit_list($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call history = { "select older, newer, body from history($1, $2, $3, $4, $5, $6)", { ME, CHAT,
 	CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") } };
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
@@ -74,7 +102,7 @@ static const struct call block_delete = { "select body from block_delete($1, $2)
 static const struct call presence_get = { "select body from presence_get($1, $2)", { ME,
 	{ .from = FROM_QUERY, .name = "users", .type = TYPE_TEXT, .max = 4000, .required = true } } };
 static const struct call presence_put = { "select body from presence_put($1, $2)", { ME,
-	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states, .required = true } } };
+	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = presence_states, .required = true } } };
 
 /* administrators' */
 static const struct call announcements = { "select body from announcements()", { { .from = FROM_END } } };
@@ -107,8 +135,18 @@ const struct route api_routes[] = {
 	{ "PATCH", "/v1/chats/{chat}", call_handle, &chat_patch, ROUTE_BODY },
 	{ "DELETE", "/v1/chats/{chat}", call_handle, &chat_delete, 0 },
 	{ "GET", "/v1/chats/{chat}/members", call_handle, &members, 0 },
+	{ "POST", "/v1/chats/{chat}/members", call_handle, &members_change, ROUTE_BODY },
 	{ "PUT", "/v1/chats/{chat}/members/{name}", call_handle, &member_put, ROUTE_BODY },
 	{ "DELETE", "/v1/chats/{chat}/members/{name}", call_handle, &member_delete, 0 },
+	{ "GET", "/v1/chats/{chat}/invites", call_handle, &invites, 0 },
+	{ "POST", "/v1/chats/{chat}/invites", call_handle, &invite_create, ROUTE_BODY },
+	{ "DELETE", "/v1/chats/{chat}/invites/{id}", call_handle, &invite_revoke, 0 },
+	{ "GET", "/v1/chats/{chat}/audit", call_handle, &audit_list, 0 },
+	{ "GET", "/v1/invites/{code}", joins_handle, &invite_get, 0 },
+	{ "POST", "/v1/invites/{code}", joins_handle, &invite_join, 0 },
+	{ "GET", "/v1/channels", call_handle, &channels, 0 },
+	{ "GET", "/v1/channels/{name}", call_handle, &channel_get, 0 },
+	{ "POST", "/v1/channels/{name}", joins_handle, &channel_join, 0 },
 	{ "POST", "/v1/chats/{chat}/messages", messages_send, NULL, ROUTE_BODY | ROUTE_BULK },
 	{ "GET", "/v1/chats/{chat}/messages", pages_get, &history, 0 },
 	{ "GET", "/v1/chats/{chat}/messages/{id}", call_handle, &message_get, 0 },

@@ -49,9 +49,12 @@ static const struct problem table[] = {
 	{ "unknown_user", 422, "There is no such user" },
 	{ "unknown_reply_to", 422, "There is no such message to reply to" },
 	{ "too_many_members", 422, "The chat would have too many members" },
+	{ "too_many_invites", 422, "The chat would have too many invites" },
 	/* too much */
 	{ "rate_limited", 429, "Too many requests" },
 	{ "too_many_streams", 429, "Too many streams" },
+	{ "slow_mode", 429, "The chat is in slow mode" },
+	{ "chat_rate_limited", 429, "Too many messages in this chat" },
 	{ "header_too_large", 431, "The header is too large" },
 	/* ours */
 	{ "internal", 500, "Something is wrong on our side" },

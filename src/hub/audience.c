@@ -332,7 +332,7 @@ void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, st
 	bool has_id = f->kind == FRAME_MESSAGE || f->kind == FRAME_DELETED || f->kind == FRAME_REACTION;
 	if (applies && f->a > 0)
 		apply_member(subject, f);
-	for (unsigned i = 0; i < f->chats_count; i++) {
+	for (unsigned i = 0; i < f->chats_count && !f->to_user_only; i++) {
 		struct chat *c = map_get(&a->chats, f->chats[i]);
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
 			if (is_his(c, &c->members[m], f, has_id))

@@ -20,6 +20,7 @@ struct parsed {
 	const char *kind, *chats, *user, *json;
 	size_t kind_len, chats_len, user_len, json_len;
 	unsigned chats_count;
+	bool to_user_only;
 	int64_t a, b;
 };
 
@@ -53,7 +54,8 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	if (f == NULL)
 		return NULL;
 	char *at = (char *)(f + 1) + arrays;
-	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .a = p->a, .b = p->b, .chats_count = p->chats_count };
+	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .a = p->a, .b = p->b, .chats_count = p->chats_count,
+		.to_user_only = p->to_user_only };
 	f->threads = arrays ? (struct frame_thread *)(f + 1) : NULL;
 	f->chats = arrays ? (uint64_t *)(f->threads + p->chats_count + 1) : NULL;
 	if (p->user_len > 0) {
@@ -133,6 +135,11 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch)
 	p.json_len = (size_t)(end - at);
 	if (p.user_len == 1 && *p.user == '-')
 		p.user_len = 0;
+	if (*p.chats == '~') {
+		p.to_user_only = true;
+		p.chats++;
+		p.chats_len--;
+	}
 	if (p.chats_len != 1 || *p.chats != '-')
 		p.chats_count = count_chats(p.chats, p.chats_len);
 	struct frame *f = build(&p, epoch);

@@ -29,6 +29,7 @@ struct frame {
 	const char *user;    /* whom it is about; NULL: nobody */
 	size_t user_len;
 	uint64_t user_key;   /* hash of user, 0 without one */
+	bool to_user_only;   /* a member's, in a large chat: chats[0] is whose member he is, and its other members don't hear of it */
 	const uint64_t *chats; /* whose members it goes to */
 	unsigned chats_count, threads_count;
 	struct frame_thread *threads; /* room for chats_count + 1 */

@@ -84,7 +84,7 @@ void ring_add(struct ring *r, struct frame *f)
 	f->seq = r->next++;
 	r->slots[f->seq & (r->size - 1)] = frame_ref(f);
 	r->bytes += frame_size(f);
-	for (unsigned i = 0; i < f->chats_count; i++)
+	for (unsigned i = 0; i < f->chats_count && !f->to_user_only; i++)
 		thread_in(r, f, ring_chat_key(f->chats[i]));
 	if (f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER))
 		thread_in(r, f, ring_user_key(f->user_key));

@@ -51,6 +51,19 @@ static const struct row {
 	{ "GET", "/v1/chats/{chat}/receipts", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
 	{ "POST", "/v1/chats/{chat}/typing", NULL, { 404, 404, 404, 403, 204, 204, 204 }, 404 },
 	{ "POST", "/v1/chats/{chat}/signal", "{'type':'offer','data':{}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'state':'banned'}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "POST", "/v1/chats/{chat}/members", "{'add':['matrix.new']}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "POST", "/v1/chats/{chat}/members", "{'remove':['matrix.extra']}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/invites", NULL, { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "POST", "/v1/chats/{chat}/invites", "{}", { 404, 404, 404, 403, 403, 201, 201 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/invites/{absent}", NULL, { 404, 404, 404, 403, 403, 404, 404 }, 404 },
+	{ "GET", "/v1/chats/{chat}/audit", NULL, { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	/* with an invite, to a public channel */
+	{ "GET", "/v1/invites/{code}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "POST", "/v1/invites/{code}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/channels", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/channels/{handle}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "POST", "/v1/channels/{handle}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	/* one's own */
 	{ "GET", "/v1/me", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", { 200, 200, 200, 200, 200, 200, 200 }, 0 },
@@ -101,6 +114,8 @@ static void make_people(void)
 	snprintf(token, sizeof(token), "%s", sql(db, "select id from postern.credential where name = '%s'", extra->name));
 	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
 	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'", people[EXPIRED]->name);
+	struct answer channel = is(post(extra, "/v1/chats", "{'kind':'channel','title':'Channel'}"), 201);
+	is(patch(extra, format("/v1/chats/%lld", num(channel.json, "id")), "{'handle':'matrix-channel'}"), 200);
 	server_command(house(), NULL, "user", "disable", people[DISABLED]->name);
 	people[NOBODY]->token = NULL;
 }
@@ -143,6 +158,9 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{new}", "matrix.new");
 	s = replaced(s, "{me}", people[who]->name);
 	s = replaced(s, "{absent}", "999999999");
+	s = replaced(s, "{handle}", "matrix-channel");
+	if (s != NULL && strstr(s, "{code}") != NULL)
+		s = replaced(s, "{code}", str(is(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201).json, "code"));
 	return replaced(s, "{token}", token);
 }
 
@@ -210,7 +228,7 @@ END_TEST
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);
-	static const char *const same[][2] = { { "{new}", "{name}" }, { "{me}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" } };
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{me}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		path = replaced(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';
@@ -231,6 +249,7 @@ static bool has_row(const char *route)
 START_TEST(every_route_has_a_row)
 {
 	struct answer a = is(get(nobody(), "/openapi.json"), 200);
+	char *missing = format("%s", "");
 	json_object_object_foreach(at(a.json, "paths"), path, item)
 	{
 		json_object_object_foreach(item, method, operation)
@@ -240,9 +259,10 @@ START_TEST(every_route_has_a_row)
 			for (char *c = name; *c != ' '; c++)
 				*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
 			if (strcmp(method, "parameters") != 0)
-				ck_assert_msg(has_row(name), "%s has no row", name);
+				missing = has_row(name) ? missing : format("%s, %s", missing, name);
 		}
 	}
+	ck_assert_msg(*missing == '\0', "without a row%s", missing);
 }
 END_TEST
 
