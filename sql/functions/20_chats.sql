@@ -167,8 +167,9 @@ language sql stable as $$
 		|| '","timing":' || p_timing || '}'
 $$;
 
--- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. Null leaves as it is.
-create function chat_patch(p_me text, p_chat text, p_title text, p_history text) returns table (pos bigint, body text)
+-- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. How long messages stay (0: for good) is for both in a
+-- direct chat too; those that are there already stay as they are. Null leaves as it is.
+create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_message_ttl int) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -177,13 +178,15 @@ declare
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
-	if role_rank((membership(p_me, v_chat)).role) < 2 then
+	if role_rank((membership(p_me, v_chat)).role) < 2 and (p_title is not null or p_history is not null or p_message_ttl is null
+			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
-	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), rev = v.head + 1
+	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history),
+			message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, chat_view(p_me, v_chat);

@@ -10,6 +10,7 @@
 
 #include "api/auth.h"
 #include "api/body.h"
+#include "base/emoji.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
@@ -92,6 +93,15 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 			body_fail(&a->error, "out_of_range", "%s can't be that.", f->name);
 		return s;
 	}
+}
+
+/* The canonical form of what comes in an address. */
+static const char *emoji(struct arguments *a, const struct field *f, const char *s, struct buf *out)
+{
+	if (emoji_canonical(s, out))
+		return out->data;
+	body_fail(&a->error, "bad_emoji", "%s must be one emoji and nothing else.", f->name);
+	return NULL;
 }
 
 /* A JSON array of strings as an array of PostgreSQL's. */
@@ -182,13 +192,14 @@ static void add(struct arguments *a, const struct field *f)
 		s = out->data;
 		break;
 	case FROM_VAR:
-		s = checked(a, f, request_var(a->req, a->vars++));
+		given = request_var(a->req, a->vars++);
+		s = f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
 		if (given != NULL && *given == '\0' && f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
 			given = NULL;
-		s = given ? checked(a, f, given) : f->preset;
+		s = given == NULL ? f->preset : f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
 	case FROM_BODY:
 		s = from_body(a, f, out);
@@ -199,6 +210,10 @@ static void add(struct arguments *a, const struct field *f)
 		break;
 	case FROM_MEMBERS_MAX:
 		buf_addu(out, http_conf(request_server(a->req))->members_max);
+		s = out->data;
+		break;
+	case FROM_REACTIONS_MAX:
+		buf_addu(out, http_conf(request_server(a->req))->reactions_max);
 		s = out->data;
 		break;
 	case FROM_END:

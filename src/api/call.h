@@ -15,6 +15,7 @@ enum field_source {
 	FROM_BODY,
 	FROM_IF_MATCH,    /* a rev; absent: null */
 	FROM_MEMBERS_MAX, /* the setting */
+	FROM_REACTIONS_MAX, /* the setting */
 };
 
 enum field_type {
@@ -27,6 +28,7 @@ enum field_type {
 	TYPE_CHAT,    /* a number, or @name */
 	TYPE_ID,      /* a positive number; anything else is 404 */
 	TYPE_NAME,    /* of a user */
+	TYPE_EMOJI,   /* one; goes on in its canonical form */
 };
 
 struct field {
