@@ -25,6 +25,7 @@ end $$;
 --   a, b   message, deleted: a = the message's id, b = when its request was received (µs since 1970, 0 unknown)
 --          member: a = since when he is a member (0: he isn't), b = his floor
 --          chat: b = 1 when it is deleted
+--          reaction: a = the message's id, b = hash of the emoji
 create function frame_line(p_pos bigint, p_kind text, p_chats text, p_user text, p_a bigint, p_b bigint, p_json text) returns text
 language sql stable as $$ -- not immutable, for concat() isn't, and then it would not be inlined
 	select concat(p_pos, ' ', p_kind, ' ', p_chats, ' ', p_user, ' ', p_a, ' ', p_b, ' ', p_json, E'\n')
@@ -38,6 +39,11 @@ $$;
 create function chat_line(c chat) returns text
 language sql stable as $$
 	select frame_line(c.rev, 'chat', c.id::text, '-', 0, case c.state when 'deleted' then 1 else 0 end, chat_json(c)::text)
+$$;
+
+create function reaction_line(r reaction) returns text
+language sql stable as $$
+	select frame_line(r.rev, 'reaction', r.chat_id::text, r.name, r.message_id, hashtextextended(r.emoji, 0), reaction_json(r))
 $$;
 
 -- A change of an account is for him and for everyone who shares a chat with him.
@@ -110,6 +116,8 @@ language sql stable rows 1000 as $$
 		(select m.rev, member_line(m) from member m where m.rev > p_after order by m.rev limit p_most + 1)
 		union all
 		(select c.rev, chat_line(c) from chat c where c.rev > p_after order by c.rev limit p_most + 1)
+		union all
+		(select r.rev, reaction_line(r) from reaction r where r.rev > p_after order by r.rev limit p_most + 1)
 		union all
 		(select a.rev, account_line(a) from account a where a.rev > p_after order by a.rev limit p_most + 1)
 	), page as (

@@ -171,10 +171,10 @@ language sql stable as $$
 		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
 $$;
 
--- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). Null leaves as it is, an
--- empty handle takes it back.
+-- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). How long messages stay (0: for good) is
+-- for both in a direct chat too; those that are there already stay as they are. Null leaves as it is, an empty handle takes it back.
 create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_handle text, p_posting text, p_adding text, p_slow_mode int,
-	p_rate_limit int) returns table (pos bigint, body text)
+	p_rate_limit int, p_message_ttl int) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -185,7 +185,8 @@ begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
 	v_mine := membership(p_me, v_chat);
-	if role_rank(v_mine.role) < 2 then
+	if role_rank(v_mine.role) < 2 and (num_nonnulls(p_title, p_history, p_handle, p_posting, p_adding, p_slow_mode, p_rate_limit) > 0 or p_message_ttl is null
+			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	if p_title is not null then
@@ -197,10 +198,11 @@ begin
 	end if;
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
 		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
-		rate_limit = coalesce(p_rate_limit, rate_limit), members_told = members_count, rev = v.head + 1
+		rate_limit = coalesce(p_rate_limit, rate_limit), message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end,
+		members_told = members_count, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform audit_add(v_chat, v.at, p_me, 'chat_changed', null, jsonb_strip_nulls(jsonb_build_object('title', p_title, 'history', p_history,
-		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit)));
+		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit, 'message_ttl', p_message_ttl)));
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, chat_view(p_me, v_chat);
 end $$;

@@ -331,9 +331,6 @@ begin
 	if code is not null then
 		return;
 	end if;
-	body := message_text(p_id, p_chat, p_sender, stamp(p_at), p_type, p_text, p_content::jsonb, p_id, p_reply_to, null);
-	line := frame_line(p_id, 'message', p_chat::text, p_sender, p_id, p_received, body);
-	insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to)
-		values (p_chat, p_id, p_id, p_sender, p_at, p_type, p_text, p_content::jsonb, p_reply_to);
-	insert into message_key (chat_id, sender, key, id, hash) values (p_chat, p_sender, p_key, p_id, p_hash);
+	select m.body, m.line into body, line from message_store(p_id, p_at, p_chat, p_sender, 'member', p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received,
+		(select c.message_ttl from chat c where c.id = p_chat), null) m;
 end $$;

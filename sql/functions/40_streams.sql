@@ -39,6 +39,9 @@ begin
 			select x.* from mine, lateral (select t.rev, 'deleted', tombstone_json(t) from tombstone t
 				where t.chat_id = mine.chat_id and t.rev > mine.after and t.id > mine.floor order by t.rev limit p_most + 1) x
 			union all
+			select x.* from mine, lateral (select r.rev, 'reaction', reaction_json(r) from reaction r
+				where r.chat_id = mine.chat_id and r.rev > mine.after and r.message_id > mine.floor order by r.rev limit p_most + 1) x
+			union all
 			select x.* from mine, lateral (select m.rev, 'member', member_json(m)::text from member m
 				where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after and not m.quiet order by m.rev limit p_most + 1) x
 			union all

@@ -38,6 +38,7 @@ begin
 		select x.ctid from watermark x where x.chat_id = c.id limit p_chunk) w where c.state = 'deleted' limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	v_removed := v_removed + upkeep_groups(p_chunk);
+	v_removed := v_removed + messages_upkeep(v_horizon, p_chunk);
 	delete from credential where expires_at < clock_timestamp() - interval '1 day';
 	delete from ticket where expires_at < clock_timestamp();
 	delete from node where seen_at < clock_timestamp() - interval '1 day';

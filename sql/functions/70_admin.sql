@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- The administrators' side. To everyone else none of it is there.
+-- The administrators' side.
 
 create function require_admin(p_me text) returns void
 language plpgsql stable as $$
 begin
 	if not exists (select from account a where a.name = p_me and a.admin and a.state = 'active') then
-		perform refuse_absent();
+		perform refuse(403, 'forbidden', 'Only for administrators of the server.');
 	end if;
 end $$;
 

@@ -12,6 +12,7 @@
 #include "api/body.h"
 #include "api/gather.h"
 #include "base/clock.h"
+#include "base/emoji.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/shared.h"
@@ -104,6 +105,15 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 			body_fail(&a->error, "out_of_range", "%s can't be that.", f->name);
 		return s;
 	}
+}
+
+/* The canonical form of what comes in an address. */
+static const char *emoji(struct arguments *a, const struct field *f, const char *s, struct buf *out)
+{
+	if (emoji_canonical(s, out))
+		return out->data;
+	body_fail(&a->error, "bad_emoji", "%s must be one emoji and nothing else.", f->name);
+	return NULL;
 }
 
 /* A JSON array of strings as an array of PostgreSQL's. */
@@ -217,13 +227,14 @@ static void add(struct arguments *a, const struct field *f)
 		s = out->data;
 		break;
 	case FROM_VAR:
-		s = checked(a, f, request_var(a->req, a->vars++));
+		given = request_var(a->req, a->vars++);
+		s = f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
 		if (given != NULL && *given == '\0' && f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
 			given = NULL;
-		s = given ? checked(a, f, given) : f->preset;
+		s = given == NULL ? f->preset : f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
 	case FROM_BODY:
 		s = from_body(a, f, out);
@@ -238,6 +249,10 @@ static void add(struct arguments *a, const struct field *f)
 		break;
 	case FROM_THROTTLE:
 		s = may(a->req, f->name, request_var(a->req, 0), (uint64_t)f->max * 1000, 1, NULL) ? "f" : "t";
+		break;
+	case FROM_REACTIONS_MAX:
+		buf_addu(out, http_conf(request_server(a->req))->reactions_max);
+		s = out->data;
 		break;
 	case FROM_END:
 		break;

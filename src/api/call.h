@@ -16,6 +16,7 @@ enum field_source {
 	FROM_IF_MATCH,    /* a rev; absent: null */
 	FROM_MEMBERS_MAX, /* the setting */
 	FROM_THROTTLE,    /* t when the caller has done this to the first path variable less than max ms ago, else f */
+	FROM_REACTIONS_MAX, /* the setting */
 };
 
 enum field_type {
@@ -29,6 +30,7 @@ enum field_type {
 	TYPE_ID,      /* a positive number; anything else is 404 */
 	TYPE_NAME,    /* of a user */
 	TYPE_CODE,    /* of an invite; anything else is 404 */
+	TYPE_EMOJI,   /* one; goes on in its canonical form */
 };
 
 struct field {

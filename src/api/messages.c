@@ -98,9 +98,31 @@ static void check_content(struct outgoing *o, struct json_object *body)
 		o->item.content = own(o, 2, json_object_to_json_string_ext(content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+static void check_forward(struct outgoing *o, struct json_object *body)
+{
+	static const char *const known[] = { "chat", "id", NULL };
+	struct json_object *forward;
+	int64_t chat = 0, id = 0;
+	if (o->error.code != NULL || !json_object_object_get_ex(body, "forward", &forward) || forward == NULL)
+		return;
+	if (!json_object_is_type(forward, json_type_object)) {
+		body_fail(&o->error, "wrong_type", "forward must be an object.");
+		return;
+	}
+	body_only(forward, known, &o->error);
+	if (!body_int(forward, "chat", 1, INT64_MAX - 1, &chat, &o->error) || !body_int(forward, "id", 1, INT64_MAX - 1, &id, &o->error)) {
+		body_fail(&o->error, "missing_field", "forward names a message by its chat and id.");
+		return;
+	}
+	if (o->item.text != NULL || o->item.type != NULL)
+		body_fail(&o->error, "unknown_field", "What is forwarded has its own text, type and content.");
+	o->item.forward_chat = (uint64_t)chat;
+	o->item.forward_id = (uint64_t)id;
+}
+
 static void read_json(struct outgoing *o, const char *text, size_t len)
 {
-	static const char *const known[] = { "text", "reply_to", "type", "content", "key", NULL };
+	static const char *const known[] = { "text", "reply_to", "type", "content", "forward", "key", NULL };
 	const struct conf *conf = http_conf(request_server(o->post->req));
 	struct json_object *body = body_parse(text, len, &o->error);
 	int64_t reply_to = 0;
@@ -112,6 +134,7 @@ static void read_json(struct outgoing *o, const char *text, size_t len)
 	if (o->item.type != NULL && !is_type(o->item.type))
 		body_fail(&o->error, "out_of_range", "type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and \"system\" isn't yours to send.");
 	check_content(o, body);
+	check_forward(o, body);
 	o->item.key = own(o, 3, body_text(body, "key", 0, &o->error));
 	if (body_int(body, "reply_to", 1, INT64_MAX - 1, &reply_to, &o->error))
 		o->item.reply_to = (uint64_t)reply_to;
@@ -137,7 +160,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	struct api *api = api_of(o->post->req);
 	char made[64], hex[SECRET_HASH_HEX + 1];
 	struct buf all;
-	if (o->item.type == NULL && (o->item.text == NULL || *o->item.text == '\0'))
+	if (o->item.type == NULL && o->item.forward_id == 0 && (o->item.text == NULL || *o->item.text == '\0'))
 		body_fail(&o->error, "empty_text", "A message needs a text.");
 	if (header_key != NULL && o->item.key != NULL && strcmp(header_key, o->item.key) != 0)
 		body_fail(&o->error, "out_of_range", "The key and the Idempotency-Key header differ.");
@@ -154,6 +177,8 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	buf_init(&all, SIZE_MAX / 2);
 	buf_addf(&all, "%" PRIu64 "\n%s\n%s\n", o->item.reply_to, o->item.type ? o->item.type : "", o->item.content ? o->item.content : "");
 	buf_adds(&all, o->item.text ? o->item.text : "\x01");
+	if (o->item.forward_id != 0)
+		buf_addf(&all, "\x01%" PRIu64 " %" PRIu64, o->item.forward_chat, o->item.forward_id);
 	secret_hash_hex(all.data, all.len, hex);
 	memcpy(o->hash, hex, HASH_HEX);
 	buf_release(&all);
@@ -196,6 +221,7 @@ static const char *detail_of(const struct send_result *r)
 		{ "forbidden", "In a channel only the owner and admins write." }, { "muted", "You are muted in this chat." },
 		{ "blocked", "One of you two has blocked the other." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
+		{ "unknown_forward", "forward is no message that you may read, or none that can be passed on." },
 		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
 		{ "slow_mode", "This chat is in slow mode: your last message was a moment ago." },
 		{ "chat_rate_limited", "More is written in this chat than it allows." },

@@ -8,6 +8,7 @@
 #define ME { .from = FROM_ME }
 #define CHAT { .from = FROM_VAR, .name = "chat", .type = TYPE_CHAT }
 #define ID { .from = FROM_VAR, .name = "id", .type = TYPE_ID }
+#define EMOJI(source) { .from = source, .name = "emoji", .type = TYPE_EMOJI }
 #define NAME { .from = FROM_VAR, .name = "name", .type = TYPE_NAME }
 #define CODE { .from = FROM_VAR, .name = "code", .type = TYPE_CODE }
 #define LIMIT(most, usual) { .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
@@ -41,14 +42,15 @@ static const struct call chat_create = { "select pos, status, body from chat_cre
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
-static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9)", { ME, CHAT,
+static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME, CHAT,
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
 	{ .from = FROM_BODY, .name = "posting", .type = TYPE_TEXT, .max = 16, .one_of = posters },
 	{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
 	{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
-	{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 } } };
+	{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 },
+	{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 } } };
 static const struct call chat_delete = { "select pos, body from chat_delete($1, $2)", { ME, CHAT } };
 static const struct call members = { "select body from members($1, $2, $3, $4, $5)", { ME, CHAT,
 	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };
@@ -84,6 +86,22 @@ static const struct call message_edit = { "select pos, rev, body from message_ed
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
 const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
 static const struct call mark_read = { "select code, detail, body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+static const struct call reaction_put = { "select pos, body from reaction_put($1, $2, $3, $4, $5)", { ME, CHAT, ID, EMOJI(FROM_VAR),
+	{ .from = FROM_REACTIONS_MAX } } };
+static const struct call reaction_delete = { "select pos, body from reaction_delete($1, $2, $3, $4)", { ME, CHAT, ID, EMOJI(FROM_VAR) } };
+static const struct call reactions = { "select body from reactions($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID, EMOJI(FROM_QUERY),
+	CURSOR("cursor"), LIMIT(1000, "200") } };
+static const struct call pin_put = { "select pos, body from pin_put($1, $2, $3)", { ME, CHAT, ID } };
+static const struct call pin_delete = { "select pos, body from pin_delete($1, $2, $3)", { ME, CHAT, ID } };
+static const struct call pins = { "select body from pins($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call threads = { "select body from threads($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call thread_get = { "select body from thread_get($1, $2, $3, $4, $5)", { ME, CHAT, ID, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call thread_read = { "select body from thread_read($1, $2, $3, $4)", { ME, CHAT, ID, POSITION(FROM_BODY, "up_to") } };
+static const struct call mentions = { "select body from mentions($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call edits = { "select body from edits($1, $2, $3)", { ME, CHAT, ID } };
+static const struct call report_add = { "select body from report_add($1, $2, $3, $4)", { ME, CHAT, ID,
+	{ .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
+static const struct call reports = { "select body from reports($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };
 static const struct call message_receipts = { "select body from message_receipts($1, $2, $3)", { ME, CHAT, ID } };
 
@@ -155,6 +173,19 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/chats/{chat}/messages/{id}/receipts", call_handle, &message_receipts, 0 },
 	{ "POST", "/v1/chats/{chat}/delivered", call_handle, &call_delivered, ROUTE_BODY | ROUTE_GATHERED },
 	{ "POST", "/v1/chats/{chat}/read", call_handle, &mark_read, ROUTE_BODY | ROUTE_GATHERED },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/reactions", call_handle, &reactions, 0 },
+	{ "PUT", "/v1/chats/{chat}/messages/{id}/reactions/{emoji}", call_handle, &reaction_put, ROUTE_LIMITED },
+	{ "DELETE", "/v1/chats/{chat}/messages/{id}/reactions/{emoji}", call_handle, &reaction_delete, ROUTE_LIMITED },
+	{ "PUT", "/v1/chats/{chat}/messages/{id}/pin", call_handle, &pin_put, ROUTE_LIMITED },
+	{ "DELETE", "/v1/chats/{chat}/messages/{id}/pin", call_handle, &pin_delete, ROUTE_LIMITED },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/thread", call_handle, &thread_get, 0 },
+	{ "POST", "/v1/chats/{chat}/messages/{id}/thread/read", call_handle, &thread_read, ROUTE_BODY },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/edits", call_handle, &edits, 0 },
+	{ "POST", "/v1/chats/{chat}/messages/{id}/report", call_handle, &report_add, ROUTE_BODY | ROUTE_LIMITED },
+	{ "GET", "/v1/chats/{chat}/pins", call_handle, &pins, 0 },
+	{ "GET", "/v1/chats/{chat}/threads", call_handle, &threads, 0 },
+	{ "GET", "/v1/mentions", call_handle, &mentions, 0 },
+	{ "GET", "/v1/admin/reports", call_handle, &reports, 0 },
 	{ "GET", "/v1/chats/{chat}/receipts", call_handle, &receipts, 0 },
 	{ "POST", "/v1/chats/{chat}/typing", call_handle, &typing, ROUTE_GATHERED | ROUTE_LIMITED },
 	{ "POST", "/v1/chats/{chat}/signal", call_handle, &signal, ROUTE_BODY | ROUTE_GATHERED | ROUTE_LIMITED },

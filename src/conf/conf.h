@@ -68,6 +68,7 @@ struct conf {
 	/* limits of a request */
 	size_t text_max, body_max, bulk_max, header_max;
 	unsigned members_max;
+	unsigned reactions_max;
 
 	/* limits of a user, of a worker */
 	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_joins, rate_invite;

@@ -44,6 +44,7 @@ const struct setting settings[] = {
 	{ "bulk_max", SETTING_SIZE, AT(bulk_max), "8M", KIB(1), MIB(1024), true, CONF_ALL, "SIZE", "body of many messages (application/x-ndjson)" },
 	{ "header_max", SETTING_SIZE, AT(header_max), "8K", KIB(1), MIB(1), false, CONF_ALL, "SIZE", "header of a request; always bounded" },
 	{ "members_max", SETTING_NUMBER, AT(members_max), "10000", 2, 1000000, true, CONF_ALL, "N", "members of a group" },
+	{ "reactions_max", SETTING_NUMBER, AT(reactions_max), "20", 1, 1000, true, CONF_ALL, "N", "kinds of reactions to a message" },
 
 	HEADING("Limits of a user and of a worker (0: none)"),
 	{ "rate_sends", SETTING_NUMBER, AT(rate_sends), "100", 1, 1000000, true, CONF_ALL, "N", "messages a minute and user" },

@@ -14,10 +14,12 @@
 #define PAUSE_MS 60000
 #define AGAIN_MS 200
 #define CHUNK 1000
+#define EXPIRY_MS 1000 /* how late a message may go whose time is up */
+#define EXPIRY_CHUNK 200 /* it holds the log lock */
 
 struct upkeep {
 	struct pg_pool *pool;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *expiry;
 	char key_ttl[24], tombstone_ttl[24];
 };
 
@@ -39,6 +41,25 @@ static void on_time(void *arg)
 		(const char *[]){ u->key_ttl, u->tombstone_ttl, chunk }, on_done, u);
 }
 
+static void on_expired(void *arg, const struct pg_result *r)
+{
+	struct upkeep *u = arg;
+	uint64_t ms = EXPIRY_MS;
+	if (!pg_ok(r) && !pg_away(r))
+		log_error("messages whose time is up: %s", pg_message(r));
+	if (pg_ok(r) && !pg_null(r, 0, 1) && pg_int(r, 0, 1) < EXPIRY_MS)
+		ms = pg_int(r, 0, 1) > 20 ? (uint64_t)pg_int(r, 0, 1) : 20;
+	loop_timer_start(u->expiry, ms, 0);
+}
+
+static void on_expiry(void *arg)
+{
+	struct upkeep *u = arg;
+	char chunk[16];
+	snprintf(chunk, sizeof(chunk), "%d", EXPIRY_CHUNK);
+	pg_pool_call(u->pool, "select removed, next_ms from messages_expire($1)", 1, (const char *[]){ chunk }, on_expired, u);
+}
+
 struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
 {
 	struct upkeep *u = calloc(1, sizeof(*u));
@@ -49,11 +70,14 @@ struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct 
 	snprintf(u->tombstone_ttl, sizeof(u->tombstone_ttl), "%u", conf->tombstone_ttl);
 	u->timer = loop_timer_new(loop, on_time, u);
 	loop_timer_start(u->timer, PAUSE_MS, 0);
+	u->expiry = loop_timer_new(loop, on_expiry, u);
+	loop_timer_start(u->expiry, EXPIRY_MS, 0);
 	return u;
 }
 
 void upkeep_free(struct upkeep *u)
 {
 	loop_timer_free(u->timer);
+	loop_timer_free(u->expiry);
 	free(u);
 }

@@ -48,6 +48,9 @@ static const struct problem table[] = {
 	{ "bad_role", 422, "That role can't be given" },
 	{ "unknown_user", 422, "There is no such user" },
 	{ "unknown_reply_to", 422, "There is no such message to reply to" },
+	{ "unknown_forward", 422, "There is no such message to forward" },
+	{ "bad_emoji", 422, "That is no emoji" },
+	{ "too_many_reactions", 422, "The message would have too many kinds of reactions" },
 	{ "too_many_members", 422, "The chat would have too many members" },
 	{ "too_many_invites", 422, "The chat would have too many invites" },
 	/* too much */

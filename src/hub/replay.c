@@ -65,12 +65,22 @@ static int by_seq(const void *x, const void *y)
 /* What a frame is the state of: two frames with one key are two states of one thing. */
 static uint64_t entity_key(const struct frame *f)
 {
-	uint64_t what[3] = { f->kind == FRAME_DELETED ? FRAME_MESSAGE : f->kind, f->chats_count > 0 ? f->chats[0] : 0, (uint64_t)f->a };
+	uint64_t what[5] = { f->kind == FRAME_DELETED ? FRAME_MESSAGE : f->kind, f->chats_count > 0 ? f->chats[0] : 0, (uint64_t)f->a };
+	if (f->kind == FRAME_REACTION)
+		what[3] = f->user_key, what[4] = (uint64_t)f->b;
 	if (f->kind == FRAME_MEMBER)
 		what[2] = f->user_key;
 	if (f->kind == FRAME_USER)
 		what[1] = 0, what[2] = f->user_key;
 	return secret_keyed_hash(what, sizeof(what));
+}
+
+/* A reaction to a message that was deleted after it. */
+static bool of_dead_message(const struct map *seen, const struct frame *f)
+{
+	uint64_t what[5] = { FRAME_MESSAGE, f->chats_count > 0 ? f->chats[0] : 0, (uint64_t)f->a };
+	const struct frame *newer = f->kind == FRAME_REACTION ? map_get(seen, secret_keyed_hash(what, sizeof(what))) : NULL;
+	return newer != NULL && newer->kind == FRAME_DELETED;
 }
 
 static bool of_dead_chat(const struct map *dead, const struct frame *f)
@@ -89,7 +99,7 @@ static void drop_superseded(struct replay *r)
 		return; /* nothing but new messages */
 	for (i = r->found_count; i-- > 0;) {
 		struct frame *f = r->found[i], *newer = map_get(&seen, entity_key(f));
-		if ((newer != NULL && newer != f) || of_dead_chat(&dead, f)) {
+		if ((newer != NULL && newer != f) || of_dead_chat(&dead, f) || of_dead_message(&seen, f)) {
 			r->found[i] = NULL;
 			continue;
 		}

@@ -270,8 +270,8 @@ static bool may_take_off(const struct batcher *b)
 
 static void send_batch(struct batcher *b)
 {
-	const char *values[PARAMS];
-	char chat[24], reply_to[24], received[24];
+	const char *values[PARAMS + 2] = { NULL };
+	char chat[24], reply_to[24], received[24], forward_chat[24], forward_id[24];
 	if (!may_take_off(b))
 		return;
 	struct flight *f = &b->flights[b->flying];
@@ -295,6 +295,15 @@ static void send_batch(struct batcher *b)
 		values[P_CONTENT] = item->content;
 		values[P_REPLY_TO] = item->reply_to != 0 ? reply_to : NULL;
 		values[P_RECEIVED] = received;
+		if (item->forward_id != 0) {
+			snprintf(forward_chat, sizeof(forward_chat), "%" PRIu64, item->forward_chat);
+			snprintf(forward_id, sizeof(forward_id), "%" PRIu64, item->forward_id);
+			values[PARAMS] = forward_chat;
+			values[PARAMS + 1] = forward_id;
+			pg_conn_call(b->conn, "select status, code, id, body, is_new from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+				PARAMS + 2, values, on_sent, b);
+			return;
+		}
 	}
 	pg_conn_call(b->conn, f->count == 1 ? "select status, code, id, body, is_new from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 		: "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
@@ -358,7 +367,7 @@ void batcher_free(struct batcher *b)
 void batcher_add(struct batcher *b, struct send_item *item)
 {
 	item->since_ms = clock_mono_ms();
-	item->alone = false;
+	item->alone = item->forward_id != 0;
 	list_append(&b->queue, &item->link);
 	b->queued++;
 	if (++b->waiting > WAITING_MAX)

@@ -28,6 +28,7 @@ struct send_result {
 struct send_item {
 	uint64_t chat;
 	uint64_t reply_to;    /* 0: none */
+	uint64_t forward_chat, forward_id; /* 0: nothing is forwarded; else that message's text, type and content are sent */
 	uint64_t received_us; /* real time */
 	const char *sender, *key, *hash;
 	const char *text, *type, *content; /* NULL: absent; valid UTF-8 without NUL; content is JSON */
@@ -35,7 +36,7 @@ struct send_item {
 	/* the batcher's */
 	struct list link;
 	uint64_t since_ms;
-	bool alone; /* its batch failed as a whole: it is tried by itself */
+	bool alone; /* its batch failed as a whole, or it is a forward: it is tried by itself */
 };
 
 /* What it commits is told to the tail. */

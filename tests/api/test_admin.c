@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What administrators of the server do: announcements, maintenance, chats. To everyone else none of it is there. */
+ * What administrators of the server do, and nobody else: announcements, maintenance, chats. */
 #include <string.h>
 
 #include "../lib/client.h"
@@ -19,7 +19,7 @@ START_TEST(announcements_reach_everybody)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
 	struct stream *sa = live(ann);
-	refused(post(ann, "/v1/admin/announcements", "{'text':'mine'}"), 404, "not_found");
+	refused(post(ann, "/v1/admin/announcements", "{'text':'mine'}"), 403, "forbidden");
 	struct answer a = is(post(root, "/v1/admin/announcements", "{'text':'We move on Sunday.'}"), 201);
 	ck_assert_str_eq(str(hear(sa, "announcement"), "text"), "We move on Sunday.");
 	ck_assert_str_eq(str(is(get(ben, "/v1/sync"), 200).json, "announcements.0.text"), "We move on Sunday.");
@@ -27,7 +27,7 @@ START_TEST(announcements_reach_everybody)
 	ck_assert_uint_eq(count(is(get(ben, "/v1/announcements"), 200).json, "announcements"), 2);
 	refused(post(root, "/v1/admin/announcements", "{'text':'x','until':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
 	refused(post(root, "/v1/admin/announcements", "{'text':''}"), 422, "empty_text");
-	refused(del(ann, "/v1/admin/announcements/%lld", num(a.json, "id")), 404, "not_found");
+	refused(del(ann, "/v1/admin/announcements/%lld", num(a.json, "id")), 403, "forbidden");
 	is(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 204);
 	refused(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 404, "not_found");
 	a = is(get(ben, "/v1/announcements"), 200);
@@ -49,8 +49,8 @@ START_TEST(during_maintenance_only_administrators_write)
 {
 	struct client *root = administrator(), *ann = somebody();
 	long long chat = group(ann), mine = group(root);
-	refused(put(ann, "/v1/admin/maintenance", "{'text':'x'}"), 404, "not_found");
-	refused(get(ann, "/v1/admin/maintenance"), 404, "not_found");
+	refused(put(ann, "/v1/admin/maintenance", "{'text':'x'}"), 403, "forbidden");
+	refused(get(ann, "/v1/admin/maintenance"), 403, "forbidden");
 	is(put(root, "/v1/admin/maintenance", "{'text':'Back at noon.'}"), 200);
 	await_sends(ann, chat, 503);
 	struct answer a = refused(post(ann, messages(chat), "{'text':'x'}"), 503, "maintenance");
@@ -84,12 +84,12 @@ START_TEST(administrators_see_all_chats_and_may_delete_them)
 	struct stream *s = live(ben);
 	say(ann, chat, "private");
 	expect(s, "message");
-	refused(get(ann, "/v1/admin/chats"), 404, "not_found");
+	refused(get(ann, "/v1/admin/chats"), 403, "forbidden");
 	struct answer a = is(get(root, "/v1/admin/chats?limit=1&cursor=%lld", chat - 1), 200);
 	ck_assert_int_eq(num(a.json, "chats.0.id"), chat);
 	ck_assert_ptr_null(strstr(a.body, "private"));
 	refused(get(root, "%s", messages(chat)), 404, "not_found"); /* what is written there isn't theirs */
-	refused(del(ann, "/v1/admin/chats/%lld", chat), 404, "not_found");
+	refused(del(ann, "/v1/admin/chats/%lld", chat), 403, "forbidden");
 	is(del(root, "/v1/admin/chats/%lld", chat), 204);
 	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
 	refused(get(ann, "%s", messages(chat)), 404, "not_found");

@@ -51,6 +51,23 @@ static const struct row {
 	{ "GET", "/v1/chats/{chat}/receipts", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
 	{ "POST", "/v1/chats/{chat}/typing", NULL, { 404, 404, 404, 403, 204, 204, 204 }, 404 },
 	{ "POST", "/v1/chats/{chat}/signal", "{'type':'offer','data':{}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/reactions", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{gone}/reactions", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/messages/{id}/reactions/{emoji}", NULL, { 404, 404, 404, 403, 200, 200, 200 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/messages/{gone}/reactions/{emoji}", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/messages/{id}/reactions/{emoji}", NULL, { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/messages/{id}/pin", NULL, { 404, 404, 404, 403, 403, 200, 200 }, 404 },
+	{ "PUT", "/v1/chats/{chat}/messages/{gone}/pin", NULL, { 404, 404, 404, 403, 403, 410, 410 }, 404 },
+	{ "DELETE", "/v1/chats/{chat}/messages/{id}/pin", NULL, { 404, 404, 404, 403, 403, 204, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/pins", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/thread", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{gone}/thread", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "POST", "/v1/chats/{chat}/messages/{id}/thread/read", "{'up_to':{id}}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "GET", "/v1/chats/{chat}/threads", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{id}/edits", NULL, { 404, 404, 404, 200, 200, 200, 200 }, 404 },
+	{ "GET", "/v1/chats/{chat}/messages/{gone}/edits", NULL, { 404, 404, 404, 410, 410, 410, 410 }, 404 },
+	{ "POST", "/v1/chats/{chat}/messages/{id}/report", "{'reason':'spam'}", { 404, 404, 404, 204, 204, 204, 204 }, 404 },
+	{ "POST", "/v1/chats/{chat}/messages/{gone}/report", "{'reason':'spam'}", { 404, 404, 404, 410, 410, 410, 410 }, 404 },
 	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'state':'banned'}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
 	{ "POST", "/v1/chats/{chat}/members", "{'add':['matrix.new']}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
 	{ "POST", "/v1/chats/{chat}/members", "{'remove':['matrix.extra']}", { 404, 404, 404, 403, 403, 200, 200 }, 404 },
@@ -83,13 +100,15 @@ static const struct row {
 	{ "GET", "/v1/presence?users={name}", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "PUT", "/v1/presence", "{'state':'online'}", { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "GET", "/v1/poll?wait=0", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
+	{ "GET", "/v1/mentions", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	/* administrators' */
-	{ "POST", "/v1/admin/announcements", "{'text':'x'}", { 404, 201, 404, 404, 404, 404, 404 }, 0 },
-	{ "DELETE", "/v1/admin/announcements/{absent}", NULL, { 404, 404, 404, 404, 404, 404, 404 }, 0 },
-	{ "GET", "/v1/admin/maintenance", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
-	{ "DELETE", "/v1/admin/maintenance", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
-	{ "GET", "/v1/admin/chats", NULL, { 404, 200, 404, 404, 404, 404, 404 }, 0 },
-	{ "DELETE", "/v1/admin/chats/{chat}", NULL, { 404, 204, 404, 404, 404, 404, 404 }, 0 },
+	{ "GET", "/v1/admin/reports", NULL, { 403, 200, 403, 403, 403, 403, 403 }, 0 },
+	{ "POST", "/v1/admin/announcements", "{'text':'x'}", { 403, 201, 403, 403, 403, 403, 403 }, 0 },
+	{ "DELETE", "/v1/admin/announcements/{absent}", NULL, { 403, 404, 403, 403, 403, 403, 403 }, 0 },
+	{ "GET", "/v1/admin/maintenance", NULL, { 403, 200, 403, 403, 403, 403, 403 }, 0 },
+	{ "DELETE", "/v1/admin/maintenance", NULL, { 403, 200, 403, 403, 403, 403, 403 }, 0 },
+	{ "GET", "/v1/admin/chats", NULL, { 403, 200, 403, 403, 403, 403, 403 }, 0 },
+	{ "DELETE", "/v1/admin/chats/{chat}", NULL, { 403, 204, 403, 403, 403, 403, 403 }, 0 },
 	/* everybody's */
 	{ "GET", "/v1/announcements", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
 	{ "GET", "/v1/users", NULL, { 200, 200, 200, 200, 200, 200, 200 }, 0 },
@@ -158,6 +177,7 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{new}", "matrix.new");
 	s = replaced(s, "{me}", people[who]->name);
 	s = replaced(s, "{absent}", "999999999");
+	s = replaced(s, "{emoji}", "%F0%9F%91%8D");
 	s = replaced(s, "{handle}", "matrix-channel");
 	if (s != NULL && strstr(s, "{code}") != NULL)
 		s = replaced(s, "{code}", str(is(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201).json, "code"));

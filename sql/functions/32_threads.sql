@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: MIT
+-- Replies: what they reply to, in short, and the threads that they make. A thread is a message and all replies to it or to one of them.
+
+-- The message with the beginning of the one that it replies to, where a member with that floor may see it. In answers only: events
+-- don't carry it, for it changes when the other one does.
+create function message_quoting(m message, p_floor bigint) returns text
+language sql stable as $$
+	select case when r.id is null then message_json(m) else left(message_json(m), -1) || ',"reply":' || jsonb_strip_nulls(jsonb_build_object(
+			'id', r.id, 'from', r.sender, 'type', r.type, 'text', left(r.text, 120)))::text || '}' end
+		from (values (1)) one left join message r on r.chat_id = m.chat_id and r.id = m.reply_to and r.id > p_floor
+$$;
+
+create function message_view(m message, p_floor bigint) returns text
+language sql stable as $$
+	select case when m.reply_to is null then message_json(m) else message_quoting(m, p_floor) end
+$$;
+
+-- Counts replies that were just born. Caller: send(), for a batch that has any.
+create function threads_grow(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
+language sql as $$
+	update message m set replies = coalesce(m.replies, 0) + g.n, last_reply = g.last
+		from (select r.chat_id, r.thread, count(*) as n, max(r.id) as last from unnest(p_chat, p_id, p_is_new) as u (chat, id, is_new)
+			join message r on r.chat_id = u.chat and r.id = u.id where u.is_new and r.thread is not null group by r.chat_id, r.thread) g
+		where m.chat_id = g.chat_id and m.id = g.thread
+$$;
+
+-- Counts again after a reply is gone.
+create function thread_shrink(p_chat bigint, p_thread bigint) returns void
+language sql as $$
+	update message m set replies = nullif(m.replies - 1, 0),
+			last_reply = (select max(r.id) from message r where r.chat_id = p_chat and r.thread = p_thread)
+		where m.chat_id = p_chat and m.id = p_thread
+$$;
+
+-- How many messages of others in a thread a member hasn't read, in the chat or here; up to 1,000.
+create function thread_unread(p_member member, p_thread bigint) returns bigint
+language sql stable as $$
+	select count(*) from (select from message m where m.chat_id = p_member.chat_id and m.thread = p_thread and m.sender <> p_member.name
+		and m.id > greatest(p_member.floor, p_member.since,
+			(select w.read from watermark w where w.chat_id = p_member.chat_id and w.name = p_member.name),
+			(select t.read from thread_mark t where t.chat_id = p_member.chat_id and t.thread = p_thread and t.name = p_member.name))
+		order by m.id limit 1000) u
+$$;
+
+-- GET /v1/chats/C/threads: the one with the latest reply first; the cursor is the last reply seen.
+create function threads(p_me text, p_chat text, p_cursor bigint, p_limit int) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+begin
+	return query
+		with page as (
+			select m from message m where m.chat_id = v_member.chat_id and m.last_reply is not null and m.id > v_member.floor
+					and m.last_reply < coalesce(p_cursor, 9223372036854775807)
+				order by m.last_reply desc limit p_limit + 1
+		), kept as (select m from page order by (m).last_reply desc limit p_limit)
+		select '{"threads":[' || coalesce(string_agg('{"root":' || message_view(m, v_member.floor) || ',"last_reply":' || (m).last_reply
+				|| ',"unread":' || thread_unread(v_member, (m).id) || '}', ',' order by (m).last_reply desc), '') || ']'
+			|| case when (select count(*) from page) > p_limit then ',"next":"' || min((m).last_reply) || '"' else '' end || '}' from kept;
+end $$;
+
+-- GET /v1/chats/C/messages/ID/thread: the thread that the message begins or is in; its replies ascending, the cursor is the last seen.
+create function thread_get(p_me text, p_chat text, p_id bigint, p_cursor bigint, p_limit int) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+	v_message message := message_of(v_member, p_id);
+	v_thread bigint := coalesce(v_message.thread, v_message.id);
+begin
+	return query
+		with page as (
+			select m from message m where m.chat_id = v_member.chat_id and m.thread = v_thread and m.id > greatest(v_member.floor, p_cursor)
+				order by m.id limit p_limit + 1
+		), kept as (select m from page order by (m).id limit p_limit)
+		select '{"thread":' || v_thread || coalesce(',"root":' || (select message_view(r, v_member.floor) from message r
+				where r.chat_id = v_member.chat_id and r.id = v_thread and r.id > v_member.floor), '')
+			|| ',"unread":' || thread_unread(v_member, v_thread)
+			|| ',"messages":[' || coalesce(string_agg(message_view(m, v_member.floor), ',' order by (m).id), '') || ']'
+			|| case when (select count(*) from page) > p_limit then ',"next":"' || max((m).id) || '"' else '' end || '}' from kept;
+end $$;
+
+-- POST /v1/chats/C/messages/ID/thread/read: a mark in one thread. It only goes up, and never past the head.
+create function thread_read(p_me text, p_chat text, p_id bigint, p_up_to bigint) returns table (body text)
+language plpgsql as $$
+declare
+	v_message message := message_of(membership(p_me, chat_of(p_me, p_chat)), p_id);
+begin
+	insert into thread_mark as t (chat_id, thread, name, read)
+		values (v_message.chat_id, coalesce(v_message.thread, v_message.id), p_me, least(p_up_to, log_head()))
+		on conflict (chat_id, thread, name) do update set read = excluded.read where t.read < excluded.read;
+	return query select null::text;
+end $$;

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: MIT
+-- Mentions: @name of a member, and @all of those who lead the chat (of both in a direct chat).
+
+-- Who is mentioned in a text that p_from sends, who has that role: an array of names, @all being everybody; null: nobody. Callers ask only
+-- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count.
+create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
+language sql stable as $$
+	with found as materialized (
+		select distinct f.name from (select lower(x[1]) as name from regexp_matches(p_text, '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x
+			limit 50) f
+	), named as (
+		select f.name from found f union select rtrim(f.name, '._-') from found f
+	)
+	select jsonb_agg(t.name order by t.name) from (
+		select n.name from named n join lateral (select from member m where m.chat_id = p_chat and m.name = n.name and m.state = 'joined' limit 1) m on true
+			where n.name <> p_from
+		union all
+		select '@all' where exists (select from named n where n.name = 'all')
+			and (role_rank(p_role) >= 2 or exists (select from chat c where c.id = p_chat and c.kind = 'direct'))) t
+$$;
+
+-- Puts a message into the inboxes of those whom it mentions. Holds the log lock.
+create function mentions_add(p_chat bigint, p_id bigint, p_mentions jsonb) returns void
+language sql as $$
+	insert into mention (chat_id, name, id) select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n
+$$;
+
+-- The same for what of a batch mentions somebody. Caller: send(), for a batch that does.
+create function mentions_grow(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
+language sql as $$
+	insert into mention (chat_id, name, id)
+		select m.chat_id, n, m.id from unnest(p_chat, p_id, p_is_new) as u (chat, id, is_new)
+			join message m on m.chat_id = u.chat and m.id = u.id, jsonb_array_elements_text(m.mentions) n where u.is_new
+$$;
+
+create function mentions_remove(p_chat bigint, p_id bigint, p_mentions jsonb) returns void
+language sql as $$
+	delete from mention where (chat_id, name, id) in (select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n)
+$$;
+
+-- GET /v1/mentions: messages that mention the caller, in the chats where he is now and as far as he may read them, the latest first; the
+-- cursor is the last id seen. @all means those who were there.
+create function mentions(p_me text, p_cursor bigint, p_limit int) returns table (body text)
+language sql stable as $$
+	with found as materialized (
+		select f.chat_id, f.id, f.floor from (
+			(select n.chat_id, n.id, m.floor from mention n join member m on m.chat_id = n.chat_id and m.name = p_me and m.state = 'joined'
+					join chat c on c.id = m.chat_id and c.state = 'active'
+				where n.name = p_me and n.id > m.floor and n.id < coalesce(p_cursor, 9223372036854775807) order by n.id desc limit p_limit + 1)
+			union
+			(select n.chat_id, n.id, m.floor from member m join chat c on c.id = m.chat_id and c.state = 'active', lateral (
+					select x.chat_id, x.id from mention x join message y on y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me
+						where x.chat_id = m.chat_id and x.name = '@all' and x.id > greatest(m.since, m.floor)
+							and x.id < coalesce(p_cursor, 9223372036854775807) order by x.id desc limit p_limit + 1) n
+				where m.name = p_me and m.state = 'joined')) f
+		order by f.id desc limit p_limit + 1
+	), page as (
+		select m, f.floor from found f join message m on m.chat_id = f.chat_id and m.id = f.id order by f.id desc limit p_limit
+	)
+	select '{"mentions":[' || coalesce(string_agg(message_view(m, floor), ',' order by (m).id desc), '') || ']'
+		|| case when (select count(*) from found) > p_limit then ',"next":"' || min((m).id) || '"' else '' end || '}' from page
+$$;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT
+ * What counts as one emoji: the sequences of UTS #51, over the characters of Unicode 17. */
+#ifndef BASE_EMOJI_H
+#define BASE_EMOJI_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+/* Whether s, which is valid UTF-8, is one emoji and nothing else: a character with or without skin tone, a keycap, a flag, or several
+ * joined. Appends it in the one form that all its spellings share: U+FE0F where the character alone would be drawn as text, and only there. */
+bool emoji_canonical(const char *s, struct buf *out);
+
+#endif
