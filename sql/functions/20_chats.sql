@@ -312,6 +312,7 @@ declare
 	v_chat bigint;
 	v_mine member;
 	v_old member;
+	v_heir text;
 	v_pos bigint;
 begin
 	v := log_begin();
@@ -338,9 +339,10 @@ begin
 	if v_old.role = 'owner' then
 		update member m set role = 'owner', rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
 			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
-				order by role_rank(x.role) desc, x.since limit 1);
+				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then
 			v_pos := v_pos + 1;
+			perform audit_add(v_chat, v.at, p_me, 'role_changed', v_heir, '{"role":"owner"}');
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
