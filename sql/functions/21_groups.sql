@@ -11,21 +11,22 @@ language sql immutable as $$ select 100 $$;
 create function adding_rank(p_adding text) returns int
 language sql immutable as $$ select case p_adding when 'members' then 1 when 'admins' then 2 else 3 end $$;
 
--- Puts p_names into a chat, from position p_from on, one each. Before count_members().
+-- Puts p_names into a chat, from position p_from on, one each. Before count_members(). Who was muted still is, unless p_muted_until says
+-- otherwise: to leave and come back is no way out.
 create function seat(p_chat bigint, p_names text[], p_role text, p_muted_until timestamptz, p_from bigint) returns void
 language sql as $$
 	insert into member (chat_id, name, role, state, muted_until, since, floor, rev, quiet)
 		select p_chat, n.name, p_role, 'joined', p_muted_until, n.pos, case c.history when 'joined' then n.pos else 0 end, n.pos,
 			p_role = 'member' and c.members_count + cardinality(p_names) > crowd()
 		from (select u.name, p_from + u.ord - 1 as pos from unnest(p_names) with ordinality u (name, ord)) n, chat c where c.id = p_chat
-		on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state, muted_until = excluded.muted_until,
-			since = excluded.since, floor = excluded.floor, rev = excluded.rev, quiet = excluded.quiet
+		on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state,
+			muted_until = coalesce(excluded.muted_until, case when member.muted_until > clock_timestamp() then member.muted_until end), since = excluded.since, floor = excluded.floor, rev = excluded.rev, quiet = excluded.quiet
 $$;
 
 -- Takes p_names, who have rows, out of a chat, from position p_from on; p_state is what they are then. Before count_members().
 create function unseat(p_chat bigint, p_names text[], p_state text, p_from bigint) returns void
 language sql as $$
-	update member m set state = p_state, role = 'member', muted_until = null, rev = p_from + n.ord - 1,
+	update member m set state = p_state, role = 'member', rev = p_from + n.ord - 1,
 			quiet = m.role = 'member' and c.members_count > crowd()
 		from unnest(p_names) with ordinality n (name, ord), chat c
 		where c.id = p_chat and m.chat_id = p_chat and m.name = n.name
