@@ -78,7 +78,7 @@ create function member_set(p_me text, p_chat text, p_name text, p_role text, p_m
 language plpgsql as $$
 begin
 	if p_state in ('banned', 'left') and num_nonnulls(p_role, p_muted_until) > 0 then
-		perform refuse(422, 'out_of_range', 'Who is banned, or no longer, has neither role nor muting.');
+		perform refuse(422, 'out_of_range', 'Neither role nor muting comes with a ban, or its end.');
 	end if;
 	if p_state = 'banned' then
 		return query select * from member_ban(p_me, p_chat, p_name);
@@ -210,9 +210,10 @@ begin
 		'skipped', v_skipped)::text;
 end $$;
 
--- Refuses what PATCH /v1/chats/C can't set in that chat, or not by somebody of that role.
-create function require_settings(p_role text, p_kind text, p_handle text, p_posting text, p_adding text) returns void
-language plpgsql immutable as $$
+-- Refuses what can't be set of chat p_chat (null: a new one) of that kind, or not by somebody of that role. Callers: POST /v1/chats and PATCH
+-- /v1/chats/C, under the log lock.
+create function require_settings(p_chat bigint, p_role text, p_kind text, p_handle text, p_posting text, p_adding text) returns void
+language plpgsql stable as $$
 begin
 	if p_role <> 'owner' and num_nonnulls(p_handle, p_adding) > 0 then
 		perform refuse(403, 'forbidden', 'Only the owner says who may add members, and whether a channel is public.');
@@ -225,6 +226,9 @@ begin
 	end if;
 	if p_handle <> '' and p_handle !~ '^[a-z0-9][a-z0-9_.-]{1,31}$' then
 		perform refuse(422, 'bad_name', 'A public name is 2 to 32 of a-z, 0-9, "_", "." and "-", and begins with a letter or a digit.');
+	end if;
+	if exists (select from chat c where c.handle = p_handle and c.id is distinct from p_chat) then
+		perform refuse(409, 'name_taken', format('There is a channel %s already.', p_handle));
 	end if;
 end $$;
 

@@ -308,6 +308,12 @@ START_TEST(a_public_name_is_one_channels)
 	long long id = make_channel(ann, "First", "first.one"), other = num(is(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
 	refused(patch(ben, chat_path(other), "{'handle':'first.one'}"), 409, "name_taken");
 	is(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
+	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'first.one'}"), 409, "name_taken");
+	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'_'}"), 422, "bad_name");
+	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','handle':'a-group'}"), 422, "bad_chat");
+	refused(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422, "bad_chat");
+	ck_assert_str_eq(str(is(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201).json, "handle"), "made.so");
+	is(get(cat, "%s", channel("made.so")), 200);
 	refused(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
 	refused(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
 	refused(patch(ann, chat_path(group(ann)), "{'handle':'a-group'}"), 422, "bad_chat");
