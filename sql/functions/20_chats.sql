@@ -14,7 +14,8 @@ language sql stable as $$
 $$;
 
 -- A new chat with its members, p_names[1] being its owner. Holds the log lock already; gives the chat's number.
-create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[]) returns bigint
+create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[],
+	p_handle text default null) returns bigint
 language plpgsql as $$
 declare
 	v_chat bigint := nextval('postern.chat_id');
@@ -24,8 +25,8 @@ begin
 		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord,
 			n.ord > 1 and cardinality(p_names) > crowd()
 		from unnest(p_names) with ordinality as n (name, ord);
-	insert into chat (id, kind, title, pair, history, members_count, members_told, created_at, created_by, rev)
-		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last);
+	insert into chat (id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by, rev)
+		values (v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last);
 	perform log_append(p_head + 1, v_last, p_at, chat_lines(v_chat, p_head + 1));
 	return v_chat;
 end $$;
@@ -84,8 +85,8 @@ begin
 end $$;
 
 -- POST /v1/chats. p_members: a JSON array of names; the caller is added. A direct chat that exists already is given back with 200.
-create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0)
-	returns table (pos bigint, status int, body text)
+create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0,
+	p_handle text default null) returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -93,7 +94,7 @@ declare
 	v_chat bigint;
 begin
 	if p_kind = 'direct' then
-		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null or p_history is not null then
+		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null or p_history is not null or p_handle is not null then
 			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and neither title nor history to set.');
 		end if;
 		perform require_users(p_members);
@@ -108,7 +109,8 @@ begin
 	end if;
 	v := log_begin();
 	perform require_users(v_names);
-	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names);
+	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
+	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, nullif(p_handle, ''));
 	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
 end $$;
 
@@ -192,10 +194,7 @@ begin
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
-	perform require_settings(v_mine.role, (select c.kind from chat c where c.id = v_chat), p_handle, p_posting, p_adding);
-	if exists (select from chat c where c.handle = p_handle and c.id <> v_chat) then
-		perform refuse(409, 'name_taken', format('There is a channel %s already.', p_handle));
-	end if;
+	perform require_settings(v_chat, v_mine.role, (select c.kind from chat c where c.id = v_chat), p_handle, p_posting, p_adding);
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
 		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
 		rate_limit = coalesce(p_rate_limit, rate_limit), message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end,
@@ -317,6 +316,7 @@ declare
 	v_chat bigint;
 	v_mine member;
 	v_old member;
+	v_heir text;
 	v_pos bigint;
 begin
 	v := log_begin();
@@ -343,9 +343,10 @@ begin
 	if v_old.role = 'owner' then
 		update member m set role = 'owner', rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
 			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
-				order by role_rank(x.role) desc, x.since limit 1);
+				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then
 			v_pos := v_pos + 1;
+			perform audit_add(v_chat, v.at, p_me, 'role_changed', v_heir, '{"role":"owner"}');
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);

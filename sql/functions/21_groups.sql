@@ -11,21 +11,22 @@ language sql immutable as $$ select 100 $$;
 create function adding_rank(p_adding text) returns int
 language sql immutable as $$ select case p_adding when 'members' then 1 when 'admins' then 2 else 3 end $$;
 
--- Puts p_names into a chat, from position p_from on, one each. Before count_members().
+-- Puts p_names into a chat, from position p_from on, one each. Before count_members(). Who was muted still is, unless p_muted_until says
+-- otherwise: to leave and come back is no way out.
 create function seat(p_chat bigint, p_names text[], p_role text, p_muted_until timestamptz, p_from bigint) returns void
 language sql as $$
 	insert into member (chat_id, name, role, state, muted_until, since, floor, rev, quiet)
 		select p_chat, n.name, p_role, 'joined', p_muted_until, n.pos, case c.history when 'joined' then n.pos else 0 end, n.pos,
 			p_role = 'member' and c.members_count + cardinality(p_names) > crowd()
 		from (select u.name, p_from + u.ord - 1 as pos from unnest(p_names) with ordinality u (name, ord)) n, chat c where c.id = p_chat
-		on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state, muted_until = excluded.muted_until,
-			since = excluded.since, floor = excluded.floor, rev = excluded.rev, quiet = excluded.quiet
+		on conflict (chat_id, name) do update set role = excluded.role, state = excluded.state,
+			muted_until = coalesce(excluded.muted_until, case when member.muted_until > clock_timestamp() then member.muted_until end), since = excluded.since, floor = excluded.floor, rev = excluded.rev, quiet = excluded.quiet
 $$;
 
 -- Takes p_names, who have rows, out of a chat, from position p_from on; p_state is what they are then. Before count_members().
 create function unseat(p_chat bigint, p_names text[], p_state text, p_from bigint) returns void
 language sql as $$
-	update member m set state = p_state, role = 'member', muted_until = null, rev = p_from + n.ord - 1,
+	update member m set state = p_state, role = 'member', rev = p_from + n.ord - 1,
 			quiet = m.role = 'member' and c.members_count > crowd()
 		from unnest(p_names) with ordinality n (name, ord), chat c
 		where c.id = p_chat and m.chat_id = p_chat and m.name = n.name
@@ -77,7 +78,7 @@ create function member_set(p_me text, p_chat text, p_name text, p_role text, p_m
 language plpgsql as $$
 begin
 	if p_state in ('banned', 'left') and num_nonnulls(p_role, p_muted_until) > 0 then
-		perform refuse(422, 'out_of_range', 'Who is banned, or no longer, has neither role nor muting.');
+		perform refuse(422, 'out_of_range', 'Neither role nor muting comes with a ban, or its end.');
 	end if;
 	if p_state = 'banned' then
 		return query select * from member_ban(p_me, p_chat, p_name);
@@ -209,9 +210,10 @@ begin
 		'skipped', v_skipped)::text;
 end $$;
 
--- Refuses what PATCH /v1/chats/C can't set in that chat, or not by somebody of that role.
-create function require_settings(p_role text, p_kind text, p_handle text, p_posting text, p_adding text) returns void
-language plpgsql immutable as $$
+-- Refuses what can't be set of chat p_chat (null: a new one) of that kind, or not by somebody of that role. Callers: POST /v1/chats and PATCH
+-- /v1/chats/C, under the log lock.
+create function require_settings(p_chat bigint, p_role text, p_kind text, p_handle text, p_posting text, p_adding text) returns void
+language plpgsql stable as $$
 begin
 	if p_role <> 'owner' and num_nonnulls(p_handle, p_adding) > 0 then
 		perform refuse(403, 'forbidden', 'Only the owner says who may add members, and whether a channel is public.');
@@ -224,6 +226,9 @@ begin
 	end if;
 	if p_handle <> '' and p_handle !~ '^[a-z0-9][a-z0-9_.-]{1,31}$' then
 		perform refuse(422, 'bad_name', 'A public name is 2 to 32 of a-z, 0-9, "_", "." and "-", and begins with a letter or a digit.');
+	end if;
+	if exists (select from chat c where c.handle = p_handle and c.id is distinct from p_chat) then
+		perform refuse(409, 'name_taken', format('There is a channel %s already.', p_handle));
 	end if;
 end $$;
 

@@ -345,6 +345,28 @@ START_TEST(a_crowd_hears_of_its_size_only)
 }
 END_TEST
 
+/* That others aren't told doesn't matter to himself: it takes effect at its position, on his streams and on what is in memory. */
+START_TEST(a_kick_from_a_crowd_takes_effect)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
+	long long chat = crowd(ann, ben, cat), before = say(ann, chat, "before");
+	ck_assert_uint_eq(count(is(get(ben, "%s", messages(chat)), 200).json, "messages"), 1);
+	is(get(cat, "%s", messages(chat)), 200);
+	struct stream *his = live(ben), *hers = live(cat);
+	long long seen = say(ann, chat, "still there");
+	is(del(ann, "%s", member(chat, ben)), 204);
+	say(ann, chat, "after");
+	expect_message(his, seen);
+	ck_assert_str_eq(str(expect(his, "member"), "state"), "kicked");
+	expect_quiet(his);
+	expect_message(hers, seen);
+	expect(hers, "chat");
+	expect(hers, "message");
+	refused(get(ben, "%s", messages(chat)), 404, "not_found");
+	refused(get(ben, "%s", message(chat, before)), 404, "not_found");
+}
+END_TEST
+
 /* Who leaves a crowd is told to it once it is one in a hundred; to ask gives the right number at any time. */
 START_TEST(a_crowd_hears_in_steps_of_who_leaves)
 {
@@ -404,8 +426,9 @@ START_TEST(what_admins_do_is_on_record)
 	is(del(cat, "%s", member(chat, eve)), 204);
 	is(post(cat, members_of(chat), "{'add':['%s','%s']}", ben->name, eve->name), 200);
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
+	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {
@@ -415,7 +438,9 @@ START_TEST(what_admins_do_is_on_record)
 			ck_assert_str_eq(str(a.json, format("acts.%zu.act", i)), acts[seen]);
 			ck_assert_uint_eq(strlen(str(a.json, format("acts.%zu.at", i))), 24);
 			if (seen == 0)
-				ck_assert_int_eq(num(a.json, "acts.0.details.added"), 2);
+				ck_assert_str_eq(str(a.json, "acts.0.details.role"), "owner");
+			if (seen == 1)
+				ck_assert_int_eq(num(a.json, "acts.1.details.added"), 2);
 			if (strcmp(acts[seen], "message_deleted") == 0) {
 				ck_assert_str_eq(str(a.json, format("acts.%zu.actor", i)), cat->name);
 				ck_assert_str_eq(str(a.json, format("acts.%zu.target", i)), ben->name);
@@ -427,9 +452,10 @@ START_TEST(what_admins_do_is_on_record)
 	ck_assert_uint_eq(seen, n);
 	refused(get(eve, "%s/audit", chat_path(chat)), 403, "forbidden");
 	refused(get(ben, "%s/audit", chat_path(chat)), 404, "not_found");
+	refused(get(ann, "%s/audit", chat_path(chat)), 404, "not_found");
 	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201);
 	refused(get(ann, "/v1/chats/@%s/audit", ben->name), 403, "forbidden");
-	refused(get(ann, "%s/audit?cursor=x", chat_path(chat)), 400, "bad_cursor");
+	refused(get(cat, "%s/audit?cursor=x", chat_path(chat)), 400, "bad_cursor");
 }
 END_TEST
 
@@ -459,7 +485,7 @@ int main(void)
 	const TTest *const tests[] = {
 		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, posting_is_for_whom_the_group_says, adding_is_for_whom_the_owner_says,
 		slow_mode_spaces_a_members_messages, slow_mode_holds_within_a_batch, a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
-		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
+		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_kick_from_a_crowd_takes_effect, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
 		what_admins_do_is_on_record, absent_and_forbidden_look_the_same, NULL,
 	};
 	return suite_run("groups", tests, NULL);

@@ -209,6 +209,39 @@ START_TEST(a_full_chat_takes_nobody)
 }
 END_TEST
 
+START_TEST(a_muting_outlasts_leaving)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	const char *code = invited(ann, chat, "{}");
+	is(put(ann, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	is(del(ben, "%s", member(chat, ben)), 204);
+	is(post(ben, invite(code), NULL), 200);
+	refused(post(ben, messages(chat), "{'text':'here I am again'}"), 403, "muted");
+	is(put(ann, member(chat, ben), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
+	say(ben, chat, "sorry");
+}
+END_TEST
+
+/* What was removed for good, by what runs now and then. */
+START_TEST(what_has_run_out_is_removed)
+{
+	struct client *ann = somebody();
+	PGconn *pg = database(house());
+	long long chat = group(ann), gone = group(ann);
+	invited(ann, chat, "{}");
+	invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
+	invited(ann, gone, "{}");
+	sql(pg, "update postern.invite set expires_at = now() - interval '2 days' where chat_id = %lld and expires_at is not null", chat);
+	is(del(ann, "%s", chat_path(gone)), 204);
+	sql(pg, "select set_config('search_path', functions || ', postern', false) from postern.node limit 1");
+	sql(pg, "select upkeep_groups(1000)");
+	ck_assert_uint_eq(count(is(get(ann, "%s", invites_of(chat)), 200).json, "invites"), 1);
+	ck_assert_uint_eq(count(is(get(ann, "%s/audit", chat_path(chat)), 200).json, "acts"), 2);
+	ck_assert_str_eq(sql(pg, "select (select count(*) from invite where chat_id = %lld) + (select count(*) from audit where chat_id = %lld)", gone, gone), "0");
+}
+END_TEST
+
 /* ---- public channels ---- */
 
 static long long make_channel(const struct client *owner, const char *title, const char *handle)
@@ -275,6 +308,12 @@ START_TEST(a_public_name_is_one_channels)
 	long long id = make_channel(ann, "First", "first.one"), other = num(is(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
 	refused(patch(ben, chat_path(other), "{'handle':'first.one'}"), 409, "name_taken");
 	is(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
+	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'first.one'}"), 409, "name_taken");
+	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'_'}"), 422, "bad_name");
+	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','handle':'a-group'}"), 422, "bad_chat");
+	refused(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422, "bad_chat");
+	ck_assert_str_eq(str(is(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201).json, "handle"), "made.so");
+	is(get(cat, "%s", channel("made.so")), 200);
 	refused(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
 	refused(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
 	refused(patch(ann, chat_path(group(ann)), "{'handle':'a-group'}"), 422, "bad_chat");
@@ -312,7 +351,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		an_invite_lets_in, an_invite_ends, what_lets_nobody_in_looks_the_same, invites_are_for_those_who_may_add, invites_are_bounded,
-		of_the_last_seat_one_gets_it, joins_have_a_rate, a_full_chat_takes_nobody, a_channel_is_found_and_joined,
+		of_the_last_seat_one_gets_it, joins_have_a_rate, a_full_chat_takes_nobody,
+		a_muting_outlasts_leaving, what_has_run_out_is_removed, a_channel_is_found_and_joined,
 		who_is_banned_does_not_find_the_channel, a_public_name_is_one_channels, channels_are_listed_in_pages, NULL,
 	};
 	return suite_run("invites", tests, NULL);

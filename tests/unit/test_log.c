@@ -59,6 +59,14 @@ START_TEST(frame_audiences)
 	f = parse("4 deleted 5 - 3 0 {}");
 	ck_assert_ptr_null(f->user);
 	frame_unref(f);
+	f = parse("5 member 17 bob 5 0 {}");
+	ck_assert(!f->to_user_only);
+	frame_unref(f);
+	f = parse("5 member ~17 bob 5 0 {}");
+	ck_assert(f->to_user_only);
+	ck_assert_uint_eq(f->chats_count, 1);
+	ck_assert_uint_eq(f->chats[0], 17);
+	frame_unref(f);
 }
 END_TEST
 
@@ -97,6 +105,21 @@ START_TEST(ring_walks_one_thread_newest_first)
 	w.count = 0;
 	ring_walk(r, ring_chat_key(99), 0, on_frame, &w);
 	ck_assert_uint_eq(w.count, 0);
+	ring_free(r);
+}
+END_TEST
+
+START_TEST(what_is_for_one_user_is_on_his_thread_only)
+{
+	struct ring *r = ring_new(1 << 20);
+	struct frame *f = parse("5 member ~17 bob 5 0 {}");
+	struct walk w = { .count = 0 };
+	ring_add(r, f);
+	ring_walk(r, ring_chat_key(17), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 0);
+	ring_walk(r, ring_user_key(f->user_key), 0, on_frame, &w);
+	ck_assert_uint_eq(w.count, 1);
+	frame_unref(f);
 	ring_free(r);
 }
 END_TEST
@@ -174,6 +197,7 @@ int main(void)
 	tcase_add_test(tc, frame_audiences);
 	tcase_add_loop_test(tc, frame_refuses_other_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
 	tcase_add_test(tc, ring_walks_one_thread_newest_first);
+	tcase_add_test(tc, what_is_for_one_user_is_on_his_thread_only);
 	tcase_add_test(tc, ring_forgets_the_oldest_and_says_so);
 	tcase_add_test(tc, ring_threads_a_member_by_chat_and_by_user);
 	tcase_add_loop_test(tc, cursors_are_checked, 0, sizeof(cursors) / sizeof(cursors[0]));
