@@ -50,7 +50,7 @@ create function chat_json(c chat) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'title', c.title, 'history', c.history,
 		'state', c.state, 'members_count', c.members_count, 'created_at', stamp(c.created_at), 'created_by', c.created_by,
-		'message_ttl', c.message_ttl,
+		'message_ttl', c.message_ttl, 'system_messages', c.system_messages,
 		'rev', c.rev))
 $$;
 

@@ -2,7 +2,7 @@
 -- Chats and their members.
 --
 -- In a transaction that adds or removes members the member rows take their positions first and the chat the last one, so that
--- whoever joins gets, after his own member event, the chat as it is then.
+-- whoever joins gets, after his own member event, the chat as it is then. System messages come after it.
 
 -- The frames of the members of p_chat whose rev is p_from or later, and of the chat itself, in order.
 create function chat_lines(p_chat bigint, p_from bigint) returns text
@@ -14,18 +14,22 @@ language sql stable as $$
 $$;
 
 -- A new chat with its members, p_names[1] being its owner. Holds the log lock already; gives the chat's number.
-create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[]) returns bigint
+create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[],
+	p_system_messages text default 'all') returns bigint
 language plpgsql as $$
 declare
 	v_chat bigint := nextval('postern.chat_id');
 	v_last bigint := p_head + cardinality(p_names) + 1;
+	v_said record;
 begin
 	insert into member (chat_id, name, role, state, since, rev)
 		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord
 		from unnest(p_names) with ordinality as n (name, ord);
-	insert into chat (id, kind, title, pair, history, members_count, created_at, created_by, rev)
-		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), p_at, p_names[1], v_last);
-	perform log_append(p_head + 1, v_last, p_at, chat_lines(v_chat, p_head + 1));
+	insert into chat (id, kind, title, pair, history, members_count, created_at, created_by, rev, system_messages)
+		values (v_chat, p_kind, p_title, p_pair, p_history, cardinality(p_names), p_at, p_names[1], v_last, p_system_messages);
+	v_said := system_messages(v_chat, v_last + 1, p_at, p_names[1], case when p_kind <> 'direct' then
+		jsonb_build_object('code', 'chat_created', 'title', p_title) end);
+	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(v_chat, p_head + 1) || v_said.lines);
 	return v_chat;
 end $$;
 
@@ -80,7 +84,8 @@ begin
 end $$;
 
 -- POST /v1/chats. p_members: a JSON array of names; the caller is added. A direct chat that exists already is given back with 200.
-create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0)
+create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0,
+	p_system_messages text default null)
 	returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
@@ -89,8 +94,8 @@ declare
 	v_chat bigint;
 begin
 	if p_kind = 'direct' then
-		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null or p_history is not null then
-			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and neither title nor history to set.');
+		if cardinality(coalesce(p_members, '{}')) <> 1 or num_nonnulls(p_title, p_history, p_system_messages) > 0 then
+			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and neither title nor history nor system_messages to set.');
 		end if;
 		perform require_users(p_members);
 		v := direct_chat(p_me, p_members[1]);
@@ -104,12 +109,12 @@ begin
 	end if;
 	v := log_begin();
 	perform require_users(v_names);
-	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names);
+	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, coalesce(p_system_messages, 'all'));
 	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
--- Unread counts what others wrote after his mark (or his joining), up to 1,000.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
@@ -125,7 +130,7 @@ language sql stable as $$
 	left join lateral (select message_json(x) as json from message x where x.chat_id = c.id and x.id > m.floor
 		order by x.id desc limit 1) last on true
 	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
-		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me
+		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me and x.type is distinct from 'system'
 		order by x.id limit 1000) u) unread on true
 $$;
 
@@ -168,28 +173,38 @@ language sql stable as $$
 $$;
 
 -- PATCH /v1/chats/C: title and history of a group or channel, by its owner or an admin. How long messages stay (0: for good) is for both in a
--- direct chat too; those that are there already stay as they are. Null leaves as it is.
-create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_message_ttl int) returns table (pos bigint, body text)
+-- direct chat too; those that are there already stay as they are. So are system messages. Null leaves as it is.
+create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_message_ttl int, p_system_messages text)
+	returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
 	v_chat bigint;
+	v_old chat;
 	v_row chat;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
-	if role_rank((membership(p_me, v_chat)).role) < 2 and (p_title is not null or p_history is not null or p_message_ttl is null
+	if role_rank((membership(p_me, v_chat)).role) < 2 and (p_title is not null or p_history is not null or num_nonnulls(p_message_ttl, p_system_messages) = 0
 			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
+	select * into v_old from chat c where c.id = v_chat;
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history),
+			system_messages = coalesce(p_system_messages, system_messages),
 			message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
-	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
-	return query select v_row.rev, chat_view(p_me, v_chat);
+	v_said := system_messages(v_chat, v.head + 2, v.at, p_me,
+		case when v_row.title is distinct from v_old.title then jsonb_build_object('code', 'title_changed', 'title', v_row.title) end,
+		case when v_row.history <> v_old.history then jsonb_build_object('code', 'history_changed', 'history', v_row.history) end,
+		case when v_row.message_ttl is distinct from v_old.message_ttl then
+			jsonb_build_object('code', 'message_ttl_changed', 'message_ttl', coalesce(v_row.message_ttl, 0)) end);
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_line(v_row) || v_said.lines);
+	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
 -- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
@@ -241,6 +256,7 @@ declare
 	v_old member;
 	v_new member;
 	v_pos bigint;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -282,8 +298,13 @@ begin
 		v_pos := v_pos + 1;
 		update chat c set members_count = members_count + 1, rev = v_pos where c.id = v_chat;
 	end if;
-	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select v_pos, member_json(v_new)::text;
+	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when v_old.state is distinct from 'joined' then
+			case when tells_members(c) then jsonb_build_object('code', 'member_added', 'name', p_name) end
+			when v_new.role = 'owner' then jsonb_build_object('code', 'owner_changed', 'name', p_name)
+			when v_new.role <> v_old.role then jsonb_build_object('code', 'role_changed', 'name', p_name, 'role', v_new.role) end
+		from chat c where c.id = v_chat));
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+	return query select v_said.upto, member_json(v_new)::text;
 end $$;
 
 -- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
@@ -295,7 +316,9 @@ declare
 	v_chat bigint;
 	v_mine member;
 	v_old member;
+	v_heir text;
 	v_pos bigint;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -319,13 +342,16 @@ begin
 	if v_old.role = 'owner' then
 		update member m set role = 'owner', rev = v_pos + 1 where m.chat_id = v_chat and m.name = (
 			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
-				order by role_rank(x.role) desc, x.since limit 1);
+				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then
 			v_pos := v_pos + 1;
 		end if;
 	end if;
 	v_pos := v_pos + 1;
 	update chat c set members_count = members_count - 1, rev = v_pos where c.id = v_chat;
-	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select v_pos, null::text;
+	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
+			jsonb_build_object('code', 'member_left') else jsonb_build_object('code', 'member_removed', 'name', p_name) end end
+		from chat c where c.id = v_chat), case when v_heir is not null then jsonb_build_object('code', 'owner_changed', 'name', v_heir) end);
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+	return query select v_said.upto, null::text;
 end $$;

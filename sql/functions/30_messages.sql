@@ -126,27 +126,24 @@ declare
 	v record;
 	v_hash text;
 	v_at timestamptz;
-	v_expires_at timestamptz;
 	v_thread bigint;
 	v_mentions jsonb;
-	v_forward message;
+	v_forwarded jsonb;
 begin
 	perform send_turn(p_turn, p_after);
 	perform pg_advisory_xact_lock(log_lock_key());
 	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
 	is_new := id is null;
 	if is_new then
-		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind, c.message_ttl into v
+		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.kind, b.at + c.message_ttl * interval '1 s' as expires_at into v
 			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
 		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.kind, p_reply_to,
 			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
 		if code is null and p_forward_id is not null then
-			v_forward := forwardable(p_sender, p_forward_chat, p_forward_id);
-			code := case when v_forward.id is null then 'unknown_forward' end;
-			p_type := v_forward.type;
-			p_text := v_forward.text;
-			p_content := v_forward.content;
+			select m.type, m.text, m.content, m.forwarded into p_type, p_text, p_content, v_forwarded
+				from forwardable(p_sender, p_forward_chat, p_forward_id) m;
+			code := case when v_forwarded is null then 'unknown_forward' end;
 		end if;
 		is_new := code is null;
 	elsif v_hash <> p_hash then
@@ -158,7 +155,6 @@ begin
 	if is_new then
 		id := v.upto + 1;
 		v_at := v.at;
-		v_expires_at := v_at + v.message_ttl * interval '1 s';
 		if p_reply_to is not null then
 			select coalesce(m.thread, m.id) into v_thread from message m where m.chat_id = p_chat and m.id = p_reply_to;
 			update message m set replies = coalesce(m.replies, 0) + 1, last_reply = send_one.id where m.chat_id = p_chat and m.id = v_thread;
@@ -168,10 +164,10 @@ begin
 			perform mentions_add(p_chat, id, v_mentions);
 		end if;
 		body := message_text(id, p_chat, p_sender, stamp(v_at), p_type, p_text, p_content::jsonb, id, p_reply_to, null,
-			v_thread, v_mentions, v_forward.forwarded, stamp(v_expires_at));
+			v_thread, v_mentions, v_forwarded, stamp(v.expires_at));
 		insert into message (chat_id, id, rev, sender, at, type, text, content, reply_to, thread, mentions, forwarded, expires_at)
 			values (p_chat, send_one.id, send_one.id, p_sender, v_at, p_type, p_text, p_content::jsonb, p_reply_to,
-				v_thread, v_mentions, v_forward.forwarded, v_expires_at);
+				v_thread, v_mentions, v_forwarded, v.expires_at);
 		insert into message_key (chat_id, sender, key, id, hash) values (p_chat, p_sender, p_key, send_one.id, p_hash);
 		perform log_append(id, id, v_at, frame_line(id, 'message', p_chat::text, p_sender, id, p_received, body), p_node);
 	end if;

@@ -25,15 +25,20 @@ language plpgsql as $$
 declare
 	v record;
 	v_message message;
+	v_said record;
+	v_pos bigint;
 begin
 	v := log_begin();
 	v_message := message_of(may_pin(p_me, p_chat), p_id);
+	v_pos := v_message.rev;
 	if v_message.pinned is null then
 		update message m set pinned = jsonb_build_object('by', p_me, 'at', stamp(v.at)), rev = v.head + 1
 			where m.chat_id = v_message.chat_id and m.id = p_id returning m.* into v_message;
-		perform log_append(v.head + 1, v.head + 1, v.at, message_line(v_message, p_me));
+		v_said := system_messages(v_message.chat_id, v.head + 2, v.at, p_me, jsonb_build_object('code', 'message_pinned', 'id', p_id));
+		perform log_append(v.head + 1, v_said.upto, v.at, message_line(v_message, p_me) || v_said.lines);
+		v_pos := v_said.upto;
 	end if;
-	return query select v_message.rev, message_json(v_message);
+	return query select v_pos, message_json(v_message);
 end $$;
 
 -- DELETE /v1/chats/C/messages/ID/pin. Where it isn't pinned: 204 as well.

@@ -251,7 +251,7 @@ long long client_group(const struct client *owner, ...)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "", c->name);
 	va_end(ap);
 	ck_assert_uint_lt(len, sizeof(names));
-	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s]}", names), 201).json, "id");
+	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s],'system_messages':'none'}", names), 201).json, "id");
 }
 
 char *messages(long long chat) { return format("/v1/chats/%lld/messages", chat); }

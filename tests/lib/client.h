@@ -54,7 +54,7 @@ struct answer client_is(const char *file, int line, struct answer a, int status)
 #define refused(answer, status, code) client_refused(__FILE__, __LINE__, answer, status, code)
 struct answer client_refused(const char *file, int line, struct answer a, int status, const char *code);
 
-/* A group of the owner's with those members, NULL ends them. Gives its number. */
+/* A group of the owner's with those members, NULL ends them, where only they speak: no system messages. Gives its number. */
 #define group(...) client_group(__VA_ARGS__, (const struct client *)NULL)
 long long client_group(const struct client *owner, ...);
 /* Sends a text; gives the message's id. The second on a key of the sender's. */

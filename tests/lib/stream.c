@@ -261,6 +261,11 @@ void stream_cut(struct stream *s)
 	s->borrowed = true;
 }
 
+static bool is_system(const struct event *e)
+{
+	return strcmp(e->name, "message") == 0 && has(e->json, "type") && strcmp(str(e->json, "type"), "system") == 0;
+}
+
 static bool is_ephemeral(const char *kind)
 {
 	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal" };
@@ -277,7 +282,7 @@ static struct event *await_event(const char *file, int line, struct stream *s, c
 	for (;;) {
 		if (s->ahead == NULL)
 			s->ahead = stream_next(s);
-		if (s->ahead != NULL && (!is_ephemeral(s->ahead->name) || strcmp(s->ahead->name, kind) == 0))
+		if (s->ahead != NULL && (is_system(s->ahead) ? strcmp(kind, "system") == 0 : !is_ephemeral(s->ahead->name) || strcmp(s->ahead->name, kind) == 0))
 			return s->ahead;
 		if (s->ahead == NULL && wire_ended(s->wire))
 			return NULL;
@@ -323,6 +328,17 @@ struct json_object *stream_expect(const char *file, int line, struct stream *s, 
 		fail_at(file, line, "the stream ended instead of saying %s", kind);
 	if (strcmp(e->name, kind) != 0)
 		fail_at(file, line, "%s came instead of %s: %s", e->name, kind, json_object_to_json_string(e->json));
+	return e->json;
+}
+
+struct json_object *stream_expect_system(const char *file, int line, struct stream *s, const char *code)
+{
+	struct event *e;
+	while ((e = await_event(file, line, s, "system")) != NULL && !is_system(e))
+		take(s);
+	take(s);
+	if (e == NULL || strcmp(look_str(file, line, e->json, "content.code"), code) != 0)
+		fail_at(file, line, "%s came instead of %s", e != NULL ? json_object_to_json_string(e->json) : "the end", code);
 	return e->json;
 }
 
