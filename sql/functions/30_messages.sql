@@ -116,8 +116,8 @@ begin
 	return query select send_status(u.code), u.* from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
--- The same for a single item, as most are on a calm day: to set up the statement of a batch takes longer than all of this. Only here can an item
--- be forwarded: p_forward_chat and p_forward_id name what is said again.
+-- The same for a single item, as most are on a calm day: to set up the statement of a batch takes longer than all of this. Only here can
+-- an item be forwarded: p_forward_chat and p_forward_id name what is said again.
 create function send_one(p_node text, p_turn bigint, p_after bigint, p_chat bigint, p_sender text, p_key text, p_hash text, p_text text, p_type text,
 	p_content text, p_reply_to bigint, p_received bigint, p_forward_chat bigint default null, p_forward_id bigint default null, out status int, out code text, out id bigint, out body text, out is_new boolean)
 language plpgsql
@@ -174,8 +174,8 @@ begin
 	status := send_status(code);
 end $$;
 
--- What p_me may forward: the message, forwarded saying who wrote it and when. Null: it isn't there, he can't read it, or it was nobody who said it.
--- Where it was said isn't told.
+-- What p_me may forward: the message, forwarded saying who wrote it and when, but not where. Null: it isn't there, he can't read it, or it
+-- was nobody who said it.
 create function forwardable(p_me text, p_chat bigint, p_id bigint) returns message
 language plpgsql stable as $$
 declare

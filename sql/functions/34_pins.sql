@@ -121,7 +121,7 @@ begin
 		with page as (
 			select * from report r where r.id < coalesce(p_cursor, 9223372036854775807) order by r.id desc limit p_limit + 1
 		), kept as (select * from page order by id desc limit p_limit)
-		select '{"reports":[' || coalesce(string_agg(rtrim(jsonb_strip_nulls(jsonb_build_object('id', k.id, 'reporter', k.reporter, 'reason', k.reason,
-				'at', stamp(k.at)))::text, '}') || ',"message":' || k.message || '}', ',' order by k.id desc), '') || ']'
+		select '{"reports":[' || coalesce(string_agg(left(jsonb_strip_nulls(jsonb_build_object('id', k.id, 'reporter', k.reporter,
+				'reason', k.reason, 'at', stamp(k.at)))::text, -1) || ',"message":' || k.message || '}', ',' order by k.id desc), '') || ']'
 			|| case when (select count(*) from page) > p_limit then ',"next":"' || min(k.id) || '"' else '' end || '}' from kept k;
 end $$;

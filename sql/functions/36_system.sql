@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: MIT
--- System messages: what happens in a chat, among what is said there. A code and its arguments, for the client to put into words; from is who did it.
--- They are written by the functions that change the chat, in the same transaction, at the positions after the chat's own.
+-- System messages: what happens in a chat, among what is said there. A code and its arguments, for the client to put into words; from
+-- is who did it. They are written by the functions that change the chat, in the same transaction, at the positions after the chat's own.
 
 -- Writes one for each content that isn't null, at p_pos and after it, in a chat that has them; gives their frames, and the last position
 -- taken (p_pos - 1: none).
 -- Holds the log lock.
-create function system_messages(p_chat bigint, p_pos bigint, p_at timestamptz, p_from text, variadic p_contents jsonb[], out lines text, out upto bigint)
+create function system_messages(p_chat bigint, p_pos bigint, p_at timestamptz, p_from text, variadic p_contents jsonb[],
+	out lines text, out upto bigint)
 language plpgsql as $$
 declare
 	v_content jsonb;

@@ -36,7 +36,7 @@ static void found(struct load *l, unsigned r)
 	for (unsigned i = 1; i < l->person_count; i++)
 		if (l->people[i].joined[r])
 			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "", l->people[i].client->name);
-	struct answer a = is(post(l->people[0].client, "/v1/chats", "{'kind':'group','title':'room %u','members':[%s]}", r, names), 201);
+	struct answer a = is(post(l->people[0].client, "/v1/chats", "{'kind':'group','title':'room %u','members':[%s],'system_messages':'none'}", r, names), 201);
 	l->rooms[r].chat = num(a.json, "id");
 }
 

@@ -282,7 +282,8 @@ static struct event *await_event(const char *file, int line, struct stream *s, c
 	for (;;) {
 		if (s->ahead == NULL)
 			s->ahead = stream_next(s);
-		if (s->ahead != NULL && (is_system(s->ahead) ? strcmp(kind, "system") == 0 : !is_ephemeral(s->ahead->name) || strcmp(s->ahead->name, kind) == 0))
+		bool wanted = s->ahead != NULL && strcmp(is_system(s->ahead) ? "system" : s->ahead->name, kind) == 0;
+		if (wanted || (s->ahead != NULL && !is_system(s->ahead) && !is_ephemeral(s->ahead->name)))
 			return s->ahead;
 		if (s->ahead == NULL && wire_ended(s->wire))
 			return NULL;
@@ -353,7 +354,7 @@ struct json_object *stream_expect_message(const char *file, int line, struct str
 void stream_expect_quiet(const char *file, int line, struct stream *s)
 {
 	ck_assert_ptr_nonnull(s->who);
-	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
+	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','system_messages':'none'}"), 201);
 	long long chat = look_num(file, line, a.json, "id");
 	if (look_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat
 			|| look_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)
