@@ -2,7 +2,7 @@
 -- Chats and their members.
 --
 -- In a transaction that adds or removes members the member rows take their positions first and the chat the last one, so that
--- whoever joins gets, after his own member event, the chat as it is then.
+-- whoever joins gets, after his own member event, the chat as it is then. System messages come after it.
 
 -- The frames of the members of p_chat whose rev is p_from or later, and of the chat itself, in order.
 create function chat_lines(p_chat bigint, p_from bigint) returns text
@@ -15,19 +15,22 @@ $$;
 
 -- A new chat with its members, p_names[1] being its owner. Holds the log lock already; gives the chat's number.
 create function chat_make(p_head bigint, p_at timestamptz, p_kind text, p_title text, p_pair text, p_history text, p_names text[],
-	p_handle text default null) returns bigint
+	p_handle text default null, p_system_messages text default 'none') returns bigint
 language plpgsql as $$
 declare
 	v_chat bigint := nextval('postern.chat_id');
 	v_last bigint := p_head + cardinality(p_names) + 1;
+	v_said record;
 begin
 	insert into member (chat_id, name, role, state, since, rev, quiet)
 		select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end, 'joined', p_head + n.ord, p_head + n.ord,
 			n.ord > 1 and cardinality(p_names) > crowd()
 		from unnest(p_names) with ordinality as n (name, ord);
-	insert into chat (id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by, rev)
-		values (v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last);
-	perform log_append(p_head + 1, v_last, p_at, chat_lines(v_chat, p_head + 1));
+	insert into chat (id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by, rev, system_messages)
+		values (v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last, p_system_messages);
+	v_said := system_messages(v_chat, v_last + 1, p_at, p_names[1], case when p_kind <> 'direct' then
+		jsonb_build_object('code', 'chat_created', 'title', p_title) end);
+	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(v_chat, p_head + 1) || v_said.lines);
 	return v_chat;
 end $$;
 
@@ -86,7 +89,7 @@ end $$;
 
 -- POST /v1/chats. p_members: a JSON array of names; the caller is added. A direct chat that exists already is given back with 200.
 create function chat_create(p_me text, p_kind text, p_title text, p_members text[], p_history text default null, p_members_max int default 0,
-	p_handle text default null) returns table (pos bigint, status int, body text)
+	p_handle text default null, p_system_messages text default null) returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -94,8 +97,8 @@ declare
 	v_chat bigint;
 begin
 	if p_kind = 'direct' then
-		if cardinality(coalesce(p_members, '{}')) <> 1 or p_title is not null or p_history is not null or p_handle is not null then
-			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and neither title nor history to set.');
+		if cardinality(coalesce(p_members, '{}')) <> 1 or num_nonnulls(p_title, p_history, p_handle, p_system_messages) > 0 then
+			perform refuse(422, 'bad_chat', 'A direct chat has exactly one other member, and nothing else to set.');
 		end if;
 		perform require_users(p_members);
 		v := direct_chat(p_me, p_members[1]);
@@ -110,12 +113,12 @@ begin
 	v := log_begin();
 	perform require_users(v_names);
 	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
-	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, nullif(p_handle, ''));
+	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, nullif(p_handle, ''), coalesce(p_system_messages, 'none'));
 	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
--- Unread counts what others wrote after his mark (or his joining), up to 1,000.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
@@ -131,7 +134,7 @@ language sql stable as $$
 	left join lateral (select message_json(x) as json from message x where x.chat_id = c.id and x.id > m.floor
 		order by x.id desc limit 1) last on true
 	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
-		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me
+		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me and x.type is distinct from 'system'
 		order by x.id limit 1000) u) unread on true
 $$;
 
@@ -173,37 +176,48 @@ language sql stable as $$
 		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
 $$;
 
--- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). How long messages stay (0: for good) is
--- for both in a direct chat too; those that are there already stay as they are. Null leaves as it is, an empty handle takes it back.
+-- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). How long messages stay (0: for good), and
+-- whether there are system messages, is for both in a direct chat too; messages that are there already stay as they are. Null leaves as it
+-- is, an empty handle takes it back.
 create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_handle text, p_posting text, p_adding text, p_slow_mode int,
-	p_rate_limit int, p_message_ttl int) returns table (pos bigint, body text)
+	p_rate_limit int, p_message_ttl int, p_system_messages text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
 	v_chat bigint;
 	v_mine member;
+	v_old chat;
 	v_row chat;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
 	v_mine := membership(p_me, v_chat);
-	if role_rank(v_mine.role) < 2 and (num_nonnulls(p_title, p_history, p_handle, p_posting, p_adding, p_slow_mode, p_rate_limit) > 0 or p_message_ttl is null
+	if role_rank(v_mine.role) < 2 and (num_nonnulls(p_title, p_history, p_handle, p_posting, p_adding, p_slow_mode, p_rate_limit) > 0
+			or num_nonnulls(p_message_ttl, p_system_messages) = 0
 			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
-	perform require_settings(v_chat, v_mine.role, (select c.kind from chat c where c.id = v_chat), p_handle, p_posting, p_adding);
+	select * into v_old from chat c where c.id = v_chat;
+	perform require_settings(v_chat, v_mine.role, v_old.kind, p_handle, p_posting, p_adding);
 	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
 		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
 		rate_limit = coalesce(p_rate_limit, rate_limit), message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end,
-		members_told = members_count, rev = v.head + 1
+		system_messages = coalesce(p_system_messages, system_messages), members_told = members_count, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform audit_add(v_chat, v.at, p_me, 'chat_changed', null, jsonb_strip_nulls(jsonb_build_object('title', p_title, 'history', p_history,
-		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit, 'message_ttl', p_message_ttl)));
-	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
-	return query select v_row.rev, chat_view(p_me, v_chat);
+		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit, 'message_ttl', p_message_ttl,
+		'system_messages', p_system_messages)));
+	v_said := system_messages(v_chat, v.head + 2, v.at, p_me,
+		case when v_row.title is distinct from v_old.title then jsonb_build_object('code', 'title_changed', 'title', v_row.title) end,
+		case when v_row.history <> v_old.history then jsonb_build_object('code', 'history_changed', 'history', v_row.history) end,
+		case when v_row.message_ttl is distinct from v_old.message_ttl then
+			jsonb_build_object('code', 'message_ttl_changed', 'message_ttl', coalesce(v_row.message_ttl, 0)) end);
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_line(v_row) || v_said.lines);
+	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
 -- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
@@ -258,6 +272,7 @@ declare
 	v_old member;
 	v_new member;
 	v_pos bigint;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -303,8 +318,13 @@ begin
 		v_pos := count_members(v_chat, 1, v_pos + 1, true);
 		perform audit_add(v_chat, v.at, p_me, 'added', p_name, jsonb_build_object('role', v_new.role));
 	end if;
-	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select v_pos, member_json(v_new)::text;
+	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when v_old.state is distinct from 'joined' then
+			case when tells_members(c) then jsonb_build_object('code', 'member_added', 'name', p_name) end
+			when v_new.role = 'owner' then jsonb_build_object('code', 'owner_changed', 'name', p_name)
+			when v_new.role <> v_old.role then jsonb_build_object('code', 'role_changed', 'name', p_name, 'role', v_new.role) end
+		from chat c where c.id = v_chat));
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+	return query select v_said.upto, member_json(v_new)::text;
 end $$;
 
 -- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
@@ -318,6 +338,7 @@ declare
 	v_old member;
 	v_heir text;
 	v_pos bigint;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -350,6 +371,9 @@ begin
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
-	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select v_pos, null::text;
+	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
+			jsonb_build_object('code', 'member_left') else jsonb_build_object('code', 'member_removed', 'name', p_name) end end
+		from chat c where c.id = v_chat), case when v_heir is not null then jsonb_build_object('code', 'owner_changed', 'name', v_heir) end);
+	perform log_append(v.head + 1, v_said.upto, v.at, coalesce(chat_lines(v_chat, v.head + 1), '') || v_said.lines);
+	return query select v_said.upto, null::text;
 end $$;

@@ -56,6 +56,7 @@ language plpgsql as $$
 declare
 	v_state text := (select m.state from member m where m.chat_id = p_chat and m.name = p_me);
 	v_pos bigint;
+	v_said record;
 begin
 	if v_state = 'joined' then
 		return null;
@@ -68,8 +69,9 @@ begin
 	end if;
 	perform seat(p_chat, array[p_me], 'member', null, p_head + 1);
 	v_pos := count_members(p_chat, 1, p_head + 2, false);
-	perform log_append(p_head + 1, v_pos, p_at, chat_lines(p_chat, p_head + 1));
-	return v_pos;
+	v_said := system_messages(p_chat, v_pos + 1, p_at, p_me, (select case when tells_members(c) then jsonb_build_object('code', 'member_joined') end from chat c where c.id = p_chat));
+	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(p_chat, p_head + 1) || v_said.lines);
+	return v_said.upto;
 end $$;
 
 -- PUT /v1/chats/C/members/NAME: state says which operation it is.
@@ -99,6 +101,7 @@ declare
 	v_mine member;
 	v_old member;
 	v_pos bigint;
+	v_said record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -121,8 +124,9 @@ begin
 		v_pos := count_members(v_chat, -1, v_pos + 1, true);
 	end if;
 	perform audit_add(v_chat, v.at, p_me, 'banned', p_name);
-	perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
-	return query select v_pos, member_json(m)::text from member m where m.chat_id = v_chat and m.name = p_name;
+	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then jsonb_build_object('code', 'member_banned', 'name', p_name) end from chat c where c.id = v_chat));
+	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+	return query select v_said.upto, member_json(m)::text from member m where m.chat_id = v_chat and m.name = p_name;
 end $$;
 
 -- State left: lifts a ban. He isn't a member by that, but may be added or join again. Again: as it is.
@@ -168,6 +172,7 @@ declare
 	v_remove text[];
 	v_skipped jsonb;
 	v_pos bigint;
+	v_said record;
 begin
 	if p_add && p_remove then
 		perform refuse(422, 'out_of_range', 'Nobody can be added and removed at once.');
@@ -204,7 +209,13 @@ begin
 		v_pos := count_members(v_chat, cardinality(v_add) - cardinality(v_remove), v.head + 1 + cardinality(v_remove) + cardinality(v_add), true);
 		perform audit_add(v_chat, v.at, p_me, 'members_changed', null, jsonb_build_object('added', cardinality(v_add), 'removed', cardinality(v_remove),
 			'names', to_jsonb((v_remove || v_add)[1:100])));
-		perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1));
+		v_said := system_messages(v_chat, v_pos + 1, v.at, p_me,
+			(select case when tells_members(c) and cardinality(v_add) > 0 then jsonb_build_object('code', 'members_added', 'names', v_add) end
+				from chat c where c.id = v_chat),
+			(select case when tells_members(c) and cardinality(v_remove) > 0 then jsonb_build_object('code', 'members_removed', 'names', v_remove) end
+				from chat c where c.id = v_chat));
+		v_pos := v_said.upto;
+		perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
 	end if;
 	return query select v_pos, jsonb_build_object('added', cardinality(v_add), 'removed', cardinality(v_remove), 'members_count', v_row.members_count,
 		'skipped', v_skipped)::text;

@@ -167,7 +167,7 @@ declare
 	v record;
 	v_hash text;
 	v_line text;
-	v_forward message;
+	v_forwarded jsonb;
 begin
 	perform send_turn(p_turn, p_after);
 	perform pg_advisory_xact_lock(log_lock_key());
@@ -183,11 +183,9 @@ begin
 			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
 		end if;
 		if code is null and p_forward_id is not null then
-			v_forward := forwardable(p_sender, p_forward_chat, p_forward_id);
-			code := case when v_forward.id is null then 'unknown_forward' end;
-			p_type := v_forward.type;
-			p_text := v_forward.text;
-			p_content := v_forward.content;
+			select m.type, m.text, m.content, m.forwarded into p_type, p_text, p_content, v_forwarded
+				from forwardable(p_sender, p_forward_chat, p_forward_id) m;
+			code := case when v_forwarded is null then 'unknown_forward' end;
 		end if;
 		is_new := code is null;
 	elsif v_hash <> p_hash then
@@ -199,14 +197,14 @@ begin
 	if is_new then
 		id := v.upto + 1;
 		select m.body, m.line into body, v_line from message_store(id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content, p_reply_to,
-			p_received, v.message_ttl, v_forward.forwarded) m;
+			p_received, v.message_ttl, v_forwarded) m;
 		perform log_append(id, id, v.at, v_line, p_node);
 	end if;
 	status := send_status(code);
 end $$;
 
--- What p_me may forward: the message, forwarded saying who wrote it and when. Null: it isn't there, he can't read it, or it was nobody who said it.
--- Where it was said isn't told.
+-- What p_me may forward: the message, forwarded saying who wrote it and when, but not where. Null: it isn't there, he can't read it, or it
+-- was nobody who said it.
 create function forwardable(p_me text, p_chat bigint, p_id bigint) returns message
 language plpgsql stable as $$
 declare

@@ -27,7 +27,8 @@ begin
 			and (select count(*) from jsonb_object_keys(v_message.reactions)) >= p_most then
 		perform refuse(422, 'too_many_reactions', format('A message has at most %s kinds of reactions.', p_most));
 	end if;
-	update message m set reactions = coalesce(m.reactions, '{}') || jsonb_build_object(p_emoji, coalesce((m.reactions ->> p_emoji)::int, 0) + 1)
+	update message m set reactions = coalesce(m.reactions, '{}')
+			|| jsonb_build_object(p_emoji, coalesce((m.reactions ->> p_emoji)::int, 0) + 1)
 		where m.chat_id = v_member.chat_id and m.id = p_id;
 	insert into reaction as r (chat_id, message_id, emoji, name, active, at, rev)
 		values (v_member.chat_id, p_id, p_emoji, p_me, true, v.at, v.head + 1)

@@ -6,13 +6,14 @@
 create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
 language sql stable as $$
 	with found as materialized (
-		select distinct f.name from (select lower(x[1]) as name from regexp_matches(p_text, '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x
-			limit 50) f
+		select distinct f.name from (select lower(x[1]) as name
+			from regexp_matches(p_text, '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
 	), named as (
 		select f.name from found f union select rtrim(f.name, '._-') from found f
 	)
 	select jsonb_agg(t.name order by t.name) from (
-		select n.name from named n join lateral (select from member m where m.chat_id = p_chat and m.name = n.name and m.state = 'joined' limit 1) m on true
+		select n.name from named n
+			join lateral (select from member m where m.chat_id = p_chat and m.name = n.name and m.state = 'joined' limit 1) m on true
 			where n.name <> p_from
 		union all
 		select '@all' where exists (select from named n where n.name = 'all')

@@ -25,15 +25,20 @@ language plpgsql as $$
 declare
 	v record;
 	v_message message;
+	v_said record;
+	v_pos bigint;
 begin
 	v := log_begin();
 	v_message := message_of(may_pin(p_me, p_chat), p_id);
+	v_pos := v_message.rev;
 	if v_message.pinned is null then
 		update message m set pinned = jsonb_build_object('by', p_me, 'at', stamp(v.at)), rev = v.head + 1
 			where m.chat_id = v_message.chat_id and m.id = p_id returning m.* into v_message;
-		perform log_append(v.head + 1, v.head + 1, v.at, message_line(v_message, p_me));
+		v_said := system_messages(v_message.chat_id, v.head + 2, v.at, p_me, jsonb_build_object('code', 'message_pinned', 'id', p_id));
+		perform log_append(v.head + 1, v_said.upto, v.at, message_line(v_message, p_me) || v_said.lines);
+		v_pos := v_said.upto;
 	end if;
-	return query select v_message.rev, message_json(v_message);
+	return query select v_pos, message_json(v_message);
 end $$;
 
 -- DELETE /v1/chats/C/messages/ID/pin. Where it isn't pinned: 204 as well.
@@ -114,7 +119,7 @@ begin
 		with page as (
 			select * from report r where r.id < coalesce(p_cursor, 9223372036854775807) order by r.id desc limit p_limit + 1
 		), kept as (select * from page order by id desc limit p_limit)
-		select '{"reports":[' || coalesce(string_agg(rtrim(jsonb_strip_nulls(jsonb_build_object('id', k.id, 'reporter', k.reporter, 'reason', k.reason,
-				'at', stamp(k.at)))::text, '}') || ',"message":' || k.message || '}', ',' order by k.id desc), '') || ']'
+		select '{"reports":[' || coalesce(string_agg(left(jsonb_strip_nulls(jsonb_build_object('id', k.id, 'reporter', k.reporter,
+				'reason', k.reason, 'at', stamp(k.at)))::text, -1) || ',"message":' || k.message || '}', ',' order by k.id desc), '') || ']'
 			|| case when (select count(*) from page) > p_limit then ',"next":"' || min(k.id) || '"' else '' end || '}' from kept k;
 end $$;

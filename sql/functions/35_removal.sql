@@ -21,8 +21,8 @@ begin
 	return frame_line(p_pos, 'deleted', p_message.chat_id::text, '-', p_message.id, 0, tombstone_json(v_tombstone));
 end $$;
 
--- Deletes up to p_chunk messages whose time is up. Gives how many, and in how many ms the next one is due (null: none is). Caller: upkeep.c.
--- Takes the log lock only when there is something to do; whoever comes second finds nothing left.
+-- Deletes up to p_chunk messages whose time is up. Gives how many, and in how many ms the next one is due (null: none is).
+-- Caller: upkeep.c. Takes the log lock only when there is something to do; whoever comes second finds nothing left.
 create function messages_expire(p_chunk int, out removed int, out next_ms bigint)
 language plpgsql as $$
 declare
@@ -45,8 +45,8 @@ begin
 		from message m where m.expires_at is not null order by m.expires_at limit 1;
 end $$;
 
--- What upkeep() does for what hangs on messages: reactions that were taken back, up to the horizon (null: not known yet), and all of deleted
--- chats. Gives the number of rows removed.
+-- What upkeep() does for what hangs on messages: reactions that were taken back, up to the horizon (null: not known yet), and all
+-- of deleted chats. Gives the number of rows removed.
 create function messages_upkeep(p_horizon bigint, p_chunk int) returns int
 language plpgsql as $$
 declare

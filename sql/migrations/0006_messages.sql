@@ -16,7 +16,9 @@ create index message_root on postern.message (chat_id, last_reply) where last_re
 create index message_pinned on postern.message (chat_id, id) where pinned is not null;
 create index message_expiry on postern.message (expires_at) where expires_at is not null;
 
-alter table postern.chat add column message_ttl integer check (message_ttl > 0); -- seconds that a message stays; null: for good
+alter table postern.chat
+	add column message_ttl integer check (message_ttl > 0), -- seconds that a message stays; null: for good
+	add column system_messages text not null default 'none' check (system_messages in ('all', 'none'));
 
 -- Who reacted with what. One that was taken back stays, inactive, until the horizon has passed it.
 create table postern.reaction (

@@ -20,6 +20,7 @@ static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
 static const char *const presences[] = { "everybody", "contacts", "nobody", NULL };
 static const char *const presence_states[] = { "online", "away", NULL };
+static const char *const system_messages[] = { "all", "none", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
 static const char *const posters[] = { "members", "admins", NULL };
 static const char *const adders[] = { "members", "admins", "owner", NULL };
@@ -35,15 +36,16 @@ static const struct call users = { "select body from users($1, $2, $3)", {
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
 static const struct call token_list = { "select body from token_list($1)", { ME } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
-static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7)", { ME,
+static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8)", { ME,
 	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 	{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_MEMBERS_MAX },
-	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 } } };
+	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
+	{ .from = FROM_BODY, .name = "system_messages", .type = TYPE_TEXT, .max = 16, .one_of = system_messages } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
-static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME, CHAT,
+static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", { ME, CHAT,
 	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
 	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
@@ -51,7 +53,8 @@ static const struct call chat_patch = { "select pos, body from chat_patch($1, $2
 	{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
 	{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
 	{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 },
-	{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 } } };
+	{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 },
+	{ .from = FROM_BODY, .name = "system_messages", .type = TYPE_TEXT, .max = 16, .one_of = system_messages } } };
 static const struct call chat_delete = { "select pos, body from chat_delete($1, $2)", { ME, CHAT } };
 static const struct call members = { "select body from members($1, $2, $3, $4, $5)", { ME, CHAT,
 	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };

@@ -185,7 +185,7 @@ export class Store {
     const last = chat.last_message;
     if (!last || message.id > last.id || (message.id === last.id && message.rev >= last.rev)) chat.last_message = message;
     const isFresh = message.id > chat.seen && message.id > (chat.read ?? 0);
-    if (isFresh && message.from !== this.me.name) chat.fresh.add(message.id);
+    if (isFresh && message.from !== this.me.name && message.type !== "system") chat.fresh.add(message.id);
     this.#changed();
   }
 

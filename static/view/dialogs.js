@@ -79,7 +79,7 @@ export class NewChat {
     if (members.length === 0 && !this.#isGroup) return this.#people.focus();
     $("create").disabled = true;
     try {
-      await this.#create(this.#isGroup ? { kind: "group", title: $("group-title").value.trim(), members } : { kind: "direct", members });
+      await this.#create(this.#isGroup ? { kind: "group", title: $("group-title").value.trim(), members, system_messages: "all" } : { kind: "direct", members });
       this.#dialog.close("create");
     } catch (problem) {
       $("new-error").textContent = problem.message;

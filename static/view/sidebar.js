@@ -57,13 +57,36 @@ export class Sidebar {
   #preview(chat, last) {
     if (!last) return "No messages yet";
     const text = (last.text ?? describe(last)).slice(0, 200);
+    if (last.type === "system") return text;
     if (last.from === this.#store.me.name) return `You: ${text}`;
     return chat.kind === "group" && last.from ? `${this.#store.displayName(last.from)}: ${text}` : text;
   }
 }
 
+const HAPPENINGS = {
+  chat_created: (by, { title }) => `${by} made “${title}”`,
+  title_changed: (by, { title }) => `${by} changed the title to “${title}”`,
+  history_changed: (by, { history }) => `${by} lets new members read ${history === "all" ? "everything" : "from their joining on"}`,
+  message_ttl_changed: (by, { message_ttl: ttl }) => (ttl ? `${by} lets messages go after ${ttl} seconds` : `${by} lets messages stay`),
+  member_added: (by, { name }) => `${by} added ${name}`,
+  members_added: (by, { names }) => `${by} added ${names.join(", ")}`,
+  members_removed: (by, { names }) => `${by} removed ${names.join(", ")}`,
+  member_joined: (by) => `${by} joined`,
+  member_banned: (by, { name }) => `${by} banned ${name}`,
+  member_left: (by) => `${by} left`,
+  member_removed: (by, { name }) => `${by} removed ${name}`,
+  role_changed: (by, { name, role }) => `${by} made ${name} ${role}`,
+  owner_changed: (by, { name }) => `${name} owns it now`,
+  message_pinned: (by) => `${by} pinned a message`,
+};
+
+function happening(by, content) {
+  return Object.hasOwn(HAPPENINGS, content.code) ? HAPPENINGS[content.code](by, content) : "Something happened here";
+}
+
 // Words for a message that is not plain text.
 export function describe(message) {
+  if (message.type === "system") return happening(message.from, message.content ?? {});
   if (message.type === "encrypted") return "Encrypted message";
   if (message.media) return "Attachment";
   return message.type ? `A message of type “${message.type}”` : "";

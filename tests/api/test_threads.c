@@ -149,8 +149,8 @@ START_TEST(who_is_mentioned_is_told)
 		char *text = format("%.*s%s", (int)strcspn(plain[i], "%"), plain[i], name);
 		ck_assert_msg(!has(is(post(ann, messages(chat), "{'text':'%s'}", text), 201).json, "mentions"), "%s mentions him", text);
 	}
-	a = is(post_as(ann, messages(chat), "application/x-ndjson", format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n",
-		ben->name, cay->name, ben->name, ben->name)), 200);
+	char *many = format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n", ben->name, cay->name, ben->name, ben->name);
+	a = is(post_as(ann, messages(chat), "application/x-ndjson", many), 200);
 	ck_assert_uint_eq(mentions_of(ben), 3);
 	ck_assert_uint_eq(mentions_of(cay), 1);
 	inbox = is(get(ben, "/v1/mentions?limit=2"), 200);

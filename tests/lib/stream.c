@@ -261,6 +261,11 @@ void stream_cut(struct stream *s)
 	s->borrowed = true;
 }
 
+static bool is_system(const struct event *e)
+{
+	return strcmp(e->name, "message") == 0 && has(e->json, "type") && strcmp(str(e->json, "type"), "system") == 0;
+}
+
 static bool is_ephemeral(const char *kind)
 {
 	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal", "announcement" };
@@ -277,7 +282,8 @@ static struct event *await_event(const char *file, int line, struct stream *s, c
 	for (;;) {
 		if (s->ahead == NULL)
 			s->ahead = stream_next(s);
-		if (s->ahead != NULL && (!is_ephemeral(s->ahead->name) || strcmp(s->ahead->name, kind) == 0))
+		bool wanted = s->ahead != NULL && strcmp(is_system(s->ahead) ? "system" : s->ahead->name, kind) == 0;
+		if (wanted || (s->ahead != NULL && !is_system(s->ahead) && !is_ephemeral(s->ahead->name)))
 			return s->ahead;
 		if (s->ahead == NULL && wire_ended(s->wire))
 			return NULL;
@@ -326,6 +332,17 @@ struct json_object *stream_expect(const char *file, int line, struct stream *s, 
 	return e->json;
 }
 
+struct json_object *stream_expect_system(const char *file, int line, struct stream *s, const char *code)
+{
+	struct event *e;
+	while ((e = await_event(file, line, s, "system")) != NULL && !is_system(e))
+		take(s);
+	take(s);
+	if (e == NULL || strcmp(look_str(file, line, e->json, "content.code"), code) != 0)
+		fail_at(file, line, "%s came instead of %s", e != NULL ? json_object_to_json_string(e->json) : "the end", code);
+	return e->json;
+}
+
 struct json_object *stream_expect_message(const char *file, int line, struct stream *s, long long id)
 {
 	struct json_object *json = stream_expect(file, line, s, "message");
@@ -337,7 +354,7 @@ struct json_object *stream_expect_message(const char *file, int line, struct str
 void stream_expect_quiet(const char *file, int line, struct stream *s)
 {
 	ck_assert_ptr_nonnull(s->who);
-	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
+	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet'}"), 201);
 	long long chat = look_num(file, line, a.json, "id");
 	if (look_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat
 			|| look_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)

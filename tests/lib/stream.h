@@ -31,13 +31,16 @@ struct stream *stream_on(struct wire *w);
 /* Hangs up, at once: what has arrived and wasn't taken is lost. */
 void stream_cut(struct stream *s);
 
-/* Waits for the next event, which must be of that kind; gives its data. Ephemeral events (typing, presence, …) and heartbeats
- * are passed over, unless it's one of them that is expected. */
+/* Waits for the next event, which must be of that kind; gives its data. Ephemeral events (typing, presence, …), system messages and
+ * heartbeats are passed over, unless it's one of them that is expected. */
 #define expect(s, kind) stream_expect(__FILE__, __LINE__, s, kind)
 struct json_object *stream_expect(const char *file, int line, struct stream *s, const char *kind);
 /* The same, and that message: its id. */
 #define expect_message(s, id) stream_expect_message(__FILE__, __LINE__, s, id)
 struct json_object *stream_expect_message(const char *file, int line, struct stream *s, long long id);
+/* Waits for the next system message, whatever else comes before it; it must have that code. */
+#define expect_system(s, code) stream_expect_system(__FILE__, __LINE__, s, code)
+struct json_object *stream_expect_system(const char *file, int line, struct stream *s, const char *code);
 /* Asserts that nothing else has happened for this user so far: his next events are those of a chat he makes now. */
 #define expect_quiet(s) stream_expect_quiet(__FILE__, __LINE__, s)
 void stream_expect_quiet(const char *file, int line, struct stream *s);
