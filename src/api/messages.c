@@ -291,6 +291,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
 	else if (strcmp(r->code, "overloaded") == 0)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
+	else if (r->status == 429)
+		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	unsigned limit;
 	if (o->post->bulk)
 		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len, refrain(r, &limit));

@@ -271,6 +271,10 @@ START_TEST(many_come_and_go_at_once)
 	is(post(cat, members_of(chat), "{}"), 200);
 	expect_quiet(s);
 	refused(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, dan->name), 422, "out_of_range");
+	char *many = later(free, malloc(60000));
+	for (size_t i = 0, len = 0; i < 10001; i++)
+		len += (size_t)sprintf(many + len, "%s'aa'", i ? "," : "");
+	refused(post(cat, members_of(chat), "{'add':[%s]}", many), 422, "out_of_range");
 	refused(post(dan, members_of(chat), "{'add':['%s']}", dan->name), 404, "not_found");
 	is(put(ann, member(chat, dan), "{}"), 200);
 	refused(post(dan, members_of(chat), "{'add':['%s']}", eve->name), 403, "forbidden");
@@ -415,7 +419,8 @@ START_TEST(what_admins_do_is_on_record)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
 	long long chat = group(ann, ben, cat), id = say(ben, chat, "a bad word"), own = say(ann, chat, "mine");
-	is(put(ann, member(chat, cat), "{'role':'admin'}"), 200);
+	is(put(ann, member(chat, cat), "{'role':'admin','muted_until':'2100-01-01T00:00:00Z'}"), 200); /* two acts */
+	is(put(ann, member(chat, cat), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	is(put(cat, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	is(del(cat, "%s", message(chat, id)), 204);
 	is(del(ann, "%s", message(chat, own)), 204); /* one's own: nothing to record */
@@ -428,7 +433,8 @@ START_TEST(what_admins_do_is_on_record)
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
 	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted",
+		"unmuted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {
