@@ -119,7 +119,8 @@ START_TEST(adding_is_for_whom_the_owner_says)
 	refused(put(ben, member(chat, eve), "{}"), 403, "forbidden");
 	refused(patch(cat, chat_path(chat), "{'adding':'members'}"), 403, "forbidden");
 	is(patch(ann, chat_path(chat), "{'adding':'members'}"), 200);
-	is(put(ben, member(chat, eve), "{}"), 200);
+	is(put(ben, member(chat, eve), "{'role':'member'}"), 200);
+	refused(put(ben, member(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* she is in */
 	ck_assert_int_eq(num(is(post(ben, members_of(chat), "{'add':['%s']}", gus->name), 200).json, "added"), 1);
 	refused(put(ben, member(chat, fay), "{'role':'admin'}"), 403, "forbidden");
 	refused(put(ben, member(chat, fay), "{'muted_until':'2100-01-01T00:00:00Z'}"), 403, "forbidden");
