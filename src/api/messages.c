@@ -193,7 +193,7 @@ static char *with_key(const char *json, size_t len, const char *key, size_t *ret
 static const char *detail_of(const struct send_result *r)
 {
 	static const struct { const char *code, *detail; } details[] = {
-		{ "forbidden", "In a channel only the owner and admins write." }, { "muted", "You are muted in this chat." },
+		{ "forbidden", "Only the owner and admins write here." }, { "muted", "You are muted in this chat." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
 		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
 		{ "slow_mode", "This chat is in slow mode: your last message was a moment ago." },
