@@ -280,7 +280,7 @@ begin
 	select c.kind, c.members_count, c.adding into v_kind, v_count, v_adding from chat c where c.id = v_chat;
 	select * into v_old from member m where m.chat_id = v_chat and m.name = p_name;
 	if v_kind = 'direct' or (v_old.state is distinct from 'joined' and role_rank(v_mine.role) < adding_rank(v_adding))
-			or ((v_old.state = 'joined' or num_nonnulls(p_role, p_muted_until) > 0) and role_rank(v_mine.role) < 2)
+			or ((v_old.state = 'joined' or p_role <> 'member' or p_muted_until is not null) and role_rank(v_mine.role) < 2)
 			or (p_role is not null and p_role <> coalesce(v_old.role, 'member') and v_mine.role <> 'owner')
 			or (v_old.state = 'joined' and p_name <> p_me and role_rank(v_old.role) >= role_rank(v_mine.role))
 			or (p_name = p_me and (p_role is not null or p_muted_until is not null)) then

@@ -22,7 +22,7 @@ begin
 	end if;
 end $$;
 
--- POST /v1/chats/C/invites. The code, 128 random bits, is in this answer only.
+-- POST /v1/chats/C/invites. The code, some 240 random bits, is in this answer only. Its number is that of the act on record: never another's.
 create function invite_create(p_me text, p_chat text, p_expires_at timestamptz, p_max_uses int) returns table (status int, body text)
 language plpgsql as $$
 declare
@@ -40,8 +40,8 @@ begin
 	if (select count(*) from invite i where i.chat_id = v_chat) >= 100 then
 		perform refuse(422, 'too_many_invites', 'A chat has at most 100 invites: revoke one first.');
 	end if;
-	insert into invite (chat_id, hash, created_by, created_at, expires_at, max_uses)
-		values (v_chat, invite_hash(v_code), p_me, v.at, p_expires_at, p_max_uses) returning * into v_invite;
+	insert into invite (chat_id, id, hash, created_by, created_at, expires_at, max_uses)
+		values (v_chat, audit_next(v_chat), invite_hash(v_code), p_me, v.at, p_expires_at, p_max_uses) returning * into v_invite;
 	perform audit_add(v_chat, v.at, p_me, 'invite_created', null, invite_json(v_invite) - '{chat,created_by,created_at,uses}'::text[]);
 	return query select 201, (jsonb_build_object('code', v_code) || invite_json(v_invite))::text;
 end $$;

@@ -1,10 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- The audit trail of a chat: what its owner and admins have done. Codes and arguments, no prose.
 
+-- The number of a chat's next act. The log lock is held.
+create function audit_next(p_chat bigint) returns bigint
+language sql stable as $$ select coalesce(max(a.id), 0) + 1 from audit a where a.chat_id = p_chat $$;
+
 -- One act. Callers: whatever does it, in its transaction, under the log lock.
 create function audit_add(p_chat bigint, p_at timestamptz, p_actor text, p_act text, p_target text default null, p_details jsonb default null) returns void
 language sql as $$
-	insert into audit (chat_id, at, actor, act, target, details) values (p_chat, p_at, p_actor, p_act, p_target, p_details)
+	insert into audit values (p_chat, audit_next(p_chat), p_at, p_actor, p_act, p_target, p_details)
 $$;
 
 create function audit_json(a audit) returns jsonb

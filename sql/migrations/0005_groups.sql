@@ -29,7 +29,7 @@ create unlogged table postern.pace (
 -- What lets its bearer into a chat. Only the code's hash is kept; to revoke it is to delete the row.
 create table postern.invite (
 	chat_id    bigint not null,
-	id         bigint generated always as identity,
+	id         bigint not null,    -- counted in its chat
 	hash       text collate "C" not null unique,
 	created_by text collate "C" not null,
 	created_at timestamptz not null,
@@ -42,7 +42,7 @@ create table postern.invite (
 -- Who has done what as an administrator of a chat. Written under the log lock: ascending in time.
 create table postern.audit (
 	chat_id bigint not null,
-	id      bigint generated always as identity,
+	id      bigint not null,       -- counted in its chat: what goes on in others is nobody's business
 	at      timestamptz not null,
 	actor   text collate "C" not null,
 	act     text not null,

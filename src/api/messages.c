@@ -218,7 +218,7 @@ static char *with_key(const char *json, size_t len, const char *key, size_t *ret
 static const char *detail_of(const struct send_result *r)
 {
 	static const struct { const char *code, *detail; } details[] = {
-		{ "forbidden", "In a channel only the owner and admins write." }, { "muted", "You are muted in this chat." },
+		{ "forbidden", "Only the owner and admins write here." }, { "muted", "You are muted in this chat." },
 		{ "blocked", "One of you two has blocked the other." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
 		{ "unknown_forward", "forward is no message that you may read, or none that can be passed on." },
@@ -318,6 +318,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
 	else if (strcmp(r->code, "overloaded") == 0)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
+	else if (r->status == 429)
+		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	unsigned limit;
 	if (o->post->bulk)
 		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len, refrain(r, &limit));

@@ -59,8 +59,8 @@ static const struct call chat_delete = { "select pos, body from chat_delete($1, 
 static const struct call members = { "select body from members($1, $2, $3, $4, $5)", { ME, CHAT,
 	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };
 static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5)", { ME, CHAT,
-	{ .from = FROM_BODY, .name = "add", .type = TYPE_NAMES },
-	{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES },
+	{ .from = FROM_BODY, .name = "add", .type = TYPE_NAMES, .max = 10000 },
+	{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES, .max = 10000 },
 	{ .from = FROM_MEMBERS_MAX } } };
 static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)", { ME, CHAT, NAME,
 	{ .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },

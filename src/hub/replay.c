@@ -33,6 +33,7 @@ struct replay {
 	struct frame **found;
 	size_t found_count, found_size;
 	uint64_t floor; /* of the chat that is walked */
+	uint64_t reader; /* the user's key */
 };
 
 struct read {
@@ -41,11 +42,31 @@ struct read {
 	struct subscriber *s;
 };
 
+struct member_search {
+	const struct frame *of;
+	bool superseded;
+};
+
+static void on_member(void *arg, struct frame *f)
+{
+	struct member_search *m = arg;
+	m->superseded |= f->to_user_only && f->pos > m->of->pos && f->chats[0] == m->of->chats[0];
+}
+
+/* What was said of another member has changed since, and the change was told to himself only: the tables know nothing of it either. */
+static bool is_untold(const struct replay *r, const struct frame *f)
+{
+	struct member_search m = { .of = f };
+	if (f->kind == FRAME_MEMBER && f->user_key != r->reader)
+		ring_walk(tail_ring(hub_tail(r->hub)), ring_user_key(f->user_key), f->pos, on_member, &m);
+	return m.superseded;
+}
+
 static void on_found(void *arg, struct frame *f)
 {
 	struct replay *r = arg;
 	bool has_id = f->kind == FRAME_MESSAGE || f->kind == FRAME_DELETED || f->kind == FRAME_REACTION;
-	if (has_id && (uint64_t)f->a <= r->floor)
+	if ((has_id && (uint64_t)f->a <= r->floor) || is_untold(r, f))
 		return;
 	if (r->found_count == r->found_size) {
 		r->found_size = r->found_size ? r->found_size * 2 : 256;
@@ -160,6 +181,7 @@ static void from_ring(struct replay *r, struct subscriber *s)
 {
 	unsigned pushed = 0;
 	r->found_count = 0;
+	r->reader = audience_key(s->user);
 	find_as_of_now(r, s);
 	if (s->set_back)
 		add_as_of_then(r, s);

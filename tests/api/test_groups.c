@@ -119,7 +119,8 @@ START_TEST(adding_is_for_whom_the_owner_says)
 	refused(put(ben, member(chat, eve), "{}"), 403, "forbidden");
 	refused(patch(cat, chat_path(chat), "{'adding':'members'}"), 403, "forbidden");
 	is(patch(ann, chat_path(chat), "{'adding':'members'}"), 200);
-	is(put(ben, member(chat, eve), "{}"), 200);
+	is(put(ben, member(chat, eve), "{'role':'member'}"), 200);
+	refused(put(ben, member(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* she is in */
 	ck_assert_int_eq(num(is(post(ben, members_of(chat), "{'add':['%s']}", gus->name), 200).json, "added"), 1);
 	refused(put(ben, member(chat, fay), "{'role':'admin'}"), 403, "forbidden");
 	refused(put(ben, member(chat, fay), "{'muted_until':'2100-01-01T00:00:00Z'}"), 403, "forbidden");
@@ -271,6 +272,10 @@ START_TEST(many_come_and_go_at_once)
 	is(post(cat, members_of(chat), "{}"), 200);
 	expect_quiet(s);
 	refused(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, dan->name), 422, "out_of_range");
+	char *many = later(free, malloc(60000));
+	for (size_t i = 0, len = 0; i < 10001; i++)
+		len += (size_t)sprintf(many + len, "%s'aa'", i ? "," : "");
+	refused(post(cat, members_of(chat), "{'add':[%s]}", many), 422, "out_of_range");
 	refused(post(dan, members_of(chat), "{'add':['%s']}", dan->name), 404, "not_found");
 	is(put(ann, member(chat, dan), "{}"), 200);
 	refused(post(dan, members_of(chat), "{'add':['%s']}", eve->name), 403, "forbidden");
@@ -409,13 +414,43 @@ START_TEST(a_crowd_is_replayed_as_it_was_told)
 }
 END_TEST
 
+/* What was told of somebody while the chat was small isn't told again once he has gone from the crowd that it has become. */
+START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
+{
+	const char *const flags[] = { "--ring-bytes", "4K", NULL };
+	struct server *node = server_join(house(), flags);
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *dan = somebody();
+	long long chat = group(ann, ben), other = group(ann);
+	const char *cursor = str(is(get(ben, "/v1/sync"), 200).json, "cursor");
+	is(put(ann, member(chat, cat), "{}"), 200);
+	is(put(ann, member(chat, dan), "{}"), 200);
+	char names[CROWD * 12] = "";
+	sql(database(house()), "insert into postern.account (name, created_at, rev) select 'many' || i, now(), 0 from generate_series(1, %d) i", CROWD);
+	for (int i = 1; i <= CROWD; i++)
+		sprintf(names + strlen(names), "%s'many%d'", i > 1 ? "," : "", i);
+	ck_assert_int_eq(num(is(post(ann, members_of(chat), "{'add':[%s]}", names), 200).json, "added"), CROWD);
+	is(del(ann, "%s", member(chat, cat)), 204);
+	long long id = say(ann, chat, "hello");
+	for (int i = 0; i < 40; i++)
+		say(ann, other, "to fill the ring, a text of some length that has nothing to say to anybody and takes its place in memory");
+	for (int i = 0; i < 2; i++) {
+		struct stream *s = live_since(i ? via(ben, node) : ben, cursor);
+		ck_assert_str_eq(str(expect(s, "member"), "name"), dan->name);
+		ck_assert_int_eq(num(expect(s, "chat"), "members_count"), CROWD + 3);
+		expect_message(s, id);
+	}
+	server_stop(node);
+}
+END_TEST
+
 /* ---- the audit trail ---- */
 
 START_TEST(what_admins_do_is_on_record)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
 	long long chat = group(ann, ben, cat), id = say(ben, chat, "a bad word"), own = say(ann, chat, "mine");
-	is(put(ann, member(chat, cat), "{'role':'admin'}"), 200);
+	is(put(ann, member(chat, cat), "{'role':'admin','muted_until':'2100-01-01T00:00:00Z'}"), 200); /* two acts */
+	is(put(ann, member(chat, cat), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	is(put(cat, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	is(del(cat, "%s", message(chat, id)), 204);
 	is(del(ann, "%s", message(chat, own)), 204); /* one's own: nothing to record */
@@ -428,7 +463,8 @@ START_TEST(what_admins_do_is_on_record)
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
 	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted",
+		"unmuted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {
@@ -486,6 +522,7 @@ int main(void)
 		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, posting_is_for_whom_the_group_says, adding_is_for_whom_the_owner_says,
 		slow_mode_spaces_a_members_messages, slow_mode_holds_within_a_batch, a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
 		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_kick_from_a_crowd_takes_effect, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
+		a_group_that_becomes_a_crowd_is_replayed_alike,
 		what_admins_do_is_on_record, absent_and_forbidden_look_the_same, NULL,
 	};
 	return suite_run("groups", tests, NULL);
