@@ -22,7 +22,7 @@ const rest = new Rest();
 const store = new Store({ change: render, need: (chat) => loader.chat(chat), stranger: (name) => loader.user(name), dropped });
 const loader = new Loader({ rest, store, onRefused: complain });
 const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
-const reads = new Reads((chat, upTo) => rest.read(chat, upTo));
+const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // unless he has left it since
 const feed = new Feed({ rest, kinds: ["message", "deleted", "chat", "member", "user"], on: { event: told, status, reset: start, refused } });
 const tabs = new BroadcastChannel("postern"); // the other pages of this browser
 

@@ -416,6 +416,64 @@ START_TEST(both_may_say_how_long_messages_stay_in_a_direct_chat)
 }
 END_TEST
 
+/* ---- who may not ---- */
+
+START_TEST(absent_hidden_and_former_look_the_same)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
+	long long chat = group(alice, bob), id = say(alice, chat, "hi @bob"), gone = say(alice, chat, "gone");
+	reply(alice, chat, id, "more");
+	is(put(alice, to("%s/pin", message(chat, id)), NULL), 200);
+	is(del(alice, "%s", message(chat, gone)), 204);
+	is(del(alice, "%s", member(chat, bob)), 204);
+	const struct { const char *method, *path, *body; } asked[] = {
+		{ "GET", "/messages/%lld/reactions", NULL }, { "PUT", "/messages/%lld/reactions/%F0%9F%91%8D", NULL },
+		{ "DELETE", "/messages/%lld/reactions/%F0%9F%91%8D", NULL }, { "PUT", "/messages/%lld/pin", NULL }, { "DELETE", "/messages/%lld/pin", NULL },
+		{ "GET", "/messages/%lld/thread", NULL }, { "POST", "/messages/%lld/thread/read", "{\"up_to\":1}" }, { "GET", "/messages/%lld/edits", NULL },
+		{ "POST", "/messages/%lld/report", "{}" }, { "GET", "/pins", NULL }, { "GET", "/threads", NULL },
+	};
+	const long long chats[] = { 987654321, chat, chat, 0 };
+	const char *ids[] = { format("%lld", id), format("%lld", id), format("%lld", gone), "5" };
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		for (size_t who = 0; who < 2; who++) {
+			const char *before = NULL, *at = strstr(asked[i].path, "%lld");
+			for (size_t j = 0; j < 4; j++) {
+				char *path = at == NULL ? format("/v1/chats/%lld%s", chats[j], asked[i].path)
+					: format("/v1/chats/%lld%.*s%s%s", chats[j], (int)(at - asked[i].path), asked[i].path, ids[j], at + 4);
+				struct answer a = refused(ask(with(who ? bob : mallory, "X-Request-Id: same"), asked[i].method, path,
+					asked[i].body ? "application/json" : NULL, asked[i].body, asked[i].body ? strlen(asked[i].body) : 0), 404, "not_found");
+				ck_assert_msg(before == NULL || strcmp(before, a.body) == 0, "%s %s: %s, not %s", asked[i].method, path, a.body, before);
+				before = a.body;
+			}
+		}
+	ck_assert_uint_eq(count(is(get(bob, "/v1/mentions?limit=200"), 200).json, "mentions"), 0);
+}
+END_TEST
+
+/* ---- what upkeep removes ---- */
+
+START_TEST(what_was_taken_back_is_forgotten_behind_the_horizon)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob), id = say(alice, chat, "hi");
+	char *thumb = format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, id));
+	is(put(alice, thumb, NULL), 200);
+	is(put(bob, thumb, NULL), 200);
+	is(del(bob, "%s", thumb), 204);
+	PGconn *pg = database(house());
+	sql(pg, "select set_config('search_path', (select functions from postern.node limit 1) || ',postern', false)");
+	sql(pg, "select messages_upkeep(%lld, 1000)", id);
+	ck_assert_str_eq(sql(pg, "select count(*) from reaction where chat_id = %lld", chat), "2");
+	sql(pg, "select messages_upkeep(log_head(), 1000)");
+	ck_assert_str_eq(sql(pg, "select string_agg(name, ' ') from reaction where chat_id = %lld", chat), "alice");
+	is(patch(alice, message(chat, id), "{'text':'@bob'}"), 200);
+	is(del(alice, "/v1/chats/%lld", chat), 204);
+	sql(pg, "select messages_upkeep(log_head(), 1000)");
+	ck_assert_str_eq(sql(pg, "select (select count(*) from reaction where chat_id = %1$lld) + (select count(*) from mention where chat_id = %1$lld)"
+		" + (select count(*) from message_version where chat_id = %1$lld)", chat), "0");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
@@ -423,7 +481,8 @@ int main(void)
 		threads_are_listed_with_what_is_unread, who_is_mentioned_is_told, all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
 		what_is_pinned_is_listed, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
 		what_was_edited_is_kept, only_so_many_versions_are_kept, reports_come_before_the_administrators, messages_run_out,
-		both_may_say_how_long_messages_stay_in_a_direct_chat, NULL,
+		both_may_say_how_long_messages_stay_in_a_direct_chat, absent_hidden_and_former_look_the_same,
+		what_was_taken_back_is_forgotten_behind_the_horizon, NULL,
 	};
 	return suite_run("threads", tests, NULL);
 }

@@ -90,7 +90,7 @@ export class User {
   }
 
   createGroup(title, ...others) {
-    return this.call("POST", "/v1/chats", { kind: "group", title, members: others.map((user) => user.name) });
+    return this.call("POST", "/v1/chats", { kind: "group", title, members: others.map((user) => user.name), system_messages: "none" });
   }
 
   send(chat, text, replyTo) { return this.call("POST", `/v1/chats/${chat.id}/messages`, { text, reply_to: replyTo?.id }); }
