@@ -39,7 +39,7 @@ struct field {
 	bool required;
 };
 
-#define CALL_FIELDS_MAX 10
+#define CALL_FIELDS_MAX 12
 
 struct call {
 	const char *sql;

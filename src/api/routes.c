@@ -16,6 +16,8 @@
 
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
+static const char *const orders[] = { "time", "rank", NULL };
+static const char *const has[] = { "media", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
@@ -53,6 +55,15 @@ static const struct call message_edit = { "select pos, rev, body from message_ed
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call mark_delivered = { "select body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
 static const struct call mark_read = { "select body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME,
+	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
+	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
+	{ .from = FROM_QUERY, .name = "from", .type = TYPE_NAME },
+	{ .from = FROM_QUERY, .name = "before", .type = TYPE_TEXT, .max = 40 },
+	{ .from = FROM_QUERY, .name = "after", .type = TYPE_TEXT, .max = 40 },
+	{ .from = FROM_QUERY, .name = "has", .type = TYPE_TEXT, .max = 16, .one_of = has },
+	{ .from = FROM_QUERY, .name = "order", .type = TYPE_TEXT, .max = 16, .one_of = orders, .preset = "time" },
+	{ .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 80 }, LIMIT(100, "20") } };
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };
 
 const struct route api_routes[] = {
@@ -83,6 +94,7 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/chats/{chat}/delivered", call_handle, &mark_delivered, ROUTE_BODY },
 	{ "POST", "/v1/chats/{chat}/read", call_handle, &mark_read, ROUTE_BODY },
 	{ "GET", "/v1/chats/{chat}/receipts", call_handle, &receipts, 0 },
+	{ "GET", "/v1/search", search_get, &search, 0 },
 	{ "GET", "/v1/stream", streams_open, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/poll", streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/healthz", ops_health, NULL, ROUTE_PUBLIC },

@@ -70,7 +70,7 @@ struct conf {
 	unsigned members_max;
 
 	/* limits of a user, of a worker */
-	unsigned rate_sends, rate_sends_burst, rate_logins;
+	unsigned rate_sends, rate_sends_burst, rate_logins, rate_searches;
 	unsigned streams_per_user;
 	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
 	size_t stream_queue_max, ring_bytes;
