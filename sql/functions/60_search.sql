@@ -77,6 +77,7 @@ language plpgsql
 set synchronous_commit = off -- what is lost with a crash is done again
 as $$
 declare
+	most_bytes constant int := 256 * 1024; -- of text, and that of one message more: a step must not take long
 	v follower;
 	v_upto bigint;
 	v_new search_entry[];
@@ -88,10 +89,12 @@ begin
 	head := log_head();
 	pos := coalesce(v.pos, (select f.pos from follower f where f.name = 'search'));
 	if mine then
-		select array_agg((m.chat_id, m.id, m.rev, m.at, search_words(m))::search_entry),
-				coalesce(case when count(*) = p_most then max(m.rev) end, head)
+		select array_agg((n.chat_id, n.id, n.rev, n.at, search_words(n.m))::search_entry) filter (where n.before < most_bytes),
+				case when count(*) = p_most or max(n.before) >= most_bytes then max(n.rev) filter (where n.before < most_bytes) else head end
 			into v_new, v_upto
-			from (select x.* from message x where x.rev > v.pos and x.rev <= head order by x.rev limit p_most) m;
+			from (select m.chat_id, m.id, m.rev, m.at, m::message as m,
+					sum(coalesce(octet_length(m.text), 0)) over (order by m.rev) - coalesce(octet_length(m.text), 0) as before
+				from (select x.* from message x where x.rev > v.pos and x.rev <= head order by x.rev limit p_most) m) n;
 		select array_agg(t.chat), array_agg(t.id) into v_chats, v_ids from (
 			select x.chat_id as chat, x.id from tombstone x where x.rev > v.pos and x.rev <= v_upto
 			union all select n.chat_id, n.id from unnest(v_new) n where n.rev > n.id) t;

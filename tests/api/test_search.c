@@ -249,6 +249,45 @@ START_TEST(what_it_refuses)
 }
 END_TEST
 
+/* Whatever a text holds, the follower gets past it, and so does who searches for it. */
+START_TEST(hostile_texts)
+{
+	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c", "\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
+		"http://x.example/a'b\\\\?c=%27", "a@b.example-c.d", "-1e400 1e-9", "<!-- <a href='x'> &lt; &#x27;", "\\uffff\\ufffe", "\\ud83d\\ude00\\ufe0f\\u200d" };
+	struct client *ann = somebody();
+	long long chat = group(ann), id = 0;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		is(ask(ann, "POST", messages(chat), "application/json", format("{\"text\":\"%s hostile\"}", texts[i]), strlen(texts[i]) + 19), 201);
+	char *dots = format("%16000s", ""), *word = format("%16000s", "");
+	memset(dots, '.', 16000);
+	memset(word, 'w', 16000);
+	for (int i = 0; i < 16000; i += 2)
+		dots[i] = (char)('a' + i % 26);
+	say(ann, chat, word);
+	for (int i = 0; i < 40; i++) /* more than a step takes */
+		id = say(ann, chat, dots);
+	await_index(id);
+	ck_assert_uint_eq(found(ann, "q=hostile&limit=100"), sizeof(texts) / sizeof(texts[0]));
+	ck_assert_uint_eq(found(ann, "q=%22c%20hostile%22"), 1);
+	is(get(ann, "/v1/search?q=%.190s", word), 200);
+}
+END_TEST
+
+START_TEST(without_trigrams)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	PGconn *pg = database(house());
+	await_index(say(ann, chat, "amelanchier"));
+	sql(pg, "drop extension pg_trgm cascade");
+	ck_assert_uint_eq(found(ann, "q=amelanchier"), 1);
+	ck_assert_uint_eq(found(ann, "q=amelancier"), 0);
+	struct server *node = server_join(house(), NULL); /* makes it anew */
+	await_found(ann, "q=amelancier", 1);
+	server_stop(node);
+}
+END_TEST
+
 START_TEST(searches_are_limited)
 {
 	struct server *node = server_join(house(), (const char *const[]){ "--rate-searches", "3", NULL });
@@ -301,6 +340,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, what_is_gone_is_gone_at_once, filters, pages,
-		snippets_are_safe, what_it_refuses, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
+		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

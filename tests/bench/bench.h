@@ -32,5 +32,6 @@ void scenario_poll(void);
 void scenario_history(void);
 void scenario_reconnect(void);
 void scenario_scale(void);
+void scenario_search(void);
 
 #endif

@@ -30,6 +30,7 @@ static const struct { const char *name; void (*run)(void); } scenarios[] = {
 	{ "history", scenario_history },
 	{ "reconnect", scenario_reconnect },
 	{ "scale", scenario_scale },
+	{ "search", scenario_search },
 };
 
 #define COUNT (sizeof(scenarios) / sizeof(scenarios[0]))

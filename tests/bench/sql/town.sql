@@ -87,3 +87,17 @@ begin
 	end loop;
 	update postern.follower set holder = null;
 end $$;
+
+-- The i-th query of a kind, encoded for an address.
+create function bench.query(p_kind text, p_i int) returns text
+language sql stable as $$
+	select regexp_replace(encode(convert_to(case p_kind
+			when 'a rare word' then bench.word(20000 + p_i * 29 % 30000)
+			when 'a frequent word' then bench.word(1 + p_i % 20)
+			when 'a two-letter prefix' then left(bench.word(p_i), 2) || '*'
+			when 'a typo' then overlay(w placing case p_i % 3 when 0 then '' when 1 then 'x' else substr(w, 4, 1) || substr(w, 3, 1) end
+				from 3 for case p_i % 3 when 2 then 2 else 1 end)
+			else '"' || split_part(m.text, ' ', 2) || ' ' || split_part(m.text, ' ', 3) || '"' end, 'UTF8'), 'hex'), '(..)', '%\1', 'g')
+	from (select bench.word(1 + p_i * 4999 % 50000) as w, p_i * 1009::bigint % 1000000 + 1 as id) x
+	left join postern.message m on m.chat_id = 1 + x.id * 7919 % 1000 and m.id = x.id
+$$;
