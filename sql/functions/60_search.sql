@@ -6,7 +6,7 @@
 
 -- What stands before every word of a message in the index.
 create function search_tag(p_id bigint) returns text
-language sql immutable as $$ select to_hex(p_id >> 14) || ':' $$;
+language sql immutable as $$ select to_hex(p_id >> 13) || ':' $$;
 
 -- What is indexed of a text, and looked for. The parser would take what stands between angle brackets for markup.
 create function search_plain(p_text text) returns text
@@ -104,7 +104,7 @@ begin
 		if v_new is not null then
 			insert into search_entry select n.* from unnest(v_new) n order by n.id on conflict (chat_id, id) do nothing;
 			perform search_count_words((select array_agg(n.words) from unnest(v_new) n), 1);
-			insert into search_segment as s select n.id >> 14, min(n.at), max(n.at) from unnest(v_new) n group by 1
+			insert into search_segment as s select n.id >> 13, min(n.at), max(n.at) from unnest(v_new) n group by 1
 				on conflict (segment) do update set first_at = least(s.first_at, excluded.first_at), last_at = greatest(s.last_at, excluded.last_at)
 				where excluded.first_at < s.first_at or excluded.last_at > s.last_at;
 		end if;
@@ -209,8 +209,8 @@ create function search_walk(p_mine jsonb, p_query text, p_rank text, p_lo bigint
 language plpgsql stable as $$
 declare
 	most_ranked constant int := 10000;
-	v_end timestamptz := clock_timestamp() + case when p_rank is null then interval '30 ms' else interval '100 ms' end;
-	v_segments bigint[] := array(select s.segment from search_segment s where s.segment between p_lo >> 14 and p_hi >> 14
+	v_end timestamptz := clock_timestamp() + case when p_rank is null then interval '30 ms' else interval '40 ms' end;
+	v_segments bigint[] := array(select s.segment from search_segment s where s.segment between p_lo >> 13 and p_hi >> 13
 		and (p_until is null or s.first_at < p_until) and (p_since is null or s.last_at >= p_since) order by s.segment desc);
 	v_next int := 1;
 	v_size int := 1; -- segments at once
@@ -236,7 +236,7 @@ begin
 					join message m on m.chat_id = h.chat_id and m.id = h.id and m.rev = h.rev
 					order by h.id desc limit p_most - cardinality(ids)) f;
 		else
-			v_rank := replace(p_rank, chr(1), search_tag(v_segments[v_next] << 14))::tsquery;
+			v_rank := replace(p_rank, chr(1), search_tag(v_segments[v_next] << 13))::tsquery;
 			with hit as materialized (
 				select e.chat_id, e.id, e.rev, ts_rank(e.words, case when v_size = 1 then v_rank
 						else replace(p_rank, chr(1), search_tag(e.id))::tsquery end, 1) as rank
@@ -256,7 +256,7 @@ begin
 		v_next := v_next + v_size;
 		exit when v_next > cardinality(v_segments) or (p_rank is null and cardinality(ids) >= p_most);
 		if (p_rank is null or p_after_id is null) and (clock_timestamp() > v_end or (p_rank is not null and v_total >= most_ranked)) then
-			stopped := v_segments[v_next - 1] << 14;
+			stopped := v_segments[v_next - 1] << 13;
 			exit;
 		end if;
 		v_size := case when v_hits < 100 then least(v_size * 2, 64) when v_hits > 1000 then 1 else v_size end;

@@ -19,7 +19,7 @@ alter text search configuration postern.stems alter mapping replace pg_catalog.r
 alter text search configuration postern.stems alter mapping replace pg_catalog.english_stem with postern.english_stems;
 
 -- The words of a message: its stems, with their places, and the words as they were written; and as words of their own its chat
--- (#1), its sender (@alice) and whether it has media (+media). Each begins with the segment, the message's id / 2^14 in
+-- (#1), its sender (@alice) and whether it has media (+media). Each begins with the segment, the message's id / 2^13 in
 -- hexadecimal: so the index is one index a segment, and is read from the newest back until a page is full.
 create table postern.search_entry (
 	chat_id bigint not null,

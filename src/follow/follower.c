@@ -12,8 +12,8 @@
 
 #define GATHER_MS 50  /* from the first word of something new to the step */
 #define LOOK_MS 2000  /* without any word */
-#define RATE_CALM 1000 /* positions a second, up to which a step's rest is as long as the step */
-#define REST_BUSY 19  /* above it, as many times that long */
+#define RATE_CALM 500 /* positions a second, up to which a step's rest is as long as the step */
+#define REST_BUSY 30  /* above it, as many times that long */
 
 struct follower {
 	struct pg_pool *pool;
@@ -84,8 +84,10 @@ static void on_time(void *arg)
 void follower_wake(struct follower *f)
 {
 	f->woken = true;
-	if (f->idle)
-		again(f, GATHER_MS, false);
+	if (!f->idle)
+		return;
+	f->head_ms = clock_mono_ms(); /* until now it didn't grow */
+	again(f, GATHER_MS, false);
 }
 
 struct follower *follower_new(struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg)

@@ -71,14 +71,15 @@ static void measure_searches(const struct postern *p, struct queries *q, const c
 
 static double measure_sends(const struct postern *p)
 {
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .for_us = settings.seconds * SECOND, .write = write_message, .expect = 201 };
+	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .for_us = 3 * settings.seconds * SECOND, .write = write_message,
+		.expect = 201 };
 	load_open(&l);
 	load_run(&l);
 	load_close(&l);
 	return load_rate(&l);
 }
 
-/* With the follower, and without: somebody else holds it. */
+/* With the follower, and without: somebody else holds it. Long enough for it to come to what it does under load. */
 static void round_sends(const struct postern *p, PGconn *pg)
 {
 	sql(pg, "update postern.follower set holder = null, until = '-infinity'");
