@@ -34,6 +34,9 @@ begin
 	delete from message where ctid = any (array(select m.ctid from chat c, lateral (
 		select x.ctid from message x where x.chat_id = c.id limit p_chunk) m where c.state = 'deleted' limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	select count(*), search_forget(array_agg(e.chat_id), array_agg(e.id)) from (select x.chat_id, x.id from chat c, lateral (
+		select y.chat_id, y.id from search_entry y where y.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk) e into v_n;
+	v_removed := v_removed + v_n;
 	delete from watermark where ctid = any (array(select w.ctid from chat c, lateral (
 		select x.ctid from watermark x where x.chat_id = c.id limit p_chunk) w where c.state = 'deleted' limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;

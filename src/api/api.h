@@ -63,6 +63,7 @@ void streams_open(struct request *req);
 void streams_poll(struct request *req);
 void streams_gone(struct api *api, uint64_t key);
 void sync_get(struct request *req);
+void search_get(struct request *req);
 void ops_health(struct request *req);
 void ops_ready(struct request *req);
 void ops_metrics(struct request *req);

@@ -21,6 +21,8 @@ static const char *const histories[] = { "all", "joined", NULL };
 static const char *const presences[] = { "everybody", "contacts", "nobody", NULL };
 static const char *const presence_states[] = { "online", "away", NULL };
 static const char *const system_messages[] = { "all", "none", NULL };
+static const char *const orders[] = { "time", "rank", NULL };
+static const char *const has[] = { "media", NULL };
 static const char *const roles[] = { "owner", "admin", "member", NULL };
 static const char *const posters[] = { "members", "admins", NULL };
 static const char *const adders[] = { "members", "admins", "owner", NULL };
@@ -106,6 +108,15 @@ static const struct call edits = { "select body from edits($1, $2, $3)", { ME, C
 static const struct call report_add = { "select body from report_add($1, $2, $3, $4)", { ME, CHAT, ID,
 	{ .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
 static const struct call reports = { "select body from reports($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME,
+	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
+	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
+	{ .from = FROM_QUERY, .name = "from", .type = TYPE_NAME },
+	{ .from = FROM_QUERY, .name = "before", .type = TYPE_TEXT, .max = 40 },
+	{ .from = FROM_QUERY, .name = "after", .type = TYPE_TEXT, .max = 40 },
+	{ .from = FROM_QUERY, .name = "has", .type = TYPE_TEXT, .max = 16, .one_of = has },
+	{ .from = FROM_QUERY, .name = "order", .type = TYPE_TEXT, .max = 16, .one_of = orders, .preset = "time" },
+	{ .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 80 }, LIMIT(100, "20") } };
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };
 static const struct call message_receipts = { "select body from message_receipts($1, $2, $3)", { ME, CHAT, ID } };
 
@@ -201,6 +212,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/blocks", call_handle, &blocks, 0 },
 	{ "PUT", "/v1/blocks/{name}", call_handle, &block_put, ROUTE_LIMITED },
 	{ "DELETE", "/v1/blocks/{name}", call_handle, &block_delete, ROUTE_LIMITED },
+	{ "GET", "/v1/search", search_get, &search, 0 },
 	{ "GET", "/v1/stream", streams_open, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/poll", streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/announcements", call_handle, &announcements, 0 },

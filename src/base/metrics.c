@@ -48,6 +48,8 @@ static const struct row gauges[METRIC_GAUGES] = {
 	[G_CONNECTIONS] = { "postern_connections", "", "HTTP connections, handed-off streams not counted." },
 	[G_MEMORY] = { "postern_memory_bytes", "", "Resident memory of the workers." },
 	[G_LIVE] = { "postern_workers_live", "", "Workers whose listener is connected and without a hole." },
+	[G_SEARCH_LAG] = { "postern_search_lag_positions", "", "Positions of the log that the index for searches hasn't come to." },
+	[G_SEARCH_LAG_SECONDS] = { "postern_search_lag_seconds", "", "How long the oldest of them has been waiting." },
 	[G_WORKERS] = { "postern_workers", "", "Workers that run." },
 };
 

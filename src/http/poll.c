@@ -140,7 +140,7 @@ static void on_ready(struct subscriber *s)
 static void on_beat(struct subscriber *s)
 {
 	struct poll *p = poll_of(s);
-	bool reading = s->busy && (uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
+	bool reading = s->catching && s->first == NULL && p->reset == NULL && (uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
 	if (!p->answering && !reading)
 		answer_events(p);
 }

@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "base/shared.h"
 #include "conf/conf.h"
+#include "follow/follower.h"
 #include "follow/upkeep.h"
 #include "http/server.h"
 #include "hub/hub.h"
@@ -45,6 +46,7 @@ struct worker {
 	struct http_server *http;
 	struct api api;
 	struct upkeep *upkeep;
+	struct follower *search; /* NULL: another worker of this node has it */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool ready, stopping;
@@ -64,6 +66,8 @@ static void on_frame(void *arg, struct frame *f, bool own)
 		shared_gcra_charge(w->env->shared, f->user_key, clock_mono_us(), 60000000 / conf->rate_sends, 1);
 	pages_on_frame(w->api.pages, f);
 	hub_on_frame(w->hub, f);
+	if (w->search != NULL)
+		follower_wake(w->search);
 }
 
 static void measure(struct worker *w);
@@ -119,6 +123,18 @@ static void on_commit(void *arg, unsigned items, uint64_t took_us)
 }
 
 /* ---- measuring ---- */
+
+static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
+{
+	struct worker *w = arg;
+	metrics_gauge(&w->metrics, G_SEARCH_LAG, positions);
+	metrics_gauge(&w->metrics, G_SEARCH_LAG_SECONDS, (age_ms + 999) / 1000);
+}
+
+#define SEARCH_STEP "500" /* messages */
+
+static const struct follower_kind search_kind = { .name = "search", .prepare = "select search_prepare()",
+	.step = "select mine, head, pos, age_ms from search_follow($1, " SEARCH_STEP ")", .on_lag = on_search_lag };
 
 static void on_queue_usage(void *arg, const struct pg_result *r)
 {
@@ -225,6 +241,8 @@ static void open_rooms(struct worker *w)
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
+	if (env->index == 0)
+		w->search = follower_new(w->loop, w->pool, env->node, &search_kind, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
 	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;
 	loop_timer_start(w->second, SECOND_MS, SECOND_MS);
@@ -248,6 +266,7 @@ static void close_rooms(struct worker *w)
 	hub_free(w->hub);
 	http_free(w->http);
 	upkeep_free(w->upkeep);
+	follower_free(w->search);
 	api_release(&w->api);
 	tail_free(w->tail);
 	loop_free(w->loop);

@@ -122,6 +122,8 @@ static const struct row {
 	{ "PUT", "/v1/presence", "{'state':'online'}", EVERYBODY(200), 0 },
 	{ "GET", "/v1/poll?wait=0", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/mentions", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/search?q=owner", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/search?q=owner&chat={chat}", NULL, INSIDE(200, 200, 200, 200), 0 },
 	/* administrators' */
 	{ "GET", "/v1/admin/reports", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/announcements", "{'text':'x'}", SERVER(201), 0 },

@@ -33,5 +33,6 @@ void scenario_history(void);
 void scenario_reconnect(void);
 void scenario_scale(void);
 void scenario_receipts(void);
+void scenario_search(void);
 
 #endif

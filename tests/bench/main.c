@@ -31,6 +31,7 @@ static const struct { const char *name; void (*run)(void); } scenarios[] = {
 	{ "reconnect", scenario_reconnect },
 	{ "scale", scenario_scale },
 	{ "receipts", scenario_receipts },
+	{ "search", scenario_search },
 };
 
 #define COUNT (sizeof(scenarios) / sizeof(scenarios[0]))

@@ -34,6 +34,17 @@ static const struct target targets[] = {
 	{ "scale", "2 workers: CPU a message, workers", "one worker", '<', 1.15 },
 	{ "receipts", "marks a second", NULL, '>', 10000 },
 	{ "scale", "4 nodes: sends a second", "one node", '>', 0.8 },
+	{ "search", "a rare word, by time: p99", NULL, '<', 50 },
+	{ "search", "a rare word, by rank: p99", NULL, '<', 50 },
+	{ "search", "a frequent word, by time: p99", NULL, '<', 50 },
+	{ "search", "a frequent word, by rank: p99", NULL, '<', 50 },
+	{ "search", "a two-letter prefix, by time: p99", NULL, '<', 50 },
+	{ "search", "a two-letter prefix, by rank: p99", NULL, '<', 50 },
+	{ "search", "a typo, by time: p99", NULL, '<', 50 },
+	{ "search", "a typo, by rank: p99", NULL, '<', 50 },
+	{ "search", "a phrase, by time: p99", NULL, '<', 50 },
+	{ "search", "a phrase, by rank: p99", NULL, '<', 50 },
+	{ "search", "64 senders", "Postern, nothing is indexed", '>', 0.95 },
 };
 
 static bool same(const char *a, const char *b) { return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0; }

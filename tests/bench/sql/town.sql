@@ -51,3 +51,53 @@ $$;
 
 -- The naive design: a row and a notification in a transaction of their own.
 create table bench.naive (id bigserial primary key, chat bigint not null, sender text not null, at timestamptz not null default now(), text text not null);
+
+-- Words as people use them: the k-th most common one about 1/k as often. w1 is in most messages, w50000 in a few. They differ enough to be told apart
+-- when one is misspelt.
+create function bench.word(p_k int) returns text
+language sql immutable as $$
+	select (array['ka','to','mi','re','su','no','ha','li','be','do','pa','ve','zu','go','fi','ne','ро','ма','ти','ле','но','ва','си','ду','пе'])[1 + p_k % 25]
+		|| (array['lan','mer','tis','rok','vun','sal','dim','pon','gar','hex','wim','fol','jas','ket','bru','стр','лин','нок','тар','вес'])[1 + p_k / 25 % 20]
+		|| (array['a','en','or','ist','um','ia','el','ov','ing','ed','er','est','on','us','ar','ом','ами','ка','ить','ный'])[1 + p_k / 500 % 20]
+		|| case when p_k >= 10000 then (array['man','ter','son','vil','мир'])[1 + p_k / 10000 % 5] else '' end
+$$;
+
+-- p_n messages of 4 to 16 such words in the chats 1 … p_chats, in turn, and the log's head behind them. Only while no server follows this database.
+create function bench.corpus(p_chats int, p_n bigint) returns void
+language sql as $$
+	select setseed(0.5);
+	insert into postern.message (chat_id, id, rev, sender, at, text)
+		select 1 + i * 7919 % p_chats, i, i, 'user' || 1 + i % 2, now() - (p_n - i) * interval '10 s',
+			(select string_agg(bench.word(floor(50000 ^ random())::int), ' ') from generate_series(1, 4 + (i % 13)::int))
+		from generate_series(1, p_n) i;
+	insert into postern.log_batch (upto, at) values (p_n, now())
+$$;
+
+-- Everything into the index, as the follower does it.
+create procedure bench.index()
+language plpgsql as $$
+declare
+	v record;
+begin
+	perform search_prepare();
+	loop
+		v := search_follow('bench', 1000);
+		commit;
+		exit when v.pos >= v.head;
+	end loop;
+	update postern.follower set holder = null;
+end $$;
+
+-- The i-th query of a kind, encoded for an address.
+create function bench.query(p_kind text, p_i int) returns text
+language sql stable as $$
+	select regexp_replace(encode(convert_to(case p_kind
+			when 'a rare word' then bench.word(20000 + p_i * 29 % 30000)
+			when 'a frequent word' then bench.word(1 + p_i % 20)
+			when 'a two-letter prefix' then left(bench.word(p_i), 2) || '*'
+			when 'a typo' then overlay(w placing case p_i % 3 when 0 then '' when 1 then 'x' else substr(w, 4, 1) || substr(w, 3, 1) end
+				from 3 for case p_i % 3 when 2 then 2 else 1 end)
+			else '"' || split_part(m.text, ' ', 2) || ' ' || split_part(m.text, ' ', 3) || '"' end, 'UTF8'), 'hex'), '(..)', '%\1', 'g')
+	from (select bench.word(1 + p_i * 4999 % 50000) as w, p_i * 1009::bigint % 1000000 + 1 as id) x
+	left join postern.message m on m.chat_id = 1 + x.id * 7919 % 1000 and m.id = x.id
+$$;

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ * See follower.h. The timer is the state: it runs whenever no step is under way. */
+#include "follow/follower.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define GATHER_MS 50  /* from the first word of something new to the step */
+#define LOOK_MS 2000  /* without any word */
+#define RATE_CALM 500 /* positions a second, up to which a step's rest is as long as the step */
+#define REST_BUSY 30  /* above it, as many times that long */
+
+struct follower {
+	struct pg_pool *pool;
+	const struct follower_kind *kind;
+	void *arg;
+	const char *node;
+	struct loop_timer *timer;
+	bool prepared, woken, idle; /* idle: nothing is under way, and word of something new needn't wait */
+	uint64_t began_ms, head, head_ms;
+};
+
+static void again(struct follower *f, uint64_t ms, bool idle)
+{
+	f->idle = idle;
+	loop_timer_start(f->timer, ms, 0);
+}
+
+/* How fast the log has grown since the step before. */
+static bool is_busy(struct follower *f, uint64_t head, uint64_t now)
+{
+	uint64_t grown = f->head > 0 && head > f->head ? head - f->head : 0, ms = now > f->head_ms ? now - f->head_ms : 1;
+	f->head = head;
+	f->head_ms = now;
+	return grown * 1000 > ms * RATE_CALM;
+}
+
+static void on_step(void *arg, const struct pg_result *r)
+{
+	struct follower *f = arg;
+	uint64_t now = clock_mono_ms(), took = now - f->began_ms;
+	if (!pg_ok(r)) {
+		if (!pg_away(r))
+			log_error("follower %s: %s", f->kind->name, pg_message(r));
+		again(f, LOOK_MS, false);
+		return;
+	}
+	uint64_t head = (uint64_t)pg_int(r, 0, 1), pos = (uint64_t)pg_int(r, 0, 2);
+	bool mine = pg_text(r, 0, 0)[0] == 't', busy = is_busy(f, head, now);
+	f->kind->on_lag(f->arg, head > pos ? head - pos : 0, (uint64_t)pg_int(r, 0, 3));
+	uint64_t rest = busy ? took * REST_BUSY : took;
+	if (mine && (pos < head || f->woken))
+		again(f, rest > GATHER_MS || pos < head ? rest : GATHER_MS, false);
+	else
+		again(f, LOOK_MS, mine);
+}
+
+static void on_prepared(void *arg, const struct pg_result *r)
+{
+	struct follower *f = arg;
+	f->prepared = pg_ok(r);
+	if (f->prepared && !pg_null(r, 0, 0))
+		log_warn("follower %s: %s", f->kind->name, pg_text(r, 0, 0));
+	again(f, f->prepared ? 0 : LOOK_MS, false);
+}
+
+static void on_time(void *arg)
+{
+	struct follower *f = arg;
+	f->idle = false;
+	f->woken = false;
+	f->began_ms = clock_mono_ms();
+	if (!f->prepared && f->kind->prepare != NULL)
+		pg_pool_call(f->pool, f->kind->prepare, 0, NULL, on_prepared, f);
+	else
+		pg_pool_call(f->pool, f->kind->step, 1, (const char *[]){ f->node }, on_step, f);
+}
+
+void follower_wake(struct follower *f)
+{
+	f->woken = true;
+	if (!f->idle)
+		return;
+	f->head_ms = clock_mono_ms(); /* until now it didn't grow */
+	again(f, GATHER_MS, false);
+}
+
+struct follower *follower_new(struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg)
+{
+	struct follower *f = calloc(1, sizeof(*f));
+	if (f == NULL)
+		fatal("out of memory");
+	*f = (struct follower){ .pool = pool, .kind = kind, .arg = arg, .node = node, .prepared = kind->prepare == NULL };
+	f->timer = loop_timer_new(loop, on_time, f);
+	loop_timer_start(f->timer, 0, 0);
+	return f;
+}
+
+void follower_free(struct follower *f)
+{
+	if (f == NULL)
+		return;
+	loop_timer_free(f->timer);
+	free(f);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT
+ * Search: what is found, and what isn't, by whom, and when. The index follows the log, so a first look may take some moments; what is gone or
+ * forbidden must be so at once. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct answer search(const struct client *who, const char *query) { return is(get(who, "/v1/search?%s", query), 200); }
+
+static unsigned found(const struct client *who, const char *query) { return (unsigned)count(search(who, query).json, "results"); }
+
+/* Until that many are found. */
+static struct answer await_found(const struct client *who, const char *query, unsigned n)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	struct answer a;
+	while (count((a = search(who, query)).json, "results") != n) {
+		left(until, query);
+		usleep(10000);
+	}
+	return a;
+}
+
+/* Until everything up to that position is in the index. */
+static void await_index(long long pos)
+{
+	PGconn *pg = database(house());
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (strcmp(sql(pg, "select pos >= %lld from postern.follower where name = 'search'", pos), "t") != 0) {
+		left(until, "the index");
+		usleep(10000);
+	}
+}
+
+static const char *first(const struct client *who, const char *query) { return str(search(who, query).json, "results.0.message.text"); }
+
+START_TEST(words_are_found)
+{
+	static const struct { const char *query; unsigned n; } looks[] = {
+		{ "q=run", 1 }, { "q=RUNNING", 1 }, { "q=meetings", 1 }, { "q=the", 2 }, { "q=xylograph", 0 },
+		{ "q=%D0%BA%D0%BD%D0%B8%D0%B3%D0%B0", 2 }, /* книга, for книги and книгу */
+		{ "q=%D0%B5%D1%89%D0%B5", 1 },             /* еще, for ещё */
+		{ "q=me*", 1 }, { "q=runni*", 1 }, { "q=%D0%BA%D0%BD*", 2 }, { "q=eeting*", 0 },
+		{ "q=%22brown%20fox%22", 1 }, { "q=%22fox%20brown%22", 0 }, { "q=fox%20brown", 1 }, { "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 },
+		{ "q=quick%20running", 0 }, { "q=fooled%20then", 1 },
+		{ "q=%22brown+fax%22", 0 } };
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	say(ann, chat, "I was running to the meeting, ещё книги лежат");
+	say(ann, chat, "Книгу читал");
+	say(ann, chat, "if (a <fooled) b > then");
+	await_index(say(ben, chat, "The quick brown fox"));
+	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
+		ck_assert_msg(found(ben, looks[i].query) == looks[i].n, "%s: %s", looks[i].query, search(ben, looks[i].query).body);
+}
+END_TEST
+
+START_TEST(misspelt_words_are_found)
+{
+	static const char *const typos[] = { "q=conections", "q=conenctions", "q=connectoins", "q=%D0%B1%D0%B8%D0%B1%D0%BB%D0%B5%D0%BE%D1%82%D0%B5%D0%BA%D0%B0" };
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	await_index(say(ann, chat, "two connections, одна библиотека"));
+	for (size_t i = 0; i < sizeof(typos) / sizeof(typos[0]); i++) {
+		struct answer a = search(ann, typos[i]);
+		ck_assert_msg(count(a.json, "results") == 1, "%s: %s", typos[i], a.body);
+		ck_assert(i == 3 || yes(a.json, "fuzzy"));
+	}
+	ck_assert(!has(search(ann, "q=connections").json, "fuzzy"));
+	ck_assert(strstr(search(ann, "q=conections").body, "\\u0002connections\\u0003") != NULL);
+}
+END_TEST
+
+START_TEST(only_what_one_may_read)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dan = somebody();
+	long long chat = group(ann, ben), direct;
+	say(ann, chat, "ephialtes before");
+	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	is(put(ann, member(chat, cem), NULL), 200);
+	await_index(say(ann, chat, "ephialtes after"));
+	ck_assert_uint_eq(found(ben, "q=ephialtes"), 2);
+	ck_assert_uint_eq(found(cem, "q=ephialtes"), 1);
+	ck_assert_str_eq(first(cem, "q=ephialtes"), "ephialtes after");
+	/* To a stranger, a word that others use and one that nobody does are the same. */
+	ck_assert_str_eq(search(dan, "q=ephialtes").body, search(dan, "q=xylograph").body);
+	ck_assert_str_eq(search(dan, "q=ephialtes&order=rank").body, search(dan, "q=xylograph&order=rank").body);
+	refused(get(dan, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
+	refused(get(dan, "/v1/search?q=ephialtes&chat=999999999"), 404, "not_found");
+	refused(get(nobody(), "/v1/search?q=ephialtes"), 401, "unauthorized");
+	is(del(ann, "%s", member(chat, ben)), 204);
+	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
+	refused(get(ben, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
+	is(put(ann, member(chat, ben), NULL), 200); /* who comes back sees what comes from now on */
+	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
+	direct = num(is(post(ann, format("/v1/chats/@%s/messages", dan->name), "{'text':'ephialtes between us'}"), 201).json, "id");
+	await_index(direct);
+	ck_assert_uint_eq(found(dan, "q=ephialtes"), 1);
+	ck_assert_uint_eq(found(ann, format("q=ephialtes&chat=@%s", dan->name)), 1);
+	ck_assert_uint_eq(found(ann, "q=ephialtes"), 3);
+	is(del(ann, "/v1/chats/%lld", chat), 204);
+	ck_assert_uint_eq(found(ann, "q=ephialtes"), 1);
+	ck_assert_uint_eq(found(cem, "q=ephialtes"), 0);
+}
+END_TEST
+
+START_TEST(what_is_gone_is_gone_at_once)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), deleted = say(ann, chat, "zanzibarian one"), edited = say(ann, chat, "zanzibarian two");
+	PGconn *pg = database(house());
+	await_index(edited);
+	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 2);
+	sql(pg, "begin");
+	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
+	is(del(ann, "%s", message(chat, deleted)), 204);
+	long long rev = num(is(patch(ann, message(chat, edited), "{'text':'quillaja two'}"), 200).json, "rev");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_uint_eq(found(ann, "q=zanzibarian"), 0);
+		ck_assert_uint_eq(found(ann, "q=zanzibarian&order=rank"), 0);
+		ck_assert_uint_eq(found(ann, "q=zanzibarien"), 0);
+	}
+	ck_assert_uint_eq(found(ann, "q=quillaja"), 0);
+	sql(pg, "commit");
+	await_index(rev);
+	ck_assert_uint_eq(found(ann, "q=quillaja"), 1);
+	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 0);
+	/* Nothing stays of what was deleted. */
+	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_entry where chat_id = %lld", chat), "1");
+	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_word where word like 'zanzib%%'"), "0");
+	ck_assert_str_eq(sql(pg, "select n from postern.search_word where word = 'quillaja'"), "1");
+}
+END_TEST
+
+START_TEST(filters)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long here = group(ann, ben), there = group(ann, ben), one = say(ann, here, "filtered one"), two = say(ben, here, "filtered two"),
+		three = say(ann, there, "filtered three");
+	const char *when = str(is(get(ann, "%s", message(here, two)), 200).json, "at");
+	await_index(num(is(post(ann, messages(there), "{'text':'filtered four','type':'photo','content':{'media':[{'id':1}]}}"), 201).json, "id"));
+	ck_assert_uint_eq(found(ann, "q=filtered"), 4);
+	ck_assert_uint_eq(found(ann, format("q=filtered&chat=%lld", here)), 2);
+	ck_assert_uint_eq(found(ann, format("q=filtered&from=%s", ann->name)), 3);
+	ck_assert_uint_eq(found(ann, format("q=filtered&from=%s&chat=%lld", ben->name, here)), 1);
+	ck_assert_uint_eq(found(ann, "q=filtered&from=nobody-of-that-name"), 0);
+	ck_assert_uint_eq(found(ann, "q=filtered&has=media"), 1);
+	ck_assert_str_eq(first(ann, "q=filtered&has=media"), "filtered four");
+	ck_assert_uint_eq(found(ann, format("q=filtered&before=%lld", two)), 1);
+	ck_assert_uint_eq(found(ann, format("q=filtered&after=%lld", two)), 2);
+	ck_assert_uint_eq(found(ann, format("q=filtered&after=%lld&before=%lld", one, three)), 1);
+	ck_assert_uint_eq(found(ann, format("q=filtered&before=%s", when)), 1);
+	ck_assert_uint_eq(found(ann, format("q=filtered&after=%s", when)), 3);
+	ck_assert_uint_eq(found(ann, "q=filtered&after=2020-01-01&before=2999-01-01"), 4);
+	ck_assert_uint_eq(found(ann, "q=filtered&before=2020-01-01"), 0);
+	ck_assert_uint_eq(found(ann, "q=filtered&after=2999-01-01"), 0);
+}
+END_TEST
+
+/* Every hit once, whatever the page's size. */
+static void read_pages(const struct client *who, const char *query, unsigned n, bool by_time)
+{
+	for (int limit = 1; limit <= 7; limit += 2) {
+		unsigned got = 0;
+		long long seen = 0, last = INT64_MAX;
+		const char *cursor = "";
+		do {
+			struct answer a = search(who, format("%s&limit=%d&cursor=%s", query, limit, cursor));
+			size_t c = count(a.json, "results");
+			ck_assert_uint_le(c, limit);
+			for (size_t i = 0; i < c; i++) {
+				long long id = num(a.json, format("results.%zu.message.id", i));
+				ck_assert(!by_time || id < last);
+				last = id;
+				seen += id;
+			}
+			got += (unsigned)c;
+			cursor = has(a.json, "next") ? str(a.json, "next") : NULL;
+		} while (cursor != NULL && got <= n);
+		ck_assert_uint_eq(got, n);
+		ck_assert_int_eq(seen, num(is(get(who, "/v1/chats"), 200).json, "chats.0.last_message.id") * n - n * (n - 1) / 2);
+	}
+}
+
+START_TEST(pages)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), id = 0;
+	/* In one batch, lest other tests' messages come in between. */
+	struct answer a = is(post_as(ann, messages(chat), "application/x-ndjson", "{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
+		"{\"text\":\"paginated paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"much later it was paginated\"}\n{\"text\":\"paginated, once\"}\n"
+		"{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n"), 200);
+	for (const char *p = a.body; (p = strstr(p, "\"id\":")) != NULL; p++)
+		sscanf(p, "\"id\":%lld", &id);
+	await_index(id);
+	read_pages(ann, "q=paginated", 9, true);
+	read_pages(ann, "q=paginatde", 9, true);
+	read_pages(ann, "q=paginated&order=rank", 9, false);
+	read_pages(ann, "q=paginatde&order=rank", 9, false);
+	ck_assert_str_eq(str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
+	refused(get(ann, "/v1/search?q=paginated&cursor=r1_0.1_1"), 400, "bad_cursor");
+	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=t1"), 400, "bad_cursor");
+	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=r1_0_1e999_1"), 400, "bad_cursor");
+}
+END_TEST
+
+START_TEST(snippets_are_safe)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	is(post(ann, messages(chat), "{'text':'<b onclick=x>gravitas</b> \\u0002forged\\u0003 &amp; <i>'}"), 201);
+	char *text = format("%4000s", "");
+	memset(text, 'a', 4000);
+	for (int i = 5; i < 4000; i += 6)
+		text[i] = ' ';
+	memcpy(text + 2999, " gravitas ", 10);
+	await_index(say(ann, chat, text));
+	struct answer a = search(ann, "q=gravitas");
+	ck_assert_str_eq(str(a.json, "results.1.snippet"), "<b onclick=x>\x02gravitas\x03</b> forged &amp; <i>");
+	ck_assert_uint_lt(strlen(str(a.json, "results.0.snippet")), 600);
+	ck_assert(strstr(str(a.json, "results.0.snippet"), "\x02") != NULL);
+	ck_assert(strstr(search(ann, "q=gravi*").body, "\\u0002gravitas\\u0003") != NULL);
+}
+END_TEST
+
+START_TEST(what_it_refuses)
+{
+	static const struct { const char *query, *code; int status; } refusals[] = {
+		{ "", "missing_field", 422 }, { "q=", "missing_field", 422 }, { "q=-not", "empty_text", 422 }, { "q=%2B%2B%2B", "empty_text", 422 },
+		{ "q=*", "empty_text", 422 }, { "q=%22%22", "empty_text", 422 },
+		{ "q=a&limit=0", "out_of_range", 422 }, { "q=a&limit=101", "out_of_range", 422 }, { "q=a&order=best", "out_of_range", 422 },
+		{ "q=a&has=hope", "out_of_range", 422 }, { "q=a&before=yesterday", "bad_parameter", 400 }, { "q=a&after=2026-02-30", "bad_parameter", 400 },
+		{ "q=a&after=2026-02-01T25:00:00Z", "bad_parameter", 400 }, { "q=a&cursor=1", "bad_cursor", 400 }, { "q=a&what=1", "bad_parameter", 400 } };
+	static const char *const taken[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*", "q=%27a%27%3AB", "q=a%2Fb%5C%27c", "q=%22a%22%22b",
+		"q=--a%20b", "q=http%3A%2F%2Fx.example%2Fa%27b%5C%3Fc", "q=%F0%9F%98%80%20a", "q=%01a", "q=a%20%3C-%3E%20b" };
+	struct client *ann = somebody();
+	group(ann);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		refused(get(ann, "/v1/search?%s", refusals[i].query), refusals[i].status, refusals[i].code);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
+		struct answer a = get(ann, "/v1/search?%s", taken[i]);
+		ck_assert_msg(a.status == 200 || a.status == 422, "%s: %d %s", taken[i], a.status, a.body);
+	}
+}
+END_TEST
+
+/* Whatever a text holds, the follower gets past it, and so does who searches for it. */
+START_TEST(hostile_texts)
+{
+	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c", "\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
+		"http://x.example/a'b\\\\?c=%27", "a@b.example-c.d", "-1e400 1e-9", "<!-- <a href='x'> &lt; &#x27;", "\\uffff\\ufffe", "\\ud83d\\ude00\\ufe0f\\u200d" };
+	struct client *ann = somebody();
+	long long chat = group(ann), id = 0;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		is(ask(ann, "POST", messages(chat), "application/json", format("{\"text\":\"%s hostile\"}", texts[i]), strlen(texts[i]) + 19), 201);
+	char *dots = format("%16000s", ""), *word = format("%16000s", "");
+	memset(dots, '.', 16000);
+	memset(word, 'w', 16000);
+	for (int i = 0; i < 16000; i += 2)
+		dots[i] = (char)('a' + i % 26);
+	say(ann, chat, word);
+	for (int i = 0; i < 40; i++) /* more than a step takes */
+		id = say(ann, chat, dots);
+	await_index(id);
+	ck_assert_uint_eq(found(ann, "q=hostile&limit=100"), sizeof(texts) / sizeof(texts[0]));
+	ck_assert_uint_eq(found(ann, "q=%22c%20hostile%22"), 1);
+	is(get(ann, "/v1/search?q=%.190s", word), 200);
+}
+END_TEST
+
+START_TEST(without_trigrams)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	PGconn *pg = database(house());
+	await_index(say(ann, chat, "amelanchier"));
+	sql(pg, "drop extension pg_trgm cascade");
+	ck_assert_uint_eq(found(ann, "q=amelanchier"), 1);
+	ck_assert_uint_eq(found(ann, "q=amelancier"), 0);
+	struct server *node = server_join(house(), NULL); /* makes it anew */
+	await_found(ann, "q=amelancier", 1);
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(searches_are_limited)
+{
+	struct server *node = server_join(house(), (const char *const[]){ "--rate-searches", "3", NULL });
+	struct client *ann = somebody(), *ben = somebody(), *there = via(ann, node);
+	for (int i = 0; i < 3; i++)
+		search(there, "q=a");
+	struct answer a = refused(get(there, "/v1/search?q=a"), 429, "rate_limited");
+	ck_assert_ptr_nonnull(header(a, "Retry-After"));
+	ck_assert_str_eq(header(a, "RateLimit-Limit"), "3");
+	search(via(ben, node), "q=a");
+	is(get(there, "/v1/me"), 200);
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(one_node_at_a_time)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	PGconn *pg = database(house());
+	await_index(say(ann, chat, "before"));
+	sql(pg, "update postern.follower set holder = 'elsewhere', until = now() + interval '1 hour'");
+	say(ann, chat, "hemerocallis");
+	await_metric(house(), "postern_search_lag_positions", 1); /* it looks, and leaves it to the other one */
+	ck_assert_uint_eq(found(ann, "q=hemerocallis"), 0);
+	ck_assert_str_eq(sql(pg, "select holder from postern.follower"), "elsewhere");
+	sql(pg, "update postern.follower set until = now()"); /* which is silent now */
+	await_found(ann, "q=hemerocallis", 1);
+	await_metric(house(), "postern_search_lag_positions", 0);
+}
+END_TEST
+
+START_TEST(it_goes_on_after_a_crash)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = server_join(house(), NULL);
+	PGconn *pg = database(house());
+	for (int i = 0; i < 30; i++) {
+		if (i == 10)
+			server_kill(node, 9);
+		say(ann, chat, format("sequoiadendron %d", i));
+	}
+	sql(pg, "update postern.follower set until = now()"); /* not to wait for it */
+	await_found(ann, "q=sequoiadendron&limit=100", 30);
+	ck_assert_str_eq(sql(pg, "select n from postern.search_word where word = 'sequoiadendron'"), "30");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, what_is_gone_is_gone_at_once, filters, pages,
+		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
+	return suite_run("search", tests, NULL);
+}
