@@ -82,7 +82,11 @@ export class Page {
     await this.page.getByRole("heading", { level: 2, name: title }).waitFor();
   }
 
-  chatLink(title) { return this.page.getByRole("navigation").getByRole("link", { name: title }); }
+  // By its beginning: what was said last stands in the link too.
+  chatLink(title) {
+    const start = new RegExp(`^${title.replace(/[^\w\s]/gu, "\\$&")}`);
+    return this.page.getByRole("navigation").getByRole("link", { name: start });
+  }
 
   get composer() { return this.page.getByRole("textbox", { name: "Message" }); }
 
