@@ -134,7 +134,7 @@ begin
 	end if;
 	return null;
 exception when others then
-	return sqlerrm;
+	return format('searches won''t find misspelt words: %s (let an administrator of the database create the extension pg_trgm, then start again)', sqlerrm);
 end $$;
 
 -- Up to 20 words in use that are like p_word, the likest first; none without pg_trgm.
