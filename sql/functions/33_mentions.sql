@@ -45,12 +45,17 @@ create function mentions(p_me text, p_cursor bigint, p_limit int) returns table 
 language sql stable as $$
 	with found as materialized (
 		select f.chat_id, f.id, f.floor from (
-			(select n.chat_id, n.id, m.floor from mention n join member m on m.chat_id = n.chat_id and m.name = p_me and m.state = 'joined'
-					join chat c on c.id = m.chat_id and c.state = 'active'
-				where n.name = p_me and n.id > m.floor and n.id < coalesce(p_cursor, 9223372036854775807) order by n.id desc limit p_limit + 1)
+			(select n.chat_id, n.id, m.floor from mention n
+					-- One look-up each, by primary key: see send().
+					join lateral (select x.floor from member x where x.chat_id = n.chat_id and x.name = p_me and x.state = 'joined' limit 1) m on true
+					join lateral (select from chat x where x.id = n.chat_id and x.state = 'active' limit 1) c on true
+				where n.name = p_me and n.name <> '@all' and n.id > m.floor and n.id < coalesce(p_cursor, 9223372036854775807)
+				order by n.id desc limit p_limit + 1)
 			union
-			(select n.chat_id, n.id, m.floor from member m join chat c on c.id = m.chat_id and c.state = 'active', lateral (
-					select x.chat_id, x.id from mention x join message y on y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me
+			(select n.chat_id, n.id, m.floor from member m
+				join lateral (select from chat x where x.id = m.chat_id and x.state = 'active' limit 1) c on true, lateral (
+					select x.chat_id, x.id from mention x
+							join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
 						where x.chat_id = m.chat_id and x.name = '@all' and x.id > greatest(m.since, m.floor)
 							and x.id < coalesce(p_cursor, 9223372036854775807) order by x.id desc limit p_limit + 1) n
 				where m.name = p_me and m.state = 'joined')) f

@@ -33,6 +33,7 @@ create table postern.reaction (
 );
 create index reaction_rev on postern.reaction (rev);
 create index reaction_chat_rev on postern.reaction (chat_id, rev);
+create index reaction_inactive on postern.reaction (rev) where not active;
 
 -- The inbox of mentions. name: a member, or @all.
 create table postern.mention (
@@ -41,7 +42,7 @@ create table postern.mention (
 	id      bigint not null,
 	primary key (chat_id, name, id)
 );
-create index mention_name on postern.mention (name, id);
+create index mention_name on postern.mention (name, id) where name <> '@all'; -- those are looked for by chat
 
 -- How far somebody has read in a thread, beyond his mark in the chat.
 create table postern.thread_mark (
