@@ -161,7 +161,10 @@ static void make_people(void)
 	is(put(extra, member(num(channel.json, "id"), people[BANNED]), NULL), 200);
 	is(put(extra, member(num(channel.json, "id"), people[BANNED]), "{'state':'banned'}"), 200);
 	server_command(house(), NULL, "user", "disable", people[DISABLED]->name);
-	people[NOBODY]->token = NULL;
+	static struct client none; /* who has a name, but doesn't say it */
+	none = *people[NOBODY];
+	none.token = NULL;
+	people[NOBODY] = &none;
 }
 
 struct place {

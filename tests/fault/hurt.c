@@ -123,9 +123,12 @@ START_TEST(more_than_can_be_stored)
 	ck_assert(metric(house(), "postern_turned_away_total") >= full + 1);
 	say(ann, chat, "the last one");
 	ck_assert_uint_eq(stored(ann, chat), sent + 1);
-	/* The stream had all of it. */
-	for (unsigned i = 0; i <= sent; i++)
+	/* The stream had all of it, or goes on: it wasn't read all the while, and on a slow machine that is longer than the server waits. */
+	for (unsigned i = 0; i <= sent; i++) {
+		if (stream_is_over(s))
+			s = live_since(ben, stream_cursor(s));
 		expect(s, "message");
+	}
 	expect_quiet(s);
 }
 END_TEST
