@@ -67,6 +67,12 @@ static void on_presence(void *arg, const char *name, uint64_t key, bool here, bo
 	map_set(&p->changes, key, c);
 }
 
+void presence_resync(struct presence *p)
+{
+	p->unsure = true;
+	p->settle_ms = clock_mono_ms() + SETTLE_MS;
+}
+
 static void on_told(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
@@ -75,8 +81,7 @@ static void on_told(void *arg, const struct pg_result *r)
 		return;
 	if (!pg_away(r))
 		log_error("can't tell who is here: %s", pg_message(r));
-	p->unsure = true;
-	p->settle_ms = clock_mono_ms() + SETTLE_MS;
+	presence_resync(p);
 }
 
 static void tell(struct presence *p, struct buf *here, struct buf *gone, bool only)
@@ -155,8 +160,7 @@ struct presence *presence_new(struct api *api)
 	if (p == NULL)
 		fatal("out of memory");
 	p->api = api;
-	p->unsure = true; /* whoever had this worker's place before may have left rows behind */
-	p->settle_ms = clock_mono_ms() + SETTLE_MS;
+	presence_resync(p); /* whoever had this worker's place before may have left rows behind */
 	list_init(&p->order);
 	hub_watch_users(api->hub, on_presence, p);
 	p->tick = loop_timer_new(api->loop, on_tick, p);

@@ -107,6 +107,8 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 {
 	struct worker *w = arg;
 	auth_forget(w->api.auth, name, credential);
+	if (name == NULL)
+		presence_resync(w->api.presence);
 	if (name != NULL)
 		hub_end(w->hub, name, credential, END_DENIED);
 	else if (w->ready)

@@ -343,6 +343,20 @@ START_TEST(several_nodes_know_of_each_other_and_of_a_dead_one)
 }
 END_TEST
 
+/* The table is unlogged: a crash empties it. */
+START_TEST(who_is_here_survives_the_database)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	live(ann);
+	await_state(ben, ann, "online");
+	ck_assert_int_eq(kill(server_postmaster(house()), SIGKILL), 0);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (get(ben, "/v1/me").status != 200)
+		left(until, "the database");
+	await_state(ben, ann, "online");
+}
+END_TEST
+
 /* ---- contacts and blocks ---- */
 
 START_TEST(contacts_are_ones_own_list)
@@ -404,6 +418,6 @@ int main(void)
 		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many, a_burst_of_reads_is_a_handful_of_transactions,
 		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
 		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
-		several_nodes_know_of_each_other_and_of_a_dead_one, contacts_are_ones_own_list, a_block_closes_the_direct_chat, NULL };
+		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat, NULL };
 	return suite_run("people", tests, NULL);
 }
