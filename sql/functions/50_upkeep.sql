@@ -39,6 +39,8 @@ begin
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from credential where expires_at < clock_timestamp() - interval '1 day';
 	delete from ticket where expires_at < clock_timestamp();
+	delete from password_reset where expires_at < clock_timestamp();
+	delete from registration_invite where uses = 0 or expires_at < clock_timestamp();
 	delete from node where seen_at < clock_timestamp() - interval '1 day';
 	return v_removed;
 end $$;

@@ -19,6 +19,8 @@ static const struct problem table[] = {
 	{ "forbidden", 403, "You may not do that" },
 	{ "muted", 403, "You are muted in this chat" },
 	{ "banned", 403, "Banned from this chat" },
+	{ "registration_closed", 403, "Nobody registers here" },
+	{ "invite_required", 403, "Registering needs an invitation" },
 	{ "origin_required", 403, "A write with a cookie must say where it comes from" },
 	{ "bad_origin", 403, "This page may not write with your cookie" },
 	/* there */
