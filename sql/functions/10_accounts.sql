@@ -43,6 +43,7 @@ begin
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
 	delete from credential c where c.name = p_name and c.kind = 'session';
+	delete from password_reset r where r.name = p_name;
 	perform account_changed(p_name);
 	return query select account_json(a)::text from account a where a.name = p_name;
 end $$;
@@ -88,10 +89,11 @@ begin
 	return query select credential_json(v_credential)::text;
 end $$;
 
--- GET /v1/tokens: tokens and sessions of the caller.
-create function token_list(p_me text) returns table (body text)
+-- GET /v1/tokens: tokens and sessions of the caller, and which of them he came with.
+create function token_list(p_me text, p_credential bigint) returns table (body text)
 language sql stable as $$
-	select jsonb_build_object('tokens', coalesce(jsonb_agg(credential_json(c) order by c.id), '[]'))::text
+	select jsonb_build_object('tokens', coalesce(jsonb_agg(credential_json(c)
+			|| case when c.id = p_credential then '{"current": true}'::jsonb else '{}' end order by c.id), '[]'))::text
 		from credential c where c.name = p_me and (c.expires_at is null or c.expires_at > clock_timestamp())
 $$;
 
@@ -167,7 +169,7 @@ create function me_get(p_me text) returns table (body text)
 language sql stable as $$ select me_json(a)::text from account a where a.name = p_me $$;
 
 -- PATCH /v1/me. Null leaves as it is, an empty text clears.
-create function me_patch(p_me text, p_display_name text, p_presence text) returns table (pos bigint, body text)
+create function me_patch(p_me text, p_display_name text, p_presence text, p_about text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -175,7 +177,8 @@ declare
 begin
 	v := log_begin();
 	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
-		presence = coalesce(p_presence, presence), rev = v.head + 1 where a.name = p_me returning * into strict v_account;
+		presence = coalesce(p_presence, presence), about = case when p_about is null then about else nullif(p_about, '') end,
+		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	if p_presence is not null then -- who may no longer see him hears that he has gone, whoever may, how it is
 		perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_me, 'offline', null))) from peers(p_me) p

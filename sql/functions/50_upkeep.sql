@@ -44,6 +44,8 @@ begin
 	v_removed := v_removed + messages_upkeep(v_horizon, p_chunk);
 	delete from credential where expires_at < clock_timestamp() - interval '1 day';
 	delete from ticket where expires_at < clock_timestamp();
+	delete from password_reset where expires_at < clock_timestamp();
+	delete from registration_invite where uses = 0 or expires_at < clock_timestamp();
 	delete from node where seen_at < clock_timestamp() - interval '1 day';
 	return v_removed;
 end $$;

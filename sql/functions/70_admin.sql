@@ -1,13 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- The administrators' side.
-
-create function require_admin(p_me text) returns void
-language plpgsql stable as $$
-begin
-	if not exists (select from account a where a.name = p_me and a.admin and a.state = 'active') then
-		perform refuse(403, 'forbidden', 'Only for administrators of the server.');
-	end if;
-end $$;
+-- What administrators say to everybody, maintenance, all chats.
 
 -- ---- announcements ----
 
@@ -41,6 +33,9 @@ begin
 	end if;
 	insert into announcement (text, by, until) values (p_text, coalesce(p_me, 'server'), p_until) returning * into v_row;
 	perform live_append(live_line('announcement', null, '*', null, announcement_json(v_row)::text));
+	if p_me is not null then
+		perform admin_audit_add(p_me, 'announced', null, jsonb_build_object('id', v_row.id));
+	end if;
 	return query select 201, announcement_json(v_row)::text;
 end $$;
 
@@ -53,6 +48,7 @@ begin
 	if not found then
 		perform refuse_absent();
 	end if;
+	perform admin_audit_add(p_me, 'announcement_deleted', null, jsonb_build_object('id', p_id));
 	return query select null::text;
 end $$;
 
@@ -83,6 +79,10 @@ begin
 		insert into meta values ('maintenance', p_text) on conflict (key) do update set value = excluded.value;
 	end if;
 	perform pg_notify('postern_control', 'settings');
+	if p_me is not null then
+		perform admin_audit_add(p_me, case when p_text is null then 'maintenance_ended' else 'maintenance_started' end, null,
+			jsonb_strip_nulls(jsonb_build_object('text', p_text)));
+	end if;
 	return query select jsonb_strip_nulls(jsonb_build_object('on', p_text is not null, 'text', p_text))::text;
 end $$;
 
@@ -114,6 +114,7 @@ begin
 	if not found then
 		perform refuse_absent();
 	end if;
+	perform admin_audit_add(p_me, 'chat_deleted', null, jsonb_build_object('chat', p_chat));
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;

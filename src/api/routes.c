@@ -30,13 +30,20 @@ static const char *const states[] = { "joined", "left", "banned", NULL };
 static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
-static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3)", { ME,
+static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4)", { ME,
 	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
-	{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences } } };
+	{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
+	{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500 } } };
 static const struct call users = { "select body from users($1, $2, $3)", {
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
-static const struct call token_list = { "select body from token_list($1)", { ME } };
+static const struct call token_list = { "select body from token_list($1, $2)", { ME, { .from = FROM_CREDENTIAL } } };
+static const struct call admin_users = { "select body from admin_users($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "50") } };
+static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')", { ME, NAME } };
+static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
+static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
+static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
+static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
 static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8)", { ME,
 	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
@@ -161,6 +168,18 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY },
 	{ "DELETE", "/v1/tokens/{id}", token_delete, NULL, 0 },
 	{ "POST", "/v1/stream-tickets", ticket_create, NULL, ROUTE_ALWAYS },
+	{ "POST", "/v1/accounts", account_register, NULL, ROUTE_PUBLIC | ROUTE_BODY },
+	{ "POST", "/v1/me/password", password_change, NULL, ROUTE_BODY | ROUTE_ALWAYS },
+	{ "POST", "/v1/password-reset", password_redeem, NULL, ROUTE_PUBLIC | ROUTE_BODY },
+	{ "GET", "/v1/admin/users", call_handle, &admin_users, 0 },
+	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
+	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
+	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
+	{ "POST", "/v1/admin/users/{name}/reset", admin_user_reset, NULL, 0 },
+	{ "GET", "/v1/admin/invites", call_handle, &admin_invites, 0 },
+	{ "POST", "/v1/admin/invites", admin_invite_create, NULL, ROUTE_BODY },
+	{ "DELETE", "/v1/admin/invites/{id}", call_handle, &admin_invite_delete, 0 },
+	{ "GET", "/v1/admin/audit", call_handle, &admin_audit, 0 },
 	{ "GET", "/v1/sync", sync_get, NULL, 0 },
 	{ "GET", "/v1/chats", call_handle, &chats, 0 },
 	{ "POST", "/v1/chats", call_handle, &chat_create, ROUTE_BODY },

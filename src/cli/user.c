@@ -55,6 +55,21 @@ static int set_state(struct database *d, const char *name, const char *state)
 static int enable(struct database *d, const char *name) { return set_state(d, name, "active"); }
 static int disable(struct database *d, const char *name) { return set_state(d, name, "disabled"); }
 
+/* Prints what POST /v1/password-reset takes as its token, alone on a line. */
+static int reset_link(struct database *d, const char *name)
+{
+	char token[SECRET_TOKEN_LEN + 1], hash[SECRET_HASH_HEX + 1];
+	secret_token(token);
+	secret_hash_hex(token, SECRET_TOKEN_LEN, hash);
+	struct sync_rows *r = sync_call(d->db, "select body from password_reset_add($1, $2)", name, hash, SYNC_END);
+	if (r == NULL)
+		return database_failed(d);
+	sync_rows_free(r);
+	puts(token);
+	explicit_bzero(token, sizeof(token));
+	return 0;
+}
+
 static int list(struct database *d, const char *name)
 {
 	(void)name;
@@ -73,7 +88,8 @@ static const struct action {
 	int operands;
 	int (*run)(struct database *d, const char *name);
 } actions[] = {
-	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable }, { NULL, 0, NULL },
+	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable },
+	{ "reset-link", 1, reset_link }, { NULL, 0, NULL },
 };
 
 int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

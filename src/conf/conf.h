@@ -22,6 +22,9 @@ enum { CONF_EXIT_USAGE = 2, CONF_EXIT_CONFIG = 78 };
 
 enum { CONF_SETTINGS_MAX = 64 };
 
+/* Who may make himself an account. */
+enum conf_registration { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
+
 struct conf_listen {
 	char *text; /* as written: "127.0.0.1:8080", "[::]:8080", "unix:/run/postern.sock" */
 	union {
@@ -63,6 +66,7 @@ struct conf {
 	/* how */
 	unsigned workers;
 	bool demo;
+	enum conf_registration registration;
 	enum log_level log_level;
 
 	/* limits of a request */

@@ -164,6 +164,18 @@ static bool set_string(struct conf *c, const struct setting *s, const char *text
 	return wrong == NULL;
 }
 
+static const char *const registrations[] = { "closed", "invite", "open" };
+
+static bool parse_registration(const char *text, enum conf_registration *ret)
+{
+	for (unsigned i = 0; i < sizeof(registrations) / sizeof(registrations[0]); i++)
+		if (strcmp(text, registrations[i]) == 0) {
+			*ret = (enum conf_registration)i;
+			return true;
+		}
+	return false;
+}
+
 bool setting_add(struct conf *c, const struct setting *s, const char *text, char error[SETTING_ERROR_MAX])
 {
 	const char *wrong = NULL;
@@ -175,6 +187,10 @@ bool setting_add(struct conf *c, const struct setting *s, const char *text, char
 	case SETTING_LEVEL:
 		if (!log_level_parse(text, place(c, s)))
 			wrong = "expected error, warn, info or debug";
+		break;
+	case SETTING_REGISTRATION:
+		if (!parse_registration(text, place(c, s)))
+			wrong = "expected open, invite or closed";
 		break;
 	case SETTING_ADDRESS:
 		setting_clear(c, s);
@@ -256,6 +272,9 @@ char *setting_format(const struct conf *c, const struct setting *s)
 		break;
 	case SETTING_LEVEL:
 		buf_adds(&b, levels[*(const enum log_level *)p]);
+		break;
+	case SETTING_REGISTRATION:
+		buf_adds(&b, registrations[*(const enum conf_registration *)p]);
 		break;
 	case SETTING_NUMBER:
 	case SETTING_SIZE:

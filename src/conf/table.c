@@ -35,6 +35,8 @@ const struct setting settings[] = {
 	{ "workers", SETTING_NUMBER, AT(workers), "1", 1, 64, false, CONF_ALL, "N", "processes that serve" },
 	{ "demo", SETTING_BOOL, AT(demo), "no", 0, 0, false, CONF_ALL, NULL,
 		"make users alice, bob and carol with a group, and print how to use them" },
+	{ "registration", SETTING_REGISTRATION, AT(registration), "closed", 0, 0, false, CONF_ALL, "WHO",
+		"who may make himself an account: open (everybody), invite (with an administrator's invitation) or closed" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
 		"error, warn, info or debug; read again on SIGHUP" },
 

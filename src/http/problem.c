@@ -20,6 +20,8 @@ static const struct problem table[] = {
 	{ "muted", 403, "You are muted in this chat" },
 	{ "blocked", 403, "One of the two has blocked the other" },
 	{ "banned", 403, "Banned from this chat" },
+	{ "registration_closed", 403, "Nobody registers here" },
+	{ "invite_required", 403, "Registering needs an invitation" },
 	{ "origin_required", 403, "A write with a cookie must say where it comes from" },
 	{ "bad_origin", 403, "This page may not write with your cookie" },
 	/* there */

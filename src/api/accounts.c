@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MIT
+ * Accounts that are made, and passwords that are changed: what ends in an Argon2id hash. That is worked out on a thread of the
+ * pool; passwords and secrets live here only until they are hashed or answered. */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/body.h"
+#include "api/call.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/shared.h"
+#include "conf/conf.h"
+#include "log/tail.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+enum { OLD_MAX = 1024, NEW_MIN = 8, NEW_MAX = 1024, NAME_MAX_BYTES = 63, SECRET_MAX = 512, USES_MAX = 100000 };
+
+/* A request that needs hashing. */
+struct change {
+	struct request *req;
+	void (*store)(struct change *c); /* with new_hash made */
+	char name[NAME_MAX_BYTES + 1];
+	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": none is asked for, none is set */
+	char old_hash[PASSWORD_HASH_MAX], new_hash[PASSWORD_HASH_MAX], secret_hash[SECRET_HASH_HEX + 1];
+	bool has_secret, admin, known, right, hashed;
+	uint64_t rate_key; /* given back when it succeeds; 0: none */
+};
+
+/* An administrator's secret for somebody else, on its way into the answer. */
+struct grant {
+	struct request *req;
+	const char *member;
+	char secret[SECRET_TOKEN_LEN + 1];
+};
+
+static void *zeroed(size_t size)
+{
+	void *p = calloc(1, size);
+	if (p == NULL)
+		fatal("out of memory");
+	return p;
+}
+
+static void wipe(void *p, size_t size)
+{
+	sodium_memzero(p, size);
+	free(p);
+}
+
+static uint64_t interval_of(const struct api *api) { return api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0; }
+
+/* Counted like sign-ins; refuses the request when there were too many. */
+static bool admitted(struct request *req, uint64_t key)
+{
+	struct api *api = api_of(req);
+	uint64_t retry = 0;
+	if (shared_gcra(api->shared, key, clock_mono_us(), interval_of(api), api->conf->rate_logins, &retry, NULL))
+		return true;
+	request_add_rate(req, api->conf->rate_logins, retry / 1000000 + 1);
+	metrics_count(api->metrics, M_RATE_LIMITED, 1);
+	request_problem(req, "rate_limited", "Too many attempts.", "");
+	return false;
+}
+
+static uint64_t key_for(const char *what, const char *who)
+{
+	char text[128];
+	return secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "%s %s", what, who));
+}
+
+static bool admitted_address(struct request *req, const char *what)
+{
+	char address[64];
+	request_client(req, address, sizeof(address));
+	return admitted(req, key_for(what, address));
+}
+
+/* Whether the caller, as far as this worker knows, is an administrator: the functions look again. */
+static bool require_admin(struct request *req)
+{
+	if (!caller_of(req)->admin)
+		request_problem(req, "forbidden", "That is for administrators.", "");
+	return caller_of(req)->admin;
+}
+
+/* NULL: refused. An absent body has no fields. */
+static struct json_object *fields(struct request *req, const char *const known[], struct body_error *e)
+{
+	const struct buf *body = request_body(req);
+	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, e) : json_object_new_object();
+	if (o != NULL)
+		body_only(o, known, e);
+	return o;
+}
+
+static void take(char *out, size_t size, struct json_object *o, const char *name, size_t min, bool required, struct body_error *e)
+{
+	const char *s = body_text(o, name, size - 1, e);
+	if (s != NULL && strlen(s) < min)
+		body_fail(e, "out_of_range", "%s must have %zu to %zu bytes.", name, min, size - 1);
+	else if (s == NULL && required)
+		body_fail(e, "missing_field", "%s is missing.", name);
+	else if (s != NULL && e->code == NULL)
+		snprintf(out, size, "%s", s);
+}
+
+static void take_secret(struct change *c, struct json_object *o, const char *name, bool required, struct body_error *e)
+{
+	const char *s = body_text(o, name, SECRET_MAX, e);
+	if (s == NULL && required)
+		body_fail(e, "missing_field", "%s is missing.", name);
+	c->has_secret = s != NULL;
+	if (s != NULL)
+		secret_hash_hex(s, strlen(s), c->secret_hash);
+}
+
+/* ---- hashing ---- */
+
+static void on_stored(void *arg, const struct pg_result *r)
+{
+	struct change *c = arg;
+	struct api *api = api_of(c->req);
+	if (!pg_ok(r)) {
+		call_refuse(c->req, r);
+		wipe(c, sizeof(*c));
+		return;
+	}
+	int pos = pg_column(r, "pos"), name = pg_column(r, "name"), body = pg_column(r, "body");
+	if (pos >= 0)
+		tail_expect(api->tail, (uint64_t)pg_int(r, 0, pos));
+	if (name >= 0) /* every worker hears of it; this one at once */
+		auth_forget(api->auth, pg_text(r, 0, name), 0);
+	if (c->rate_key != 0)
+		shared_gcra_refund(api->shared, c->rate_key, interval_of(api));
+	if (pg_null(r, 0, body)) {
+		request_reply(c->req, 204, NULL, NULL, 0);
+	} else {
+		struct buf out;
+		size_t len;
+		buf_init(&out, 65536);
+		buf_adds(&out, pg_text(r, 0, body));
+		char *text = buf_detach(&out, &len);
+		request_reply(c->req, 201, "application/json", text, len);
+	}
+	wipe(c, sizeof(*c));
+}
+
+static void work(void *arg)
+{
+	struct change *c = arg;
+	c->right = *c->old == '\0' || (c->known && password_verify(c->old, strlen(c->old), c->old_hash));
+	c->hashed = c->right && (*c->password == '\0' || password_hash(c->password, strlen(c->password), c->new_hash));
+}
+
+static void on_worked(void *arg)
+{
+	struct change *c = arg;
+	sodium_memzero(c->old, sizeof(c->old));
+	sodium_memzero(c->password, sizeof(c->password));
+	if (c->hashed) {
+		c->store(c);
+		return;
+	}
+	if (c->right)
+		request_problem(c->req, "overloaded", NULL, "");
+	else
+		request_problem(c->req, "bad_credentials", "The old password is wrong.", "");
+	wipe(c, sizeof(*c));
+}
+
+static void hash(struct change *c)
+{
+	if (loop_job(api_of(c->req)->loop, work, on_worked, c) == ST_OK)
+		return;
+	request_problem(c->req, "overloaded", NULL, "");
+	wipe(c, sizeof(*c));
+}
+
+/* ---- POST /v1/accounts ---- */
+
+static void store_registration(struct change *c)
+{
+	bool invited = api_of(c->req)->conf->registration == REGISTRATION_INVITE;
+	pg_pool_call(api_of(c->req)->pool, "select pos, body from account_register($1, $2, $3, $4)", 4,
+		(const char *[]){ c->name, c->new_hash, c->has_secret ? c->secret_hash : NULL, invited ? "true" : "false" }, on_stored, c);
+}
+
+void account_register(struct request *req)
+{
+	static const char *const known[] = { "name", "password", "invite", NULL };
+	struct body_error e = { 0 };
+	if (!call_takes_only(req, NULL))
+		return;
+	if (api_of(req)->conf->registration == REGISTRATION_CLOSED) {
+		request_problem(req, "registration_closed", "Accounts are made by administrators here.", "");
+		return;
+	}
+	struct change *c = zeroed(sizeof(*c));
+	struct json_object *o = fields(req, known, &e);
+	c->req = req;
+	c->store = store_registration;
+	if (o != NULL) {
+		take(c->name, sizeof(c->name), o, "name", 0, true, &e);
+		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
+		take_secret(c, o, "invite", false, &e);
+	}
+	json_object_put(o);
+	if (e.code == NULL && !c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE)
+		body_fail(&e, "invite_required", "Registering here needs an invitation.");
+	if (e.code != NULL)
+		request_problem(req, e.code, e.detail, "");
+	else if (admitted_address(req, "register address")) {
+		hash(c);
+		return;
+	}
+	wipe(c, sizeof(*c));
+}
+
+/* ---- POST /v1/me/password ---- */
+
+static void store_password(struct change *c)
+{
+	char id[24];
+	snprintf(id, sizeof(id), "%" PRIu64, caller_of(c->req)->credential);
+	pg_pool_call(api_of(c->req)->pool, "select name, body from password_change($1, $2, $3, $4)", 4,
+		(const char *[]){ c->name, id, c->old_hash, c->new_hash }, on_stored, c);
+}
+
+static void on_old_hash(void *arg, const struct pg_result *r)
+{
+	struct change *c = arg;
+	if (!pg_ok(r)) {
+		call_refuse(c->req, r);
+		wipe(c, sizeof(*c));
+		return;
+	}
+	c->known = pg_rows(r) == 1;
+	if (c->known)
+		snprintf(c->old_hash, sizeof(c->old_hash), "%s", pg_text(r, 0, 0));
+	hash(c);
+}
+
+void password_change(struct request *req)
+{
+	static const char *const known[] = { "old_password", "password", NULL };
+	struct body_error e = { 0 };
+	if (!call_takes_only(req, NULL))
+		return;
+	struct change *c = zeroed(sizeof(*c));
+	struct json_object *o = fields(req, known, &e);
+	c->req = req;
+	c->store = store_password;
+	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
+	if (o != NULL) {
+		take(c->old, sizeof(c->old), o, "old_password", 1, true, &e);
+		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
+	}
+	json_object_put(o);
+	c->rate_key = key_for("login account", c->name); /* guessing here is guessing there */
+	if (e.code != NULL)
+		request_problem(req, e.code, e.detail, "");
+	else if (admitted(req, c->rate_key)) {
+		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1, (const char *[]){ c->name }, on_old_hash, c);
+		return;
+	}
+	wipe(c, sizeof(*c));
+}
+
+/* ---- POST /v1/password-reset ---- */
+
+static void store_reset(struct change *c)
+{
+	pg_pool_call(api_of(c->req)->pool, "select name, body from password_reset_redeem($1, $2)", 2,
+		(const char *[]){ c->secret_hash, c->new_hash }, on_stored, c);
+}
+
+void password_redeem(struct request *req)
+{
+	static const char *const known[] = { "token", "password", NULL };
+	struct body_error e = { 0 };
+	if (!call_takes_only(req, NULL))
+		return;
+	struct change *c = zeroed(sizeof(*c));
+	struct json_object *o = fields(req, known, &e);
+	c->req = req;
+	c->store = store_reset;
+	if (o != NULL) {
+		take_secret(c, o, "token", true, &e);
+		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
+	}
+	json_object_put(o);
+	if (e.code != NULL)
+		request_problem(req, e.code, e.detail, "");
+	else if (admitted_address(req, "reset address")) {
+		hash(c);
+		return;
+	}
+	wipe(c, sizeof(*c));
+}
+
+/* ---- POST /v1/admin/users ---- */
+
+static void store_user(struct change *c)
+{
+	pg_pool_call(api_of(c->req)->pool, "select pos, body from admin_user_add($1, $2, $3, $4)", 4,
+		(const char *[]){ caller_of(c->req)->name, c->name, *c->new_hash ? c->new_hash : NULL, c->admin ? "true" : "false" }, on_stored, c);
+}
+
+void admin_user_create(struct request *req)
+{
+	static const char *const known[] = { "name", "password", "admin", NULL };
+	struct body_error e = { 0 };
+	struct json_object *admin = NULL;
+	if (!call_takes_only(req, NULL) || !require_admin(req))
+		return;
+	struct change *c = zeroed(sizeof(*c));
+	struct json_object *o = fields(req, known, &e);
+	c->req = req;
+	c->store = store_user;
+	if (o != NULL) {
+		take(c->name, sizeof(c->name), o, "name", 0, true, &e);
+		take(c->password, sizeof(c->password), o, "password", NEW_MIN, false, &e);
+		if (json_object_object_get_ex(o, "admin", &admin) && admin != NULL && !json_object_is_type(admin, json_type_boolean))
+			body_fail(&e, "wrong_type", "admin must be true or false.");
+		c->admin = json_object_get_boolean(admin);
+	}
+	json_object_put(o);
+	if (e.code == NULL) {
+		hash(c);
+		return;
+	}
+	request_problem(req, e.code, e.detail, "");
+	wipe(c, sizeof(*c));
+}
+
+/* ---- POST /v1/admin/users/NAME/reset, POST /v1/admin/invites ---- */
+
+static void on_granted(void *arg, const struct pg_result *r)
+{
+	struct grant *g = arg;
+	if (!pg_ok(r)) {
+		call_refuse(g->req, r);
+	} else {
+		struct buf out;
+		size_t len;
+		buf_init(&out, 65536);
+		buf_addf(&out, "{\"%s\":\"%s\",%s", g->member, g->secret, pg_text(r, 0, 0) + 1);
+		request_add_header(g->req, "Cache-Control", "no-store");
+		char *body = buf_detach(&out, &len);
+		request_reply(g->req, 201, "application/json", body, len);
+	}
+	wipe(g, sizeof(*g));
+}
+
+static struct grant *new_grant(struct request *req, const char *member, char hex[SECRET_HASH_HEX + 1])
+{
+	struct grant *g = zeroed(sizeof(*g));
+	g->req = req;
+	g->member = member;
+	secret_token(g->secret);
+	secret_hash_hex(g->secret, SECRET_TOKEN_LEN, hex);
+	return g;
+}
+
+void admin_user_reset(struct request *req)
+{
+	char hex[SECRET_HASH_HEX + 1];
+	if (!call_takes_only(req, NULL) || !require_admin(req))
+		return;
+	struct grant *g = new_grant(req, "token", hex);
+	pg_pool_call(api_of(req)->pool, "select body from admin_user_reset($1, $2, $3)", 3,
+		(const char *[]){ caller_of(req)->name, request_var(req, 0), hex }, on_granted, g);
+}
+
+void admin_invite_create(struct request *req)
+{
+	static const char *const known[] = { "uses", "expires_at", NULL };
+	struct body_error e = { 0 };
+	char hex[SECRET_HASH_HEX + 1], number[24];
+	int64_t uses = 1;
+	if (!call_takes_only(req, NULL) || !require_admin(req))
+		return;
+	struct json_object *o = fields(req, known, &e);
+	const char *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
+	if (o != NULL && !body_int(o, "uses", 1, USES_MAX, &uses, &e))
+		uses = 1;
+	if (expires_at != NULL && !call_is_time(expires_at))
+		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
+	if (e.code != NULL) {
+		request_problem(req, e.code, e.detail, "");
+	} else {
+		struct grant *g = new_grant(req, "invite", hex);
+		snprintf(number, sizeof(number), "%" PRId64, uses);
+		pg_pool_call(api_of(req)->pool, "select body from admin_invite_add($1, $2, $3, $4)", 4,
+			(const char *[]){ caller_of(req)->name, hex, number, expires_at }, on_granted, g);
+	}
+	json_object_put(o);
+}
