@@ -209,7 +209,7 @@ create function search_walk(p_mine jsonb, p_query text, p_rank text, p_lo bigint
 language plpgsql stable as $$
 declare
 	most_ranked constant int := 10000;
-	v_end timestamptz := clock_timestamp() + case when p_rank is null then interval '30 ms' else interval '40 ms' end;
+	v_end timestamptz := clock_timestamp() + interval '30 ms';
 	v_segments bigint[] := array(select s.segment from search_segment s where s.segment between p_lo >> 13 and p_hi >> 13
 		and (p_until is null or s.first_at < p_until) and (p_since is null or s.last_at >= p_since) order by s.segment desc);
 	v_next int := 1;

@@ -109,6 +109,24 @@ START_TEST(only_what_one_may_read)
 }
 END_TEST
 
+/* Of that many the index isn't asked by chat. */
+START_TEST(in_many_chats)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = 0;
+	for (int i = 0; i < 25; i++)
+		chat = group(ann);
+	say(ann, chat, "liriodendron of ann");
+	await_index(say(ben, group(ben), "liriodendron of ben"));
+	ck_assert_uint_eq(found(ann, "q=liriodendron"), 1);
+	ck_assert_uint_eq(found(ann, "q=liriodendron&order=rank"), 1);
+	ck_assert_str_eq(first(ann, "q=liriodendron"), "liriodendron of ann");
+	ck_assert_str_eq(search(ann, "q=%22of%20ben%22").body, search(ann, "q=xylograph").body);
+	is(del(ann, "%s", member(chat, ann)), 204);
+	ck_assert_uint_eq(found(ann, "q=liriodendron"), 0);
+}
+END_TEST
+
 START_TEST(what_is_gone_is_gone_at_once)
 {
 	struct client *ann = somebody();
@@ -339,7 +357,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, what_is_gone_is_gone_at_once, filters, pages,
+	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once, filters, pages,
 		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
 	return suite_run("search", tests, NULL);
 }
