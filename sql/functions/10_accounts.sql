@@ -94,16 +94,19 @@ create function token_list(p_me text, p_credential bigint) returns table (body t
 language sql stable as $$
 	select jsonb_build_object('tokens', coalesce(jsonb_agg(credential_json(c)
 			|| case when c.id = p_credential then '{"current": true}'::jsonb else '{}' end order by c.id), '[]'))::text
-		from credential c where c.name = p_me and (c.expires_at is null or c.expires_at > clock_timestamp())
+		from credential c where c.name = p_me and (c.expires_at is null or c.expires_at > clock_timestamp()) and not c.revoked
 $$;
 
 -- DELETE /v1/tokens/ID and DELETE /v1/session: the streams that hang on it end.
 create function credential_delete(p_me text, p_id bigint) returns table (body text)
 language plpgsql as $$
 begin
-	delete from credential c where c.id = p_id and c.name = p_me;
+	update credential c set revoked = true where c.id = p_id and c.name = p_me and c.kind = 'jwt' and not c.revoked;
 	if not found then
-		perform refuse_absent();
+		delete from credential c where c.id = p_id and c.name = p_me and c.kind <> 'jwt';
+		if not found then
+			perform refuse_absent();
+		end if;
 	end if;
 	perform account_changed(p_me, p_id);
 	return query select null::text;
@@ -114,14 +117,14 @@ create function authenticate(p_hash text) returns table (id bigint, name text, a
 language sql stable rows 1 as $$
 	select c.id, a.name, a.admin, c.kind, (extract(epoch from c.expires_at) * 1000)::bigint
 		from credential c join account a on a.name = c.name
-		where c.hash = p_hash and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp())
+		where c.hash = p_hash and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp()) and not c.revoked
 $$;
 
 -- Which of these credentials are no longer good. Caller: a worker that may have missed word of a revocation.
 create function revoked(p_ids bigint[]) returns table (id bigint)
 language sql stable as $$
 	select i from unnest(p_ids) i where not exists (select from credential c join account a on a.name = c.name
-		where c.id = i and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp()))
+		where c.id = i and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp()) and not c.revoked)
 $$;
 
 -- POST /v1/session, first half: the hash that the password is held against off the loop. No row: no such user.
@@ -158,7 +161,7 @@ language sql rows 1 as $$
 	with spent as (delete from ticket t where t.hash = p_hash returning *)
 	select c.id, a.name, a.admin, c.kind, (extract(epoch from c.expires_at) * 1000)::bigint
 		from spent t join credential c on c.id = t.credential_id join account a on a.name = c.name
-		where t.expires_at > clock_timestamp() and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp())
+		where t.expires_at > clock_timestamp() and a.state = 'active' and (c.expires_at is null or c.expires_at > clock_timestamp()) and not c.revoked
 $$;
 
 create function me_json(a account) returns jsonb

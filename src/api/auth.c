@@ -8,15 +8,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/jws.h"
+#include "api/jwt.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "conf/conf.h"
 #include "hub/hub.h"
 #include "pg/pool.h"
 
 #define KNOWN_MAX 16384
-#define TOKEN_MAX 512
+#define TOKEN_MAX JWT_MAX
 #define FORGOTTEN_MAX 64
 
 struct known {
@@ -31,6 +34,7 @@ struct auth {
 	struct api *api;
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
+	struct jws_keys *keys; /* of JWTs */
 	uint64_t generation; /* of auth_forget(): an answer that was asked for before it isn't kept */
 	struct { char name[33]; uint64_t credential; } forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": anybody */
 };
@@ -145,18 +149,43 @@ static void on_found(void *arg, const struct pg_result *r)
 	free(l);
 }
 
-static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket, void (*next)(struct request *))
+static struct lookup *new_lookup(struct auth *a, struct request *req, const char *secret, void (*next)(struct request *))
 {
-	char hex[SECRET_HASH_HEX + 1];
 	struct lookup *l = malloc(sizeof(*l));
 	if (l == NULL)
 		fatal("out of memory");
-	*l = (struct lookup){ .auth = a, .req = req, .next = next, .by_cookie = by_cookie, .is_ticket = is_ticket, .generation = a->generation };
+	*l = (struct lookup){ .auth = a, .req = req, .next = next, .generation = a->generation };
 	secret_hash(secret, strlen(secret), l->hash);
-	secret_hash_hex(secret, strlen(secret), hex);
 	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
+	return l;
+}
+
+static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket, void (*next)(struct request *))
+{
+	char hex[SECRET_HASH_HEX + 1];
+	struct lookup *l = new_lookup(a, req, secret, next);
+	l->by_cookie = by_cookie;
+	l->is_ticket = is_ticket;
+	secret_hash_hex(secret, strlen(secret), hex);
 	pg_pool_call(a->api->pool, is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
 		: "select id, name, admin, expires_ms from authenticate($1)", 1, (const char *[]){ hex }, on_found, l);
+}
+
+static void look_up_jwt(struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
+{
+	char hex[SECRET_HASH_HEX + 1], expires[24];
+	struct jwt_claims claims;
+	const char *why = jwt_verify(a->keys, a->api->conf, token, clock_real_us() / 1000000, &claims);
+	if (why != NULL) {
+		refuse(req, why);
+		return;
+	}
+	struct lookup *l = new_lookup(a, req, token, next);
+	l->by_cookie = by_cookie;
+	secret_hash_hex(token, strlen(token), hex);
+	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
+	pg_pool_call(a->api->pool, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
+		(const char *[]){ hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" }, on_found, l);
 }
 
 static void by_token(struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
@@ -170,7 +199,10 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 	secret_hash(token, len, hash);
 	struct known *k = map_get(&a->known, key_of(hash));
 	if (k == NULL || memcmp(k->hash, hash, SECRET_HASH_LEN) != 0) {
-		look_up(a, req, token, by_cookie, false, next);
+		if (a->api->conf->jwt_keys != NULL && jwt_is_one(token))
+			look_up_jwt(a, req, token, by_cookie, next);
+		else
+			look_up(a, req, token, by_cookie, false, next);
 		return;
 	}
 	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {
@@ -343,13 +375,17 @@ struct auth *auth_new(struct api *api)
 	if (a == NULL)
 		fatal("out of memory");
 	a->api = api;
+	a->keys = jws_keys_new(api->conf->jwt_keys);
 	list_init(&a->order);
 	return a;
 }
+
+void auth_reload_keys(struct auth *a, bool always) { jws_keys_reload(a->keys, always); }
 
 void auth_free(struct auth *a)
 {
 	auth_forget(a, NULL, 0);
 	map_release(&a->known);
+	jws_keys_free(a->keys);
 	free(a);
 }

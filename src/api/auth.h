@@ -16,6 +16,7 @@ struct caller {
 
 struct auth *auth_new(struct api *api);
 void auth_free(struct auth *a);
+void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 
 /* Finds out who asks, refuses him (401, 403), or calls next with request_data() being his struct caller. */
 void auth_request(struct auth *a, struct request *req, void (*next)(struct request *req));

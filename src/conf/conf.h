@@ -67,6 +67,8 @@ struct conf {
 	unsigned workers;
 	bool demo;
 	enum conf_registration registration;
+	char *jwt_keys, *jwt_issuer, *jwt_audience; /* NULL: none, any */
+	bool jwt_create;
 	enum log_level log_level;
 
 	/* limits of a request */

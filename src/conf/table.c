@@ -37,6 +37,11 @@ const struct setting settings[] = {
 		"make users alice, bob and carol with a group, and print how to use them" },
 	{ "registration", SETTING_REGISTRATION, AT(registration), "closed", 0, 0, false, CONF_ALL, "WHO",
 		"who may make himself an account: open (everybody), invite (with an administrator's invitation) or closed" },
+	{ "jwt_keys", SETTING_STRING, AT(jwt_keys), NULL, 0, 0, false, CONF_ALL, "FILE",
+		"JSON Web Tokens signed by a key of this JWKS are bearer tokens; read again when it changes" },
+	{ "jwt_issuer", SETTING_STRING, AT(jwt_issuer), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their iss must be" },
+	{ "jwt_audience", SETTING_STRING, AT(jwt_audience), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their aud must hold" },
+	{ "jwt_create", SETTING_BOOL, AT(jwt_create), "no", 0, 0, false, CONF_ALL, NULL, "make an account for a user who comes with one and has none" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
 		"error, warn, info or debug; read again on SIGHUP" },
 

@@ -187,6 +187,7 @@ static void on_second(void *arg)
 	measure(w);
 	if (w->seconds++ % MEASURE_EVERY != 0)
 		return;
+	auth_reload_keys(w->api.auth, false);
 	metrics_gauge(&w->metrics, G_MEMORY, resident_bytes());
 	if (pg_pool_up(w->pool))
 		pg_pool_call(w->pool, "select pg_notification_queue_usage()", 0, NULL, on_queue_usage, w);
@@ -222,6 +223,7 @@ static void on_sighup(void *arg)
 	enum log_level level;
 	if (conf_reread_log_level(w->env->conf, &level))
 		log_set_level(level);
+	auth_reload_keys(w->api.auth, true);
 }
 
 /* ---- */

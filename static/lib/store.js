@@ -100,14 +100,16 @@ export class Store {
     return chat.fresh.size > 0 ? Math.min(...chat.fresh) : null;
   }
 
+  // Whether the server wants to know: one's own messages and the server's aren't unread.
   markRead(id, upTo) {
     const chat = this.chats.get(id);
     if (!chat || !(upTo > (chat.read ?? 0))) return false;
+    const wasUnread = this.unread(chat) > 0;
     chat.read = upTo;
     if (upTo >= chat.seen) chat.base = 0;
     for (const one of chat.fresh) if (one <= upTo) chat.fresh.delete(one);
     this.#changed();
-    return true;
+    return wasUnread;
   }
 
   dropChat(id) {

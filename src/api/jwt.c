@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * See jwt.h. */
+#include "api/jwt.h"
+
+#include <json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/jws.h"
+#include "conf/conf.h"
+
+#define SKEW_S 30 /* what another's clock may be ahead, for nbf */
+#define TIME_MAX 1e11
+
+bool jwt_is_one(const char *token)
+{
+	const char *dot = strchr(token, '.');
+	return strncmp(token, "ey", 2) == 0 && dot != NULL && strchr(dot + 1, '.') != NULL;
+}
+
+static const char *text_of(struct json_object *claims, const char *name)
+{
+	struct json_object *v = NULL;
+	return json_object_object_get_ex(claims, name, &v) && json_object_is_type(v, json_type_string) ? json_object_get_string(v) : NULL;
+}
+
+/* A time among the claims; false: it isn't there, or is no time. */
+static bool time_of(struct json_object *claims, const char *name, uint64_t *ret)
+{
+	struct json_object *v = NULL;
+	if (!json_object_object_get_ex(claims, name, &v) || (!json_object_is_type(v, json_type_int) && !json_object_is_type(v, json_type_double)))
+		return false;
+	double t = json_object_get_double(v);
+	if (!(t >= 0 && t < TIME_MAX))
+		return false;
+	*ret = (uint64_t)t;
+	return true;
+}
+
+static bool is_for(struct json_object *claims, const char *audience)
+{
+	struct json_object *v = NULL;
+	if (!json_object_object_get_ex(claims, "aud", &v))
+		return false;
+	if (json_object_is_type(v, json_type_string))
+		return strcmp(json_object_get_string(v), audience) == 0;
+	for (size_t i = 0; json_object_is_type(v, json_type_array) && i < json_object_array_length(v); i++) {
+		struct json_object *one = json_object_array_get_idx(v, i);
+		if (json_object_is_type(one, json_type_string) && strcmp(json_object_get_string(one), audience) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+	return n >= 2 && n <= 32 && strchr("_.-", *s) == NULL && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+}
+
+static const char *check(const struct conf *conf, struct json_object *claims, uint64_t now_s, struct jwt_claims *ret)
+{
+	uint64_t not_before = 0;
+	const char *iss = text_of(claims, "iss"), *sub = text_of(claims, "sub");
+	if (!time_of(claims, "exp", &ret->expires_s))
+		return "The JWT has no exp.";
+	if (ret->expires_s <= now_s)
+		return "The JWT has expired.";
+	if (json_object_object_get_ex(claims, "nbf", NULL) && (!time_of(claims, "nbf", &not_before) || not_before > now_s + SKEW_S))
+		return "The JWT isn't good yet.";
+	if (conf->jwt_issuer != NULL && (iss == NULL || strcmp(iss, conf->jwt_issuer) != 0))
+		return "The JWT is another issuer's.";
+	if (conf->jwt_audience != NULL && !is_for(claims, conf->jwt_audience))
+		return "The JWT is for somebody else.";
+	if (sub == NULL || !is_name(sub))
+		return "The JWT's sub is no user's name.";
+	snprintf(ret->name, sizeof(ret->name), "%s", sub);
+	return NULL;
+}
+
+const char *jwt_verify(struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret)
+{
+	const char *why;
+	char *text = jws_open(k, token, &why);
+	if (text == NULL)
+		return why;
+	struct json_object *claims = json_tokener_parse(text);
+	why = json_object_is_type(claims, json_type_object) ? check(conf, claims, now_s, ret) : "The JWT can't be read.";
+	json_object_put(claims);
+	free(text);
+	return why;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT
+ * JSON Web Tokens (RFC 7519) as bearer tokens. */
+#ifndef API_JWT_H
+#define API_JWT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conf;
+struct jws_keys;
+
+#define JWT_MAX 4096 /* bytes of a token */
+
+struct jwt_claims {
+	char name[33];      /* sub */
+	uint64_t expires_s; /* exp, seconds since 1970 */
+};
+
+bool jwt_is_one(const char *token); /* it looks like one; ours begin with pt_ and have no dots */
+
+/* Signature, exp, nbf, iss and aud as configured, sub. NULL: it is good; else why it isn't, a sentence. */
+const char *jwt_verify(struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret);
+
+#endif

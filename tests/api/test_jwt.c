@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ * JSON Web Tokens as bearer tokens: whose they are, and which are none. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/jwt.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static char path[] = "/tmp/postern-jwks-XXXXXX";
+
+#define GOOD "\"iss\":\"https://id.example\",\"aud\":[\"other\",\"postern\"]"
+
+static long long in(long long seconds) { return (long long)time(NULL) + seconds; }
+
+/* A client with a token of those claims; the format of what goes between the braces. */
+static struct client *bearer(const char *kid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static struct client *bearer(const char *kid, const char *fmt, ...)
+{
+	char claims[1024];
+	va_list ap;
+	claims[0] = '{';
+	va_start(ap, fmt);
+	int n = vsnprintf(claims + 1, sizeof(claims) - 2, fmt, ap);
+	va_end(ap);
+	strcpy(claims + 1 + n, "}");
+	char *token = kid != NULL && strcmp(kid, "confused") == 0 ? jwt_confuse(claims) : kid != NULL && strcmp(kid, "none") == 0 ? jwt_unsigned(claims) : jwt_sign(kid, claims);
+	return using(nobody(), later(free, token));
+}
+
+static void refused_saying(struct client *who, const char *detail)
+{
+	struct answer a = refused(get(who, "/v1/me"), 401, "unauthorized");
+	ck_assert_msg(strstr(str(a.json, "detail"), detail) != NULL, "%s", a.body);
+}
+
+START_TEST(each_algorithm_is_taken)
+{
+	static const char *const kids[] = { "hs", "rs", "es", "ed" };
+	for (int i = 0; i < 4; i++) {
+		struct client *c = bearer(kids[i], GOOD ",\"sub\":\"jo-%s\",\"exp\":%lld", kids[i], in(600));
+		for (int n = 0; n < 3; n++) /* verified, then remembered */
+			ck_assert_str_eq(str(is(get(c, "/v1/me"), 200).json, "name"), format("jo-%s", kids[i]));
+		struct answer a = is(get(c, "/v1/tokens"), 200);
+		ck_assert_uint_eq(count(a.json, "tokens"), 1);
+		ck_assert_str_eq(str(a.json, "tokens.0.kind"), "jwt");
+	}
+	is(get(bearer(NULL, GOOD ",\"sub\":\"jo-hs\",\"exp\":%lld", in(600)), "/v1/me"), 200); /* without a kid */
+	struct client *jo = bearer("es", GOOD ",\"sub\":\"jo-es\",\"exp\":%lld", in(600));
+	struct stream *s = live(jo);
+	long long chat = group(jo);
+	expect(s, "member");
+	expect(s, "chat");
+	expect_message(s, say(jo, chat, "hi"));
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_one_is_found)
+{
+	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(-1)), "expired");
+	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\""), "no exp");
+	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":\"tomorrow\""), "no exp");
+	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", in(600), in(300)), "yet");
+	is(get(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", in(600), in(-300)), "/v1/me"), 200);
+	refused_saying(bearer("hs", "\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "issuer");
+	refused_saying(bearer("hs", "\"iss\":\"https://evil.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "issuer");
+	refused_saying(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"other\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "somebody else");
+	is(get(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "/v1/me"), 200);
+	refused_saying(bearer("hs", GOOD ",\"exp\":%lld", in(600)), "sub");
+	refused_saying(bearer("hs", GOOD ",\"sub\":\"Jo Doe\",\"exp\":%lld", in(600)), "sub");
+	refused_saying(bearer("none", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(600)), "JWT");
+	refused_saying(bearer("confused", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(600)), "signed");
+	struct client *c = bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(601));
+	char *spoilt = format("%s", c->token);
+	spoilt[strlen(spoilt) - 2] ^= 1;
+	refused_saying(using(nobody(), spoilt), "signed");
+	refused_saying(using(nobody(), "eyJ.eyJ.x"), "JWT");
+	refused_saying(using(nobody(), format("eyJ.%s.x", format("%03000d", 1))), "JWT");
+}
+END_TEST
+
+START_TEST(a_stream_ends_with_its_token)
+{
+	struct stream *s = live(bearer("es", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(3)));
+	expect_end(s);
+}
+END_TEST
+
+START_TEST(a_revoked_one_stays_revoked)
+{
+	struct client *c = bearer("ed", GOOD ",\"sub\":\"jay\",\"exp\":%lld", in(600));
+	struct stream *s = live(c);
+	struct answer a = is(get(c, "/v1/tokens"), 200);
+	struct client *other = bearer("rs", GOOD ",\"sub\":\"jay\",\"exp\":%lld", in(600));
+	is(del(other, "/v1/tokens/%lld", num(a.json, "tokens.0.id")), 204);
+	expect_end(s);
+	refused(get(c, "/v1/me"), 401, "unauthorized");
+	refused(del(other, "/v1/tokens/%lld", num(a.json, "tokens.0.id")), 404, "not_found");
+	ck_assert_uint_eq(count(is(get(other, "/v1/tokens"), 200).json, "tokens"), 1);
+	server_command(house(), NULL, "user", "disable", "jay");
+	refused(get(other, "/v1/me"), 401, "unauthorized");
+}
+END_TEST
+
+START_TEST(keys_are_exchanged_while_it_runs)
+{
+	const char *const two[] = { "es", "ed", NULL }, *const all[] = { "hs", "rs", "es", "ed", NULL };
+	struct client *known = bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(600));
+	is(get(known, "/v1/me"), 200);
+	jwt_write_keys(path, two);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(700 + i)), "/v1/me").status != 401; i++)
+		left(until, "the keys to be read again");
+	is(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(600)), "/v1/me"), 200);
+	FILE *f = fopen(path, "w"); /* half of a file isn't taken */
+	fputs("{\"keys\":[", f);
+	fclose(f);
+	until = clock_mono_ms() + PATIENCE;
+	while (!server_logged(house(), "no JWKS"))
+		left(until, "the broken file to be seen");
+	is(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(601)), "/v1/me"), 200);
+	jwt_write_keys(path, all);
+	until = clock_mono_ms() + PATIENCE;
+	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(2700 + i)), "/v1/me").status != 200; i++)
+		left(until, "the keys to be read again");
+}
+END_TEST
+
+START_TEST(nobody_is_made_unless_it_is_wanted)
+{
+	const char *const flags[] = { "--jwt-keys", path, NULL };
+	struct server *strict = server_join(house(), flags);
+	struct client *c = bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(600));
+	refused(get(via(c, strict), "/v1/me"), 401, "unauthorized");
+	user("nobody-yet");
+	is(get(via(c, strict), "/v1/me"), 200);
+	server_stop(strict);
+	/* Without keys a JWT is a token that nobody knows. */
+	struct server *none = server_join(house(), NULL);
+	refused(get(via(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(601)), none), "/v1/me"), 401, "unauthorized");
+	server_stop(none);
+}
+END_TEST
+
+int main(void)
+{
+	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
+	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token, a_revoked_one_stays_revoked,
+		keys_are_exchanged_while_it_runs, nobody_is_made_unless_it_is_wanted, NULL };
+	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience", "postern", "--jwt-create", "--rate-sends", "0", NULL };
+	int fd = mkstemp(path);
+	if (fd < 0)
+		return 1;
+	close(fd);
+	jwt_make_keys();
+	jwt_write_keys(path, all);
+	int failed = suite_run("jwt", tests, flags);
+	unlink(path);
+	return failed;
+}
