@@ -2,6 +2,8 @@
  * See presence.h. */
 #include "api/presence.h"
 
+#include <malloc.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/slab.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
 #include "pg/array.h"
@@ -36,14 +39,17 @@ struct presence {
 	struct map changes; /* user's key → struct change */
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
+	unsigned crowd; /* how many were told of since memory was last given back */
 	bool telling, unsure, stopped; /* unsure: what the database knows isn't known */
 };
+
+static size_t change_size(size_t name_len) { return offsetof(struct change, name) + name_len + 1; }
 
 static void forget(struct presence *p, struct change *c)
 {
 	list_remove(&c->link);
 	map_remove(&p->changes, c->key);
-	free(c);
+	slab_put(c, change_size(strlen(c->name)));
 }
 
 static void on_presence(void *arg, const char *name, uint64_t key, bool here, bool comes_again)
@@ -56,12 +62,12 @@ static void on_presence(void *arg, const char *name, uint64_t key, bool here, bo
 		forget(p, c);
 		return;
 	}
-	size_t len = strlen(name) + 1;
-	c = malloc(sizeof(*c) + len);
-	if (c == NULL)
-		fatal("out of memory");
-	*c = (struct change){ .key = key, .here = here, .due_ms = clock_mono_ms() + (here ? 0 : comes_again ? ENDED_MS : CUT_MS) };
-	memcpy(c->name, name, len);
+	size_t len = strlen(name);
+	c = slab_get(change_size(len));
+	c->key = key;
+	c->here = here;
+	c->due_ms = clock_mono_ms() + (here ? 0 : comes_again ? ENDED_MS : CUT_MS);
+	memcpy(c->name, name, len + 1);
 	list_init(&c->link);
 	list_append(&p->order, &c->link);
 	map_set(&p->changes, key, c);
@@ -77,6 +83,10 @@ static void on_told(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
 	p->telling = false;
+	if (p->crowd >= TOGETHER_MAX && list_empty(&p->order)) { /* lists of a crowd's names, in pages that nobody needs now */
+		malloc_trim(0);
+		p->crowd = 0;
+	}
 	if (pg_ok(r))
 		return;
 	if (!pg_away(r))
@@ -119,6 +129,7 @@ static void tell_changes(struct presence *p, struct buf *here, struct buf *gone,
 		forget(p, c);
 		n++;
 	}
+	p->crowd += n;
 	if (n > 0)
 		tell(p, here, gone, false);
 }

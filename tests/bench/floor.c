@@ -16,7 +16,7 @@
 #define ITEM_MAX 100 /* bytes of an array's element */
 #define ITEMS_MAX 512
 #define NAIVE "with i as (insert into bench.naive (chat, sender, text) values (1, 'user1', '" TEXT "') returning id) select pg_notify('naive', id::text) from i"
-#define TEXT "@@0000000000000000@@ a message of some length"
+#define TEXT "~~0000000000000000~~ a message of some length"
 
 static void prepare(PGconn *pg, const char *name, const char *text)
 {
