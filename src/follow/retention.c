@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * See retention.h; retention_step() in SQL has the rules. */
+#include "follow/retention.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define CHUNK "100" /* messages: it holds the log lock for some ms */
+#define LOOK_MS 1000 /* when nothing is due */
+#define REST 4      /* between two steps, as many times as long as the one before took, */
+#define REST_MS 20  /* and this at least */
+
+struct retention {
+	struct pg_pool *pool;
+	struct loop_timer *timer;
+	struct metrics *metrics;
+	uint64_t began_ms;
+};
+
+static void on_step(void *arg, const struct pg_result *res)
+{
+	struct retention *r = arg;
+	uint64_t rest = (clock_mono_ms() - r->began_ms) * REST, ms = LOOK_MS;
+	if (pg_ok(res)) {
+		metrics_count(r->metrics, M_RETENTION_REMOVED, (uint64_t)pg_int(res, 0, 0));
+		metrics_gauge(r->metrics, G_RETENTION_BEHIND, (uint64_t)pg_int(res, 0, 2));
+		if (pg_text(res, 0, 1)[0] == 't')
+			ms = rest > REST_MS ? rest : REST_MS;
+	} else if (!pg_away(res)) {
+		log_error("retention: %s", pg_message(res));
+	}
+	loop_timer_start(r->timer, ms, 0);
+}
+
+static void on_time(void *arg)
+{
+	struct retention *r = arg;
+	r->began_ms = clock_mono_ms();
+	pg_pool_call(r->pool, "select removed, more, behind from retention_step(" CHUNK ")", 0, NULL, on_step, r);
+}
+
+struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics)
+{
+	struct retention *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		fatal("out of memory");
+	*r = (struct retention){ .pool = pool, .metrics = metrics };
+	r->timer = loop_timer_new(loop, on_time, r);
+	loop_timer_start(r->timer, LOOK_MS, 0);
+	return r;
+}
+
+void retention_free(struct retention *r)
+{
+	if (r == NULL)
+		return;
+	loop_timer_free(r->timer);
+	free(r);
+}
