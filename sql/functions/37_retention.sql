@@ -117,7 +117,7 @@ end $$;
 -- For how many seconds what is due has been; null: nothing is.
 create function retention_behind() returns bigint
 language sql stable as $$
-	select nullif(ceil(greatest(extract(epoch from clock_timestamp() - least(
+	select nullif(floor(greatest(extract(epoch from clock_timestamp() - least(
 		(select d.due_at from retention_due d order by d.due_at limit 1),
 		(select d.behind_since from retention_due d where d.behind_since is not null order by d.behind_since limit 1))), 0))::bigint, 0)
 $$;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How long messages are kept: who says so, who hears of it, and that nothing is left of what was too old. And the administrators'
- * commands. */
+ * How long messages are kept: who says so, who hears of it, and that nothing is left of what was too old. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
