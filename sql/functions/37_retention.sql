@@ -122,8 +122,8 @@ language sql stable as $$
 		(select d.behind_since from retention_due d where d.behind_since is not null order by d.behind_since limit 1))), 0))::bigint, 0)
 $$;
 
--- Puts what holds for all on the next p_chunk chats. Takes the log lock.
-create function retention_apply(p_chunk int) returns void
+-- Puts what holds for all on the next p_chunk chats. Takes the log lock. told: to how many members at most.
+create function retention_apply(p_chunk int, out told bigint)
 language plpgsql as $$
 declare
 	v record := log_begin();
@@ -134,12 +134,14 @@ declare
 	v_lines text := '';
 	v_chat record;
 begin
-	for v_chat in select c.id, c.state, c.retention, coalesce(c.retention_own, v_all) as retention_now from chat c
+	told := 0;
+	for v_chat in select c.id, c.state, c.members_count, c.retention, coalesce(c.retention_own, v_all) as retention_now from chat c
 			where c.id > v_from order by c.id limit p_chunk loop
 		v_seen := v_seen + 1;
 		v_from := v_chat.id;
 		if v_chat.state = 'active' and v_chat.retention is distinct from v_chat.retention_now then
 			v_pos := v_pos + 1;
+			told := told + v_chat.members_count;
 			v_lines := v_lines || retention_put(v_chat.id, v_chat.retention_now, v.at, v_pos);
 		end if;
 	end loop;
@@ -155,30 +157,32 @@ end $$;
 
 -- Removes up to p_chunk messages of the chats that are due, the longest due first; of which more is left, that goes behind the others. A chat is
 -- looked at again when its next message is due, but not sooner than after a sixtieth of its retention, at most an hour, so that messages go in
--- batches. Takes the log lock; gives how many are gone.
-create function retention_remove(p_chunk int) returns int
+-- batches. Takes the log lock. removed: how many are gone; told: to how many members at most that is told, each message counted.
+create function retention_remove(p_chunk int, out removed int, out told bigint)
 language plpgsql as $$
 declare
 	v record := log_begin();
-	v_removed int := 0;
 	v_lines text := '';
 	v_due record;
 	v_message message;
 	v_gone bigint;
 	v_next timestamptz;
 begin
-	for v_due in select d.*, c.retention * interval '1 s' as retention, c.state from retention_due d join chat c on c.id = d.chat_id
+	removed := 0;
+	told := 0;
+	for v_due in select d.*, c.retention * interval '1 s' as retention, c.state, c.members_count from retention_due d join chat c on c.id = d.chat_id
 			where d.due_at <= v.at order by d.due_at limit 50 loop
 		if v_due.state = 'deleted' then
 			delete from retention_due d where d.chat_id = v_due.chat_id;
 			continue;
 		end if;
 		v_gone := v_due.gone;
-		for v_message in select m.* from (select x.* from message x where x.chat_id = v_due.chat_id and x.id > v_due.gone
-				order by x.id limit p_chunk - v_removed) m where m.at <= v.at - v_due.retention order by m.id loop
-			v_removed := v_removed + 1;
+		for v_message in select x.* from message x where x.chat_id = v_due.chat_id and x.id > v_due.gone order by x.id limit p_chunk - removed loop
+			exit when v_message.at > v.at - v_due.retention; -- those behind it are younger
+			removed := removed + 1;
+			told := told + v_due.members_count;
 			v_gone := v_message.id;
-			v_lines := v_lines || message_remove(v_message, v.head + v_removed);
+			v_lines := v_lines || message_remove(v_message, v.head + removed);
 		end loop;
 		delete from report r where r.chat_id = v_due.chat_id and r.resolved_at is not null
 			and (r.message ->> 'at')::timestamptz <= v.at - v_due.retention;
@@ -187,28 +191,28 @@ begin
 				due_at = case when v_next <= v.at then v.at
 					else greatest(coalesce(v_next, v.at + v_due.retention), v.at + least(v_due.retention / 60, interval '1 hour')) end
 			where d.chat_id = v_due.chat_id;
-		exit when v_removed = p_chunk;
+		exit when removed = p_chunk;
 	end loop;
-	if v_removed > 0 then
-		perform log_append(v.head + 1, v.head + v_removed, v.at, v_lines);
+	if removed > 0 then
+		perform log_append(v.head + 1, v.head + removed, v.at, v_lines);
 	end if;
-	return v_removed;
 end $$;
 
 -- A step of what retention asks for; one node at a time takes it, which is what the lock is for: it isn't waited for. Takes the log lock only
--- when there is something to do. Gives how many messages were removed, whether there is more to do now, and retention_behind().
--- Caller: retention.c.
-create function retention_step(p_chunk int, out removed int, out more boolean, out behind bigint)
+-- when there is something to do. Gives how many messages were removed, whether there is more to do now, retention_behind(), and how much there
+-- is to tell. Caller: retention.c.
+create function retention_step(p_chunk int, out removed int, out more boolean, out behind bigint, out told bigint)
 language plpgsql as $$
 begin
 	removed := 0;
+	told := 0;
 	more := false;
-	if pg_try_advisory_xact_lock(5788050871298354035) then
+	if pg_try_advisory_xact_lock(5788050871298354037) then
 		if exists (select from meta where key = 'retention_from') then
-			perform retention_apply(p_chunk);
+			told := retention_apply(p_chunk);
 			more := true;
 		elsif exists (select from retention_due d where d.due_at <= statement_timestamp()) then
-			removed := retention_remove(p_chunk);
+			select r.removed, r.told into removed, told from retention_remove(p_chunk) r;
 			more := exists (select from retention_due d where d.due_at <= clock_timestamp());
 		end if;
 	end if;
