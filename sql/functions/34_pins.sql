@@ -106,8 +106,8 @@ declare
 begin
 	insert into report as r (chat_id, message_id, reporter, reason, at, message)
 		values (v_message.chat_id, p_id, p_me, p_reason, clock_timestamp(), message_json(v_message)::jsonb)
-		on conflict (chat_id, message_id, reporter) do update set reason = coalesce(excluded.reason, r.reason), resolved_at = null, resolved_by = null,
-			message = case when r.resolved_at is null then r.message else excluded.message end;
+		on conflict (chat_id, message_id, reporter) do update set reason = coalesce(excluded.reason, r.reason),
+			resolved_at = null, resolved_by = null, message = case when r.resolved_at is null then r.message else excluded.message end;
 	return query select null::text;
 end $$;
 
@@ -117,8 +117,8 @@ language sql stable as $$
 		'resolved_at', stamp(r.resolved_at), 'resolved_by', r.resolved_by))::text, -1) || ',"message":' || r.message || '}'
 $$;
 
--- GET /v1/admin/reports, by administrators of the server, postern report list: the latest first; the cursor is the last id seen. p_state: open or
--- resolved; null: both.
+-- GET /v1/admin/reports, by administrators of the server, postern report list: the latest first; the cursor is the last id seen.
+-- p_state: open or resolved; null: both.
 create function reports(p_me text, p_state text, p_cursor bigint, p_limit int) returns table (body text)
 language plpgsql stable as $$
 begin

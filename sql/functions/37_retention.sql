@@ -60,8 +60,8 @@ begin
 	return query select retention_json();
 end $$;
 
--- PATCH /v1/admin/retention, postern retention SECONDS: for all chats of which nothing else is said. Under the log lock, so that a chat is made before
--- or after it.
+-- PATCH /v1/admin/retention, postern retention SECONDS: for all chats of which nothing else is said. Under the log lock, so that a
+-- chat is made before or after it.
 create function retention_set(p_me text, p_seconds int) returns table (body text)
 language plpgsql as $$
 declare
@@ -106,8 +106,8 @@ begin
 	perform audit_add(p_chat, v.at, coalesce(p_me, 'server'), 'retention_changed', null, jsonb_build_object('retention', p_retention));
 	perform admin_audit_add(coalesce(p_me, 'server'), 'retention_changed', null,
 		jsonb_build_object('chat', p_chat, 'retention', p_retention, 'was', coalesce(v_old.retention_own, 0)));
-	v_said := system_messages(p_chat, v.head + 2, v.at, coalesce(p_me, 'server'), (select case when c.retention is distinct from v_old.retention then
-		jsonb_build_object('code', 'retention_changed', 'retention', coalesce(c.retention, 0)) end from chat c where c.id = p_chat));
+	v_said := system_messages(p_chat, v.head + 2, v.at, coalesce(p_me, 'server'), (select jsonb_build_object('code', 'retention_changed',
+		'retention', coalesce(c.retention, 0)) from chat c where c.id = p_chat and c.retention is distinct from v_old.retention));
 	perform log_append(v.head + 1, v_said.upto, v.at, v_line || v_said.lines);
 	return query select v_said.upto, admin_chat_json(c)::text from chat c where c.id = p_chat;
 end $$;
@@ -155,9 +155,10 @@ begin
 	end if;
 end $$;
 
--- Removes up to p_chunk messages of the chats that are due, the longest due first; of which more is left, that goes behind the others. A chat is
--- looked at again when its next message is due, but not sooner than after a sixtieth of its retention, at most an hour, so that messages go in
--- batches. Takes the log lock. removed: how many are gone; told: to how many members at most that is told, each message counted.
+-- Removes up to p_chunk messages of the chats that are due, the longest due first; of which more is left, that goes behind the
+-- others. A chat is looked at again when its next message is due, but not sooner than after a sixtieth of its retention, at most
+-- an hour, so that messages go in batches. Takes the log lock. removed: how many are gone; told: to how many members at most that is
+-- told, each message counted.
 create function retention_remove(p_chunk int, out removed int, out told bigint)
 language plpgsql as $$
 declare
@@ -170,14 +171,15 @@ declare
 begin
 	removed := 0;
 	told := 0;
-	for v_due in select d.*, c.retention * interval '1 s' as retention, c.state, c.members_count from retention_due d join chat c on c.id = d.chat_id
-			where d.due_at <= v.at order by d.due_at limit 50 loop
+	for v_due in select d.*, c.retention * interval '1 s' as retention, c.state, c.members_count
+			from retention_due d join chat c on c.id = d.chat_id where d.due_at <= v.at order by d.due_at limit 50 loop
 		if v_due.state = 'deleted' then
 			delete from retention_due d where d.chat_id = v_due.chat_id;
 			continue;
 		end if;
 		v_gone := v_due.gone;
-		for v_message in select x.* from message x where x.chat_id = v_due.chat_id and x.id > v_due.gone order by x.id limit p_chunk - removed loop
+		for v_message in select x.* from message x where x.chat_id = v_due.chat_id and x.id > v_due.gone
+				order by x.id limit p_chunk - removed loop
 			exit when v_message.at > v.at - v_due.retention; -- those behind it are younger
 			removed := removed + 1;
 			told := told + v_due.members_count;
@@ -198,9 +200,9 @@ begin
 	end if;
 end $$;
 
--- A step of what retention asks for; one node at a time takes it, which is what the lock is for: it isn't waited for. Takes the log lock only
--- when there is something to do. Gives how many messages were removed, whether there is more to do now, retention_behind(), and how much there
--- is to tell. Caller: retention.c.
+-- A step of what retention asks for; one node at a time takes it, which is what the lock is for: it isn't waited for. Takes the
+-- log lock only when there is something to do. Gives how many messages were removed, whether there is more to do now,
+-- retention_behind(), and how much there is to tell. Caller: retention.c.
 create function retention_step(p_chunk int, out removed int, out more boolean, out behind bigint, out told bigint)
 language plpgsql as $$
 begin

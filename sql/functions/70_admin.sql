@@ -88,7 +88,8 @@ end $$;
 
 -- ---- chats ----
 
--- GET /v1/admin/chats, postern chat list: all of them that aren't deleted, by number; no message of theirs. The cursor is the last number seen.
+-- GET /v1/admin/chats, postern chat list: all of them that aren't deleted, by number; no message of theirs. The cursor is the last
+-- number seen.
 create function admin_chats(p_me text, p_cursor bigint, p_limit int) returns table (body text)
 language plpgsql stable as $$
 begin

@@ -42,8 +42,8 @@ begin
 			'next', case when (select count(*) from page) > p_limit then max((m).name) end))::text from kept;
 end $$;
 
--- POST /v1/admin/reports/ID/resolve, postern report resolve: it has been dealt with. Again: it stays as it was. What was reported goes once its
--- chat's retention says so; until then it is kept.
+-- POST /v1/admin/reports/ID/resolve, postern report resolve: it has been dealt with. Again: it stays as it was. What was reported goes
+-- once its chat's retention says so; until then it is kept.
 create function report_resolve(p_me text, p_id bigint) returns table (body text)
 language plpgsql as $$
 declare

@@ -161,7 +161,8 @@ static const struct call maintenance_off = { "select body from maintenance_set($
 static const struct call admin_chats = { "select body from admin_chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
 static const struct call admin_chat_get = { "select body from admin_chat_get($1, $2)", { ME, ID } };
 static const struct call admin_chat_members = { "select body from admin_chat_members($1, $2, $3, $4, $5)", { ME, ID,
-	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };
+	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" },
+	NAME_CURSOR, LIMIT(1000, "200") } };
 static const struct call admin_chat_patch = { "select pos, body from admin_chat_patch($1, $2, $3)", { ME, ID,
 	{ .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX } } };
 static const struct call retention_get = { "select body from retention_get($1)", { ME } };

@@ -23,7 +23,9 @@ bool listing_is_number(const char *s)
 	return n > 0 && n <= 18 && s[n] == '\0';
 }
 
-void listing_print_json(struct json_object *o) { puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)); }
+static const char *plain(struct json_object *o) { return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE); }
+
+void listing_print_json(struct json_object *o) { puts(plain(o)); }
 
 static bool begins_character(char c) { return ((unsigned char)c & 0xc0) != 0x80; }
 
@@ -54,9 +56,7 @@ void listing_text(const char *text, int width)
 void listing_cell(struct json_object *o, const char *name, int width)
 {
 	struct json_object *v = listing_get(o, name);
-	bool plain = json_object_is_type(v, json_type_object);
-	listing_text(v == NULL ? "-" : plain ? json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		: json_object_get_string(v), width);
+	listing_text(v == NULL ? "-" : json_object_is_type(v, json_type_string) ? json_object_get_string(v) : plain(v), width);
 }
 
 struct json_object *listing_call(struct database *d, const char *sql, const char *param, const char *absent)

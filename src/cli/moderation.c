@@ -33,10 +33,10 @@ const struct conf_option audit_options[] = {
 static void print_title(struct json_object *chat)
 {
 	struct json_object *between = listing_get(chat, "between");
-	if (between != NULL)
-		printf("%s, %s\n", json_object_get_string(json_object_array_get_idx(between, 0)), json_object_get_string(json_object_array_get_idx(between, 1)));
-	else
+	if (between == NULL)
 		listing_cell(chat, "title", 0);
+	for (size_t i = 0; between != NULL && i < json_object_array_length(between); i++)
+		printf("%s%s", json_object_get_string(json_object_array_get_idx(between, i)), i == 0 ? ", " : "\n");
 }
 
 static void print_duration(struct json_object *seconds, int width)
@@ -83,25 +83,27 @@ static int done(struct json_object *answer)
 static int chat_list(struct database *d, const char *unused)
 {
 	(void)unused;
-	return listing_print(d, &(struct listing){ .sql = "select body from admin_chats(null, $1, 200)", .array = "chats", .print = as_json ? NULL : print_chat });
+	return listing_print(d, &(struct listing){ .sql = "select body from admin_chats(null, $1, 200)", .array = "chats",
+		.print = as_json ? NULL : print_chat });
 }
 
 static void print_details(struct json_object *chat)
 {
-	static const struct { const char *name; bool duration; } lines[] = { { "id", false }, { "kind", false }, { "handle", false }, { "members_count", false },
-		{ "created_at", false }, { "created_by", false }, { "history", false }, { "posting", false }, { "adding", false }, { "slow_mode", true },
-		{ "rate_limit", false }, { "message_ttl", true }, { "retention", true }, { "retention_own", true }, { "system_messages", false } };
+	static const char *const plain[] = { "id", "kind", "handle", "members_count", "created_at", "created_by", "history", "posting", "adding",
+		"rate_limit", "system_messages", NULL };
+	static const char *const durations[] = { "slow_mode", "message_ttl", "retention", "retention_own", NULL };
 	listing_text("title", 16);
 	print_title(chat);
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		if (listing_get(chat, lines[i].name) == NULL)
-			continue;
-		listing_text(lines[i].name, 16);
-		if (lines[i].duration)
-			print_duration(listing_get(chat, lines[i].name), 0);
-		else
-			listing_cell(chat, lines[i].name, 0);
-	}
+	for (const char *const *name = plain; *name != NULL; name++)
+		if (listing_get(chat, *name) != NULL) {
+			listing_text(*name, 16);
+			listing_cell(chat, *name, 0);
+		}
+	for (const char *const *name = durations; *name != NULL; name++)
+		if (listing_get(chat, *name) != NULL) {
+			listing_text(*name, 16);
+			print_duration(listing_get(chat, *name), 0);
+		}
 	puts("members");
 }
 
@@ -143,8 +145,8 @@ static void print_report(struct json_object *report)
 static int report_list(struct database *d, const char *unused)
 {
 	(void)unused;
-	return listing_print(d, &(struct listing){ .sql = all ? "select body from reports(null, null, $1, 200)" : "select body from reports(null, 'open', $1, 200)",
-		.array = "reports", .print = as_json ? NULL : print_report });
+	return listing_print(d, &(struct listing){ .array = "reports", .print = as_json ? NULL : print_report,
+		.sql = all ? "select body from reports(null, null, $1, 200)" : "select body from reports(null, 'open', $1, 200)" });
 }
 
 static int report_resolve(struct database *d, const char *number)
@@ -173,7 +175,7 @@ static int audit_list(struct database *d, const char *most)
 
 struct action {
 	const char *name;
-	bool numbered; /* it takes a number */
+	bool numbered, lists; /* it takes a number; it takes the options, all of which are about lists */
 	int (*run)(struct database *d, const char *operand);
 };
 
@@ -189,11 +191,11 @@ static int with_database(const struct conf *conf, int (*run)(struct database *d,
 	return code;
 }
 
-static int act(const struct command *self, const struct conf *conf, const struct conf_args *args, const struct action *a, bool list_only)
+static int act(const struct command *self, const struct conf *conf, const struct conf_args *args, const struct action *a, bool optioned)
 {
 	while (a->name != NULL && (args->operand_count == 0 || strcmp(a->name, args->operands[0]) != 0))
 		a++;
-	if (a->name == NULL || args->operand_count != 1 + a->numbered || (list_only && a->run != chat_list && a->run != chat_show && a->run != report_list))
+	if (a->name == NULL || args->operand_count != 1 + a->numbered || (optioned && !a->lists))
 		return command_misused(self);
 	if (a->numbered && !listing_is_number(args->operands[1])) {
 		command_failed("%s: that is no number; see postern %s list", args->operands[1], self->name);
@@ -204,13 +206,14 @@ static int act(const struct command *self, const struct conf *conf, const struct
 
 int chat_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
 {
-	static const struct action actions[] = { { "list", false, chat_list }, { "show", true, chat_show }, { "delete", true, chat_delete }, { 0 } };
+	static const struct action actions[] = { { "list", false, true, chat_list }, { "show", true, true, chat_show },
+		{ "delete", true, false, chat_delete }, { 0 } };
 	return act(self, conf, args, actions, as_json != NULL);
 }
 
 int report_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
 {
-	static const struct action actions[] = { { "list", false, report_list }, { "resolve", true, report_resolve }, { 0 } };
+	static const struct action actions[] = { { "list", false, true, report_list }, { "resolve", true, false, report_resolve }, { 0 } };
 	return act(self, conf, args, actions, as_json != NULL || all != NULL);
 }
 

@@ -71,7 +71,8 @@ START_TEST(after_a_direct_chat_was_deleted_there_may_be_another)
 	char *to_ben = format("/v1/chats/@%s/messages", ben->name);
 	long long first = num(is(post(ann, to_ben, "{'text':'one'}"), 201).json, "chat");
 	struct stream *s = live(ben);
-	ck_assert_str_eq(str(is(get(root, "%s", admin_path(first)), 200).json, "between.1"), strcmp(ann->name, ben->name) < 0 ? ben->name : ann->name);
+	const char *second_name = strcmp(ann->name, ben->name) < 0 ? ben->name : ann->name;
+	ck_assert_str_eq(str(is(get(root, "%s", admin_path(first)), 200).json, "between.1"), second_name);
 	is(del(root, "%s", admin_path(first)), 204);
 	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
 	long long second = num(is(post(ann, to_ben, "{'text':'two'}"), 201).json, "chat");
@@ -163,7 +164,8 @@ START_TEST(reports_are_looked_after_by_command)
 	is(post(ann, to("%s/report", message(chat, id)), "{'reason':'sp\\u0085am'}"), 204);
 	char *number = sql(database(house()), "select id from postern.report where chat_id = %lld", chat);
 	char *line = line_of(server_command(house(), NULL, "report", "list"), atoll(number));
-	ck_assert_msg(strstr(line, "open") && strstr(line, "?[31mabuse") && strstr(line, "sp?am") && strstr(line, ann->name) && strstr(line, ben->name), "%s", line);
+	ck_assert_msg(strstr(line, "open") && strstr(line, ann->name) && strstr(line, ben->name), "%s", line);
+	ck_assert_msg(strstr(line, "?[31mabuse") && strstr(line, "sp?am"), "%s", line);
 	server_command(house(), NULL, "report", "resolve", number);
 	ck_assert_ptr_null(strstr(server_command(house(), NULL, "report", "list"), ben->name));
 	line = line_of(server_command(house(), NULL, "report", "list", "--all"), atoll(number));
@@ -173,7 +175,8 @@ START_TEST(reports_are_looked_after_by_command)
 	fails(2, "report", "resolve", "this");
 	fails(2, "report", "resolve", number, "--all");
 	char *entry = server_command(house(), NULL, "audit", "--limit", "1", "--json");
-	ck_assert_msg(strstr(entry, "\"act\":\"report_resolved\"") && strstr(entry, "\"actor\":\"server\"") && strchr(entry, '\n') == NULL, "%s", entry);
+	ck_assert_msg(strstr(entry, "\"act\":\"report_resolved\"") && strstr(entry, "\"actor\":\"server\""), "%s", entry);
+	ck_assert_ptr_null(strchr(entry, '\n'));
 	fails(2, "audit", "--limit", "none");
 }
 END_TEST

@@ -20,6 +20,13 @@ static struct client *administrator(void)
 static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); }
 static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", chat); }
 
+/* A group that tells what happens in it. */
+static long long telling_group(const struct client *owner, const struct client *other)
+{
+	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}", other->name), 201).json,
+		"id");
+}
+
 /* Two hours pass for that chat's messages up to that one, and somebody has a look. */
 static void age(long long chat, long long upto)
 {
@@ -53,7 +60,7 @@ static void await_left_in(const char *table, long long chat, const char *n)
 START_TEST(administrators_say_how_long_a_chat_is_kept)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}", ben->name), 201).json, "id");
+	long long chat = telling_group(ann, ben);
 	struct stream *s = live(ben);
 	refused(patch(ann, admin_path(chat), "{'retention':3600}"), 403, "forbidden");
 	refused(patch(ann, chat_path(chat), "{'retention':3600}"), 422, "unknown_field");
@@ -126,7 +133,7 @@ END_TEST
 START_TEST(nothing_is_left_of_what_is_too_old)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}", ben->name), 201).json, "id");
+	long long chat = telling_group(ann, ben);
 	is(patch(root, admin_path(chat), "{'retention':3600}"), 200);
 	is(patch(ann, chat_path(chat), "{'title':'y'}"), 200); /* a system message */
 	long long begin = say(ann, chat, "zanzibar begins");
@@ -187,7 +194,8 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	ck_assert_str_eq(left_in("thread_mark", chat, "true"), "0");
 	ck_assert_str_eq(left_in("tombstone", chat, "true"), "7");
 	ck_assert_str_eq(left_in("report", chat, "true"), "1"); /* the open one */
-	is(post(root, to("/v1/admin/reports/%s/resolve", sql(database(house()), "select id from postern.report where chat_id = %lld", chat)), NULL), 200);
+	const char *number = sql(database(house()), "select id from postern.report where chat_id = %lld", chat);
+	is(post(root, to("/v1/admin/reports/%s/resolve", number), NULL), 200);
 	await_left_in("report", chat, "0");
 
 	/* And the rest. */
@@ -238,6 +246,34 @@ START_TEST(many_go_in_small_batches)
 }
 END_TEST
 
+START_TEST(of_several_nodes_one_works_and_each_message_goes_once)
+{
+	enum { EACH = 20, CHATS = 5 };
+	struct client *root = administrator(), *ann = somebody();
+	struct server *other = server_join(house(), NULL);
+	double removed = metric(house(), "postern_retention_removed_total");
+	long long chats[CHATS], last = 0;
+	for (int i = 0; i < CHATS; i++) {
+		chats[i] = group(ann);
+		is(patch(root, admin_path(chats[i]), "{'retention':3600}"), 200);
+		for (int n = 0; n < EACH; n++)
+			last = say(ann, chats[i], "x");
+	}
+	struct stream *s = live(via(ann, other));
+	for (int i = 0; i < CHATS; i++)
+		age(chats[i], last);
+	for (int i = 0; i < EACH * CHATS; i++)
+		expect(s, "deleted");
+	expect_quiet(s);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (metric(house(), "postern_retention_removed_total") - removed + metric(other, "postern_retention_removed_total") < EACH * CHATS)
+		left(until, "what they count");
+	server_stop(other);
+	is(get(ann, "/readyz"), 200);
+	ck_assert(!server_logged(house(), " retention: "));
+}
+END_TEST
+
 START_TEST(it_comes_back_when_the_next_one_is_due)
 {
 	struct client *root = administrator(), *ann = somebody();
@@ -252,8 +288,8 @@ START_TEST(it_comes_back_when_the_next_one_is_due)
 	sql(pg, "update postern.message set at = at - interval '9 hours' where id = %lld", second);
 	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", chat);
 	ck_assert_int_eq(num(expect(s, "deleted"), "id"), first);
-	ck_assert_str_eq(sql(pg, "select due_at - now() between interval '58 minutes' and interval '60 minutes' from postern.retention_due where chat_id = %lld",
-		chat), "t");
+	ck_assert_str_eq(sql(pg, "select due_at - now() between interval '58 minutes' and interval '60 minutes' from postern.retention_due"
+		" where chat_id = %lld", chat), "t");
 	/* What is due in a moment waits for others to go with it: a sixtieth of ten hours. */
 	sql(pg, "update postern.message set at = now() - interval '9 hours 59 minutes' where id = %lld", second);
 	say(ann, chat, "third");
@@ -330,7 +366,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { administrators_say_how_long_a_chat_is_kept, whoever_was_away_hears_of_it, nothing_is_left_of_what_is_too_old,
-		many_go_in_small_batches, it_comes_back_when_the_next_one_is_due, it_may_hold_for_all, NULL };
+	const TTest *const tests[] = { administrators_say_how_long_a_chat_is_kept, whoever_was_away_hears_of_it,
+		nothing_is_left_of_what_is_too_old, many_go_in_small_batches, of_several_nodes_one_works_and_each_message_goes_once,
+		it_comes_back_when_the_next_one_is_due, it_may_hold_for_all, NULL };
 	return suite_run("retention", tests, NULL);
 }
