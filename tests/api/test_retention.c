@@ -42,16 +42,16 @@ static long long reply_to(const struct client *who, long long chat, long long id
 	return num(is(post(who, messages(chat), "{'text':'%s','reply_to':%lld}", text, id), 201).json, "id");
 }
 
-static const char *left_in(const char *table, long long chat, const char *what)
+static const char *left_in(PGconn *pg, const char *table, long long chat, const char *what)
 {
-	return sql(database(house()), "select count(*) from postern.%s where chat_id = %lld and %s", table, chat, what);
+	return sql(pg, "select count(*) from postern.%s where chat_id = %lld and %s", table, chat, what);
 }
 
 /* Until there are that many: the index for searches comes behind. */
-static void await_left_in(const char *table, long long chat, const char *n)
+static void await_left_in(PGconn *pg, const char *table, long long chat, const char *n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (strcmp(left_in(table, chat, "true"), n) != 0)
+	while (strcmp(left_in(pg, table, chat, "true"), n) != 0)
 		left(until, table);
 }
 
@@ -60,6 +60,7 @@ static void await_left_in(const char *table, long long chat, const char *n)
 START_TEST(administrators_say_how_long_a_chat_is_kept)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	PGconn *pg = database(house());
 	long long chat = telling_group(ann, ben);
 	struct stream *s = live(ben);
 	refused(patch(ann, admin_path(chat), "{'retention':3600}"), 403, "forbidden");
@@ -98,7 +99,7 @@ START_TEST(administrators_say_how_long_a_chat_is_kept)
 	ck_assert(!has(expect(s, "chat"), "retention"));
 	long long id = say(ann, chat, "stays");
 	age(chat, id);
-	ck_assert_str_eq(left_in("retention_due", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "retention_due", chat, "true"), "0");
 	is(get(ann, "%s", message(chat, id)), 200);
 }
 END_TEST
@@ -133,6 +134,7 @@ END_TEST
 START_TEST(nothing_is_left_of_what_is_too_old)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	PGconn *pg = database(house());
 	long long chat = telling_group(ann, ben);
 	is(patch(root, admin_path(chat), "{'retention':3600}"), 200);
 	is(patch(ann, chat_path(chat), "{'title':'y'}"), 200); /* a system message */
@@ -147,13 +149,13 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	is(post(ann, to("%s/report", message(chat, mention)), "{'reason':'mine'}"), 204);
 	long long after = reply_to(ann, chat, begin, "zanzibar answer"), last = say(ann, chat, "zanzibar last");
 	is(post(ben, to("%s/thread/read", message(chat, begin)), "{'up_to':%lld}", reply), 204);
-	await_left_in("search_entry", chat, "9"); /* system messages too */
+	await_left_in(pg, "search_entry", chat, "9"); /* system messages too */
 	ck_assert_uint_eq(count(is(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 5);
 	struct answer a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
 	is(post(root, to("/v1/admin/reports/%lld/resolve", num(a.json, "reports.0.id")), NULL), 200);
 
 	struct stream *s = live(ben);
-	int old = atoi(left_in("message", chat, format("id <= %lld", reply)));
+	int old = atoi(left_in(pg, "message", chat, format("id <= %lld", reply)));
 	ck_assert_int_eq(old, 7); /* three of them the system's: it is new, its retention, its title; and the pin's */
 	age(chat, reply);
 	long long rev = 0, id = 0;
@@ -183,20 +185,20 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	ck_assert(!has(a.json, "root"));
 	ck_assert_uint_eq(count(is(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
 	ck_assert_uint_eq(count(is(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 2);
-	await_left_in("search_entry", chat, "2");
+	await_left_in(pg, "search_entry", chat, "2");
 	a = is(get(ben, "%s", chat_path(chat)), 200);
 	ck_assert_int_eq(num(a.json, "unread"), 2);
 	ck_assert_int_eq(num(a.json, "first_unread"), after);
 	ck_assert_int_eq(num(a.json, "last_message.id"), last);
-	ck_assert_str_eq(left_in("message_version", chat, "true"), "0");
-	ck_assert_str_eq(left_in("reaction", chat, "true"), "0");
-	ck_assert_str_eq(left_in("mention", chat, "true"), "0");
-	ck_assert_str_eq(left_in("thread_mark", chat, "true"), "0");
-	ck_assert_str_eq(left_in("tombstone", chat, "true"), "7");
-	ck_assert_str_eq(left_in("report", chat, "true"), "1"); /* the open one */
-	const char *number = sql(database(house()), "select id from postern.report where chat_id = %lld", chat);
+	ck_assert_str_eq(left_in(pg, "message_version", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "reaction", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
+	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open one */
+	const char *number = sql(pg, "select id from postern.report where chat_id = %lld", chat);
 	is(post(root, to("/v1/admin/reports/%s/resolve", number), NULL), 200);
-	await_left_in("report", chat, "0");
+	await_left_in(pg, "report", chat, "0");
 
 	/* And the rest. */
 	age(chat, last);
@@ -215,6 +217,7 @@ START_TEST(many_go_in_small_batches)
 {
 	enum { MANY = 1000 };
 	struct client *root = administrator(), *ann = somebody();
+	PGconn *pg = database(house());
 	long long large = group(ann), small = group(ann);
 	double removed = metric(house(), "postern_retention_removed_total");
 	char line[32], bulk[MANY * 20] = "";
@@ -239,9 +242,9 @@ START_TEST(many_go_in_small_batches)
 	await_metric(house(), "postern_retention_removed_total", removed + MANY + 1);
 	await_metric(house(), "postern_retention_behind_seconds", 0);
 	ck_assert_int_eq(num(is(get(ann, "%s", messages(large)), 200).json, "messages.0.id"), kept);
-	ck_assert_str_eq(left_in("message", large, "true"), "1");
+	ck_assert_str_eq(left_in(pg, "message", large, "true"), "1");
 	/* Each batch is a row of the log. */
-	ck_assert_str_eq(sql(database(house()), "select max(t.n) <= 50 from (select count(*) as n from postern.tombstone t, lateral (select b.upto"
+	ck_assert_str_eq(sql(pg, "select max(t.n) <= 50 from (select count(*) as n from postern.tombstone t, lateral (select b.upto"
 		" from postern.log_batch b where b.upto >= t.rev order by b.upto limit 1) b where t.chat_id = %lld group by b.upto) t", large), "t");
 }
 END_TEST
