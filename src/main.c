@@ -27,7 +27,7 @@ static const struct command commands[] = {
 	{ "token", "token NAME [--label TEXT] [--expires 30d]", "print a new token for a user", CONF_DATABASE, token_options, token_command },
 	{ "chat", "chat list [--json]\nchat show CHAT [--json]\nchat delete CHAT", "all chats, without what is written in them", CONF_DATABASE,
 		chat_options, chat_command },
-	{ "report", "report list [--all] [--json]\nreport resolve REPORT", "messages that were brought before the administrators", CONF_DATABASE,
+	{ "report", "report list [--all] [--json]\nreport resolve REPORT [--delete]", "messages that were brought before the administrators", CONF_DATABASE,
 		report_options, report_command },
 	{ "audit", "audit [--limit NUMBER] [--json]", "what administrators have done, the latest first", CONF_DATABASE,
 		audit_options, audit_command },

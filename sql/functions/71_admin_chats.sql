@@ -42,19 +42,25 @@ begin
 			'next', case when (select count(*) from page) > p_limit then max((m).name) end))::text from kept;
 end $$;
 
--- POST /v1/admin/reports/ID/resolve, postern report resolve: it has been dealt with. Again: it stays as it was. What was reported goes
--- once its chat's retention says so; until then it is kept.
-create function report_resolve(p_me text, p_id bigint) returns table (body text)
+-- POST /v1/admin/reports/ID/resolve, postern report resolve: it has been dealt with. Again: it stays as it was. p_action delete_message:
+-- the message goes, if it is still there. What was reported of it goes once its chat's retention says so; until then it is kept.
+-- Lock: the log, when something is deleted.
+create function report_resolve(p_me text, p_id bigint, p_action text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
+	v record;
 	v_report report;
+	v_message message;
 begin
+	if p_action = 'delete_message' then
+		v := log_begin();
+	end if;
 	perform require_admin_or_shell(p_me);
 	update report r set resolved_at = clock_timestamp(), resolved_by = coalesce(p_me, 'server')
 		where r.id = p_id and r.resolved_at is null returning * into v_report;
 	if found then
 		perform admin_audit_add(coalesce(p_me, 'server'), 'report_resolved', null,
-			jsonb_build_object('report', p_id, 'chat', v_report.chat_id, 'id', v_report.message_id));
+			jsonb_build_object('report', p_id, 'chat', v_report.chat_id, 'id', v_report.message_id, 'action', p_action));
 		update retention_due d set due_at = clock_timestamp() where d.chat_id = v_report.chat_id and d.due_at > clock_timestamp();
 	else
 		select * into v_report from report r where r.id = p_id;
@@ -62,5 +68,18 @@ begin
 			perform refuse_absent();
 		end if;
 	end if;
-	return query select report_json(v_report);
+	if p_action = 'delete_message' then
+		select m.* into v_message from message m join chat c on c.id = m.chat_id and c.state = 'active'
+			where m.chat_id = v_report.chat_id and m.id = v_report.message_id;
+		if found then
+			pos := v.head + 1;
+			perform audit_add(v_message.chat_id, v.at, coalesce(p_me, 'server'), 'message_deleted', v_message.sender,
+				jsonb_build_object('id', v_message.id));
+			perform admin_audit_add(coalesce(p_me, 'server'), 'message_deleted', v_message.sender,
+				jsonb_build_object('report', p_id, 'chat', v_message.chat_id, 'id', v_message.id));
+			perform log_append(pos, pos, v.at, message_remove(v_message, pos));
+		end if;
+	end if;
+	body := report_json(v_report);
+	return next;
 end $$;

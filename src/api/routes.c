@@ -28,6 +28,7 @@ static const char *const roles[] = { "owner", "admin", "member", NULL };
 static const char *const posters[] = { "members", "admins", NULL };
 static const char *const adders[] = { "members", "admins", "owner", NULL };
 static const char *const states[] = { "joined", "left", "banned", NULL };
+static const char *const report_actions[] = { "none", "delete_message", NULL };
 static const char *const report_states[] = { "open", "resolved", NULL };
 static const char *const listed[] = { "joined", "banned", NULL };
 
@@ -118,7 +119,8 @@ static const struct call report_add = { "select body from report_add($1, $2, $3,
 	{ .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
 static const struct call reports = { "select body from reports($1, $2, $3, $4)", { ME,
 	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = report_states }, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call report_resolve = { "select body from report_resolve($1, $2)", { ME, ID } };
+static const struct call report_resolve = { "select pos, body from report_resolve($1, $2, $3)", { ME, ID,
+	{ .from = FROM_BODY, .name = "action", .type = TYPE_TEXT, .max = 16, .one_of = report_actions, .preset = "none" } } };
 static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME,
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
 	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
@@ -233,7 +235,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/chats/{chat}/threads", call_handle, &threads, 0 },
 	{ "GET", "/v1/mentions", call_handle, &mentions, 0 },
 	{ "GET", "/v1/admin/reports", call_handle, &reports, 0 },
-	{ "POST", "/v1/admin/reports/{id}/resolve", call_handle, &report_resolve, 0 },
+	{ "POST", "/v1/admin/reports/{id}/resolve", call_handle, &report_resolve, ROUTE_BODY },
 	{ "GET", "/v1/chats/{chat}/receipts", call_handle, &receipts, 0 },
 	{ "POST", "/v1/chats/{chat}/typing", call_handle, &typing, ROUTE_GATHERED | ROUTE_LIMITED },
 	{ "POST", "/v1/chats/{chat}/signal", call_handle, &signal, ROUTE_BODY | ROUTE_GATHERED | ROUTE_LIMITED },

@@ -8,7 +8,7 @@
 #include "cli/listing.h"
 #include "conf/value.h"
 
-static const char *as_json, *all, *limit;
+static const char *as_json, *all, *limit, *also_delete;
 
 const struct conf_option chat_options[] = {
 	{ "json", NULL, "list, show: as JSON, an object a line", &as_json },
@@ -18,6 +18,7 @@ const struct conf_option chat_options[] = {
 const struct conf_option report_options[] = {
 	{ "all", NULL, "list: those that were resolved too", &all },
 	{ "json", NULL, "list: as JSON, an object a line", &as_json },
+	{ "delete", NULL, "resolve: and delete the message", &also_delete },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -151,7 +152,8 @@ static int report_list(struct database *d, const char *unused)
 
 static int report_resolve(struct database *d, const char *number)
 {
-	return done(call(d, "select body from report_resolve(null, $1)", "report", number));
+	return done(call(d, also_delete != NULL ? "select body from report_resolve(null, $1, 'delete_message')"
+		: "select body from report_resolve(null, $1, 'none')", "report", number));
 }
 
 /* ---- the trail ---- */
@@ -175,7 +177,7 @@ static int audit_list(struct database *d, const char *most)
 
 struct action {
 	const char *name;
-	bool numbered, lists; /* it takes a number; it takes the options, all of which are about lists */
+	bool numbered, lists; /* it takes a number; it takes the options that are about lists */
 	int (*run)(struct database *d, const char *operand);
 };
 
@@ -213,6 +215,8 @@ int chat_command(const struct command *self, const struct conf *conf, const stru
 
 int report_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
 {
+	if (also_delete != NULL && (args->operand_count == 0 || strcmp(args->operands[0], "resolve") != 0))
+		return command_misused(self);
 	static const struct action actions[] = { { "list", false, true, report_list }, { "resolve", true, false, report_resolve }, { 0 } };
 	return act(self, conf, args, actions, as_json != NULL || all != NULL);
 }

@@ -149,6 +149,7 @@ static const struct row {
 	{ "GET", "/v1/admin/retention", NULL, SERVER(200), 0 },
 	{ "PATCH", "/v1/admin/retention", "{'retention':0}", SERVER(200), 0 },
 	{ "POST", "/v1/admin/reports/{absent}/resolve", NULL, SERVER(404), 0 },
+	{ "POST", "/v1/admin/reports/{absent}/resolve", "{'action':'delete_message'}", SERVER(404), 0 },
 	{ "DELETE", "/v1/admin/chats/{chat}", NULL, SERVER(204), 0 },
 	/* everybody's */
 	{ "GET", "/v1/announcements", NULL, EVERYBODY(200), 0 },

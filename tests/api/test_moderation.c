@@ -127,6 +127,35 @@ START_TEST(reports_are_resolved)
 }
 END_TEST
 
+START_TEST(what_was_reported_may_be_deleted_with_it)
+{
+	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ben, chat, "abuse"), other = say(ben, chat, "more");
+	is(post(ann, to("%s/report", message(chat, id)), NULL), 204);
+	struct answer a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	char *path = format("/v1/admin/reports/%lld/resolve", num(a.json, "reports.0.id"));
+	struct stream *s = live(ann);
+	refused(post(ben, path, "{'action':'delete_message'}"), 403, "forbidden");
+	refused(post(root, path, "{'action':'delete'}"), 422, "out_of_range");
+	is(post(root, path, NULL), 200);
+	expect_quiet(s);
+	is(post(root, path, "{'action':'delete_message'}"), 200); /* still, when it is resolved */
+	ck_assert_int_eq(num(expect(s, "deleted"), "id"), id);
+	refused(get(ann, "%s", message(chat, id)), 410, "gone");
+	a = is(get(ann, "/v1/chats/%lld/audit", chat), 200);
+	ck_assert_str_eq(str(a.json, "acts.0.act"), "message_deleted");
+	ck_assert_str_eq(str(a.json, "acts.0.actor"), root->name);
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "message_deleted");
+	is(post(root, path, "{'action':'delete_message'}"), 200); /* it is gone already */
+	expect_quiet(s);
+	is(post(ann, to("%s/report", message(chat, other)), NULL), 204);
+	a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	server_command(house(), NULL, "report", "resolve", format("%lld", num(a.json, "reports.0.id")), "--delete");
+	ck_assert_int_eq(num(expect(s, "deleted"), "id"), other);
+	fails(2, "report", "list", "--delete");
+}
+END_TEST
+
 START_TEST(chats_are_looked_after_by_command)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -224,7 +253,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { administrators_see_any_chat_and_who_is_in_it, after_a_direct_chat_was_deleted_there_may_be_another,
-		a_deleted_channels_name_is_free, reports_are_resolved, chats_are_looked_after_by_command, reports_are_looked_after_by_command,
+		a_deleted_channels_name_is_free, reports_are_resolved, what_was_reported_may_be_deleted_with_it,
+		chats_are_looked_after_by_command, reports_are_looked_after_by_command,
 		a_long_list_comes_in_pages, retention_is_said_by_command, NULL };
 	return suite_run("moderation", tests, NULL);
 }
