@@ -10,11 +10,14 @@
 #include "loop/loop.h"
 #include "pg/pool.h"
 
-#define CHUNK "50"  /* messages: it holds the log lock for 2 or 3 ms */
-#define LOOK_MS 1000 /* when nothing is due */
-#define REST 4      /* between two steps, as many times as long as the one before took, */
-#define REST_MS 10  /* and this at least; */
-#define TOLD_MS 100 /* and a ms for so many members who may be listening: in a large chat it takes its time */
+#define CHUNK "50"    /* messages: it holds the log lock for 2 or 3 ms */
+#define LOOK_MS 1000  /* when nothing is due */
+/* A step is followed by a rest: as many times as long as the step took, and this long at least, */
+#define REST 4
+#define CALM_MS 125   /* so that followers of the log don't take it for a crowd (400 messages a second), */
+#define HURRY_MS 10
+#define HURRY_S 3600  /* unless it is more than that behind; */
+#define TOLD_MS 100   /* and a ms for so many members who may be listening: in a large chat it takes its time */
 
 struct retention {
 	struct pg_pool *pool;
@@ -23,17 +26,23 @@ struct retention {
 	uint64_t began_ms;
 };
 
+/* In ms. */
+static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t told)
+{
+	uint64_t least = behind_s < HURRY_S ? CALM_MS : HURRY_MS, ms = took_ms * REST > told / TOLD_MS ? took_ms * REST : told / TOLD_MS;
+	return ms > least ? ms : least;
+}
+
 static void on_step(void *arg, const struct pg_result *res)
 {
 	struct retention *r = arg;
-	uint64_t rest = (clock_mono_ms() - r->began_ms) * REST, ms = LOOK_MS;
+	uint64_t ms = LOOK_MS;
 	if (pg_ok(res)) {
-		uint64_t telling = (uint64_t)pg_int(res, 0, 3) / TOLD_MS;
-		rest = rest > telling ? rest : telling;
+		uint64_t behind = (uint64_t)pg_int(res, 0, 2);
 		metrics_count(r->metrics, M_RETENTION_REMOVED, (uint64_t)pg_int(res, 0, 0));
-		metrics_gauge(r->metrics, G_RETENTION_BEHIND, (uint64_t)pg_int(res, 0, 2));
+		metrics_gauge(r->metrics, G_RETENTION_BEHIND, behind);
 		if (pg_text(res, 0, 1)[0] == 't')
-			ms = rest > REST_MS ? rest : REST_MS;
+			ms = rest(clock_mono_ms() - r->began_ms, behind, (uint64_t)pg_int(res, 0, 3));
 	} else if (!pg_away(res)) {
 		log_error("retention: %s", pg_message(res));
 	}
