@@ -28,6 +28,7 @@ begin
 		from unnest(p_names) with ordinality as n (name, ord);
 	insert into chat (id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by, rev, system_messages)
 		values (v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last, p_system_messages);
+	perform retention_begin(v_chat, p_at);
 	v_said := system_messages(v_chat, v_last + 1, p_at, p_names[1], case when p_kind <> 'direct' then
 		jsonb_build_object('code', 'chat_created', 'title', p_title) end);
 	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(v_chat, p_head + 1) || v_said.lines);
