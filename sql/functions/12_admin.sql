@@ -129,5 +129,5 @@ begin
 		), kept as (select x from page order by (x).id desc limit p_limit)
 		select jsonb_strip_nulls(jsonb_build_object('entries', coalesce(jsonb_agg(jsonb_build_object('id', (x).id, 'at', stamp((x).at),
 				'actor', (x).actor, 'act', (x).act, 'target', (x).target, 'details', (x).details) order by (x).id desc), '[]'),
-			'next', case when (select count(*) from page) > p_limit then min((x).id) end))::text from kept;
+			'next', case when (select count(*) from page) > p_limit then min((x).id)::text end))::text from kept;
 end $$;
