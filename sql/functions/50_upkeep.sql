@@ -46,6 +46,7 @@ begin
 	delete from ticket where expires_at < clock_timestamp();
 	delete from password_reset where expires_at < clock_timestamp();
 	delete from registration_invite where uses = 0 or expires_at < clock_timestamp();
+	delete from announcement where until < clock_timestamp();
 	delete from node where seen_at < clock_timestamp() - interval '1 day';
 	return v_removed;
 end $$;
