@@ -126,9 +126,22 @@ START_TEST(what_they_delete_leaves_its_names_free)
 }
 END_TEST
 
+START_TEST(a_time_is_found_among_the_positions)
+{
+	PGconn *pg = database(house());
+	long long chat = group(somebody());
+	ck_assert_int_gt(chat, 0);
+	sql(pg, "select set_config('search_path', (select functions from postern.node limit 1) || ',postern', false)");
+	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
+	ck_assert_str_eq(sql(pg, "select log_before('infinity') = log_head() and log_before('-infinity') is null"), "t");
+	sql(pg, "create temp table log_batch as select i * 3 as upto, '2026-01-01'::timestamptz + i / 4 * interval '1 s' as at from generate_series(1, 200) i where i %% 7 > 0");
+	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write, administrators_see_all_chats_and_may_delete_them,
-		what_they_delete_leaves_its_names_free, NULL };
+		what_they_delete_leaves_its_names_free, a_time_is_found_among_the_positions, NULL };
 	return suite_run("admin", tests, NULL);
 }

@@ -447,6 +447,29 @@ START_TEST(who_is_here_survives_the_database)
 }
 END_TEST
 
+START_TEST(what_others_are_told_of_is_counted)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ann, chat, "x");
+	struct server *node = server_join(house(), (const char *const[]){ "--rate-actions", "6", NULL }); /* one at once */
+	struct client *slow = via(ann, node);
+	is(patch(slow, "/v1/me", "{'about':'x'}"), 200);
+	refused(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
+	refused(patch(slow, message(chat, id), "{'text':'y'}"), 429, "rate_limited");
+	refused(patch(slow, format("/v1/chats/%lld", chat), "{'title':'y'}"), 429, "rate_limited");
+	refused(put(slow, member(chat, ben), "{'role':'admin'}"), 429, "rate_limited");
+	refused(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429, "rate_limited");
+	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
+	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
+	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
+	struct answer a = refused(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
+	ck_assert_ptr_nonnull(header(a, "Retry-After"));
+	is(get(slow, "/v1/me"), 200);
+	is(patch(via(ben, node), "/v1/me", "{'about':'x'}"), 200); /* everybody has a rate of his own */
+	server_stop(node);
+}
+END_TEST
+
 /* ---- contacts and blocks ---- */
 
 START_TEST(nothing_is_written_across_a_block)
@@ -543,6 +566,6 @@ int main(void)
 		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
 		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,
 		who_has_left_hears_of_no_receipts, only_who_may_read_a_message_has_received_it, whom_one_lets_see_it_is_nobodys_business,
-		whose_account_is_disabled_has_gone, nothing_is_written_across_a_block, NULL };
+		whose_account_is_disabled_has_gone, nothing_is_written_across_a_block, what_others_are_told_of_is_counted, NULL };
 	return suite_run("people", tests, NULL);
 }
