@@ -66,6 +66,18 @@ begin
 	return query select account_json(v_account)::text;
 end $$;
 
+-- Callers: postern user promote and demote, admin_user_set_admin(). No event: others don't see who is one. His streams begin anew.
+create function user_set_admin(p_name text, p_admin boolean) returns table (body text)
+language plpgsql as $$
+begin
+	update account a set admin = p_admin where a.name = p_name and a.state <> 'deleted';
+	if not found then
+		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+	end if;
+	perform account_changed(p_name);
+	return query select account_json(a)::text from account a where a.name = p_name;
+end $$;
+
 create function credential_json(c credential) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'label', c.label,
