@@ -52,7 +52,7 @@ language sql stable as $$
 		'state', c.state, 'members_count', c.members_count, 'created_at', stamp(c.created_at), 'created_by', c.created_by,
 		'handle', c.handle, 'posting', case c.kind when 'group' then c.posting when 'channel' then 'admins' end,
 		'adding', case when c.kind <> 'direct' then c.adding end, 'slow_mode', nullif(c.slow_mode, 0), 'rate_limit', nullif(c.rate_limit, 0),
-		'message_ttl', c.message_ttl, 'system_messages', c.system_messages,
+		'message_ttl', c.message_ttl, 'retention', c.retention, 'system_messages', c.system_messages,
 		'rev', c.rev))
 $$;
 

@@ -28,6 +28,7 @@ begin
 		from unnest(p_names) with ordinality as n (name, ord);
 	insert into chat (id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by, rev, system_messages)
 		values (v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names), cardinality(p_names), p_at, p_names[1], v_last, p_system_messages);
+	perform retention_begin(v_chat, p_at);
 	v_said := system_messages(v_chat, v_last + 1, p_at, p_names[1], case when p_kind <> 'direct' then
 		jsonb_build_object('code', 'chat_created', 'title', p_title) end);
 	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(v_chat, p_head + 1) || v_said.lines);
@@ -278,7 +279,7 @@ end $$;
 
 -- PUT /v1/chats/C/members/NAME: adds NAME, or changes his role or muting. Null leaves as it is (a new member: role
 -- member). Adding: whom chat.adding says; muting: owner and admins, on members below them. Roles: the owner; making somebody owner hands the
--- chat over. muted_until in the past unmutes.
+-- chat over. muted_until in the past unmutes; so does becoming owner, as there is nobody above him to do it.
 create function member_put(p_me text, p_chat text, p_name text, p_role text, p_muted_until timestamptz, p_members_max int)
 	returns table (pos bigint, body text)
 language plpgsql as $$
@@ -313,7 +314,7 @@ begin
 			v_pos := v_pos + 1;
 		end if;
 		update member m set role = coalesce(p_role, role), rev = v_pos, quiet = false,
-			muted_until = case when p_muted_until <= v.at then null else coalesce(p_muted_until, muted_until) end
+			muted_until = case when p_role = 'owner' or p_muted_until <= v.at then null else coalesce(p_muted_until, muted_until) end
 			where m.chat_id = v_chat and m.name = p_name returning * into v_new;
 		if v_new.role <> v_old.role then
 			perform audit_add(v_chat, v.at, p_me, 'role_changed', p_name, jsonb_build_object('role', v_new.role, 'was', v_old.role));
@@ -383,7 +384,7 @@ begin
 		perform audit_add(v_chat, v.at, p_me, 'kicked', p_name);
 	end if;
 	if v_old.role = 'owner' then
-		update member m set role = 'owner', rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
+		update member m set role = 'owner', muted_until = null, rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
 			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
 				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then

@@ -99,7 +99,7 @@ begin
 				select v_message.rev, coalesce(v_message.edited_at, v_message.at), v_message.text, v_message.content) e;
 end $$;
 
--- POST /v1/chats/C/messages/ID/report: once a member and message; again: the reason is replaced.
+-- POST /v1/chats/C/messages/ID/report: once a member and message; again: the reason is replaced, and what was resolved is open again.
 create function report_add(p_me text, p_chat text, p_id bigint, p_reason text) returns table (body text)
 language plpgsql as $$
 declare
@@ -107,20 +107,28 @@ declare
 begin
 	insert into report as r (chat_id, message_id, reporter, reason, at, message)
 		values (v_message.chat_id, p_id, p_me, p_reason, clock_timestamp(), message_json(v_message)::jsonb)
-		on conflict (chat_id, message_id, reporter) do update set reason = coalesce(excluded.reason, r.reason);
+		on conflict (chat_id, message_id, reporter) do update set reason = coalesce(excluded.reason, r.reason),
+			resolved_at = null, resolved_by = null, message = case when r.resolved_at is null then r.message else excluded.message end;
 	return query select null::text;
 end $$;
 
--- GET /v1/admin/reports, by administrators of the server: the latest first; the cursor is the last id seen.
-create function reports(p_me text, p_cursor bigint, p_limit int) returns table (body text)
+create function report_json(r report) returns text
+language sql stable as $$
+	select left(jsonb_strip_nulls(jsonb_build_object('id', r.id, 'reporter', r.reporter, 'reason', r.reason, 'at', stamp(r.at),
+		'resolved_at', stamp(r.resolved_at), 'resolved_by', r.resolved_by))::text, -1) || ',"message":' || r.message || '}'
+$$;
+
+-- GET /v1/admin/reports, by administrators of the server, postern report list: the latest first; the cursor is the last id seen.
+-- p_state: open or resolved; null: both.
+create function reports(p_me text, p_state text, p_cursor bigint, p_limit int) returns table (body text)
 language plpgsql stable as $$
 begin
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	return query
 		with page as (
-			select * from report r where r.id < coalesce(p_cursor, 9223372036854775807) order by r.id desc limit p_limit + 1
-		), kept as (select * from page order by id desc limit p_limit)
-		select '{"reports":[' || coalesce(string_agg(left(jsonb_strip_nulls(jsonb_build_object('id', k.id, 'reporter', k.reporter,
-				'reason', k.reason, 'at', stamp(k.at)))::text, -1) || ',"message":' || k.message || '}', ',' order by k.id desc), '') || ']'
-			|| case when (select count(*) from page) > p_limit then ',"next":"' || min(k.id) || '"' else '' end || '}' from kept k;
+			select r from report r where r.id < coalesce(p_cursor, 9223372036854775807)
+				and (p_state is null or (r.resolved_at is null) = (p_state = 'open')) order by r.id desc limit p_limit + 1
+		), kept as (select r from page order by (r).id desc limit p_limit)
+		select '{"reports":[' || coalesce(string_agg(report_json(r), ',' order by (r).id desc), '') || ']'
+			|| case when (select count(*) from page) > p_limit then ',"next":"' || min((r).id) || '"' else '' end || '}' from kept;
 end $$;

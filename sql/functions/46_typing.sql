@@ -46,7 +46,8 @@ begin
 				concat('{"chat":', j.number, ',"from":"', j.me, '"', ',"to":"' || j.recipient || '"', ',"type":', to_json(j.type), ',"data":', j.data::jsonb, '}')) end, '')
 		into v_code, v_lines from judged j;
 	perform live_append(v_lines);
-	return query select c, case c when 'too_many_members' then format('In a chat of more than %s members a signal needs "to".', signal_crowd()) end, null::text
+	return query select c, case c when 'too_many_members' then format('In a chat of more than %s members a signal needs "to".', signal_crowd())
+			when 'unknown_user' then 'to is no member of this chat.' end, null::text
 		from unnest(v_code) c;
 end $$;
 

@@ -89,20 +89,21 @@ end $$;
 
 -- ---- chats ----
 
--- GET /v1/admin/chats: all of them that aren't deleted, by number; no message of theirs. The cursor is the last number seen.
+-- GET /v1/admin/chats, postern chat list: all of them that aren't deleted, by number; no message of theirs. The cursor is the last
+-- number seen.
 create function admin_chats(p_me text, p_cursor bigint, p_limit int) returns table (body text)
 language plpgsql stable as $$
 begin
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	return query
 		with page as (
 			select c from chat c where c.state = 'active' and c.id > coalesce(p_cursor, 0) order by c.id limit p_limit + 1
 		), kept as (select c from page order by (c).id limit p_limit)
-		select '{"chats":[' || coalesce(string_agg(chat_json(c)::text, ',' order by (c).id), '') || ']'
+		select '{"chats":[' || coalesce(string_agg(admin_chat_json(c)::text, ',' order by (c).id), '') || ']'
 			|| case when (select count(*) from page) > p_limit then ',"next":"' || max((c).id) || '"' else '' end || '}' from kept;
 end $$;
 
--- DELETE /v1/admin/chats/C: as its owner would. Of a direct chat the two may begin another.
+-- DELETE /v1/admin/chats/C, postern chat delete: as its owner would; a direct chat too, of which the two may begin another one.
 create function admin_chat_delete(p_me text, p_chat bigint) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -110,12 +111,12 @@ declare
 	v_row chat;
 begin
 	v := log_begin();
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	v_row := chat_bury(p_chat, v.head + 1);
 	if v_row.id is null then
 		perform refuse_absent();
 	end if;
-	perform admin_audit_add(p_me, 'chat_deleted', null, jsonb_build_object('chat', p_chat));
+	perform admin_audit_add(coalesce(p_me, 'server'), 'chat_deleted', null, jsonb_build_object('chat', p_chat));
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;

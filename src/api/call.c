@@ -68,6 +68,15 @@ bool call_is_time(const char *s)
 	return (*s == '+' || *s == '-') && sscanf(s + 1, "%2u:%2u%n", &oh, &om, &n) == 2 && n == 5 && s[6] == '\0' && oh < 15 && om < 60;
 }
 
+/* Says what it could have been. */
+static void none_of(struct arguments *a, const struct field *f)
+{
+	char choices[128] = "";
+	for (size_t i = 0, len = 0; f->one_of[i] != NULL && len < sizeof(choices); i++)
+		len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s%s", i == 0 ? "" : f->one_of[i + 1] ? ", " : " or ", f->one_of[i]);
+	body_fail(&a->error, "out_of_range", "%s must be %s.", f->name, choices);
+}
+
 static const char *checked(struct arguments *a, const struct field *f, const char *s)
 {
 	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
@@ -102,7 +111,7 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 			if (strcmp(f->one_of[i], s) == 0)
 				return s;
 		if (f->one_of != NULL)
-			body_fail(&a->error, "out_of_range", "%s can't be that.", f->name);
+			none_of(a, f);
 		return s;
 	}
 }

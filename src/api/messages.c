@@ -320,6 +320,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
 	else if (r->status == 429)
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
+	else if (r->status == 404 && request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
+		map_release(&api->direct_chats);
 	unsigned limit;
 	if (o->post->bulk)
 		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len, refrain(r, &limit));

@@ -14,6 +14,7 @@
 #define LIMIT(most, usual) { .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
 #define POSITION(source, n) { .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
 #define CURSOR(n) { .from = FROM_QUERY, .name = n, .type = TYPE_CURSOR }
+#define RETENTION_MAX 1000000000 /* 31 years */
 #define NAME_CURSOR { .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 64 }
 
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
@@ -27,6 +28,8 @@ static const char *const roles[] = { "owner", "admin", "member", NULL };
 static const char *const posters[] = { "members", "admins", NULL };
 static const char *const adders[] = { "members", "admins", "owner", NULL };
 static const char *const states[] = { "joined", "left", "banned", NULL };
+static const char *const report_actions[] = { "none", "delete_message", NULL };
+static const char *const report_states[] = { "open", "resolved", NULL };
 static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
@@ -116,7 +119,10 @@ static const struct call mentions = { "select body from mentions($1, $2, $3)", {
 static const struct call edits = { "select body from edits($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call report_add = { "select body from report_add($1, $2, $3, $4)", { ME, CHAT, ID,
 	{ .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
-static const struct call reports = { "select body from reports($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call reports = { "select body from reports($1, $2, $3, $4)", { ME,
+	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = report_states }, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call report_resolve = { "select pos, body from report_resolve($1, $2, $3)", { ME, ID,
+	{ .from = FROM_BODY, .name = "action", .type = TYPE_TEXT, .max = 16, .one_of = report_actions, .preset = "none" } } };
 static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME,
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
 	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
@@ -157,6 +163,15 @@ static const struct call maintenance_on = { "select body from maintenance_set($1
 	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .max = 1000, .required = true } } };
 static const struct call maintenance_off = { "select body from maintenance_set($1, null)", { ME } };
 static const struct call admin_chats = { "select body from admin_chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
+static const struct call admin_chat_get = { "select body from admin_chat_get($1, $2)", { ME, ID } };
+static const struct call admin_chat_members = { "select body from admin_chat_members($1, $2, $3, $4, $5)", { ME, ID,
+	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" },
+	NAME_CURSOR, LIMIT(1000, "200") } };
+static const struct call admin_chat_patch = { "select pos, body from admin_chat_patch($1, $2, $3)", { ME, ID,
+	{ .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX } } };
+static const struct call retention_get = { "select body from retention_get($1)", { ME } };
+static const struct call retention_set = { "select body from retention_set($1, $2)", { ME,
+	{ .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX, .required = true } } };
 static const struct call admin_chat_delete = { "select pos, body from admin_chat_delete($1, $2)", { ME, ID } };
 
 const struct route api_routes[] = {
@@ -224,6 +239,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/chats/{chat}/threads", call_handle, &threads, 0 },
 	{ "GET", "/v1/mentions", call_handle, &mentions, 0 },
 	{ "GET", "/v1/admin/reports", call_handle, &reports, 0 },
+	{ "POST", "/v1/admin/reports/{id}/resolve", call_handle, &report_resolve, ROUTE_BODY },
 	{ "GET", "/v1/chats/{chat}/receipts", call_handle, &receipts, 0 },
 	{ "POST", "/v1/chats/{chat}/typing", call_handle, &typing, ROUTE_GATHERED | ROUTE_LIMITED },
 	{ "POST", "/v1/chats/{chat}/signal", call_handle, &signal, ROUTE_BODY | ROUTE_GATHERED | ROUTE_LIMITED },
@@ -245,6 +261,11 @@ const struct route api_routes[] = {
 	{ "PUT", "/v1/admin/maintenance", call_handle, &maintenance_on, ROUTE_BODY },
 	{ "DELETE", "/v1/admin/maintenance", call_handle, &maintenance_off, 0 },
 	{ "GET", "/v1/admin/chats", call_handle, &admin_chats, 0 },
+	{ "GET", "/v1/admin/chats/{chat}", call_handle, &admin_chat_get, 0 },
+	{ "PATCH", "/v1/admin/chats/{chat}", call_handle, &admin_chat_patch, ROUTE_BODY },
+	{ "GET", "/v1/admin/chats/{chat}/members", call_handle, &admin_chat_members, 0 },
+	{ "GET", "/v1/admin/retention", call_handle, &retention_get, 0 },
+	{ "PATCH", "/v1/admin/retention", call_handle, &retention_set, ROUTE_BODY },
 	{ "DELETE", "/v1/admin/chats/{chat}", call_handle, &admin_chat_delete, 0 },
 	{ "GET", "/healthz", ops_health, NULL, ROUTE_PUBLIC },
 	{ "GET", "/readyz", ops_ready, NULL, ROUTE_PUBLIC },

@@ -31,6 +31,7 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_TOKEN_MISSES] = { "postern_token_cache_total", "result=\"miss\"", NULL },
 	[M_PAGE_HITS] = { "postern_page_cache_total", "result=\"hit\"", "Latest pages of chats asked for." },
 	[M_PAGE_MISSES] = { "postern_page_cache_total", "result=\"miss\"", NULL },
+	[M_RETENTION_REMOVED] = { "postern_retention_removed_total", "", "Messages that this node removed because they were too old." },
 	[M_FULL_CONNECTIONS] = { "postern_turned_away_total", "what=\"connection\"", "Turned away with 503 because there is no room." },
 	[M_FULL_STREAMS] = { "postern_turned_away_total", "what=\"stream\"", NULL },
 	[M_FULL_SENDS] = { "postern_turned_away_total", "what=\"send\"", NULL },
@@ -50,6 +51,7 @@ static const struct row gauges[METRIC_GAUGES] = {
 	[G_LIVE] = { "postern_workers_live", "", "Workers whose listener is connected and without a hole." },
 	[G_SEARCH_LAG] = { "postern_search_lag_positions", "", "Positions of the log that the index for searches hasn't come to." },
 	[G_SEARCH_LAG_SECONDS] = { "postern_search_lag_seconds", "", "How long the oldest of them has been waiting." },
+	[G_RETENTION_BEHIND] = { "postern_retention_behind_seconds", "", "For how long the messages have been due that are to be removed next; 0: none is." },
 	[G_WORKERS] = { "postern_workers", "", "Workers that run." },
 };
 

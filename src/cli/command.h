@@ -20,6 +20,7 @@ int command_misused(const struct command *c); /* says how it is used, and return
 /* Prints "postern: …" on standard error and returns EXIT_FAILURE. */
 int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+extern const struct conf_option chat_options[], report_options[], audit_options[], retention_options[];
 extern const struct conf_option announce_options[], maintenance_options[];
 extern const struct conf_option user_options[], token_options[], migrate_options[], tail_options[];
 
@@ -27,6 +28,10 @@ int user_command(const struct command *self, const struct conf *conf, const stru
 int token_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int migrate_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int check_config_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int chat_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int report_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int audit_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int retention_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int announce_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int maintenance_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int send_command(const struct command *self, const struct conf *conf, const struct conf_args *args);

@@ -20,6 +20,7 @@
 #include "base/shared.h"
 #include "conf/conf.h"
 #include "follow/follower.h"
+#include "follow/retention.h"
 #include "follow/upkeep.h"
 #include "http/server.h"
 #include "hub/hub.h"
@@ -47,6 +48,7 @@ struct worker {
 	struct api api;
 	struct upkeep *upkeep;
 	struct follower *search; /* NULL: another worker of this node has it */
+	struct retention *retention; /* NULL: likewise */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool ready, stopping;
@@ -248,6 +250,8 @@ static void open_rooms(struct worker *w)
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
 	if (env->index == 0)
+		w->retention = retention_new(w->loop, w->pool, &w->metrics);
+	if (env->index == 0)
 		w->search = follower_new(w->loop, w->pool, env->node, &search_kind, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
 	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;
@@ -272,6 +276,7 @@ static void close_rooms(struct worker *w)
 	hub_free(w->hub);
 	http_free(w->http);
 	upkeep_free(w->upkeep);
+	retention_free(w->retention);
 	follower_free(w->search);
 	api_release(&w->api);
 	tail_free(w->tail);

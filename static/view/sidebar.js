@@ -68,6 +68,7 @@ const HAPPENINGS = {
   title_changed: (by, { title }) => `${by} changed the title to “${title}”`,
   history_changed: (by, { history }) => `${by} lets new members read ${history === "all" ? "everything" : "from their joining on"}`,
   message_ttl_changed: (by, { message_ttl: ttl }) => (ttl ? `${by} lets messages go after ${ttl} seconds` : `${by} lets messages stay`),
+  retention_changed: (by, { retention }) => (retention ? `Messages are removed here after ${Math.round(retention / 3600)} hours` : `Messages stay here`),
   member_added: (by, { name }) => `${by} added ${name}`,
   members_added: (by, { names }) => `${by} added ${names.join(", ")}`,
   members_removed: (by, { names }) => `${by} removed ${names.join(", ")}`,

@@ -88,6 +88,20 @@ START_TEST(only_those_above_ban)
 }
 END_TEST
 
+START_TEST(an_owner_is_not_muted)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
+	long long chat = group(ann, ben, cat);
+	is(put(ann, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	is(put(ann, member(chat, cat), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	ck_assert(!has(is(put(ann, member(chat, ben), "{'role':'owner'}"), 200).json, "muted_until")); /* handed over */
+	say(ben, chat, "mine");
+	is(del(ann, "%s", member(chat, ann)), 204);
+	is(del(ben, "%s", member(chat, ben)), 204); /* inherited */
+	say(cat, chat, "mine");
+}
+END_TEST
+
 /* ---- who may ---- */
 
 START_TEST(posting_is_for_whom_the_group_says)
@@ -519,7 +533,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, posting_is_for_whom_the_group_says, adding_is_for_whom_the_owner_says,
+		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, an_owner_is_not_muted, posting_is_for_whom_the_group_says, adding_is_for_whom_the_owner_says,
 		slow_mode_spaces_a_members_messages, slow_mode_holds_within_a_batch, a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
 		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_kick_from_a_crowd_takes_effect, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
 		a_group_that_becomes_a_crowd_is_replayed_alike,

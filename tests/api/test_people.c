@@ -251,7 +251,8 @@ START_TEST(signals_are_relayed_whole)
 	ck_assert_str_eq(str(hear(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
 	hear_nothing(so);
 	refused(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
-	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422, "unknown_user");
+	struct answer a = refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422, "unknown_user");
+	ck_assert_str_eq(str(a.json, "detail"), "to is no member of this chat.");
 	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
 	refused(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
 	char *large = format("{'type':'x','data':{'sdp':'%s%s%s'}}", sdp, sdp, sdp);

@@ -151,7 +151,7 @@ START_TEST(administrators_make_and_disable_users)
 	ck_assert_str_eq(str(trail.json, "entries.1.act"), "user_disabled");
 	ck_assert_str_eq(str(trail.json, "entries.1.target"), "jana");
 	ck_assert_str_eq(str(trail.json, "entries.1.actor"), "root");
-	trail = is(get(root, "/v1/admin/audit?limit=1&cursor=%lld", num(trail.json, "next")), 200);
+	trail = is(get(root, "/v1/admin/audit?limit=1&cursor=%s", str(trail.json, "next")), 200);
 	ck_assert_str_eq(str(trail.json, "entries.0.act"), "user_created");
 }
 END_TEST

@@ -27,6 +27,7 @@ void scenario_latency(void);
 void scenario_fanout(void);
 void scenario_groups(void);
 void scenario_unicast(void);
+void scenario_slow(void);
 void scenario_idle(void);
 void scenario_poll(void);
 void scenario_history(void);

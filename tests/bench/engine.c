@@ -66,13 +66,17 @@ static struct sockaddr_in loopback(int port)
 	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-int engine_dial(int port)
+int engine_dial(int port) { return engine_dial_buffered(port, 0); }
+
+int engine_dial_buffered(int port, int buffer)
 {
 	struct sockaddr_in to = loopback(port);
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("socket");
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (buffer > 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) != 0 && errno != EINPROGRESS)
 		die("connect");
 	return fd;

@@ -23,6 +23,8 @@ void engine_run(uint64_t for_us);
 
 /* A non-blocking connection to that port of 127.0.0.1 is begun; writable when it is made. */
 int engine_dial(int port);
+/* The kernel keeps at most so many bytes that aren't read; 0: what it likes to. */
+int engine_dial_buffered(int port, int buffer);
 /* A port that was free a moment ago. */
 int engine_free_port(void);
 

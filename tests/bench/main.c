@@ -25,6 +25,7 @@ static const struct { const char *name; void (*run)(void); } scenarios[] = {
 	{ "fanout", scenario_fanout },
 	{ "groups", scenario_groups },
 	{ "unicast", scenario_unicast },
+	{ "slow", scenario_slow },
 	{ "idle", scenario_idle },
 	{ "poll", scenario_poll },
 	{ "history", scenario_history },

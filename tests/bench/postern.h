@@ -43,6 +43,8 @@ void postern_cursor(const struct postern *p, char *out, size_t size);
 
 /* Requests: a message to a chat, a stream. */
 size_t post_message(char *out, size_t size, unsigned user, unsigned long chat, unsigned long long at_us);
+/* The same with length bytes of text. */
+size_t post_long_message(char *out, size_t size, unsigned user, unsigned long chat, unsigned long long at_us, int length);
 size_t get_stream(char *out, size_t size, unsigned user, const char *cursor);
 
 #endif

@@ -15,6 +15,7 @@
 
 #define KEEP (MARKER_LEN - 1)
 #define OPEN_TIMEOUT (60 * SECOND)
+#define DEAF_BUFFER 8192
 
 struct subscriber {
 	struct watcher watcher;
@@ -35,6 +36,8 @@ static void greet(struct subscriber *one)
 	one->set->opening--;
 	one->set->opened++;
 	one->set->greeted_at = now_us();
+	if (one->set->is_deaf)
+		engine_rewatch(&one->watcher, 0);
 	open_next(one->set);
 }
 
@@ -112,7 +115,7 @@ static void open_next(struct subscribers *s)
 {
 	while (s->next < s->count && (s->window == 0 || s->opening < s->window)) {
 		struct subscriber *one = &s->all[s->next];
-		*one = (struct subscriber){ .set = s, .watcher = { .on_ready = on_ready, .fd = engine_dial(s->ports[s->next % s->ports_count]) } };
+		*one = (struct subscriber){ .set = s, .watcher = { .on_ready = on_ready, .fd = engine_dial_buffered(s->ports[s->next % s->ports_count], s->is_deaf ? DEAF_BUFFER : 0) } };
 		s->next++;
 		s->opening++;
 		engine_watch(&one->watcher, EPOLLOUT);
@@ -158,6 +161,14 @@ void subscribers_reset(struct subscribers *s)
 	histogram_reset(&s->delays);
 	for (unsigned i = 0; i < s->next; i++)
 		s->all[i].got = 0;
+}
+
+void subscribers_listen(struct subscribers *s)
+{
+	s->is_deaf = false;
+	for (unsigned i = 0; i < s->next; i++)
+		if (s->all[i].watcher.fd >= 0)
+			engine_rewatch(&s->all[i].watcher, EPOLLIN);
 }
 
 void subscribers_close(struct subscribers *s)

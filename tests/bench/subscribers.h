@@ -20,6 +20,7 @@ struct subscribers {
 	size_t (*write)(void *arg, unsigned number, char *out, size_t size);
 	void *arg;
 	const char *greeting; /* the words that say that a stream is open; NULL: it is once connected */
+	bool is_deaf;         /* after the greeting nothing is read, until subscribers_listen() */
 	unsigned expect;      /* messages after which a stream has all that it waits for */
 
 	/* What is known of them. */
@@ -38,6 +39,8 @@ void subscribers_open(struct subscribers *s);
 bool subscribers_await(struct subscribers *s, uint64_t deliveries, uint64_t timeout_us);
 /* Forgets what was delivered so far. */
 void subscribers_reset(struct subscribers *s);
+/* The deaf begin to read. */
+void subscribers_listen(struct subscribers *s);
 void subscribers_close(struct subscribers *s);
 
 #endif

@@ -21,6 +21,8 @@ static const struct target targets[] = {
 	{ "fanout", "10000 streams: CPU a delivery", "Nchan, 1 worker", '<', 0.6 },
 	{ "fanout", "10000 streams: CPU a delivery", "bare send()", '<', 1.1 },
 	{ "unicast", "CPU a delivery, sends excluded", "Nchan, 1 worker", '<', 0.5 },
+	{ "slow", "a delivery to who reads: p99", "Postern, everybody reads", '<', 2 },
+	{ "slow", "messages the slow ones missed or got twice", NULL, '<', 0 },
 	{ "idle", "a stream, its user and his group of ten", "Nchan, a channel each", '<', 0.04 },
 	{ "idle", "a stream, its user and his group of ten", NULL, '<', 400 },
 	{ "idle", "a stream and its user, all in one group", NULL, '<', 400 },

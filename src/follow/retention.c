@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT
+ * See retention.h; retention_step() in SQL has the rules. */
+#include "follow/retention.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define CHUNK "50"    /* messages: it holds the log lock for 2 or 3 ms */
+#define LOOK_MS 1000  /* when nothing is due */
+/* A step is followed by a rest: as many times as long as the step took, and this long at least, */
+#define REST 4
+#define CALM_MS 125   /* so that followers of the log don't take it for a crowd (400 messages a second), */
+#define HURRY_MS 10
+#define HURRY_S 3600  /* unless it is more than that behind; */
+#define TOLD_MS 100   /* and a ms for so many members who may be listening: in a large chat it takes its time */
+
+struct retention {
+	struct pg_pool *pool;
+	struct loop_timer *timer;
+	struct metrics *metrics;
+	uint64_t began_ms;
+};
+
+/* In ms. */
+static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t told)
+{
+	uint64_t least = behind_s < HURRY_S ? CALM_MS : HURRY_MS, ms = took_ms * REST > told / TOLD_MS ? took_ms * REST : told / TOLD_MS;
+	return ms > least ? ms : least;
+}
+
+static void on_step(void *arg, const struct pg_result *res)
+{
+	struct retention *r = arg;
+	uint64_t ms = LOOK_MS;
+	if (pg_ok(res)) {
+		uint64_t behind = (uint64_t)pg_int(res, 0, 2);
+		metrics_count(r->metrics, M_RETENTION_REMOVED, (uint64_t)pg_int(res, 0, 0));
+		metrics_gauge(r->metrics, G_RETENTION_BEHIND, behind);
+		if (pg_text(res, 0, 1)[0] == 't')
+			ms = rest(clock_mono_ms() - r->began_ms, behind, (uint64_t)pg_int(res, 0, 3));
+	} else if (!pg_away(res)) {
+		log_error("retention: %s", pg_message(res));
+	}
+	loop_timer_start(r->timer, ms, 0);
+}
+
+static void on_time(void *arg)
+{
+	struct retention *r = arg;
+	r->began_ms = clock_mono_ms();
+	pg_pool_call(r->pool, "select removed, more, behind, told from retention_step(" CHUNK ")", 0, NULL, on_step, r);
+}
+
+struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics)
+{
+	struct retention *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		fatal("out of memory");
+	*r = (struct retention){ .pool = pool, .metrics = metrics };
+	r->timer = loop_timer_new(loop, on_time, r);
+	loop_timer_start(r->timer, LOOK_MS, 0);
+	return r;
+}
+
+void retention_free(struct retention *r)
+{
+	if (r == NULL)
+		return;
+	loop_timer_free(r->timer);
+	free(r);
+}
