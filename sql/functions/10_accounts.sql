@@ -61,8 +61,21 @@ begin
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
 	perform account_changed(p_name); -- first: his streams end before they would tell him
+	perform presence_hide(p_name);
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select account_json(v_account)::text;
+end $$;
+
+-- Callers: postern user promote and demote, admin_user_set_admin(). No event: others don't see who is one. His streams begin anew.
+create function user_set_admin(p_name text, p_admin boolean) returns table (body text)
+language plpgsql as $$
+begin
+	update account a set admin = p_admin where a.name = p_name and a.state <> 'deleted';
+	if not found then
+		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+	end if;
+	perform account_changed(p_name);
+	return query select account_json(a)::text from account a where a.name = p_name;
 end $$;
 
 create function credential_json(c credential) returns jsonb
@@ -70,6 +83,10 @@ language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'label', c.label,
 		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at)))
 $$;
+
+-- How many tokens, and how many sessions, somebody has at most.
+create function credentials_max() returns int
+language sql immutable as $$ select 100 $$;
 
 -- Callers: postern token, POST /v1/tokens.
 create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz) returns table (body text)
@@ -83,6 +100,10 @@ begin
 	end if;
 	if p_expires_at <= clock_timestamp() then
 		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
+	end if;
+	if (select count(*) from credential c where c.name = p_name and c.kind = 'token' and (c.expires_at is null or c.expires_at > clock_timestamp()))
+			>= credentials_max() then
+		perform refuse(422, 'too_many_tokens', format('A user has at most %s tokens: delete one.', credentials_max()));
 	end if;
 	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label, p_expires_at)
 		returning * into v_credential;
@@ -138,6 +159,7 @@ create function session_add(p_name text, p_password_hash text, p_hash text, p_ex
 language plpgsql as $$
 declare
 	v_account account;
+	v_id bigint;
 begin
 	-- Locked: a password or a state that changes meanwhile would end the other sessions, but not the one that isn't there yet.
 	select * into v_account from account a where a.name = p_name and a.state = 'active' and a.password_hash = p_password_hash for share;
@@ -145,6 +167,10 @@ begin
 		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
 	end if;
 	insert into credential (hash, name, kind, expires_at) values (p_hash, p_name, 'session', p_expires_at);
+	for v_id in delete from credential c where c.id = any (array(select x.id from credential x where x.name = p_name and x.kind = 'session'
+			order by x.id desc offset credentials_max())) returning c.id loop -- the oldest make room
+		perform account_changed(p_name, v_id);
+	end loop;
 	return query select jsonb_build_object('expires_at', stamp(p_expires_at), 'user', account_json(v_account))::text;
 end $$;
 
@@ -178,17 +204,21 @@ declare
 	v record;
 	v_account account;
 begin
-	v := log_begin();
-	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
-		presence = coalesce(p_presence, presence), about = case when p_about is null then about else nullif(p_about, '') end,
-		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
-	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
-	if p_presence is not null then -- who may no longer see him hears that he has gone, whoever may, how it is
-		perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_me, 'offline', null))) from peers(p_me) p
-			where not presence_visible(p_me, p.name) having count(*) > 0;
+	if p_display_name <> '' and (p_display_name !~ '\S' or p_display_name ~ '[[:cntrl:]]') then
+		perform refuse(422, 'out_of_range', 'A display name is one line with something to see.');
+	end if;
+	if num_nonnulls(p_display_name, p_about) > 0 then
+		v := log_begin();
+		update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
+			about = case when p_about is null then about else nullif(p_about, '') end, rev = v.head + 1 where a.name = p_me returning * into strict v_account;
+		perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
+	end if;
+	if p_presence is not null then -- no event: whom he lets see him is nobody's business. Who may no longer hears that he has gone, whoever may, how it is
+		update account a set presence = p_presence where a.name = p_me;
+		perform presence_hide(p_me);
 		perform live_append(presence_line(p_me));
 	end if;
-	return query select v_account.rev, me_json(v_account)::text;
+	return query select a.rev, me_json(a)::text from account a where a.name = p_me;
 end $$;
 
 -- GET /v1/users: by the beginning of the name or of any word of the display name. The cursor is the last name seen.

@@ -60,6 +60,18 @@ begin
 	end if;
 end $$;
 
+-- Refuses (403) to put those into a chat who have blocked p_me.
+create function require_unblocked(p_me text, p_names text[]) returns void
+language plpgsql stable as $$
+declare
+	v_name text;
+begin
+	select b.name into v_name from block b where b.blocked = p_me and b.name = any (p_names) limit 1;
+	if found then
+		perform refuse(403, 'blocked', format('%s has blocked you.', v_name));
+	end if;
+end $$;
+
 -- The direct chat of p_me and p_other, made if there is none. Callers: sends to @name, POST /v1/chats.
 create function direct_chat(p_me text, p_other text, out id bigint, out made boolean)
 language plpgsql as $$
@@ -113,6 +125,7 @@ begin
 	end if;
 	v := log_begin();
 	perform require_users(v_names);
+	perform require_unblocked(p_me, v_names);
 	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
 	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, nullif(p_handle, ''), coalesce(p_system_messages, 'none'));
 	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
@@ -199,6 +212,7 @@ begin
 			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
+	perform require_unbarred(v_chat);
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;
@@ -221,6 +235,12 @@ begin
 	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
+-- Deletes a chat at that position; its names are free again. Null: there is no such chat any more. Callers: chat_delete(), admin_chat_delete().
+create function chat_bury(p_chat bigint, p_pos bigint) returns chat
+language sql as $$
+	update chat c set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos where c.id = p_chat and c.state = 'active' returning *
+$$;
+
 -- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
 create function chat_delete(p_me text, p_chat text) returns table (pos bigint, body text)
 language plpgsql as $$
@@ -234,7 +254,7 @@ begin
 	if (membership(p_me, v_chat)).role <> 'owner' then
 		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
 	end if;
-	update chat c set state = 'deleted', title = null, handle = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
+	v_row := chat_bury(v_chat, v.head + 1);
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;
@@ -308,6 +328,7 @@ begin
 			perform refuse(403, 'banned', format('%s is banned from this chat.', p_name));
 		end if;
 		perform require_users(array[p_name]);
+		perform require_unblocked(p_me, array[p_name]);
 		if p_members_max > 0 and v_count >= p_members_max then
 			perform refuse(422, 'too_many_members', format('A chat has at most %s members.', p_members_max));
 		end if;

@@ -265,6 +265,7 @@ begin
 	v := log_begin();
 	v_member := membership(p_me, chat_of(p_me, p_chat));
 	v_message := message_of(v_member, p_id);
+	perform require_unbarred(v_member.chat_id);
 	if v_message.sender <> p_me or v_message.type = 'system' or v_message.forwarded is not null then
 		perform refuse(403, 'forbidden', 'Only who wrote a message may edit it, and nobody what is the server''s or was forwarded.');
 	end if;

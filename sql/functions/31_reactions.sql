@@ -14,6 +14,7 @@ begin
 	v := log_begin();
 	v_member := membership(p_me, chat_of(p_me, p_chat));
 	v_message := message_of(v_member, p_id);
+	perform require_unbarred(v_member.chat_id);
 	if v_member.muted_until > v.at then
 		perform refuse(403, 'muted', 'You are muted in this chat.');
 	end if;

@@ -44,6 +44,8 @@ static const struct call token_list = { "select body from token_list($1, $2)", {
 static const struct call admin_users = { "select body from admin_users($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')", { ME, NAME } };
 static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
+static const struct call admin_promote = { "select body from admin_user_set_admin($1, $2, true)", { ME, NAME } };
+static const struct call admin_demote = { "select body from admin_user_set_admin($1, $2, false)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
@@ -137,7 +139,7 @@ static const struct call typing = { "select code, detail, body from typing($1, $
 	{ .from = FROM_THROTTLE, .name = "typing", .max = 3000 } } };
 static const struct call signal = { "select code, detail, body from signal($1, $2, $3, $4, $5)", { ME, CHAT,
 	{ .from = FROM_BODY, .name = "type", .type = TYPE_TEXT, .min = 1, .max = 64, .required = true },
-	{ .from = FROM_BODY, .name = "data", .type = TYPE_OBJECT, .required = true },
+	{ .from = FROM_BODY, .name = "data", .type = TYPE_OBJECT, .max = 32768, .required = true },
 	{ .from = FROM_BODY, .name = "to", .type = TYPE_NAME } } };
 static const struct call contacts = { "select body from contacts($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "100") } };
 static const struct call contact_put = { "select body from contact_put($1, $2)", { ME, NAME } };
@@ -173,23 +175,25 @@ static const struct call retention_set = { "select body from retention_set($1, $
 static const struct call admin_chat_delete = { "select pos, body from admin_chat_delete($1, $2)", { ME, ID } };
 
 const struct route api_routes[] = {
-	{ "POST", "/v1/session", session_create, NULL, ROUTE_PUBLIC | ROUTE_BODY },
+	{ "POST", "/v1/session", session_create, NULL, ROUTE_PUBLIC | ROUTE_BODY | ROUTE_ALWAYS },
 	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
-	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY },
-	{ "GET", "/v1/users", call_handle, &users, 0 },
+	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY | ROUTE_LIMITED },
+	{ "GET", "/v1/users", call_handle, &users, ROUTE_LIMITED },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
-	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY },
+	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/tokens/{id}", token_delete, NULL, 0 },
-	{ "POST", "/v1/stream-tickets", ticket_create, NULL, ROUTE_ALWAYS },
+	{ "POST", "/v1/stream-tickets", ticket_create, NULL, ROUTE_ALWAYS | ROUTE_LIMITED },
 	{ "POST", "/v1/accounts", account_register, NULL, ROUTE_PUBLIC | ROUTE_BODY },
 	{ "POST", "/v1/me/password", password_change, NULL, ROUTE_BODY | ROUTE_ALWAYS },
-	{ "POST", "/v1/password-reset", password_redeem, NULL, ROUTE_PUBLIC | ROUTE_BODY },
+	{ "POST", "/v1/password-reset", password_redeem, NULL, ROUTE_PUBLIC | ROUTE_BODY | ROUTE_ALWAYS },
 	{ "GET", "/v1/admin/users", call_handle, &admin_users, 0 },
 	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
 	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
 	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
+	{ "POST", "/v1/admin/users/{name}/promote", call_handle, &admin_promote, 0 },
+	{ "POST", "/v1/admin/users/{name}/demote", call_handle, &admin_demote, 0 },
 	{ "POST", "/v1/admin/users/{name}/reset", admin_user_reset, NULL, 0 },
 	{ "GET", "/v1/admin/invites", call_handle, &admin_invites, 0 },
 	{ "POST", "/v1/admin/invites", admin_invite_create, NULL, ROUTE_BODY },
@@ -197,16 +201,16 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/admin/audit", call_handle, &admin_audit, 0 },
 	{ "GET", "/v1/sync", sync_get, NULL, 0 },
 	{ "GET", "/v1/chats", call_handle, &chats, 0 },
-	{ "POST", "/v1/chats", call_handle, &chat_create, ROUTE_BODY },
+	{ "POST", "/v1/chats", call_handle, &chat_create, ROUTE_BODY | ROUTE_LIMITED },
 	{ "GET", "/v1/chats/{chat}", call_handle, &chat_get, 0 },
-	{ "PATCH", "/v1/chats/{chat}", call_handle, &chat_patch, ROUTE_BODY },
+	{ "PATCH", "/v1/chats/{chat}", call_handle, &chat_patch, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}", call_handle, &chat_delete, 0 },
 	{ "GET", "/v1/chats/{chat}/members", call_handle, &members, 0 },
-	{ "POST", "/v1/chats/{chat}/members", call_handle, &members_change, ROUTE_BODY },
-	{ "PUT", "/v1/chats/{chat}/members/{name}", call_handle, &member_put, ROUTE_BODY },
+	{ "POST", "/v1/chats/{chat}/members", call_handle, &members_change, ROUTE_BODY | ROUTE_LIMITED },
+	{ "PUT", "/v1/chats/{chat}/members/{name}", call_handle, &member_put, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}/members/{name}", call_handle, &member_delete, 0 },
 	{ "GET", "/v1/chats/{chat}/invites", call_handle, &invites, 0 },
-	{ "POST", "/v1/chats/{chat}/invites", call_handle, &invite_create, ROUTE_BODY },
+	{ "POST", "/v1/chats/{chat}/invites", call_handle, &invite_create, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}/invites/{id}", call_handle, &invite_revoke, 0 },
 	{ "GET", "/v1/chats/{chat}/audit", call_handle, &audit_list, 0 },
 	{ "GET", "/v1/invites/{code}", joins_handle, &invite_get, 0 },
@@ -217,7 +221,7 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/chats/{chat}/messages", messages_send, NULL, ROUTE_BODY | ROUTE_BULK },
 	{ "GET", "/v1/chats/{chat}/messages", pages_get, &history, 0 },
 	{ "GET", "/v1/chats/{chat}/messages/{id}", call_handle, &message_get, 0 },
-	{ "PATCH", "/v1/chats/{chat}/messages/{id}", call_handle, &message_edit, ROUTE_BODY },
+	{ "PATCH", "/v1/chats/{chat}/messages/{id}", call_handle, &message_edit, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}/messages/{id}", call_handle, &message_delete, 0 },
 	{ "GET", "/v1/chats/{chat}/messages/{id}/receipts", call_handle, &message_receipts, 0 },
 	{ "POST", "/v1/chats/{chat}/delivered", call_handle, &call_delivered, ROUTE_BODY | ROUTE_GATHERED },

@@ -136,7 +136,7 @@ static bool admitted(struct issue *i)
 	struct api *api = api_of(i->req);
 	char text[128], address[64];
 	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(), retry = 0;
-	request_client(i->req, address, sizeof(address));
+	request_client_network(i->req, address, sizeof(address));
 	i->account_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login account %s", i->name));
 	i->address_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login address %s", address));
 	bool ok = shared_gcra(api->shared, i->address_key, now, interval, api->conf->rate_logins, &retry, NULL);
@@ -242,7 +242,7 @@ void token_create(struct request *req)
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
-	} else {
+	} else if (call_may_act(req)) {
 		struct issue *i = new_issue(req, "token");
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4)", 4, (const char *[]){ caller_of(req)->name, hex, label, expires_at },
@@ -254,7 +254,7 @@ void token_create(struct request *req)
 void ticket_create(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1], id[24];
-	if (!call_takes_only(req, NULL))
+	if (!call_takes_only(req, NULL) || !call_may_act(req))
 		return;
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
