@@ -43,5 +43,14 @@ begin
 	return v_member;
 end $$;
 
+-- Refuses (403) in a direct chat with a block between the two: what one does to messages reaches the other like a message.
+create function require_unbarred(p_chat bigint) returns void
+language plpgsql stable as $$
+begin
+	if exists (select from chat c where c.id = p_chat and c.barred) then
+		perform refuse(403, 'blocked', 'One of you two has blocked the other.');
+	end if;
+end $$;
+
 create function role_rank(p_role text) returns int
 language sql immutable as $$ select case p_role when 'owner' then 3 when 'admin' then 2 when 'member' then 1 else 0 end $$;

@@ -198,6 +198,7 @@ begin
 			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')) then
 		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
+	perform require_unbarred(v_chat);
 	if p_title is not null then
 		perform require_title(p_title);
 	end if;

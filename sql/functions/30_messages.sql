@@ -245,7 +245,20 @@ begin
 	return query select v_message.rev, message_view(v_message, v_member.floor);
 end $$;
 
--- PATCH /v1/chats/C/messages/ID by its sender. p_revs: of If-Match; 412 when the message's isn't among them.
+-- Refuses (403) whoever may not write in the chat at p_at. Its pace is for new messages only.
+create function require_writer(p_member member, p_at timestamptz) returns void
+language plpgsql stable as $$
+declare
+	v_code text := (select refusal(p_at, p_member.state, p_member.role, p_member.muted_until, p_member.floor, c.state, c.gate, null, true)
+		from chat c where c.id = p_member.chat_id);
+begin
+	if v_code in ('muted', 'forbidden', 'blocked') then
+		perform refuse(403, v_code, case v_code when 'muted' then 'You are muted in this chat.'
+			when 'forbidden' then 'Only the owner and admins write here.' else 'One of you two has blocked the other.' end);
+	end if;
+end $$;
+
+-- PATCH /v1/chats/C/messages/ID by its sender, while he may write there. p_revs: of If-Match; 412 when the message's isn't among them.
 create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_revs bigint[])
 	returns table (pos bigint, rev bigint, body text)
 language plpgsql as $$
@@ -260,9 +273,7 @@ begin
 	if v_message.sender <> p_me or v_message.type = 'system' or v_message.forwarded is not null then
 		perform refuse(403, 'forbidden', 'Only who wrote a message may edit it, and nobody what is the server''s or was forwarded.');
 	end if;
-	if v_member.muted_until > v.at then
-		perform refuse(403, 'muted', 'You are muted in this chat.');
-	end if;
+	perform require_writer(v_member, v.at);
 	if v_message.rev <> all (p_revs) then
 		perform refuse(412, 'stale', format('The message has changed since: its rev is %s now.', v_message.rev));
 	end if;
