@@ -221,7 +221,13 @@ begin
 	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
--- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
+-- Ends a chat, at p_pos. One tombstone: the row stays with its state; a follower removes the messages in chunks.
+create function chat_end(p_chat bigint, p_pos bigint) returns chat
+language sql as $$
+	update chat c set state = 'deleted', title = null, handle = null, rev = p_pos where c.id = p_chat returning c
+$$;
+
+-- DELETE /v1/chats/C, by its owner.
 create function chat_delete(p_me text, p_chat text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -234,7 +240,7 @@ begin
 	if (membership(p_me, v_chat)).role <> 'owner' then
 		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
 	end if;
-	update chat c set state = 'deleted', title = null, handle = null, rev = v.head + 1 where c.id = v_chat returning * into v_row;
+	v_row := chat_end(v_chat, v.head + 1);
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;
@@ -290,6 +296,7 @@ begin
 	v_pos := v.head + 1;
 	if v_old.state = 'joined' then
 		if p_role = 'owner' then
+			perform require_users(array[p_name]); -- who can't sign in could never hand it over
 			update member m set role = 'admin', rev = v_pos, quiet = false where m.chat_id = v_chat and m.name = p_me;
 			v_pos := v_pos + 1;
 		end if;
@@ -329,7 +336,8 @@ begin
 end $$;
 
 -- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
--- admin, else the member, who has been there longest. Nobody leaves a direct chat. Again: 204 as well.
+-- admin, else the member, who has been there longest and can still sign in. With the last member goes the chat, lest an invite or its public
+-- name lead into one without an owner. Nobody leaves a direct chat. Again: 204 as well.
 create function member_delete(p_me text, p_chat text, p_name text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -364,14 +372,17 @@ begin
 	end if;
 	if v_old.role = 'owner' then
 		update member m set role = 'owner', rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
-			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
-				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
+			select x.name from member x left join account a on a.name = x.name where x.chat_id = v_chat and x.state = 'joined'
+				order by a.state = 'active' desc nulls last, role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then
 			v_pos := v_pos + 1;
 			perform audit_add(v_chat, v.at, p_me, 'role_changed', v_heir, '{"role":"owner"}');
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
+	if v_old.role = 'owner' and v_heir is null then
+		perform chat_end(v_chat, v_pos);
+	end if;
 	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
 			jsonb_build_object('code', 'member_left') else jsonb_build_object('code', 'member_removed', 'name', p_name) end end
 		from chat c where c.id = v_chat), case when v_heir is not null then jsonb_build_object('code', 'owner_changed', 'name', v_heir) end);
