@@ -140,5 +140,5 @@ int main(void)
 		a_batch_that_fails_is_not_overtaken,
 		a_direct_chat_is_looked_up_again_in_another_history, NULL,
 	};
-	return suite_run("races", tests, (const char *const[]){ "--rate-sends", "0", NULL });
+	return suite_run("races", tests, (const char *const[]){ "--rate-sends", "0", "--rate-actions", "0", NULL });
 }

@@ -14,7 +14,7 @@
 
 static bool full;
 
-static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--streams-per-user", "0", "--log-level", "warn", NULL };
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", "--log-level", "warn", NULL };
 
 /* Both nodes. */
 static struct server *const *town(void)
