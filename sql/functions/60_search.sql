@@ -174,6 +174,10 @@ begin
 	for v_part in select x[1] from regexp_matches(search_plain(p_q), '-?"[^"]*"?|[^\s"]+', 'g') x loop
 		v_not := v_part like '-%';
 		v_text := ltrim(v_part, '-');
+		-- Of state-of-the-art the index has the whole and the parts: by these it is found while it is being typed.
+		if v_text !~ '["@/.:]' then
+			v_text := regexp_replace(v_text, '([[:alpha:]])-(?=[[:alpha:]])', '\1 ', 'g');
+		end if;
 		if v_text like '"%' then
 			v_query := phraseto_tsquery('postern.stems', v_text);
 			stems := case when v_not then stems else coalesce(stems || v_query, v_query) end;

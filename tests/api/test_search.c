@@ -48,11 +48,12 @@ START_TEST(words_are_found)
 		{ "q=me*", 1 }, { "q=runni*", 1 }, { "q=%D0%BA%D0%BD*", 2 }, { "q=eeting*", 0 },
 		{ "q=%22brown%20fox%22", 1 }, { "q=%22fox%20brown%22", 0 }, { "q=fox%20brown", 1 }, { "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 },
 		{ "q=quick%20running", 0 }, { "q=fooled%20then", 1 },
-		{ "q=%22brown+fax%22", 0 } };
+		{ "q=%22brown+fax%22", 0 }, { "q=up-to-date", 1 }, { "q=up-to*", 1 }, { "q=up-to-d*", 1 }, { "q=to-da", 0 }, { "q=%22an%20up-to-date%22", 1 } };
 	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben);
 	say(ann, chat, "I was running to the meeting, ещё книги лежат");
 	say(ann, chat, "Книгу читал");
+	say(ann, chat, "an up-to-date list");
 	say(ann, chat, "if (a <fooled) b > then");
 	await_index(say(ben, chat, "The quick brown fox"));
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
