@@ -118,13 +118,15 @@ begin
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
--- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count. unread_mentions: in how many of
+-- them he is mentioned.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
 			'title', case when c.kind = 'direct' then coalesce(nullif(peer.display_name, ''), peer.name) else c.title end,
 			'peer', peer.name, 'my_role', m.role, 'muted_until', stamp(m.muted_until),
-			'unread', unread.n, 'first_unread', unread.first, 'read', w.read, 'delivered', w.delivered)))::text, '}')
+			'unread', unread.n, 'first_unread', unread.first,
+			'unread_mentions', case when unread.n > 0 then mentions_after(c.id, p_me, greatest(coalesce(w.read, 0), m.since, m.floor)) end, 'read', w.read, 'delivered', w.delivered)))::text, '}')
 		|| coalesce(',"last_message":' || last.json, '') || '}'
 	from (values (1)) one
 	left join watermark w on w.chat_id = c.id and w.name = p_me

@@ -2,12 +2,13 @@
 -- Mentions: @name of a member, and @all of those who lead the chat (of both in a direct chat).
 
 -- Who is mentioned in a text that p_from sends, who has that role: an array of names, @all being everybody; null: nobody. Callers ask only
--- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count.
+-- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count, up to the 200th @: it is asked
+-- under the log lock.
 create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
 language sql stable as $$
 	with found as materialized (
 		select distinct f.name from (select lower(x[1]) as name
-			from regexp_matches(p_text, '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
+			from regexp_matches(array_to_string((string_to_array(p_text, '@'))[:201], '@'), '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
 	), named as (
 		select f.name from found f union select rtrim(f.name, '._-') from found f
 	)
@@ -18,6 +19,17 @@ language sql stable as $$
 		union all
 		select '@all' where exists (select from named n where n.name = 'all')
 			and (role_rank(p_role) >= 2 or exists (select from chat c where c.id = p_chat and c.kind = 'direct'))) t
+$$;
+
+-- How many messages after p_after mention p_me, by name or as one of all, up to 1,000; null: none.
+create function mentions_after(p_chat bigint, p_me text, p_after bigint) returns bigint
+language sql stable as $$
+	select nullif(count(*), 0) from (
+		(select n.id from mention n where n.chat_id = p_chat and n.name = p_me and n.id > p_after order by n.id limit 1000)
+		union
+		(select n.id from mention n join lateral (select from message y where y.chat_id = n.chat_id and y.id = n.id and y.sender <> p_me limit 1) y on true
+			where n.chat_id = p_chat and n.name = '@all' and n.id > p_after order by n.id limit 1000)
+		limit 1000) u
 $$;
 
 -- Puts a message into the inboxes of those whom it mentions. Holds the log lock.
