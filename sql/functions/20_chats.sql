@@ -119,14 +119,14 @@ end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
 -- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count. unread_mentions: in how many of
--- them he is mentioned.
+-- them he is mentioned, up to 100 each by name and as one of all.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
 			'title', case when c.kind = 'direct' then coalesce(nullif(peer.display_name, ''), peer.name) else c.title end,
 			'peer', peer.name, 'my_role', m.role, 'muted_until', stamp(m.muted_until),
 			'unread', unread.n, 'first_unread', unread.first,
-			'unread_mentions', case when unread.n > 0 then mentions_after(c.id, p_me, greatest(coalesce(w.read, 0), m.since, m.floor)) end, 'read', w.read, 'delivered', w.delivered)))::text, '}')
+			'unread_mentions', nullif(mentioned.n, 0), 'read', w.read, 'delivered', w.delivered)))::text, '}')
 		|| coalesce(',"last_message":' || last.json, '') || '}'
 	from (values (1)) one
 	left join watermark w on w.chat_id = c.id and w.name = p_me
@@ -138,6 +138,12 @@ language sql stable as $$
 	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
 		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me and x.type is distinct from 'system'
 		order by x.id limit 1000) u) unread on true
+	left join lateral (select count(distinct u.id) as n from (
+		(select x.id from mention x where x.chat_id = c.id and x.name = p_me and x.id >= unread.first order by x.id limit 100)
+		union all
+		(select x.id from mention x
+			join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
+			where x.chat_id = c.id and x.name = '@all' and x.id >= unread.first order by x.id limit 100)) u) mentioned on unread.n > 0
 $$;
 
 create function chat_view(p_me text, p_chat bigint) returns text

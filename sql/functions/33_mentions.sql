@@ -21,17 +21,6 @@ language sql stable as $$
 			and (role_rank(p_role) >= 2 or exists (select from chat c where c.id = p_chat and c.kind = 'direct'))) t
 $$;
 
--- How many messages after p_after mention p_me, by name or as one of all, up to 100; null: none.
-create function mentions_after(p_chat bigint, p_me text, p_after bigint) returns bigint
-language sql stable as $$
-	select nullif(count(*), 0) from (
-		(select n.id from mention n where n.chat_id = p_chat and n.name = p_me and n.id > p_after order by n.id limit 100)
-		union
-		(select n.id from mention n join lateral (select from message y where y.chat_id = n.chat_id and y.id = n.id and y.sender <> p_me limit 1) y on true
-			where n.chat_id = p_chat and n.name = '@all' and n.id > p_after order by n.id limit 100)
-		limit 100) u
-$$;
-
 -- Puts a message into the inboxes of those whom it mentions. Holds the log lock.
 create function mentions_add(p_chat bigint, p_id bigint, p_mentions jsonb) returns void
 language sql as $$
