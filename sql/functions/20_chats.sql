@@ -186,7 +186,7 @@ $$;
 
 -- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). How long messages stay (0: for good), and
 -- whether there are system messages, is for both in a direct chat too; messages that are there already stay as they are. Null leaves as it
--- is, an empty handle takes it back.
+-- is, an empty handle takes it back. What is so already is no act, and nobody is told.
 create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_handle text, p_posting text, p_adding text, p_slow_mode int,
 	p_rate_limit int, p_message_ttl int, p_system_messages text) returns table (pos bigint, body text)
 language plpgsql as $$
@@ -212,10 +212,23 @@ begin
 	end if;
 	select * into v_old from chat c where c.id = v_chat;
 	perform require_settings(v_chat, v_mine.role, v_old.kind, p_handle, p_posting, p_adding);
-	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
-		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
-		rate_limit = coalesce(p_rate_limit, rate_limit), message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end,
-		system_messages = coalesce(p_system_messages, system_messages), members_told = members_count, rev = v.head + 1
+	v_row := v_old;
+	v_row.title := coalesce(p_title, v_old.title);
+	v_row.history := coalesce(p_history, v_old.history);
+	v_row.handle := nullif(coalesce(p_handle, v_old.handle), '');
+	v_row.posting := coalesce(p_posting, v_old.posting);
+	v_row.adding := coalesce(p_adding, v_old.adding);
+	v_row.slow_mode := coalesce(p_slow_mode, v_old.slow_mode);
+	v_row.rate_limit := coalesce(p_rate_limit, v_old.rate_limit);
+	v_row.message_ttl := nullif(coalesce(p_message_ttl, v_old.message_ttl), 0);
+	v_row.system_messages := coalesce(p_system_messages, v_old.system_messages);
+	if v_row is not distinct from v_old then
+		return query select v_old.rev, chat_view(p_me, v_chat);
+		return;
+	end if;
+	update chat c set title = v_row.title, history = v_row.history, handle = v_row.handle, posting = v_row.posting, adding = v_row.adding,
+		slow_mode = v_row.slow_mode, rate_limit = v_row.rate_limit, message_ttl = v_row.message_ttl, system_messages = v_row.system_messages,
+		members_told = members_count, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform audit_add(v_chat, v.at, p_me, 'chat_changed', null, jsonb_strip_nulls(jsonb_build_object('title', p_title, 'history', p_history,
 		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit, 'message_ttl', p_message_ttl,

@@ -253,6 +253,22 @@ START_TEST(the_title_changes_for_everyone)
 }
 END_TEST
 
+START_TEST(what_is_so_already_is_no_change)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	char *path = format("/v1/chats/%lld", chat);
+	is(patch(ann, path, "{'title':'orchard','slow_mode':5}"), 200);
+	struct stream *s = live(ben);
+	is(patch(ann, path, "{'title':'orchard','slow_mode':5,'message_ttl':0,'posting':'members'}"), 200);
+	is(patch(ann, path, "{}"), 200);
+	expect_quiet(s);
+	ck_assert_uint_eq(count(is(get(ann, "%s/audit", path), 200).json, "acts"), 1);
+	is(patch(ann, path, "{'slow_mode':0}"), 200);
+	ck_assert(!has(expect(s, "chat"), "slow_mode"));
+}
+END_TEST
+
 START_TEST(a_deleted_chat_is_gone_for_everyone)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
@@ -410,7 +426,8 @@ int main(void)
 		a_group_is_made, impossible_chats_are_not_made, a_direct_chat_is_there_once, two_who_write_to_each_other_at_once_meet,
 		one_may_write_to_oneself, owners_and_admins_add_members, only_the_owner_gives_roles, admins_kick_members_and_nobody_above,
 		anybody_leaves, a_chat_is_never_without_owner, who_cant_sign_in_inherits_nothing,
-		the_last_one_takes_the_chat_along, the_title_changes_for_everyone, a_deleted_chat_is_gone_for_everyone,
+		the_last_one_takes_the_chat_along, the_title_changes_for_everyone, what_is_so_already_is_no_change,
+		a_deleted_chat_is_gone_for_everyone,
 		unread_is_counted_and_read, delivered_is_a_mark_of_its_own, ones_chats_are_listed_in_pages, absent_and_forbidden_look_the_same,
 		the_muted_only_read, in_a_channel_only_those_above_write, a_group_has_a_largest_size, NULL,
 	};
