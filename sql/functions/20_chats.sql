@@ -316,6 +316,11 @@ begin
 	end if;
 	v_pos := v.head + 1;
 	if v_old.state = 'joined' then
+		p_role := nullif(p_role, v_old.role);
+		if p_role is null and (p_muted_until is null or case when p_muted_until > v.at then p_muted_until end is not distinct from v_old.muted_until) then
+			return query select v_old.rev, member_json(v_old)::text; -- it is so already
+			return;
+		end if;
 		if p_role = 'owner' then
 			perform require_users(array[p_name]); -- who can't sign in could never hand it over
 			update member m set role = 'admin', rev = v_pos, quiet = false where m.chat_id = v_chat and m.name = p_me;

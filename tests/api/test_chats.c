@@ -262,6 +262,8 @@ START_TEST(what_is_so_already_is_no_change)
 	struct stream *s = live(ben);
 	is(patch(ann, path, "{'title':'orchard','slow_mode':5,'message_ttl':0,'posting':'members'}"), 200);
 	is(patch(ann, path, "{}"), 200);
+	is(put(ann, member(chat, ben), "{}"), 200);
+	is(put(ann, member(chat, ben), "{'role':'member','muted_until':'2001-01-01T00:00:00Z'}"), 200);
 	expect_quiet(s);
 	ck_assert_uint_eq(count(is(get(ann, "%s/audit", path), 200).json, "acts"), 1);
 	is(patch(ann, path, "{'slow_mode':0}"), 200);
