@@ -41,8 +41,8 @@ end $$;
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
 -- with its status (201, or that of its refusal with a code), and the message's JSON (429: how many a minute, and seconds to wait);
 -- 410 when its key's message was deleted since.
--- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409 for another
--- body), then those of refusal().
+-- Caller: the worker's batcher. Lock: the log. Order of the checks: for a member a key that is known decides alone (the first result; 409 for
+-- another body), whoever has left learns nothing more by it; then those of refusal().
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_turn      the batch's number on its connection; it is remembered if the batch commits
 --   p_after     that of the batch which must have committed before this one, sent behind it without waiting; null: none
@@ -77,7 +77,8 @@ begin
 		select i.*, k.id as known_id, v_head + i.ord as new_id, -- not every one is used
 				coalesce(r.thread, r.id) as thread, v_at + c.message_ttl * interval '1 s' as expires_at,
 				case when strpos(i.text, '@') > 0 then mentions_in(i.chat, i.sender, m.role, i.text) end as mentions,
-				case when k.hash <> i.hash then 'key_conflict' when k.id is null then
+				case when k.id is not null and (m.state is distinct from 'joined' or c.state is distinct from 'active') then 'not_found'
+					when k.hash <> i.hash then 'key_conflict' when k.id is null then
 					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.gate, i.reply_to, i.reply_to is null or r.id is not null) end as code
 			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
 				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
@@ -188,6 +189,9 @@ begin
 			code := case when v_forwarded is null then 'unknown_forward' end;
 		end if;
 		is_new := code is null;
+	elsif not exists (select from member m join chat c on c.id = m.chat_id
+			where m.chat_id = p_chat and m.name = p_sender and m.state = 'joined' and c.state = 'active') then
+		code := 'not_found';
 	elsif v_hash <> p_hash then
 		code := 'key_conflict';
 	else

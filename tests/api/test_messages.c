@@ -247,6 +247,25 @@ START_TEST(a_key_outlives_an_edit)
 }
 END_TEST
 
+/* What has become of a message isn't for somebody who was shown the door, not of his own either. */
+START_TEST(a_key_opens_nothing_to_who_has_gone)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = num(is(say_keyed(ben, chat, "k", "once"), 201).json, "id");
+	is(del(ann, "%s", member(chat, ben)), 204);
+	is(put(ann, to("%s/pin", message(chat, id)), NULL), 200);
+	struct client *who = with(ben, "X-Request-Id: same");
+	struct answer unknown = refused(say_keyed(who, chat, "other", "once"), 404, "not_found");
+	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "once"), 404, "not_found").body, unknown.body);
+	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "twice"), 404, "not_found").body, unknown.body);
+	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson",
+		"{\"text\":\"once\",\"key\":\"k\"}\n{\"text\":\"x\",\"key\":\"l\"}\n{\"text\":\"x\",\"key\":\"m\"}\n"), 200);
+	ck_assert_msg(strstr(a.body, "once") == NULL && strncmp(a.body, "{\"status\":404", 13) == 0, "%s", a.body);
+	is(put(ann, member(chat, ben), "{}"), 200);
+	ck_assert_int_eq(num(is(say_keyed(ben, chat, "k", "once"), 201).json, "id"), id);
+}
+END_TEST
+
 START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -669,7 +688,7 @@ int main(void)
 		what_is_sent_can_be_read, any_type_but_json_is_the_text_itself, every_character_comes_through, ids_ascend_and_time_never_runs_back,
 		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider,
 		a_media_type_is_one_in_any_case, what_is_all_bad_makes_no_direct_chat, a_key_sends_once, a_key_may_be_a_header,
-		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, an_edit_is_for_who_wrote_it_and_saw_the_latest,
+		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, a_key_opens_nothing_to_who_has_gone, an_edit_is_for_who_wrote_it_and_saw_the_latest,
 		who_may_not_write_edits_nothing, changes_have_a_rate, a_block_stops_what_is_done_to_messages_too,
 		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
 		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,

@@ -9,7 +9,7 @@
 
 enum { STREAMS = 8 };
 
-static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--streams-per-user", "0", NULL };
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
 
 static struct server *second(void)
 {
