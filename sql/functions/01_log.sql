@@ -101,6 +101,33 @@ language sql stable as $$
 	select upto from log_batch order by upto desc limit 1
 $$;
 
+-- The last position taken before that time; null: none that is kept. Times ascend with positions: the interval is halved, for there may be
+-- hundreds of millions of rows, and an index by time would be a cost of every send.
+create function log_before(p_at timestamptz) returns bigint
+language plpgsql stable as $$
+declare
+	v_row log_batch;
+	v_low bigint; -- before that time
+	v_high bigint := log_head(); -- what is above isn't
+	v_mid bigint;
+begin
+	select b.* into v_row from log_batch b order by b.upto limit 1;
+	if v_row.at >= p_at then
+		return null;
+	end if;
+	v_low := v_row.upto;
+	while v_low < v_high loop
+		v_mid := v_low + (v_high - v_low + 1) / 2;
+		select b.* into v_row from log_batch b where b.upto >= v_mid order by b.upto limit 1;
+		if v_row.at < p_at then
+			v_low := v_row.upto;
+		else
+			v_high := v_mid - 1;
+		end if;
+	end loop;
+	return v_low;
+end $$;
+
 -- Everything whose latest change lies after p_after, in order, and a last row (head, null): what a worker reads at its start and
 -- when notifications are missing. One snapshot. p_most bounds the rows; when it bites, the last row's pos is that of
 -- the last position which is complete.

@@ -43,7 +43,7 @@ begin
 	return v_member;
 end $$;
 
--- Refuses (403) in a direct chat with a block between the two: what one does to messages reaches the other like a message.
+-- Refuses (403) to change anything in a direct chat whose two have a block between them: what isn't sent could be written into what was.
 create function require_unbarred(p_chat bigint) returns void
 language plpgsql stable as $$
 begin

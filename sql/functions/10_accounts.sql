@@ -61,6 +61,7 @@ begin
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
 	perform account_changed(p_name); -- first: his streams end before they would tell him
+	perform presence_hide(p_name);
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select account_json(v_account)::text;
 end $$;
@@ -178,17 +179,21 @@ declare
 	v record;
 	v_account account;
 begin
-	v := log_begin();
-	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
-		presence = coalesce(p_presence, presence), about = case when p_about is null then about else nullif(p_about, '') end,
-		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
-	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
-	if p_presence is not null then -- who may no longer see him hears that he has gone, whoever may, how it is
-		perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_me, 'offline', null))) from peers(p_me) p
-			where not presence_visible(p_me, p.name) having count(*) > 0;
+	if p_display_name <> '' and (p_display_name !~ '\S' or p_display_name ~ '[[:cntrl:]]') then
+		perform refuse(422, 'out_of_range', 'A display name is one line with something to see.');
+	end if;
+	if num_nonnulls(p_display_name, p_about) > 0 then
+		v := log_begin();
+		update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
+			about = case when p_about is null then about else nullif(p_about, '') end, rev = v.head + 1 where a.name = p_me returning * into strict v_account;
+		perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
+	end if;
+	if p_presence is not null then -- no event: whom he lets see him is nobody's business. Who may no longer hears that he has gone, whoever may, how it is
+		update account a set presence = p_presence where a.name = p_me;
+		perform presence_hide(p_me);
 		perform live_append(presence_line(p_me));
 	end if;
-	return query select v_account.rev, me_json(v_account)::text;
+	return query select a.rev, me_json(a)::text from account a where a.name = p_me;
 end $$;
 
 -- GET /v1/users: by the beginning of the name or of any word of the display name. The cursor is the last name seen.

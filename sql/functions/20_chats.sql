@@ -59,6 +59,18 @@ begin
 	end if;
 end $$;
 
+-- Refuses (403) to put those into a chat who have blocked p_me.
+create function require_unblocked(p_me text, p_names text[]) returns void
+language plpgsql stable as $$
+declare
+	v_name text;
+begin
+	select b.name into v_name from block b where b.blocked = p_me and b.name = any (p_names) limit 1;
+	if found then
+		perform refuse(403, 'blocked', format('%s has blocked you.', v_name));
+	end if;
+end $$;
+
 -- The direct chat of p_me and p_other, made if there is none. Callers: sends to @name, POST /v1/chats.
 create function direct_chat(p_me text, p_other text, out id bigint, out made boolean)
 language plpgsql as $$
@@ -112,6 +124,7 @@ begin
 	end if;
 	v := log_begin();
 	perform require_users(v_names);
+	perform require_unblocked(p_me, v_names);
 	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
 	v_chat := chat_make(v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names, nullif(p_handle, ''), coalesce(p_system_messages, 'none'));
 	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
@@ -242,13 +255,14 @@ begin
 	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
--- Ends a chat, at p_pos. One tombstone: the row stays with its state; a follower removes the messages in chunks.
-create function chat_end(p_chat bigint, p_pos bigint) returns chat
+-- Deletes a chat at that position; its names are free again. Null: there is no such chat any more. Callers: chat_delete(),
+-- member_delete(), admin_chat_delete().
+create function chat_bury(p_chat bigint, p_pos bigint) returns chat
 language sql as $$
-	update chat c set state = 'deleted', title = null, handle = null, rev = p_pos where c.id = p_chat returning c
+	update chat c set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos where c.id = p_chat and c.state = 'active' returning *
 $$;
 
--- DELETE /v1/chats/C, by its owner.
+-- DELETE /v1/chats/C, by its owner. One tombstone: the row stays with its state; a follower removes the messages in chunks.
 create function chat_delete(p_me text, p_chat text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -261,7 +275,7 @@ begin
 	if (membership(p_me, v_chat)).role <> 'owner' then
 		perform refuse(403, 'forbidden', 'Only its owner may delete a chat; a direct chat can''t be deleted.');
 	end if;
-	v_row := chat_end(v_chat, v.head + 1);
+	v_row := chat_bury(v_chat, v.head + 1);
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;
@@ -341,6 +355,7 @@ begin
 			perform refuse(403, 'banned', format('%s is banned from this chat.', p_name));
 		end if;
 		perform require_users(array[p_name]);
+		perform require_unblocked(p_me, array[p_name]);
 		if p_members_max > 0 and v_count >= p_members_max then
 			perform refuse(422, 'too_many_members', format('A chat has at most %s members.', p_members_max));
 		end if;
@@ -407,7 +422,7 @@ begin
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
 	if v_old.role = 'owner' and v_heir is null then
-		perform chat_end(v_chat, v_pos);
+		perform chat_bury(v_chat, v_pos);
 	end if;
 	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
 			jsonb_build_object('code', 'member_left') else jsonb_build_object('code', 'member_removed', 'name', p_name) end end

@@ -186,10 +186,10 @@ begin
 		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
 	end if;
 	with item as materialized (
-		select n.name, true as adds, case when a.name is null then 'unknown_user' when m.state = 'banned' then 'banned' end as code,
+		select n.name, true as adds, case when a.name is null then 'unknown_user' when m.state = 'banned' then 'banned' when b.name is not null then 'blocked' end as code,
 				coalesce(m.state, '') = 'joined' as done
 			from (select distinct x as name from unnest(p_add) x) n left join member m on m.chat_id = v_chat and m.name = n.name
-			left join account a on a.name = n.name and a.state = 'active'
+			left join account a on a.name = n.name and a.state = 'active' left join block b on b.name = n.name and b.blocked = p_me
 		union all
 		select n.name, false, case when m.name is null then 'not_found'
 				when m.state = 'joined' and (n.name = p_me or role_rank(m.role) >= role_rank(v_mine.role)) then 'forbidden' end, m.state <> 'joined'

@@ -14,10 +14,10 @@ begin
 	v := log_begin();
 	v_member := membership(p_me, chat_of(p_me, p_chat));
 	v_message := message_of(v_member, p_id);
+	perform require_unbarred(v_member.chat_id);
 	if v_member.muted_until > v.at then
 		perform refuse(403, 'muted', 'You are muted in this chat.');
 	end if;
-	perform require_unbarred(v_member.chat_id);
 	select r.* into v_reaction from reaction r
 		where r.chat_id = v_member.chat_id and r.message_id = p_id and r.emoji = p_emoji and r.name = p_me and r.active;
 	if found then

@@ -8,6 +8,13 @@ language sql immutable as $$ select 100 $$;
 -- A watermark that has moved.
 create type told as (chat_id bigint, name text, is_read boolean, was bigint, is_now bigint, crowd boolean);
 
+-- Who has received that message of p_sender's: members now who may read it. A mark beyond a message that was hidden from its owner says nothing.
+create function receivers(p_chat bigint, p_id bigint, p_sender text) returns table (name text, read bigint)
+language sql stable as $$
+	select w.name, w.read from watermark w join member m on m.chat_id = w.chat_id and m.name = w.name
+		where w.chat_id = p_chat and w.delivered >= p_id and w.name <> p_sender and m.state = 'joined' and m.floor < p_id
+$$;
+
 -- POST /v1/chats/C/delivered and /read, and what a poll's cursor says; many at once. Marks only go up, and never past the head. What is read
 -- was delivered. p_chat * is every chat in which something has come that is delivered by p_up_to. A refusal is 404 for whoever isn't a member.
 -- Rows are locked in their order, so that workers don't wait for each other crosswise.
@@ -58,9 +65,10 @@ begin
 	with told as (
 		select t.*, case when t.is_read then 'read' else 'delivered' end as kind from unnest(v_told) t
 	), authors as ( -- the latest message of everyone whose messages were passed just now, of a hundred messages at most
-		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now, max(x.id) as id from told t, lateral (select m.sender, m.id from message m
+		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now, max(x.id) as id from told t cross join lateral (select m.sender, m.id from message m
 				where m.chat_id = t.chat_id and m.id > t.was and m.id <= t.is_now and m.sender <> t.name order by m.id desc limit 100) x
-			where t.crowd or not t.is_read group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now
+			join member o on o.chat_id = t.chat_id and o.name = x.sender and o.state = 'joined' -- who has left hears nothing more
+			where (t.crowd or not t.is_read) and x.id > o.floor group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now
 	), lines as (
 		select live_line(t.kind, case when not t.crowd then t.chat_id::text end, case when t.crowd then t.name end, null,
 				concat('{"chat":', t.chat_id, ',"name":"', t.name, '","up_to":', t.is_now, '}')) as line from told t where t.is_read
@@ -69,8 +77,7 @@ begin
 			from authors a where not a.crowd group by a.kind, a.chat_id, a.name, a.is_now
 		union all
 		select live_line(a.kind, null, a.sender, null, concat('{"chat":', a.chat_id, ',"id":', a.id, ',"count":',
-				(select count(*) from watermark w where w.chat_id = a.chat_id and w.name <> a.sender
-					and case when a.is_read then w.read else w.delivered end >= a.id), '}'))
+				(select count(*) from receivers(a.chat_id, a.id, a.sender) r where not a.is_read or r.read >= a.id), '}'))
 			from (select x.kind, x.chat_id, x.sender, x.is_read, max(x.id) as id from authors x where x.crowd group by x.kind, x.chat_id, x.sender, x.is_read) a
 	)
 	select string_agg(l.line, '') into v_lines from lines l;
@@ -101,9 +108,8 @@ begin
 	if v_message.sender <> p_me then
 		perform refuse(403, 'forbidden', 'Only who wrote a message may ask who has read it.');
 	end if;
-	return query select jsonb_strip_nulls(jsonb_build_object('delivered', count(*) filter (where w.delivered >= p_id), 'read', count(*) filter (where w.read >= p_id),
-			'delivered_to', case when not v_crowd then coalesce(jsonb_agg(w.name order by w.name) filter (where w.delivered >= p_id), '[]') end,
-			'read_by', case when not v_crowd then coalesce(jsonb_agg(w.name order by w.name) filter (where w.read >= p_id), '[]') end))::text
-		from watermark w join member m on m.chat_id = w.chat_id and m.name = w.name and m.state = 'joined'
-		where w.chat_id = v_member.chat_id and w.name <> p_me;
+	return query select jsonb_strip_nulls(jsonb_build_object('delivered', count(*), 'read', count(*) filter (where r.read >= p_id),
+			'delivered_to', case when not v_crowd then coalesce(jsonb_agg(r.name order by r.name), '[]') end,
+			'read_by', case when not v_crowd then coalesce(jsonb_agg(r.name order by r.name) filter (where r.read >= p_id), '[]') end))::text
+		from receivers(v_member.chat_id, p_id, p_me) r;
 end $$;

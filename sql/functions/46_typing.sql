@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Typing and signals: relayed to those who may know, never stored.
 
-
 -- POST /v1/chats/C/typing, many at once. Whoever may not write there isn't typing either. p_again: it was told a moment ago, and isn't now.
 create function typing(p_me text[], p_chat text[], p_again text[]) returns table (code text, detail text, body text)
 language plpgsql as $$
@@ -34,7 +33,7 @@ begin
 	perform live_only();
 	with judged as (
 		select i.*, c.id as number, c.members_count, case when m.state is distinct from 'joined' or c.state is distinct from 'active' then 'not_found'
-				when c.barred then 'blocked'
+				when c.barred or exists (select from block b where b.name = i.recipient and b.blocked = i.me) then 'blocked'
 				when i.recipient is null and c.members_count > signal_crowd() then 'too_many_members'
 				when i.recipient is not null and not exists (select from member o where o.chat_id = c.id and o.name = i.recipient and o.state = 'joined')
 					then 'unknown_user' end as code

@@ -27,6 +27,15 @@ language sql stable as $$
 			'next', case when (select count(*) from page) > p_limit then (select max(k.contact) from kept k) end))::text
 $$;
 
+-- Who comes onto the list or leaves it hears nothing, unless it decides whether he sees if p_me is here.
+create function contact_told(p_me text, p_name text) returns void
+language plpgsql as $$
+begin
+	if exists (select from account a where a.name = p_me and a.presence = 'contacts') and not is_blocked(p_me, p_name) then
+		perform presence_tell_one(p_me, p_name);
+	end if;
+end $$;
+
 -- PUT /v1/contacts/NAME
 create function contact_put(p_me text, p_name text) returns table (body text)
 language plpgsql as $$
@@ -34,15 +43,22 @@ declare
 	v_account account := require_other(p_me, p_name);
 begin
 	insert into contact (name, contact) values (p_me, p_name) on conflict do nothing;
+	if found then
+		perform contact_told(p_me, p_name);
+	end if;
 	return query select account_json(v_account)::text;
 end $$;
 
 -- DELETE /v1/contacts/NAME; again: 204 as well.
 create function contact_delete(p_me text, p_name text) returns table (body text)
-language sql as $$
-	with gone as (delete from contact x where x.name = p_me and x.contact = p_name)
-	select null::text
-$$;
+language plpgsql as $$
+begin
+	delete from contact x where x.name = p_me and x.contact = p_name;
+	if found then
+		perform contact_told(p_me, p_name);
+	end if;
+	return query select null::text;
+end $$;
 
 create function is_blocked(p_a text, p_b text) returns boolean
 language sql stable as $$
@@ -60,17 +76,22 @@ language sql stable as $$
 			'next', case when (select count(*) from page) > p_limit then (select max(k.blocked) from kept k) end))::text
 $$;
 
--- PUT /v1/blocks/NAME: nobody writes in the direct chat of the two from here on, and p_name no longer sees whether p_me is here. Lock: the log,
+-- PUT /v1/blocks/NAME: nobody writes in the direct chat of the two from here on, and neither sees whether the other is here. Lock: the log,
 -- so that no message comes in behind it.
 create function block_put(p_me text, p_name text) returns table (body text)
 language plpgsql as $$
+declare
+	v_was boolean;
 begin
 	perform require_other(p_me, p_name);
 	perform log_begin();
+	v_was := is_blocked(p_me, p_name);
 	insert into block (name, blocked) values (p_me, p_name) on conflict do nothing;
 	update chat c set barred = true where c.pair = pair_of(p_me, p_name) and not c.barred;
-	perform live_append(live_line('presence', null, p_name, null, presence_text(p_me, 'offline', null)))
-		where exists (select from chat c where c.pair = pair_of(p_me, p_name));
+	if not v_was then
+		perform presence_tell_one(p_me, p_name);
+		perform presence_tell_one(p_name, p_me);
+	end if;
 	return query select null::text;
 end $$;
 
@@ -80,7 +101,13 @@ language plpgsql as $$
 begin
 	perform log_begin();
 	delete from block b where b.name = p_me and b.blocked = p_name;
-	update chat c set barred = false where c.pair = pair_of(p_me, p_name) and c.barred and not is_blocked(p_me, p_name);
+	if not found or is_blocked(p_me, p_name) then
+		return query select null::text;
+		return;
+	end if;
+	update chat c set barred = false where c.pair = pair_of(p_me, p_name) and c.barred;
+	perform presence_tell_one(p_me, p_name);
+	perform presence_tell_one(p_name, p_me);
 	return query select null::text;
 end $$;
 
@@ -117,6 +144,21 @@ create function presence_line(p_name text) returns text
 language sql stable as $$
 	select live_line('presence', null, string_agg(p.name, ','), null, presence_json(p_name)) from peers(p_name) p
 		where presence_visible(p_name, p.name) having count(*) > 0
+$$;
+
+-- Tells p_viewer how it is with p_name, if they share a direct chat, after what he may see may have changed. Whom he may not see is away for good.
+create function presence_tell_one(p_name text, p_viewer text) returns void
+language sql as $$
+	select live_append(live_line('presence', null, p_viewer, null,
+			case when presence_visible(p_name, p_viewer) then presence_json(p_name) else presence_text(p_name, 'offline', null) end))
+		where exists (select from chat c where c.pair = pair_of(p_name, p_viewer) and c.state = 'active')
+$$;
+
+-- To whoever sees him no longer (nobody does, when his account is no longer active): he has gone.
+create function presence_hide(p_name text) returns void
+language sql as $$
+	select live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_name, 'offline', null)))
+		from peers(p_name) p where not presence_visible(p_name, p.name) having count(*) > 0
 $$;
 
 -- GET /v1/presence?users=a,b: those whom the caller may see; of the others, and of those who don't exist, nothing is said.

@@ -7,6 +7,7 @@
 create function upkeep(p_key_ttl interval, p_tombstone_ttl interval, p_chunk int) returns int
 language plpgsql as $$
 declare
+	v_now timestamptz := clock_timestamp(); -- a variable, for no index is asked for what is volatile
 	v_removed int := 0;
 	v_n int;
 	v_horizon bigint;
@@ -15,12 +16,12 @@ begin
 	if not pg_try_advisory_xact_lock(5788050871298354033) then
 		return 0;
 	end if;
-	select coalesce(max(upto), 0) into v_keys from log_batch where at < clock_timestamp() - p_key_ttl;
+	v_keys := coalesce(log_before(v_now - p_key_ttl), 0);
 	delete from message_key where ctid = any (array(select k.ctid from message_key k where k.id <= v_keys limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 
-	select upto into v_horizon from log_batch where at < clock_timestamp() - p_tombstone_ttl order by upto desc limit 1;
-	if found then
+	v_horizon := log_before(v_now - p_tombstone_ttl);
+	if v_horizon is not null then
 		update meta set value = v_horizon::text where key = 'horizon' and value::bigint < v_horizon;
 		delete from tombstone where ctid = any (array(select t.ctid from tombstone t where t.rev <= v_horizon limit p_chunk));
 		get diagnostics v_n = row_count; v_removed := v_removed + v_n;
@@ -42,10 +43,13 @@ begin
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	v_removed := v_removed + upkeep_groups(p_chunk);
 	v_removed := v_removed + messages_upkeep(v_horizon, p_chunk);
-	delete from credential where expires_at < clock_timestamp() - interval '1 day';
-	delete from ticket where expires_at < clock_timestamp();
-	delete from password_reset where expires_at < clock_timestamp();
-	delete from registration_invite where uses = 0 or expires_at < clock_timestamp();
-	delete from node where seen_at < clock_timestamp() - interval '1 day';
+	delete from credential where ctid = any (array(select c.ctid from credential c where c.expires_at < v_now - interval '1 day' limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	delete from ticket where ctid = any (array(select t.ctid from ticket t where t.expires_at < v_now limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	delete from password_reset where expires_at < v_now;
+	delete from registration_invite where uses = 0 or expires_at < v_now;
+	delete from announcement where until < v_now;
+	delete from node where seen_at < v_now - interval '1 day';
 	return v_removed;
 end $$;

@@ -39,7 +39,7 @@ begin
 	return query select 201, announcement_json(v_row)::text;
 end $$;
 
--- DELETE /v1/admin/announcements/ID
+-- DELETE /v1/admin/announcements/ID: whoever shows it is told that it is gone.
 create function announcement_delete(p_me text, p_id bigint) returns table (body text)
 language plpgsql as $$
 begin
@@ -48,6 +48,7 @@ begin
 	if not found then
 		perform refuse_absent();
 	end if;
+	perform live_append(live_line('announcement', null, '*', null, jsonb_build_object('id', p_id, 'state', 'deleted')::text));
 	perform admin_audit_add(p_me, 'announcement_deleted', null, jsonb_build_object('id', p_id));
 	return query select null::text;
 end $$;
@@ -101,17 +102,17 @@ begin
 			|| case when (select count(*) from page) > p_limit then ',"next":"' || max((c).id) || '"' else '' end || '}' from kept;
 end $$;
 
--- DELETE /v1/admin/chats/C: as its owner would.
+-- DELETE /v1/admin/chats/C: as its owner would. Of a direct chat the two may begin another.
 create function admin_chat_delete(p_me text, p_chat bigint) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
 	v_row chat;
 begin
-	perform require_admin(p_me);
 	v := log_begin();
-	update chat c set state = 'deleted', title = null, rev = v.head + 1 where c.id = p_chat and c.state = 'active' returning * into v_row;
-	if not found then
+	perform require_admin(p_me);
+	v_row := chat_bury(p_chat, v.head + 1);
+	if v_row.id is null then
 		perform refuse_absent();
 	end if;
 	perform admin_audit_add(p_me, 'chat_deleted', null, jsonb_build_object('chat', p_chat));

@@ -57,20 +57,34 @@ static bool is_for_operators(const struct route *r)
 static void on_reloaded(void *arg, const struct pg_result *r)
 {
 	struct api *api = arg;
+	api->reloading = false;
+	if (api->reload_again) {
+		api_reload(api);
+		return;
+	}
 	if (!pg_ok(r))
 		return; /* the listener reconnects as well, and asks again */
 	free(api->maintenance);
 	api->maintenance = pg_null(r, 0, 0) ? NULL : strdup(pg_text(r, 0, 0));
 }
 
-void api_reload(struct api *api) { pg_pool_call(api->pool, "select maintenance()", 0, NULL, on_reloaded, api); }
+/* One question at a time: of two on different connections the older answer could come last. */
+void api_reload(struct api *api)
+{
+	api->reload_again = api->reloading;
+	if (api->reloading)
+		return;
+	api->reloading = true;
+	pg_pool_call(api->pool, "select maintenance()", 0, NULL, on_reloaded, api);
+}
 
 /* During maintenance nobody but administrators writes. */
 static void handle(struct request *req)
 {
 	const struct route *route = request_route(req);
 	const struct api *api = api_of(req);
-	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) && !caller_of(req)->admin)
+	bool is_admin = !(route->flags & ROUTE_PUBLIC) && caller_of(req)->admin;
+	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) && !is_admin)
 		request_problem(req, "maintenance", api->maintenance, "");
 	else
 		route->handle(req);
@@ -83,7 +97,7 @@ static void dispatch(void *arg, struct request *req)
 	if (request_on_metrics_port(req) && !is_for_operators(route))
 		request_problem(req, "not_found", NULL, "");
 	else if (route->flags & ROUTE_PUBLIC)
-		route->handle(req);
+		handle(req);
 	else
 		auth_request(api->auth, req, handle);
 }

@@ -39,6 +39,7 @@ struct api {
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
 	uint64_t keys;             /* made so far */
 	char *maintenance;         /* what is said of it; NULL: none is under way */
+	bool reloading, reload_again;
 };
 
 struct call;

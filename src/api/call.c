@@ -155,7 +155,10 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 			body_fail(&a->error, "wrong_type", "%s must be an object.", f->name);
 		else if (!body_numbers_fit(v))
 			body_fail(&a->error, "out_of_range", "A number in %s is too large.", f->name);
-		return json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		s = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		if (f->max > 0 && strlen(s) > (size_t)f->max)
+			body_fail(&a->error, "out_of_range", "%s may have %lld bytes.", f->name, (long long)f->max);
+		return s;
 	case TYPE_INT:
 		if (!body_int(a->body, f->name, f->min, f->max, &n, &a->error))
 			return NULL;
@@ -198,13 +201,12 @@ static bool may(struct request *req, const char *what, const char *object, uint6
 		burst, ret_retry_us, NULL);
 }
 
-/* Whether the caller may act once more; else he is refused. */
-static bool take_rate(struct request *req)
+bool call_may_act(struct request *req)
 {
 	struct api *api = api_of(req);
 	unsigned rate = api->conf->rate_actions;
 	uint64_t retry_us;
-	if (rate == 0 || may(req, "actions", "", 60000000 / rate, rate / 6, &retry_us))
+	if (!(request_route(req)->flags & ROUTE_LIMITED) || rate == 0 || may(req, "actions", "", 60000000 / rate, rate / 6, &retry_us))
 		return true;
 	metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	request_add_rate(req, rate, retry_us / 1000000 + 1);
@@ -386,7 +388,7 @@ void call_handle(struct request *req)
 		add(&a, f);
 	if (a.error.code != NULL)
 		request_problem(req, a.error.code, a.error.detail, "");
-	else if ((request_route(req)->flags & ROUTE_LIMITED) && !take_rate(req))
+	else if (!call_may_act(req))
 		; /* it is refused */
 	else if (request_route(req)->flags & ROUTE_GATHERED)
 		gather(api_of(req)->gatherer, call, req, a.count, a.values);

@@ -25,7 +25,7 @@ enum field_type {
 	TYPE_CURSOR,  /* a position or number that we gave out */
 	TYPE_TIME,    /* RFC 3339 */
 	TYPE_NAMES,   /* JSON array of strings, up to max */
-	TYPE_OBJECT,  /* JSON object */
+	TYPE_OBJECT,  /* JSON object, up to max bytes; 0 max: the body's */
 	TYPE_CHAT,    /* a number, or @name */
 	TYPE_ID,      /* a positive number; anything else is 404 */
 	TYPE_NAME,    /* of a user */
@@ -52,6 +52,8 @@ struct call {
 
 void call_handle(struct request *req); /* the route's spec is a struct call */
 
+/* Whether the caller may act once more, if the route counts it (ROUTE_LIMITED); refuses the request otherwise. */
+bool call_may_act(struct request *req);
 /* Whether the query has those parameters only (NULL: none); refuses the request otherwise. */
 bool call_takes_only(struct request *req, const char *const known[]);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */

@@ -242,7 +242,7 @@ void token_create(struct request *req)
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
-	} else {
+	} else if (call_may_act(req)) {
 		struct issue *i = new_issue(req, "token");
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4)", 4, (const char *[]){ caller_of(req)->name, hex, label, expires_at },
@@ -254,7 +254,7 @@ void token_create(struct request *req)
 void ticket_create(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1], id[24];
-	if (!call_takes_only(req, NULL))
+	if (!call_takes_only(req, NULL) || !call_may_act(req))
 		return;
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);

@@ -56,7 +56,7 @@ const struct setting settings[] = {
 	HEADING("Limits of a user and of a worker (0: none)"),
 	{ "rate_sends", SETTING_NUMBER, AT(rate_sends), "100", 1, 1000000, true, CONF_ALL, "N", "messages a minute and user" },
 	{ "rate_sends_burst", SETTING_NUMBER, AT(rate_sends_burst), "20", 1, 100000, false, CONF_ALL, "N", "messages at once, before that rate counts" },
-	{ "rate_actions", SETTING_NUMBER, AT(rate_actions), "600", 1, 1000000, true, CONF_ALL, "N", "other acts a minute and user: edits, reactions, members, typing" },
+	{ "rate_actions", SETTING_NUMBER, AT(rate_actions), "600", 1, 1000000, true, CONF_ALL, "N", "other small acts a minute and user: typing, signals, reactions, edits, changes of chats" },
 	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, true, CONF_ALL, "N", "sign-ins a minute, for each account and each address" },
 	{ "rate_joins", SETTING_NUMBER, AT(rate_joins), "20", 1, 1000000, true, CONF_ALL, "N", "joins by invite or of a public channel a minute and user, those that fail included" },
 	{ "rate_invite", SETTING_NUMBER, AT(rate_invite), "600", 1, 1000000, true, CONF_ALL, "N", "joins by one invite a minute" },

@@ -64,6 +64,8 @@ static void on_frame(void *arg, struct frame *f, bool own)
 	/* One worker a node counts what the users sent through other nodes. */
 	if (!own && w->env->index == 0 && f->kind == FRAME_MESSAGE && f->pos == (uint64_t)f->a && conf->rate_sends > 0)
 		shared_gcra_charge(w->env->shared, f->user_key, clock_mono_us(), 60000000 / conf->rate_sends, 1);
+	if (f->kind == FRAME_CHAT && f->b == 1)
+		map_release(&w->api.direct_chats); /* one of them may be gone, and its two begin another */
 	pages_on_frame(w->api.pages, f);
 	hub_on_frame(w->hub, f);
 	if (w->search != NULL)

@@ -28,13 +28,22 @@ START_TEST(announcements_reach_everybody)
 	refused(post(root, "/v1/admin/announcements", "{'text':'x','until':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
 	refused(post(root, "/v1/admin/announcements", "{'text':''}"), 422, "empty_text");
 	refused(del(ann, "/v1/admin/announcements/%lld", num(a.json, "id")), 403, "forbidden");
+	hear(sa, "announcement");
 	is(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 204);
+	struct json_object *gone = hear(sa, "announcement");
+	ck_assert_int_eq(num(gone, "id"), num(a.json, "id"));
+	ck_assert_str_eq(str(gone, "state"), "deleted");
 	refused(del(root, "/v1/admin/announcements/%lld", num(a.json, "id")), 404, "not_found");
 	a = is(get(ben, "/v1/announcements"), 200);
 	ck_assert_uint_eq(count(a.json, "announcements"), 1);
 	server_command(house(), NULL, "announce", "from", "the", "command", "line");
-	hear(sa, "announcement");
 	ck_assert_str_eq(str(hear(sa, "announcement"), "text"), "from the command line");
+	is(post(root, "/v1/admin/announcements", "{'text':'short','until':'2998-01-01T00:00:00Z'}"), 201);
+	sql(database(house()), "update postern.announcement set until = clock_timestamp() where text = 'short'");
+	PGconn *pg = database(house());
+	sql(pg, "select set_config('search_path', (select functions from postern.node limit 1) || ',postern', false)");
+	sql(pg, "select upkeep('7 d', '30 d', 1000)");
+	ck_assert_str_eq(sql(pg, "select count(*) from postern.announcement where text = 'short'"), "0");
 }
 END_TEST
 
@@ -57,6 +66,8 @@ START_TEST(during_maintenance_only_administrators_write)
 	ck_assert_str_eq(str(a.json, "detail"), "Back at noon.");
 	ck_assert_ptr_nonnull(header(a, "Retry-After"));
 	refused(patch(ann, "/v1/me", "{'display_name':'x'}"), 503, "maintenance");
+	refused(post(nobody(), "/v1/accounts", "{'name':'newcomer','password':'under the gate'}"), 503, "maintenance");
+	is(post(nobody(), "/v1/password-reset", "{'token':'x','password':'under the gate'}"), 404);
 	is(get(ann, "%s", messages(chat)), 200);
 	struct stream *s = live(ann);
 	is(post(ann, "/v1/stream-tickets", NULL), 201);
@@ -97,8 +108,40 @@ START_TEST(administrators_see_all_chats_and_may_delete_them)
 }
 END_TEST
 
+START_TEST(what_they_delete_leaves_its_names_free)
+{
+	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	struct stream *s = live(ben);
+	long long id = num(is(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'one'}"), 201).json, "chat");
+	is(del(root, "/v1/admin/chats/%lld", id), 204);
+	expect(s, "member");
+	expect(s, "chat");
+	expect(s, "message");
+	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
+	struct answer a = is(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'two'}"), 201);
+	ck_assert_int_ne(num(a.json, "chat"), id);
+	a = is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'%s.news'}", ann->name), 201);
+	is(del(root, "/v1/admin/chats/%lld", num(a.json, "id")), 204);
+	is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'%s.news'}", ann->name), 201);
+}
+END_TEST
+
+START_TEST(a_time_is_found_among_the_positions)
+{
+	PGconn *pg = database(house());
+	long long chat = group(somebody());
+	ck_assert_int_gt(chat, 0);
+	sql(pg, "select set_config('search_path', (select functions from postern.node limit 1) || ',postern', false)");
+	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
+	ck_assert_str_eq(sql(pg, "select log_before('infinity') = log_head() and log_before('-infinity') is null"), "t");
+	sql(pg, "create temp table log_batch as select i * 3 as upto, '2026-01-01'::timestamptz + i / 4 * interval '1 s' as at from generate_series(1, 200) i where i %% 7 > 0");
+	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
+}
+END_TEST
+
 int main(void)
 {
-	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write, administrators_see_all_chats_and_may_delete_them, NULL };
+	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write, administrators_see_all_chats_and_may_delete_them,
+		what_they_delete_leaves_its_names_free, a_time_is_found_among_the_positions, NULL };
 	return suite_run("admin", tests, NULL);
 }

@@ -306,29 +306,6 @@ START_TEST(who_may_not_write_edits_nothing)
 }
 END_TEST
 
-/* Else edits would be the way around every rate that sends have: each is an event for everybody too. */
-START_TEST(changes_have_a_rate)
-{
-	const char *const flags[] = { "--rate-actions", "6", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = somebody(), *eve = via(ann, node);
-	long long chat = group(ann), id = say(ann, chat, "first");
-	is(patch(eve, message(chat, id), "{'text':'second'}"), 200);
-	struct answer a = refused(patch(eve, message(chat, id), "{'text':'third'}"), 429, "rate_limited");
-	ck_assert_str_eq(said(a, "RateLimit-Limit"), "6");
-	refused(del(eve, "%s", message(chat, id)), 429, "rate_limited");
-	refused(patch(eve, to("/v1/chats/%lld", chat), "{'title':'x'}"), 429, "rate_limited");
-	refused(del(eve, "/v1/chats/%lld", chat), 429, "rate_limited");
-	refused(post(eve, "/v1/chats", "{'kind':'group','title':'x'}"), 429, "rate_limited");
-	refused(post(eve, to("/v1/chats/%lld/members", chat), "{'add':['alice']}"), 429, "rate_limited");
-	refused(put(eve, member(chat, user("alice")), "{}"), 429, "rate_limited");
-	refused(del(eve, "%s", member(chat, ann)), 429, "rate_limited");
-	refused(post(eve, to("/v1/chats/%lld/invites", chat), NULL), 429, "rate_limited");
-	is(patch(ann, message(chat, id), "{'text':'third'}"), 200);
-	server_stop(node);
-}
-END_TEST
-
 START_TEST(a_block_stops_what_is_done_to_messages_too)
 {
 	struct client *ann = somebody(), *eve = somebody();
@@ -689,7 +666,7 @@ int main(void)
 		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider,
 		a_media_type_is_one_in_any_case, what_is_all_bad_makes_no_direct_chat, a_key_sends_once, a_key_may_be_a_header,
 		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, a_key_opens_nothing_to_who_has_gone, an_edit_is_for_who_wrote_it_and_saw_the_latest,
-		who_may_not_write_edits_nothing, changes_have_a_rate, a_block_stops_what_is_done_to_messages_too,
+		who_may_not_write_edits_nothing, a_block_stops_what_is_done_to_messages_too,
 		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
 		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,
 		history_is_read_around_a_message, bad_pages_are_refused, an_outsider_learns_nothing, texts_have_bounds, texts_are_clean_utf8,

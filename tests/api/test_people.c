@@ -59,6 +59,35 @@ START_TEST(everybody_of_a_small_group_sees_who_has_read)
 }
 END_TEST
 
+START_TEST(who_has_left_hears_of_no_receipts)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	long long chat = group(ann, ben, cem), id = say(ben, chat, "bye");
+	struct stream *sb = live(ben);
+	is(del(ben, "%s", member(chat, ben)), 204);
+	is(post(cem, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
+	reads(cem, chat, id);
+	hear_nothing(sb);
+}
+END_TEST
+
+START_TEST(only_who_may_read_a_message_has_received_it)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'t','history':'joined'}"), 201).json, "id"), id = say(ann, chat, "before");
+	is(put(ann, member(chat, ben), "{}"), 200);
+	is(put(ann, member(chat, cem), "{}"), 200);
+	long long later_id = say(ann, chat, "after");
+	reads(ben, chat, later_id);
+	reads(cem, chat, later_id);
+	struct answer a = is(get(ann, "%s/receipts", message(chat, id)), 200);
+	ck_assert_int_eq(num(a.json, "delivered"), 0);
+	ck_assert_int_eq(num(a.json, "read"), 0);
+	is(del(ann, "%s", member(chat, cem)), 204);
+	ck_assert_int_eq(num(is(get(ann, "%s/receipts", message(chat, later_id)), 200).json, "read"), 1);
+}
+END_TEST
+
 START_TEST(a_mark_never_passes_the_head)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -212,6 +241,8 @@ START_TEST(signals_are_relayed_whole)
 	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422, "unknown_user");
 	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
 	refused(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
+	char *large = format("{'type':'x','data':{'sdp':'%s%s%s'}}", sdp, sdp, sdp);
+	refused(post(ann, chat_path(chat, "signal"), "%s", large), 422, "out_of_range");
 }
 END_TEST
 
@@ -312,10 +343,49 @@ START_TEST(one_chooses_who_may_see_it)
 	expect_state(sb, ann, "offline");
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_str_eq(state_of(ann, ann), "online");
+	/* Whoever comes onto the list or leaves it sees it at once; where the list decides nothing, nobody hears of it. */
+	is(del(ann, "/v1/contacts/%s", ben->name), 204);
+	is(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200);
+	expect_state(sb, ann, "offline");
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_state(sb, ann, "online");
+	is(del(ann, "/v1/contacts/%s", ben->name), 204);
+	expect_state(sb, ann, "offline");
+	is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
+	expect_state(sb, ann, "offline");
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	hear_nothing(sb);
 	/* Hidden and absent look the same. */
 	struct answer hidden = is(get(ben, "/v1/presence?users=%s", ann->name), 200), absent = is(get(ben, "/v1/presence?users=no-such-user"), 200);
 	ck_assert_str_eq(hidden.body, absent.body);
 	refused(patch(ann, "/v1/me", "{'presence':'x'}"), 422, "out_of_range");
+}
+END_TEST
+
+START_TEST(whom_one_lets_see_it_is_nobodys_business)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	group(ann, ben);
+	struct stream *sb = live(ben);
+	long long rev = num(is(get(ann, "/v1/me"), 200).json, "rev");
+	ck_assert_int_eq(num(is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200).json, "rev"), rev);
+	expect_quiet(sb);
+	is(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'everybody'}"), 200);
+	ck_assert_str_eq(str(expect(sb, "user"), "display_name"), "Ann");
+	refused(patch(ann, "/v1/me", "{'display_name':' '}"), 422, "out_of_range");
+	refused(patch(ann, "/v1/me", "{'display_name':'a\\nb'}"), 422, "out_of_range");
+}
+END_TEST
+
+START_TEST(whose_account_is_disabled_has_gone)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = live(ben);
+	live(ann);
+	expect_state(sb, ann, "online");
+	server_command(house(), NULL, "user", "disable", ann->name);
+	expect_state(sb, ann, "offline");
 }
 END_TEST
 
@@ -377,7 +447,63 @@ START_TEST(who_is_here_survives_the_database)
 }
 END_TEST
 
+START_TEST(what_others_are_told_of_is_counted)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ann, chat, "x");
+	struct server *node = server_join(house(), (const char *const[]){ "--rate-actions", "6", NULL }); /* one at once */
+	struct client *slow = via(ann, node);
+	is(patch(slow, "/v1/me", "{'about':'x'}"), 200);
+	refused(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
+	refused(patch(slow, message(chat, id), "{'text':'y'}"), 429, "rate_limited");
+	refused(patch(slow, format("/v1/chats/%lld", chat), "{'title':'y'}"), 429, "rate_limited");
+	refused(put(slow, member(chat, ben), "{'role':'admin'}"), 429, "rate_limited");
+	refused(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429, "rate_limited");
+	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
+	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
+	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
+	struct answer a = refused(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
+	ck_assert_ptr_nonnull(header(a, "Retry-After"));
+	is(get(slow, "/v1/me"), 200);
+	is(patch(via(ben, node), "/v1/me", "{'about':'x'}"), 200); /* everybody has a rate of his own */
+	server_stop(node);
+}
+END_TEST
+
 /* ---- contacts and blocks ---- */
+
+START_TEST(nothing_is_written_across_a_block)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
+	struct answer a = is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	long long chat = num(a.json, "chat"), id = num(a.json, "id"), meeting = group(cem, ann, ben);
+	struct stream *sa = live(ann), *sb = live(ben);
+	expect_state(sa, ben, "online");
+	expect_state(sb, ann, "online");
+	is(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
+	expect_state(sb, ann, "offline");
+	expect_state(sa, ben, "offline");
+	refused(patch(ben, message(chat, id), "{'text':'y'}"), 403, "blocked");
+	refused(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, id)), NULL), 403, "blocked");
+	refused(put(ben, format("%s/pin", message(chat, id)), NULL), 403, "blocked");
+	refused(patch(ben, format("/v1/chats/%lld", chat), "{'message_ttl':1}"), 403, "blocked");
+	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','members':['%s']}", ann->name), 403, "blocked");
+	long long own = group(ben, cem);
+	refused(put(ben, member(own, ann), "{}"), 403, "blocked");
+	a = is(post(ben, format("/v1/chats/%lld/members", own), "{'add':['%s']}", ann->name), 200);
+	ck_assert_str_eq(str(a.json, "skipped.0.code"), "blocked");
+	refused(post(ben, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 403, "blocked");
+	is(post(cem, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 204);
+	ck_assert_str_eq(str(hear(sa, "signal"), "from"), cem->name);
+	is(del(ben, "%s", message(chat, id)), 204); /* what is taken back says nothing */
+	is(del(ann, "/v1/blocks/%s", ben->name), 204);
+	expect_state(sb, ann, "online");
+	expect_state(sa, ben, "online");
+	is(del(ann, "/v1/blocks/%s", ben->name), 204);
+	hear_nothing(sb);
+	is(put(ben, member(own, ann), "{}"), 200);
+}
+END_TEST
 
 START_TEST(contacts_are_ones_own_list)
 {
@@ -438,6 +564,8 @@ int main(void)
 		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many, a_burst_of_reads_is_a_handful_of_transactions,
 		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
 		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
-		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat, NULL };
+		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,
+		who_has_left_hears_of_no_receipts, only_who_may_read_a_message_has_received_it, whom_one_lets_see_it_is_nobodys_business,
+		whose_account_is_disabled_has_gone, nothing_is_written_across_a_block, what_others_are_told_of_is_counted, NULL };
 	return suite_run("people", tests, NULL);
 }

@@ -12,7 +12,7 @@
 static struct server *second(void)
 {
 	static struct server *node;
-	static const char *const flags[] = { "--ring-bytes", "4K", "--rate-sends", "0", "--streams-per-user", "0", NULL };
+	static const char *const flags[] = { "--ring-bytes", "4K", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
 	if (node == NULL)
 		node = server_join(house(), flags);
 	return node;

@@ -15,7 +15,7 @@
 static struct server *second(void)
 {
 	static struct server *node;
-	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--streams-per-user", "0", NULL };
+	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
 	if (node == NULL)
 		node = server_join(house(), flags);
 	return node;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See postern.h. Limits are off (--rate-sends=0 --rate-actions=0 --rate-searches=0 --streams-per-user=0), nothing else is changed: fsync, full_page_writes and
+ * See postern.h. Limits are off (--rate-*=0 --streams-per-user=0), nothing else is changed: fsync, full_page_writes and
  * synchronous_commit are on, as always. */
 #include "postern.h"
 
@@ -21,8 +21,8 @@ static void start(struct postern *p, const char *option, const char *value)
 	char workers[16], line[128] = "";
 	int out;
 	snprintf(workers, sizeof(workers), "%u", p->workers);
-	const char *const argv[] = { settings.server, "serve", option, value, "--listen", "127.0.0.1:0", "--workers", workers, "--rate-sends=0",
-		"--rate-actions=0", "--rate-searches=0", "--streams-per-user=0", NULL };
+	const char *const argv[] = { settings.server, "serve", option, value, "--listen", "127.0.0.1:0", "--workers", workers,
+		"--rate-sends=0", "--rate-actions=0", "--rate-searches=0", "--streams-per-user=0", NULL };
 	p->pid = proc_start("postern", argv, &out);
 	FILE *f = fdopen(out, "r");
 	if (f == NULL || fgets(line, sizeof(line), f) == NULL || sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1) {

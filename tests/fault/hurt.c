@@ -135,8 +135,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0",
-		"--stream-queue-max", "64K", "--send-wait", "60", "--log-level", "warn", NULL };
+	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", "--stream-queue-max", "64K",
+		"--send-wait", "60", "--log-level", "warn", NULL };
 	const TTest *const tests[] = { readers_who_do_not_read, more_than_can_be_stored, NULL };
 	if (argc > 1 && strcmp(argv[1], "--full") == 0)
 		readers = 1000;

@@ -32,7 +32,7 @@ export class Server {
   // Resolves when it is ready; a second start is on the same port and state.
   async start() {
     const listen = this.url ? new URL(this.url).host : "127.0.0.1:0";
-    const env = { ...process.env, POSTERN_RATE_SENDS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
+    const env = { ...process.env, POSTERN_RATE_SENDS: "0", POSTERN_RATE_ACTIONS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
     const child = spawn(BIN, ["serve", ...this.#state, "--listen", listen], { env, stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     child.on("error", (error) => { log += error; });

@@ -1,0 +1,6 @@
+-- SPDX-License-Identifier: MIT
+-- What runs out is found without looking at all that doesn't; names of chats that an administrator deleted before are free again.
+create index credential_expiry on postern.credential (expires_at) where expires_at is not null;
+create index ticket_expiry on postern.ticket (expires_at);
+create index chat_deleted on postern.chat (id) where state = 'deleted';
+update postern.chat set handle = null, pair = null where state = 'deleted' and (handle is not null or pair is not null);
