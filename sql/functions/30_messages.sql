@@ -180,13 +180,13 @@ begin
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
 		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to,
 			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
-		if code = 'paced' then
-			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
-		end if;
-		if code is null and p_forward_id is not null then
+		if (code is null or code = 'paced') and p_forward_id is not null then
 			select m.type, m.text, m.content, m.forwarded into p_type, p_text, p_content, v_forwarded
 				from forwardable(p_sender, p_forward_chat, p_forward_id) m;
-			code := case when v_forwarded is null then 'unknown_forward' end;
+			code := case when v_forwarded is null then 'unknown_forward' else code end;
+		end if;
+		if code = 'paced' then -- last, for it counts
+			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
 		end if;
 		is_new := code is null;
 	elsif not exists (select from member m join chat c on c.id = m.chat_id

@@ -123,7 +123,7 @@ language plpgsql as $$
 declare
 	v_schema text;
 begin
-	perform pg_advisory_xact_lock(5788050871298354034);
+	perform pg_advisory_xact_lock(5788050871298354039); -- no other work waits for it
 	select x.extnamespace::regnamespace::text into v_schema from pg_extension x where x.extname = 'pg_trgm';
 	if v_schema is null then
 		create extension pg_trgm with schema postern;
