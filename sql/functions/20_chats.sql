@@ -421,7 +421,7 @@ begin
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
-	if v_old.role = 'owner' and v_heir is null then
+	if exists (select from chat c where c.id = v_chat and c.members_count = 0) then
 		perform chat_bury(v_chat, v_pos);
 	end if;
 	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
