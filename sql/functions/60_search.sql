@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Search: the follower that keeps the index of words, and the question. See 0007_search.sql for the tables.
 --
--- The index is only a hint: it lags behind the log, and what it finds is shown if the message is there, at the same rev, and the
--- asker may read it, all in the snapshot of his question. So what was deleted or edited, and who was removed, counts at once.
+-- The index is only a hint: it lags behind the log, and what it finds is shown if the message is there, at the same rev or (it may have been
+-- pinned) never edited, and the asker may read it, all in the snapshot of his question. So what was deleted or edited, and who was removed, counts at once.
 
 -- What stands before every word of a message in the index.
 create function search_tag(p_id bigint) returns text
@@ -237,7 +237,7 @@ begin
 			)
 			select array_agg(f.chat_id), array_agg(f.id), (select count(*) from hit) into v_chats, v_ids, v_hits from (
 				select h.chat_id, h.id from (select * from hit order by hit.id desc) h
-					join message m on m.chat_id = h.chat_id and m.id = h.id and m.rev = h.rev
+					join message m on m.chat_id = h.chat_id and m.id = h.id and (m.rev = h.rev or m.edited_at is null)
 					order by h.id desc limit p_most - cardinality(ids)) f;
 		else
 			v_rank := replace(p_rank, chr(1), search_tag(v_segments[v_next] << 13))::tsquery;
@@ -250,7 +250,7 @@ begin
 			select array_agg(f.chat_id), array_agg(f.id), array_agg(f.rank), (select count(*) from hit) into v_chats, v_ids, v_ranks, v_hits from (
 				select h.chat_id, h.id, h.rank from (
 					select * from hit where p_after_rank is null or (hit.rank, hit.id) < (p_after_rank, p_after_id) order by hit.rank desc, hit.id desc) h
-					join message m on m.chat_id = h.chat_id and m.id = h.id and m.rev = h.rev
+					join message m on m.chat_id = h.chat_id and m.id = h.id and (m.rev = h.rev or m.edited_at is null)
 					order by h.rank desc, h.id desc limit p_most) f;
 			ranks := ranks || v_ranks;
 		end if;

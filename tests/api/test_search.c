@@ -156,6 +156,21 @@ START_TEST(what_is_gone_is_gone_at_once)
 }
 END_TEST
 
+START_TEST(what_is_pinned_stays_found)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), id = say(ann, chat, "rhododendron");
+	PGconn *pg = database(house());
+	await_index(id);
+	sql(pg, "begin");
+	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
+	is(put(ann, format("%s/pin", message(chat, id)), NULL), 200);
+	ck_assert_uint_eq(found(ann, "q=rhododendron"), 1);
+	ck_assert_uint_eq(found(ann, "q=rhododendron&order=rank"), 1);
+	sql(pg, "commit");
+}
+END_TEST
+
 START_TEST(filters)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -362,7 +377,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once, filters, pages,
+	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once,
+		what_is_pinned_stays_found, filters, pages,
 		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
 	return suite_run("search", tests, NULL);
 }
