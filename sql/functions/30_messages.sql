@@ -166,20 +166,26 @@ language plpgsql
 as $$
 declare
 	v record;
+	v_stored record;
 	v_hash text;
-	v_line text;
+	v_replied boolean := true;
 	v_forwarded jsonb;
 begin
-	perform send_turn(p_turn, p_after);
-	perform pg_advisory_xact_lock(log_lock_key());
+	-- Conditions and assignments where they do: PERFORM and SELECT INTO set up an executor each time.
+	if send_turn(p_turn, p_after) is null then
+	end if;
+	if pg_advisory_xact_lock(log_lock_key()) is null then
+	end if;
 	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
 	is_new := id is null;
 	if is_new then
 		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.gate, c.message_ttl into v
 			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
-		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to,
-			p_reply_to is null or exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to));
+		if p_reply_to is not null then
+			v_replied := exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to);
+		end if;
+		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to, v_replied);
 		if (code is null or code = 'paced') and p_forward_id is not null then
 			select m.type, m.text, m.content, m.forwarded into p_type, p_text, p_content, v_forwarded
 				from forwardable(p_sender, p_forward_chat, p_forward_id) m;
@@ -200,9 +206,11 @@ begin
 	end if;
 	if is_new then
 		id := v.upto + 1;
-		select m.body, m.line into body, v_line from message_store(id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content, p_reply_to,
-			p_received, v.message_ttl, v_forwarded) m;
-		perform log_append(id, id, v.at, v_line, p_node);
+		v_stored := message_store(id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received,
+			v.message_ttl, v_forwarded);
+		body := v_stored.body;
+		if log_append(id, id, v.at, v_stored.line, p_node) is null then
+		end if;
 	end if;
 	status := send_status(code);
 end $$;
