@@ -66,11 +66,27 @@ begin
 	return query select account_json(v_account)::text;
 end $$;
 
+-- Callers: postern user promote and demote, admin_user_set_admin(). No event: others don't see who is one. His streams begin anew.
+create function user_set_admin(p_name text, p_admin boolean) returns table (body text)
+language plpgsql as $$
+begin
+	update account a set admin = p_admin where a.name = p_name and a.state <> 'deleted';
+	if not found then
+		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+	end if;
+	perform account_changed(p_name);
+	return query select account_json(a)::text from account a where a.name = p_name;
+end $$;
+
 create function credential_json(c credential) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'label', c.label,
 		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at)))
 $$;
+
+-- How many tokens, and how many sessions, somebody has at most.
+create function credentials_max() returns int
+language sql immutable as $$ select 100 $$;
 
 -- Callers: postern token, POST /v1/tokens.
 create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz) returns table (body text)
@@ -84,6 +100,10 @@ begin
 	end if;
 	if p_expires_at <= clock_timestamp() then
 		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
+	end if;
+	if (select count(*) from credential c where c.name = p_name and c.kind = 'token' and (c.expires_at is null or c.expires_at > clock_timestamp()))
+			>= credentials_max() then
+		perform refuse(422, 'too_many_tokens', format('A user has at most %s tokens: delete one.', credentials_max()));
 	end if;
 	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label, p_expires_at)
 		returning * into v_credential;
@@ -139,6 +159,7 @@ create function session_add(p_name text, p_password_hash text, p_hash text, p_ex
 language plpgsql as $$
 declare
 	v_account account;
+	v_id bigint;
 begin
 	-- Locked: a password or a state that changes meanwhile would end the other sessions, but not the one that isn't there yet.
 	select * into v_account from account a where a.name = p_name and a.state = 'active' and a.password_hash = p_password_hash for share;
@@ -146,6 +167,10 @@ begin
 		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
 	end if;
 	insert into credential (hash, name, kind, expires_at) values (p_hash, p_name, 'session', p_expires_at);
+	for v_id in delete from credential c where c.id = any (array(select x.id from credential x where x.name = p_name and x.kind = 'session'
+			order by x.id desc offset credentials_max())) returning c.id loop -- the oldest make room
+		perform account_changed(p_name, v_id);
+	end loop;
 	return query select jsonb_build_object('expires_at', stamp(p_expires_at), 'user', account_json(v_account))::text;
 end $$;
 

@@ -57,6 +57,20 @@ begin
 	return query select a.rev, admin_user_json(a)::text from account a where a.name = p_name;
 end $$;
 
+-- POST /v1/admin/users/NAME/promote and …/demote.
+create function admin_user_set_admin(p_me text, p_name text, p_admin boolean) returns table (body text)
+language plpgsql as $$
+begin
+	perform log_begin(); -- of two who demote each other one is left
+	perform require_admin(p_me);
+	if p_name = p_me then
+		perform refuse(403, 'forbidden', 'Another administrator must do that.');
+	end if;
+	perform user_set_admin(p_name, p_admin);
+	perform admin_audit_add(p_me, case when p_admin then 'user_promoted' else 'user_demoted' end, p_name);
+	return query select admin_user_json(a)::text from account a where a.name = p_name;
+end $$;
+
 -- POST /v1/admin/users/NAME/reset
 create function admin_user_reset(p_me text, p_name text, p_hash text) returns table (body text)
 language plpgsql as $$

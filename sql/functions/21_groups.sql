@@ -26,6 +26,8 @@ $$;
 -- Takes p_names, who have rows, out of a chat, from position p_from on; p_state is what they are then. Before count_members().
 create function unseat(p_chat bigint, p_names text[], p_state text, p_from bigint) returns void
 language sql as $$
+	delete from watermark w where w.ctid = any (array(select x.ctid from watermark x where x.chat_id = p_chat and x.name = any (p_names)
+		order by x.name for update)); -- in the order of mark(), which waits for no log lock
 	update member m set state = p_state, role = 'member', rev = p_from + n.ord - 1,
 			quiet = m.role = 'member' and c.members_count > crowd()
 		from unnest(p_names) with ordinality n (name, ord), chat c

@@ -15,6 +15,14 @@ language sql stable as $$
 		where w.chat_id = p_chat and w.delivered >= p_id and w.name <> p_sender and m.state = 'joined' and m.floor < p_id
 $$;
 
+-- How many: for live events, of which a crowd has many. Where nothing is hidden from newcomers the marks alone say it, for who leaves leaves none behind.
+create function received_by(p_chat bigint, p_id bigint, p_sender text, p_read boolean) returns bigint
+language sql stable as $$
+	select case when (select c.history from chat c where c.id = p_chat) = 'all'
+		then (select count(*) from watermark w where w.chat_id = p_chat and w.name <> p_sender and case when p_read then w.read else w.delivered end >= p_id)
+		else (select count(*) from receivers(p_chat, p_id, p_sender) r where not p_read or r.read >= p_id) end
+$$;
+
 -- POST /v1/chats/C/delivered and /read, and what a poll's cursor says; many at once. Marks only go up, and never past the head. What is read
 -- was delivered. p_chat * is every chat in which something has come that is delivered by p_up_to. A refusal is 404 for whoever isn't a member.
 -- Rows are locked in their order, so that workers don't wait for each other crosswise.
@@ -64,11 +72,12 @@ begin
 
 	with told as (
 		select t.*, case when t.is_read then 'read' else 'delivered' end as kind from unnest(v_told) t
-	), authors as ( -- the latest message of everyone whose messages were passed just now, of a hundred messages at most
-		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now, max(x.id) as id from told t cross join lateral (select m.sender, m.id from message m
+	), passed as materialized ( -- the latest message of everyone whose messages were passed just now, of a hundred messages at most
+		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now, max(x.id) as id from told t, lateral (select m.sender, m.id from message m
 				where m.chat_id = t.chat_id and m.id > t.was and m.id <= t.is_now and m.sender <> t.name order by m.id desc limit 100) x
-			join member o on o.chat_id = t.chat_id and o.name = x.sender and o.state = 'joined' -- who has left hears nothing more
-			where (t.crowd or not t.is_read) and x.id > o.floor group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now
+			where t.crowd or not t.is_read group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now
+	), authors as ( -- who has left hears nothing more
+		select p.* from passed p where exists (select from member o where o.chat_id = p.chat_id and o.name = p.sender and o.state = 'joined' and o.floor < p.id)
 	), lines as (
 		select live_line(t.kind, case when not t.crowd then t.chat_id::text end, case when t.crowd then t.name end, null,
 				concat('{"chat":', t.chat_id, ',"name":"', t.name, '","up_to":', t.is_now, '}')) as line from told t where t.is_read
@@ -77,7 +86,7 @@ begin
 			from authors a where not a.crowd group by a.kind, a.chat_id, a.name, a.is_now
 		union all
 		select live_line(a.kind, null, a.sender, null, concat('{"chat":', a.chat_id, ',"id":', a.id, ',"count":',
-				(select count(*) from receivers(a.chat_id, a.id, a.sender) r where not a.is_read or r.read >= a.id), '}'))
+				received_by(a.chat_id, a.id, a.sender, a.is_read), '}'))
 			from (select x.kind, x.chat_id, x.sender, x.is_read, max(x.id) as id from authors x where x.crowd group by x.kind, x.chat_id, x.sender, x.is_read) a
 	)
 	select string_agg(l.line, '') into v_lines from lines l;

@@ -78,7 +78,7 @@ static uint64_t key_for(const char *what, const char *who)
 static bool admitted_address(struct request *req, const char *what)
 {
 	char address[64];
-	request_client(req, address, sizeof(address));
+	request_client_network(req, address, sizeof(address));
 	return admitted(req, key_for(what, address));
 }
 

@@ -199,10 +199,12 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 	secret_hash(token, len, hash);
 	struct known *k = map_get(&a->known, key_of(hash));
 	if (k == NULL || memcmp(k->hash, hash, SECRET_HASH_LEN) != 0) {
-		if (a->api->conf->jwt_keys != NULL && jwt_is_one(token))
+		if (!jwt_is_one(token))
+			look_up(a, req, token, by_cookie, false, next);
+		else if (a->api->conf->jwt_keys != NULL)
 			look_up_jwt(a, req, token, by_cookie, next);
 		else
-			look_up(a, req, token, by_cookie, false, next);
+			refuse(req, "JWTs aren't taken here."); /* not even one that was seen when they were */
 		return;
 	}
 	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {
@@ -380,7 +382,11 @@ struct auth *auth_new(struct api *api)
 	return a;
 }
 
-void auth_reload_keys(struct auth *a, bool always) { jws_keys_reload(a->keys, always); }
+void auth_reload_keys(struct auth *a, bool always)
+{
+	if (jws_keys_reload(a->keys, always))
+		auth_forget(a, NULL, 0); /* whatever a key that has gone has signed is refused from here on */
+}
 
 void auth_free(struct auth *a)
 {

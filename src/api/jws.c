@@ -61,27 +61,29 @@ static unsigned useful(jwks_t *keys)
 	return n;
 }
 
-void jws_keys_reload(struct jws_keys *k, bool always)
+bool jws_keys_reload(struct jws_keys *k, bool always)
 {
 	struct stat st;
 	if (k->path == NULL)
-		return;
+		return false;
 	if (stat(k->path, &st) != 0) {
 		if (always)
 			log_error("jwt_keys %s: %s", k->path, strerror(errno));
-		return;
+		return false;
 	}
 	if (!always && st.st_size == k->size && st.st_mtim.tv_sec == k->modified.tv_sec && st.st_mtim.tv_nsec == k->modified.tv_nsec)
-		return;
+		return false;
 	k->size = st.st_size;
 	k->modified = st.st_mtim;
 	jwks_t *keys = NULL;
 	char *text = read_file(k->path);
 	unsigned n = 0;
+	bool taken = false;
 	if (text != NULL && r_jwks_init(&keys) == RHN_OK && r_jwks_import_from_json_str(keys, text) == RHN_OK && (n = useful(keys)) > 0) {
 		r_jwks_free(k->keys);
 		k->keys = keys;
 		keys = NULL;
+		taken = true;
 		log_info("%u keys for JWTs", n);
 	} else {
 		log_error("jwt_keys %s: no JWKS with a key for HS256, RS256, ES256 or EdDSA", k->path);
@@ -91,6 +93,7 @@ void jws_keys_reload(struct jws_keys *k, bool always)
 	if (text != NULL)
 		explicit_bzero(text, strlen(text));
 	free(text);
+	return taken;
 }
 
 struct jws_keys *jws_keys_new(const char *path)

@@ -10,8 +10,8 @@ struct jws_keys;
 
 struct jws_keys *jws_keys_new(const char *path); /* path NULL: no keys; it is borrowed */
 void jws_keys_free(struct jws_keys *k);
-/* Reads the file if it has changed, or always. One that can't be read leaves the keys as they were, and is logged. */
-void jws_keys_reload(struct jws_keys *k, bool always);
+/* Reads the file if it has changed, or always; whether there are other keys now. One that can't be read leaves them as they were, and is logged. */
+bool jws_keys_reload(struct jws_keys *k, bool always);
 
 /* The claims of a token that is signed by one of the keys, JSON, to be freed; NULL: it isn't, and *ret_why is a sentence. */
 char *jws_open(struct jws_keys *k, const char *token, const char **ret_why);

@@ -41,6 +41,8 @@ static const struct call token_list = { "select body from token_list($1, $2)", {
 static const struct call admin_users = { "select body from admin_users($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')", { ME, NAME } };
 static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
+static const struct call admin_promote = { "select body from admin_user_set_admin($1, $2, true)", { ME, NAME } };
+static const struct call admin_demote = { "select body from admin_user_set_admin($1, $2, false)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
@@ -162,7 +164,7 @@ const struct route api_routes[] = {
 	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY | ROUTE_LIMITED },
-	{ "GET", "/v1/users", call_handle, &users, 0 },
+	{ "GET", "/v1/users", call_handle, &users, ROUTE_LIMITED },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
 	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY | ROUTE_LIMITED },
@@ -175,6 +177,8 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
 	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
 	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
+	{ "POST", "/v1/admin/users/{name}/promote", call_handle, &admin_promote, 0 },
+	{ "POST", "/v1/admin/users/{name}/demote", call_handle, &admin_demote, 0 },
 	{ "POST", "/v1/admin/users/{name}/reset", admin_user_reset, NULL, 0 },
 	{ "GET", "/v1/admin/invites", call_handle, &admin_invites, 0 },
 	{ "POST", "/v1/admin/invites", admin_invite_create, NULL, ROUTE_BODY },

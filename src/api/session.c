@@ -136,7 +136,7 @@ static bool admitted(struct issue *i)
 	struct api *api = api_of(i->req);
 	char text[128], address[64];
 	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(), retry = 0;
-	request_client(i->req, address, sizeof(address));
+	request_client_network(i->req, address, sizeof(address));
 	i->account_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login account %s", i->name));
 	i->address_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login address %s", address));
 	bool ok = shared_gcra(api->shared, i->address_key, now, interval, api->conf->rate_logins, &retry, NULL);

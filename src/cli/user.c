@@ -43,17 +43,19 @@ static int add(struct database *d, const char *name)
 
 static int passwd(struct database *d, const char *name) { return with_password(d, "select body from user_passwd($1, $2)", name, NULL); }
 
-static int set_state(struct database *d, const char *name, const char *state)
+static int set(struct database *d, const char *sql, const char *name, const char *value)
 {
-	struct sync_rows *r = sync_call(d->db, "select body from user_set_state($1, $2)", name, state, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, sql, name, value, SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	sync_rows_free(r);
 	return 0;
 }
 
-static int enable(struct database *d, const char *name) { return set_state(d, name, "active"); }
-static int disable(struct database *d, const char *name) { return set_state(d, name, "disabled"); }
+static int enable(struct database *d, const char *name) { return set(d, "select body from user_set_state($1, $2)", name, "active"); }
+static int disable(struct database *d, const char *name) { return set(d, "select body from user_set_state($1, $2)", name, "disabled"); }
+static int promote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "true"); }
+static int demote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "false"); }
 
 /* Prints what POST /v1/password-reset takes as its token, alone on a line. */
 static int reset_link(struct database *d, const char *name)
@@ -89,7 +91,7 @@ static const struct action {
 	int (*run)(struct database *d, const char *name);
 } actions[] = {
 	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable },
-	{ "reset-link", 1, reset_link }, { NULL, 0, NULL },
+	{ "promote", 1, promote }, { "demote", 1, demote }, { "reset-link", 1, reset_link }, { NULL, 0, NULL },
 };
 
 int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

@@ -52,6 +52,7 @@ static const struct problem table[] = {
 	{ "unknown_reply_to", 422, "There is no such message to reply to" },
 	{ "unknown_forward", 422, "There is no such message to forward" },
 	{ "bad_emoji", 422, "That is no emoji" },
+	{ "too_many_tokens", 422, "The user would have too many tokens" },
 	{ "too_many_reactions", 422, "The message would have too many kinds of reactions" },
 	{ "too_many_members", 422, "The chat would have too many members" },
 	{ "too_many_invites", 422, "The chat would have too many invites" },

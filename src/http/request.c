@@ -231,16 +231,31 @@ static void client_address(const struct request *req, struct sockaddr_storage *r
 		*ret = told;
 }
 
+static void address_text(const struct sockaddr_storage *a, char *out, size_t size)
+{
+	if (a->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, out, (socklen_t)size);
+	else if (a->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, out, (socklen_t)size);
+	else
+		snprintf(out, size, "local");
+}
+
 void request_client(const struct request *req, char *out, size_t size)
 {
 	struct sockaddr_storage a;
 	client_address(req, &a);
-	if (a.ss_family == AF_INET)
-		inet_ntop(AF_INET, &((struct sockaddr_in *)&a)->sin_addr, out, (socklen_t)size);
-	else if (a.ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&a)->sin6_addr, out, (socklen_t)size);
-	else
-		snprintf(out, size, "local");
+	address_text(&a, out, size);
+}
+
+void request_client_network(const struct request *req, char *out, size_t size)
+{
+	struct sockaddr_storage a;
+	client_address(req, &a);
+	struct in6_addr *v6 = &((struct sockaddr_in6 *)&a)->sin6_addr;
+	if (a.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(v6))
+		memset(v6->s6_addr + 8, 0, 8);
+	address_text(&a, out, size);
 }
 
 bool request_is_loopback(const struct request *req)

@@ -56,6 +56,8 @@ const char *request_id(const struct request *req);
 uint64_t request_received_us(const struct request *req); /* real time */
 /* Whose request it is, as text: the peer, or what a trusted proxy says of it. */
 void request_client(const struct request *req, char *out, size_t size);
+/* The same, of IPv6 only the network (/64): whoever has one address there has them all. What limits by address count by. */
+void request_client_network(const struct request *req, char *out, size_t size);
 bool request_is_loopback(const struct request *req); /* the peer itself is, and no proxy spoke for another */
 bool request_was_poll(const struct request *req); /* its connection has carried a poll before */
 bool request_on_metrics_port(const struct request *req);

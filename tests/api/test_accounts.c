@@ -344,6 +344,11 @@ START_TEST(guessing_is_slowed_down_behind_a_proxy)
 		}
 		ck_assert_int_eq(status, 429);
 	}
+	for (int i = 0, status = 401; i < 6; i++) { /* who has one address of an IPv6 network has them all */
+		ck_assert_int_eq(status, 401);
+		ck_assert_int_eq(status = guess(page, somebody()->name, format("2001:db8::%d", i + 1)), i < 5 ? 401 : 429);
+	}
+	ck_assert_int_eq(guess(page, somebody()->name, "2001:db8:0:1::1"), 401);
 	/* Who comes from elsewhere isn't held up; what somebody untrusted says doesn't count. */
 	ck_assert_int_eq(guess(page, somebody()->name, "192.0.2.4"), 401);
 	server_stop(node);

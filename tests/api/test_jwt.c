@@ -117,6 +117,7 @@ START_TEST(keys_are_exchanged_while_it_runs)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(700 + i)), "/v1/me").status != 401; i++)
 		left(until, "the keys to be read again");
+	refused(get(known, "/v1/me"), 401, "unauthorized"); /* although it was remembered */
 	is(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(600)), "/v1/me"), 200);
 	FILE *f = fopen(path, "w"); /* half of a file isn't taken */
 	fputs("{\"keys\":[", f);
@@ -143,6 +144,7 @@ START_TEST(nobody_is_made_unless_it_is_wanted)
 	server_stop(strict);
 	/* Without keys a JWT is a token that nobody knows. */
 	struct server *none = server_join(house(), NULL);
+	refused(get(via(c, none), "/v1/me"), 401, "unauthorized"); /* although it was seen elsewhere */
 	refused(get(via(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(601)), none), "/v1/me"), 401, "unauthorized");
 	server_stop(none);
 }

@@ -129,6 +129,8 @@ static const struct row {
 	{ "POST", "/v1/admin/users", "{'name':'made.by.{me}'}", SERVER(201), 0 },
 	{ "POST", "/v1/admin/users/{other}/disable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/enable", NULL, SERVER(200), 0 },
+	{ "POST", "/v1/admin/users/{other}/promote", NULL, SERVER(200), 0 },
+	{ "POST", "/v1/admin/users/{other}/demote", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/reset", NULL, SERVER(201), 0 },
 	{ "GET", "/v1/admin/invites", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/invites", "{}", SERVER(201), 0 },

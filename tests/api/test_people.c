@@ -136,8 +136,8 @@ END_TEST
 START_TEST(in_a_crowd_only_the_author_hears_how_many)
 {
 	enum { CROWD = 101 };
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = group(ann, ben, cem);
+	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dan = somebody();
+	long long chat = group(ann, ben, cem, dan);
 	PGconn *db = database(house());
 	sql(db, "insert into postern.member (chat_id, name, state, since, rev) select %lld, 'crowd' || i, 'joined', 0, 0 from generate_series(1, %d) i", chat, CROWD);
 	sql(db, "update postern.chat set members_count = members_count + %d where id = %lld", CROWD, chat);
@@ -155,6 +155,19 @@ START_TEST(in_a_crowd_only_the_author_hears_how_many)
 	ck_assert_str_eq(str(hear(sc, "read"), "name"), cem->name); /* his own devices, and nothing of ben's */
 	ck_assert_uint_eq(count(is(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
 	ck_assert(!has(is(get(ann, "%s/receipts", message(chat, id)), 200).json, "read_by"));
+	is(del(cem, "%s", member(chat, cem)), 204);
+	reads(dan, chat, id);
+	ck_assert_int_eq(num(hear(sa, "read"), "count"), 2); /* who has left counts no more */
+	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	is(put(ann, member(chat, cem), "{}"), 200);
+	long long third = say(ann, chat, "third");
+	sql(db, "update postern.watermark set read = 0 where chat_id = %lld and name = '%s'", chat, dan->name);
+	reads(cem, chat, third); /* he can't see the second, and so hasn't read it */
+	ck_assert_int_eq(num(hear(sa, "read"), "id"), third);
+	reads(dan, chat, id);
+	e = hear(sa, "read");
+	ck_assert_int_eq(num(e, "id"), id);
+	ck_assert_int_eq(num(e, "count"), 2);
 }
 END_TEST
 

@@ -156,11 +156,51 @@ START_TEST(administrators_make_and_disable_users)
 }
 END_TEST
 
+START_TEST(credentials_are_not_hoarded)
+{
+	user("hamster");
+	PGconn *pg = database(house());
+	const char *first = str(is(sign_in("hamster", PASSWORD), 201).json, "token");
+	struct stream *s = live(using(nobody(), first));
+	sql(pg, "insert into postern.credential (hash, name, kind) select k || i, 'hamster', k from generate_series(1, 99) i, (values ('token'), ('session')) v (k)");
+	sql(pg, "delete from postern.credential where hash = 'token99'");
+	struct client *second = using(nobody(), str(is(sign_in("hamster", PASSWORD), 201).json, "token"));
+	refused(get(using(nobody(), first), "/v1/me"), 401, "unauthorized");
+	expect_end(s);
+	is(post(second, "/v1/tokens", NULL), 201); /* the 100th: one is the test's own */
+	refused(post(second, "/v1/tokens", NULL), 422, "too_many_tokens");
+	sql(pg, "update postern.credential set expires_at = now() where hash = 'token1'");
+	is(post(second, "/v1/tokens", NULL), 201);
+	sql(pg, "delete from postern.credential where name = 'hamster'");
+}
+END_TEST
+
+START_TEST(administrators_make_administrators)
+{
+	struct client *root = admin(), *ann = somebody();
+	struct stream *s = live(ann);
+	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
+	ck_assert(yes(is(post(root, format("/v1/admin/users/%s/promote", ann->name), NULL), 200).json, "admin"));
+	expect_end(s); /* what was asked for as somebody else */
+	is(get(ann, "/v1/admin/users"), 200);
+	refused(post(ann, format("/v1/admin/users/%s/demote", ann->name), NULL), 403, "forbidden");
+	is(post(root, format("/v1/admin/users/%s/demote", ann->name), NULL), 200);
+	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
+	refused(post(ann, format("/v1/admin/users/%s/promote", ann->name), NULL), 403, "forbidden");
+	refused(post(root, "/v1/admin/users/nobody-here/promote", NULL), 404, "not_found");
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "user_demoted");
+	server_command(house(), NULL, "user", "promote", ann->name);
+	is(get(ann, "/v1/admin/users"), 200);
+	server_command(house(), NULL, "user", "demote", ann->name);
+	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
+}
+END_TEST
+
 START_TEST(nobody_else_may)
 {
 	struct client *ann = somebody();
 	static const char *const reads[] = { "users", "invites", "audit" };
-	static const char *const writes[] = { "users", "invites", "users/root/disable", "users/root/enable", "users/root/reset" };
+	static const char *const writes[] = { "users", "invites", "users/root/disable", "users/root/enable", "users/root/promote", "users/root/reset" };
 	admin();
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
 		refused(get(ann, "/v1/admin/%s", reads[i]), 403, "forbidden");
@@ -199,7 +239,7 @@ int main(void)
 	const TTest *const tests[] = {
 		registration_is_closed_unless_it_is_opened, where_it_is_open_anybody_registers, an_invitation_is_good_as_often_as_it_says,
 		registering_is_limited_by_address, a_password_changes_for_who_knows_the_old_one, a_reset_is_good_once,
-		administrators_make_and_disable_users, nobody_else_may, the_profile_and_the_session_in_hand, NULL,
+		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, nobody_else_may, the_profile_and_the_session_in_hand, NULL,
 	};
 	return suite_run("registration", tests, flags);
 }
