@@ -132,13 +132,15 @@ begin
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
--- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count. unread_mentions: in how many of
+-- them he is mentioned, up to 100 each by name and as one of all.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
 			'title', case when c.kind = 'direct' then coalesce(nullif(peer.display_name, ''), peer.name) else c.title end,
 			'peer', peer.name, 'my_role', m.role, 'muted_until', stamp(m.muted_until),
-			'unread', unread.n, 'first_unread', unread.first, 'read', w.read, 'delivered', w.delivered)))::text, '}')
+			'unread', unread.n, 'first_unread', unread.first,
+			'unread_mentions', nullif(mentioned.n, 0), 'read', w.read, 'delivered', w.delivered)))::text, '}')
 		|| coalesce(',"last_message":' || last.json, '') || '}'
 	from (values (1)) one
 	left join watermark w on w.chat_id = c.id and w.name = p_me
@@ -150,6 +152,12 @@ language sql stable as $$
 	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
 		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me and x.type is distinct from 'system'
 		order by x.id limit 1000) u) unread on true
+	left join lateral (select count(distinct u.id) as n from (
+		(select x.id from mention x where x.chat_id = c.id and x.name = p_me and x.id >= unread.first order by x.id limit 100)
+		union all
+		(select x.id from mention x
+			join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
+			where x.chat_id = c.id and x.name = '@all' and x.id >= unread.first order by x.id limit 100)) u) mentioned on unread.n > 0
 $$;
 
 create function chat_view(p_me text, p_chat bigint) returns text
@@ -192,7 +200,7 @@ $$;
 
 -- PATCH /v1/chats/C: what is set of a group or channel, by its owner or an admin; see require_settings(). How long messages stay (0: for good), and
 -- whether there are system messages, is for both in a direct chat too; messages that are there already stay as they are. Null leaves as it
--- is, an empty handle takes it back.
+-- is, an empty handle takes it back. What is so already is no act, and nobody is told.
 create function chat_patch(p_me text, p_chat text, p_title text, p_history text, p_handle text, p_posting text, p_adding text, p_slow_mode int,
 	p_rate_limit int, p_message_ttl int, p_system_messages text) returns table (pos bigint, body text)
 language plpgsql as $$
@@ -218,10 +226,23 @@ begin
 	end if;
 	select * into v_old from chat c where c.id = v_chat;
 	perform require_settings(v_chat, v_mine.role, v_old.kind, p_handle, p_posting, p_adding);
-	update chat c set title = coalesce(p_title, title), history = coalesce(p_history, history), handle = nullif(coalesce(p_handle, handle), ''),
-		posting = coalesce(p_posting, posting), adding = coalesce(p_adding, adding), slow_mode = coalesce(p_slow_mode, slow_mode),
-		rate_limit = coalesce(p_rate_limit, rate_limit), message_ttl = case when p_message_ttl is null then message_ttl else nullif(p_message_ttl, 0) end,
-		system_messages = coalesce(p_system_messages, system_messages), members_told = members_count, rev = v.head + 1
+	v_row := v_old;
+	v_row.title := coalesce(p_title, v_old.title);
+	v_row.history := coalesce(p_history, v_old.history);
+	v_row.handle := nullif(coalesce(p_handle, v_old.handle), '');
+	v_row.posting := coalesce(p_posting, v_old.posting);
+	v_row.adding := coalesce(p_adding, v_old.adding);
+	v_row.slow_mode := coalesce(p_slow_mode, v_old.slow_mode);
+	v_row.rate_limit := coalesce(p_rate_limit, v_old.rate_limit);
+	v_row.message_ttl := nullif(coalesce(p_message_ttl, v_old.message_ttl), 0);
+	v_row.system_messages := coalesce(p_system_messages, v_old.system_messages);
+	if v_row is not distinct from v_old then
+		return query select v_old.rev, chat_view(p_me, v_chat);
+		return;
+	end if;
+	update chat c set title = v_row.title, history = v_row.history, handle = v_row.handle, posting = v_row.posting, adding = v_row.adding,
+		slow_mode = v_row.slow_mode, rate_limit = v_row.rate_limit, message_ttl = v_row.message_ttl, system_messages = v_row.system_messages,
+		members_told = members_count, rev = v.head + 1
 		where c.id = v_chat returning * into v_row;
 	perform audit_add(v_chat, v.at, p_me, 'chat_changed', null, jsonb_strip_nulls(jsonb_build_object('title', p_title, 'history', p_history,
 		'handle', p_handle, 'posting', p_posting, 'adding', p_adding, 'slow_mode', p_slow_mode, 'rate_limit', p_rate_limit, 'message_ttl', p_message_ttl,
@@ -235,7 +256,8 @@ begin
 	return query select v_said.upto, chat_view(p_me, v_chat);
 end $$;
 
--- Deletes a chat at that position; its names are free again. Null: there is no such chat any more. Callers: chat_delete(), admin_chat_delete().
+-- Deletes a chat at that position; its names are free again. Null: there is no such chat any more. Callers: chat_delete(),
+-- member_delete(), admin_chat_delete().
 create function chat_bury(p_chat bigint, p_pos bigint) returns chat
 language sql as $$
 	update chat c set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos where c.id = p_chat and c.state = 'active' returning *
@@ -309,7 +331,13 @@ begin
 	end if;
 	v_pos := v.head + 1;
 	if v_old.state = 'joined' then
+		p_role := nullif(p_role, v_old.role);
+		if p_role is null and (p_muted_until is null or case when p_muted_until > v.at then p_muted_until end is not distinct from v_old.muted_until) then
+			return query select v_old.rev, member_json(v_old)::text; -- it is so already
+			return;
+		end if;
 		if p_role = 'owner' then
+			perform require_users(array[p_name]); -- who can't sign in could never hand it over
 			update member m set role = 'admin', rev = v_pos, quiet = false where m.chat_id = v_chat and m.name = p_me;
 			v_pos := v_pos + 1;
 		end if;
@@ -350,7 +378,8 @@ begin
 end $$;
 
 -- DELETE /v1/chats/C/members/NAME: kicks, or leaves when NAME is the caller. An owner who leaves is followed by the
--- admin, else the member, who has been there longest. Nobody leaves a direct chat. Again: 204 as well.
+-- admin, else the member, who has been there longest and can still sign in. With the last member goes the chat, lest an invite or its public
+-- name lead into one without an owner. Nobody leaves a direct chat. Again: 204 as well.
 create function member_delete(p_me text, p_chat text, p_name text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -385,14 +414,17 @@ begin
 	end if;
 	if v_old.role = 'owner' then
 		update member m set role = 'owner', muted_until = null, rev = v_pos + 1, quiet = false where m.chat_id = v_chat and m.name = (
-			select x.name from member x where x.chat_id = v_chat and x.state = 'joined'
-				order by role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
+			select x.name from member x left join account a on a.name = x.name where x.chat_id = v_chat and x.state = 'joined'
+				order by a.state = 'active' desc nulls last, role_rank(x.role) desc, x.since limit 1) returning m.name into v_heir;
 		if found then
 			v_pos := v_pos + 1;
 			perform audit_add(v_chat, v.at, p_me, 'role_changed', v_heir, '{"role":"owner"}');
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
+	if exists (select from chat c where c.id = v_chat and c.members_count = 0) then
+		perform chat_bury(v_chat, v_pos);
+	end if;
 	v_said := system_messages(v_chat, v_pos + 1, v.at, p_me, (select case when tells_members(c) then case when p_name = p_me then
 			jsonb_build_object('code', 'member_left') else jsonb_build_object('code', 'member_removed', 'name', p_name) end end
 		from chat c where c.id = v_chat), case when v_heir is not null then jsonb_build_object('code', 'owner_changed', 'name', v_heir) end);

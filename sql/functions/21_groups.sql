@@ -214,7 +214,7 @@ begin
 		v_said := system_messages(v_chat, v_pos + 1, v.at, p_me,
 			(select case when tells_members(c) and cardinality(v_add) > 0 then jsonb_build_object('code', 'members_added', 'names', v_add) end
 				from chat c where c.id = v_chat),
-			(select case when tells_members(c) and cardinality(v_remove) > 0 then jsonb_build_object('code', 'members_removed', 'names', v_remove) end
+			(select case when tells_members(c) and cardinality(v_remove) between 1 and crowd() then jsonb_build_object('code', 'members_removed', 'names', v_remove) end
 				from chat c where c.id = v_chat));
 		v_pos := v_said.upto;
 		perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);

@@ -38,7 +38,10 @@ begin
 		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
 	end if;
 	if (select count(*) from invite i where i.chat_id = v_chat) >= 100 then
-		perform refuse(422, 'too_many_invites', 'A chat has at most 100 invites: revoke one first.');
+		delete from invite i where i.chat_id = v_chat and (i.expires_at <= v.at or i.uses >= i.max_uses); -- those are good for nothing
+		if not found then
+			perform refuse(422, 'too_many_invites', 'A chat has at most 100 invites: revoke one first.');
+		end if;
 	end if;
 	insert into invite (chat_id, id, hash, created_by, created_at, expires_at, max_uses)
 		values (v_chat, audit_next(v_chat), invite_hash(v_code), p_me, v.at, p_expires_at, p_max_uses) returning * into v_invite;

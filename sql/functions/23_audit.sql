@@ -42,7 +42,8 @@ declare
 	v_n int;
 begin
 	delete from invite where expires_at < clock_timestamp() - interval '1 day' or chat_id in (select c.id from chat c where c.state = 'deleted');
-	delete from pace where ctid = any (array(select p.ctid from pace p where p.at < clock_timestamp() - interval '1 day' limit p_chunk));
+	delete from pace where ctid = any (array(select p.ctid from pace p where p.at < clock_timestamp() - interval '1 day' limit p_chunk))
+		and at < clock_timestamp() - interval '1 day'; -- of a message sent meanwhile
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from audit where ctid = any (array(select a.ctid from chat c, lateral (
 		select x.ctid from audit x where x.chat_id = c.id limit p_chunk) a where c.state = 'deleted' limit p_chunk));

@@ -41,8 +41,8 @@ end $$;
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
 -- with its status (201, or that of its refusal with a code), and the message's JSON (429: how many a minute, and seconds to wait);
 -- 410 when its key's message was deleted since.
--- Caller: the worker's batcher. Lock: the log. Order of the checks: a key that is known decides alone (the first result; 409 for another
--- body), then those of refusal().
+-- Caller: the worker's batcher. Lock: the log. Order of the checks: for a member a key that is known decides alone (the first result; 409 for
+-- another body), whoever has left learns nothing more by it; then those of refusal().
 -- No two items have the same chat, sender and key: the batcher leaves the second one for the next batch.
 --   p_turn      the batch's number on its connection; it is remembered if the batch commits
 --   p_after     that of the batch which must have committed before this one, sent behind it without waiting; null: none
@@ -77,7 +77,8 @@ begin
 		select i.*, k.id as known_id, v_head + i.ord as new_id, -- not every one is used
 				coalesce(r.thread, r.id) as thread, v_at + c.message_ttl * interval '1 s' as expires_at,
 				case when strpos(i.text, '@') > 0 then mentions_in(i.chat, i.sender, m.role, i.text) end as mentions,
-				case when k.hash <> i.hash then 'key_conflict' when k.id is null then
+				case when k.id is not null and (m.state is distinct from 'joined' or c.state is distinct from 'active') then 'not_found'
+					when k.hash <> i.hash then 'key_conflict' when k.id is null then
 					refusal(v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.gate, i.reply_to, i.reply_to is null or r.id is not null) end as code
 			from unnest(p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received) with ordinality
 				as i (chat, sender, key, hash, text, type, content, reply_to, received, ord)
@@ -185,15 +186,18 @@ begin
 			v_replied := exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to);
 		end if;
 		code := refusal(v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to, v_replied);
-		if code = 'paced' then
-			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
-		end if;
-		if code is null and p_forward_id is not null then
+		if (code is null or code = 'paced') and p_forward_id is not null then
 			select m.type, m.text, m.content, m.forwarded into p_type, p_text, p_content, v_forwarded
 				from forwardable(p_sender, p_forward_chat, p_forward_id) m;
-			code := case when v_forwarded is null then 'unknown_forward' end;
+			code := case when v_forwarded is null then 'unknown_forward' else code end;
+		end if;
+		if code = 'paced' then -- last, for it counts
+			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
 		end if;
 		is_new := code is null;
+	elsif not exists (select from member m join chat c on c.id = m.chat_id
+			where m.chat_id = p_chat and m.name = p_sender and m.state = 'joined' and c.state = 'active') then
+		code := 'not_found';
 	elsif v_hash <> p_hash then
 		code := 'key_conflict';
 	else
@@ -253,7 +257,20 @@ begin
 	return query select v_message.rev, message_view(v_message, v_member.floor);
 end $$;
 
--- PATCH /v1/chats/C/messages/ID by its sender. p_revs: of If-Match; 412 when the message's isn't among them.
+-- Refuses (403) whoever may not write in the chat at p_at. Its pace is for new messages only.
+create function require_writer(p_member member, p_at timestamptz) returns void
+language plpgsql stable as $$
+declare
+	v_code text := (select refusal(p_at, p_member.state, p_member.role, p_member.muted_until, p_member.floor, c.state, c.gate, null, true)
+		from chat c where c.id = p_member.chat_id);
+begin
+	if v_code in ('muted', 'forbidden', 'blocked') then
+		perform refuse(403, v_code, case v_code when 'muted' then 'You are muted in this chat.'
+			when 'forbidden' then 'Only the owner and admins write here.' else 'One of you two has blocked the other.' end);
+	end if;
+end $$;
+
+-- PATCH /v1/chats/C/messages/ID by its sender, while he may write there. p_revs: of If-Match; 412 when the message's isn't among them.
 create function message_edit(p_me text, p_chat text, p_id bigint, p_text text, p_content text, p_revs bigint[])
 	returns table (pos bigint, rev bigint, body text)
 language plpgsql as $$
@@ -265,13 +282,10 @@ begin
 	v := log_begin();
 	v_member := membership(p_me, chat_of(p_me, p_chat));
 	v_message := message_of(v_member, p_id);
-	perform require_unbarred(v_member.chat_id);
 	if v_message.sender <> p_me or v_message.type = 'system' or v_message.forwarded is not null then
 		perform refuse(403, 'forbidden', 'Only who wrote a message may edit it, and nobody what is the server''s or was forwarded.');
 	end if;
-	if v_member.muted_until > v.at then
-		perform refuse(403, 'muted', 'You are muted in this chat.');
-	end if;
+	perform require_writer(v_member, v.at);
 	if v_message.rev <> all (p_revs) then
 		perform refuse(412, 'stale', format('The message has changed since: its rev is %s now.', v_message.rev));
 	end if;

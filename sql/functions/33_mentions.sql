@@ -2,12 +2,13 @@
 -- Mentions: @name of a member, and @all of those who lead the chat (of both in a direct chat).
 
 -- Who is mentioned in a text that p_from sends, who has that role: an array of names, @all being everybody; null: nobody. Callers ask only
--- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count.
+-- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count, up to the 200th @: it is asked
+-- under the log lock.
 create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
 language sql stable as $$
 	with found as materialized (
 		select distinct f.name from (select lower(x[1]) as name
-			from regexp_matches(p_text, '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
+			from regexp_matches(array_to_string((string_to_array(p_text, '@'))[:201], '@'), '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
 	), named as (
 		select f.name from found f union select rtrim(f.name, '._-') from found f
 	)
@@ -39,6 +40,15 @@ language sql as $$
 	delete from mention where (chat_id, name, id) in (select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n)
 $$;
 
+-- The latest messages in a chat, after p_after and before p_before, in which somebody else mentions all.
+create function mentions_of_all(p_me text, p_chat bigint, p_after bigint, p_before bigint, p_most int) returns table (chat_id bigint, id bigint)
+language sql stable rows 10 as $$
+	select x.chat_id, x.id from mention x
+			join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
+		where x.chat_id = p_chat and x.name = '@all' and x.id > p_after and x.id < coalesce(p_before, 9223372036854775807)
+		order by x.id desc limit p_most
+$$;
+
 -- GET /v1/mentions: messages that mention the caller, in the chats where he is now and as far as he may read them, the latest first; the
 -- cursor is the last id seen. @all means those who were there.
 create function mentions(p_me text, p_cursor bigint, p_limit int) returns table (body text)
@@ -52,13 +62,13 @@ language sql stable as $$
 				where n.name = p_me and n.name <> '@all' and n.id > m.floor and n.id < coalesce(p_cursor, 9223372036854775807)
 				order by n.id desc limit p_limit + 1)
 			union
-			(select n.chat_id, n.id, m.floor from member m
-				join lateral (select from chat x where x.id = m.chat_id and x.state = 'active' limit 1) c on true, lateral (
-					select x.chat_id, x.id from mention x
-							join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
-						where x.chat_id = m.chat_id and x.name = '@all' and x.id > greatest(m.since, m.floor)
-							and x.id < coalesce(p_cursor, 9223372036854775807) order by x.id desc limit p_limit + 1) n
-				where m.name = p_me and m.state = 'joined')) f
+			-- A page has no more chats than entries: those with the latest one.
+			(select n.chat_id, n.id, m.floor from (
+					select x.chat_id, x.since, x.floor from member x
+						join lateral (select from chat y where y.id = x.chat_id and y.state = 'active' limit 1) c on true,
+						lateral (select n.id from mentions_of_all(p_me, x.chat_id, greatest(x.since, x.floor), p_cursor, 1) n) l
+					where x.name = p_me and x.state = 'joined' order by l.id desc limit p_limit + 1) m,
+				lateral (select n.chat_id, n.id from mentions_of_all(p_me, m.chat_id, greatest(m.since, m.floor), p_cursor, p_limit + 1) n) n)) f
 		order by f.id desc limit p_limit + 1
 	), page as (
 		select m, f.floor from found f join message m on m.chat_id = f.chat_id and m.id = f.id order by f.id desc limit p_limit

@@ -7,6 +7,12 @@ language sql stable as $$
 	select frame_line(m.rev, 'message', m.chat_id::text, p_by, m.id, 0, message_json(m))
 $$;
 
+-- One more act on record, where there is a record: in a direct chat both pin as they like.
+create function pin_audit(p_member member, p_at timestamptz, p_act text, p_id bigint) returns void
+language sql as $$
+	select audit_add(p_member.chat_id, p_at, p_member.name, p_act, null, jsonb_build_object('id', p_id)) where role_rank(p_member.role) >= 2
+$$;
+
 -- The caller's member row, if he may pin in that chat: its owner and admins, both in a direct chat. Holds the log lock.
 create function may_pin(p_me text, p_chat text) returns member
 language plpgsql stable as $$
@@ -25,16 +31,19 @@ create function pin_put(p_me text, p_chat text, p_id bigint) returns table (pos 
 language plpgsql as $$
 declare
 	v record;
+	v_member member;
 	v_message message;
 	v_said record;
 	v_pos bigint;
 begin
 	v := log_begin();
-	v_message := message_of(may_pin(p_me, p_chat), p_id);
+	v_member := may_pin(p_me, p_chat);
+	v_message := message_of(v_member, p_id);
 	v_pos := v_message.rev;
 	if v_message.pinned is null then
 		update message m set pinned = jsonb_build_object('by', p_me, 'at', stamp(v.at)), rev = v.head + 1
 			where m.chat_id = v_message.chat_id and m.id = p_id returning m.* into v_message;
+		perform pin_audit(v_member, v.at, 'message_pinned', p_id);
 		v_said := system_messages(v_message.chat_id, v.head + 2, v.at, p_me, jsonb_build_object('code', 'message_pinned', 'id', p_id));
 		perform log_append(v.head + 1, v_said.upto, v.at, message_line(v_message, p_me) || v_said.lines);
 		v_pos := v_said.upto;
@@ -47,13 +56,16 @@ create function pin_delete(p_me text, p_chat text, p_id bigint) returns table (p
 language plpgsql as $$
 declare
 	v record;
+	v_member member;
 	v_message message;
 begin
 	v := log_begin();
-	v_message := message_of(may_pin(p_me, p_chat), p_id);
+	v_member := may_pin(p_me, p_chat);
+	v_message := message_of(v_member, p_id);
 	if v_message.pinned is not null then
 		update message m set pinned = null, rev = v.head + 1
 			where m.chat_id = v_message.chat_id and m.id = p_id returning m.* into v_message;
+		perform pin_audit(v_member, v.at, 'message_unpinned', p_id);
 		perform log_append(v.head + 1, v.head + 1, v.at, message_line(v_message, p_me));
 	end if;
 	return query select v_message.rev, null::text;

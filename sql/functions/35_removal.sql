@@ -53,7 +53,8 @@ declare
 	v_removed int := 0;
 	v_n int;
 begin
-	delete from reaction where ctid = any (array(select r.ctid from reaction r where r.rev <= p_horizon and not r.active limit p_chunk));
+	delete from reaction where ctid = any (array(select r.ctid from reaction r where r.rev <= p_horizon and not r.active limit p_chunk))
+		and not active; -- one that is put again meanwhile stays: a ctid isn't looked at twice
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from reaction where ctid = any (array(select x.ctid from chat c, lateral (
 		select r.ctid from reaction r where r.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));

@@ -14,7 +14,7 @@ declare
 begin
 	lines := '';
 	upto := p_pos - 1;
-	if exists (select from chat c where c.id = p_chat and c.system_messages = 'none') then
+	if exists (select from chat c where c.id = p_chat and (c.system_messages = 'none' or c.state = 'deleted')) then
 		return;
 	end if;
 	foreach v_content in array p_contents loop

@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Search: the follower that keeps the index of words, and the question. See 0007_search.sql for the tables.
 --
--- The index is only a hint: it lags behind the log, and what it finds is shown if the message is there, at the same rev, and the
--- asker may read it, all in the snapshot of his question. So what was deleted or edited, and who was removed, counts at once.
+-- The index is only a hint: it lags behind the log, and what it finds is shown if the message is there, at the same rev or (it may have been
+-- pinned) never edited, and the asker may read it, all in the snapshot of his question. So what was deleted or edited, and who was removed, counts at once.
 
 -- What stands before every word of a message in the index.
 create function search_tag(p_id bigint) returns text
@@ -123,7 +123,7 @@ language plpgsql as $$
 declare
 	v_schema text;
 begin
-	perform pg_advisory_xact_lock(5788050871298354034);
+	perform pg_advisory_xact_lock(5788050871298354039); -- no other work waits for it
 	select x.extnamespace::regnamespace::text into v_schema from pg_extension x where x.extname = 'pg_trgm';
 	if v_schema is null then
 		create extension pg_trgm with schema postern;
@@ -174,6 +174,10 @@ begin
 	for v_part in select x[1] from regexp_matches(search_plain(p_q), '-?"[^"]*"?|[^\s"]+', 'g') x loop
 		v_not := v_part like '-%';
 		v_text := ltrim(v_part, '-');
+		-- Of state-of-the-art the index has the whole and the parts: by these it is found while it is being typed.
+		if v_text !~ '["@/.:]' then
+			v_text := regexp_replace(v_text, '([[:alpha:]])-(?=[[:alpha:]])', '\1 ', 'g');
+		end if;
 		if v_text like '"%' then
 			v_query := phraseto_tsquery('postern.stems', v_text);
 			stems := case when v_not then stems else coalesce(stems || v_query, v_query) end;
@@ -233,7 +237,7 @@ begin
 			)
 			select array_agg(f.chat_id), array_agg(f.id), (select count(*) from hit) into v_chats, v_ids, v_hits from (
 				select h.chat_id, h.id from (select * from hit order by hit.id desc) h
-					join message m on m.chat_id = h.chat_id and m.id = h.id and m.rev = h.rev
+					join message m on m.chat_id = h.chat_id and m.id = h.id and (m.rev = h.rev or m.edited_at is null)
 					order by h.id desc limit p_most - cardinality(ids)) f;
 		else
 			v_rank := replace(p_rank, chr(1), search_tag(v_segments[v_next] << 13))::tsquery;
@@ -246,7 +250,7 @@ begin
 			select array_agg(f.chat_id), array_agg(f.id), array_agg(f.rank), (select count(*) from hit) into v_chats, v_ids, v_ranks, v_hits from (
 				select h.chat_id, h.id, h.rank from (
 					select * from hit where p_after_rank is null or (hit.rank, hit.id) < (p_after_rank, p_after_id) order by hit.rank desc, hit.id desc) h
-					join message m on m.chat_id = h.chat_id and m.id = h.id and m.rev = h.rev
+					join message m on m.chat_id = h.chat_id and m.id = h.id and (m.rev = h.rev or m.edited_at is null)
 					order by h.rank desc, h.id desc limit p_most) f;
 			ranks := ranks || v_ranks;
 		end if;

@@ -232,7 +232,7 @@ const struct route api_routes[] = {
 	{ "PUT", "/v1/chats/{chat}/messages/{id}/pin", call_handle, &pin_put, ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}/messages/{id}/pin", call_handle, &pin_delete, ROUTE_LIMITED },
 	{ "GET", "/v1/chats/{chat}/messages/{id}/thread", call_handle, &thread_get, 0 },
-	{ "POST", "/v1/chats/{chat}/messages/{id}/thread/read", call_handle, &thread_read, ROUTE_BODY },
+	{ "POST", "/v1/chats/{chat}/messages/{id}/thread/read", call_handle, &thread_read, ROUTE_BODY | ROUTE_LIMITED },
 	{ "GET", "/v1/chats/{chat}/messages/{id}/edits", call_handle, &edits, 0 },
 	{ "POST", "/v1/chats/{chat}/messages/{id}/report", call_handle, &report_add, ROUTE_BODY | ROUTE_LIMITED },
 	{ "GET", "/v1/chats/{chat}/pins", call_handle, &pins, 0 },

@@ -204,6 +204,35 @@ START_TEST(a_chat_is_never_without_owner)
 }
 END_TEST
 
+START_TEST(who_cant_sign_in_inherits_nothing)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
+	long long chat = group(ann, ben, cat);
+	is(put(ann, member(chat, ben), "{'role':'admin'}"), 200);
+	server_command(house(), NULL, "user", "disable", ben->name);
+	refused(put(ann, member(chat, ben), "{'role':'owner'}"), 422, "unknown_user");
+	is(del(ann, "%s", member(chat, ann)), 204);
+	ck_assert_str_eq(str(is(get(cat, "/v1/chats/%lld", chat), 200).json, "my_role"), "owner");
+}
+END_TEST
+
+/* Else somebody could come into a chat in which nobody has a say. */
+START_TEST(the_last_one_takes_the_chat_along)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	const char *handle = format("last-%s", ann->name);
+	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s','system_messages':'all'}", handle), 201).json, "id");
+	const char *code = str(is(post(ann, to("/v1/chats/%lld/invites", chat), NULL), 201).json, "code");
+	struct stream *s = live(ann);
+	is(del(ann, "%s", member(chat, ann)), 204);
+	ck_assert_str_eq(str(expect(s, "member"), "state"), "left");
+	expect_quiet(s);
+	refused(post(ben, to("/v1/invites/%s", code), NULL), 404, "not_found");
+	refused(post(ben, to("/v1/channels/%s", handle), NULL), 404, "not_found");
+	is(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle), 201); /* it is free again */
+}
+END_TEST
+
 START_TEST(the_title_changes_for_everyone)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
@@ -221,6 +250,24 @@ START_TEST(the_title_changes_for_everyone)
 	ck_assert_str_eq(str(c, "title"), "orchard");
 	ck_assert_msg(!has(c, "unread") && !has(c, "my_role"), "an event is the same for all: %s", json_object_to_json_string(c));
 	expect_quiet(s);
+}
+END_TEST
+
+START_TEST(what_is_so_already_is_no_change)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	char *path = format("/v1/chats/%lld", chat);
+	is(patch(ann, path, "{'title':'orchard','slow_mode':5}"), 200);
+	struct stream *s = live(ben);
+	is(patch(ann, path, "{'title':'orchard','slow_mode':5,'message_ttl':0,'posting':'members'}"), 200);
+	is(patch(ann, path, "{}"), 200);
+	is(put(ann, member(chat, ben), "{}"), 200);
+	is(put(ann, member(chat, ben), "{'role':'member','muted_until':'2001-01-01T00:00:00Z'}"), 200);
+	expect_quiet(s);
+	ck_assert_uint_eq(count(is(get(ann, "%s/audit", path), 200).json, "acts"), 1);
+	is(patch(ann, path, "{'slow_mode':0}"), 200);
+	ck_assert(!has(expect(s, "chat"), "slow_mode"));
 }
 END_TEST
 
@@ -380,7 +427,9 @@ int main(void)
 	const TTest *const tests[] = {
 		a_group_is_made, impossible_chats_are_not_made, a_direct_chat_is_there_once, two_who_write_to_each_other_at_once_meet,
 		one_may_write_to_oneself, owners_and_admins_add_members, only_the_owner_gives_roles, admins_kick_members_and_nobody_above,
-		anybody_leaves, a_chat_is_never_without_owner, the_title_changes_for_everyone, a_deleted_chat_is_gone_for_everyone,
+		anybody_leaves, a_chat_is_never_without_owner, who_cant_sign_in_inherits_nothing,
+		the_last_one_takes_the_chat_along, the_title_changes_for_everyone, what_is_so_already_is_no_change,
+		a_deleted_chat_is_gone_for_everyone,
 		unread_is_counted_and_read, delivered_is_a_mark_of_its_own, ones_chats_are_listed_in_pages, absent_and_forbidden_look_the_same,
 		the_muted_only_read, in_a_channel_only_those_above_write, a_group_has_a_largest_size, NULL,
 	};

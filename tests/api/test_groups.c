@@ -196,6 +196,18 @@ static int status_of(struct answer a, int line)
 	return status;
 }
 
+START_TEST(what_is_refused_anyway_costs_no_turn)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	is(patch(ann, chat_path(chat), "{'slow_mode':3600}"), 200);
+	refused(post(ben, messages(chat), "{'forward':{'chat':%lld,'id':1}}", chat), 422, "unknown_forward");
+	refused(post(ben, messages(chat), "{'text':'x','reply_to':1}"), 422, "unknown_reply_to");
+	say(ben, chat, "my turn");
+	refused(post(ben, messages(chat), "{'text':'x'}"), 429, "slow_mode");
+}
+END_TEST
+
 START_TEST(slow_mode_holds_within_a_batch)
 {
 	struct client *ann = somebody(), *ben = somebody();
@@ -533,8 +545,9 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, an_owner_is_not_muted, posting_is_for_whom_the_group_says, adding_is_for_whom_the_owner_says,
-		slow_mode_spaces_a_members_messages, slow_mode_holds_within_a_batch, a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
+		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, an_owner_is_not_muted, posting_is_for_whom_the_group_says,
+		adding_is_for_whom_the_owner_says, slow_mode_spaces_a_members_messages, what_is_refused_anyway_costs_no_turn, slow_mode_holds_within_a_batch,
+		a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
 		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_kick_from_a_crowd_takes_effect, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
 		a_group_that_becomes_a_crowd_is_replayed_alike,
 		what_admins_do_is_on_record, absent_and_forbidden_look_the_same, NULL,

@@ -142,14 +142,17 @@ END_TEST
 
 START_TEST(invites_are_bounded)
 {
-	struct client *ann = somebody();
+	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann);
 	for (int i = 0; i < 100; i++)
 		invited(ann, chat, "{}");
 	refused(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 	long long id = num(is(get(ann, "%s", invites_of(chat)), 200).json, "invites.99.id");
 	is(del(ann, "%s/%lld", invites_of(chat), id), 204);
-	invited(ann, chat, "{}");
+	const char *once = invited(ann, chat, "{'max_uses':1}");
+	is(post(ben, to("/v1/invites/%s", once), NULL), 200);
+	invited(ann, chat, "{}"); /* what is used up makes room */
+	refused(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 }
 END_TEST
 

@@ -247,6 +247,25 @@ START_TEST(a_key_outlives_an_edit)
 }
 END_TEST
 
+/* What has become of a message isn't for somebody who was shown the door, not of his own either. */
+START_TEST(a_key_opens_nothing_to_who_has_gone)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = num(is(say_keyed(ben, chat, "k", "once"), 201).json, "id");
+	is(del(ann, "%s", member(chat, ben)), 204);
+	is(put(ann, to("%s/pin", message(chat, id)), NULL), 200);
+	struct client *who = with(ben, "X-Request-Id: same");
+	struct answer unknown = refused(say_keyed(who, chat, "other", "once"), 404, "not_found");
+	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "once"), 404, "not_found").body, unknown.body);
+	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "twice"), 404, "not_found").body, unknown.body);
+	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson",
+		"{\"text\":\"once\",\"key\":\"k\"}\n{\"text\":\"x\",\"key\":\"l\"}\n{\"text\":\"x\",\"key\":\"m\"}\n"), 200);
+	ck_assert_msg(strstr(a.body, "once") == NULL && strncmp(a.body, "{\"status\":404", 13) == 0, "%s", a.body);
+	is(put(ann, member(chat, ben), "{}"), 200);
+	ck_assert_int_eq(num(is(say_keyed(ben, chat, "k", "once"), 201).json, "id"), id);
+}
+END_TEST
+
 START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -266,6 +285,46 @@ START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 	long long rev = num(is(patch(bob, message(chat, id), "{'text':'whatever it was'}"), 200).json, "rev");
 	is(patch(with(bob, "If-Match: \"1\", W/\"%lld\"", rev), message(chat, id), "{'text':'one of them'}"), 200);
 	refused(patch(with(bob, "If-Match: \"1\", \"2\", x"), message(chat, id), "{'text':'none of them'}"), 412, "stale");
+}
+END_TEST
+
+/* Else what he wrote before would be a way around it. */
+START_TEST(who_may_not_write_edits_nothing)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), id = say(ben, chat, "first");
+	is(put(ann, member(chat, ben), "{'role':'admin'}"), 200);
+	is(patch(ann, to("/v1/chats/%lld", chat), "{'posting':'admins','slow_mode':3600}"), 200);
+	is(patch(ben, message(chat, id), "{'text':'second'}"), 200);
+	is(put(ann, member(chat, ben), "{'role':'member'}"), 200);
+	refused(patch(ben, message(chat, id), "{'text':'third'}"), 403, "forbidden");
+	is(patch(ann, to("/v1/chats/%lld", chat), "{'posting':'members'}"), 200);
+	is(patch(ben, message(chat, id), "{'text':'third'}"), 200); /* slow mode is for new ones */
+	is(put(ann, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	refused(patch(ben, message(chat, id), "{'text':'fourth'}"), 403, "muted");
+	is(del(ben, "%s", message(chat, id)), 204);
+}
+END_TEST
+
+START_TEST(a_block_stops_what_is_done_to_messages_too)
+{
+	struct client *ann = somebody(), *eve = somebody();
+	struct answer a = is(post(eve, to("/v1/chats/@%s/messages", ann->name), "{'text':'hi'}"), 201);
+	long long chat = num(a.json, "chat"), id = num(a.json, "id");
+	is(put(eve, to("%s/reactions/%%F0%%9F%%91%%8D", message(chat, id)), NULL), 200);
+	is(put(eve, to("%s/pin", message(chat, id)), NULL), 200);
+	is(put(ann, to("/v1/blocks/%s", eve->name), NULL), 204);
+	struct stream *s = live(ann);
+	refused(patch(eve, message(chat, id), "{'text':'abuse'}"), 403, "blocked");
+	refused(put(eve, to("%s/reactions/%%F0%%9F%%91%%8E", message(chat, id)), NULL), 403, "blocked");
+	refused(del(eve, "%s/pin", message(chat, id)), 403, "blocked");
+	refused(put(eve, to("%s/pin", message(chat, id)), NULL), 403, "blocked");
+	refused(patch(eve, to("/v1/chats/%lld", chat), "{'message_ttl':5,'system_messages':'all'}"), 403, "blocked");
+	expect_quiet(s);
+	is(del(eve, "%s/reactions/%%F0%%9F%%91%%8D", message(chat, id)), 204); /* to take back is always possible */
+	expect(s, "reaction");
+	is(del(eve, "%s", message(chat, id)), 204);
+	expect(s, "deleted");
 }
 END_TEST
 
@@ -606,7 +665,8 @@ int main(void)
 		what_is_sent_can_be_read, any_type_but_json_is_the_text_itself, every_character_comes_through, ids_ascend_and_time_never_runs_back,
 		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider,
 		a_media_type_is_one_in_any_case, what_is_all_bad_makes_no_direct_chat, a_key_sends_once, a_key_may_be_a_header,
-		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, an_edit_is_for_who_wrote_it_and_saw_the_latest,
+		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, a_key_opens_nothing_to_who_has_gone, an_edit_is_for_who_wrote_it_and_saw_the_latest,
+		who_may_not_write_edits_nothing, a_block_stops_what_is_done_to_messages_too,
 		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
 		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,
 		history_is_read_around_a_message, bad_pages_are_refused, an_outsider_learns_nothing, texts_have_bounds, texts_are_clean_utf8,

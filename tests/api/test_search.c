@@ -48,11 +48,12 @@ START_TEST(words_are_found)
 		{ "q=me*", 1 }, { "q=runni*", 1 }, { "q=%D0%BA%D0%BD*", 2 }, { "q=eeting*", 0 },
 		{ "q=%22brown%20fox%22", 1 }, { "q=%22fox%20brown%22", 0 }, { "q=fox%20brown", 1 }, { "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 },
 		{ "q=quick%20running", 0 }, { "q=fooled%20then", 1 },
-		{ "q=%22brown+fax%22", 0 } };
+		{ "q=%22brown+fax%22", 0 }, { "q=up-to-date", 1 }, { "q=up-to*", 1 }, { "q=up-to-d*", 1 }, { "q=to-da", 0 }, { "q=%22an%20up-to-date%22", 1 } };
 	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben);
 	say(ann, chat, "I was running to the meeting, ещё книги лежат");
 	say(ann, chat, "Книгу читал");
+	say(ann, chat, "an up-to-date list");
 	say(ann, chat, "if (a <fooled) b > then");
 	await_index(say(ben, chat, "The quick brown fox"));
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
@@ -152,6 +153,21 @@ START_TEST(what_is_gone_is_gone_at_once)
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_entry where chat_id = %lld", chat), "1");
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_word where word like 'zanzib%%'"), "0");
 	ck_assert_str_eq(sql(pg, "select n from postern.search_word where word = 'quillaja'"), "1");
+}
+END_TEST
+
+START_TEST(what_is_pinned_stays_found)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), id = say(ann, chat, "rhododendron");
+	PGconn *pg = database(house());
+	await_index(id);
+	sql(pg, "begin");
+	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
+	is(put(ann, format("%s/pin", message(chat, id)), NULL), 200);
+	ck_assert_uint_eq(found(ann, "q=rhododendron"), 1);
+	ck_assert_uint_eq(found(ann, "q=rhododendron&order=rank"), 1);
+	sql(pg, "commit");
 }
 END_TEST
 
@@ -361,7 +377,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once, filters, pages,
+	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once,
+		what_is_pinned_stays_found, filters, pages,
 		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * System messages: what happens in a chat, told among what is said there. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../lib/client.h"
+#include "../lib/database.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 
@@ -70,6 +73,23 @@ START_TEST(who_goes_is_not_told_of_it_and_who_comes_is)
 	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "member_added");
 	is(post(bob, "/v1/chats", "{'kind':'group','title':'y','system_messages':'all'}"), 201);
 	ck_assert_str_eq(str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before */
+}
+END_TEST
+
+/* A group that shrinks from thousands to a few doesn't name the thousands in a message. */
+START_TEST(a_crowd_that_goes_is_not_listed)
+{
+	struct client *ann = somebody();
+	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
+	char *names = later(free, malloc(101 * 24));
+	for (size_t i = 0, len = 0; i < 101; i++)
+		len += (size_t)sprintf(names + len, "%s'crowd-%zu'", i ? "," : "", i);
+	sql(database(house()), "insert into postern.account (name, created_at, rev) select 'crowd-' || i, now(), 0 from generate_series(0, 100) i");
+	ck_assert_int_eq(num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'add':[%s]}", names), 200).json, "added"), 101);
+	ck_assert_int_eq(num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'remove':[%s]}", names), 200).json, "removed"), 101);
+	struct answer a = is(get(ann, "%s", messages(chat)), 200);
+	ck_assert_uint_eq(count(a.json, "messages"), 1);
+	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "chat_created");
 }
 END_TEST
 
@@ -141,7 +161,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { what_happens_in_a_group_is_told, who_goes_is_not_told_of_it_and_who_comes_is, they_are_nobodys_to_write,
+	const TTest *const tests[] = { what_happens_in_a_group_is_told, who_goes_is_not_told_of_it_and_who_comes_is, a_crowd_that_goes_is_not_listed, they_are_nobodys_to_write,
 		so_are_bans_invites_and_many_at_once,
 		a_chat_may_go_without, comings_and_goings_are_not_told_in_channels_and_direct_chats, NULL };
 	return suite_run("system", tests, NULL);

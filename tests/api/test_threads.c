@@ -205,6 +205,41 @@ END_TEST
 
 /* ---- pins ---- */
 
+START_TEST(unread_mentions_are_counted)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cay = somebody();
+	long long chat = group(ann, ben, cay);
+	char *path = format("/v1/chats/%lld", chat);
+	ck_assert(!has(is(get(ben, "%s", path), 200).json, "unread_mentions"));
+	say(cay, chat, "nobody");
+	long long first = say(cay, chat, format("@%s", ben->name));
+	say(ann, chat, format("@all and @%s too", ben->name)); /* one message */
+	say(ben, chat, format("@%s", cay->name));
+	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread_mentions"), 2);
+	ck_assert_int_eq(num(is(get(cay, "%s", path), 200).json, "unread_mentions"), 2);
+	ck_assert(!has(is(get(ann, "%s", path), 200).json, "unread_mentions")); /* what one says oneself isn't unread */
+	is(post(ben, to("%s/read", path), "{'up_to':%lld}", first), 204);
+	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread_mentions"), 1);
+	is(post(ben, to("%s/read", path), "{'up_to':%lld}", first + 1), 204);
+	ck_assert(!has(is(get(ben, "/v1/chats"), 200).json, "chats.0.unread_mentions"));
+}
+END_TEST
+
+/* A text of nothing but @ doesn't hold up everybody else's. */
+START_TEST(only_so_many_mentions_are_looked_for)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	char *much = later(free, calloc(1, 200 * 5 + 64));
+	for (size_t i = 0; i < 199; i++)
+		strcat(much, "a@b, ");
+	ck_assert_uint_eq(count(is(post(ann, messages(chat), "{'text':'%s@%s'}", much, ben->name), 201).json, "mentions"), 1);
+	strcat(much, "a@b, ");
+	ck_assert(!has(is(post(ann, messages(chat), "{'text':'%s@%s'}", much, ben->name), 201).json, "mentions"));
+	ck_assert_uint_eq(mentions_of(ben), 1);
+}
+END_TEST
+
 START_TEST(what_is_pinned_is_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
@@ -236,6 +271,21 @@ START_TEST(what_is_pinned_is_listed)
 	is(del(bob, "%s", message(chat, two)), 204);
 	ck_assert_uint_eq(count(is(get(bob, "/v1/chats/%lld/pins", chat), 200).json, "messages"), 0);
 	refused(put(alice, to("%s/pin", message(chat, two)), NULL), 410, "gone");
+}
+END_TEST
+
+START_TEST(who_pinned_what_is_on_record)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), id = say(ann, chat, "hi");
+	is(put(ann, to("%s/pin", message(chat, id)), NULL), 200);
+	is(put(ann, to("%s/pin", message(chat, id)), NULL), 200); /* again: no act */
+	is(del(ann, "%s/pin", message(chat, id)), 204);
+	struct answer a = is(get(ann, "/v1/chats/%lld/audit", chat), 200);
+	ck_assert_uint_eq(count(a.json, "acts"), 2);
+	ck_assert_str_eq(str(a.json, "acts.0.act"), "message_unpinned");
+	ck_assert_str_eq(str(a.json, "acts.1.act"), "message_pinned");
+	ck_assert_int_eq(num(a.json, "acts.1.details.id"), id);
 }
 END_TEST
 
@@ -479,7 +529,8 @@ int main(void)
 	const TTest *const tests[] = {
 		a_reply_shows_what_it_replies_to, a_preview_is_short_and_shows_only_what_one_may_read, replies_make_a_thread,
 		threads_are_listed_with_what_is_unread, who_is_mentioned_is_told, all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
-		what_is_pinned_is_listed, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
+		unread_mentions_are_counted, only_so_many_mentions_are_looked_for,
+		what_is_pinned_is_listed, who_pinned_what_is_on_record, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
 		what_was_edited_is_kept, only_so_many_versions_are_kept, reports_come_before_the_administrators, messages_run_out,
 		both_may_say_how_long_messages_stay_in_a_direct_chat, absent_hidden_and_former_look_the_same,
 		what_was_taken_back_is_forgotten_behind_the_horizon, NULL,
