@@ -68,7 +68,8 @@ end $$;
 create function credential_json(c credential) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'label', c.label,
-		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at)))
+		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at),
+		'last_used_at', stamp(c.last_used_at), 'last_address', c.last_address, 'user_agent', c.user_agent))
 $$;
 
 -- Callers: postern token, POST /v1/tokens.

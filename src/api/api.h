@@ -18,6 +18,7 @@ struct pages;
 struct presence;
 struct pg_pool;
 struct tail;
+struct uses;
 
 struct api {
 	struct loop *loop;
@@ -34,6 +35,7 @@ struct api {
 	struct pages *pages;
 	struct gatherer *gatherer;
 	struct presence *presence;
+	struct uses *uses;
 	struct route *routes;      /* the table below and the page's files */
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
