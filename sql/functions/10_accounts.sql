@@ -38,7 +38,7 @@ $$;
 create function user_passwd(p_name text, p_password_hash text) returns table (body text)
 language plpgsql as $$
 begin
-	update account a set password_hash = p_password_hash where a.name = p_name;
+	update account a set password_hash = p_password_hash where a.name = p_name and a.state <> 'deleted';
 	if not found then
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
@@ -182,7 +182,10 @@ begin
 	v := log_begin();
 	update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
 		presence = coalesce(p_presence, presence), about = case when p_about is null then about else nullif(p_about, '') end,
-		rev = v.head + 1 where a.name = p_me returning * into strict v_account;
+		rev = v.head + 1 where a.name = p_me and a.state = 'active' returning * into v_account;
+	if not found then -- he was shut out, or is gone, since he was let in
+		perform refuse(401, 'unauthorized', 'The account is disabled or deleted.');
+	end if;
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	if p_presence is not null then -- who may no longer see him hears that he has gone, whoever may, how it is
 		perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_me, 'offline', null))) from peers(p_me) p

@@ -41,6 +41,7 @@ static const struct call token_list = { "select body from token_list($1, $2)", {
 static const struct call admin_users = { "select body from admin_users($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')", { ME, NAME } };
 static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
+static const struct call admin_user_delete = { "select pos, body from admin_user_delete($1, $2)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
@@ -162,6 +163,7 @@ const struct route api_routes[] = {
 	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY },
+	{ "DELETE", "/v1/me", account_delete, NULL, ROUTE_BODY },
 	{ "GET", "/v1/users", call_handle, &users, 0 },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
@@ -173,6 +175,7 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/password-reset", password_redeem, NULL, ROUTE_PUBLIC | ROUTE_BODY },
 	{ "GET", "/v1/admin/users", call_handle, &admin_users, 0 },
 	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
+	{ "DELETE", "/v1/admin/users/{name}", call_handle, &admin_user_delete, 0 },
 	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
 	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
 	{ "POST", "/v1/admin/users/{name}/reset", admin_user_reset, NULL, 0 },

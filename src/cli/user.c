@@ -55,6 +55,15 @@ static int set_state(struct database *d, const char *name, const char *state)
 static int enable(struct database *d, const char *name) { return set_state(d, name, "active"); }
 static int disable(struct database *d, const char *name) { return set_state(d, name, "disabled"); }
 
+static int delete(struct database *d, const char *name)
+{
+	struct sync_rows *r = sync_call(d->db, "select body from user_delete($1)", name, SYNC_END);
+	if (r == NULL)
+		return database_failed(d);
+	sync_rows_free(r);
+	return 0;
+}
+
 /* Prints what POST /v1/password-reset takes as its token, alone on a line. */
 static int reset_link(struct database *d, const char *name)
 {
@@ -89,6 +98,7 @@ static const struct action {
 	int (*run)(struct database *d, const char *name);
 } actions[] = {
 	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable },
+	{ "delete", 1, delete },
 	{ "reset-link", 1, reset_link }, { NULL, 0, NULL },
 };
 

@@ -69,6 +69,7 @@ struct conf {
 	enum conf_registration registration;
 	char *jwt_keys, *jwt_issuer, *jwt_audience; /* NULL: none, any */
 	bool jwt_create;
+	bool deletion_removes_messages;
 	enum log_level log_level;
 
 	/* limits of a request */

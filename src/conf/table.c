@@ -42,6 +42,8 @@ const struct setting settings[] = {
 	{ "jwt_issuer", SETTING_STRING, AT(jwt_issuer), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their iss must be" },
 	{ "jwt_audience", SETTING_STRING, AT(jwt_audience), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their aud must hold" },
 	{ "jwt_create", SETTING_BOOL, AT(jwt_create), "no", 0, 0, false, CONF_ALL, NULL, "make an account for a user who comes with one and has none" },
+	{ "deletion_removes_messages", SETTING_BOOL, AT(deletion_removes_messages), "no", 0, 0, false, CONF_ALL, NULL,
+		"what somebody has written goes with the account, when that is deleted; else it stays under the name" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
 		"error, warn, info or debug; read again on SIGHUP" },
 

@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "base/shared.h"
 #include "conf/conf.h"
+#include "follow/erasure.h"
 #include "follow/follower.h"
 #include "follow/upkeep.h"
 #include "http/server.h"
@@ -46,6 +47,7 @@ struct worker {
 	struct http_server *http;
 	struct api api;
 	struct upkeep *upkeep;
+	struct erasure *erasure;
 	struct follower *search; /* NULL: another worker of this node has it */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
@@ -245,6 +247,7 @@ static void open_rooms(struct worker *w)
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
+	w->erasure = erasure_new(w->loop, w->pool, conf);
 	if (env->index == 0)
 		w->search = follower_new(w->loop, w->pool, env->node, &search_kind, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
@@ -270,6 +273,7 @@ static void close_rooms(struct worker *w)
 	hub_free(w->hub);
 	http_free(w->http);
 	upkeep_free(w->upkeep);
+	erasure_free(w->erasure);
 	follower_free(w->search);
 	api_release(&w->api);
 	tail_free(w->tail);

@@ -127,6 +127,7 @@ static const struct row {
 	/* administrators' */
 	{ "GET", "/v1/admin/users", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users", "{'name':'made.by.{me}'}", SERVER(201), 0 },
+	{ "DELETE", "/v1/admin/users/{doomed}", NULL, SERVER(204), 0 },
 	{ "POST", "/v1/admin/users/{other}/disable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/enable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/reset", NULL, SERVER(201), 0 },
@@ -151,7 +152,7 @@ enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 /* Routes whose answer says nothing of who may: tried elsewhere. */
 static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json",
-	"PUT /v1/admin/maintenance", "POST /v1/accounts", "POST /v1/me/password", "POST /v1/password-reset", NULL };
+	"PUT /v1/admin/maintenance", "POST /v1/accounts", "DELETE /v1/me", "POST /v1/me/password", "POST /v1/password-reset", NULL };
 
 static void make_people(void)
 {
@@ -163,6 +164,7 @@ static void make_people(void)
 	extra = user("matrix.extra");
 	user("matrix.new");
 	user("matrix.other");
+	user("matrix.doomed");
 	snprintf(token, sizeof(token), "%s", sql(db, "select id from postern.credential where name = '%s'", extra->name));
 	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
 	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'", people[EXPIRED]->name);
@@ -215,6 +217,7 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{name}", extra->name);
 	s = replaced(s, "{new}", "matrix.new");
 	s = replaced(s, "{other}", "matrix.other");
+	s = replaced(s, "{doomed}", "matrix.doomed");
 	s = replaced(s, "{former}", people[FORMER]->name);
 	s = replaced(s, "{banned}", people[BANNED]->name);
 	s = replaced(s, "{owner}", people[OWNER]->name);
@@ -291,7 +294,7 @@ END_TEST
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);
-	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{doomed}", "{name}" }, { "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		path = replaced(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';
