@@ -25,3 +25,6 @@ alter table postern.chat add column gate text generated always as (case when aba
 
 -- Others' lists, by who is on them.
 create index contact_contact on postern.contact (contact);
+
+-- Whose reports they are.
+create index report_reporter on postern.report (reporter, id);

@@ -163,6 +163,7 @@ const struct route api_routes[] = {
 	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY },
+	{ "GET", "/v1/me/export", export_get, NULL, 0 },
 	{ "DELETE", "/v1/me", account_delete, NULL, ROUTE_BODY },
 	{ "GET", "/v1/users", call_handle, &users, 0 },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },

@@ -104,6 +104,7 @@ static const struct row {
 	{ "POST", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
 	/* one's own */
 	{ "GET", "/v1/me", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/me/export", NULL, EVERYBODY(200), 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", EVERYBODY(200), 0 },
 	{ "GET", "/v1/tokens", NULL, EVERYBODY(200), 0 },
 	{ "POST", "/v1/tokens", "{}", EVERYBODY(201), 0 },
