@@ -48,6 +48,8 @@ begin
 	if v_account.admin and not exists (select from account a where a.admin and a.state = 'active' and a.name <> p_name) then
 		perform refuse(409, 'last_administrator', format('%s is the last administrator: make another one first.', p_name));
 	end if;
+	perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_name, 'offline', null))) from peers(p_name) p
+		where presence_visible(p_name, p.name) having count(*) > 0; -- later nobody may know
 	update account a set state = 'deleted', admin = false, display_name = null, about = null, password_hash = null, presence = 'nobody',
 		rev = v.head + 1 where a.name = p_name returning * into v_account;
 	delete from ticket t using credential c where c.name = p_name and t.credential_id = c.id;

@@ -421,9 +421,14 @@ START_TEST(nobody_writes_to_who_is_gone)
 	PGconn *db = database(house());
 	say(ann, chat, "hello");
 	say(ann, self, "to myself");
-	struct stream *s = live(ben);
+	struct stream *s = live(ben), *hers = live(ann);
+	ck_assert_str_eq(str(hear(s, "presence"), "state"), "online");
 	is(del(ann, "/v1/me"), 204);
+	struct json_object *p = hear(s, "presence");
+	ck_assert_str_eq(str(p, "name"), ann->name);
+	ck_assert_str_eq(str(p, "state"), "offline");
 	ck_assert_str_eq(str(expect(s, "user"), "state"), "deleted");
+	expect_end(hers);
 	await_erased(db, ann);
 	refused(post(ben, messages(chat), "{'text':'are you there?'}"), 403, "user_deleted");
 	refused(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403, "user_deleted");
