@@ -27,7 +27,8 @@ create function export_message(m message) returns text
 language sql stable as $$
 	select concat(left(export_line('message', jsonb_build_object('chat', m.chat_id, 'id', m.id, 'at', stamp(m.at), 'type', m.type,
 			'text', case when x.his then m.text end, 'reply_to', m.reply_to, 'edited_at', stamp(m.edited_at), 'mentions', m.mentions,
-			'forwarded', m.forwarded, 'expires_at', stamp(m.expires_at))), -3), ',"content":' || case when x.his then m.content end::text, E'}}\n')
+			'forwarded', m.forwarded, 'expires_at', stamp(m.expires_at))), -3),
+		',"content":' || case when x.his then m.content end::text, E'}}\n')
 		from (select m.forwarded is null or m.forwarded ->> 'from' = m.sender as his) x
 $$;
 
@@ -130,27 +131,29 @@ begin
 		select string_agg(export_line('credential', credential_json(c)), '' order by c.id), count(*), max(c.id)::text into lines, count, v_last
 			from (select x.* from credential x where x.name = p_me and x.id > coalesce(v_after::bigint, 0) order by x.id limit v_most) c;
 	when 'contacts' then
-		select string_agg(export_line('contact', jsonb_build_object('name', x.contact, 'added_at', stamp(x.added_at))), '' order by x.contact), count(*), max(x.contact)
-			into lines, count, v_last
+		select string_agg(export_line('contact', jsonb_build_object('name', x.contact, 'added_at', stamp(x.added_at))), '' order by x.contact),
+				count(*), max(x.contact) into lines, count, v_last
 			from (select y.* from contact y where y.name = p_me and y.contact > coalesce(v_after, '') order by y.contact limit v_most) x;
 	when 'blocks' then
-		select string_agg(export_line('block', jsonb_build_object('name', x.blocked, 'blocked_at', stamp(x.blocked_at))), '' order by x.blocked), count(*), max(x.blocked)
-			into lines, count, v_last
+		select string_agg(export_line('block', jsonb_build_object('name', x.blocked, 'blocked_at', stamp(x.blocked_at))), '' order by x.blocked),
+				count(*), max(x.blocked) into lines, count, v_last
 			from (select y.* from block y where y.name = p_me and y.blocked > coalesce(v_after, '') order by y.blocked limit v_most) x;
 	when 'chats' then
 		select string_agg(export_line('chat', export_chat(p_me, p.c, p.m)), '' order by (p.c).id), count(*), max((p.c).id)::text into lines, count, v_last
 			from (select c, m from member m join chat c on c.id = m.chat_id and c.state = 'active'
 				where m.name = p_me and m.chat_id > coalesce(v_after::bigint, 0) order by m.chat_id limit v_most) p;
 	when 'mentions' then
-		select string_agg(export_line('mention', jsonb_build_object('chat', x.chat_id, 'id', x.id)), '' order by x.id), count(*), max(x.id)::text into lines, count, v_last
+		select string_agg(export_line('mention', jsonb_build_object('chat', x.chat_id, 'id', x.id)), '' order by x.id),
+				count(*), max(x.id)::text into lines, count, v_last
 			from (select n.chat_id, n.id from mention n join chat c on c.id = n.chat_id and c.state = 'active'
 				where n.name = p_me and n.name <> '@all' and n.id > coalesce(v_after::bigint, 0) order by n.id limit v_most) x;
 	when 'reports' then
-		select string_agg(export_line('report', jsonb_build_object('chat', x.chat_id, 'id', x.message_id, 'reason', x.reason, 'at', stamp(x.at))), '' order by x.id),
-				count(*), max(x.id)::text into lines, count, v_last
+		select string_agg(export_line('report', jsonb_build_object('chat', x.chat_id, 'id', x.message_id, 'reason', x.reason, 'at', stamp(x.at))),
+				'' order by x.id), count(*), max(x.id)::text into lines, count, v_last
 			from (select r.* from report r where r.reporter = p_me and r.id > coalesce(v_after::bigint, 0) order by r.id limit v_most) x;
 	else
-		select e.lines, e.count, e.next into lines, count, v_next from export_chats(p_me, v_section, coalesce(string_to_array(v_after, ',')::bigint[], '{0,0,0}')) e;
+		select e.lines, e.count, e.next into lines, count, v_next
+			from export_chats(p_me, v_section, coalesce(string_to_array(v_after, ',')::bigint[], '{0,0,0}')) e;
 		v_last := array_to_string(v_next, ',');
 	end case;
 	lines := coalesce(lines, '');

@@ -364,7 +364,7 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	}
 	if (req->piece.feed == FEED_LAST)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (req->piece.feed == FEED_CUT) { /* an error said here it forgets to act on after a resume, for as long as others are idle; a write that fails it doesn't */
+	if (req->piece.feed == FEED_CUT) { /* it forgets to act on an error from here while other connections are idle, but not on a write that fails */
 		shutdown(req->conn->fd, SHUT_RDWR);
 		*out = '\n';
 		return 1;
