@@ -20,7 +20,7 @@ end $$;
 
 -- ---- the end of an account ----
 
--- What is one's own and nobody's in a chat: his lists, others' in which he is, when he was here.
+-- What is his own and nobody's in a chat: his lists, others' in which he is, when he was here. Caller: erasure_step(), for there may be many.
 create function account_clear(p_name text) returns void
 language sql as $$
 	delete from contact x where x.name = p_name or x.contact = p_name;
@@ -55,7 +55,6 @@ begin
 	delete from ticket t using credential c where c.name = p_name and t.credential_id = c.id;
 	delete from credential c where c.name = p_name;
 	delete from password_reset r where r.name = p_name;
-	perform account_clear(p_name);
 	insert into erasure (name) values (p_name);
 	perform account_changed(p_name); -- first: his streams end before they would tell him
 	perform log_append(v_account.rev, v_account.rev, v.at, account_line(v_account));

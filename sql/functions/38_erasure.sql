@@ -17,8 +17,6 @@ begin
 	elsif exists (select from member m where m.chat_id = p_chat and m.name = p_name and m.state = 'joined') then
 		perform member_delete(p_name, p_chat::text, p_name);
 	end if;
-	delete from watermark w where w.chat_id = p_chat and w.name = p_name;
-	delete from thread_mark t where t.chat_id = p_chat and t.name = p_name;
 	if v_chat.id is not null and not exists (select from member m join account a on a.name = m.name and a.state <> 'deleted'
 			where m.chat_id = p_chat and m.state = 'joined') then
 		v := log_begin();
@@ -118,18 +116,26 @@ begin
 	if not found then
 		return false;
 	end if;
-	e.removes := coalesce(e.removes, p_removes);
+	if e.removes is null then -- a step of its own, as the marks are: no row is locked before the log
+		update erasure x set removes = p_removes where x.name = e.name;
+		perform account_clear(e.name);
+		return true;
+	end if;
 	select m.chat_id, c.state into v_chat, v_state from member m join chat c on c.id = m.chat_id
 		where m.name = e.name and m.chat_id > e.chat_id order by m.chat_id limit 1;
 	if found and v_state = 'active' then
 		case e.part
+		when 'marks' then
+			delete from watermark w where w.chat_id = v_chat and w.name = e.name;
+			delete from thread_mark t where t.chat_id = v_chat and t.name = e.name;
 		when 'messages' then v_next := erase_messages(e.name, v_chat, e.after);
 		when 'reactions' then v_next := erase_reactions(e.name, v_chat, e.after);
 		else perform chat_abandon(e.name, v_chat);
 		end case;
 		e.after := coalesce(v_next, 0);
 		if v_next is null then
-			e.part := case when not e.removes or e.part = 'reactions' then 'leave' when e.part = 'messages' then 'reactions' else 'messages' end;
+			e.part := case when e.part = 'messages' then 'reactions' when e.part = 'reactions' then 'leave'
+				when e.part <> 'marks' then 'marks' when e.removes then 'messages' else 'leave' end;
 			e.chat_id := case e.part when 'leave' then v_chat else e.chat_id end;
 		end if;
 	elsif v_chat is not null then -- it goes as a whole

@@ -13,7 +13,7 @@ create table postern.erasure (
 	deleted_at timestamptz not null default clock_timestamp(),
 	removes    boolean,                      -- his messages too; null: not begun yet
 	chat_id    bigint not null default 0,    -- done up to this chat
-	part       text not null default 'leave' check (part in ('leave', 'messages', 'reactions', 'settle')), -- of the chat after it
+	part       text not null default 'leave' check (part in ('leave', 'marks', 'messages', 'reactions', 'settle')), -- of the chat after it
 	after      bigint not null default 0     -- where in that part
 );
 
