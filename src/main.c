@@ -22,7 +22,7 @@ static int serve_command(const struct command *self, const struct conf *conf, co
 
 static const struct command commands[] = {
 	{ "serve", "serve [OPTION]…", "run the server", CONF_ALL, NULL, serve_command },
-	{ "user", "user add NAME [--admin]\nuser list\nuser passwd NAME\nuser disable NAME\nuser enable NAME\nuser promote NAME\nuser demote NAME\nuser reset-link NAME",
+	{ "user", "user add NAME [--admin]\nuser list\nuser passwd NAME\nuser disable NAME\nuser enable NAME\nuser promote NAME\nuser demote NAME\nuser delete NAME\nuser reset-link NAME",
 		"accounts; a password is read from standard input, or made and printed", CONF_DATABASE, user_options, user_command },
 	{ "token", "token NAME [--label TEXT] [--expires 30d]", "print a new token for a user", CONF_DATABASE, token_options, token_command },
 	{ "chat", "chat list [--json]\nchat show CHAT [--json]\nchat delete CHAT", "all chats, without what is written in them", CONF_DATABASE,

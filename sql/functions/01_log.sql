@@ -46,11 +46,12 @@ language sql stable as $$
 	select frame_line(r.rev, 'reaction', r.chat_id::text, r.name, r.message_id, hashtextextended(r.emoji, 0), reaction_json(r))
 $$;
 
--- A change of an account is for him and for everyone who shares a chat with him.
+-- A change of an account is for him and for everyone who shares a chat with him; that it was deleted also for where he was before: he stands
+-- there as the author of what he wrote.
 create function account_line(a account) returns text
 language sql stable as $$
 	select frame_line(a.rev, 'user',
-		coalesce((select string_agg(m.chat_id::text, ',') from member m where m.name = a.name and m.state = 'joined'), '-'),
+		coalesce((select string_agg(m.chat_id::text, ',') from member m where m.name = a.name and (m.state = 'joined' or a.state = 'deleted')), '-'),
 		a.name, 0, 0, account_json(a)::text)
 $$;
 

@@ -38,7 +38,7 @@ $$;
 create function user_passwd(p_name text, p_password_hash text) returns table (body text)
 language plpgsql as $$
 begin
-	update account a set password_hash = p_password_hash where a.name = p_name;
+	update account a set password_hash = p_password_hash where a.name = p_name and a.state <> 'deleted';
 	if not found then
 		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
 	end if;
@@ -81,7 +81,8 @@ end $$;
 create function credential_json(c credential) returns jsonb
 language sql stable as $$
 	select jsonb_strip_nulls(jsonb_build_object('id', c.id, 'kind', c.kind, 'label', c.label,
-		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at)))
+		'created_at', stamp(c.created_at), 'expires_at', stamp(c.expires_at),
+		'last_used_at', stamp(c.last_used_at), 'last_address', c.last_address, 'user_agent', c.user_agent))
 $$;
 
 -- How many tokens, and how many sessions, somebody has at most.
@@ -210,11 +211,17 @@ begin
 	if num_nonnulls(p_display_name, p_about) > 0 then
 		v := log_begin();
 		update account a set display_name = case when p_display_name is null then display_name else nullif(p_display_name, '') end,
-			about = case when p_about is null then about else nullif(p_about, '') end, rev = v.head + 1 where a.name = p_me returning * into strict v_account;
-		perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
+			about = case when p_about is null then about else nullif(p_about, '') end, rev = v.head + 1
+			where a.name = p_me and a.state = 'active' returning * into v_account;
+		if found then
+			perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
+		end if;
+	end if;
+	update account a set presence = coalesce(p_presence, a.presence) where a.name = p_me and a.state = 'active' returning * into v_account;
+	if not found then -- he was shut out, or is gone, since he was let in
+		perform refuse(401, 'unauthorized', 'The account is disabled or deleted.');
 	end if;
 	if p_presence is not null then -- no event: whom he lets see him is nobody's business. Who may no longer hears that he has gone, whoever may, how it is
-		update account a set presence = p_presence where a.name = p_me;
 		perform presence_hide(p_me);
 		perform live_append(presence_line(p_me));
 	end if;

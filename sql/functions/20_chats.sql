@@ -257,7 +257,7 @@ begin
 end $$;
 
 -- Deletes a chat at that position; its names are free again. Null: there is no such chat any more. Callers: chat_delete(),
--- member_delete(), admin_chat_delete().
+-- member_delete(), admin_chat_delete(), chat_abandon().
 create function chat_bury(p_chat bigint, p_pos bigint) returns chat
 language sql as $$
 	update chat c set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos where c.id = p_chat and c.state = 'active' returning *

@@ -10,6 +10,7 @@ language sql immutable as $$
 		when p_muted_until > p_at then 'muted'
 		when p_gate = 'admins' and p_role = 'member' then 'forbidden'
 		when p_gate = 'barred' then 'blocked'
+		when p_gate = 'abandoned' then 'user_deleted'
 		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to'
 		when p_gate = 'paced' and p_role = 'member' then 'paced' end
 $$;
@@ -23,7 +24,7 @@ $$;
 create function send_status(p_code text) returns int
 language sql immutable as $$
 	select case p_code when 'key_conflict' then 409 when 'gone' then 410 when 'not_found' then 404 when 'unknown_reply_to' then 422
-		when 'unknown_forward' then 422 when 'muted' then 403 when 'forbidden' then 403 when 'blocked' then 403
+		when 'unknown_forward' then 422 when 'muted' then 403 when 'forbidden' then 403 when 'blocked' then 403 when 'user_deleted' then 403
 		when 'slow_mode' then 429 when 'chat_rate_limited' then 429 else 201 end
 $$;
 

@@ -39,6 +39,14 @@ begin
 	return query select v_reaction.rev, reaction_json(v_reaction);
 end $$;
 
+-- Counts one less. Holds the log lock.
+create function reaction_uncount(p_chat bigint, p_id bigint, p_emoji text) returns void
+language sql as $$
+	update message m set reactions = nullif(case (m.reactions ->> p_emoji)::int when 1 then m.reactions - p_emoji
+			else m.reactions || jsonb_build_object(p_emoji, (m.reactions ->> p_emoji)::int - 1) end, '{}')
+		where m.chat_id = p_chat and m.id = p_id
+$$;
+
 -- DELETE /v1/chats/C/messages/ID/reactions/EMOJI: takes one's own back, muted or not. Where there is none: 204 as well.
 create function reaction_delete(p_me text, p_chat text, p_id bigint, p_emoji text) returns table (pos bigint, body text)
 language plpgsql as $$
@@ -58,9 +66,7 @@ begin
 		return query select null::bigint, null::text;
 		return;
 	end if;
-	update message m set reactions = nullif(case (m.reactions ->> p_emoji)::int when 1 then m.reactions - p_emoji
-			else m.reactions || jsonb_build_object(p_emoji, (m.reactions ->> p_emoji)::int - 1) end, '{}')
-		where m.chat_id = v_member.chat_id and m.id = p_id;
+	perform reaction_uncount(v_member.chat_id, p_id, p_emoji);
 	perform log_append(v.head + 1, v.head + 1, v.at, reaction_line(v_reaction));
 	return query select v_reaction.rev, null::text;
 end $$;

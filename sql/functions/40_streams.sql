@@ -51,7 +51,7 @@ begin
 			union all
 			select a.rev, 'user', account_json(a)::text from account a where a.rev > p_after and (a.name = p_name
 				or exists (select from mine join member o on o.chat_id = mine.chat_id
-					where o.name = a.name and o.state = 'joined' and a.rev > mine.after))
+					where o.name = a.name and (o.state = 'joined' or a.state = 'deleted') and a.rev > mine.after))
 		), page as (
 			select f.pos, f.kind, f.json from frame f order by f.pos limit p_most + 1
 		), bound as (

@@ -171,7 +171,7 @@ static void on_worked(void *arg)
 	if (c->right)
 		request_problem(c->req, "overloaded", NULL, "");
 	else
-		request_problem(c->req, "bad_credentials", "The old password is wrong.", "");
+		request_problem(c->req, "bad_credentials", "The password is wrong.", "");
 	wipe(c, sizeof(*c));
 }
 
@@ -300,6 +300,67 @@ void password_redeem(struct request *req)
 		request_problem(req, e.code, e.detail, "");
 	else if (admitted_address(req, "reset address")) {
 		hash(c);
+		return;
+	}
+	wipe(c, sizeof(*c));
+}
+
+/* ---- DELETE /v1/me ---- */
+
+static void store_deletion(struct change *c)
+{
+	char id[24];
+	snprintf(id, sizeof(id), "%" PRIu64, caller_of(c->req)->credential);
+	if (caller_of(c->req)->by_cookie)
+		request_add_header(c->req, "Set-Cookie", AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+	pg_pool_call(api_of(c->req)->pool, "select pos, name, body from me_delete($1, $2, $3)", 3,
+		(const char *[]){ c->name, id, *c->old_hash ? c->old_hash : NULL }, on_stored, c);
+}
+
+static void on_needs(void *arg, const struct pg_result *r)
+{
+	struct change *c = arg;
+	if (!pg_ok(r)) {
+		call_refuse(c->req, r);
+	} else if (pg_rows(r) == 0) {
+		request_problem(c->req, "unauthorized", "The token is unknown, has expired or was revoked.", "");
+	} else if (*c->old == '\0' && *pg_text(r, 0, 0) == 't') {
+		request_problem(c->req, "missing_field", "password is missing: whoever has signed in says it again.", "");
+	} else if (*c->old == '\0') {
+		store_deletion(c);
+		return;
+	} else {
+		c->known = !pg_null(r, 0, 1);
+		if (c->known)
+			snprintf(c->old_hash, sizeof(c->old_hash), "%s", pg_text(r, 0, 1));
+		hash(c);
+		return;
+	}
+	wipe(c, sizeof(*c));
+}
+
+void account_delete(struct request *req)
+{
+	static const char *const known[] = { "password", NULL };
+	struct body_error e = { 0 };
+	char id[24];
+	if (!call_takes_only(req, NULL))
+		return;
+	struct change *c = zeroed(sizeof(*c));
+	struct json_object *o = fields(req, known, &e);
+	c->req = req;
+	c->store = store_deletion;
+	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
+	if (o != NULL)
+		take(c->old, sizeof(c->old), o, "password", 1, false, &e);
+	json_object_put(o);
+	if (*c->old != '\0')
+		c->rate_key = key_for("login account", c->name);
+	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
+	if (e.code != NULL)
+		request_problem(req, e.code, e.detail, "");
+	else if (c->rate_key == 0 || admitted(req, c->rate_key)) {
+		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2, (const char *[]){ c->name, id }, on_needs, c);
 		return;
 	}
 	wipe(c, sizeof(*c));

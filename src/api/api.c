@@ -9,6 +9,7 @@
 #include "api/gather.h"
 #include "api/pages.h"
 #include "api/presence.h"
+#include "api/uses.h"
 #include "base/log.h"
 #include "pg/pool.h"
 
@@ -27,6 +28,7 @@ void api_init(struct api *api)
 	api->pages = pages_new(api);
 	api->gatherer = gatherer_new(api);
 	api->presence = presence_new(api);
+	api->uses = uses_new(api);
 	api->notify_queue = -1;
 	api->routes = calloc(n + assets_count() + 1, sizeof(struct route));
 	if (api->routes == NULL)
@@ -43,6 +45,7 @@ void api_release(struct api *api)
 	free(api->maintenance);
 	map_release(&api->direct_chats);
 	presence_free(api->presence);
+	uses_free(api->uses);
 	gatherer_free(api->gatherer);
 	pages_free(api->pages);
 	auth_free(api->auth);

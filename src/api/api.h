@@ -18,6 +18,7 @@ struct pages;
 struct presence;
 struct pg_pool;
 struct tail;
+struct uses;
 
 struct api {
 	struct loop *loop;
@@ -34,6 +35,7 @@ struct api {
 	struct pages *pages;
 	struct gatherer *gatherer;
 	struct presence *presence;
+	struct uses *uses;
 	struct route *routes;      /* the table below and the page's files */
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
@@ -63,6 +65,8 @@ void ticket_create(struct request *req);
 void account_register(struct request *req);
 void password_change(struct request *req);
 void password_redeem(struct request *req);
+void account_delete(struct request *req);
+void export_get(struct request *req);
 void admin_user_create(struct request *req);
 void admin_user_reset(struct request *req);
 void admin_invite_create(struct request *req);

@@ -10,6 +10,7 @@
 
 #include "api/jws.h"
 #include "api/jwt.h"
+#include "api/uses.h"
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@ struct known {
 	struct list link; /* by last use, the longest ago first */
 	unsigned char hash[SECRET_HASH_LEN];
 	uint64_t credential, expires_ms;
+	uint32_t told_s; /* see uses_due() */
 	bool admin;
 	char name[];
 };
@@ -70,6 +72,7 @@ static void remember(struct auth *a, const unsigned char hash[SECRET_HASH_LEN], 
 	if (k == NULL)
 		return;
 	*k = (struct known){ .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
+	uses_due(&k->told_s); /* on_found() notes this use */
 	memcpy(k->hash, hash, SECRET_HASH_LEN);
 	memcpy(k->name, c->name, len);
 	struct known *old = map_get(&a->known, key_of(hash));
@@ -144,6 +147,7 @@ static void on_found(void *arg, const struct pg_result *r)
 		bool once = l->is_ticket || request_route(l->req)->handle == streams_open;
 		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
+		uses_note(l->auth->api->uses, l->req, c.credential);
 		pass(l->req, &c, l->next);
 	}
 	free(l);
@@ -218,6 +222,8 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 	list_remove(&k->link);
 	list_append(&a->order, &k->link);
 	metrics_count(a->api->metrics, M_TOKEN_HITS, 1);
+	if (uses_due(&k->told_s))
+		uses_note(a->api->uses, req, k->credential);
 	pass(req, &c, next);
 }
 

@@ -46,6 +46,7 @@ static const struct call admin_disable = { "select pos, body from admin_user_set
 static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
 static const struct call admin_promote = { "select body from admin_user_set_admin($1, $2, true)", { ME, NAME } };
 static const struct call admin_demote = { "select body from admin_user_set_admin($1, $2, false)", { ME, NAME } };
+static const struct call admin_user_delete = { "select pos, body from admin_user_delete($1, $2)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
@@ -179,6 +180,8 @@ const struct route api_routes[] = {
 	{ "DELETE", "/v1/session", session_delete, NULL, ROUTE_ALWAYS },
 	{ "GET", "/v1/me", call_handle, &me_get, 0 },
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY | ROUTE_LIMITED },
+	{ "GET", "/v1/me/export", export_get, NULL, 0 },
+	{ "DELETE", "/v1/me", account_delete, NULL, ROUTE_BODY },
 	{ "GET", "/v1/users", call_handle, &users, ROUTE_LIMITED },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
@@ -190,6 +193,7 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/password-reset", password_redeem, NULL, ROUTE_PUBLIC | ROUTE_BODY | ROUTE_ALWAYS },
 	{ "GET", "/v1/admin/users", call_handle, &admin_users, 0 },
 	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
+	{ "DELETE", "/v1/admin/users/{name}", call_handle, &admin_user_delete, 0 },
 	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
 	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
 	{ "POST", "/v1/admin/users/{name}/promote", call_handle, &admin_promote, 0 },

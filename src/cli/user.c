@@ -57,6 +57,15 @@ static int disable(struct database *d, const char *name) { return set(d, "select
 static int promote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "true"); }
 static int demote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "false"); }
 
+static int delete(struct database *d, const char *name)
+{
+	struct sync_rows *r = sync_call(d->db, "select body from user_delete($1)", name, SYNC_END);
+	if (r == NULL)
+		return database_failed(d);
+	sync_rows_free(r);
+	return 0;
+}
+
 /* Prints what POST /v1/password-reset takes as its token, alone on a line. */
 static int reset_link(struct database *d, const char *name)
 {
@@ -91,7 +100,7 @@ static const struct action {
 	int (*run)(struct database *d, const char *name);
 } actions[] = {
 	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable },
-	{ "promote", 1, promote }, { "demote", 1, demote }, { "reset-link", 1, reset_link }, { NULL, 0, NULL },
+	{ "promote", 1, promote }, { "demote", 1, demote }, { "delete", 1, delete }, { "reset-link", 1, reset_link }, { NULL, 0, NULL },
 };
 
 int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

@@ -69,6 +69,7 @@ struct conf {
 	enum conf_registration registration;
 	char *jwt_keys, *jwt_issuer, *jwt_audience; /* NULL: none, any */
 	bool jwt_create;
+	bool deletion_removes_messages;
 	enum log_level log_level;
 
 	/* limits of a request */
@@ -77,7 +78,7 @@ struct conf {
 	unsigned reactions_max;
 
 	/* limits of a user, of a worker */
-	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite;
+	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite, rate_exports;
 	unsigned streams_per_user;
 	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
 	size_t stream_queue_max, ring_bytes;

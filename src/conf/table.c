@@ -42,6 +42,8 @@ const struct setting settings[] = {
 	{ "jwt_issuer", SETTING_STRING, AT(jwt_issuer), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their iss must be" },
 	{ "jwt_audience", SETTING_STRING, AT(jwt_audience), NULL, 0, 0, false, CONF_ALL, "TEXT", "what their aud must hold" },
 	{ "jwt_create", SETTING_BOOL, AT(jwt_create), "no", 0, 0, false, CONF_ALL, NULL, "make an account for a user who comes with one and has none" },
+	{ "deletion_removes_messages", SETTING_BOOL, AT(deletion_removes_messages), "no", 0, 0, false, CONF_ALL, NULL,
+		"what somebody has written goes with the account, when that is deleted; else it stays under the name" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
 		"error, warn, info or debug; read again on SIGHUP" },
 
@@ -61,6 +63,7 @@ const struct setting settings[] = {
 	{ "rate_joins", SETTING_NUMBER, AT(rate_joins), "20", 1, 1000000, true, CONF_ALL, "N", "joins by invite or of a public channel a minute and user, those that fail included" },
 	{ "rate_invite", SETTING_NUMBER, AT(rate_invite), "600", 1, 1000000, true, CONF_ALL, "N", "joins by one invite a minute" },
 	{ "rate_searches", SETTING_NUMBER, AT(rate_searches), "60", 1, 1000000, true, CONF_ALL, "N", "searches a minute and user, as many at once" },
+	{ "rate_exports", SETTING_NUMBER, AT(rate_exports), "2", 1, 1000000, true, CONF_ALL, "N", "exports of one's own data a minute and user" },
 	{ "streams_per_user", SETTING_NUMBER, AT(streams_per_user), "16", 1, 1000000, true, CONF_ALL, "N", "open streams of a user" },
 	{ "streams_max", SETTING_NUMBER, AT(streams_max), "0", 1, 10000000, true, CONF_ALL, "N", "open streams of a worker; 0: as many as descriptors allow" },
 	{ "stream_queue_max", SETTING_SIZE, AT(stream_queue_max), "256K", KIB(4), MIB(64), false, CONF_ALL, "SIZE", "what waits for a stream that reads slowly, before it is set back to reading from memory or the tables" },

@@ -55,6 +55,13 @@ struct request {
 	int status;
 	void (*take)(void *arg, struct request *req, int fd);
 	void *take_arg;
+	struct {             /* of an answer in pieces */
+		char *data;
+		size_t len, at;
+		enum feed feed;
+		void (*more)(void *arg), (*gone)(void *arg);
+		void *arg;
+	} piece;
 	void *data;
 	void (*free_data)(void *data);
 };

@@ -22,6 +22,8 @@
 #include "http/internal.h"
 #include "http/problem.h"
 
+#define PIECE_BLOCK 16384 /* what libmicrohttpd sets aside for an answer in pieces */
+
 struct request *request_new(struct http_server *s, const char *target)
 {
 	struct request *req = calloc(1, sizeof(*req));
@@ -48,6 +50,9 @@ void request_free(struct request *req)
 {
 	if (req->free_data != NULL)
 		req->free_data(req->data);
+	if (req->piece.gone != NULL)
+		req->piece.gone(req->piece.arg);
+	free(req->piece.data);
 	if (req->response != NULL)
 		MHD_destroy_response(req->response);
 	for (unsigned i = 0; i < req->headers_count; i++) {
@@ -359,6 +364,49 @@ void request_reply(struct request *req, int status, const char *type, char *body
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
 {
 	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), type);
+}
+
+/* libmicrohttpd asks for at most size bytes; without any the connection is suspended until there are some. */
+static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
+{
+	struct request *req = arg;
+	size_t left = req->piece.len - req->piece.at, n = left < size ? left : size;
+	(void)pos;
+	if (n > 0) {
+		memcpy(out, req->piece.data + req->piece.at, n);
+		req->piece.at += n;
+		return (ssize_t)n;
+	}
+	if (req->piece.feed == FEED_LAST)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (req->piece.feed == FEED_CUT) { /* it forgets to act on an error from here while other connections are idle, but not on a write that fails */
+		shutdown(req->conn->fd, SHUT_RDWR);
+		*out = '\n';
+		return 1;
+	}
+	MHD_suspend_connection(req->mhd);
+	req->suspended = true;
+	req->piece.more(req->piece.arg);
+	return 0;
+}
+
+void request_reply_pieces(struct request *req, int status, const char *type, void (*more)(void *), void (*gone)(void *), void *arg)
+{
+	req->piece.more = more;
+	req->piece.gone = gone;
+	req->piece.arg = arg;
+	answer(req, status, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL), type);
+}
+
+void request_feed(struct request *req, char *data, size_t len, enum feed feed)
+{
+	free(req->piece.data);
+	req->piece.data = data;
+	req->piece.len = len;
+	req->piece.at = 0;
+	req->piece.feed = feed;
+	if (req->suspended)
+		server_resume(req->server, req);
 }
 
 void request_problem(struct request *req, const char *code, const char *detail, const char *extra)

@@ -75,6 +75,13 @@ void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s);
 /* Takes body (from malloc; NULL with len 0). type NULL: no body. */
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */
+/* An answer in pieces, whose length nobody knows yet: as much as the client takes, and no more than one piece of it in memory. more(arg) asks for the next
+ * piece, to be given with request_feed(), later; the first one is given without being asked for. gone(arg) is the end, however it comes. While
+ * a piece is waited for the request is there, as before every answer. */
+void request_reply_pieces(struct request *req, int status, const char *type, void (*more)(void *arg), void (*gone)(void *arg), void *arg);
+/* Takes data (from malloc; NULL with len 0). FEED_CUT: what came is not the whole, and the client shall see that. */
+enum feed { FEED_MORE, FEED_LAST, FEED_CUT };
+void request_feed(struct request *req, char *data, size_t len, enum feed feed);
 /* code: of problem.c. detail may be NULL. extra: "" or further JSON members, each with a comma before it. */
 void request_problem(struct request *req, const char *code, const char *detail, const char *extra);
 

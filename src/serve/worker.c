@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "base/shared.h"
 #include "conf/conf.h"
+#include "follow/erasure.h"
 #include "follow/follower.h"
 #include "follow/retention.h"
 #include "follow/upkeep.h"
@@ -47,6 +48,7 @@ struct worker {
 	struct http_server *http;
 	struct api api;
 	struct upkeep *upkeep;
+	struct erasure *erasure;
 	struct follower *search; /* NULL: another worker of this node has it */
 	struct retention *retention; /* NULL: likewise */
 	struct loop_timer *second, *stop;
@@ -249,6 +251,7 @@ static void open_rooms(struct worker *w)
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
+	w->erasure = erasure_new(w->loop, w->pool, conf);
 	if (env->index == 0)
 		w->retention = retention_new(w->loop, w->pool, &w->metrics);
 	if (env->index == 0)
@@ -277,6 +280,7 @@ static void close_rooms(struct worker *w)
 	http_free(w->http);
 	upkeep_free(w->upkeep);
 	retention_free(w->retention);
+	erasure_free(w->erasure);
 	follower_free(w->search);
 	api_release(&w->api);
 	tail_free(w->tail);

@@ -62,7 +62,10 @@ export class Store {
     if (name && !this.users.has(name)) this.#on.stranger(name);
   }
 
-  displayName(name) { return this.users.get(name)?.display_name || name; }
+  displayName(name) {
+    const user = this.users.get(name);
+    return user?.state === "deleted" ? `Deleted user (${name})` : user?.display_name || name;
+  }
 
   // ---- chats
 

@@ -108,6 +108,18 @@ START_TEST(a_revoked_one_stays_revoked)
 }
 END_TEST
 
+START_TEST(who_is_deleted_is_not_made_again)
+{
+	struct client *c = bearer("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", in(600));
+	is(get(c, "/v1/me"), 200);
+	is(del(c, "/v1/me"), 204);
+	refused(get(c, "/v1/me"), 401, "unauthorized");
+	refused(get(bearer("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", in(601)), "/v1/me"), 401, "unauthorized");
+	struct client *kim = bearer("ed", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(602));
+	ck_assert_str_eq(str(is(get(kim, "/v1/users/lea"), 200).json, "state"), "deleted");
+}
+END_TEST
+
 START_TEST(keys_are_exchanged_while_it_runs)
 {
 	const char *const two[] = { "es", "ed", NULL }, *const all[] = { "hs", "rs", "es", "ed", NULL };
@@ -154,6 +166,7 @@ int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
 	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token, a_revoked_one_stays_revoked,
+		who_is_deleted_is_not_made_again,
 		keys_are_exchanged_while_it_runs, nobody_is_made_unless_it_is_wanted, NULL };
 	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience", "postern", "--jwt-create", "--rate-sends", "0", NULL };
 	int fd = mkstemp(path);

@@ -104,6 +104,7 @@ static const struct row {
 	{ "POST", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
 	/* one's own */
 	{ "GET", "/v1/me", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/me/export", NULL, EVERYBODY(200), 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", EVERYBODY(200), 0 },
 	{ "GET", "/v1/tokens", NULL, EVERYBODY(200), 0 },
 	{ "POST", "/v1/tokens", "{}", EVERYBODY(201), 0 },
@@ -127,6 +128,7 @@ static const struct row {
 	/* administrators' */
 	{ "GET", "/v1/admin/users", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users", "{'name':'made.by.{me}'}", SERVER(201), 0 },
+	{ "DELETE", "/v1/admin/users/{doomed}", NULL, SERVER(204), 0 },
 	{ "POST", "/v1/admin/users/{other}/disable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/enable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/promote", NULL, SERVER(200), 0 },
@@ -163,7 +165,7 @@ enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 /* Routes whose answer says nothing of who may: tried elsewhere. */
 static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json",
-	"PUT /v1/admin/maintenance", "POST /v1/accounts", "POST /v1/me/password", "POST /v1/password-reset", NULL };
+	"PUT /v1/admin/maintenance", "POST /v1/accounts", "DELETE /v1/me", "POST /v1/me/password", "POST /v1/password-reset", NULL };
 
 static void make_people(void)
 {
@@ -175,6 +177,7 @@ static void make_people(void)
 	extra = user("matrix.extra");
 	user("matrix.new");
 	user("matrix.other");
+	user("matrix.doomed");
 	snprintf(token, sizeof(token), "%s", sql(db, "select id from postern.credential where name = '%s'", extra->name));
 	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
 	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'", people[EXPIRED]->name);
@@ -227,6 +230,7 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{name}", extra->name);
 	s = replaced(s, "{new}", "matrix.new");
 	s = replaced(s, "{other}", "matrix.other");
+	s = replaced(s, "{doomed}", "matrix.doomed");
 	s = replaced(s, "{former}", people[FORMER]->name);
 	s = replaced(s, "{banned}", people[BANNED]->name);
 	s = replaced(s, "{owner}", people[OWNER]->name);
@@ -303,7 +307,7 @@ END_TEST
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);
-	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{doomed}", "{name}" }, { "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		path = replaced(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';

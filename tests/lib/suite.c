@@ -15,7 +15,8 @@ enum { TEST_SECONDS = 120 };
 
 static struct server *the_house;
 static const char *const *house_flags;
-static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0", "--rate-searches", "0", "--streams-per-user", "0", NULL };
+static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0", "--rate-searches", "0", "--rate-exports", "0",
+	"--streams-per-user", "0", NULL };
 
 static struct {
 	void (*fn)(void *);

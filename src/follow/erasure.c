@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * See erasure.h. */
+#include "follow/erasure.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "loop/loop.h"
+#include "pg/pool.h"
+
+#define LOOK_MS 1000 /* when there is nothing to do */
+#define REST_MS 5    /* between two steps: sends go first */
+
+struct erasure {
+	struct pg_pool *pool;
+	struct loop_timer *timer;
+	bool removes;
+};
+
+static void on_step(void *arg, const struct pg_result *r)
+{
+	struct erasure *e = arg;
+	bool more = pg_ok(r) && *pg_text(r, 0, 0) == 't';
+	if (!pg_ok(r) && !pg_away(r))
+		log_error("accounts that were deleted: %s", pg_message(r));
+	loop_timer_start(e->timer, more ? REST_MS : LOOK_MS, 0);
+}
+
+static void on_time(void *arg)
+{
+	struct erasure *e = arg;
+	pg_pool_call(e->pool, "select erasure_step($1)", 1, (const char *[]){ e->removes ? "t" : "f" }, on_step, e);
+}
+
+struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
+{
+	struct erasure *e = calloc(1, sizeof(*e));
+	if (e == NULL)
+		fatal("out of memory");
+	e->pool = pool;
+	e->removes = conf->deletion_removes_messages;
+	e->timer = loop_timer_new(loop, on_time, e);
+	loop_timer_start(e->timer, LOOK_MS, 0);
+	return e;
+}
+
+void erasure_free(struct erasure *e)
+{
+	loop_timer_free(e->timer);
+	free(e);
+}

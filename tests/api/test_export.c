@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ * What one takes along: all that is one's own, nothing of others, whole or visibly cut. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/suite.h"
+
+struct lines {
+	struct json_object *all; /* an array */
+	size_t count;            /* without the end */
+};
+
+static void put_json(void *o) { json_object_put(o); }
+
+/* Every line is JSON, and the last one says how many there were before it. */
+static struct lines exported(const struct client *who)
+{
+	struct answer a = is(get(who, "/v1/me/export"), 200);
+	struct lines l = { .all = later(put_json, json_object_new_array()) };
+	ck_assert_str_eq(said(a, "Content-Type"), "application/x-ndjson");
+	for (const char *line = a.body; *line != '\0'; line += strcspn(line, "\n") + 1) {
+		struct json_object *o = look_parse(line, strcspn(line, "\n"));
+		ck_assert_msg(o != NULL && line[strcspn(line, "\n")] == '\n', "%.200s", line);
+		json_object_array_add(l.all, o);
+	}
+	l.count = json_object_array_length(l.all) - 1;
+	struct json_object *end = json_object_array_get_idx(l.all, l.count);
+	ck_assert_str_eq(str(end, "kind"), "end");
+	ck_assert_int_eq(num(end, "lines"), (long long)l.count);
+	return l;
+}
+
+/* The data of the only line of that kind of which a member is that number (0: of which there is one only). */
+static struct json_object *line(struct lines l, const char *kind, const char *member, long long value)
+{
+	struct json_object *found = NULL;
+	for (size_t i = 0; i < l.count; i++) {
+		struct json_object *o = json_object_array_get_idx(l.all, i);
+		if (strcmp(str(o, "kind"), kind) != 0 || (value != 0 && num(at(o, "data"), member) != value))
+			continue;
+		ck_assert_msg(found == NULL, "a second %s: %s", kind, json_object_to_json_string(o));
+		found = at(o, "data");
+	}
+	ck_assert_msg(found != NULL, "no %s of %lld in %s", kind, value, json_object_to_json_string(l.all));
+	return found;
+}
+
+START_TEST(one_takes_along_what_is_ones_own)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
+	long long chat = group(ann, ben), was = group(ben, ann), gone = group(ann, ben);
+	long long secret = say(ben, chat, format("SECRET of ben for @%s", ann->name)), mine = say(ann, chat, "of ann");
+	long long reply = num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", secret), 201).json, "id");
+	long long note = num(is(post(ann, messages(chat), "{'type':'note','content':{'a':null,'b':[1]}}"), 201).json, "id");
+	long long forwarded = num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, secret), 201).json, "id");
+	long long again = num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, mine), 201).json, "id");
+	long long before = say(ann, was, "before I left");
+	say(ann, gone, "DELETED");
+	is(patch(ann, message(chat, mine), "{'text':'of ann, edited'}"), 200);
+	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, secret)), NULL), 200);
+	is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, mine)), NULL), 200);
+	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8E", message(chat, mine)), NULL), 200);
+	is(del(ann, "%s/reactions/%%F0%%9F%%91%%8E", message(chat, mine)), 204);
+	is(post(ann, format("%s/report", message(chat, secret)), "{'reason':'spam'}"), 204);
+	is(post(ann, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", mine), 204);
+	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	is(put(ann, format("/v1/blocks/%s", cid->name), NULL), 204);
+	is(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'contacts'}"), 200);
+	is(del(ann, "/v1/chats/%lld", gone), 204);
+	is(patch(ben, format("/v1/chats/%lld", was), "{'title':'SECRET now'}"), 200);
+	is(del(ann, "%s", member(was, ann)), 204);
+
+	struct lines l = exported(ann);
+	struct json_object *o = line(l, "profile", NULL, 0);
+	ck_assert_str_eq(str(o, "name"), ann->name);
+	ck_assert_str_eq(str(o, "presence"), "contacts");
+	ck_assert(yes(o, "has_password"));
+	ck_assert(has(line(l, "credential", NULL, 0), "created_at"));
+	ck_assert_str_eq(str(line(l, "contact", NULL, 0), "name"), ben->name);
+	ck_assert_str_eq(str(line(l, "block", NULL, 0), "name"), cid->name);
+	o = line(l, "chat", "id", chat);
+	ck_assert_str_eq(str(o, "role"), "owner");
+	ck_assert_str_eq(str(o, "title"), "garden");
+	ck_assert_int_eq(num(o, "read"), mine);
+	ck_assert(!has(line(l, "chat", "id", was), "title"));
+	ck_assert_str_eq(str(line(l, "chat", "id", was), "state"), "left");
+	ck_assert_str_eq(str(line(l, "message", "id", mine), "text"), "of ann, edited");
+	ck_assert_str_eq(str(line(l, "message", "id", before), "text"), "before I left");
+	ck_assert_str_eq(str(line(l, "message", "id", again), "text"), "of ann");
+	ck_assert_int_eq(num(line(l, "message", "id", reply), "reply_to"), secret);
+	ck_assert_int_eq(num(line(l, "message", "id", note), "content.b.0"), 1);
+	ck_assert_str_eq(str(line(l, "message", "id", forwarded), "forwarded.from"), ben->name);
+	ck_assert_str_eq(str(line(l, "edit", "id", mine), "text"), "of ann");
+	ck_assert_int_eq(num(line(l, "reaction", NULL, 0), "id"), secret);
+	ck_assert_int_eq(num(line(l, "mention", NULL, 0), "id"), secret);
+	ck_assert_str_eq(str(line(l, "report", NULL, 0), "reason"), "spam");
+	const char *whole = json_object_to_json_string(l.all);
+	ck_assert_ptr_null(strstr(whole, "SECRET"));
+	ck_assert_ptr_null(strstr(whole, "DELETED"));
+	ck_assert_ptr_null(strstr(whole, "pt_"));
+	ck_assert_uint_eq(l.count, 1 + 1 + 1 + 1 + 2 + 6 + 1 + 1 + 1 + 1);
+	ck_assert_uint_eq(exported(cid).count, 2); /* his profile and his token */
+	struct answer a = is(ask(ann, "HEAD", "/v1/me/export", NULL, NULL, 0), 200);
+	ck_assert_uint_eq(a.len, 0);
+}
+END_TEST
+
+/* As many texts of that size, of one after the other. */
+static void say_much(const struct client *one, const struct client *other, long long chat, unsigned count, unsigned size)
+{
+	for (unsigned i = 0; i < count; i += 50) {
+		char *lines = format("%s", "");
+		for (unsigned k = 0; k < 50; k++)
+			lines = format("%s{\"text\":\"%0*u\"}\n", lines, (int)size, i + k);
+		is(post_as(one, messages(chat), "application/x-ndjson", lines), 200);
+		if (other != NULL)
+			is(post_as(other, messages(chat), "application/x-ndjson", lines), 200);
+	}
+}
+
+START_TEST(much_comes_in_pieces_and_whole)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), empty = group(ben, ann);
+	say_much(ann, ben, chat, 3000, 300); /* more than is looked at, and given, at once */
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_gt(say(ann, chat, "x"), 0);
+	ck_assert_int_gt(say(ann, empty, "the last"), 0);
+	struct lines l = exported(ann);
+	long long last = 0;
+	unsigned n = 0;
+	for (size_t i = 0; i < l.count; i++) {
+		struct json_object *o = json_object_array_get_idx(l.all, i);
+		if (strcmp(str(o, "kind"), "message") != 0)
+			continue;
+		if (n < 3000)
+			ck_assert_int_eq(atoi(str(o, "data.text")), (int)n);
+		ck_assert_int_gt(num(o, "data.id"), last);
+		last = num(o, "data.id");
+		n++;
+	}
+	ck_assert_uint_eq(n, 3004);
+	/* By HTTP/1.0 too, and then another request on the same connection. */
+	struct wire *w = dial(house());
+	wire_send(w, "GET /v1/me/export HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+	struct answer a = is(wire_answer(w), 200);
+	ck_assert_ptr_nonnull(strstr(a.body, "{\"kind\":\"end\","));
+	w = dial(house());
+	for (int i = 0; i < 2; i++)
+		wire_send(w, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+	ck_assert_uint_eq(is(wire_answer(w), 200).len, is(wire_answer(w), 200).len);
+}
+END_TEST
+
+static bool is_over(const struct wire *w)
+{
+	size_t len;
+	return strstr(wire_data(w, &len), "\"kind\":\"end\"") != NULL;
+}
+
+/* More than the sockets between the two hold. */
+START_TEST(who_is_shut_out_meanwhile_sees_that_it_was_cut)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann);
+	say_much(ann, NULL, chat, 1500, 15000);
+	struct wire *w = later(wire_free, wire_new(house(), 16384)), *gone = wire_new(house(), 16384);
+	wire_send(gone, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+	wire_send(w, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+	ck_assert(wire_wait(w, PATIENCE) && wire_pump(w));
+	ck_assert(wire_wait(gone, PATIENCE));
+	wire_free(gone); /* in the midst of it */
+	server_command(house(), NULL, "user", "disable", ann->name);
+	is(get(ben, "/v1/me"), 200);
+	while (wire_pump(w))
+		ck_assert(wire_wait(w, PATIENCE));
+	ck_assert(!is_over(w));
+	size_t len;
+	ck_assert_uint_gt((wire_data(w, &len), len), 1000);
+	ck_assert_str_ne(wire_data(w, &len) + len - 5, "0\r\n\r\n");
+}
+END_TEST
+
+START_TEST(exports_are_limited)
+{
+	const char *const flags[] = { "--rate-exports", "1", NULL };
+	struct server *node = server_join(house(), flags);
+	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
+	is(get(ann, "/v1/me/export"), 200);
+	ck_assert_ptr_nonnull(header(refused(get(ann, "/v1/me/export"), 429, "rate_limited"), "Retry-After"));
+	is(get(ben, "/v1/me/export"), 200);
+	refused(get(ben, "/v1/me/export?cursor=1"), 400, "bad_parameter");
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { one_takes_along_what_is_ones_own, much_comes_in_pieces_and_whole, who_is_shut_out_meanwhile_sees_that_it_was_cut,
+		exports_are_limited, NULL };
+	return suite_run("export", tests, NULL);
+}
