@@ -214,6 +214,7 @@ language plpgsql stable as $$
 declare
 	most_ranked constant int := 10000;
 	v_end timestamptz := clock_timestamp() + interval '30 ms';
+	v_end_empty timestamptz := clock_timestamp() + interval '300 ms'; -- nothing of his yet: to stop early would tell that others use the word
 	v_segments bigint[] := array(select s.segment from search_segment s where s.segment between p_lo >> 13 and p_hi >> 13
 		and (p_until is null or s.first_at < p_until) and (p_since is null or s.last_at >= p_since) order by s.segment desc);
 	v_next int := 1;
@@ -259,7 +260,8 @@ begin
 		v_total := v_total + v_hits;
 		v_next := v_next + v_size;
 		exit when v_next > cardinality(v_segments) or (p_rank is null and cardinality(ids) >= p_most);
-		if (p_rank is null or p_after_id is null) and (clock_timestamp() > v_end or (p_rank is not null and v_total >= most_ranked)) then
+		if (p_rank is null or p_after_id is null) and (clock_timestamp() > case when v_total > 0 then v_end else v_end_empty end
+				or (p_rank is not null and v_total >= most_ranked)) then
 			stopped := v_segments[v_next - 1] << 13;
 			exit;
 		end if;

@@ -395,7 +395,10 @@ void request_reply_pieces(struct request *req, int status, const char *type, voi
 	req->piece.more = more;
 	req->piece.gone = gone;
 	req->piece.arg = arg;
-	answer(req, status, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL), type);
+	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL);
+	if (r != NULL && req->head) /* without chunks: libmicrohttpd 0.9.75 would send the last of them, before the next answer */
+		MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+	answer(req, status, r, type);
 }
 
 void request_feed(struct request *req, char *data, size_t len, enum feed feed)
