@@ -16,7 +16,7 @@ struct pg_pool;
 struct follower_kind {
 	const char *name;
 	const char *prepare; /* called once: a reason for a warning, or null; NULL: nothing to prepare */
-	const char *step;    /* with the holder's name: mine, head, pos, age_ms */
+	const char *step;    /* with the holder's name and at most how many changes: mine, head, pos, age_ms */
 	/* After each step: positions that it is behind, and how long the oldest of them has waited. */
 	void (*on_lag)(void *arg, uint64_t positions, uint64_t age_ms);
 };

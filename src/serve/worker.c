@@ -139,10 +139,8 @@ static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
 	metrics_gauge(&w->metrics, G_SEARCH_LAG_SECONDS, (age_ms + 999) / 1000);
 }
 
-#define SEARCH_STEP "200" /* messages: some 30 ms of a core */
-
 static const struct follower_kind search_kind = { .name = "search", .prepare = "select search_prepare()",
-	.step = "select mine, head, pos, age_ms from search_follow($1, " SEARCH_STEP ")", .on_lag = on_search_lag };
+	.step = "select mine, head, pos, age_ms from search_follow($1, $2)", .on_lag = on_search_lag };
 
 static void on_queue_usage(void *arg, const struct pg_result *r)
 {
