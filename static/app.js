@@ -13,6 +13,7 @@ import { NewChat, ask } from "./view/dialogs.js";
 import { $, paintAvatar } from "./view/dom.js";
 import { Members, mayManage } from "./view/members.js";
 import { Messages } from "./view/messages.js";
+import { Picture } from "./view/picture.js";
 import { Sidebar } from "./view/sidebar.js";
 import { SignIn } from "./view/signin.js";
 
@@ -284,6 +285,16 @@ const members = new Members({
     }),
   },
 });
+const picture = new Picture({
+  store,
+  on: {
+    set: async (blob) => store.putUser(await rest.setAvatar(blob)),
+    clear: async () => {
+      await rest.clearAvatar();
+      store.putUser(await rest.user(store.me.name));
+    },
+  },
+});
 $("rename").addEventListener("click", rename);
 
 function latestOwn() {
@@ -295,6 +306,7 @@ function render() {
   const unread = store.totalUnread();
   document.title = unread > 0 ? `(${unread}) Postern` : "Postern";
   sidebar.render(current);
+  picture.render();
   const chat = store.chats.get(current);
   if (!chat) return;
   renderHeader(chat);
@@ -307,7 +319,7 @@ function renderHeader(chat) {
   const title = store.title(chat);
   $("chat-title").textContent = title;
   $("chat-note").textContent = isDirect ? chat.peer ?? "" : `${chat.members_count} ${chat.members_count === 1 ? "member" : "members"}`;
-  paintAvatar($("chat-avatar"), title, chat.peer ?? chat.id);
+  paintAvatar($("chat-avatar"), title, chat.peer ?? chat.id, store.picture(chat.peer));
   $("rename").hidden = !mayManage(chat);
   $("show-members").hidden = isDirect;
   const mayWrite = (chat.kind !== "channel" || mayManage(chat)) && !(Date.parse(chat.muted_until) > Date.now());

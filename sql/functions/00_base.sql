@@ -64,5 +64,6 @@ $$;
 
 create function account_json(a account) returns jsonb
 language sql stable as $$
-	select jsonb_strip_nulls(jsonb_build_object('name', a.name, 'display_name', a.display_name, 'about', a.about, 'state', a.state, 'rev', a.rev))
+	select jsonb_strip_nulls(jsonb_build_object('name', a.name, 'display_name', a.display_name, 'about', a.about, 'avatar', a.avatar,
+		'state', a.state, 'rev', a.rev))
 $$;

@@ -50,11 +50,12 @@ begin
 	end if;
 	perform live_append(live_line('presence', null, string_agg(p.name, ','), null, presence_text(p_name, 'offline', null))) from peers(p_name) p
 		where presence_visible(p_name, p.name) having count(*) > 0; -- later nobody may know
-	update account a set state = 'deleted', admin = false, display_name = null, about = null, password_hash = null, presence = 'nobody',
-		rev = v.head + 1 where a.name = p_name returning * into v_account;
+	update account a set state = 'deleted', admin = false, display_name = null, about = null, avatar = null, password_hash = null,
+		presence = 'nobody', rev = v.head + 1 where a.name = p_name returning * into v_account;
 	delete from ticket t using credential c where c.name = p_name and t.credential_id = c.id;
 	delete from credential c where c.name = p_name;
 	delete from password_reset r where r.name = p_name;
+	delete from avatar x where x.name = p_name;
 	insert into erasure (name) values (p_name);
 	perform account_changed(p_name); -- first: his streams end before they would tell him
 	perform log_append(v_account.rev, v_account.rev, v.at, account_line(v_account));

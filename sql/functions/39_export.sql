@@ -114,7 +114,7 @@ end $$;
 create function export_page(p_me text, p_credential bigint, p_cursor text) returns table (lines text, count int, next text)
 language plpgsql stable as $$
 declare
-	v_sections constant text[] := array['profile', 'credentials', 'contacts', 'blocks', 'chats', 'messages', 'edits', 'reactions', 'mentions', 'reports'];
+	v_sections constant text[] := array['profile', 'avatar', 'credentials', 'contacts', 'blocks', 'chats', 'messages', 'edits', 'reactions', 'mentions', 'reports'];
 	v_most constant int := 500;
 	v_section text := coalesce(split_part(p_cursor, ' ', 1), 'profile');
 	v_after text := nullif(split_part(p_cursor, ' ', 2), '');
@@ -127,6 +127,8 @@ begin
 	case v_section
 	when 'profile' then
 		select export_line('profile', export_account(a)), 1 into lines, count from account a where a.name = p_me;
+	when 'avatar' then
+		select string_agg(x.line, ''), count(x.line) into lines, count from export_avatar(p_me) as x (line);
 	when 'credentials' then
 		select string_agg(export_line('credential', credential_json(c)), '' order by c.id), count(*), max(c.id)::text into lines, count, v_last
 			from (select x.* from credential x where x.name = p_me and x.id > coalesce(v_after::bigint, 0) order by x.id limit v_most) c;

@@ -67,6 +67,8 @@ void password_change(struct request *req);
 void password_redeem(struct request *req);
 void account_delete(struct request *req);
 void export_get(struct request *req);
+void avatar_put(struct request *req);
+void avatar_get(struct request *req);
 void admin_user_create(struct request *req);
 void admin_user_reset(struct request *req);
 void admin_invite_create(struct request *req);

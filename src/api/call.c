@@ -386,6 +386,8 @@ static void on_result(void *arg, const struct pg_result *r)
 	request_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, "application/json", copy, len);
 }
 
+void call_answer(struct request *req, const struct pg_result *r) { on_result(req, r); }
+
 void call_handle(struct request *req)
 {
 	const struct call *call = request_route(req)->spec;

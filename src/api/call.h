@@ -64,5 +64,7 @@ void call_add_links(struct request *req, const char *older, const char *newer);
 /* Ends a request with what a failed call says: a refusal of the functions, or that the database is away. */
 struct pg_result;
 void call_refuse(struct request *req, const struct pg_result *r);
+/* The same with what any call says, as it is for call_handle(). */
+void call_answer(struct request *req, const struct pg_result *r);
 
 #endif

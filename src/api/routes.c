@@ -37,6 +37,7 @@ static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3
 	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
 	{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
 	{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500 } } };
+static const struct call avatar_delete = { "select pos, body from avatar_delete($1)", { ME } };
 static const struct call users = { "select body from users($1, $2, $3)", {
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
@@ -47,6 +48,7 @@ static const struct call admin_enable = { "select pos, body from admin_user_set_
 static const struct call admin_promote = { "select body from admin_user_set_admin($1, $2, true)", { ME, NAME } };
 static const struct call admin_demote = { "select body from admin_user_set_admin($1, $2, false)", { ME, NAME } };
 static const struct call admin_user_delete = { "select pos, body from admin_user_delete($1, $2)", { ME, NAME } };
+static const struct call admin_avatar_delete = { "select pos, body from admin_avatar_delete($1, $2)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
@@ -182,8 +184,11 @@ const struct route api_routes[] = {
 	{ "PATCH", "/v1/me", call_handle, &me_patch, ROUTE_BODY | ROUTE_LIMITED },
 	{ "GET", "/v1/me/export", export_get, NULL, 0 },
 	{ "DELETE", "/v1/me", account_delete, NULL, ROUTE_BODY },
+	{ "PUT", "/v1/me/avatar", avatar_put, NULL, ROUTE_BODY | ROUTE_LIMITED },
+	{ "DELETE", "/v1/me/avatar", call_handle, &avatar_delete, ROUTE_LIMITED },
 	{ "GET", "/v1/users", call_handle, &users, ROUTE_LIMITED },
 	{ "GET", "/v1/users/{name}", call_handle, &user_get, 0 },
+	{ "GET", "/v1/users/{name}/avatar", avatar_get, NULL, ROUTE_TICKET },
 	{ "GET", "/v1/tokens", call_handle, &token_list, 0 },
 	{ "POST", "/v1/tokens", token_create, NULL, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/tokens/{id}", token_delete, NULL, 0 },
@@ -194,6 +199,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/admin/users", call_handle, &admin_users, 0 },
 	{ "POST", "/v1/admin/users", admin_user_create, NULL, ROUTE_BODY },
 	{ "DELETE", "/v1/admin/users/{name}", call_handle, &admin_user_delete, 0 },
+	{ "DELETE", "/v1/admin/users/{name}/avatar", call_handle, &admin_avatar_delete, 0 },
 	{ "POST", "/v1/admin/users/{name}/disable", call_handle, &admin_disable, 0 },
 	{ "POST", "/v1/admin/users/{name}/enable", call_handle, &admin_enable, 0 },
 	{ "POST", "/v1/admin/users/{name}/promote", call_handle, &admin_promote, 0 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// REST calls to Postern: JSON in, JSON out; a refusal is a thrown Problem.
+// REST calls to Postern: JSON in (or a picture), JSON out; a refusal is a thrown Problem.
 // One attempt a call (outbox.js retries sends). The session cookie is the credential; paths are relative to the page, so
 // that it may live below a prefix. Must not touch the page.
 
@@ -48,17 +48,18 @@ async function readAnswer(response) {
 
 export class Rest {
   // Resolves to the parsed body (null for 204). Throws Problem, or the signal's AbortError.
-  async call(method, path, { body, headers = {}, signal, timeout = 20_000 } = {}) {
+  async call(method, path, { body, blob, headers = {}, signal, timeout = 20_000 } = {}) {
     const aborter = new AbortController();
     const abort = () => aborter.abort();
     const timer = setTimeout(abort, timeout);
     signal?.addEventListener("abort", abort);
     if (body !== undefined) headers = { ...headers, "Content-Type": "application/json" };
+    if (blob) headers = { ...headers, "Content-Type": blob.type };
     try {
       signal?.throwIfAborted();
       const response = await fetch(path, {
         method, headers, signal: aborter.signal, cache: "no-store", credentials: "same-origin",
-        body: body === undefined ? undefined : JSON.stringify(body),
+        body: body === undefined ? blob : JSON.stringify(body),
       });
       return await readAnswer(response);
     } catch (error) {
@@ -81,6 +82,8 @@ export class Rest {
 
   users(q) { return this.call("GET", `v1/users${query({ q })}`); }
   user(name) { return this.call("GET", `v1/users/${seg(name)}`); }
+  setAvatar(blob) { return this.call("PUT", "v1/me/avatar", { blob }); }
+  clearAvatar() { return this.call("DELETE", "v1/me/avatar"); }
 
   createChat(chat) { return this.call("POST", "v1/chats", { body: chat }); }
   chat(id) { return this.call("GET", `v1/chats/${id}`); }

@@ -7,6 +7,9 @@ import { Thread } from "./thread.js";
 
 const isNewer = (known, incoming) => !known || !(known.rev > incoming.rev);
 
+// The address of a user's picture, or null: another picture has another one.
+export const pictureOf = (user) => (user?.avatar ? `v1/users/${encodeURIComponent(user.name)}/avatar?v=${user.avatar}` : null);
+
 export class Store {
   me = null;
   users = new Map(); // name → user
@@ -66,6 +69,8 @@ export class Store {
     const user = this.users.get(name);
     return user?.state === "deleted" ? `Deleted user (${name})` : user?.display_name || name;
   }
+
+  picture(name) { return pictureOf(this.users.get(name)); }
 
   // ---- chats
 

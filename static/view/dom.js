@@ -37,17 +37,21 @@ export function tintOf(seed) {
   return ((hash ^ (hash >>> 15)) >>> 0) % 6;
 }
 
-// A round picture made of initials.
-export function paintAvatar(element, title, seed) {
+// A round picture: the one at that address, or made of initials, also where it can't be had.
+export function paintAvatar(element, title, seed, picture = null) {
   const words = title.split(/[\s._-]+/).filter(Boolean);
   const initials = (words.length > 1 ? [words[0], words.at(-1)] : words.slice(0, 1)).map((word) => [...word][0]).join("");
+  const face = JSON.stringify([initials, seed, picture]);
+  if (element.dataset.face === face) return; // a picture that is painted anew flickers
+  element.dataset.face = face;
   element.textContent = initials.toUpperCase();
   element.dataset.tint = tintOf(seed);
+  if (picture) element.append(el("img", { src: picture, alt: "", draggable: "false", onerror: (event) => event.target.remove() }));
 }
 
-export function avatar(title, seed, size = "") {
+export function avatar(title, seed, size = "", picture = null) {
   const element = el("span", { class: `avatar ${size}`, "aria-hidden": "true" });
-  paintAvatar(element, title, seed);
+  paintAvatar(element, title, seed, picture);
   return element;
 }
 

@@ -60,12 +60,13 @@ export class Members {
   #item(chat, member) {
     const isMe = member.name === this.#store.me.name;
     const name = this.#store.displayName(member.name);
+    const picture = this.#store.picture(member.name);
     const mayKick = mayManage(chat) && !isMe && RANK[member.role] > RANK[chat.my_role];
     const make = () => el("li", {},
-      avatar(name, member.name, "small"),
+      avatar(name, member.name, "small", picture),
       el("span", { class: "who" }, el("b", {}, isMe ? `${name} (you)` : name), el("span", {}, member.name)),
       member.role !== "member" && el("span", { class: "role" }, member.role),
       mayKick && tool("close", `Remove ${name}`, () => this.#on.remove(chat.id, member.name)));
-    return { key: member.name, stamp: JSON.stringify([name, member.role, isMe, mayKick]), make };
+    return { key: member.name, stamp: JSON.stringify([name, member.role, isMe, mayKick, picture]), make };
   }
 }

@@ -24,10 +24,11 @@ export function messageRow(message, { chat, store, on, isFirst, isLast }) {
   const author = store.displayName(message.from);
   const quoted = message.reply_to ? quotedMessage(store, chat.id, message.reply_to) : null;
   const hasFace = !isOwn && chat.kind !== "direct";
-  const stamp = JSON.stringify([message.rev, message.state, chat.my_role, message.text, isFirst, isLast, author, quoted, hasFace]);
+  const picture = hasFace && isLast ? store.picture(message.from) : null;
+  const stamp = JSON.stringify([message.rev, message.state, chat.my_role, message.text, isFirst, isLast, author, quoted, hasFace, picture]);
   const classes = ["message", isOwn && "own", isFirst && "first", isLast && "last", hasFace && "faced", message.state];
   const make = () => el("li", { class: classes.filter(Boolean).join(" "), tabindex: "-1", "data-id": message.id },
-    hasFace && isLast && avatar(author, message.from, "small"),
+    hasFace && isLast && avatar(author, message.from, "small", picture),
     el("div", { class: "bubble" },
       hasFace && isFirst
         ? el("b", { class: "author", "data-tint": tintOf(message.from) }, author)

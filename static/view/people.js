@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A search field for users with suggestions below it (an ARIA combobox), used wherever someone is to be chosen.
 
+import { pictureOf } from "../lib/store.js";
 import { avatar, el } from "./dom.js";
 
 let count = 0;
@@ -60,7 +61,7 @@ export class People {
     const options = this.#users.map((user, index) => el("li", {
       id: `${this.#input.id}-${index}`, role: "option", "aria-selected": String(index === this.#active),
       onpointerdown: (event) => { event.preventDefault(); this.#pick(user); },
-    }, avatar(user.display_name || user.name, user.name, "small"), el("b", {}, user.display_name || user.name), el("span", {}, user.name)));
+    }, avatar(user.display_name || user.name, user.name, "small", pictureOf(user)), el("b", {}, user.display_name || user.name), el("span", {}, user.name)));
     if (options.length === 0 && text) options.push(el("li", { class: "hint", role: "option", "aria-disabled": "true" }, "Nobody by that name"));
     this.#list.replaceChildren(...options);
     this.#list.hidden = options.length === 0;

@@ -31,7 +31,7 @@ export class Sidebar {
     const name = store.displayName(store.me.name);
     $("me-name").textContent = name;
     $("me-name").title = store.me.name;
-    paintAvatar($("me-avatar"), name, store.me.name);
+    paintAvatar($("me-avatar"), name, store.me.name, store.picture(store.me.name));
     const chats = store.chatList();
     reconcile($("chats"), chats.map((chat) => this.#item(chat, chat.id === current)));
     $("no-chats").hidden = chats.length > 0;
@@ -43,10 +43,11 @@ export class Sidebar {
     const last = chat.last_message;
     const time = last ? shortTime(last.at) : "";
     const preview = this.#preview(chat, last);
-    const stamp = JSON.stringify([title, unread, time, preview, isCurrent]);
+    const picture = this.#store.picture(chat.peer);
+    const stamp = JSON.stringify([title, unread, time, preview, isCurrent, picture]);
     const make = () => el("li", {},
       el("a", { href: `#/chat/${chat.id}`, "aria-current": isCurrent && "page" },
-        avatar(title, chat.peer ?? chat.id),
+        avatar(title, chat.peer ?? chat.id, "", picture),
         el("span", { class: "title" }, title),
         el("time", { datetime: last?.at }, time),
         el("span", { class: "preview" }, preview),

@@ -20,6 +20,7 @@ static char token[24]; /* the number of somebody else's */
 #define INSIDE(muted, member, admin, owner) { 404, 404, 404, 404, muted, member, admin, owner }
 #define EVERYBODY(status) { status, status, status, status, status, status, status, status }
 #define ALL_BUT_BANNED(status) { status, status, status, 404, status, status, status, status }
+#define TINY_GIF "GIF89a\1\1\1\1\1" /* as much of one as the server looks at */
 #define SERVER(status) { 403, status, 403, 403, 403, 403, 403, 403 } /* administrators' */
 
 /* In paths: {chat}, {id} the owner's message, {mine} one's own (the owner's for who has none), {gone} a deleted one, {name} another plain member. */
@@ -106,6 +107,8 @@ static const struct row {
 	{ "GET", "/v1/me", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/me/export", NULL, EVERYBODY(200), 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", EVERYBODY(200), 0 },
+	{ "PUT", "/v1/me/avatar", TINY_GIF, EVERYBODY(200), 0 },
+	{ "DELETE", "/v1/me/avatar", NULL, EVERYBODY(204), 0 },
 	{ "GET", "/v1/tokens", NULL, EVERYBODY(200), 0 },
 	{ "POST", "/v1/tokens", "{}", EVERYBODY(201), 0 },
 	{ "DELETE", "/v1/tokens/{token}", NULL, INSIDE(404, 404, 404, 404), 0 }, /* another's */
@@ -129,6 +132,8 @@ static const struct row {
 	{ "GET", "/v1/admin/users", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users", "{'name':'made.by.{me}'}", SERVER(201), 0 },
 	{ "DELETE", "/v1/admin/users/{doomed}", NULL, SERVER(204), 0 },
+	{ "DELETE", "/v1/admin/users/{other}/avatar", NULL, SERVER(204), 0 },
+	{ "DELETE", "/v1/admin/users/nobody.here/avatar", NULL, SERVER(404), 0 },
 	{ "POST", "/v1/admin/users/{other}/disable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/enable", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users/{other}/promote", NULL, SERVER(200), 0 },
@@ -159,6 +164,8 @@ static const struct row {
 	{ "GET", "/v1/announcements", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users/{name}", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/users/{name}/avatar", NULL, EVERYBODY(200), 0 },
+	{ "GET", "/v1/users/{other}/avatar", NULL, EVERYBODY(404), 0 },
 };
 
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
@@ -175,6 +182,7 @@ static void make_people(void)
 	for (int i = 0; i < ALL; i++)
 		people[i] = user(format("matrix%d", i));
 	extra = user("matrix.extra");
+	is(put(extra, "/v1/me/avatar", TINY_GIF), 200);
 	user("matrix.new");
 	user("matrix.other");
 	user("matrix.doomed");

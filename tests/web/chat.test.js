@@ -227,6 +227,31 @@ test("a group is made, renamed, joined and left", async () => {
   assert.equal(await hers.chatLink("Hedge").count(), 0);
 });
 
+test("a picture is chosen, seen by the others at once, and taken away", async () => {
+  const { hers, his } = await two("Pictures");
+  await hers.write("How do I look?");
+  await his.sees("How do I look?");
+  const face = his.message("How do I look?").locator(".avatar");
+  assert.equal(await face.textContent(), "A");
+  assert.equal(await face.locator("img").count(), 0);
+  await hers.page.getByRole("button", { name: "Your picture" }).click();
+  const dialog = hers.page.getByRole("dialog");
+  const choose = (name, mimeType, buffer) => hers.page.locator("#picture-file").setInputFiles({ name, mimeType, buffer });
+  await choose("note.png", "image/png", Buffer.from("no picture"));
+  await dialog.getByRole("alert").filter({ hasText: "no picture" }).waitFor();
+  const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mPQmjsBAAJMAVjbh4HsAAAAAElFTkSuQmCC";
+  await choose("pixel.png", "image/png", Buffer.from(pixel, "base64"));
+  await dialog.locator("#picture-now img").waitFor();
+  await face.locator("img").waitFor();
+  assert.equal(await face.locator("img").evaluate((img) => img.decode().then(() => img.naturalWidth)), 256);
+  await hers.page.locator("#me-avatar img").waitFor();
+  await dialog.getByRole("button", { name: "Remove" }).click();
+  await face.locator("img").waitFor({ state: "detached" });
+  await hers.page.locator("#me-avatar img").waitFor({ state: "detached" });
+  assert.equal(await dialog.getByRole("button", { name: "Remove" }).count(), 0);
+  await dialog.getByRole("button", { name: "Close" }).click();
+});
+
 test("on a phone there is one thing at a time", async () => {
   const chat = await alice.createGroup("Pocket", bob);
   const hers = await open({ viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true });

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// The dialog in which one gives oneself a picture. What is sent is a small square made of the file: quick to load for everybody, and
+// without what a camera notes in it.
+
+import { $, el, paintAvatar } from "./dom.js";
+
+const SIDE = 256; // pixels: twice what is ever shown
+const BYTES_MAX = 256 * 1024; // the server's limit
+
+export class Picture {
+  #store;
+  #dialog = $("picture-dialog");
+  #file = $("picture-file");
+
+  // on: {set(blob), clear()} → promises; what they throw is shown.
+  constructor({ store, on }) {
+    this.#store = store;
+    $("me-picture").addEventListener("click", () => this.#open());
+    $("picture-choose").addEventListener("click", () => this.#file.click());
+    $("picture-remove").addEventListener("click", () => this.#attempt(() => on.clear()));
+    this.#file.addEventListener("change", () => {
+      const file = this.#file.files[0];
+      if (file) this.#attempt(async () => on.set(await squareOf(file)));
+    });
+  }
+
+  #open() {
+    $("picture-error").textContent = "";
+    this.render();
+    this.#dialog.showModal();
+    $("picture-choose").focus();
+  }
+
+  render() {
+    const { name } = this.#store.me;
+    const picture = this.#store.picture(name);
+    paintAvatar($("picture-now"), this.#store.displayName(name), name, picture);
+    $("picture-remove").hidden = !picture;
+  }
+
+  async #attempt(work) {
+    const buttons = [$("picture-choose"), $("picture-remove")];
+    $("picture-error").textContent = "";
+    for (const button of buttons) button.disabled = true;
+    try {
+      await work();
+    } catch (problem) {
+      $("picture-error").textContent = problem.message;
+    } finally {
+      for (const button of buttons) button.disabled = false;
+      this.#file.value = ""; // the same file may be chosen again
+    }
+  }
+}
+
+// The middle of a picture. A browser that can't write WebP gives a PNG instead.
+async function squareOf(file) {
+  const picture = await createImageBitmap(file).catch(() => { throw new Error("This file is no picture that can be shown here."); });
+  const side = Math.min(picture.width, picture.height);
+  const canvas = el("canvas", { width: SIDE, height: SIDE });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, (picture.width - side) / 2, (picture.height - side) / 2, side, side, 0, 0, SIDE, SIDE);
+  picture.close();
+  const write = (type) => new Promise((resolve) => { canvas.toBlob(resolve, type, 0.9); });
+  const blob = await write("image/webp");
+  return blob.size <= BYTES_MAX ? blob : write("image/jpeg");
+}
