@@ -476,6 +476,8 @@ START_TEST(what_others_are_told_of_is_counted)
 	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
 	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
 	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
+	refused(get(slow, "/v1/users?q=a"), 429, "rate_limited");
+	refused(get(slow, "/v1/channels?q=a"), 429, "rate_limited");
 	struct answer a = refused(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
 	ck_assert_ptr_nonnull(header(a, "Retry-After"));
 	is(get(slow, "/v1/me"), 200);
