@@ -89,8 +89,9 @@ $$;
 create function credentials_max() returns int
 language sql immutable as $$ select 100 $$;
 
--- Callers: postern token, POST /v1/tokens.
-create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz) returns table (body text)
+-- Callers: admin_token_add(), POST /v1/tokens. p_credential: what it is made with (null: by a command). Unless that is a session, which took a
+-- password, the token doesn't outlive it: else a JWT of ten minutes, or a token made with one, would be good for ever.
+create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz, p_credential bigint default null) returns table (body text)
 language plpgsql as $$
 declare
 	v_credential credential;
@@ -106,7 +107,8 @@ begin
 			>= credentials_max() then
 		perform refuse(422, 'too_many_tokens', format('A user has at most %s tokens: delete one.', credentials_max()));
 	end if;
-	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label, p_expires_at)
+	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label,
+			least(p_expires_at, (select c.expires_at from credential c where c.id = p_credential and c.kind <> 'session')))
 		returning * into v_credential;
 	return query select credential_json(v_credential)::text;
 end $$;
