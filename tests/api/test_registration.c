@@ -196,6 +196,30 @@ START_TEST(administrators_make_administrators)
 }
 END_TEST
 
+START_TEST(commands_leave_a_trail_too)
+{
+	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled", "user_disabled", "token_created",
+		"password_reset_link", "password_set", "user_created" };
+	struct client *root = admin();
+	server_command(house(), "long enough", "user", "add", "kuno");
+	server_command(house(), "even longer", "user", "passwd", "kuno");
+	char *link = server_command(house(), NULL, "user", "reset-link", "kuno");
+	char *token = server_command(house(), NULL, "token", "kuno", "--label", "ci");
+	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete", "delete" }; /* the second time nothing happens */
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		server_command(house(), NULL, "user", changes[i], "kuno");
+	struct answer trail = is(get(root, "/v1/admin/audit?limit=9"), 200);
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		ck_assert_str_eq(str(trail.json, format("entries.%zu.act", i)), acts[i]);
+		ck_assert_str_eq(str(trail.json, format("entries.%zu.actor", i)), "server");
+		ck_assert_str_eq(str(trail.json, format("entries.%zu.target", i)), "kuno");
+	}
+	ck_assert_str_eq(str(trail.json, "entries.5.details.label"), "ci");
+	ck_assert(!has(trail.json, "entries.5.details.hash"));
+	ck_assert(strstr(trail.body, link) == NULL && strstr(trail.body, token) == NULL);
+}
+END_TEST
+
 START_TEST(nobody_else_may)
 {
 	struct client *ann = somebody();
@@ -239,7 +263,8 @@ int main(void)
 	const TTest *const tests[] = {
 		registration_is_closed_unless_it_is_opened, where_it_is_open_anybody_registers, an_invitation_is_good_as_often_as_it_says,
 		registering_is_limited_by_address, a_password_changes_for_who_knows_the_old_one, a_reset_is_good_once,
-		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, nobody_else_may, the_profile_and_the_session_in_hand, NULL,
+		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, commands_leave_a_trail_too,
+		nobody_else_may, the_profile_and_the_session_in_hand, NULL,
 	};
 	return suite_run("registration", tests, flags);
 }
