@@ -128,8 +128,10 @@ START_TEST(whoever_has_signed_in_says_the_password_again)
 	struct client *page = signed_in(ann, &in);
 	is(patch(ann, "/v1/me", "{'display_name':'Ann','about':'here'}"), 200);
 	refused(del(page, "/v1/me"), 422, "missing_field");
+	double failed = metric(house(), "postern_logins_failed_total");
 	refused(delete_me(page, "over the wall"), 401, "bad_credentials");
 	refused(delete_me(ann, "over the wall"), 401, "bad_credentials"); /* who has said one is held to it */
+	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 2);
 	refused(ask(page, "DELETE", "/v1/me", "application/json", "{\"pass\":1}", 10), 422, "unknown_field");
 	refused(del(nobody(), "/v1/me"), 401, "unauthorized");
 	struct client *cookie = with(nobody(), "Cookie: postern_session=%s", page->token);

@@ -93,7 +93,9 @@ START_TEST(a_password_changes_for_who_knows_the_old_one)
 	struct client *here = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct client *there = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct stream *other = live(there), *own = live(here);
+	double failed = metric(house(), "postern_logins_failed_total");
 	refused(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401, "bad_credentials");
+	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 1);
 	refused(post(here, "/v1/me/password", "{'password':'over the wall'}"), 422, "missing_field");
 	refused(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422, "out_of_range");
 	is(get(there, "/v1/me"), 200);
