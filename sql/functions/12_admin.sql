@@ -162,7 +162,7 @@ begin
 	return query with page as (
 			select x from admin_audit x where p_cursor is null or x.id < p_cursor order by x.id desc limit p_limit + 1
 		), kept as (select x from page order by (x).id desc limit p_limit)
-		select jsonb_strip_nulls(jsonb_build_object('entries', coalesce(jsonb_agg(jsonb_build_object('id', (x).id, 'at', stamp((x).at),
+		select jsonb_strip_nulls(jsonb_build_object('acts', coalesce(jsonb_agg(jsonb_build_object('id', (x).id, 'at', stamp((x).at),
 				'actor', (x).actor, 'act', (x).act, 'target', (x).target, 'details', (x).details) order by (x).id desc), '[]'),
 			'next', case when (select count(*) from page) > p_limit then min((x).id)::text end))::text from kept;
 end $$;

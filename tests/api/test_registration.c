@@ -148,13 +148,13 @@ START_TEST(administrators_make_and_disable_users)
 	ck_assert_ptr_nonnull(strstr(is(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
 
 	struct answer trail = is(get(root, "/v1/admin/audit?limit=2"), 200);
-	ck_assert_uint_eq(count(trail.json, "entries"), 2);
-	ck_assert_str_eq(str(trail.json, "entries.0.act"), "user_enabled");
-	ck_assert_str_eq(str(trail.json, "entries.1.act"), "user_disabled");
-	ck_assert_str_eq(str(trail.json, "entries.1.target"), "jana");
-	ck_assert_str_eq(str(trail.json, "entries.1.actor"), "root");
+	ck_assert_uint_eq(count(trail.json, "acts"), 2);
+	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_enabled");
+	ck_assert_str_eq(str(trail.json, "acts.1.act"), "user_disabled");
+	ck_assert_str_eq(str(trail.json, "acts.1.target"), "jana");
+	ck_assert_str_eq(str(trail.json, "acts.1.actor"), "root");
 	trail = is(get(root, "/v1/admin/audit?limit=1&cursor=%s", str(trail.json, "next")), 200);
-	ck_assert_str_eq(str(trail.json, "entries.0.act"), "user_created");
+	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_created");
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(administrators_make_administrators)
 	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
 	refused(post(ann, format("/v1/admin/users/%s/promote", ann->name), NULL), 403, "forbidden");
 	refused(post(root, "/v1/admin/users/nobody-here/promote", NULL), 404, "not_found");
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "user_demoted");
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "user_demoted");
 	server_command(house(), NULL, "user", "promote", ann->name);
 	is(get(ann, "/v1/admin/users"), 200);
 	server_command(house(), NULL, "user", "demote", ann->name);
@@ -212,12 +212,12 @@ START_TEST(commands_leave_a_trail_too)
 		server_command(house(), NULL, "user", changes[i], "kuno");
 	struct answer trail = is(get(root, "/v1/admin/audit?limit=9"), 200);
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-		ck_assert_str_eq(str(trail.json, format("entries.%zu.act", i)), acts[i]);
-		ck_assert_str_eq(str(trail.json, format("entries.%zu.actor", i)), "server");
-		ck_assert_str_eq(str(trail.json, format("entries.%zu.target", i)), "kuno");
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.act", i)), acts[i]);
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.actor", i)), "server");
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.target", i)), "kuno");
 	}
-	ck_assert_str_eq(str(trail.json, "entries.5.details.label"), "ci");
-	ck_assert(!has(trail.json, "entries.5.details.hash"));
+	ck_assert_str_eq(str(trail.json, "acts.5.details.label"), "ci");
+	ck_assert(!has(trail.json, "acts.5.details.hash"));
 	ck_assert(strstr(trail.body, link) == NULL && strstr(trail.body, token) == NULL);
 }
 END_TEST

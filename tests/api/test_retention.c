@@ -91,8 +91,8 @@ START_TEST(administrators_say_how_long_a_chat_is_kept)
 	ck_assert_int_eq(num(a.json, "acts.0.details.retention"), 3600);
 	ck_assert_uint_eq(count(a.json, "acts"), 1);
 	a = is(get(root, "/v1/admin/audit?limit=1"), 200);
-	ck_assert_str_eq(str(a.json, "entries.0.act"), "retention_changed");
-	ck_assert_int_eq(num(a.json, "entries.0.details.chat"), chat);
+	ck_assert_str_eq(str(a.json, "acts.0.act"), "retention_changed");
+	ck_assert_int_eq(num(a.json, "acts.0.details.chat"), chat);
 
 	a = is(patch(root, admin_path(chat), "{'retention':0}"), 200);
 	ck_assert(!has(a.json, "retention") && !has(a.json, "retention_own"));
