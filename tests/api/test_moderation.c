@@ -123,6 +123,10 @@ START_TEST(reports_are_resolved)
 	ck_assert_int_eq(num(a.json, "reports.0.id"), number);
 	ck_assert_str_eq(str(a.json, "reports.0.message.text"), "more abuse");
 	ck_assert(!has(a.json, "reports.0.resolved_by"));
+	is(post(ann, report, "{'reason':''}"), 204); /* it says nothing: what was said stays */
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
+	is(post(ann, format("%s/report", message(chat, say(ben, chat, "abuse again"))), "{'reason':''}"), 204);
+	ck_assert(!has(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"));
 }
 END_TEST
 
