@@ -25,7 +25,8 @@ const store = new Store({ change: render, need: (chat) => loader.chat(chat), str
 const loader = new Loader({ rest, store, onRefused: complain });
 const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
 const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // unless he has left it since
-const feed = new Feed({ rest, kinds: ["message", "deleted", "chat", "member", "user", "announcement"], on: { event: told, status, reset: start, refused } });
+const KINDS = ["message", "deleted", "chat", "member", "user", "announcement"];
+const feed = new Feed({ rest, kinds: KINDS, on: { event: told, status, reset: start, refused } });
 const tabs = new BroadcastChannel("postern"); // the other pages of this browser
 
 let current = null; // id of the open chat

@@ -91,7 +91,8 @@ language sql immutable as $$ select 100 $$;
 
 -- Callers: admin_token_add(), POST /v1/tokens. p_credential: what it is made with (null: by a command). Unless that is a session, which took a
 -- password, the token doesn't outlive it: else a JWT of ten minutes, or a token made with one, would be good for ever.
-create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz, p_credential bigint default null) returns table (body text)
+create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz, p_credential bigint default null)
+	returns table (body text)
 language plpgsql as $$
 declare
 	v_credential credential;

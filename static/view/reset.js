@@ -16,7 +16,9 @@ export class Reset {
   constructor(on) { this.#on = on; }
 
   show(token) {
-    const password = el("input", { id: "reset-password", name: "password", type: "password", autocomplete: "new-password", minlength: "8", required: true });
+    const password = el("input", {
+      id: "reset-password", name: "password", type: "password", autocomplete: "new-password", minlength: "8", required: true,
+    });
     const error = el("p", { class: "error", role: "alert" });
     const button = el("button", { class: "primary" }, "Set password");
     const mark = icon("gate");

@@ -493,8 +493,8 @@ START_TEST(what_admins_do_is_on_record)
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
 	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted",
-		"unmuted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed",
+		"message_deleted", "muted", "unmuted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {

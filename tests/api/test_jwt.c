@@ -188,7 +188,8 @@ END_TEST
 int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
-	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token, what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
+	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token,
+		what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
 		who_is_deleted_is_not_made_again, keys_alone_are_warned_of,
 		keys_are_exchanged_while_it_runs, nobody_is_made_unless_it_is_wanted, NULL };
 	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience", "postern", "--jwt-create", "--rate-sends", "0", NULL };

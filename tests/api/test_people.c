@@ -626,7 +626,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head, unread_is_right_on_every_device,
-		what_one_wrote_oneself_is_passed_over, a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many, a_burst_of_reads_is_a_handful_of_transactions,
+		what_one_wrote_oneself_is_passed_over, a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many,
+		a_burst_of_reads_is_a_handful_of_transactions,
 		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
 		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
 		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,

@@ -565,7 +565,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_reply_shows_what_it_replies_to, a_preview_is_short_and_shows_only_what_one_may_read, replies_make_a_thread,
-		threads_are_listed_with_what_is_unread, a_thread_outlives_its_first_message, who_is_mentioned_is_told, all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
+		threads_are_listed_with_what_is_unread, a_thread_outlives_its_first_message, who_is_mentioned_is_told,
+		all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
 		unread_mentions_are_counted, only_so_many_mentions_are_looked_for,
 		what_is_pinned_is_listed, who_pinned_what_is_on_record, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
 		what_was_edited_is_kept, only_so_many_versions_are_kept, reports_come_before_the_administrators, messages_run_out,
