@@ -17,6 +17,7 @@ static int serve_command(const struct command *self, const struct conf *conf, co
 	if (args->operand_count > 0)
 		return command_misused(self);
 	conf_warn_environment(stderr);
+	conf_warn_settings(conf, stderr);
 	return supervisor_run(conf);
 }
 

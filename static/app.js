@@ -8,12 +8,14 @@ import { Reads } from "./lib/reads.js";
 import { Rest } from "./lib/rest.js";
 import { Store } from "./lib/store.js";
 import { Feed } from "./lib/transport.js";
+import { Announcements } from "./view/announcements.js";
 import { Composer } from "./view/composer.js";
 import { NewChat, ask } from "./view/dialogs.js";
 import { $, paintAvatar } from "./view/dom.js";
 import { Members, mayManage } from "./view/members.js";
 import { Messages } from "./view/messages.js";
 import { Picture } from "./view/picture.js";
+import { Reset, resetToken } from "./view/reset.js";
 import { Sidebar } from "./view/sidebar.js";
 import { SignIn } from "./view/signin.js";
 
@@ -24,7 +26,8 @@ const store = new Store({ change: render, need: (chat) => loader.chat(chat), str
 const loader = new Loader({ rest, store, onRefused: complain });
 const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
 const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // unless he has left it since
-const feed = new Feed({ rest, kinds: ["message", "deleted", "chat", "member", "user"], on: { event: told, status, reset: start, refused } });
+const KINDS = ["message", "deleted", "chat", "member", "user", "announcement"];
+const feed = new Feed({ rest, kinds: KINDS, on: { event: told, status, reset: start, refused } });
 const tabs = new BroadcastChannel("postern"); // the other pages of this browser
 
 let current = null; // id of the open chat
@@ -39,7 +42,32 @@ const signIn = new SignIn(async (name, password) => {
   await start();
 });
 
+const reset = new Reset({
+  redeem: (token, password) => rest.resetPassword(token, password),
+  async done() {
+    reset.hide();
+    await start(); // a session of this browser may be somebody else's
+    if (store.me) toast("The new password is set.");
+    else signIn.note("The new password is set. Sign in with it.");
+  },
+  cancel() {
+    reset.hide();
+    if (store.me) show("app");
+    else start();
+  },
+});
+
+// By what the address says: a link to a new password, or just in. The link is a secret and doesn't stay in the address.
+function enter() {
+  const token = resetToken(location.hash);
+  if (!token) return start();
+  history.replaceState(null, "", "#/");
+  show("reset");
+  reset.show(token);
+}
+
 function show(part) {
+  if (part !== "reset") reset.hide();
   signIn.isShown = part === "signin";
   $("wait").hidden = part !== "wait";
   $("app").hidden = part !== "app";
@@ -67,6 +95,7 @@ async function start() {
 function begin(answer) {
   loader.begin();
   store.load(answer);
+  announcements.load(answer.me.name, answer.announcements ?? []);
   show("app");
   feed.start(answer.cursor);
   const open = current;
@@ -88,7 +117,7 @@ async function signOut() {
 function signedOut() {
   startNumber++;
   loader.stop();
-  for (const part of [store, outbox, reads, composer, unheard]) part.clear();
+  for (const part of [store, outbox, reads, composer, announcements, unheard]) part.clear();
   feed.stop();
   openChat(null);
   location.hash = "#/";
@@ -99,6 +128,7 @@ function signedOut() {
 // ---- what the feed tells
 
 function told(kind, data) {
+  if (kind === "announcement") return announcements.apply(data);
   if (kind === "message" && data.from === store.me.name) {
     unheard.delete(data.id);
     if (data.id > store.thread(data.chat).newest) outbox.claim(data);
@@ -113,7 +143,19 @@ function told(kind, data) {
 
 function status(value) {
   sidebar.showStatus(value);
-  if (value === "stream" || value === "poll") outbox.wake();
+  if (value !== "stream" && value !== "poll") return;
+  outbox.wake();
+  loadAnnouncements();
+}
+
+// The feed tells them only while it is there: after each beginning all are asked for. One that is told meanwhile may be missing in the answer.
+async function loadAnnouncements() {
+  const { heard } = announcements;
+  const { me } = store;
+  const answer = await rest.announcements().catch(() => null);
+  if (!answer || me?.name !== store.me?.name || !store.me) return;
+  if (heard !== announcements.heard) return loadAnnouncements();
+  announcements.load(store.me.name, answer.announcements);
 }
 
 // 401 ends at the sign-in, anything else is not expected: no hurry.
@@ -264,6 +306,7 @@ function togglePanel() {
 
 // ---- painting
 
+const announcements = new Announcements();
 const newChat = new NewChat({ search: searchUsers, create: createChat });
 const sidebar = new Sidebar({ store, onNew: () => newChat.open(), onSignOut: signOut });
 const composer = new Composer({ store, on: { send, save, latestOwn } });
@@ -352,7 +395,10 @@ tabs.addEventListener("message", ({ data }) => {
   if (data === "front" && document.hidden) feed.doze();
   if (data === "out" && store.me) signedOut();
 });
-addEventListener("hashchange", () => { if (store.me) route(); });
+addEventListener("hashchange", () => {
+  if (resetToken(location.hash)) enter();
+  else if (store.me) route();
+});
 addEventListener("online", () => {
   feed.check();
   outbox.wake();
@@ -362,4 +408,4 @@ addEventListener("beforeunload", (event) => { if (!outbox.isEmpty) event.prevent
 document.addEventListener("visibilitychange", toFront);
 
 tabs.postMessage("front");
-start();
+enter();

@@ -8,7 +8,7 @@ language sql as $$
 		else 'credential ' || p_name || ' ' || p_credential end)
 $$;
 
--- Caller: postern user add. Refuses a bad name (422) and one that is taken (409).
+-- Callers: admin_user_add(), account_register(), jwt_authenticate(), demo.c. Refuses a bad name (422) and one that is taken (409).
 create function user_add(p_name text, p_password_hash text, p_admin boolean) returns table (body text)
 language plpgsql as $$
 declare
@@ -34,7 +34,7 @@ language sql stable as $$
 	select a.name, a.display_name, a.state, a.admin, a.created_at from account a order by a.name
 $$;
 
--- Caller: postern user passwd. A new password ends every session; tokens stay.
+-- Callers: admin_user_passwd(), password_reset_redeem(). A new password ends every session; tokens stay.
 create function user_passwd(p_name text, p_password_hash text) returns table (body text)
 language plpgsql as $$
 begin
@@ -48,7 +48,7 @@ begin
 	return query select account_json(a)::text from account a where a.name = p_name;
 end $$;
 
--- Caller: postern user disable and enable.
+-- Caller: admin_user_set_state().
 create function user_set_state(p_name text, p_state text) returns table (body text)
 language plpgsql as $$
 declare
@@ -66,7 +66,7 @@ begin
 	return query select account_json(v_account)::text;
 end $$;
 
--- Callers: postern user promote and demote, admin_user_set_admin(). No event: others don't see who is one. His streams begin anew.
+-- Caller: admin_user_set_admin(). No event: others don't see who is one. His streams begin anew.
 create function user_set_admin(p_name text, p_admin boolean) returns table (body text)
 language plpgsql as $$
 begin
@@ -89,8 +89,10 @@ $$;
 create function credentials_max() returns int
 language sql immutable as $$ select 100 $$;
 
--- Callers: postern token, POST /v1/tokens.
-create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz) returns table (body text)
+-- Callers: admin_token_add(), POST /v1/tokens. p_credential: what it is made with (null: by a command). Unless that is a session, which took a
+-- password, the token doesn't outlive it: else a JWT of ten minutes, or a token made with one, would be good for ever.
+create function token_add(p_name text, p_hash text, p_label text, p_expires_at timestamptz, p_credential bigint default null)
+	returns table (body text)
 language plpgsql as $$
 declare
 	v_credential credential;
@@ -106,7 +108,8 @@ begin
 			>= credentials_max() then
 		perform refuse(422, 'too_many_tokens', format('A user has at most %s tokens: delete one.', credentials_max()));
 	end if;
-	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label, p_expires_at)
+	insert into credential (hash, name, kind, label, expires_at) values (p_hash, p_name, 'token', p_label,
+			least(p_expires_at, (select c.expires_at from credential c where c.id = p_credential and c.kind <> 'session')))
 		returning * into v_credential;
 	return query select credential_json(v_credential)::text;
 end $$;

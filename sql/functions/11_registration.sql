@@ -34,7 +34,7 @@ begin
 	return query select p_me, null::text;
 end $$;
 
--- Callers: postern user reset-link, admin_user_reset(). An older link of the account is no longer good.
+-- Caller: admin_user_reset(). An older link of the account is no longer good.
 create function password_reset_add(p_name text, p_hash text) returns table (body text)
 language plpgsql as $$
 begin

@@ -41,52 +41,73 @@ begin
 			'next', case when (select count(*) from page) > p_limit then max((a).name) end))::text from kept;
 end $$;
 
--- POST /v1/admin/users. Without a password nobody signs in, until it is reset.
+-- POST /v1/admin/users, postern user add. Without a password nobody signs in, until it is reset.
 create function admin_user_add(p_me text, p_name text, p_password_hash text, p_admin boolean) returns table (pos bigint, body text)
 language plpgsql as $$
 begin
 	perform log_begin();
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	perform user_add(p_name, p_password_hash, p_admin);
-	perform admin_audit_add(p_me, 'user_created', p_name, jsonb_build_object('admin', coalesce(p_admin, false)));
+	perform admin_audit_add(coalesce(p_me, 'server'), 'user_created', p_name, jsonb_build_object('admin', coalesce(p_admin, false)));
 	return query select a.rev, admin_user_json(a)::text from account a where a.name = p_name;
 end $$;
 
--- POST /v1/admin/users/NAME/disable and …/enable.
+-- POST /v1/admin/users/NAME/disable and …/enable, postern user disable and enable.
 create function admin_user_set_state(p_me text, p_name text, p_state text) returns table (pos bigint, body text)
 language plpgsql as $$
 begin
 	perform log_begin();
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
 		perform refuse(403, 'forbidden', 'Another administrator must do that.');
 	end if;
 	perform user_set_state(p_name, p_state);
-	perform admin_audit_add(p_me, case p_state when 'active' then 'user_enabled' else 'user_disabled' end, p_name);
+	perform admin_audit_add(coalesce(p_me, 'server'), case p_state when 'active' then 'user_enabled' else 'user_disabled' end, p_name);
 	return query select a.rev, admin_user_json(a)::text from account a where a.name = p_name;
 end $$;
 
--- POST /v1/admin/users/NAME/promote and …/demote.
+-- POST /v1/admin/users/NAME/promote and …/demote, postern user promote and demote.
 create function admin_user_set_admin(p_me text, p_name text, p_admin boolean) returns table (body text)
 language plpgsql as $$
 begin
 	perform log_begin(); -- of two who demote each other one is left
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
 		perform refuse(403, 'forbidden', 'Another administrator must do that.');
 	end if;
 	perform user_set_admin(p_name, p_admin);
-	perform admin_audit_add(p_me, case when p_admin then 'user_promoted' else 'user_demoted' end, p_name);
+	perform admin_audit_add(coalesce(p_me, 'server'), case when p_admin then 'user_promoted' else 'user_demoted' end, p_name);
 	return query select admin_user_json(a)::text from account a where a.name = p_name;
 end $$;
 
--- POST /v1/admin/users/NAME/reset
+-- POST /v1/admin/users/NAME/reset, postern user reset-link
 create function admin_user_reset(p_me text, p_name text, p_hash text) returns table (body text)
 language plpgsql as $$
 begin
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	return query select r.body from password_reset_add(p_name, p_hash) r;
-	perform admin_audit_add(p_me, 'password_reset_link', p_name);
+	perform admin_audit_add(coalesce(p_me, 'server'), 'password_reset_link', p_name);
+end $$;
+
+-- postern user passwd
+create function admin_user_passwd(p_me text, p_name text, p_password_hash text) returns table (body text)
+language plpgsql as $$
+begin
+	perform require_admin_or_shell(p_me);
+	return query select u.body from user_passwd(p_name, p_password_hash) u;
+	perform admin_audit_add(coalesce(p_me, 'server'), 'password_set', p_name);
+end $$;
+
+-- postern token
+create function admin_token_add(p_me text, p_name text, p_hash text, p_label text, p_expires_at timestamptz) returns table (body text)
+language plpgsql as $$
+declare
+	v_body text;
+begin
+	perform require_admin_or_shell(p_me);
+	select t.body into v_body from token_add(p_name, p_hash, p_label, p_expires_at) t;
+	perform admin_audit_add(coalesce(p_me, 'server'), 'token_created', p_name, v_body::jsonb - 'kind' - 'created_at');
+	return query select v_body;
 end $$;
 
 create function registration_invite_json(i registration_invite) returns jsonb
@@ -141,7 +162,7 @@ begin
 	return query with page as (
 			select x from admin_audit x where p_cursor is null or x.id < p_cursor order by x.id desc limit p_limit + 1
 		), kept as (select x from page order by (x).id desc limit p_limit)
-		select jsonb_strip_nulls(jsonb_build_object('entries', coalesce(jsonb_agg(jsonb_build_object('id', (x).id, 'at', stamp((x).at),
+		select jsonb_strip_nulls(jsonb_build_object('acts', coalesce(jsonb_agg(jsonb_build_object('id', (x).id, 'at', stamp((x).at),
 				'actor', (x).actor, 'act', (x).act, 'target', (x).target, 'details', (x).details) order by (x).id desc), '[]'),
 			'next', case when (select count(*) from page) > p_limit then min((x).id)::text end))::text from kept;
 end $$;

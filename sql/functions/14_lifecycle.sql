@@ -30,7 +30,7 @@ $$;
 
 -- Ends an account: nobody gets in any more, its profile is empty, and its name stays taken, so that nobody else passes for the author of
 -- what it wrote. Gives its position. Again: nothing happens. Refuses (409) the last administrator, lest nobody can make another.
--- Callers: me_delete(), admin_user_delete(), postern user delete.
+-- Callers: me_delete(), admin_user_delete().
 create function account_end(p_name text) returns bigint
 language plpgsql as $$
 declare
@@ -87,7 +87,7 @@ begin
 	return query select account_end(p_me), p_me, null::text;
 end $$;
 
--- DELETE /v1/admin/users/NAME. Again: 204 as well.
+-- DELETE /v1/admin/users/NAME, postern user delete. Again: 204 as well.
 create function admin_user_delete(p_me text, p_name text) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -95,18 +95,14 @@ declare
 	v_pos bigint;
 begin
 	perform log_begin();
-	perform require_admin(p_me);
+	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
 		perform refuse(403, 'forbidden', 'Another administrator must do that.');
 	end if;
 	select a.state into v_was from account a where a.name = p_name;
 	v_pos := account_end(p_name);
 	if v_was <> 'deleted' then
-		perform admin_audit_add(p_me, 'user_deleted', p_name);
+		perform admin_audit_add(coalesce(p_me, 'server'), 'user_deleted', p_name);
 	end if;
 	return query select v_pos, null::text;
 end $$;
-
--- Caller: postern user delete.
-create function user_delete(p_name text) returns table (body text)
-language sql as $$ select account_end(p_name)::text $$;

@@ -132,8 +132,9 @@ begin
 end $$;
 
 -- What p_me sees of a chat: the chat, and what is his own: title of a direct chat, role, last message, unread, watermarks.
--- Unread counts what others wrote after his mark (or his joining), up to 1,000; system messages don't count. unread_mentions: in how many of
--- them he is mentioned, up to 100 each by name and as one of all.
+-- Unread counts what others wrote after his mark (or his joining), up to 1,000 of the 10,000 messages from the first of them on; system
+-- messages don't count. unread_mentions: in how many of them he is mentioned, up to 100 each by name and as one of all.
+-- Where there may be much of his own before the first of others, mark_pass() sees that it isn't looked through the next time.
 create function chat_view_json(p_me text, c chat, m member) returns text
 language sql stable as $$
 	select rtrim((chat_json(c) || jsonb_strip_nulls(jsonb_build_object(
@@ -142,16 +143,22 @@ language sql stable as $$
 			'unread', unread.n, 'first_unread', unread.first,
 			'unread_mentions', nullif(mentioned.n, 0), 'read', w.read, 'delivered', w.delivered)))::text, '}')
 		|| coalesce(',"last_message":' || last.json, '') || '}'
+		|| case when coalesce(foremost.id, last.id + 1) - mark.after > 1000
+			then mark_pass(c.id, p_me, mark.after, coalesce(foremost.id - 1, last.id)) else '' end
 	from (values (1)) one
 	left join watermark w on w.chat_id = c.id and w.name = p_me
+	cross join lateral (select greatest(coalesce(w.read, 0), m.since, m.floor) as after) mark
 	left join lateral (select a.name, a.display_name from account a
 		where c.kind = 'direct' and a.name = case when c.pair = p_me || ' ' || p_me then p_me
 			else (select x from unnest(string_to_array(c.pair, ' ')) x where x <> p_me) end) peer on true
-	left join lateral (select message_json(x) as json from message x where x.chat_id = c.id and x.id > m.floor
+	left join lateral (select x.id, message_json(x) as json from message x where x.chat_id = c.id and x.id > m.floor
 		order by x.id desc limit 1) last on true
-	left join lateral (select count(*) as n, min(u.id) as first from (select x.id from message x
-		where x.chat_id = c.id and x.id > greatest(coalesce(w.read, 0), m.since, m.floor) and x.sender <> p_me and x.type is distinct from 'system'
-		order by x.id limit 1000) u) unread on true
+	left join lateral (select x.id from message x
+		where x.chat_id = c.id and x.id > mark.after and x.sender <> p_me and x.type is distinct from 'system'
+		order by x.id limit 1) foremost on true
+	left join lateral (select count(*) as n, foremost.id as first from (select from (select x.sender, x.type from message x
+			where x.chat_id = c.id and x.id >= foremost.id order by x.id limit 10000) y
+		where y.sender <> p_me and y.type is distinct from 'system' limit 1000) u) unread on true
 	left join lateral (select count(distinct u.id) as n from (
 		(select x.id from mention x where x.chat_id = c.id and x.name = p_me and x.id >= unread.first order by x.id limit 100)
 		union all

@@ -210,7 +210,7 @@ begin
 		perform seat(v_chat, v_add, 'member', null, v.head + 1 + cardinality(v_remove));
 		v_pos := count_members(v_chat, cardinality(v_add) - cardinality(v_remove), v.head + 1 + cardinality(v_remove) + cardinality(v_add), true);
 		perform audit_add(v_chat, v.at, p_me, 'members_changed', null, jsonb_build_object('added', cardinality(v_add), 'removed', cardinality(v_remove),
-			'names', to_jsonb((v_remove || v_add)[1:100])));
+			'added_names', to_jsonb(v_add[1:100]), 'removed_names', to_jsonb(v_remove[1:100])));
 		v_said := system_messages(v_chat, v_pos + 1, v.at, p_me,
 			(select case when tells_members(c) and cardinality(v_add) > 0 then jsonb_build_object('code', 'members_added', 'names', v_add) end
 				from chat c where c.id = v_chat),

@@ -24,12 +24,17 @@ language sql as $$
 		where m.chat_id = g.chat_id and m.id = g.thread
 $$;
 
--- Counts again after a reply is gone.
+-- Counts again after a reply is gone. With the last reply to a message that is gone itself goes the thread.
 create function thread_shrink(p_chat bigint, p_thread bigint) returns void
 language sql as $$
 	update message m set replies = nullif(m.replies - 1, 0),
 			last_reply = (select max(r.id) from message r where r.chat_id = p_chat and r.thread = p_thread)
-		where m.chat_id = p_chat and m.id = p_thread
+		where m.chat_id = p_chat and m.id = p_thread;
+	with ended as (
+		delete from thread_rootless t where t.chat_id = p_chat and t.thread = p_thread
+			and not exists (select from message r where r.chat_id = p_chat and r.thread = p_thread) returning t.thread
+	)
+	delete from thread_mark t using ended e where t.chat_id = p_chat and t.thread = e.thread;
 $$;
 
 -- How many messages of others in a thread a member hasn't read, in the chat or here; up to 1,000.
@@ -42,21 +47,30 @@ language sql stable as $$
 		order by m.id limit 1000) u
 $$;
 
--- GET /v1/chats/C/threads: the one with the latest reply first; the cursor is the last reply seen.
+-- GET /v1/chats/C/threads: the one with the latest reply first; the cursor is the last reply seen. Those whose first message was deleted
+-- are among them, without it, as long as there are replies.
 create function threads(p_me text, p_chat text, p_cursor bigint, p_limit int) returns table (body text)
 language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
 begin
 	return query
-		with page as (
-			select m from message m where m.chat_id = v_member.chat_id and m.last_reply is not null and m.id > v_member.floor
+		with found as (
+			(select m.id as thread, m, m.last_reply from message m
+				where m.chat_id = v_member.chat_id and m.last_reply is not null and m.id > v_member.floor
 					and m.last_reply < coalesce(p_cursor, 9223372036854775807)
-				order by m.last_reply desc limit p_limit + 1
-		), kept as (select m from page order by (m).last_reply desc limit p_limit)
-		select '{"threads":[' || coalesce(string_agg('{"root":' || message_view(m, v_member.floor) || ',"last_reply":' || (m).last_reply
-				|| ',"unread":' || thread_unread(v_member, (m).id) || '}', ',' order by (m).last_reply desc), '') || ']'
-			|| case when (select count(*) from page) > p_limit then ',"next":"' || min((m).last_reply) || '"' else '' end || '}' from kept;
+				order by m.last_reply desc limit p_limit + 1)
+			union all
+			select t.thread, null::message, r.id from thread_rootless t cross join lateral (select x.id from message x
+					where x.chat_id = t.chat_id and x.thread = t.thread order by x.id desc limit 1) r
+				where t.chat_id = v_member.chat_id and t.thread > v_member.floor and r.id < coalesce(p_cursor, 9223372036854775807)
+		), page as (
+			select f.* from found f order by f.last_reply desc limit p_limit + 1
+		), kept as (select p.* from page p order by p.last_reply desc limit p_limit)
+		select '{"threads":[' || coalesce(string_agg('{"thread":' || k.thread
+				|| case when (k.m).id is null then ',"deleted":true' else ',"root":' || message_view(k.m, v_member.floor) end
+				|| ',"last_reply":' || k.last_reply || ',"unread":' || thread_unread(v_member, k.thread) || '}', ',' order by k.last_reply desc), '') || ']'
+			|| case when (select count(*) from page) > p_limit then ',"next":"' || min(k.last_reply) || '"' else '' end || '}' from kept k;
 end $$;
 
 -- GET /v1/chats/C/messages/ID/thread: the thread that the message begins or is in; its replies ascending, the cursor is the last seen.
@@ -73,7 +87,8 @@ begin
 				order by m.id limit p_limit + 1
 		), kept as (select m from page order by (m).id limit p_limit)
 		select '{"thread":' || v_thread || coalesce(',"root":' || (select message_view(r, v_member.floor) from message r
-				where r.chat_id = v_member.chat_id and r.id = v_thread and r.id > v_member.floor), '')
+				where r.chat_id = v_member.chat_id and r.id = v_thread and r.id > v_member.floor),
+				(select ',"deleted":true' from thread_rootless t where t.chat_id = v_member.chat_id and t.thread = v_thread and v_thread > v_member.floor), '')
 			|| ',"unread":' || thread_unread(v_member, v_thread)
 			|| ',"messages":[' || coalesce(string_agg(message_view(m, v_member.floor), ',' order by (m).id), '') || ']'
 			|| case when (select count(*) from page) > p_limit then ',"next":"' || max((m).id) || '"' else '' end || '}' from kept;

@@ -111,14 +111,15 @@ begin
 				select v_message.rev, coalesce(v_message.edited_at, v_message.at), v_message.text, v_message.content) e;
 end $$;
 
--- POST /v1/chats/C/messages/ID/report: once a member and message; again: the reason is replaced, and what was resolved is open again.
+-- POST /v1/chats/C/messages/ID/report: once a member and message; again: the reason is replaced, if there is one, and what was resolved is
+-- open again.
 create function report_add(p_me text, p_chat text, p_id bigint, p_reason text) returns table (body text)
 language plpgsql as $$
 declare
 	v_message message := message_of(membership(p_me, chat_of(p_me, p_chat)), p_id);
 begin
 	insert into report as r (chat_id, message_id, reporter, reason, at, message)
-		values (v_message.chat_id, p_id, p_me, p_reason, clock_timestamp(), message_json(v_message)::jsonb)
+		values (v_message.chat_id, p_id, p_me, nullif(p_reason, ''), clock_timestamp(), message_json(v_message)::jsonb)
 		on conflict (chat_id, message_id, reporter) do update set reason = coalesce(excluded.reason, r.reason),
 			resolved_at = null, resolved_by = null, message = case when r.resolved_at is null then r.message else excluded.message end;
 	return query select null::text;

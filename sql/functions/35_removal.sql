@@ -11,12 +11,16 @@ begin
 	if p_message.thread is not null then
 		perform thread_shrink(p_message.chat_id, p_message.thread);
 	end if;
+	if p_message.replies is not null and exists (select from message m where m.chat_id = p_message.chat_id and m.thread = p_message.id) then
+		insert into thread_rootless values (p_message.chat_id, p_message.id) on conflict do nothing;
+	else
+		delete from thread_mark t where t.chat_id = p_message.chat_id and t.thread = p_message.id;
+	end if;
 	if p_message.mentions is not null then
 		perform mentions_remove(p_message.chat_id, p_message.id, p_message.mentions);
 	end if;
 	delete from reaction r where r.chat_id = p_message.chat_id and r.message_id = p_message.id;
 	delete from message_version v where v.chat_id = p_message.chat_id and v.id = p_message.id;
-	delete from thread_mark t where t.chat_id = p_message.chat_id and t.thread = p_message.id;
 	insert into tombstone values (p_message.chat_id, p_message.id, p_pos) returning * into v_tombstone;
 	return frame_line(p_pos, 'deleted', p_message.chat_id::text, '-', p_message.id, 0, tombstone_json(v_tombstone));
 end $$;
@@ -64,6 +68,9 @@ begin
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from message_version where ctid = any (array(select x.ctid from chat c, lateral (
 		select v.ctid from message_version v where v.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
+	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	delete from thread_rootless where ctid = any (array(select x.ctid from chat c, lateral (
+		select t.ctid from thread_rootless t where t.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
 	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
 	delete from thread_mark where ctid = any (array(select x.ctid from chat c, lateral (
 		select t.ctid from thread_mark t where t.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));

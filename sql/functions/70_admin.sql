@@ -25,17 +25,13 @@ language plpgsql as $$
 declare
 	v_row announcement;
 begin
-	if p_me is not null then
-		perform require_admin(p_me);
-	end if;
+	perform require_admin_or_shell(p_me);
 	if p_until <= clock_timestamp() then
 		perform refuse(422, 'out_of_range', 'until lies in the past.');
 	end if;
 	insert into announcement (text, by, until) values (p_text, coalesce(p_me, 'server'), p_until) returning * into v_row;
 	perform live_append(live_line('announcement', null, '*', null, announcement_json(v_row)::text));
-	if p_me is not null then
-		perform admin_audit_add(p_me, 'announced', null, jsonb_build_object('id', v_row.id));
-	end if;
+	perform admin_audit_add(coalesce(p_me, 'server'), 'announced', null, jsonb_build_object('id', v_row.id));
 	return query select 201, announcement_json(v_row)::text;
 end $$;
 
@@ -71,19 +67,15 @@ end $$;
 create function maintenance_set(p_me text, p_text text) returns table (body text)
 language plpgsql as $$
 begin
-	if p_me is not null then
-		perform require_admin(p_me);
-	end if;
+	perform require_admin_or_shell(p_me);
 	if p_text is null then
 		delete from meta where key = 'maintenance';
 	else
 		insert into meta values ('maintenance', p_text) on conflict (key) do update set value = excluded.value;
 	end if;
 	perform pg_notify('postern_control', 'settings');
-	if p_me is not null then
-		perform admin_audit_add(p_me, case when p_text is null then 'maintenance_ended' else 'maintenance_started' end, null,
-			jsonb_strip_nulls(jsonb_build_object('text', p_text)));
-	end if;
+	perform admin_audit_add(coalesce(p_me, 'server'), case when p_text is null then 'maintenance_ended' else 'maintenance_started' end, null,
+		jsonb_strip_nulls(jsonb_build_object('text', p_text)));
 	return query select jsonb_strip_nulls(jsonb_build_object('on', p_text is not null, 'text', p_text))::text;
 end $$;
 

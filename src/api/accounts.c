@@ -168,10 +168,12 @@ static void on_worked(void *arg)
 		c->store(c);
 		return;
 	}
-	if (c->right)
+	if (c->right) {
 		request_problem(c->req, "overloaded", NULL, "");
-	else
+	} else {
+		metrics_count(api_of(c->req)->metrics, M_LOGINS_FAILED, 1);
 		request_problem(c->req, "bad_credentials", "The password is wrong.", "");
+	}
 	wipe(c, sizeof(*c));
 }
 

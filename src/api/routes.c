@@ -225,7 +225,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/chats/{chat}/audit", call_handle, &audit_list, 0 },
 	{ "GET", "/v1/invites/{code}", joins_handle, &invite_get, 0 },
 	{ "POST", "/v1/invites/{code}", joins_handle, &invite_join, 0 },
-	{ "GET", "/v1/channels", call_handle, &channels, 0 },
+	{ "GET", "/v1/channels", call_handle, &channels, ROUTE_LIMITED },
 	{ "GET", "/v1/channels/{name}", call_handle, &channel_get, 0 },
 	{ "POST", "/v1/channels/{name}", joins_handle, &channel_join, 0 },
 	{ "POST", "/v1/chats/{chat}/messages", messages_send, NULL, ROUTE_BODY | ROUTE_BULK },

@@ -234,7 +234,7 @@ void token_create(struct request *req)
 		return;
 	struct body_error e = { 0 };
 	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, &e) : json_object_new_object();
-	char hex[SECRET_HASH_HEX + 1];
+	char hex[SECRET_HASH_HEX + 1], id[24];
 	if (o != NULL)
 		body_only(o, known, &e);
 	const char *label = o ? body_text(o, "label", 100, &e) : NULL, *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
@@ -245,8 +245,9 @@ void token_create(struct request *req)
 	} else if (call_may_act(req)) {
 		struct issue *i = new_issue(req, "token");
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
-		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4)", 4, (const char *[]){ caller_of(req)->name, hex, label, expires_at },
-			on_issued, i);
+		snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
+		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4, $5)", 5,
+			(const char *[]){ caller_of(req)->name, hex, label, expires_at, id }, on_issued, i);
 	}
 	json_object_put(o);
 }

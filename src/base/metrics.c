@@ -25,7 +25,7 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_SLOW] = { "postern_slow_subscribers_total", "", "How often a subscriber read too slowly and was set back." },
 	[M_NOTIFICATIONS] = { "postern_notifications_total", "", "Notifications of the log." },
 	[M_HOLES] = { "postern_notification_holes_total", "", "How often notifications were missing and the tables were read." },
-	[M_LOGINS_FAILED] = { "postern_logins_failed_total", "", "Sign-ins with a wrong name or password." },
+	[M_LOGINS_FAILED] = { "postern_logins_failed_total", "", "Wrong passwords, or names: signing in, changing a password, deleting an account." },
 	[M_RATE_LIMITED] = { "postern_rate_limited_total", "", "Requests refused with 429." },
 	[M_TOKEN_HITS] = { "postern_token_cache_total", "result=\"hit\"", "Credentials looked up." },
 	[M_TOKEN_MISSES] = { "postern_token_cache_total", "result=\"miss\"", NULL },

@@ -42,5 +42,6 @@ int check_config_command(const struct command *self, const struct conf *conf, co
 	conf_print(conf, stdout);
 	fflush(stdout);
 	conf_warn_environment(stderr);
+	conf_warn_settings(conf, stderr);
 	return 0;
 }

@@ -169,7 +169,7 @@ static void print_entry(struct json_object *entry)
 
 static int audit_list(struct database *d, const char *most)
 {
-	return listing_print(d, &(struct listing){ .sql = "select body from admin_audit_list(null, $1, 200)", .array = "entries",
+	return listing_print(d, &(struct listing){ .sql = "select body from admin_audit_list(null, $1, 200)", .array = "acts",
 		.most = (unsigned)strtoul(most, NULL, 10), .print = as_json ? NULL : print_entry });
 }
 

@@ -24,7 +24,7 @@ static int make(struct database *d, const char *name, const char *expires_at)
 	char token[SECRET_TOKEN_LEN + 1], hash[SECRET_HASH_HEX + 1];
 	secret_token(token);
 	secret_hash_hex(token, SECRET_TOKEN_LEN, hash);
-	struct sync_rows *r = sync_call(d->db, "select body from token_add($1, $2, $3, $4)", name, hash, label, expires_at, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, "select body from admin_token_add(null, $1, $2, $3, $4)", name, hash, label, expires_at, SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	sync_rows_free(r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern user`: accounts. */
+ * `postern user`: accounts, by the functions behind the administrators' routes, so that the same trail is left. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,10 +38,10 @@ static int with_password(struct database *d, const char *sql, const char *name, 
 
 static int add(struct database *d, const char *name)
 {
-	return with_password(d, "select body from user_add($1, $2, $3)", name, admin != NULL ? "true" : "false");
+	return with_password(d, "select body from admin_user_add(null, $1, $2, $3)", name, admin != NULL ? "true" : "false");
 }
 
-static int passwd(struct database *d, const char *name) { return with_password(d, "select body from user_passwd($1, $2)", name, NULL); }
+static int passwd(struct database *d, const char *name) { return with_password(d, "select body from admin_user_passwd(null, $1, $2)", name, NULL); }
 
 static int set(struct database *d, const char *sql, const char *name, const char *value)
 {
@@ -52,14 +52,14 @@ static int set(struct database *d, const char *sql, const char *name, const char
 	return 0;
 }
 
-static int enable(struct database *d, const char *name) { return set(d, "select body from user_set_state($1, $2)", name, "active"); }
-static int disable(struct database *d, const char *name) { return set(d, "select body from user_set_state($1, $2)", name, "disabled"); }
-static int promote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "true"); }
-static int demote(struct database *d, const char *name) { return set(d, "select body from user_set_admin($1, $2)", name, "false"); }
+static int enable(struct database *d, const char *name) { return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "active"); }
+static int disable(struct database *d, const char *name) { return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "disabled"); }
+static int promote(struct database *d, const char *name) { return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "true"); }
+static int demote(struct database *d, const char *name) { return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "false"); }
 
 static int delete(struct database *d, const char *name)
 {
-	struct sync_rows *r = sync_call(d->db, "select body from user_delete($1)", name, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, "select body from admin_user_delete(null, $1)", name, SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	sync_rows_free(r);
@@ -72,7 +72,7 @@ static int reset_link(struct database *d, const char *name)
 	char token[SECRET_TOKEN_LEN + 1], hash[SECRET_HASH_HEX + 1];
 	secret_token(token);
 	secret_hash_hex(token, SECRET_TOKEN_LEN, hash);
-	struct sync_rows *r = sync_call(d->db, "select body from password_reset_add($1, $2)", name, hash, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, "select body from admin_user_reset(null, $1, $2)", name, hash, SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	sync_rows_free(r);

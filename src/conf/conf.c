@@ -294,6 +294,13 @@ unsigned conf_warn_environment(FILE *out)
 	return unknown;
 }
 
+void conf_warn_settings(const struct conf *c, FILE *out)
+{
+	if (c->jwt_keys != NULL && c->jwt_audience == NULL && c->jwt_issuer == NULL)
+		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed gets in here, made for another service too\n",
+			out);
+}
+
 bool conf_parse_duration(const char *text, uint64_t *ret_seconds) { return value_parse_duration(text, ret_seconds); }
 
 const char *conf_public_path(const struct conf *c)

@@ -135,6 +135,9 @@ void conf_help(enum conf_scope scope, const struct conf_option *options, FILE *o
 /* Says on out which POSTERN_ variables are no settings: a typing mistake, most of the time. Returns how many. */
 unsigned conf_warn_environment(FILE *out);
 
+/* Says on out what each setting allows, but all of them together hardly can be meant to. */
+void conf_warn_settings(const struct conf *c, FILE *out);
+
 /* "30d", "12h", "90m", "15s" or plain seconds. */
 bool conf_parse_duration(const char *text, uint64_t *ret_seconds);
 

@@ -73,7 +73,9 @@ export class Rest {
 
   signIn(name, password) { return this.call("POST", "v1/session", { body: { name, password } }); }
   signOut() { return this.call("DELETE", "v1/session"); }
+  resetPassword(token, password) { return this.call("POST", "v1/password-reset", { body: { token, password } }); }
   sync() { return this.call("GET", "v1/sync"); }
+  announcements() { return this.call("GET", "v1/announcements"); }
 
   // At once if something came after `since`, else when it does, else empty after `wait` seconds.
   poll(since, wait, signal) {

@@ -19,11 +19,15 @@ export class SignIn {
   set isShown(shown) {
     const appears = shown && this.#root.hidden;
     this.#root.hidden = !shown;
+    if (!shown) $("signin-note").textContent = "";
     if (!appears) return;
     this.#error.textContent = "";
     $("signin-password").value = "";
     ($("signin-name").value ? $("signin-password") : $("signin-name")).focus();
   }
+
+  // Says something above the button, until the form goes.
+  note(text) { $("signin-note").textContent = text; }
 
   async #submit(signIn) {
     const button = this.#form.querySelector("button");

@@ -38,6 +38,9 @@ START_TEST(announcements_reach_everybody)
 	ck_assert_uint_eq(count(a.json, "announcements"), 1);
 	server_command(house(), NULL, "announce", "from", "the", "command", "line");
 	ck_assert_str_eq(str(hear(sa, "announcement"), "text"), "from the command line");
+	a = is(get(root, "/v1/admin/audit?limit=1"), 200);
+	ck_assert_str_eq(str(a.json, "acts.0.act"), "announced");
+	ck_assert_str_eq(str(a.json, "acts.0.actor"), "server");
 	is(post(root, "/v1/admin/announcements", "{'text':'short','until':'2998-01-01T00:00:00Z'}"), 201);
 	sql(database(house()), "update postern.announcement set until = clock_timestamp() where text = 'short'");
 	PGconn *pg = database(house());

@@ -455,6 +455,9 @@ START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
 	for (int i = 1; i <= CROWD; i++)
 		sprintf(names + strlen(names), "%s'many%d'", i > 1 ? "," : "", i);
 	ck_assert_int_eq(num(is(post(ann, members_of(chat), "{'add':[%s]}", names), 200).json, "added"), CROWD);
+	struct answer trail = is(get(ann, "%s/audit?limit=1", chat_path(chat)), 200);
+	ck_assert_int_eq(num(trail.json, "acts.0.details.added"), CROWD);
+	ck_assert_uint_eq(count(trail.json, "acts.0.details.added_names"), 100);
 	is(del(ann, "%s", member(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
 	for (int i = 0; i < 40; i++)
@@ -473,7 +476,7 @@ END_TEST
 
 START_TEST(what_admins_do_is_on_record)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *dan = somebody(), *eve = somebody();
 	long long chat = group(ann, ben, cat), id = say(ben, chat, "a bad word"), own = say(ann, chat, "mine");
 	is(put(ann, member(chat, cat), "{'role':'admin','muted_until':'2100-01-01T00:00:00Z'}"), 200); /* two acts */
 	is(put(ann, member(chat, cat), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
@@ -486,11 +489,12 @@ START_TEST(what_admins_do_is_on_record)
 	is(put(ann, member(chat, eve), "{}"), 200);
 	is(del(cat, "%s", member(chat, eve)), 204);
 	is(post(cat, members_of(chat), "{'add':['%s','%s']}", ben->name, eve->name), 200);
+	is(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, eve->name), 200);
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
 	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "role_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed", "message_deleted", "muted",
-		"unmuted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed",
+		"message_deleted", "muted", "unmuted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {
@@ -501,8 +505,17 @@ START_TEST(what_admins_do_is_on_record)
 			ck_assert_uint_eq(strlen(str(a.json, format("acts.%zu.at", i))), 24);
 			if (seen == 0)
 				ck_assert_str_eq(str(a.json, "acts.0.details.role"), "owner");
-			if (seen == 1)
-				ck_assert_int_eq(num(a.json, "acts.1.details.added"), 2);
+			if (seen == 1) {
+				ck_assert_int_eq(num(a.json, "acts.1.details.removed"), 1);
+				ck_assert_str_eq(str(a.json, "acts.1.details.added_names.0"), dan->name);
+				ck_assert_str_eq(str(a.json, "acts.1.details.removed_names.0"), eve->name);
+				ck_assert_uint_eq(count(a.json, "acts.1.details.added_names"), 1);
+			}
+			if (seen == 2) {
+				ck_assert_int_eq(num(a.json, "acts.2.details.added"), 2);
+				ck_assert_uint_eq(count(a.json, "acts.2.details.added_names"), 2);
+				ck_assert_uint_eq(count(a.json, "acts.2.details.removed_names"), 0);
+			}
 			if (strcmp(acts[seen], "message_deleted") == 0) {
 				ck_assert_str_eq(str(a.json, format("acts.%zu.actor", i)), cat->name);
 				ck_assert_str_eq(str(a.json, format("acts.%zu.target", i)), ben->name);
@@ -512,7 +525,8 @@ START_TEST(what_admins_do_is_on_record)
 		cursor = has(a.json, "next") ? str(a.json, "next") : NULL;
 	} while (cursor != NULL);
 	ck_assert_uint_eq(seen, n);
-	refused(get(eve, "%s/audit", chat_path(chat)), 403, "forbidden");
+	refused(get(dan, "%s/audit", chat_path(chat)), 403, "forbidden");
+	refused(get(eve, "%s/audit", chat_path(chat)), 404, "not_found");
 	refused(get(ben, "%s/audit", chat_path(chat)), 404, "not_found");
 	refused(get(ann, "%s/audit", chat_path(chat)), 404, "not_found");
 	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201);

@@ -92,6 +92,28 @@ START_TEST(a_stream_ends_with_its_token)
 }
 END_TEST
 
+START_TEST(what_is_made_with_one_ends_with_it)
+{
+	struct client *c = bearer("es", GOOD ",\"sub\":\"mia\",\"exp\":%lld", in(600));
+	struct answer own = is(get(c, "/v1/tokens"), 200), made = is(post(c, "/v1/tokens", "{'expires_at':'2100-01-01T00:00:00Z'}"), 201);
+	struct client *token = using(c, str(made.json, "token"));
+	ck_assert_str_eq(str(made.json, "expires_at"), str(own.json, "tokens.0.expires_at"));
+	ck_assert_str_eq(str(is(post(token, "/v1/tokens", NULL), 201).json, "expires_at"), str(own.json, "tokens.0.expires_at")); /* nor by a detour */
+	refused(post(c, "/v1/tokens", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
+}
+END_TEST
+
+START_TEST(keys_alone_are_warned_of)
+{
+	char *said;
+	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, NULL }, 5, &said), 0);
+	ck_assert_ptr_nonnull(strstr(said, "without jwt_audience and jwt_issuer"));
+	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, "--jwt-audience", "postern", NULL }, 5, &said), 0);
+	ck_assert_ptr_null(strstr(said, "jwt_audience"));
+	ck_assert(!server_logged(house(), "without jwt_audience"));
+}
+END_TEST
+
 START_TEST(a_revoked_one_stays_revoked)
 {
 	struct client *c = bearer("ed", GOOD ",\"sub\":\"jay\",\"exp\":%lld", in(600));
@@ -150,6 +172,7 @@ START_TEST(nobody_is_made_unless_it_is_wanted)
 	const char *const flags[] = { "--jwt-keys", path, NULL };
 	struct server *strict = server_join(house(), flags);
 	struct client *c = bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(600));
+	ck_assert(server_logged(strict, "without jwt_audience"));
 	refused(get(via(c, strict), "/v1/me"), 401, "unauthorized");
 	user("nobody-yet");
 	is(get(via(c, strict), "/v1/me"), 200);
@@ -165,8 +188,9 @@ END_TEST
 int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
-	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token, a_revoked_one_stays_revoked,
-		who_is_deleted_is_not_made_again,
+	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token,
+		what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
+		who_is_deleted_is_not_made_again, keys_alone_are_warned_of,
 		keys_are_exchanged_while_it_runs, nobody_is_made_unless_it_is_wanted, NULL };
 	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience", "postern", "--jwt-create", "--rate-sends", "0", NULL };
 	int fd = mkstemp(path);

@@ -96,7 +96,7 @@ END_TEST
 
 START_TEST(reports_are_resolved)
 {
-	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	struct client *root = administrator(), *other = administrator(), *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben), id = say(ben, chat, "abuse");
 	char *report = format("%s/report", message(chat, id));
 	is(post(ann, report, "{'reason':'spam'}"), 204);
@@ -109,9 +109,8 @@ START_TEST(reports_are_resolved)
 	a = is(post(root, path, NULL), 200);
 	ck_assert_str_eq(str(a.json, "resolved_by"), root->name);
 	const char *when = str(a.json, "resolved_at");
-	struct client *other = administrator();
 	ck_assert_str_eq(str(is(post(other, path, NULL), 200).json, "resolved_at"), when); /* it stays as it was */
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "report_resolved");
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "report_resolved");
 	ck_assert_int_eq(num(is(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json, "reports.0.id"), number);
 	a = is(get(root, "/v1/admin/reports?state=open&limit=200"), 200);
 	for (size_t i = 0; i < count(a.json, "reports"); i++)
@@ -124,6 +123,10 @@ START_TEST(reports_are_resolved)
 	ck_assert_int_eq(num(a.json, "reports.0.id"), number);
 	ck_assert_str_eq(str(a.json, "reports.0.message.text"), "more abuse");
 	ck_assert(!has(a.json, "reports.0.resolved_by"));
+	is(post(ann, report, "{'reason':''}"), 204); /* it says nothing: what was said stays */
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
+	is(post(ann, format("%s/report", message(chat, say(ben, chat, "abuse again"))), "{'reason':''}"), 204);
+	ck_assert(!has(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"));
 }
 END_TEST
 
@@ -145,7 +148,7 @@ START_TEST(what_was_reported_may_be_deleted_with_it)
 	a = is(get(ann, "/v1/chats/%lld/audit", chat), 200);
 	ck_assert_str_eq(str(a.json, "acts.0.act"), "message_deleted");
 	ck_assert_str_eq(str(a.json, "acts.0.actor"), root->name);
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "message_deleted");
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "message_deleted");
 	is(post(root, path, "{'action':'delete_message'}"), 200); /* it is gone already */
 	expect_quiet(s);
 	is(post(ann, to("%s/report", message(chat, other)), NULL), 204);

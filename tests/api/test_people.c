@@ -2,6 +2,7 @@
  * What people see of each other: receipts, typing, signals, presence, contacts and blocks; and what they don't. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../lib/client.h"
@@ -115,6 +116,54 @@ START_TEST(unread_is_right_on_every_device)
 	reads(ben, chat, last);
 	ck_assert_int_eq(num(expect_of(desk, "read", ben), "up_to"), last);
 	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 0);
+}
+END_TEST
+
+static void writes_many(const struct client *who, long long chat, unsigned n)
+{
+	static const char line[] = "{\"text\":\"x\"}\n";
+	size_t len = sizeof(line) - 1;
+	char *lines = later(free, malloc(n * len + 1));
+	for (unsigned i = 0; i < n; i++)
+		memcpy(lines + i * len, line, len + 1);
+	is(post_as(who, messages(chat), "application/x-ndjson", lines), 200);
+}
+
+START_TEST(what_one_wrote_oneself_is_passed_over)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), other = group(ann, ben);
+	char *path = format("/v1/chats/%lld", chat), *others = format("/v1/chats/%lld", other);
+	struct stream *s = live(ben);
+	writes_many(ann, chat, 1100);
+	struct answer a = is(get(ann, "%s", path), 200);
+	long long last = num(a.json, "last_message.id");
+	ck_assert_int_eq(num(a.json, "unread"), 0);
+	a = is(get(ann, "%s", path), 200);
+	ck_assert_int_eq(num(a.json, "read"), last); /* it isn't looked through again */
+	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 1000);
+	ck_assert(!has(is(get(ben, "%s", path), 200).json, "read"));
+	long long id = say(ben, chat, "well?");
+	writes_many(ann, chat, 1100);
+	for (int i = 0; i < 2; i++) {
+		a = is(get(ann, "%s", i ? "/v1/sync" : path), 200);
+		struct json_object *c = i ? at(a.json, "chats.0") : a.json;
+		ck_assert_int_eq(num(c, "unread"), 1); /* and what another said isn't passed over */
+		ck_assert_int_eq(num(c, "first_unread"), id);
+		ck_assert_int_lt(num(c, "read"), id);
+	}
+	hear_nothing(s);
+
+	writes_many(ann, other, 150);
+	struct answer p = is(get(ann, "/v1/poll?wait=0"), 200);
+	is(get(ann, "/v1/poll?wait=0&since=%s", str(p.json, "cursor")), 200);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	do {
+		left(until, "a mark over one's own messages");
+		a = is(get(ann, "%s", others), 200);
+	} while (!has(a.json, "delivered"));
+	ck_assert_int_ge(num(a.json, "delivered"), num(a.json, "last_message.id"));
+	ck_assert_int_eq(num(a.json, "read"), 0);
 }
 END_TEST
 
@@ -476,6 +525,8 @@ START_TEST(what_others_are_told_of_is_counted)
 	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
 	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
 	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
+	refused(get(slow, "/v1/users?q=a"), 429, "rate_limited");
+	refused(get(slow, "/v1/channels?q=a"), 429, "rate_limited");
 	struct answer a = refused(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
 	ck_assert_ptr_nonnull(header(a, "Retry-After"));
 	is(get(slow, "/v1/me"), 200);
@@ -575,7 +626,8 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head, unread_is_right_on_every_device,
-		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many, a_burst_of_reads_is_a_handful_of_transactions,
+		what_one_wrote_oneself_is_passed_over, a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many,
+		a_burst_of_reads_is_a_handful_of_transactions,
 		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
 		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
 		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,

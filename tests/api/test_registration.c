@@ -93,7 +93,9 @@ START_TEST(a_password_changes_for_who_knows_the_old_one)
 	struct client *here = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct client *there = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct stream *other = live(there), *own = live(here);
+	double failed = metric(house(), "postern_logins_failed_total");
 	refused(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401, "bad_credentials");
+	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 1);
 	refused(post(here, "/v1/me/password", "{'password':'over the wall'}"), 422, "missing_field");
 	refused(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422, "out_of_range");
 	is(get(there, "/v1/me"), 200);
@@ -146,13 +148,13 @@ START_TEST(administrators_make_and_disable_users)
 	ck_assert_ptr_nonnull(strstr(is(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
 
 	struct answer trail = is(get(root, "/v1/admin/audit?limit=2"), 200);
-	ck_assert_uint_eq(count(trail.json, "entries"), 2);
-	ck_assert_str_eq(str(trail.json, "entries.0.act"), "user_enabled");
-	ck_assert_str_eq(str(trail.json, "entries.1.act"), "user_disabled");
-	ck_assert_str_eq(str(trail.json, "entries.1.target"), "jana");
-	ck_assert_str_eq(str(trail.json, "entries.1.actor"), "root");
+	ck_assert_uint_eq(count(trail.json, "acts"), 2);
+	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_enabled");
+	ck_assert_str_eq(str(trail.json, "acts.1.act"), "user_disabled");
+	ck_assert_str_eq(str(trail.json, "acts.1.target"), "jana");
+	ck_assert_str_eq(str(trail.json, "acts.1.actor"), "root");
 	trail = is(get(root, "/v1/admin/audit?limit=1&cursor=%s", str(trail.json, "next")), 200);
-	ck_assert_str_eq(str(trail.json, "entries.0.act"), "user_created");
+	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_created");
 }
 END_TEST
 
@@ -188,11 +190,35 @@ START_TEST(administrators_make_administrators)
 	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
 	refused(post(ann, format("/v1/admin/users/%s/promote", ann->name), NULL), 403, "forbidden");
 	refused(post(root, "/v1/admin/users/nobody-here/promote", NULL), 404, "not_found");
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "entries.0.act"), "user_demoted");
+	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "user_demoted");
 	server_command(house(), NULL, "user", "promote", ann->name);
 	is(get(ann, "/v1/admin/users"), 200);
 	server_command(house(), NULL, "user", "demote", ann->name);
 	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
+}
+END_TEST
+
+START_TEST(commands_leave_a_trail_too)
+{
+	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled", "user_disabled", "token_created",
+		"password_reset_link", "password_set", "user_created" };
+	struct client *root = admin();
+	server_command(house(), "long enough", "user", "add", "kuno");
+	server_command(house(), "even longer", "user", "passwd", "kuno");
+	char *link = server_command(house(), NULL, "user", "reset-link", "kuno");
+	char *token = server_command(house(), NULL, "token", "kuno", "--label", "ci");
+	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete", "delete" }; /* the second time nothing happens */
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		server_command(house(), NULL, "user", changes[i], "kuno");
+	struct answer trail = is(get(root, "/v1/admin/audit?limit=9"), 200);
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.act", i)), acts[i]);
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.actor", i)), "server");
+		ck_assert_str_eq(str(trail.json, format("acts.%zu.target", i)), "kuno");
+	}
+	ck_assert_str_eq(str(trail.json, "acts.5.details.label"), "ci");
+	ck_assert(!has(trail.json, "acts.5.details.hash"));
+	ck_assert(strstr(trail.body, link) == NULL && strstr(trail.body, token) == NULL);
 }
 END_TEST
 
@@ -239,7 +265,8 @@ int main(void)
 	const TTest *const tests[] = {
 		registration_is_closed_unless_it_is_opened, where_it_is_open_anybody_registers, an_invitation_is_good_as_often_as_it_says,
 		registering_is_limited_by_address, a_password_changes_for_who_knows_the_old_one, a_reset_is_good_once,
-		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, nobody_else_may, the_profile_and_the_session_in_hand, NULL,
+		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, commands_leave_a_trail_too,
+		nobody_else_may, the_profile_and_the_session_in_hand, NULL,
 	};
 	return suite_run("registration", tests, flags);
 }

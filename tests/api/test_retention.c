@@ -91,8 +91,8 @@ START_TEST(administrators_say_how_long_a_chat_is_kept)
 	ck_assert_int_eq(num(a.json, "acts.0.details.retention"), 3600);
 	ck_assert_uint_eq(count(a.json, "acts"), 1);
 	a = is(get(root, "/v1/admin/audit?limit=1"), 200);
-	ck_assert_str_eq(str(a.json, "entries.0.act"), "retention_changed");
-	ck_assert_int_eq(num(a.json, "entries.0.details.chat"), chat);
+	ck_assert_str_eq(str(a.json, "acts.0.act"), "retention_changed");
+	ck_assert_int_eq(num(a.json, "acts.0.details.chat"), chat);
 
 	a = is(patch(root, admin_path(chat), "{'retention':0}"), 200);
 	ck_assert(!has(a.json, "retention") && !has(a.json, "retention_own"));
@@ -179,7 +179,10 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	ck_assert(!has(a.json, "messages.0.reply") && !has(a.json, "older"));
 	ck_assert_uint_eq(count(is(get(ben, "%s?before=%lld", messages(chat), after), 200).json, "messages"), 0);
 	ck_assert_uint_eq(count(is(get(ben, "%s/pins", chat_path(chat)), 200).json, "messages"), 0);
-	ck_assert_uint_eq(count(is(get(ben, "%s/threads", chat_path(chat)), 200).json, "threads"), 0);
+	a = is(get(ben, "%s/threads", chat_path(chat)), 200); /* as long as there are replies */
+	ck_assert_uint_eq(count(a.json, "threads"), 1);
+	ck_assert_int_eq(num(a.json, "threads.0.thread"), begin);
+	ck_assert(yes(a.json, "threads.0.deleted") && !has(a.json, "threads.0.root"));
 	a = is(get(ben, "%s/thread", message(chat, after)), 200); /* what is left of it */
 	ck_assert_uint_eq(count(a.json, "messages"), 1);
 	ck_assert(!has(a.json, "root"));
@@ -193,7 +196,7 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	ck_assert_str_eq(left_in(pg, "message_version", chat, "true"), "0");
 	ck_assert_str_eq(left_in(pg, "reaction", chat, "true"), "0");
 	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "1");
 	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
 	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open one */
 	const char *number = sql(pg, "select id from postern.report where chat_id = %lld", chat);
@@ -207,6 +210,8 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 	a = is(get(ben, "%s", chat_path(chat)), 200);
 	ck_assert_int_eq(num(a.json, "unread"), 0);
 	ck_assert(!has(a.json, "last_message") && !has(a.json, "first_unread"));
+	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "thread_rootless", chat, "true"), "0");
 	refused(post(ann, messages(chat), "{'text':'x','reply_to':%lld}", last), 422, "unknown_reply_to");
 	expect_message(s, say(ann, chat, "goes on"));
 }

@@ -129,6 +129,43 @@ END_TEST
 
 static size_t mentions_of(const struct client *who) { return count(is(get(who, "/v1/mentions"), 200).json, "mentions"); }
 
+START_TEST(a_thread_outlives_its_first_message)
+{
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
+	long long chat = group(ann, ben, cat), root = say(ann, chat, "1"), other = say(ann, chat, "2");
+	char *path = format("/v1/chats/%lld/threads", chat), *cursor;
+	long long middle = num(reply(ben, chat, root, "1a").json, "id");
+	reply(ben, chat, other, "2a");
+	long long last = num(reply(ben, chat, middle, "1b").json, "id");
+	is(post(cat, to("%s/thread/read", message(chat, root)), "{'up_to':%lld}", middle), 204);
+	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	is(put(ann, member(chat, eve), "{}"), 200);
+	is(del(ann, "%s", message(chat, root)), 204);
+	struct answer a = is(get(cat, "%s?limit=1", path), 200);
+	ck_assert_int_eq(num(a.json, "threads.0.thread"), root);
+	ck_assert(yes(a.json, "threads.0.deleted") && !has(a.json, "threads.0.root"));
+	ck_assert_int_eq(num(a.json, "threads.0.last_reply"), last);
+	ck_assert_int_eq(num(a.json, "threads.0.unread"), 1); /* the mark stays too */
+	cursor = format("%s", str(a.json, "next"));
+	a = is(get(cat, "%s?limit=1&cursor=%s", path, cursor), 200);
+	ck_assert_int_eq(num(a.json, "threads.0.thread"), other);
+	ck_assert_int_eq(num(a.json, "threads.0.root.id"), other);
+	ck_assert(!has(a.json, "threads.0.deleted") && !has(a.json, "next"));
+	a = is(get(cat, "%s/thread", message(chat, last)), 200);
+	ck_assert(yes(a.json, "deleted"));
+	ck_assert_int_eq(num(a.json, "unread"), 1);
+	ck_assert_uint_eq(count(is(get(eve, "%s", path), 200).json, "threads"), 0);
+
+	is(del(ben, "%s", message(chat, last)), 204);
+	ck_assert_int_eq(num(is(get(cat, "%s", path), 200).json, "threads.1.last_reply"), middle);
+	is(del(ben, "%s", message(chat, middle)), 204);
+	ck_assert_uint_eq(count(is(get(cat, "%s", path), 200).json, "threads"), 1);
+	PGconn *db = database(house());
+	ck_assert_str_eq(sql(db, "select count(*) from postern.thread_rootless where chat_id = %lld", chat), "0");
+	ck_assert_str_eq(sql(db, "select count(*) from postern.thread_mark where chat_id = %lld", chat), "0");
+}
+END_TEST
+
 START_TEST(who_is_mentioned_is_told)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cay = somebody(), *mallory = somebody();
@@ -528,7 +565,8 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		a_reply_shows_what_it_replies_to, a_preview_is_short_and_shows_only_what_one_may_read, replies_make_a_thread,
-		threads_are_listed_with_what_is_unread, who_is_mentioned_is_told, all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
+		threads_are_listed_with_what_is_unread, a_thread_outlives_its_first_message, who_is_mentioned_is_told,
+		all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
 		unread_mentions_are_counted, only_so_many_mentions_are_looked_for,
 		what_is_pinned_is_listed, who_pinned_what_is_on_record, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
 		what_was_edited_is_kept, only_so_many_versions_are_kept, reports_come_before_the_administrators, messages_run_out,

@@ -58,6 +58,51 @@ test("a wrong password is refused, the right one lets in, signing out ends it", 
   await page.page.getByLabel("User name").waitFor();
 });
 
+test("a reset link leads to a new password, once", async () => {
+  const dora = await server.addUser("dora");
+  const token = await server.resetLink(dora);
+  const page = await open();
+  page.expect(/422 .*\/v1\/password-reset$/, /404 .*\/v1\/password-reset$/);
+  await page.page.goto(`${server.url}/#reset=${token}`);
+  await page.page.getByLabel("New password").fill("x".repeat(1100));
+  assert.ok(!page.page.url().includes(token));
+  await page.page.getByRole("button", { name: "Set password" }).click();
+  await page.page.getByRole("alert").filter({ hasText: "1024" }).waitFor();
+  await page.page.getByLabel("New password").fill("over the wall");
+  await page.page.getByRole("button", { name: "Set password" }).click();
+  await page.page.getByRole("status").filter({ hasText: "is set" }).waitFor();
+  await page.page.getByLabel("User name").fill("dora");
+  await page.page.getByLabel("Password").fill("over the wall");
+  await page.page.getByRole("button", { name: "Sign in" }).click();
+  await page.isConnected("stream");
+  await page.page.goto(`${server.url}/#reset=${token}`); // while one is in: the address changes, nothing is loaded
+  await page.page.getByLabel("New password").fill("once again");
+  await page.page.getByRole("button", { name: "Set password" }).click();
+  await page.page.getByRole("alert").filter({ hasText: "used already" }).waitFor();
+  await page.page.getByRole("button", { name: "Cancel" }).click();
+  await page.page.getByRole("button", { name: "Sign out" }).waitFor();
+});
+
+test("what is announced is shown, live and later, until it is dismissed or gone", async () => {
+  const root = await server.addUser("root", "--admin");
+  const announce = (text) => root.call("POST", "/v1/admin/announcements", { text });
+  const first = await announce("Maintenance at noon");
+  const hers = await open();
+  await hers.signIn(alice);
+  await hers.isConnected("stream");
+  const shown = hers.page.getByRole("region", { name: "Announcements" }).getByRole("listitem");
+  await shown.filter({ hasText: "Maintenance at noon" }).waitFor();
+  const second = await announce("<b>It</b> is over");
+  await shown.filter({ hasText: "<b>It</b> is over" }).waitFor();
+  await shown.filter({ hasText: "noon" }).getByRole("button", { name: "Dismiss" }).click();
+  await hers.page.reload();
+  await shown.filter({ hasText: "is over" }).waitFor();
+  assert.equal(await shown.count(), 1);
+  await root.call("DELETE", `/v1/admin/announcements/${second.id}`);
+  await shown.filter({ hasText: "is over" }).waitFor({ state: "detached" });
+  await root.call("DELETE", `/v1/admin/announcements/${first.id}`);
+});
+
 test("two browsers chat, live in both directions", async () => {
   const { hers, his } = await two("Both ways");
   await hers.write("Is the gate open?");

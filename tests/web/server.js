@@ -65,10 +65,12 @@ export class Server {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  async addUser(name) {
-    await command(["user", "add", name, ...this.#state], `${PASSWORD}\n`);
+  async addUser(name, ...options) {
+    await command(["user", "add", name, ...options, ...this.#state], `${PASSWORD}\n`);
     return new User(this, name, await command(["token", name, ...this.#state]));
   }
+
+  resetLink(user) { return command(["user", "reset-link", user.name, ...this.#state]); }
 }
 
 // Somebody with a token.
