@@ -16,8 +16,8 @@
 #define REST_BUSY 100 /* above it, as many times that long: less than one send in a hundred shall meet a step */
 #define REST_LATE 30  /* and so many times once the follower is LATE_MS behind */
 #define LATE_MS 5000
-#define STEP_CALM "200"
-#define STEP_BUSY "16" /* what a step has written, the next commit flushes too */
+#define STEP_SMALL "16" /* what a step has written, the next commit flushes too */
+#define STEP_LARGE "200" /* when there is more than that, and it is calm */
 
 struct follower {
 	struct pg_pool *pool;
@@ -25,7 +25,7 @@ struct follower {
 	void *arg;
 	const char *node;
 	struct loop_timer *timer;
-	bool prepared, woken, busy, idle; /* idle: nothing is under way, and word of something new needn't wait */
+	bool prepared, woken, large, idle; /* idle: nothing is under way, and word of something new needn't wait */
 	uint64_t began_ms, head, head_ms;
 };
 
@@ -56,10 +56,10 @@ static void on_step(void *arg, const struct pg_result *r)
 	}
 	uint64_t head = (uint64_t)pg_int(r, 0, 1), pos = (uint64_t)pg_int(r, 0, 2);
 	uint64_t age_ms = (uint64_t)pg_int(r, 0, 3);
-	bool mine = pg_text(r, 0, 0)[0] == 't';
-	f->busy = is_busy(f, head, now);
+	bool mine = pg_text(r, 0, 0)[0] == 't', busy = is_busy(f, head, now);
+	f->large = !busy && pos < head;
 	f->kind->on_lag(f->arg, head > pos ? head - pos : 0, age_ms);
-	uint64_t rest = !f->busy ? took : age_ms < LATE_MS ? took * REST_BUSY : took * REST_LATE;
+	uint64_t rest = !busy ? took : age_ms < LATE_MS ? took * REST_BUSY : took * REST_LATE;
 	if (mine && (pos < head || f->woken))
 		again(f, rest > GATHER_MS || pos < head ? rest : GATHER_MS, false);
 	else
@@ -84,7 +84,7 @@ static void on_time(void *arg)
 	if (!f->prepared && f->kind->prepare != NULL)
 		pg_pool_call(f->pool, f->kind->prepare, 0, NULL, on_prepared, f);
 	else
-		pg_pool_call(f->pool, f->kind->step, 2, (const char *[]){ f->node, f->busy ? STEP_BUSY : STEP_CALM }, on_step, f);
+		pg_pool_call(f->pool, f->kind->step, 2, (const char *[]){ f->node, f->large ? STEP_LARGE : STEP_SMALL }, on_step, f);
 }
 
 void follower_wake(struct follower *f)
