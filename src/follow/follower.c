@@ -10,10 +10,10 @@
 #include "loop/loop.h"
 #include "pg/pool.h"
 
-#define GATHER_MS 50  /* from the first word of something new to the step */
+#define GATHER_MS 250 /* from the first word of something new to the step */
 #define LOOK_MS 2000  /* without any word */
 #define RATE_CALM 500 /* positions a second, up to which a step's rest is as long as the step */
-#define REST_BUSY 100 /* above it, as many times that long: less than one send in a hundred shall meet a step */
+#define REST_BUSY 200 /* above it, as many times that long: much less than one send in a hundred shall meet a step */
 #define REST_LATE 30  /* and so many times once the follower is LATE_MS behind */
 #define LATE_MS 5000
 #define STEP_SMALL "16" /* what a step has written, the next commit flushes too */
