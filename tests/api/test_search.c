@@ -3,7 +3,6 @@
  * forbidden must be so at once. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../lib/client.h"
 #include "../lib/database.h"
@@ -19,10 +18,8 @@ static struct answer await_found(const struct client *who, const char *query, un
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	struct answer a;
-	while (count((a = search(who, query)).json, "results") != n) {
+	while (count((a = search(who, query)).json, "results") != n)
 		left(until, query);
-		usleep(10000);
-	}
 	return a;
 }
 
@@ -31,10 +28,8 @@ static void await_index(long long pos)
 {
 	PGconn *pg = database(house());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (strcmp(sql(pg, "select pos >= %lld from postern.follower where name = 'search'", pos), "t") != 0) {
+	while (strcmp(sql(pg, "select pos >= %lld from postern.follower where name = 'search'", pos), "t") != 0)
 		left(until, "the index");
-		usleep(10000);
-	}
 }
 
 static const char *first(const struct client *who, const char *query) { return str(search(who, query).json, "results.0.message.text"); }
