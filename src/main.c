@@ -39,8 +39,11 @@ static const struct command commands[] = {
 		maintenance_command },
 	{ "migrate", "migrate [--status]", "bring the database up to date; serve does that too", CONF_DATABASE, migrate_options, migrate_command },
 	{ "check-config", "check-config [OPTION]…", "print the settings in effect, and where each comes from", CONF_ALL, NULL, check_config_command },
-	{ "send", "send CHAT [TEXT…]", "send a message (or standard input) to a chat, a number or @NAME, and print its id",
-		CONF_NONE, NULL, send_command },
+	{ "doctor", "doctor [--json] [--proxy-file FILE] [OPTION]…", "look for what keeps a server from starting or working well, and say what to do",
+		CONF_ALL, doctor_options, doctor_command },
+	{ "send", "send CHAT [TEXT…] [--key KEY] [--reply-to ID] [--json]",
+		"send a message (or standard input) to a chat, a number or @NAME, and print its id", CONF_NONE, send_options, send_command },
+	{ "chats", "chats [--json]", "list the chats that the token's user is in", CONF_NONE, chats_options, chats_command },
 	{ "tail", "tail [CHAT] [--json]", "print messages as they come", CONF_NONE, tail_options, tail_command },
 };
 
@@ -51,7 +54,7 @@ static int help(void)
 	puts("usage: postern COMMAND [OPTION]…\n\nA chat server over plain HTTP.\n\nCommands:");
 	for (size_t i = 0; i < command_count; i++)
 		printf("  %-12s  %s\n", commands[i].name, commands[i].summary);
-	puts("\nsend and tail are clients: POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN say where and as whom.\n"
+	puts("\nsend, chats and tail are clients: POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN say where and as whom.\n"
 		"`postern COMMAND --help` says more about one; `postern --version` prints the version.");
 	return EXIT_SUCCESS;
 }
@@ -76,7 +79,7 @@ static int run(const struct command *c, int argc, char **argv)
 	return code;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
@@ -91,4 +94,12 @@ int main(int argc, char **argv)
 			return run(&commands[i], argc - 2, argv + 2);
 	fprintf(stderr, *name != '\0' ? "postern: %s: no such command; see postern --help\n" : "postern: which command? See postern --help%s\n", name);
 	return CONF_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int code = dispatch(argc, argv);
+	if (command_close_output() != 0 && code == EXIT_SUCCESS) /* a token that nobody received is no success */
+		code = CONF_EXIT_IO;
+	return code;
 }

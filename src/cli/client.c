@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "cli/command.h"
@@ -102,7 +103,9 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, (long)ANSWER_TIMEOUT_S);
-	*ret_code = curl_easy_perform(c->curl);
+	*ret_code = c->code = curl_easy_perform(c->curl);
+	for (size_t len = strlen(c->error); len > 0 && c->error[len - 1] == ' ';)
+		c->error[--len] = '\0';
 	if (*ret_code != CURLE_OK)
 		return false;
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
@@ -119,10 +122,39 @@ const char *client_text(struct json_object *o, const char *name)
 	return json_object_object_get_ex(o, name, &v) && v != NULL ? json_object_get_string(v) : NULL;
 }
 
+bool client_is_misdirected(const struct client *c)
+{
+	switch (c->code) {
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL: /* also an answer that isn't HTTP/1 */
+	case CURLE_WEIRD_SERVER_REPLY:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What to try, after a failure that says it badly; "" where there is nothing to add. */
+static const char *advice(const struct client *c)
+{
+	bool https = strncasecmp(c->base, "https:", 6) == 0;
+	if (c->code == CURLE_SSL_CONNECT_ERROR && https)
+		return ". If the server speaks plain HTTP, POSTERN_URL begins with http://";
+	if (c->code == CURLE_PEER_FAILED_VERIFICATION)
+		return ". Name the host as its certificate does, or add its authority to those of this machine";
+	if ((c->code == CURLE_UNSUPPORTED_PROTOCOL || c->code == CURLE_WEIRD_SERVER_REPLY) && !https)
+		return ". If the server speaks TLS, POSTERN_URL begins with https://";
+	return "";
+}
+
 int client_failed(const struct client *c)
 {
 	if (c->status == 0) {
-		command_failed("%s: %s", c->base, *c->error != '\0' ? c->error : "no answer");
+		command_failed("%s: %s%s", c->base, *c->error != '\0' ? c->error : "no answer", advice(c));
 		return CLIENT_UNAVAILABLE;
 	}
 	struct json_object *problem = client_json(c);

@@ -20,6 +20,7 @@ struct client {
 	struct buf body;            /* of the last answer to client_perform() */
 	long status;                /* HTTP status of the last answer; 0: none */
 	unsigned retry_after;       /* seconds the last answer asked for; 0: it didn't */
+	CURLcode code;               /* of the last request */
 	char error[CURL_ERROR_SIZE]; /* why there was no answer */
 };
 
@@ -38,6 +39,10 @@ bool client_perform(struct client *c, CURLcode *ret_code);
 struct json_object *client_json(const struct client *c);
 /* A member as text or number; NULL, 0: absent. */
 const char *client_text(struct json_object *o, const char *name);
+
+/* Returns true if the last request failed because POSTERN_URL names something that can't answer it, however often it is
+ * tried: TLS against plain HTTP, a certificate that isn't trusted, no HTTP at all. */
+bool client_is_misdirected(const struct client *c);
 
 /* Says why the last request failed, and returns the exit status. */
 int client_failed(const struct client *c);

@@ -2,6 +2,7 @@
  * See command.h. */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,4 +34,16 @@ int command_failed(const char *fmt, ...)
 	fputc('\n', stderr);
 	va_end(ap);
 	return EXIT_FAILURE;
+}
+
+int command_close_output(void)
+{
+	static bool said;
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	if (!said) /* a stream that has failed stays failed */
+		command_failed("writing to standard output: %s", errno != 0 ? strerror(errno) : "failed");
+	said = true;
+	return CONF_EXIT_IO;
 }

@@ -20,6 +20,10 @@ int command_misused(const struct command *c); /* says how it is used, and return
 /* Prints "postern: …" on standard error and returns EXIT_FAILURE. */
 int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* Hands what was printed to the system. Returns 0, or says why it can't be written and returns CONF_EXIT_IO. */
+int command_close_output(void);
+
+extern const struct conf_option send_options[], chats_options[], doctor_options[];
 extern const struct conf_option chat_options[], report_options[], audit_options[], retention_options[];
 extern const struct conf_option announce_options[], maintenance_options[];
 extern const struct conf_option user_options[], token_options[], migrate_options[], tail_options[];
@@ -35,6 +39,8 @@ int retention_command(const struct command *self, const struct conf *conf, const
 int announce_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int maintenance_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int send_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int doctor_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int chats_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int tail_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 
 #endif

@@ -17,8 +17,8 @@
 
 #include "base/log.h"
 
-/* EX_USAGE of this program, and EX_CONFIG of sysexits(3). */
-enum { CONF_EXIT_USAGE = 2, CONF_EXIT_CONFIG = 78 };
+/* EX_USAGE of this program, and EX_IOERR and EX_CONFIG of sysexits(3). */
+enum { CONF_EXIT_USAGE = 2, CONF_EXIT_IO = 74, CONF_EXIT_CONFIG = 78 };
 
 enum { CONF_SETTINGS_MAX = 64 };
 

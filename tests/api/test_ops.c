@@ -394,21 +394,6 @@ START_TEST(the_command_line_knows_its_words)
 }
 END_TEST
 
-START_TEST(the_command_line_sends)
-{
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	char *said;
-	setenv("POSTERN_URL", server_url(house()), 1);
-	setenv("POSTERN_TOKEN", ann->token, 1);
-	int status = server_try((const char *const[]) { "send", format("%lld", chat), "hello", "there", NULL }, 20, &said);
-	unsetenv("POSTERN_URL");
-	unsetenv("POSTERN_TOKEN");
-	ck_assert_msg(status == 0, "%s", said);
-	ck_assert_str_eq(str(is(get(ann, "%s", messages(chat)), 200).json, "messages.0.text"), "hello there");
-}
-END_TEST
-
 START_TEST(a_demo_is_ready_to_play_with)
 {
 	const char *const flags[] = { "--demo", NULL };
@@ -433,7 +418,7 @@ int main(void)
 		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
 		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_full_server_says_so, a_directory_has_one_server,
 		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_frozen_database_holds_nobody_up, a_dead_worker_is_replaced,
-		the_command_line_knows_its_words, the_command_line_sends, a_demo_is_ready_to_play_with, NULL,
+		the_command_line_knows_its_words, a_demo_is_ready_to_play_with, NULL,
 	};
 	return suite_run("ops", tests, flags);
 }

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ * The findings of `postern doctor`. Each check looks at one thing and reports one finding or several; none of them
+ * changes anything that a user would notice. */
+#ifndef CLI_DOCTOR_H
+#define CLI_DOCTOR_H
+
+#include <stdbool.h>
+
+#include "base/log.h"
+
+struct conf;
+
+enum finding { FINDING_OK, FINDING_WARNING, FINDING_FAILURE };
+
+struct doctor {
+	const struct conf *conf;
+	bool as_json;
+	unsigned warnings, failures;
+};
+
+/* Prints a finding of the check `area`: what was seen, and what to do about it (advice; NULL: nothing). */
+void doctor_report(struct doctor *d, enum finding f, const char *area, const char *advice, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+
+/* This machine: free space of the state directory, clock, open files, memory. As root it looks as root. */
+void doctor_check_host(struct doctor *d);
+
+/* The addresses to listen on, public_url, and the reverse proxy's files. */
+void doctor_check_ports(struct doctor *d);
+void doctor_check_public_url(struct doctor *d);
+void doctor_check_proxies(struct doctor *d, const char *file); /* file: only that one; NULL: those of this machine */
+
+/* The database that the settings mean. As root it becomes the state directory's owner, for good: the last check. */
+void doctor_check_database(struct doctor *d);
+
+#endif

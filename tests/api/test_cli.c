@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT
+ * The client side of the command line: send and chats; and doctor, which looks at what a server stands on. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/command.h"
+#include "../lib/database.h"
+#include "../lib/look.h"
+#include "../lib/suite.h"
+
+#define as(client) ((struct invocation) { .who = (client) })
+
+static void put_json(void *o) { json_object_put(o); }
+
+static struct json_object *parse(const char *text)
+{
+	struct json_object *o = look_parse(text, strlen(text));
+	ck_assert_msg(o != NULL, "no JSON: %s", text);
+	return later(put_json, o);
+}
+
+static struct json_object *latest(const struct client *who, long long chat)
+{
+	return is(get(who, "/v1/chats/%lld/messages?limit=1", chat), 200).json;
+}
+
+START_TEST(send_prints_the_id)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct outcome sent = command_run(as(ann), "send", format("%lld", chat), "hello", "there");
+	ck_assert_msg(sent.status == 0, "%s", sent.err);
+	ck_assert_int_eq(num(latest(ann, chat), "messages.0.id"), atoll(sent.out));
+	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "hello there");
+}
+END_TEST
+
+START_TEST(send_reads_standard_input_without_its_last_newline)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct invocation piped = as(ann);
+	piped.input = "one\n\ttwo \xe2\x80\xa8 \"three\"\n";
+	ck_assert_int_eq(command_run(piped, "send", format("%lld", chat)).status, 0);
+	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
+	piped.input = "not \xff UTF-8\n";
+	ck_assert_int_eq(command_run(piped, "send", format("%lld", chat)).status, 1);
+	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
+}
+END_TEST
+
+START_TEST(send_with_a_key_happens_once)
+{
+	struct client *ann = somebody();
+	const char *chat = format("%lld", group(ann));
+	struct outcome first = command_run(as(ann), "send", chat, "once", "--key", "backup-2026-11");
+	struct outcome again = command_run(as(ann), "send", "--key", "backup-2026-11", chat, "once");
+	ck_assert_int_eq(first.status, 0);
+	ck_assert_int_eq(again.status, 0);
+	ck_assert_str_eq(first.out, again.out);
+	struct outcome other = command_run(as(ann), "send", chat, "twice", "--key", "backup-2026-11");
+	ck_assert_int_eq(other.status, 1);
+	ck_assert_msg(strstr(other.err, "key_conflict") != NULL, "%s", other.err);
+	ck_assert_int_eq(command_run(as(ann), "send", chat, "x", "--key", "").status, 2);
+}
+END_TEST
+
+START_TEST(send_replies_and_prints_json)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann), id = say(ann, chat, "question");
+	struct outcome sent = command_run(
+		as(ann), "send", format("%lld", chat), "answer", "--reply-to", format("%lld", id), "--json");
+	ck_assert_msg(sent.status == 0, "%s", sent.err);
+	ck_assert_int_eq(num(parse(sent.out), "reply_to"), id);
+	ck_assert_str_eq(str(parse(sent.out), "text"), "answer");
+	ck_assert_int_eq(
+		command_run(as(ann), "send", format("%lld", chat), "x", "--reply-to", "the last one").status, 2);
+	struct outcome lost = command_run(as(ann), "send", format("%lld", chat), "x", "--reply-to", "999999999");
+	ck_assert_int_eq(lost.status, 1);
+	ck_assert_msg(strstr(lost.err, "unknown_reply_to") != NULL, "%s", lost.err);
+}
+END_TEST
+
+START_TEST(commands_that_cannot_write_fail)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct invocation full = as(ann);
+	full.output = "/dev/full";
+	struct outcome sent = command_run(full, "send", format("%lld", chat), "hello");
+	ck_assert_int_eq(sent.status, 74);
+	/* The message was sent: whoever tries again has to know. */
+	ck_assert_msg(strstr(sent.err, format("its id is %lld", num(latest(ann, chat), "messages.0.id"))) != NULL, "%s",
+		sent.err);
+	ck_assert_int_eq(command_run(full, "chats").status, 74);
+	ck_assert_int_eq(command_run(full, "--help").status, 74);
+	ck_assert_int_eq(command_run(full, "--version").status, 74);
+	ck_assert_int_eq(command_run(full, "token", "nobody-of-that-name", "--state", server_state(house())).status, 1);
+	ck_assert_int_eq(command_run(full, "user", "list", "--state", server_state(house())).status, 74);
+}
+END_TEST
+
+START_TEST(send_by_tls_to_a_server_without_it_fails_at_once)
+{
+	struct client *ann = somebody();
+	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(house())) };
+	struct outcome sent = command_run(tls, "send", "1", "hello");
+	ck_assert_int_eq(sent.status, 69);
+	ck_assert_msg(strstr(sent.err, "http://") != NULL, "%s", sent.err);
+	ck_assert_int_eq(command_run(tls, "chats").status, 69);
+}
+END_TEST
+
+START_TEST(chats_lists_the_users_own)
+{
+	struct client *ann = somebody(), *bob = somebody();
+	long long shared = group(ann, bob), own = group(bob);
+	say(ann, shared, "one");
+	say(ann, shared, "two");
+	struct outcome list = command_run(as(bob), "chats", "--json");
+	ck_assert_int_eq(list.status, 0);
+	char *second = strchr(list.out, '\n');
+	ck_assert_ptr_nonnull(second);
+	ck_assert_ptr_null(strchr(second + 1, '\n'));
+	*second++ = '\0';
+	ck_assert_int_eq(num(parse(list.out), "id"), shared);
+	ck_assert_int_eq(num(parse(list.out), "unread"), 2);
+	ck_assert_int_eq(num(parse(second), "id"), own);
+	struct outcome shown = command_run(as(bob), "chats");
+	ck_assert_msg(strstr(shown.out, format("%lld", shared)) != NULL && strstr(shown.out, "group") != NULL, "%s",
+		shown.out);
+	ck_assert_int_eq(command_run(as(somebody()), "chats").status, 0);
+	ck_assert_int_eq(command_run(as(NULL), "chats").status, 2);
+	ck_assert_int_eq(command_run(as(using(bob, "pt_wrong")), "chats").status, 77);
+}
+END_TEST
+
+START_TEST(chats_follows_the_pages)
+{
+	struct client *ann = somebody();
+	enum { CHATS = 230 };
+	long long last = 0;
+	for (int i = 0; i < CHATS; i++)
+		last = group(ann);
+	struct outcome list = command_run(as(ann), "chats");
+	int lines = 1;
+	for (const char *p = list.out; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	ck_assert_int_eq(lines, CHATS);
+	ck_assert_ptr_nonnull(strstr(list.out, format("%lld", last)));
+}
+END_TEST
+
+/* ---- doctor ---- */
+
+/* The findings of a check, as JSON lines: "failure", "warning" or "ok" of the worst, and its text. */
+static const char *worst_of(const struct outcome *o, const char *check, const char **ret_text)
+{
+	const char *worst = "";
+	char *lines = format("%s", o->out), *rest = NULL;
+	for (char *line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		struct json_object *f = parse(line);
+		const char *finding = str(f, "finding");
+		if (strcmp(str(f, "check"), check) != 0)
+			continue;
+		bool worse = *worst == '\0' || strcmp(finding, "failure") == 0 || (strcmp(worst, "ok") == 0);
+		if (worse && strcmp(worst, "failure") != 0) {
+			worst = finding;
+			*ret_text = str(f, "text");
+		}
+	}
+	return worst;
+}
+
+#define expect_finding(outcome, check, finding)                                                                        \
+	do {                                                                                                           \
+		const char *text_ = "nothing was reported";                                                            \
+		const char *worst_ = worst_of(&(outcome), check, &text_);                                              \
+		ck_assert_msg(strcmp(worst_, finding) == 0, "%s: %s (%s)", check, worst_, text_);                      \
+	} while (0)
+
+START_TEST(doctor_finds_a_running_server_well)
+{
+	char *listen = format("127.0.0.1:%u", server_port(house()));
+	struct outcome o =
+		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", listen);
+	ck_assert_msg(o.status == 0, "%s\n%s", o.out, o.err);
+	expect_finding(o, "settings", "ok");
+	expect_finding(o, "ports", "ok");
+	expect_finding(o, "postgresql", "ok");
+	expect_finding(o, "database", "ok");
+	expect_finding(o, "schema", "ok");
+	struct outcome shown = command_run(as(NULL), "doctor", "--state", server_state(house()), "--listen", listen);
+	ck_assert_msg(strstr(shown.out, "a Postern answers at") != NULL && strstr(shown.out, "0 failures") != NULL,
+		"%s", shown.out);
+}
+END_TEST
+
+START_TEST(doctor_makes_no_cluster)
+{
+	char *dir = later(free, strdup("/tmp/pt-doctor-XXXXXX"));
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	char *state = format("%s/state", dir);
+	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", state, "--listen", "127.0.0.1:0");
+	ck_assert_msg(o.status == 0, "%s\n%s", o.out, o.err);
+	expect_finding(o, "database", "ok");
+	ck_assert_int_ne(access(state, F_OK), 0);
+	rmdir(dir);
+}
+END_TEST
+
+START_TEST(doctor_finds_a_port_that_is_taken)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) | listen(fd, 1), 0);
+	getsockname(fd, (struct sockaddr *)&addr, &len);
+	char *listen_at = format("127.0.0.1:%u", ntohs(addr.sin_port));
+	struct outcome o =
+		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", listen_at);
+	close(fd);
+	ck_assert_int_eq(o.status, 1);
+	expect_finding(o, "ports", "failure");
+	o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", "192.0.2.1:8080");
+	ck_assert_int_eq(o.status, 1);
+	expect_finding(o, "ports", "failure");
+}
+END_TEST
+
+START_TEST(doctor_finds_a_database_that_is_away)
+{
+	struct outcome o = command_run(as(NULL), "doctor", "--json", "--database", "host=127.0.0.1 port=1 dbname=x",
+		"--listen", "127.0.0.1:0");
+	ck_assert_int_eq(o.status, 1);
+	expect_finding(o, "database", "failure");
+}
+END_TEST
+
+START_TEST(doctor_finds_a_database_that_forgets)
+{
+	PGconn *pg = database(house());
+	sql(pg, "alter database %s set synchronous_commit = off", PQdb(pg));
+	struct outcome o =
+		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", "127.0.0.1:0");
+	sql(pg, "alter database %s reset synchronous_commit", PQdb(pg));
+	ck_assert_int_eq(o.status, 0);
+	expect_finding(o, "database", "warning");
+}
+END_TEST
+
+/* The named file of the source tree less each line that holds `without`; its path. */
+static char *copy_without(const char *name, const char *without)
+{
+	char line[1024], *path = format("/tmp/pt-proxy-%d-%s", (int)getpid(), strrchr(name, '/') + 1);
+	FILE *from = fopen(format("%s/%s", getenv("TOP_SRCDIR"), name), "re"), *into = fopen(path, "we");
+	ck_assert(from != NULL && into != NULL);
+	while (fgets(line, sizeof(line), from) != NULL)
+		if (without == NULL || strstr(line, without) == NULL)
+			fputs(line, into);
+	fclose(from);
+	fclose(into);
+	return path;
+}
+
+static struct outcome doctor_reads(char *file)
+{
+	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen",
+		"127.0.0.1:0", "--proxy-file", file);
+	unlink(file);
+	return o;
+}
+
+START_TEST(doctor_reads_proxy_files)
+{
+	static const struct {
+		const char *name, *without;
+	} broken[] = { { "doc/nginx.conf", "proxy_http_version" }, { "doc/nginx.conf", "proxy_read_timeout" },
+		{ "doc/nginx.conf", "X-Forwarded-For" }, { "doc/apache.conf", "X-Forwarded-Proto" },
+		{ "doc/caddy/Caddyfile", "flush_interval" } };
+	static const char *const sound[] = { "doc/nginx.conf", "doc/apache.conf", "doc/caddy/Caddyfile" };
+	for (size_t i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
+		struct outcome o = doctor_reads(copy_without(sound[i], NULL));
+		expect_finding(o, "proxy", "ok");
+	}
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		struct outcome o = doctor_reads(copy_without(broken[i].name, broken[i].without));
+		expect_finding(o, "proxy", "warning");
+	}
+	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen",
+		"127.0.0.1:0", "--proxy-file", "/nowhere/nginx.conf");
+	expect_finding(o, "proxy", "failure");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		send_prints_the_id,
+		send_reads_standard_input_without_its_last_newline,
+		send_with_a_key_happens_once,
+		send_replies_and_prints_json,
+		commands_that_cannot_write_fail,
+		send_by_tls_to_a_server_without_it_fails_at_once,
+		chats_lists_the_users_own,
+		chats_follows_the_pages,
+		doctor_finds_a_running_server_well,
+		doctor_makes_no_cluster,
+		doctor_finds_a_port_that_is_taken,
+		doctor_finds_a_database_that_is_away,
+		doctor_finds_a_database_that_forgets,
+		doctor_reads_proxy_files,
+		NULL,
+	};
+	return suite_run("cli", tests, NULL);
+}
