@@ -155,6 +155,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
+/* initdb and postgres look for each other, and for their files, by argv[0]: it has to be the full path. */
 static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, struct buf *why)
 {
 	char program[BINDIR_SIZE + 16], locale[32];
@@ -166,7 +167,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 		return failed(why, "fork");
 	if (pid == 0) {
 		become_program(log_fd);
-		execl(program, "initdb", "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--data-checksums", "--no-instructions", "--no-sync",
+		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--data-checksums", "--no-instructions", "--no-sync",
 			(char *)NULL);
 		_exit(127);
 	}
@@ -236,7 +237,7 @@ static void exec_server(const struct cluster *c, const char *program)
 		snprintf(sockets, sizeof(sockets), "unix_socket_directories=/proc/self/fd/%d/run", fd);
 	}
 	snprintf(connections, sizeof(connections), "max_connections=%u", c->connections + CONNECTIONS_MORE);
-	execl(program, "postgres", "-D", data, "-c", "listen_addresses=", "-c", sockets, "-c", connections, (char *)NULL);
+	execl(program, program, "-D", data, "-c", "listen_addresses=", "-c", sockets, "-c", connections, (char *)NULL);
 }
 
 static enum status spawn(struct cluster *c, struct buf *why)

@@ -53,6 +53,7 @@ static _Noreturn void become(const char *const argv[], pid_t parent, int in, int
 	dup2(err, STDERR_FILENO);
 	const char *path = argv[0];
 	unsetenv("POSTERN_BIN"); /* no setting, as it would say */
+	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1); /* nothing of a developer's own */
 	execv(path, (char *const *)(uintptr_t)argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
 	_exit(127);
