@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The server's diagnostics: one line an event on standard error, `time level process message key=value…`.
  *
- * A line that repeats is written ten times a second at most; what was left out is counted. Lines of level debug are all written.
+ * A line that repeats is written ten times a second at most, and less often while that lasts; what was left out is counted and reported
+ * with the last line's values. Lines of level debug are all written.
  *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
@@ -25,6 +26,9 @@ void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) do { if (log_enabled(LOG_DEBUG)) log_at(LOG_DEBUG, __VA_ARGS__); } while (0)
+
+/* Reports what was left out of lines that no longer come. For a timer, about once a second. */
+void log_tick(void);
 
 /* Says why and exits with status 1. Only at start, before anything is served. */
 _Noreturn void fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);

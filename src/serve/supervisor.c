@@ -286,6 +286,7 @@ static void run(struct supervisor *s)
 {
 	while (!s->stop) {
 		uint64_t now = clock_mono_ms();
+		log_tick();
 		start_due(s, now);
 		if (now - s->ticked >= TICK_MS)
 			kill_hung(s, now);

@@ -186,6 +186,7 @@ static void on_second(void *arg)
 	struct worker *w = arg;
 	uint64_t now = clock_mono_us();
 	shared_beat(w->env->shared, w->env->index);
+	log_tick();
 	metrics_observe(&w->metrics, H_LOOP_LAG, now > w->second_due_us ? now - w->second_due_us : 0);
 	w->second_due_us = now + SECOND_MS * 1000;
 	measure(w);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The small things everything stands on: buffers, maps, UTF-8, times. */
 #include <check.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/slab.h"
 #include "base/utf8.h"
@@ -140,6 +143,35 @@ START_TEST(times_are_rfc_3339)
 }
 END_TEST
 
+/* Everything that is said until a line holds the text. */
+static char *log_until(int fd, const char *text)
+{
+	static char said[16384];
+	size_t len = 0;
+	for (ssize_t n; strstr(said, text) == NULL; log_tick())
+		if ((n = read(fd, said + len, sizeof(said) - 1 - len)) > 0)
+			said[len += (size_t)n] = '\0';
+	return said;
+}
+
+START_TEST(log_flood_is_counted_with_its_last_values)
+{
+	int ends[2], err = dup(STDERR_FILENO);
+	ck_assert_int_eq(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+	dup2(ends[1], STDERR_FILENO);
+	for (int i = 1; i <= 100; i++)
+		log_warn("value %d of a flood", i);
+	log_warn("another line");
+	const char *said = log_until(ends[0], "the last one"); /* without a further line of that kind */
+	dup2(err, STDERR_FILENO);
+	ck_assert_ptr_nonnull(strstr(said, "value 10 of a flood\n"));
+	ck_assert_ptr_null(strstr(said, "value 11 of a flood\n"));
+	ck_assert_ptr_nonnull(strstr(said, "another line\n"));
+	ck_assert_ptr_nonnull(strstr(said, "90 more lines like this in "));
+	ck_assert_ptr_nonnull(strstr(said, ", the last one: value 100 of a flood\n"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -151,6 +183,7 @@ int main(void)
 	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
 	tcase_add_test(tc, times_are_rfc_3339);
+	tcase_add_test(tc, log_flood_is_counted_with_its_last_values);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
