@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "base/service.h"
 #include "cli/command.h"
 #include "serve/supervisor.h"
 
@@ -12,13 +13,16 @@
 #define PACKAGE_VERSION "0"
 #endif
 
+/* What the service manager has told this process. */
+static struct service service;
+
 static int serve_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
 {
 	if (args->operand_count > 0)
 		return command_misused(self);
 	conf_warn_environment(stderr);
 	conf_warn_settings(conf, stderr);
-	return supervisor_run(conf);
+	return supervisor_run(conf, &service);
 }
 
 static const struct command commands[] = {
@@ -82,6 +86,7 @@ static int run(const struct command *c, int argc, char **argv)
 static int dispatch(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
+	service_take(&service);
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
 		return help();
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {

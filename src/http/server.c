@@ -42,7 +42,7 @@ struct listener {
 	struct list link;
 	struct http_server *server;
 	int fd;
-	bool is_metrics;
+	bool is_metrics, is_shared;
 	struct loop_fd *watch;
 };
 
@@ -197,12 +197,10 @@ static void turn_away(struct http_server *s, int fd)
 	s->lingering[s->lingering_count++] = fd;
 }
 
-static void on_accept(void *arg, unsigned ready)
+static void accept_some(struct listener *l)
 {
-	struct listener *l = arg;
 	struct http_server *s = l->server;
 	int one = 1;
-	(void)ready;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
@@ -223,12 +221,21 @@ static void on_accept(void *arg, unsigned ready)
 	}
 }
 
-void http_listen(struct http_server *s, int fd, bool is_metrics)
+static void on_accept(void *arg, unsigned ready)
+{
+	struct listener *l = arg;
+	(void)ready;
+	accept_some(l);
+	if (l->is_shared)
+		loop_fd_take_turns(l->watch);
+}
+
+void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		fatal("out of memory");
-	*l = (struct listener){ .server = s, .fd = fd, .is_metrics = is_metrics };
+	*l = (struct listener){ .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
 	list_append(&s->listeners, &l->link);
 	l->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_accept, l);
 }

@@ -21,7 +21,8 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	const struct route *routes, const struct http_events *events, void *arg);
 void http_free(struct http_server *s); /* every request has been answered */
 
-void http_listen(struct http_server *s, int fd, bool is_metrics); /* the descriptor stays the caller's */
+/* The descriptor stays the caller's. is_shared: other workers accept from it too. */
+void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared);
 void http_stop_accepting(struct http_server *s);
 unsigned http_requests_open(const struct http_server *s);  /* that wait for an answer */
 unsigned http_connections(const struct http_server *s);

@@ -3,9 +3,11 @@
 #include "loop/loop.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -144,6 +146,22 @@ void loop_fd_set(struct loop_fd *w, unsigned events)
 		uv_poll_stop(&w->uv);
 	else
 		uv_poll_start(&w->uv, (int)events, on_poll);
+}
+
+/* libuv doesn't know EPOLLEXCLUSIVE, and a descriptor can't be given it later: so it is taken out of libuv's epoll set and put in
+ * again, which libuv doesn't notice. The kernel wakes the first in the queue that is waiting; hence the turns. */
+void loop_fd_take_turns(struct loop_fd *w)
+{
+	int epoll = uv_backend_fd(w->uv.loop), fd;
+	struct epoll_event e = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	if (w->events != LOOP_READ || uv_fileno((uv_handle_t *)&w->uv, &fd) != 0 || epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &e) < 0)
+		return;
+	e.data.fd = fd;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0)
+		return;
+	e.events = EPOLLIN;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
+		log_error("can't watch a descriptor any more: %s", strerror(errno));
 }
 
 void loop_fd_free(struct loop_fd *w)

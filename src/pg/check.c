@@ -4,14 +4,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/waiting.h"
 #include "pg/sync.h"
 
-enum { VERSION_MIN = 150000 };
+enum { VERSION_MIN = 150000, RETRY_MS = 250 };
 
 static enum status failed(struct sync *s, struct buf *why, const char *what)
 {
@@ -98,13 +98,17 @@ enum status check_database(const char *conninfo, unsigned wait_ms, unsigned conn
 {
 	struct sync *s;
 	bool said = false;
-	for (uint64_t until = clock_mono_ms() + wait_ms; (s = open_for_checking(conninfo, why)) == NULL; usleep(250000)) {
+	for (uint64_t until = clock_mono_ms() + wait_ms; (s = open_for_checking(conninfo, why)) == NULL;) {
 		if (clock_mono_ms() >= until || !sync_may_come_up(conninfo))
 			return ST_AWAY;
 		if (!said)
 			log_info("waiting for the database: %s", why->data != NULL ? why->data : "");
 		said = true;
 		buf_reset(why);
+		if (!waiting_pause("the database", RETRY_MS)) {
+			buf_adds(why, "told to stop while waiting for the database");
+			return ST_AWAY;
+		}
 	}
 	enum status st = check(s, conninfo, connections, why);
 	sync_close(s);

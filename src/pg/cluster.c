@@ -22,12 +22,13 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/signals.h"
+#include "base/waiting.h"
 #include "pg/bindir.h"
 #include "pg/cluster_conf.h"
 #include "pg/cluster_log.h"
 #include "pg/evict.h"
 
-enum { CONNECTIONS_MORE = 150, POLL_US = 5000, STOP_MS = 60000, RETRY_MS = 30000 };
+enum { CONNECTIONS_MORE = 150, POLL_MS = 5, STOP_MS = 60000, RETRY_MS = 30000, PASSING_MS = 100 };
 
 static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
 
@@ -171,8 +172,14 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 			(char *)NULL);
 		_exit(127);
 	}
-	while (waitpid(pid, &wstatus, 0) < 0 && errno == EINTR)
-		;
+	for (pid_t ended; (ended = waitpid(pid, &wstatus, WNOHANG)) != pid && (ended == 0 || errno == EINTR);)
+		if (!waiting_pause("initdb", POLL_MS)) {
+			kill(-pid, SIGKILL); /* the group of its setsid(): the server that it runs too */
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+			buf_adds(why, "told to stop while making the database cluster");
+			return ST_REFUSED;
+		}
 	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0)
 		return ST_OK;
 	buf_adds(why, "initdb failed: ");
@@ -284,12 +291,12 @@ static bool is_ready(const struct cluster *c)
 /* ST_AWAY: it has ended. */
 static enum status wait_until_ready(struct cluster *c, struct buf *why)
 {
-	for (uint64_t start = clock_mono_ms(), said = start; !is_ready(c); usleep(POLL_US)) {
+	for (uint64_t start = clock_mono_ms(), said = start; !is_ready(c);) {
 		if (waitpid(c->pid, NULL, WNOHANG) == c->pid) {
 			c->pid = 0;
 			return ST_AWAY;
 		}
-		if (signals_stop_pending()) {
+		if (!waiting_pause("the database server's start", POLL_MS)) {
 			buf_adds(why, "told to stop while starting");
 			cluster_stop(c);
 			return ST_REFUSED;
@@ -334,7 +341,7 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 		if ((st = evict_servers(c->data, c->socket_lock, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
 			return st;
 		st = wait_until_ready(c, why);
-	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && usleep(100000) == 0);
+	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && waiting_pause("an earlier database server", PASSING_MS));
 	if (st == ST_AWAY) {
 		buf_adds(why, "the database server doesn't start: ");
 		cluster_log_reason(c->log, c->log_from, why);
@@ -356,7 +363,7 @@ void cluster_stop(struct cluster *c)
 	if (c->pid == 0)
 		return;
 	kill(c->pid, SIGINT);
-	for (uint64_t start = clock_mono_ms(); waitpid(c->pid, NULL, WNOHANG) == 0; usleep(POLL_US))
+	for (uint64_t start = clock_mono_ms(); waitpid(c->pid, NULL, WNOHANG) == 0; usleep(POLL_MS * 1000))
 		if (clock_mono_ms() - start > STOP_MS) {
 			log_warn("the database server takes too long to stop: it will recover at the next start");
 			kill(c->pid, SIGQUIT);

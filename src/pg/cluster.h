@@ -2,7 +2,7 @@
  * The private PostgreSQL: a cluster in the state directory and its server, a child of this process that can be reached
  * through a Unix socket only, by this user only.
  *
- *     STATE/pg            the cluster; postern.conf in it is written anew at every start (ALTER SYSTEM beats it)
+ *     STATE/pg            the cluster; postern.conf in it is written at a start that would change it (ALTER SYSTEM beats it)
  *     STATE/run           the socket, unless that name is too long for one
  *     STATE/postgres.log  what the server says
  *

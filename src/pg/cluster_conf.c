@@ -14,12 +14,14 @@
 
 #include "base/log.h"
 
+enum { TEXT_MAX = 16 * 1024 };
+
 #define MIB(n) ((uint64_t)(n) << 20)
 
 /* %s: sizes that depend on the machine. No parallel queries and no JIT: every query is short, and their start-up isn't.
  * Errors aren't logged: refusals are errors too, and Postern logs the others itself. */
 static const char template[] =
-	"# Written by Postern at every start: changes here are lost. ALTER SYSTEM lasts, and beats this.\n"
+	"# Written by Postern when it would differ: changes here are lost. ALTER SYSTEM lasts, and beats this.\n"
 	"cluster_name = 'postern'\n"
 	"unix_socket_permissions = 0700\n"
 	"fsync = on\n"
@@ -129,18 +131,44 @@ enum status cluster_conf_include(const char *data, struct buf *why)
 	return ok ? ST_OK : failed(why, path);
 }
 
+/* Whether the file has just that text. */
+static bool holds(const char *path, const struct buf *text)
+{
+	char *there = malloc(text->len + 1);
+	FILE *f = fopen(path, "re");
+	bool same = there != NULL && f != NULL && fread(there, 1, text->len + 1, f) == text->len && memcmp(there, text->data, text->len) == 0;
+	if (f != NULL)
+		fclose(f);
+	free(there);
+	return same;
+}
+
+static enum status replace(const char *path, const char *temporary, const struct buf *text, struct buf *why)
+{
+	FILE *f = fopen(temporary, "we");
+	if (f == NULL)
+		return failed(why, temporary);
+	bool ok = fwrite(text->data, 1, text->len, f) == text->len && fflush(f) == 0 && fsync(fileno(f)) == 0;
+	ok = fclose(f) == 0 && ok;
+	return ok && rename(temporary, path) == 0 ? ST_OK : failed(why, path);
+}
+
 enum status cluster_conf_write(const char *data, struct buf *why)
 {
 	char path[PATH_MAX], temporary[PATH_MAX];
 	uint64_t memory = memory_bytes();
 	snprintf(path, sizeof(path), "%s/postern.conf", data);
 	snprintf(temporary, sizeof(temporary), "%s/postern.conf.tmp", data);
-	FILE *f = fopen(temporary, "we");
-	if (f == NULL)
-		return failed(why, temporary);
-	fprintf(f, template, clamp_mib(memory / 8, MIB(128), MIB(2048)), clamp_mib(memory / 2, MIB(256), MIB(1 << 20)),
+	struct buf text;
+	buf_init(&text, TEXT_MAX);
+	buf_addf(&text, template, clamp_mib(memory / 8, MIB(128), MIB(2048)), clamp_mib(memory / 2, MIB(256), MIB(1 << 20)),
 		clamp_mib(memory / 32, MIB(32), MIB(512)));
-	bool ok = fflush(f) == 0 && !ferror(f);
-	ok = fclose(f) == 0 && ok;
-	return ok && rename(temporary, path) == 0 ? ST_OK : failed(why, path);
+	enum status st = ST_OK;
+	if (buf_failed(&text)) {
+		buf_adds(why, "out of memory");
+		st = ST_NOMEM;
+	} else if (!holds(path, &text))
+		st = replace(path, temporary, &text, why);
+	buf_release(&text);
+	return st;
 }

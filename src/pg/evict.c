@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/waiting.h"
 
 enum { PIDS_MAX = 512, STEP_MS = 20, QUIT_AFTER_MS = 10000, KILL_AFTER_MS = 20000, GIVE_UP_MS = 30000 };
 
@@ -121,7 +122,10 @@ enum status evict_servers(const char *data, const char *socket_lock, struct buf 
 			buf_addf(why, "an earlier database server (process %ld) doesn't stop", pids[0]);
 			return ST_SYSTEM;
 		}
-		usleep(STEP_MS * 1000);
+		if (!waiting_pause("an earlier database server", STEP_MS)) {
+			buf_addf(why, "told to stop while an earlier database server (process %ld) was being stopped", pids[0]);
+			return ST_REFUSED;
+		}
 	}
 	remove_stale_file(path);
 	remove_stale_file(socket_lock);

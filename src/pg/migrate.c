@@ -4,12 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/embedded.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/waiting.h"
 #include "pg/sync.h"
 
 #ifndef PACKAGE_VERSION
@@ -67,6 +67,9 @@ static struct sync *open_for_migrating(const char *conninfo, struct buf *why)
 	char *own = sync_conninfo(conninfo, defaults, "-cclient_min_messages=warning", why);
 	struct sync *s = own != NULL ? sync_open(own, why) : NULL;
 	free(own);
+	/* A start that is told to stop drops the connection: what it left running, or waiting for a lock, ends as well. */
+	if (s != NULL && sync_exec(s, "set client_connection_check_interval = '2s'") != ST_OK)
+		log_debug("client_connection_check_interval: %s", sync_error(s));
 	return s;
 }
 
@@ -81,7 +84,10 @@ static enum status lock(struct sync *s, struct buf *why)
 			return ST_OK;
 		if (i == 20)
 			log_info("waiting for another node that is migrating the database");
-		usleep(50000);
+		if (!waiting_pause("another node that is migrating the database", 50)) {
+			buf_adds(why, "told to stop while another node is migrating the database");
+			return ST_REFUSED;
+		}
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/identity.h"
 #include "base/log.h"
+#include "base/waiting.h"
 #include "conf/conf.h"
 #include "pg/check.h"
 #include "pg/cluster.h"
@@ -61,7 +62,11 @@ static enum state_holder settle(struct store *s, const char *shown, bool as_serv
 			holder = STATE_ERROR;
 			break;
 		}
-		usleep(STEP_MS * 1000);
+		if (!waiting_pause("the state directory's lock", STEP_MS)) {
+			buf_addf(why, "told to stop while process %ld is using %s", pid, shown);
+			holder = STATE_ERROR;
+			break;
+		}
 	}
 	if (holder == STATE_SERVER && as_server) {
 		buf_addf(why, "another postern serve is using %s (process %ld)", shown, pid);

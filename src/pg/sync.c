@@ -10,6 +10,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/waiting.h"
+#include "pg/attempt.h"
 
 enum { PARAMS_MAX = 16, ERROR_MAX = 4096, CONNINFO_MAX = 16 * 1024 };
 
@@ -26,6 +28,8 @@ struct sync {
 struct sync_rows {
 	PGresult *pg;
 };
+
+static const char stopped[] = "told to stop while waiting for the database";
 
 static void on_notice(void *arg, const char *message)
 {
@@ -48,9 +52,9 @@ struct sync *sync_open(const char *conninfo, struct buf *why)
 	if (s == NULL)
 		return NULL;
 	buf_init(&s->error, ERROR_MAX);
-	s->pg = PQconnectdb(conninfo);
+	s->pg = attempt_connect(conninfo);
 	if (PQstatus(s->pg) != CONNECTION_OK) {
-		add_line(why, PQerrorMessage(s->pg));
+		add_line(why, s->pg != NULL ? PQerrorMessage(s->pg) : stopped);
 		sync_close(s);
 		return NULL;
 	}
@@ -80,6 +84,40 @@ static void remember_error(struct sync *s, const PGresult *r)
 	s->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
 }
 
+/* Waits for the end of what was sent, as PQexec() does, except that a signal ends the wait: then NULL is returned, and the
+ * connection is good for nothing but being closed. */
+static PGresult *finish(struct sync *s)
+{
+	PGresult *last = NULL, *r;
+	for (;;) {
+		while (PQflush(s->pg) == 1 || PQisBusy(s->pg)) {
+			if (!waiting_for("the database", PQsocket(s->pg), PQflush(s->pg) == 1 ? POLLIN | POLLOUT : POLLIN)) {
+				PQclear(last);
+				return NULL;
+			}
+			if (!PQconsumeInput(s->pg))
+				break;
+		}
+		if ((r = PQgetResult(s->pg)) == NULL)
+			return last;
+		/* Of several statements the first failure counts, else the last one; none follows a failure. */
+		PQclear(last);
+		last = r;
+	}
+}
+
+static void remember(struct sync *s, const PGresult *r)
+{
+	if (r != NULL) {
+		remember_error(s, r);
+		return;
+	}
+	buf_reset(&s->error);
+	buf_adds(&s->error, PQstatus(s->pg) == CONNECTION_OK ? stopped : PQerrorMessage(s->pg));
+	s->sqlstate[0] = '\0';
+	s->position = 0;
+}
+
 static bool succeeded(const PGresult *r)
 {
 	ExecStatusType status = PQresultStatus(r);
@@ -95,10 +133,10 @@ struct sync_rows *sync_call(struct sync *s, const char *sql, ...)
 	for (const char *v; (v = va_arg(ap, const char *)) != SYNC_END && n < PARAMS_MAX;)
 		values[n++] = v;
 	va_end(ap);
-	PGresult *pg = PQexecParams(s->pg, sql, n, NULL, values, NULL, NULL, 0);
+	PGresult *pg = PQsendQueryParams(s->pg, sql, n, NULL, values, NULL, NULL, 0) ? finish(s) : NULL;
 	struct sync_rows *rows = succeeded(pg) ? malloc(sizeof(*rows)) : NULL;
 	if (rows == NULL) {
-		remember_error(s, pg);
+		remember(s, pg);
 		PQclear(pg);
 		return NULL;
 	}
@@ -129,10 +167,10 @@ bool sync_ask(struct sync *s, const char *sql, const char *param, char *out, siz
 
 enum status sync_exec(struct sync *s, const char *sql)
 {
-	PGresult *r = PQexec(s->pg, sql);
+	PGresult *r = PQsendQuery(s->pg, sql) ? finish(s) : NULL;
 	bool ok = succeeded(r);
 	if (!ok)
-		remember_error(s, r);
+		remember(s, r);
 	PQclear(r);
 	return ok ? ST_OK : ST_REFUSED;
 }
@@ -160,8 +198,7 @@ const char *sync_notification(struct sync *s, unsigned timeout_ms)
 			return n->extra;
 		}
 		uint64_t now = clock_mono_ms();
-		struct pollfd p = { .fd = PQsocket(s->pg), .events = POLLIN };
-		if (now >= until || poll(&p, 1, (int)(until - now)) <= 0 || !PQconsumeInput(s->pg))
+		if (now >= until || waiting_until("a notification", PQsocket(s->pg), POLLIN, (unsigned)(until - now)) <= 0 || !PQconsumeInput(s->pg))
 			return "";
 	}
 }
@@ -208,6 +245,6 @@ char *sync_conninfo(const char *base, const char *const *defaults, const char *o
 
 bool sync_may_come_up(const char *conninfo)
 {
-	PGPing answer = PQping(conninfo);
+	PGPing answer = attempt_ping(conninfo);
 	return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
 }

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/service.h"
 #include "conf/conf.h"
 
 enum { BACKLOG = 4096, STEP_MS = 20, PATIENCE_MS = 1000 };
@@ -87,26 +89,6 @@ static enum status open_tcp(const struct conf *conf, const struct conf_listen *g
 	return st;
 }
 
-/* Removes the name of a socket whose server is gone. */
-static enum status remove_stale(const struct conf_listen *a, struct buf *why)
-{
-	struct stat st;
-	if (lstat(a->addr.un.sun_path, &st) < 0)
-		return errno == ENOENT ? ST_OK : failed(why, "listening on", a->text);
-	if (!S_ISSOCK(st.st_mode)) {
-		buf_addf(why, "listening on %s: there is something else of that name", a->text);
-		return ST_REFUSED;
-	}
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return failed(why, "listening on", a->text);
-	bool answers = connect(fd, &a->addr.sa, a->len) == 0 || errno != ECONNREFUSED;
-	close(fd);
-	if (answers)
-		errno = EADDRINUSE;
-	return !answers && unlink(a->addr.un.sun_path) == 0 ? ST_OK : failed(why, "listening on", a->text);
-}
-
 static char *copy(const char *text)
 {
 	char *s = strdup(text);
@@ -115,27 +97,21 @@ static char *copy(const char *text)
 	return s;
 }
 
-static void remember_path(struct listen *l, const char *path)
-{
-	size_t n = 0;
-	while (l->unix_paths[n] != NULL)
-		n++;
-	l->unix_paths[n] = copy(path);
-}
-
 /* Whoever reaches the path may connect, as with TCP: a token is what lets people in. */
 static enum status open_unix(struct listen *l, const struct conf *conf, const struct conf_listen *a, int *fds, size_t stride, struct buf *why)
 {
-	enum status st = remove_stale(a, why);
+	enum status st = socket_file_clear(a, why);
 	if (st != ST_OK)
 		return st;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	for (unsigned w = 0; w < conf->workers; w++)
 		fds[w * stride] = fd;
-	if (fd < 0 || bind(fd, &a->addr.sa, a->len) < 0 || chmod(a->addr.un.sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0)
+	if (fd < 0 || bind(fd, &a->addr.sa, a->len) < 0)
 		return failed(why, "listening on", a->text);
-	remember_path(l, a->addr.un.sun_path);
-	return ST_OK;
+	st = socket_file_made(&l->files, a, why);
+	if (st == ST_OK && (chmod(a->addr.un.sun_path, 0666) < 0 || listen(fd, BACKLOG) < 0))
+		st = failed(why, "listening on", a->text);
+	return st;
 }
 
 /* "http://HOST:PORT"; an address that means all is replaced by one that can be reached if `local`. */
@@ -176,30 +152,103 @@ static enum status open_one(struct listen *l, const struct conf *conf, size_t i,
 	return st;
 }
 
-enum status listen_open(struct listen *l, const struct conf *conf, struct buf *why)
+/* What has become of a passed socket's address: as if it had been written in the settings. */
+static void name_of(int fd, struct conf_listen *ret)
 {
-	struct conf_listen bound;
-	enum status st = ST_OK;
-	*l = (struct listen){ .workers = conf->workers, .count = conf->listen_count };
-	l->fds = malloc(l->workers * l->count * sizeof(int));
-	l->metrics_fds = malloc(l->workers * sizeof(int));
-	l->unix_paths = calloc(l->count + 2, sizeof(char *));
-	if (l->fds == NULL || l->metrics_fds == NULL || l->unix_paths == NULL)
+	*ret = (struct conf_listen){ .len = sizeof(ret->addr) };
+	if (getsockname(fd, &ret->addr.sa, &ret->len) < 0)
+		ret->addr.sa.sa_family = AF_UNSPEC;
+}
+
+/* One socket of the service manager's, for all workers. It stays open there, so nothing that arrives while we restart is lost. */
+static enum status take_passed(int fd, int *fds, unsigned workers, size_t stride, struct buf *why)
+{
+	struct conf_listen a;
+	int type = 0, listens = 0;
+	socklen_t type_len = sizeof(type), listens_len = sizeof(listens);
+	name_of(fd, &a);
+	int family = a.addr.sa.sa_family;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_len) < 0 ||
+			type != SOCK_STREAM || !listens || (family != AF_INET && family != AF_INET6 && family != AF_UNIX)) {
+		buf_addf(why, "descriptor %d, passed by the service manager, isn't a listening stream socket: use ListenStream= with Accept=no", fd);
+		return ST_REFUSED;
+	}
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+		return failed(why, "using", "a socket of the service manager's");
+	for (unsigned w = 0; w < workers; w++)
+		fds[w * stride] = fd;
+	return ST_OK;
+}
+
+static void add_url(struct listen *l, int fd)
+{
+	struct conf_listen a;
+	name_of(fd, &a);
+	bool is_unix = a.addr.sa.sa_family == AF_UNIX;
+	if (l->url == NULL && is_unix && asprintf(&l->url, "unix:%s", a.len > offsetof(struct sockaddr_un, sun_path) ? a.addr.un.sun_path : "") < 0)
 		fatal("out of memory");
-	memset(l->fds, -1, l->workers * l->count * sizeof(int));
-	memset(l->metrics_fds, -1, l->workers * sizeof(int));
-	for (size_t i = 0; i < l->count && st == ST_OK; i++)
-		st = open_one(l, conf, i, why);
-	if (st == ST_OK && conf->metrics_listen.text != NULL && conf->metrics_listen.addr.sa.sa_family == AF_UNIX)
-		st = open_unix(l, conf, &conf->metrics_listen, l->metrics_fds, 1, why);
-	else if (st == ST_OK && conf->metrics_listen.text != NULL)
-		st = open_tcp(conf, &conf->metrics_listen, l->metrics_fds, 1, &bound, why);
-	if (st != ST_OK)
-		listen_close(l, true);
+	if (l->url == NULL)
+		l->url = url_of(&a, false);
+	if (l->local_url == NULL && !is_unix)
+		l->local_url = url_of(&a, true);
+}
+
+/* The sockets that were passed take the place of those in the settings. */
+static enum status take_all_passed(struct listen *l, const struct service *service, struct buf *why)
+{
+	enum status st = ST_OK;
+	size_t i = 0;
+	for (unsigned n = 0; n < service->fd_count && st == ST_OK; n++) {
+		int fd = service->fds[n];
+		st = service->for_metrics[n] ? take_passed(fd, l->metrics_fds, l->workers, 1, why) : take_passed(fd, &l->fds[i], l->workers, l->count, why);
+		if (st == ST_OK && !service->for_metrics[n]) {
+			add_url(l, fd);
+			i++;
+		}
+	}
 	return st;
 }
 
-/* A Unix socket stands in every worker's place: the first one closes it. */
+static enum status open_metrics(struct listen *l, const struct conf *conf, struct buf *why)
+{
+	struct conf_listen bound;
+	if (conf->metrics_listen.addr.sa.sa_family == AF_UNIX)
+		return open_unix(l, conf, &conf->metrics_listen, l->metrics_fds, 1, why);
+	return open_tcp(conf, &conf->metrics_listen, l->metrics_fds, 1, &bound, why);
+}
+
+static void make_room(struct listen *l)
+{
+	l->fds = malloc(l->workers * l->count * sizeof(int));
+	l->metrics_fds = malloc(l->workers * sizeof(int));
+	l->shared = calloc(l->count, sizeof(bool));
+	if (l->fds == NULL || l->metrics_fds == NULL || l->shared == NULL)
+		fatal("out of memory");
+	memset(l->fds, -1, l->workers * l->count * sizeof(int));
+	memset(l->metrics_fds, -1, l->workers * sizeof(int));
+}
+
+enum status listen_open(struct listen *l, const struct conf *conf, const struct service *service, struct buf *why)
+{
+	unsigned for_http = 0;
+	for (unsigned i = 0; i < service->fd_count; i++)
+		for_http += !service->for_metrics[i];
+	*l = (struct listen){ .workers = conf->workers, .count = for_http > 0 ? for_http : conf->listen_count };
+	make_room(l);
+	enum status st = take_all_passed(l, service, why);
+	for (size_t i = 0; i < l->count && for_http == 0 && st == ST_OK; i++)
+		st = open_one(l, conf, i, why);
+	if (st == ST_OK && l->metrics_fds[0] < 0 && conf->metrics_listen.text != NULL)
+		st = open_metrics(l, conf, why);
+	for (size_t i = 0; i < l->count && l->workers > 1; i++)
+		l->shared[i] = l->fds[i] == l->fds[i + l->count];
+	l->metrics_shared = l->workers > 1 && l->metrics_fds[0] == l->metrics_fds[1];
+	if (st != ST_OK)
+		listen_close(l);
+	return st;
+}
+
+/* A shared socket stands in every worker's place: the first one closes it. */
 static void close_column(int *fds, unsigned workers, size_t stride)
 {
 	for (unsigned w = 0; w < workers; w++)
@@ -207,19 +256,15 @@ static void close_column(int *fds, unsigned workers, size_t stride)
 			close(fds[w * stride]);
 }
 
-void listen_close(struct listen *l, bool remove)
+void listen_close(struct listen *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		close_column(&l->fds[i], l->workers, l->count);
 	close_column(l->metrics_fds, l->workers, 1);
-	for (char **path = l->unix_paths; *path != NULL; path++) {
-		if (remove)
-			unlink(*path);
-		free(*path);
-	}
+	socket_files_remove(&l->files);
 	free(l->fds);
 	free(l->metrics_fds);
-	free(l->unix_paths);
+	free(l->shared);
 	free(l->url);
 	free(l->local_url);
 	*l = (struct listen){ 0 };
@@ -234,6 +279,7 @@ static void keep_in_column(int *fds, unsigned workers, size_t stride, unsigned w
 
 void listen_keep(struct listen *l, unsigned worker)
 {
+	socket_files_forget(&l->files);
 	for (size_t i = 0; i < l->count; i++)
 		keep_in_column(&l->fds[i], l->workers, l->count, worker);
 	keep_in_column(l->metrics_fds, l->workers, 1, worker);

@@ -4,27 +4,32 @@
 #ifndef SERVE_LISTEN_H
 #define SERVE_LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
 #include "base/status.h"
+#include "serve/socket_file.h"
 
 struct conf;
+struct service;
 
 struct listen {
 	unsigned workers;
-	size_t count;     /* conf->listen_count */
-	int *fds;         /* [worker * count + i]: TCP sockets are each worker's own (SO_REUSEPORT), Unix sockets shared */
+	size_t count;     /* of addresses */
+	int *fds;         /* [worker * count + i]: TCP sockets are each worker's own (SO_REUSEPORT); Unix sockets and passed ones are shared */
 	int *metrics_fds; /* [worker]; -1: none */
+	bool *shared, metrics_shared; /* of each address: whether several workers accept from one socket */
 	char *url;        /* of the first address, with the real port: "http://127.0.0.1:8080", or "unix:PATH" */
 	char *local_url;  /* an http address that works on this machine; NULL: there are only Unix sockets */
-	char **unix_paths; /* ended by NULL: to be removed at the end */
+	struct socket_files files; /* of the Unix sockets that we have made */
 };
 
-/* Binds every address of conf, or none and says why not: in use, not allowed, … */
-enum status listen_open(struct listen *l, const struct conf *conf, struct buf *why) MUST_CHECK;
-/* Closes them all; with `remove` the Unix sockets' names go too. */
-void listen_close(struct listen *l, bool remove);
+/* Takes the sockets that the service manager has passed, and else binds every address of conf; or does neither and says why not:
+ * in use, not allowed, … */
+enum status listen_open(struct listen *l, const struct conf *conf, const struct service *service, struct buf *why) MUST_CHECK;
+/* Closes them all, and removes the names of Unix sockets that we have made. */
+void listen_close(struct listen *l);
 /* In a worker: closes what belongs to the others. */
 void listen_keep(struct listen *l, unsigned worker);
 

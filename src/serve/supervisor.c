@@ -22,8 +22,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/service.h"
 #include "base/shared.h"
 #include "base/signals.h"
+#include "base/waiting.h"
 #include "conf/conf.h"
 #include "pg/cluster.h"
 #include "pg/store.h"
@@ -36,6 +38,8 @@ enum {
 	WORKERS_MAX = 64,
 	TICK_MS = 1000,
 	HUNG_MS = 10000,        /* without a beat */
+	ANSWER_MS = 5000,       /* a beat is due every second */
+	EXTEND_MS = 30000,      /* what a start that still goes on asks for */
 	START_MS = 60000,       /* until the first beat and the word that it is ready */
 	STOP_MS = 10000,        /* between SIGTERM and SIGKILL */
 	DESCRIPTORS_MIN = 128,
@@ -50,6 +54,7 @@ struct child {
 
 struct supervisor {
 	const struct conf *conf;
+	const struct service *service;
 	struct store store;
 	struct listen listen;
 	struct shared *shared;
@@ -59,9 +64,11 @@ struct supervisor {
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
 	struct pace database;
+	bool serves;      /* a worker has been ready once */
 	bool announced;   /* every worker has been ready once */
+	bool answering;   /* every worker is: what the service manager was told last */
 	bool stop, failed;
-	uint64_t ticked;
+	uint64_t ticked, pinged;
 };
 
 /* In the child, for good. */
@@ -69,7 +76,8 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 {
 	char name[32];
 	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .listen_fds = &s->listen.fds[i * s->listen.count],
-		.listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i], .conninfo = s->store.conninfo, .node = s->node,
+		.listen_shared = s->listen.shared, .listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i],
+		.metrics_shared = s->listen.metrics_shared, .conninfo = s->store.conninfo, .node = s->node,
 		.ready_fd = ready_fd };
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);
@@ -116,12 +124,21 @@ static void start_worker(struct supervisor *s, unsigned i)
 	log_debug("worker %u is process %ld", i, (long)c->pid);
 }
 
+static void tell_status(const struct supervisor *s)
+{
+	if (s->answering)
+		service_notify(s->service, "STATUS=Serving at %s with %u worker%s", s->listen.url, s->conf->workers, s->conf->workers > 1 ? "s" : "");
+	else
+		service_notify(s->service, "STATUS=A worker doesn't answer");
+}
+
 static void say_ready(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->conf->workers; i++)
 		if (s->workers[i].pid == 0 || s->workers[i].ready_fd >= 0)
 			return;
-	s->announced = true;
+	s->announced = s->answering = true;
+	tell_status(s);
 	printf("ready %s\n", s->listen.url);
 	fflush(stdout);
 	log_info("ready at %s with %u worker%s", s->listen.url, s->conf->workers, s->conf->workers > 1 ? "s" : "");
@@ -138,6 +155,9 @@ static void take_ready(struct supervisor *s, struct child *c)
 		return;
 	close(c->ready_fd);
 	c->ready_fd = -1;
+	if (!s->serves)
+		service_notify(s->service, "READY=1");
+	s->serves = true;
 	if (!s->announced)
 		say_ready(s);
 }
@@ -238,6 +258,32 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 	}
 }
 
+static bool all_answer(const struct supervisor *s, uint64_t now)
+{
+	/* A watchdog that is shorter than that is to notice before it runs out. */
+	uint64_t patience = s->service->watchdog_ms > 0 && s->service->watchdog_ms < ANSWER_MS ? s->service->watchdog_ms : ANSWER_MS;
+	for (unsigned i = 0; i < s->conf->workers; i++) {
+		uint64_t beat = shared_last_beat(s->shared, i);
+		if (s->workers[i].pid == 0 || beat == 0 || now > beat + patience)
+			return false;
+	}
+	return true;
+}
+
+/* The service manager's watchdog hears of us only while everybody here can be heard. */
+static void ping_watchdog(struct supervisor *s, uint64_t now)
+{
+	bool answering = all_answer(s, now);
+	if (s->announced && answering != s->answering) {
+		s->answering = answering;
+		tell_status(s);
+	}
+	if (s->service->watchdog_ms == 0 || !answering || (s->pinged != 0 && now - s->pinged < s->service->watchdog_ms / 3))
+		return;
+	service_notify(s->service, "WATCHDOG=1");
+	s->pinged = now;
+}
+
 static void start_due(struct supervisor *s, uint64_t now)
 {
 	struct cluster *cluster = s->store.cluster;
@@ -288,8 +334,10 @@ static void run(struct supervisor *s)
 		uint64_t now = clock_mono_ms();
 		log_tick();
 		start_due(s, now);
-		if (now - s->ticked >= TICK_MS)
+		if (now - s->ticked >= TICK_MS) {
+			ping_watchdog(s, now);
 			kill_hung(s, now);
+		}
 		wait_for_events(s, until_next(s, clock_mono_ms()));
 	}
 }
@@ -306,6 +354,7 @@ static void stop_workers(struct supervisor *s)
 {
 	uint64_t until = clock_mono_ms() + STOP_MS;
 	s->stop = true;
+	service_notify(s->service, "STOPPING=1\nSTATUS=Stopping");
 	signal_workers(s, SIGTERM);
 	while (any_running(s)) {
 		uint64_t now = clock_mono_ms();
@@ -340,9 +389,12 @@ static enum status raise_descriptor_limit(struct buf *why)
 /* Everything up to the first fork of a worker. */
 static enum status prepare(struct supervisor *s, struct buf *why)
 {
-	enum status st = listen_open(&s->listen, s->conf, why);
+	enum status st = listen_open(&s->listen, s->conf, s->service, why);
+	if (st == ST_OK)
+		socket_files_keep_rights(&s->listen.files);
 	if (st == ST_OK)
 		st = store_become_owner(&s->store, s->conf, why);
+	socket_files_settle(&s->listen.files);
 	if (st == ST_OK)
 		st = raise_descriptor_limit(why);
 	if (st == ST_OK)
@@ -354,6 +406,7 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 	if (st == ST_OK && (s->shared = shared_new(s->conf->workers)) == NULL)
 		fatal("out of memory");
 	pace_started(&s->database);
+	waiting_setup(NULL, NULL);
 	return st;
 }
 
@@ -372,14 +425,22 @@ static void take_over_signals(struct supervisor *s)
 		fatal("signalfd: %s", strerror(errno));
 }
 
-int supervisor_run(const struct conf *conf)
+/* A start may take as long as a recovery from a crash does, or another node's migration, if only it goes on. */
+static void on_wait(void *arg, const char *what)
 {
-	struct supervisor s = { .conf = conf, .store = STORE_INIT, .level = conf->log_level };
+	const struct supervisor *s = arg;
+	service_notify(s->service, "STATUS=Starting: waiting for %s\nEXTEND_TIMEOUT_USEC=%u", what, EXTEND_MS * 1000);
+}
+
+int supervisor_run(const struct conf *conf, const struct service *service)
+{
+	struct supervisor s = { .conf = conf, .service = service, .store = STORE_INIT, .level = conf->log_level };
 	struct buf why;
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, "supervisor");
 	umask(0077);
 	take_over_signals(&s);
+	waiting_setup(on_wait, &s);
 	secret_random_name(s.node, sizeof(s.node) - 1);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
 		s.workers[i].ready_fd = -1;
@@ -389,10 +450,11 @@ int supervisor_run(const struct conf *conf)
 	} else {
 		s.failed = !signals_stop_pending();
 		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", why.data != NULL ? why.data : "out of memory");
+		service_notify(service, "STOPPING=1\nSTATUS=%.*s", s.failed && why.data != NULL ? (int)strcspn(why.data, "\n") : 8, s.failed && why.data != NULL ? why.data : "Stopping");
 	}
-	store_release(&s.store);
 	if (s.listen.fds != NULL)
-		listen_close(&s.listen, true);
+		listen_close(&s.listen);
+	store_release(&s.store);
 	demo_free(s.demo);
 	shared_free(s.shared);
 	close(s.signal_fd);

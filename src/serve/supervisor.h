@@ -4,8 +4,9 @@
 #define SERVE_SUPERVISOR_H
 
 struct conf;
+struct service;
 
 /* Until SIGTERM or SIGINT. Returns the exit status. secret_setup() was called; nothing has been forked yet. */
-int supervisor_run(const struct conf *conf);
+int supervisor_run(const struct conf *conf, const struct service *service);
 
 #endif

@@ -86,9 +86,9 @@ static void on_head(void *arg)
 		return;
 	w->ready = true;
 	for (unsigned i = 0; i < w->env->listen_count; i++)
-		http_listen(w->http, w->env->listen_fds[i], false);
+		http_listen(w->http, w->env->listen_fds[i], false, w->env->listen_shared[i]);
 	if (w->env->metrics_fd >= 0)
-		http_listen(w->http, w->env->metrics_fd, true);
+		http_listen(w->http, w->env->metrics_fd, true, w->env->metrics_shared);
 	measure(w);
 	if (write(w->env->ready_fd, "1", 1) != 1)
 		log_warn("the supervisor doesn't listen");

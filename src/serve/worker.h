@@ -3,6 +3,8 @@
 #ifndef SERVE_WORKER_H
 #define SERVE_WORKER_H
 
+#include <stdbool.h>
+
 struct conf;
 struct shared;
 
@@ -10,9 +12,11 @@ struct worker_env {
 	const struct conf *conf;
 	struct shared *shared;   /* the memory all workers of this node share */
 	unsigned index;          /* 0 … conf->workers-1: this worker's slot in shared */
-	const int *listen_fds;   /* bound, listening, non-blocking; one for each of conf->listen, this worker's own (SO_REUSEPORT), or shared (unix) */
+	const int *listen_fds;   /* bound, listening, non-blocking; one for each address */
+	const bool *listen_shared; /* of each: other workers accept from it too (Unix sockets, passed ones), or it is this worker's own (SO_REUSEPORT) */
 	unsigned listen_count;
-	int metrics_fd;          /* the same for conf->metrics_listen; -1: none */
+	int metrics_fd;          /* the same for metrics; -1: none */
+	bool metrics_shared;
 	const char *conninfo;    /* of the database, with the functions' schema already in search_path */
 	const char *node;        /* this node's name: random, new at every start of the supervisor, [a-z2-7]{8} */
 	int ready_fd;            /* the worker writes one byte and closes it as soon as it accepts connections */

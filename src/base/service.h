@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * What a service manager and its services tell each other: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3). The
+ * protocols are a datagram and a few variables, so that libsystemd isn't needed.
+ *
+ * All of it is addressed to one process. service_take() removes the variables from the environment: PostgreSQL, for
+ * one, would say READY=1 in our name. */
+#ifndef BASE_SERVICE_H
+#define BASE_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/status.h"
+
+enum { SERVICE_FDS_MAX = 64 };
+
+struct service {
+	struct sockaddr_un manager; /* sun_family is 0: nobody wants to be told */
+	socklen_t manager_len;
+	uint64_t watchdog_ms; /* how often it wants to hear that we live; 0: never */
+	unsigned fd_count;    /* of sockets that were passed */
+	int fds[SERVICE_FDS_MAX];
+	bool for_metrics[SERVICE_FDS_MAX]; /* by FileDescriptorName=metrics */
+};
+
+/* In main(), before anything else. Passed descriptors become close-on-exec. */
+void service_take(struct service *s);
+
+/* Tells the service manager: lines of NAME=VALUE, divided by newlines. Does nothing when there is none. */
+void service_notify(const struct service *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+#endif
