@@ -109,15 +109,33 @@ static bool number(struct request *req, const char *name, unsigned min, unsigned
 	return true;
 }
 
+static const char *unless_empty(const char *s) { return s != NULL && *s != '\0' ? s : NULL; }
+
+/* Where to resume: what a reconnecting EventSource sends, or what the polyfills of it append, before the address it was first given.
+ * An empty value is like none: from now on. */
+static const char *start_of(const struct request *req)
+{
+	const char *header = unless_empty(request_header(req, "Last-Event-ID")), *alias = unless_empty(request_param(req, "lastEventId"));
+	return header != NULL ? header : alias != NULL ? alias : unless_empty(request_param(req, "since"));
+}
+
+/* *ret_since NULL: from now on. False: refused. */
+static bool read_start(struct request *req, struct cursor *cursor, const char **ret_since)
+{
+	*ret_since = start_of(req);
+	if (*ret_since == NULL || cursor_parse(*ret_since, cursor))
+		return true;
+	request_problem(req, "bad_cursor", "Cursors come from hello, from events and from /v1/sync.", "");
+	return false;
+}
+
 static void open_at(struct opening *o)
 {
 	struct request *req = o->req;
 	const struct caller *caller = caller_of(req);
-	const char *header = request_header(req, "Last-Event-ID");
-	const char *since = header != NULL && *header != '\0' ? header : request_param(req, "since");
+	const char *since;
 	struct cursor cursor;
-	if (since != NULL && !cursor_parse(since, &cursor)) {
-		request_problem(req, "bad_cursor", "Cursors come from hello, from events and from /v1/sync.", "");
+	if (!read_start(req, &cursor, &since)) {
 		free(o);
 		return;
 	}
@@ -148,9 +166,17 @@ static bool is_ndjson(struct request *req, bool *ret_ok)
 	return accept != NULL && strstr(accept, "application/x-ndjson") != NULL;
 }
 
+static void answer_head(struct request *req, struct transport_head head)
+{
+	struct cursor cursor;
+	const char *since;
+	if (read_start(req, &cursor, &since))
+		head_begin(req, head);
+}
+
 void streams_open(struct request *req)
 {
-	static const char *const known[] = { "since", "format", "padding", "close", "ticket", "access_token", NULL };
+	static const char *const known[] = { "since", "lastEventId", "format", "padding", "close", "ticket", "access_token", NULL };
 	unsigned padding, close_after;
 	bool ok, ndjson = is_ndjson(req, &ok);
 	if (!call_takes_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) || !number(req, "close", 0, 1, 0, &close_after))
@@ -160,8 +186,7 @@ void streams_open(struct request *req)
 		return;
 	}
 	if (request_is_head(req)) {
-		request_add_header(req, "Cache-Control", "no-cache, no-transform");
-		request_reply(req, 200, ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8", NULL, 0);
+		answer_head(req, stream_head(ndjson));
 		return;
 	}
 	struct opening *o = new_opening(req, false);
@@ -173,13 +198,13 @@ void streams_open(struct request *req)
 
 void streams_poll(struct request *req)
 {
-	static const char *const known[] = { "since", "wait", "limit", "ticket", "access_token", NULL };
+	static const char *const known[] = { "since", "lastEventId", "wait", "limit", "ticket", "access_token", NULL };
 	unsigned wait, limit;
 	if (!call_takes_only(req, known) || !number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait)
 			|| !number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
 		return;
 	if (request_is_head(req)) {
-		request_reply(req, 200, "application/json", NULL, 0);
+		answer_head(req, poll_head());
 		return;
 	}
 	struct opening *o = new_opening(req, true);

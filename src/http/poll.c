@@ -184,6 +184,8 @@ static void on_gone(struct subscriber *s)
 
 static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
 
+struct transport_head poll_head(void) { return (struct transport_head){ "application/json", "Cache-Control: no-store\r\n" }; }
+
 static void take(void *arg, struct request *req, int fd)
 {
 	struct subscription *sub = arg;
@@ -205,8 +207,8 @@ static void take(void *arg, struct request *req, int fd)
 	p->may_go_on = request_may_go_on(req, &p->accounted);
 	snprintf(p->request_id, sizeof(p->request_id), "%s", request_id(req));
 	buf_init(&p->head, 8192);
-	request_head(req, &p->head, 200, "application/json");
-	buf_adds(&p->head, "Cache-Control: no-store\r\n");
+	request_head(req, &p->head, 200, poll_head().type);
+	buf_adds(&p->head, poll_head().lines);
 	p->s.ops = &ops;
 	p->s.credential = sub->credential;
 	p->s.expires_s = sub->expires_s;

@@ -244,13 +244,22 @@ static void add_padding(const struct stream *st, struct buf *out, unsigned n)
 		buf_adds(out, "\n\n");
 }
 
+struct transport_head stream_head(bool ndjson)
+{
+	return (struct transport_head){
+		ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8",
+		"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n",
+	};
+}
+
 static void push_beginning(struct stream *st, struct request *req, const struct subscription *sub)
 {
 	struct buf out;
 	char json[160];
 	buf_init(&out, PADDING_MAX + 8192);
-	request_head(req, &out, 200, st->s.ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8");
-	buf_adds(&out, "Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
+	struct transport_head head = stream_head(st->s.ndjson);
+	request_head(req, &out, 200, head.type);
+	buf_addf(&out, "%sConnection: close\r\n\r\n", head.lines);
 	add_padding(st, &out, sub->padding);
 	char cursor[CURSOR_MAX];
 	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.pos, cursor);

@@ -25,6 +25,15 @@ struct subscription {
 void stream_begin(struct request *req, const struct subscription *sub);
 void poll_begin(struct request *req, const struct subscription *sub);
 
+/* The headers of a transport's 200, beside those that every answer has: the type, and lines that end with CR LF. */
+struct transport_head {
+	const char *type, *lines;
+};
+struct transport_head stream_head(bool ndjson);
+struct transport_head poll_head(void);
+/* Answers HEAD with those, without a length, and goes on with HTTP. */
+void head_begin(struct request *req, struct transport_head head);
+
 /* Common to both: what a socket needs that is held open. */
 void transport_tune(int fd, bool is_stream);
 /* Counts the delivery of a frame, the first time it is written. */

@@ -150,12 +150,54 @@ START_TEST(bad_parameters_are_refused_before_anything_else)
 	const char *const beyond[] = { "poll?wait=61", "poll?limit=0", "poll?limit=99999999999999999999", "stream?padding=99999999999" };
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
 		refused(get(bob, "/v1/%s", beyond[i]), 422, "out_of_range");
-	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x", "a%2e5%20", "" };
+	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x", "a%2e5%20" };
 	for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
 		refused(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 400, "bad_cursor");
 		refused(get(bob, "/v1/stream?since=%s", cursors[i]), 400, "bad_cursor");
 	}
 	refused(get(with(bob, "Last-Event-ID: garbage"), "/v1/stream"), 400, "bad_cursor");
+}
+END_TEST
+
+START_TEST(empty_since_starts_from_now)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	const char *before = now_of(bob);
+	struct stream *witness = live(bob);
+	expect_message(witness, say(alice, chat, "before"));
+	struct stream *s[] = { stream_open(bob, "?since="), stream_open(bob, "?lastEventId="), stream_open(with(bob, "Last-Event-ID:"), NULL),
+		stream_open(bob, "?since=&lastEventId=") };
+	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++)
+		expect(s[i], "hello");
+	long long id = say(alice, chat, "after");
+	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++)
+		expect_message(s[i], id);
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&since="), 200).json, "events"), 0);
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&lastEventId="), 200).json, "events"), 0);
+	/* What is empty says nothing, and leaves the word to what isn't. */
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&lastEventId=&since=%s", before), 200).json, "events"), 2);
+	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&since=&lastEventId=%s", before), 200).json, "events"), 2);
+}
+END_TEST
+
+START_TEST(last_event_id_parameter_resumes)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long chat = group(alice, bob);
+	const char *old = now_of(bob);
+	struct stream *witness = live(bob);
+	expect_message(witness, say(alice, chat, "1"));
+	const char *cursor = stream_cursor(witness);
+	long long id = say(alice, chat, "2");
+	expect_message(witness, id);
+	struct stream *s = stream_open(bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to the address it was given */
+	expect(s, "hello");
+	expect_message(s, id);
+	struct answer a = is(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
+	ck_assert_uint_eq(count(a.json, "events"), 1);
+	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+	refused(get(bob, "/v1/stream?lastEventId=x"), 400, "bad_cursor");
 }
 END_TEST
 
@@ -228,7 +270,12 @@ START_TEST(head_and_options_are_answered_and_over)
 	const char *const targets[] = { "/v1/stream", "/v1/poll?wait=0" };
 	for (int i = 0; i < 2; i++) {
 		wire_send(w, "HEAD %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", targets[i], bob->token);
-		is(wire_answer_to_head(w), 200);
+		struct answer head = is(wire_answer_to_head(w), 200);
+		ck_assert_ptr_null(header(head, "Content-Length")); /* GET's isn't 0, and nobody knows it */
+		ck_assert_ptr_null(header(head, "Transfer-Encoding"));
+		ck_assert_ptr_null(header(head, "Connection"));
+		ck_assert_str_eq(said(head, "Content-Type"), i == 0 ? "text/event-stream; charset=utf-8" : "application/json");
+		ck_assert_str_eq(said(head, "Cache-Control"), i == 0 ? "no-cache, no-transform" : "no-store");
 		wire_send(w, "OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
 		struct answer a = wire_answer(w);
 		ck_assert_int_eq(a.status / 100, 2);
@@ -370,6 +417,7 @@ int main(void)
 	const TTest *const tests[] = {
 		ndjson_is_a_line_an_event, padding_comes_first, close_ends_after_the_first_batch, a_poll_answers_at_once_if_there_is_something,
 		a_poll_comes_in_pages, a_poll_waits_for_what_comes, bad_parameters_are_refused_before_anything_else,
+		empty_since_starts_from_now, last_event_id_parameter_resumes,
 		other_pages_may_listen_if_they_are_listed, an_idle_stream_beats, http_1_0_will_do, head_and_options_are_answered_and_over,
 		a_body_on_a_stream_is_refused_and_never_read_as_a_request, a_connection_goes_on_after_a_poll,
 		a_request_behind_a_poll_is_answered_rightly_or_not_at_all, a_head_may_come_byte_by_byte,
