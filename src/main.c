@@ -4,14 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/build.h"
 #include "base/secret.h"
 #include "base/service.h"
 #include "cli/command.h"
 #include "serve/supervisor.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0"
-#endif
 
 /* What the service manager has told this process. */
 static struct service service;
@@ -90,7 +87,7 @@ static int dispatch(int argc, char **argv)
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
 		return help();
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
-		puts("postern " PACKAGE_VERSION);
+		printf("postern %s (%s)\n", build_version, build_commit);
 		return EXIT_SUCCESS;
 	}
 	secret_setup(); /* before any fork: the workers' tables share its key */

@@ -39,6 +39,8 @@ struct api {
 	struct route *routes;      /* the table below and the page's files */
 	struct map direct_chats;   /* (name, name) → number of their direct chat */
 	double notify_queue;       /* pg_notification_queue_usage(), the last known */
+	char postgresql[32];       /* the server's version, "" until it is known */
+	bool metrics_apart;        /* /metrics has an address of its own */
 	uint64_t keys;             /* made so far */
 	char *maintenance;         /* what is said of it; NULL: none is under way */
 	bool reloading, reload_again;

@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "base/build.h"
 #include "base/embedded.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -34,6 +35,12 @@ void ops_ready(struct request *req)
 		reply(req, 200, "ready\n");
 }
 
+static void add_build_info(struct buf *out, const char *postgresql)
+{
+	buf_addf(out, "# HELP postern_build_info What runs here; the value is always 1.\n# TYPE postern_build_info gauge\n"
+		"postern_build_info{version=\"%s\",commit=\"%s\",postgresql=\"%s\"} 1\n", build_version, build_commit, postgresql);
+}
+
 static void show(struct request *req)
 {
 	struct api *api = api_of(req);
@@ -41,6 +48,7 @@ static void show(struct request *req)
 	size_t len;
 	buf_init(&out, 1 << 20);
 	metrics_render(api->shared, api->notify_queue, &out);
+	add_build_info(&out, api->postgresql);
 	char *body = buf_detach(&out, &len);
 	request_add_header(req, "Cache-Control", "no-store");
 	request_reply(req, 200, "text/plain; version=0.0.4; charset=utf-8", body, len);
@@ -57,9 +65,9 @@ static void show_to_admin(struct request *req)
 void ops_metrics(struct request *req)
 {
 	struct api *api = api_of(req);
-	if (api->conf->metrics_listen.text != NULL ? request_on_metrics_port(req) : request_is_loopback(req))
+	if (api->metrics_apart ? request_on_metrics_port(req) : request_is_loopback(req))
 		show(req);
-	else if (api->conf->metrics_listen.text != NULL)
+	else if (api->metrics_apart)
 		request_problem(req, "not_found", NULL, "");
 	else
 		auth_request(api->auth, req, show_to_admin);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,7 +15,11 @@
 #include "conf/settings.h"
 #include "conf/value.h"
 
-static const char default_file[] = "/etc/postern.conf";
+#ifndef CONFIG_FILE
+#define CONFIG_FILE "/etc/postern.conf"
+#endif
+
+static const char default_file[] = CONFIG_FILE;
 static const char env_prefix[] = "POSTERN_";
 
 enum { LINE_LENGTH_MAX = 8192 };
@@ -127,13 +132,49 @@ static void parse_file(struct source *src)
 		complain(src, CONF_EXIT_CONFIG, src->path, "a line is too long");
 }
 
+static bool same_content(FILE *a, FILE *b)
+{
+	int x, y;
+	do {
+		x = getc(a);
+		y = getc(b);
+	} while (x == y && x != EOF);
+	rewind(a);
+	rewind(b);
+	return x == y;
+}
+
+/* The usual place, or the copy that a service manager has made of it or of something else (LoadCredential=postern.conf:…) for whoever
+ * may not read the original. Of two that are the same the original counts, since the copy doesn't follow its changes. */
+static FILE *open_usual(const char **ret_path)
+{
+	static char copy_path[PATH_MAX];
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	FILE *file = fopen(default_file, "re"), *copy = NULL;
+	int saved = errno;
+	*ret_path = default_file;
+	if (dir != NULL && *dir == '/' && snprintf(copy_path, sizeof(copy_path), "%s/postern.conf", dir) < (int)sizeof(copy_path))
+		copy = fopen(copy_path, "re");
+	errno = saved;
+	if (copy == NULL)
+		return file;
+	if (file != NULL && same_content(file, copy)) {
+		fclose(copy);
+		return file;
+	}
+	if (file != NULL)
+		fclose(file);
+	*ret_path = copy_path;
+	return copy;
+}
+
 /* --config, else POSTERN_CONFIG, else the usual place if there is something. */
 static void take_file(struct source *src, const char *flag)
 {
 	const char *env = getenv("POSTERN_CONFIG");
 	bool named = flag != NULL || (env != NULL && *env != '\0');
-	src->path = flag != NULL ? flag : named ? env : default_file;
-	src->file = fopen(src->path, "re");
+	src->path = flag != NULL ? flag : env;
+	src->file = named ? fopen(src->path, "re") : open_usual(&src->path);
 	if (src->file == NULL) {
 		if (named || errno != ENOENT)
 			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));

@@ -65,6 +65,7 @@ struct http_server {
 	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
 	unsigned lingering_count;
 	bool run, stopping, dying;
+	bool turns_due; /* shared sockets: the next connections are another worker's */
 	/* while a connection is added */
 	bool adding_metrics, adding_poll;
 	uint64_t adding_accounted;
@@ -157,6 +158,7 @@ static void listen_on_all(struct http_server *s, unsigned events)
 {
 	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next)
 		loop_fd_set(container_of(l, struct listener, link)->watch, events);
+	s->turns_due = true;
 }
 
 static void on_pause_over(void *arg)
@@ -226,8 +228,7 @@ static void on_accept(void *arg, unsigned ready)
 	struct listener *l = arg;
 	(void)ready;
 	accept_some(l);
-	if (l->is_shared)
-		loop_fd_take_turns(l->watch);
+	l->server->turns_due = true;
 }
 
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
@@ -237,6 +238,7 @@ void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 		fatal("out of memory");
 	*l = (struct listener){ .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
 	list_append(&s->listeners, &l->link);
+	s->turns_due = true;
 	l->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_accept, l);
 }
 
@@ -470,9 +472,21 @@ void server_resume(struct http_server *s, struct request *req)
 
 /* ---- running ---- */
 
+static void take_turns(struct http_server *s)
+{
+	s->turns_due = false;
+	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next) {
+		struct listener *lis = container_of(l, struct listener, link);
+		if (lis->is_shared && !loop_fd_take_turns(lis->watch))
+			s->turns_due = true;
+	}
+}
+
 static void on_turn(void *arg)
 {
 	struct http_server *s = arg;
+	if (s->turns_due)
+		take_turns(s);
 	MHD_UNSIGNED_LONG_LONG timeout;
 	for (int i = 0; s->run && i < 16; i++) {
 		s->run = false;

@@ -150,18 +150,21 @@ void loop_fd_set(struct loop_fd *w, unsigned events)
 
 /* libuv doesn't know EPOLLEXCLUSIVE, and a descriptor can't be given it later: so it is taken out of libuv's epoll set and put in
  * again, which libuv doesn't notice. The kernel wakes the first in the queue that is waiting; hence the turns. */
-void loop_fd_take_turns(struct loop_fd *w)
+bool loop_fd_take_turns(struct loop_fd *w)
 {
 	int epoll = uv_backend_fd(w->uv.loop), fd;
 	struct epoll_event e = { .events = EPOLLIN | EPOLLEXCLUSIVE };
-	if (w->events != LOOP_READ || uv_fileno((uv_handle_t *)&w->uv, &fd) != 0 || epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &e) < 0)
-		return;
+	if (w->events != LOOP_READ)
+		return true;
+	if (uv_fileno((uv_handle_t *)&w->uv, &fd) != 0 || epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &e) < 0)
+		return false;
 	e.data.fd = fd;
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) == 0)
-		return;
+		return true;
 	e.events = EPOLLIN;
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e) < 0)
 		log_error("can't watch a descriptor any more: %s", strerror(errno));
+	return true;
 }
 
 void loop_fd_free(struct loop_fd *w)

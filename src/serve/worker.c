@@ -145,8 +145,12 @@ static const struct follower_kind search_kind = { .name = "search", .prepare = "
 static void on_queue_usage(void *arg, const struct pg_result *r)
 {
 	struct worker *w = arg;
-	if (pg_ok(r))
-		w->api.notify_queue = strtod(pg_text(r, 0, 0), NULL);
+	if (!pg_ok(r))
+		return;
+	w->api.notify_queue = strtod(pg_text(r, 0, 0), NULL);
+	/* "15.18 (Debian 15.18-0+deb12u1)" */
+	const char *version = pg_text(r, 0, 1);
+	snprintf(w->api.postgresql, sizeof(w->api.postgresql), "%.*s", (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz"), version);
 }
 
 static uint64_t resident_bytes(void)
@@ -195,7 +199,7 @@ static void on_second(void *arg)
 	auth_reload_keys(w->api.auth, false);
 	metrics_gauge(&w->metrics, G_MEMORY, resident_bytes());
 	if (pg_pool_up(w->pool))
-		pg_pool_call(w->pool, "select pg_notification_queue_usage()", 0, NULL, on_queue_usage, w);
+		pg_pool_call(w->pool, "select pg_notification_queue_usage(), current_setting('server_version')", 0, NULL, on_queue_usage, w);
 }
 
 /* ---- stopping ---- */
@@ -246,7 +250,7 @@ static void open_rooms(struct worker *w)
 	w->batcher = batcher_new(w->loop, w->tail, env->conninfo, env->node, deadline, wait, on_commit, w);
 	w->hub = hub_new(w->loop, w->tail, w->pool, &limits);
 	w->api = (struct api){ .loop = w->loop, .conf = conf, .shared = env->shared, .worker = env->index, .node = env->node, .metrics = &w->metrics,
-		.pool = w->pool, .tail = w->tail, .batcher = w->batcher, .hub = w->hub };
+		.pool = w->pool, .tail = w->tail, .batcher = w->batcher, .hub = w->hub, .metrics_apart = env->metrics_fd >= 0 };
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);

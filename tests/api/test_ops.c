@@ -375,6 +375,21 @@ START_TEST(a_dead_worker_is_replaced)
 }
 END_TEST
 
+START_TEST(metrics_name_the_build)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	PGconn *pg = database(house());
+	char *version = format("%d.%d", PQserverVersion(pg) / 10000, PQserverVersion(pg) % 10000);
+	for (const char *text = "", *line; strstr(text, format("postgresql=\"%s\"} 1", version)) == NULL;) {
+		left(until, "the database's version in postern_build_info");
+		text = is(get(nobody(), "/metrics"), 200).body;
+		line = strstr(text, "\npostern_build_info{version=\"");
+		ck_assert_ptr_nonnull(line);
+		ck_assert_ptr_nonnull(strstr(line, "\",commit=\""));
+	}
+}
+END_TEST
+
 START_TEST(the_command_line_knows_its_words)
 {
 	char *said;
@@ -418,7 +433,7 @@ int main(void)
 		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
 		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_full_server_says_so, a_directory_has_one_server,
 		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_frozen_database_holds_nobody_up, a_dead_worker_is_replaced,
-		the_command_line_knows_its_words, a_demo_is_ready_to_play_with, NULL,
+		metrics_name_the_build, the_command_line_knows_its_words, a_demo_is_ready_to_play_with, NULL,
 	};
 	return suite_run("ops", tests, flags);
 }
