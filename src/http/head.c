@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * HEAD of what a transport answers. GET's answer has no length that is known beforehand, and libmicrohttpd 0.9.75 can't leave it out:
- * it says "Content-Length: 0", sends a last chunk that no HEAD may have, or closes. So the few bytes are written here, and the
- * connection goes back to HTTP as after a poll. */
+ * HEAD of what a transport answers. GET's answer has no length that is known beforehand, and libmicrohttpd 0.9.75 can't
+ * leave it out: it says "Content-Length: 0", sends a last chunk that no HEAD may have, or closes. So the few bytes are
+ * written here, and the connection goes back to HTTP as after a poll. */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -22,7 +22,8 @@
 #define FRAMES_A_WRITE 32
 #define RETRY_MS 2000
 #define VANISHED_MS 25000 /* what a peer may leave unacknowledged; with a heartbeat before it, 40 s */
-#define SEND_BUFFER 16384 /* else the kernel swallows megabytes for a client that doesn't read */
+#define UNSENT_MAX 16384  /* else the kernel swallows megabytes for a client that doesn't read */
+#define WRITE_SLICE 65536 /* written to one subscriber, give or take a frame, before it is another's turn */
 
 struct stream {
 	struct subscriber s;
@@ -32,7 +33,7 @@ struct stream {
 
 void transport_tune(int fd, bool is_stream)
 {
-	int one = 1, buffer = SEND_BUFFER, idle = 15, interval = 5, count = 5;
+	int one = 1, unsent = UNSENT_MAX, idle = 15, interval = 5, count = 5;
 	unsigned vanished = VANISHED_MS;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &vanished, sizeof(vanished));
@@ -40,8 +41,10 @@ void transport_tune(int fd, bool is_stream)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	if (is_stream)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+	/* What TCP may hold unsent is bounded, and the window is left to it: with a send buffer of a fixed size it would be no larger than that
+	 * buffer. A Unix socket has nothing but the buffer. */
+	if (is_stream && setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &unsent, sizeof(unsent));
 }
 
 void transport_delivered(struct http_server *s, const struct frame *f, uint64_t now_us)
@@ -144,19 +147,33 @@ static void advance(struct stream *st, size_t n)
 	}
 }
 
-/* Writes what waits. Returns false when the socket takes no more or is gone. */
+/* Hands what waits to the socket, about a slice of it. */
+static ssize_t write_some(struct stream *st)
+{
+	struct iovec iov[FRAMES_A_WRITE * 3];
+	struct frame *f;
+	size_t bytes = 0;
+	int n = 0;
+	for (uint32_t i = 0; i < FRAMES_A_WRITE && bytes < WRITE_SLICE && (f = subscriber_waiting(&st->s, i)) != NULL; i++) {
+		n += add_iov(st, f, iov + n);
+		bytes += wire_size(st, f);
+	}
+	skip(iov, st->s.offset);
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
+	return n == 1 ? send(st->s.fd, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+		: sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Writes what waits. Returns false when the socket takes no more or is gone, or when others shall have their turn before the rest. */
 static bool write_waiting(struct stream *st)
 {
+	size_t written = 0;
 	while (st->s.first != NULL) {
-		struct iovec iov[FRAMES_A_WRITE * 3];
-		struct frame *f;
-		int n = 0;
-		for (uint32_t i = 0; i < FRAMES_A_WRITE && (f = subscriber_waiting(&st->s, i)) != NULL; i++)
-			n += add_iov(st, f, iov + n);
-		skip(iov, st->s.offset);
-		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-		ssize_t sent = n == 1 ? send(st->s.fd, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-			: sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (written >= WRITE_SLICE) {
+			hub_ready(&st->s);
+			return false;
+		}
+		ssize_t sent = write_some(st);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0) {
@@ -167,6 +184,7 @@ static bool write_waiting(struct stream *st)
 			return false;
 		}
 		st->s.last_ms = (uint32_t)clock_mono_ms();
+		written += (size_t)sent;
 		advance(st, (size_t)sent);
 	}
 	return true;

@@ -17,7 +17,8 @@
 #include "loop/loop.h"
 #include "pg/pool.h"
 
-#define SLICE 1024     /* frames queued at once from the ring */
+#define SLICE 1024     /* frames queued at once from the ring, */
+#define SLICE_BYTES ((size_t)1 << 20) /* or so many bytes; a position more at most */
 #define PAGE "500"     /* rows read at once from the tables */
 #define RETRY_MS 500
 
@@ -192,7 +193,7 @@ static void from_ring(struct replay *r, struct subscriber *s)
 	for (size_t i = 0; i < r->found_count; i++) {
 		if (i > 0 && r->found[i] == r->found[i - 1])
 			continue;
-		if (pushed >= SLICE && r->found[i]->pos != s->pos) {
+		if ((pushed >= SLICE || s->queued_bytes >= SLICE_BYTES) && r->found[i]->pos != s->pos) {
 			hub_ready(s);
 			return; /* still catching */
 		}

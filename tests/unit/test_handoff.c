@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * What the hand-off of a connection relies on in libmicrohttpd, and nothing guarantees: that a request whose handler
  * says MHD_NO is let go without a shutdown of the socket, so that a duplicate of the descriptor goes on working; and that the
- * duplicate can be given back for the next request. */
+ * duplicate can be given back for the next request. And what a socket is set to that stays with us. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "http/transport.h"
 
 static struct MHD_Daemon *daemon_;
 static int taken, client;
@@ -122,6 +126,39 @@ START_TEST(the_descriptor_can_be_given_back)
 }
 END_TEST
 
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	ck_assert_int_eq(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* A send buffer of a fixed size would hold a stream to that many bytes a round trip. */
+START_TEST(stream_over_tcp_bounds_what_is_unsent_and_not_the_window)
+{
+	int before = option(client, SOL_SOCKET, SO_SNDBUF);
+	transport_tune(client, true);
+	ck_assert_int_eq(option(client, IPPROTO_TCP, TCP_NOTSENT_LOWAT), 16384);
+	ck_assert_int_eq(option(client, SOL_SOCKET, SO_SNDBUF), before);
+	ck_assert_int_eq(option(client, IPPROTO_TCP, TCP_NODELAY), 1);
+}
+END_TEST
+
+START_TEST(stream_over_a_unix_socket_has_a_small_send_buffer)
+{
+	int pair[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	int before = option(pair[0], SOL_SOCKET, SO_SNDBUF);
+	transport_tune(pair[0], false);
+	ck_assert_int_eq(option(pair[0], SOL_SOCKET, SO_SNDBUF), before);
+	transport_tune(pair[0], true);
+	ck_assert_int_eq(option(pair[0], SOL_SOCKET, SO_SNDBUF), 2 * 16384); /* Linux counts its own part */
+	close(pair[0]);
+	close(pair[1]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("handoff");
@@ -129,6 +166,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_peer_sees_no_end);
 	tcase_add_test(tc, the_descriptor_can_be_given_back);
+	tcase_add_test(tc, stream_over_tcp_bounds_what_is_unsent_and_not_the_window);
+	tcase_add_test(tc, stream_over_a_unix_socket_has_a_small_send_buffer);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
