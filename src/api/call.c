@@ -327,7 +327,8 @@ void call_refuse(struct request *req, const struct pg_result *r)
 	} else if (strncmp(pg_sqlstate(r), "22", 2) == 0) {
 		request_problem(req, "out_of_range", "The database can't keep this value.", "");
 	} else {
-		log_error("%s %s: %s %s request=%s", request_method(req), request_path(req), pg_sqlstate(r), pg_message(r), request_id(req));
+		log_event(LOG_ERROR, "a call of the database failed", F("method", request_method(req)), F("path", request_path(req)),
+			F("sqlstate", pg_sqlstate(r)), F("error", pg_message(r)), F("request", request_id(req)));
 		request_problem(req, "internal", NULL, "");
 	}
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,73 +29,99 @@ struct kind {
 };
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
+static const char *const format_names[] = { "text", "logfmt", "json" };
 static enum log_level threshold = LOG_INFO;
+static enum log_format format;
 static char self[32];
+static bool to_journal;
+static uint64_t counts[LOG_LEVELS];
 static struct kind kinds[KINDS];
 
-void log_setup(enum log_level level, const char *who)
+/* Whether standard error is what systemd has connected to its journal (systemd.exec(5), JOURNAL_STREAM). */
+static bool stderr_is_journal(void)
 {
-	threshold = level;
-	snprintf(self, sizeof(self), "%s", who);
+	unsigned long long device, inode;
+	struct stat st;
+	const char *stream = getenv("JOURNAL_STREAM");
+	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0
+		&& st.st_dev == device && st.st_ino == inode;
 }
 
-void log_set_level(enum log_level level) { threshold = level; }
+void log_set(enum log_level new_level, enum log_format new_format)
+{
+	threshold = new_level;
+	format = new_format;
+}
+
+void log_setup(enum log_level new_level, enum log_format new_format, const char *who)
+{
+	log_set(new_level, new_format);
+	snprintf(self, sizeof(self), "%s", who);
+	to_journal = stderr_is_journal();
+}
 
 bool log_enabled(enum log_level level) { return level <= threshold; }
+enum log_format log_format_now(void) { return format; }
+const char *log_process(void) { return self; }
+uint64_t log_count(enum log_level level) { return counts[level]; }
+const char *log_level_name(enum log_level level) { return level_names[level]; }
+const char *log_format_name(enum log_format f) { return format_names[f]; }
 
-bool log_level_parse(const char *name, enum log_level *ret_level)
+static bool parse(const char *name, const char *const names[], unsigned n, unsigned *ret)
 {
-	for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++)
-		if (strcmp(name, level_names[i]) == 0) {
-			*ret_level = (enum log_level)i;
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(name, names[i]) == 0) {
+			*ret = i;
 			return true;
 		}
 	return false;
 }
 
-/* What came from outside may hold control characters: they would forge lines. */
-static void tame(char *line)
+bool log_level_parse(const char *name, enum log_level *ret_level)
 {
-	for (; *line != '\0'; line++)
-		if ((unsigned char)*line < 0x20 || *line == 0x7f)
-			*line = ' ';
+	unsigned i;
+	bool ok = parse(name, level_names, LOG_LEVELS, &i);
+	if (ok)
+		*ret_level = (enum log_level)i;
+	return ok;
 }
 
-static void write_line(enum log_level level, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
-static void write_line(enum log_level level, const char *fmt, va_list ap)
+bool log_format_parse(const char *name, enum log_format *ret_format)
 {
+	unsigned i;
+	bool ok = parse(name, format_names, sizeof(format_names) / sizeof(format_names[0]), &i);
+	if (ok)
+		*ret_format = (enum log_format)i;
+	return ok;
+}
+
+static void write_line(enum log_level level, const char *message, const struct log_field *fields)
+{
+	static const char priorities[] = "3467"; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG of syslog(3) */
 	int saved = errno;
-	char line[2048], at[CLOCK_RFC3339_LEN + 1];
+	char out[3 + LOGLINE_MAX], at[CLOCK_RFC3339_LEN + 1];
 	clock_rfc3339(clock_real_us(), at);
-	int head = snprintf(line, sizeof(line), "%s %s%s%s ", at, level_names[level], *self ? " " : "", self);
-	errno = saved;
-	int n = vsnprintf(line + head, sizeof(line) - (size_t)head - 1, fmt, ap);
-	size_t len = (size_t)head + (n > 0 ? (size_t)n : 0);
-	if (len > sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	line[len] = '\0';
-	tame(line + head);
-	line[len++] = '\n';
-	if (write(STDERR_FILENO, line, len) < 0) { /* nowhere to say it */
+	const struct logline line = { .format = format, .time = at, .level = level_names[level], .process = self, .message = message,
+		.fields = fields };
+	size_t len = 3 + logline_print(&line, out + 3), from = to_journal ? 0 : 3;
+	out[0] = '<';
+	out[1] = priorities[level];
+	out[2] = '>';
+	if (write(STDERR_FILENO, out + from, len - from) < 0) { /* nowhere to say it */
 	}
 	errno = saved;
-}
-
-static void say(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void say(enum log_level level, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	write_line(level, fmt, ap);
-	va_end(ap);
 }
 
 /* Ends a kind's window: says what was left out, with the values of the last such line. */
 static void end_window(struct kind *k, uint64_t now)
 {
 	unsigned more = k->count > REPEATS ? k->count - REPEATS : 0;
-	if (more > 0)
-		say(k->level, "%u more lines like this in %llu s, the last one: %s", more, (unsigned long long)(now - k->since_ms + 500) / 1000, k->last);
+	if (more > 0) {
+		char text[LAST_MAX + 96];
+		snprintf(text, sizeof(text), "%u more lines like this in %llu s, the last one: %s", more,
+			(unsigned long long)(now - k->since_ms + 500) / 1000, k->last);
+		write_line(k->level, text, NULL);
+	}
 	k->window_ms = more == 0 ? WINDOW_MIN_MS : k->window_ms * 2 > WINDOW_MAX_MS ? WINDOW_MAX_MS : k->window_ms * 2;
 	k->since_ms = now;
 	k->count = 0;
@@ -136,27 +163,67 @@ static struct kind *flooding(enum log_level level, const char *fmt)
 	return ++k->count > REPEATS ? k : NULL;
 }
 
-void log_at(enum log_level level, const char *fmt, ...)
+/* kind: what repetitions are known by; NULL: each is written. */
+static void emit(enum log_level level, const char *kind, const char *message, const struct log_field *fields)
 {
 	struct kind *k;
+	char text[LOGLINE_MAX];
+	counts[level]++;
+	if (kind == NULL || level >= LOG_DEBUG || (k = flooding(level, kind)) == NULL) {
+		write_line(level, message, fields);
+		return;
+	}
+	logline_print(&(struct logline) { .message = message, .fields = fields }, text);
+	snprintf(k->last, sizeof(k->last), "%.*s", LAST_MAX - 1, text);
+}
+
+void log_fields(enum log_level level, const char *message, const struct log_field *fields)
+{
+	int saved = errno;
+	if (log_enabled(level))
+		emit(level, message, message, fields);
+	errno = saved;
+}
+
+void log_fields_each(enum log_level level, const char *message, const struct log_field *fields)
+{
+	int saved = errno;
+	if (log_enabled(level))
+		emit(level, NULL, message, fields);
+	errno = saved;
+}
+
+/* Libraries end their messages with a newline. */
+static void trim(char *message)
+{
+	size_t len = strlen(message);
+	while (len > 0 && (message[len - 1] == '\n' || message[len - 1] == ' '))
+		message[--len] = '\0';
+}
+
+void log_at(enum log_level level, const char *fmt, ...)
+{
+	char message[LOGLINE_MAX];
 	int saved = errno;
 	if (!log_enabled(level))
 		return;
 	va_list ap;
 	va_start(ap, fmt);
-	if (level < LOG_DEBUG && (k = flooding(level, fmt)) != NULL)
-		vsnprintf(k->last, sizeof(k->last), fmt, ap);
-	else
-		write_line(level, fmt, ap);
+	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	trim(message);
+	emit(level, fmt, message, NULL);
 	errno = saved;
 }
 
 void fatal(const char *fmt, ...)
 {
+	char message[LOGLINE_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	write_line(LOG_ERROR, fmt, ap);
+	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
+	trim(message);
+	write_line(LOG_ERROR, message, NULL);
 	exit(EXIT_FAILURE);
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The server's diagnostics: one line an event on standard error, `time level process message key=value…`.
+ * The server's diagnostics: one line an event on standard error. logline.h says how it looks.
  *
- * A line that repeats is written ten times a second at most, and less often while that lasts; what was left out is counted and reported
- * with the last line's values. Lines of level debug are all written.
+ * Two ways to say something: log_warn("can't watch %s: %s", …) where there is only a sentence, and
+ *     log_event(LOG_WARN, "request failed", F("path", path), F_NUMBER("status", 503));
+ * where there are values that somebody may want to search for.
+ *
+ * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less often
+ * while that lasts; what was left out is counted and reported with the last line's values. Lines of level debug are all written.
  *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
@@ -11,21 +15,42 @@
 
 #include <stdbool.h>
 
+#include "base/logline.h"
 #include "base/status.h"
 
-enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum { LOG_LEVELS = LOG_DEBUG + 1 };
 
-/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. */
-void log_setup(enum log_level level, const char *who);
-void log_set_level(enum log_level level);
-bool log_level_parse(const char *name, enum log_level *ret_level); /* error, warn, info, debug */
+/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. Where standard error is the journal of
+ * systemd, lines begin with their priority (sd-daemon(3)). */
+void log_setup(enum log_level level, enum log_format format, const char *who);
+void log_set(enum log_level level, enum log_format format);
+bool log_level_parse(const char *name, enum log_level *ret_level);    /* error, warn, info, debug */
+bool log_format_parse(const char *name, enum log_format *ret_format); /* text, logfmt, json */
+const char *log_level_name(enum log_level level);
+const char *log_format_name(enum log_format format);
 bool log_enabled(enum log_level level);
+enum log_format log_format_now(void);
+const char *log_process(void);
 
 void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) do { if (log_enabled(LOG_DEBUG)) log_at(LOG_DEBUG, __VA_ARGS__); } while (0)
+
+/* message is a literal: repetitions are known by it. */
+void log_fields(enum log_level level, const char *message, const struct log_field *fields);
+#define log_event(level, message, ...) \
+	do { \
+		if (log_enabled(level)) \
+			log_fields(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } }); \
+	} while (0)
+/* The same, but every one is written: the caller sees to it that they aren't many. */
+void log_fields_each(enum log_level level, const char *message, const struct log_field *fields);
+#define log_event_each(level, message, ...) log_fields_each(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } })
+
+/* Lines of that level so far, those left out as repetitions included. */
+uint64_t log_count(enum log_level level);
 
 /* Reports what was left out of lines that no longer come. For a timer, about once a second. */
 void log_tick(void);

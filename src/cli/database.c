@@ -17,7 +17,7 @@ int database_open(struct database *d, const struct conf *conf)
 	*d = (struct database){ .store = STORE_INIT };
 	umask(0077);
 	/* That all is well is what the command itself says. */
-	log_setup(conf->log_level == LOG_INFO ? LOG_WARN : conf->log_level, "");
+	log_setup(conf->log_level == LOG_INFO ? LOG_WARN : conf->log_level, conf->log_format, "");
 	enum status st = store_become_owner(&d->store, conf, &why);
 	if (st == ST_OK)
 		st = store_open(&d->store, conf, false, &why);

@@ -153,7 +153,7 @@ void doctor_check_database(struct doctor *d)
 		return;
 	}
 	buf_init(&why, 8192);
-	log_setup(LOG_WARN, "");
+	log_setup(LOG_WARN, LOG_TEXT, "");
 	enum status st = store_become_owner(&store, d->conf, &why);
 	if (st == ST_OK)
 		st = store_open(&store, d->conf, false, &why);

@@ -265,15 +265,17 @@ void conf_release(struct conf *c)
 	c->file = NULL;
 }
 
-bool conf_reread_log_level(const struct conf *c, enum log_level *ret_level)
+bool conf_reread_log(const struct conf *c, enum log_level *ret_level, enum log_format *ret_format)
 {
 	struct conf again;
 	struct conf_args args = { .argc = c->args->argc, .argv = c->args->argv, .scope = c->args->scope, .options = c->args->options };
 	bool ok = conf_load(&again, &args) == 0;
-	if (ok)
+	if (ok) {
 		*ret_level = again.log_level;
-	else
-		log_warn("the settings can't be read again; the log level stays");
+		*ret_format = again.log_format;
+	} else {
+		log_warn("the settings can't be read again; they stay as they are");
+	}
 	conf_release(&again);
 	conf_args_release(&args);
 	return ok;

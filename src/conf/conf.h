@@ -71,6 +71,7 @@ struct conf {
 	bool jwt_create;
 	bool deletion_removes_messages;
 	enum log_level log_level;
+	enum log_format log_format;
 
 	/* limits of a request */
 	size_t text_max, body_max, bulk_max, header_max;
@@ -126,8 +127,8 @@ void conf_release(struct conf *c);
 int conf_parse_args(struct conf_args *args);
 void conf_args_release(struct conf_args *args);
 
-/* For SIGHUP: the level that a new start would use; false, with the reason logged, when the sources can't be read now. */
-bool conf_reread_log_level(const struct conf *c, enum log_level *ret_level);
+/* For SIGHUP: what a new start would use; false, with the reason logged, when the sources can't be read now. */
+bool conf_reread_log(const struct conf *c, enum log_level *ret_level, enum log_format *ret_format);
 
 /* Every setting and its value in the file's syntax, with its source as a comment. Passwords are masked. */
 void conf_print(const struct conf *c, FILE *out);

@@ -188,6 +188,10 @@ bool setting_add(struct conf *c, const struct setting *s, const char *text, char
 		if (!log_level_parse(text, place(c, s)))
 			wrong = "expected error, warn, info or debug";
 		break;
+	case SETTING_FORMAT:
+		if (!log_format_parse(text, place(c, s)))
+			wrong = "expected text, logfmt or json";
+		break;
 	case SETTING_REGISTRATION:
 		if (!parse_registration(text, place(c, s)))
 			wrong = "expected open, invite or closed";
@@ -261,7 +265,6 @@ static void format_list(struct buf *b, const struct conf *c, const struct settin
 
 char *setting_format(const struct conf *c, const struct setting *s)
 {
-	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	struct buf b;
 	char text[VALUE_TEXT_MAX];
 	const void *p = place(c, s);
@@ -271,7 +274,10 @@ char *setting_format(const struct conf *c, const struct setting *s)
 		buf_adds(&b, *(const bool *)p ? "yes" : "no");
 		break;
 	case SETTING_LEVEL:
-		buf_adds(&b, levels[*(const enum log_level *)p]);
+		buf_adds(&b, log_level_name(*(const enum log_level *)p));
+		break;
+	case SETTING_FORMAT:
+		buf_adds(&b, log_format_name(*(const enum log_format *)p));
 		break;
 	case SETTING_REGISTRATION:
 		buf_adds(&b, registrations[*(const enum conf_registration *)p]);

@@ -46,6 +46,8 @@ const struct setting settings[] = {
 		"what somebody has written goes with the account, when that is deleted; else it stays under the name" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, false, CONF_DATABASE, "LEVEL",
 		"error, warn, info or debug; read again on SIGHUP" },
+	{ "log_format", SETTING_FORMAT, AT(log_format), "text", 0, 0, false, CONF_DATABASE, "FORMAT",
+		"how log lines are written: text, logfmt or json; read again on SIGHUP" },
 
 	HEADING("Limits of a request (0: none)"),
 	{ "text_max", SETTING_SIZE, AT(text_max), "16K", 1, MIB(64), true, CONF_ALL, "SIZE", "text of a message, UTF-8" },

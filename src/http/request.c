@@ -426,7 +426,8 @@ void request_problem(struct request *req, const char *code, const char *detail, 
 	if (p->status == 503)
 		request_add_header(req, "Retry-After", "2");
 	if (p->status >= 500)
-		log_warn("%s %s: %d %s request=%s", req->method, req->path, p->status, code, req->id);
+		log_event(LOG_WARN, "request failed", F("method", req->method), F("path", req->path), F_NUMBER("status", p->status), F("code", code),
+			F("request", req->id));
 	char *body = buf_detach(&out, &len);
 	request_reply(req, p->status, "application/problem+json", body, len);
 }

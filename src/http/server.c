@@ -372,7 +372,7 @@ static enum MHD_Result finish(struct request *req)
 	}
 	if (req->status >= 200 && req->status < 600)
 		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);
-	log_debug("%s %s %d request=%s", req->method, req->path, req->status, req->id);
+	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", req->path), F_NUMBER("status", req->status), F("request", req->id));
 	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
 }
 

@@ -60,7 +60,8 @@ struct supervisor {
 	struct shared *shared;
 	struct demo *demo;
 	char node[9];
-	enum log_level level; /* now; a SIGHUP may have changed it */
+	enum log_level level;   /* now; a SIGHUP may have changed it */
+	enum log_format format; /* likewise */
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
 	struct pace database;
@@ -85,7 +86,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 	snprintf(name, sizeof(name), "postern-work%u", i);
 	prctl(PR_SET_NAME, name);
 	snprintf(name, sizeof(name), "worker %u", i);
-	log_setup(s->level, name);
+	log_setup(s->level, s->format, name);
 	close(s->signal_fd);
 	if (s->store.lock_fd >= 0)
 		close(s->store.lock_fd);
@@ -226,8 +227,8 @@ static void take_signals(struct supervisor *s)
 			reap(s);
 			break;
 		case SIGHUP:
-			if (conf_reread_log_level(s->conf, &s->level))
-				log_set_level(s->level);
+			if (conf_reread_log(s->conf, &s->level, &s->format))
+				log_set(s->level, s->format);
 			signal_workers(s, SIGHUP);
 			break;
 		default:
@@ -434,10 +435,10 @@ static void on_wait(void *arg, const char *what)
 
 int supervisor_run(const struct conf *conf, const struct service *service)
 {
-	struct supervisor s = { .conf = conf, .service = service, .store = STORE_INIT, .level = conf->log_level };
+	struct supervisor s = { .conf = conf, .service = service, .store = STORE_INIT, .level = conf->log_level, .format = conf->log_format };
 	struct buf why;
 	buf_init(&why, 8192);
-	log_setup(conf->log_level, "supervisor");
+	log_setup(conf->log_level, conf->log_format, "supervisor");
 	umask(0077);
 	take_over_signals(&s);
 	waiting_setup(on_wait, &s);

@@ -230,8 +230,9 @@ static void on_sighup(void *arg)
 {
 	struct worker *w = arg;
 	enum log_level level;
-	if (conf_reread_log_level(w->env->conf, &level))
-		log_set_level(level);
+	enum log_format format;
+	if (conf_reread_log(w->env->conf, &level, &format))
+		log_set(level, format);
 	auth_reload_keys(w->api.auth, true);
 }
 

@@ -22,7 +22,7 @@ struct worker_env {
 	int ready_fd;            /* the worker writes one byte and closes it as soon as it accepts connections */
 };
 
-/* Serves until SIGTERM (graceful stop: at most a few seconds); SIGHUP re-reads the log level. Returns the process's exit
+/* Serves until SIGTERM (graceful stop: at most a few seconds); SIGHUP re-reads how to log. Returns the process's exit
  * status. Called in a fresh child: signals are at their defaults and unblocked, privileges are already dropped. */
 int worker_run(const struct worker_env *env);
 

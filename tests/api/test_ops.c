@@ -228,7 +228,7 @@ START_TEST(a_full_server_says_so)
 		left(until, "streams to be refused");
 	}
 	ck_assert_uint_ge(n, 20);
-	ck_assert(server_logged(node, "503 overloaded"));
+	ck_assert(server_logged(node, "status=503 code=overloaded"));
 	ck_assert(metric(node, "postern_turned_away_total") > 0);
 	/* What is there goes on, and so do ordinary requests. */
 	long long id = say(ann, chat, "to a full house");

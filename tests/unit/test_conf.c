@@ -308,10 +308,12 @@ END_TEST
 START_TEST(log_level_is_read_again)
 {
 	enum log_level level = LOG_ERROR;
+	enum log_format format = LOG_TEXT;
 	ck_assert_int_eq(load("--workers 2"), 0);
-	write_file("log_level = debug\n");
-	ck_assert(conf_reread_log_level(&c, &level));
+	write_file("log_level = debug\nlog_format = json\n");
+	ck_assert(conf_reread_log(&c, &level, &format));
 	ck_assert_int_eq(level, LOG_DEBUG);
+	ck_assert_int_eq(format, LOG_JSON);
 	ck_assert_int_eq(c.log_level, LOG_INFO);
 }
 END_TEST
