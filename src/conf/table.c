@@ -75,7 +75,7 @@ const struct setting settings[] = {
 	{ "session_ttl", SETTING_DURATION, AT(session_ttl), "30d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "a signed-in session lasts" },
 	{ "key_ttl", SETTING_DURATION, AT(key_ttl), "7d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "idempotency keys are remembered" },
 	{ "tombstone_ttl", SETTING_DURATION, AT(tombstone_ttl), "30d", 1, DAYS(3650), false, CONF_ALL, "DURATION", "deletions are remembered: a client away for longer starts afresh" },
-	{ "heartbeat", SETTING_DURATION, AT(heartbeat), "15s", 1, 3600, false, CONF_ALL, "DURATION", "an idle stream says that it lives" },
+	{ "heartbeat", SETTING_DURATION, AT(heartbeat), "15s", 1, 3600, false, CONF_ALL, "DURATION", "a stream says that it lives" },
 	{ "poll_wait", SETTING_DURATION, AT(poll_wait), "25s", 0, 60, false, CONF_ALL, "DURATION", "a long-poll waits, unless the request says how long" },
 	{ "database_timeout", SETTING_DURATION, AT(database_timeout), "10s", 1, 600, false, CONF_ALL, "DURATION", "a database operation may take, before its connection is dropped" },
 	{ "send_wait", SETTING_DURATION, AT(send_wait), "5s", 0, 60, false, CONF_ALL, "DURATION", "a send waits for a database that is away" },

@@ -59,6 +59,7 @@ struct request {
 		char *data;
 		size_t len, at;
 		enum feed feed;
+		bool is_json;
 		void (*more)(void *arg), (*gone)(void *arg);
 		void *arg;
 	} piece;

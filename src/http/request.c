@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/linesafe.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "conf/conf.h"
@@ -356,8 +357,15 @@ static void answer(struct request *req, int status, struct MHD_Response *respons
 		server_resume(req->server, req);
 }
 
+static bool is_json(const char *type)
+{
+	return type != NULL && (strcmp(type, "application/json") == 0 || strcmp(type, "application/x-ndjson") == 0 || strcmp(type, "application/problem+json") == 0);
+}
+
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len)
 {
+	if (body != NULL && is_json(type) && (body = linesafe_take(body, &len)) == NULL)
+		fatal("out of memory");
 	answer(req, status, MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT), type);
 }
 
@@ -392,6 +400,7 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 
 void request_reply_pieces(struct request *req, int status, const char *type, void (*more)(void *), void (*gone)(void *), void *arg)
 {
+	req->piece.is_json = is_json(type);
 	req->piece.more = more;
 	req->piece.gone = gone;
 	req->piece.arg = arg;
@@ -403,6 +412,8 @@ void request_reply_pieces(struct request *req, int status, const char *type, voi
 
 void request_feed(struct request *req, char *data, size_t len, enum feed feed)
 {
+	if (data != NULL && req->piece.is_json && (data = linesafe_take(data, &len)) == NULL)
+		fatal("out of memory");
 	free(req->piece.data);
 	req->piece.data = data;
 	req->piece.len = len;

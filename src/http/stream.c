@@ -201,6 +201,8 @@ static void on_ready(struct subscriber *s)
 		hub_catch_up(s);
 }
 
+/* Comes on a busy stream as well: a client that doesn't know all kinds of events, or a browser, which tells of those only that it was
+ * asked to tell of, can count on it. It is an event because a browser keeps comments to itself. */
 static void on_beat(struct subscriber *s)
 {
 	struct stream *st = stream_of(s);
@@ -212,7 +214,8 @@ static void on_beat(struct subscriber *s)
 	if (st->s.ndjson)
 		buf_addf(&out, "{\"event\":\"heartbeat\",\"cursor\":\"%s\"}\n", cursor);
 	else
-		buf_addf(&out, ":\nid: %s\n\n", cursor);
+		buf_addf(&out, "id: %s\nevent: heartbeat\ndata: {}\n\n", cursor);
+	s->beat_ms = (uint32_t)clock_mono_ms();
 	push(st, pos, &out);
 	hub_ready(s);
 }

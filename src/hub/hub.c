@@ -118,7 +118,7 @@ static void on_events(void *arg, unsigned ready)
 
 static void schedule(struct hub *hub, struct subscriber *s)
 {
-	int32_t left = (int32_t)(s->last_ms + s->period_ms - now_ms());
+	int32_t left = (int32_t)(s->beat_ms + s->period_ms - now_ms());
 	if (s->expires_s != 0) {
 		int64_t life = (int64_t)s->expires_s * 1000 - (int64_t)(clock_real_us() / 1000);
 		left = life < left ? (int32_t)(life < 0 ? 0 : life) : left;
@@ -162,13 +162,13 @@ static void wake_behind(struct hub *hub)
 
 static void on_due(struct hub *hub, struct subscriber *s)
 {
-	uint32_t idle = now_ms() - s->last_ms;
+	uint32_t now = now_ms();
 	schedule(hub, s);
-	if (s->blocked && idle > STUCK_MS)
+	if (s->blocked && now - s->last_ms > STUCK_MS)
 		hub_detach(s, false);
 	else if (!s->closing && s->expires_s != 0 && clock_real_us() / 1000000 >= s->expires_s)
 		s->ops->on_end(s, END_DENIED);
-	else if (!s->blocked && !s->closing && idle + TICK_MS / 2 >= s->period_ms)
+	else if (!s->blocked && !s->closing && now - s->beat_ms + TICK_MS / 2 >= s->period_ms)
 		s->ops->on_beat(s);
 	if (!s->dead)
 		schedule(hub, s);
@@ -253,7 +253,7 @@ void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, in
 	s->fd = fd;
 	s->pos = s->done = pos;
 	s->catching = true;
-	s->last_ms = now_ms();
+	s->last_ms = s->beat_ms = now_ms();
 	list_init(&s->wheel);
 	if (audience_add(hub->audience, user, s))
 		tell_user(hub, user, true, false);

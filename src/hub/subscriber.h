@@ -25,7 +25,7 @@ enum subscriber_end {
 struct subscriber_ops {
 	/* Frames wait and the socket may take some: write. With catching set and nothing waiting: call hub_catch_up(). */
 	void (*on_ready)(struct subscriber *s);
-	/* period_ms have passed since last_ms: a heartbeat, or the end of the wait. */
+	/* period_ms have passed since beat_ms, whatever was written meanwhile: a heartbeat, or the end of the wait. */
 	void (*on_beat)(struct subscriber *s);
 	/* Say it to the client if there is something to say, then close as soon as it is written. */
 	void (*on_end)(struct subscriber *s, enum subscriber_end why);
@@ -51,6 +51,7 @@ struct subscriber {
 	uint64_t credential;           /* the transport sets it: which one it hangs on */
 	uint32_t expires_s;            /* the transport sets it: when that ends, seconds since 1970; 0 never */
 	uint32_t last_ms;              /* of the last progress in writing, low bits of the monotonic clock */
+	uint32_t beat_ms;              /* when the last period ended; a transport with more than one of them moves it on */
 	uint32_t period_ms;            /* the transport sets it */
 	uint32_t queued_bytes;
 	uint32_t offset;               /* of first, what is written of it already; the transport's */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/linesafe.h"
 #include "base/secret.h"
 #include "log/live.h"
 
@@ -46,7 +47,7 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 		(unsigned long long)(p->pos == 0 ? p->cursor : p->pos));
 	assert((size_t)sse_n < sizeof(sse_head) && (size_t)nd_n < sizeof(nd_head));
 	size_t user_size = p->user_len ? p->user_len + 1 : 0;
-	size_t sse_len = (size_t)sse_n + p->json_len + 2;
+	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth, sse_len = (size_t)sse_n + json_len + 2;
 	size_t arrays = p->chats_count * sizeof(uint64_t) + (p->chats_count + 1) * sizeof(struct frame_thread);
 	if (p->chats_count == 0 && p->user_len == 0)
 		arrays = 0;
@@ -68,9 +69,12 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	f->sse = at;
 	f->sse_len = (unsigned)sse_len;
 	f->json = at + sse_n;
-	f->json_len = (unsigned)p->json_len;
+	f->json_len = (unsigned)json_len;
 	memcpy(at, sse_head, (size_t)sse_n);
-	memcpy(at + sse_n, p->json, p->json_len);
+	if (growth > 0)
+		linesafe_copy(at + sse_n, p->json, p->json_len);
+	else
+		memcpy(at + sse_n, p->json, p->json_len);
 	memcpy(at + sse_len - 2, "\n\n", 2);
 	at += sse_len;
 	f->ndjson_head = memcpy(at, nd_head, (size_t)nd_n);

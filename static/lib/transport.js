@@ -9,6 +9,7 @@
 import { Problem } from "./rest.js";
 
 const HELLO_WITHIN = 6_000; // a stream silent for longer is being buffered on its way
+const MISSED_BEATS = 2.5; // a stream silent for that many heartbeats is dead
 const SHORT_LIVED = 10_000; // a stream cut sooner counts against streaming
 const MISSES = 3; // so many in a row, with a server that answers: long-poll
 const POLL_WAIT = 25; // seconds
@@ -169,24 +170,39 @@ export class Feed {
       const source = new EventSource(url);
       const end = (reason, retry = null) => {
         clearTimeout(timer);
+        clearTimeout(silence);
         source.close();
         if (this.#source === source) this.#source = this.#endSource = null;
         resolve(reason);
         source.onend?.({ reason, retry });
       };
       const timer = setTimeout(end, HELLO_WITHIN, "silent");
+      let patience = 0; // ms; none before hello has told how often the stream beats
+      let silence = null;
+      const isAlive = () => {
+        clearTimeout(silence);
+        if (patience > 0) silence = setTimeout(end, patience, "dead");
+      };
       this.#source = source;
       this.#endSource = end;
       source.addEventListener("error", () => end("error"));
-      source.addEventListener("hello", () => {
+      source.addEventListener("hello", (event) => {
         clearTimeout(timer);
+        patience = (parse(event.data)?.heartbeat ?? 0) * 1000 * MISSED_BEATS;
+        isAlive();
         resolve("hello");
+      });
+      source.addEventListener("heartbeat", (event) => {
+        if (run !== this.#run) return;
+        isAlive();
+        if (event.lastEventId) this.#cursor = event.lastEventId;
       });
       source.addEventListener("bye", (event) => end("bye", jitter(Math.min(parse(event.data)?.retry ?? 1000, 60_000))));
       source.addEventListener("reset", () => this.#take("reset", {}));
       for (const kind of this.#kinds) {
         source.addEventListener(kind, (event) => {
           if (run !== this.#run) return;
+          isAlive();
           this.#heard++;
           this.#take(kind, parse(event.data));
           if (event.lastEventId) this.#cursor = event.lastEventId;

@@ -120,7 +120,7 @@ static struct event *event_new(const char *name, const char *cursor, struct json
 	return e;
 }
 
-/* The end of an SSE event. NULL: it had no data, so it was a heartbeat or less. */
+/* The end of an SSE event. NULL: it had no data, or was a heartbeat. */
 static struct event *dispatch(struct stream *s)
 {
 	struct event *e = NULL;
@@ -129,9 +129,13 @@ static struct event *dispatch(struct stream *s)
 	if (s->data != NULL) {
 		struct json_object *json = look_parse(s->data, strlen(s->data));
 		ck_assert_msg(json != NULL, "an event's data is no JSON: %s", s->data);
-		e = event_new(s->kind != NULL ? s->kind : "message", s->cursor, json);
-	} else {
-		s->heartbeats += s->id != NULL;
+		if (s->kind != NULL && strcmp(s->kind, "heartbeat") == 0) {
+			ck_assert_msg(s->id != NULL && json_object_object_length(json) == 0, "a heartbeat without an id, or with data: %s", s->data);
+			s->heartbeats++;
+			json_object_put(json);
+		} else {
+			e = event_new(s->kind != NULL ? s->kind : "message", s->cursor, json);
+		}
 	}
 	replace(&s->kind, NULL);
 	replace(&s->data, NULL);

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/linesafe.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/slab.h"
@@ -172,6 +173,31 @@ START_TEST(log_flood_is_counted_with_its_last_values)
 }
 END_TEST
 
+START_TEST(linesafe_escapes_what_ends_a_line_for_some)
+{
+	static const struct {
+		const char *json, *safe;
+	} cases[] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "\xe2\x80\xa8", "\\u2028" },
+		{ "\xe2\x80\xa9x\xc2\x85", "\\u2029x\\u0085" },
+		{ "\xc2\x85\xc2\x85\xe2\x80\xa8y\xe2\x80\xa8", "\\u0085\\u0085\\u2028y\\u2028" },
+		{ "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa", "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours stay */
+		{ "cut \xe2\x80", "cut \xe2\x80" },
+		{ "cut \xc2", "cut \xc2" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t len = strlen(cases[i].json);
+		ck_assert_uint_eq(len + linesafe_growth(cases[i].json, len), strlen(cases[i].safe));
+		char *taken = linesafe_take(strdup(cases[i].json), &len);
+		ck_assert_uint_eq(len, strlen(cases[i].safe));
+		ck_assert_str_eq(taken, cases[i].safe);
+		free(taken);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -183,6 +209,7 @@ int main(void)
 	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
 	tcase_add_test(tc, times_are_rfc_3339);
+	tcase_add_test(tc, linesafe_escapes_what_ends_a_line_for_some);
 	tcase_add_test(tc, log_flood_is_counted_with_its_last_values);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
