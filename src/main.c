@@ -19,7 +19,7 @@ static int serve_command(const struct command *self, const struct conf *conf, co
 		return command_misused(self);
 	conf_warn_environment(stderr);
 	conf_warn_settings(conf, stderr);
-	return supervisor_run(conf, &service);
+	return supervisor_run((struct conf *)(uintptr_t)conf, &service); /* it is run()'s, and no command goes on after this */
 }
 
 static const struct command commands[] = {

@@ -388,6 +388,13 @@ struct auth *auth_new(struct api *api)
 	return a;
 }
 
+void auth_set_keys(struct auth *a)
+{
+	jws_keys_set_path(a->keys, a->api->conf->jwt_keys);
+	jws_keys_reload(a->keys, true);
+	auth_forget(a, NULL, 0);
+}
+
 void auth_reload_keys(struct auth *a, bool always)
 {
 	if (jws_keys_reload(a->keys, always))

@@ -16,6 +16,8 @@ struct caller {
 
 struct auth *auth_new(struct api *api);
 void auth_free(struct auth *a);
+/* jwt_keys, jwt_issuer and jwt_audience may be others now; what was found by the old ones is looked up again. */
+void auth_set_keys(struct auth *a);
 void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 
 /* Finds out who asks, refuses him (401, 403), or calls next with request_data() being his struct caller. */

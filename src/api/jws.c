@@ -106,6 +106,15 @@ struct jws_keys *jws_keys_new(const char *path)
 	return k;
 }
 
+void jws_keys_set_path(struct jws_keys *k, const char *path)
+{
+	k->path = path;
+	if (path != NULL || k->keys == NULL)
+		return;
+	r_jwks_free(k->keys);
+	k->keys = NULL;
+}
+
 void jws_keys_free(struct jws_keys *k)
 {
 	if (k->keys != NULL)

@@ -9,6 +9,8 @@
 struct jws_keys;
 
 struct jws_keys *jws_keys_new(const char *path); /* path NULL: no keys; it is borrowed */
+/* Another file, or none; jws_keys_reload() reads it. */
+void jws_keys_set_path(struct jws_keys *k, const char *path);
 void jws_keys_free(struct jws_keys *k);
 /* Reads the file if it has changed, or always; whether there are other keys now. One that can't be read leaves them as they were, and is logged. */
 bool jws_keys_reload(struct jws_keys *k, bool always);

@@ -25,6 +25,7 @@ struct gcra {
 
 struct slot {
 	_Alignas(64) _Atomic uint64_t beat;
+	_Atomic uint64_t taken; /* of what was posted */
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
 	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count 0: may be used
@@ -37,6 +38,9 @@ struct shared {
 	unsigned workers;
 	_Alignas(64) _Atomic uint64_t position;
 	_Alignas(64) struct gcra gcra[GCRA_ENTRIES];
+	_Alignas(64) _Atomic uint64_t posted; /* twice the number; odd while it is being written */
+	size_t post_len;
+	char post[SHARED_POST_MAX];
 	struct slot slots[];
 };
 
@@ -60,6 +64,38 @@ void shared_free(struct shared *s)
 void shared_beat(struct shared *s, unsigned index) { shared_set(&s->slots[index].beat, clock_mono_ms()); }
 
 uint64_t shared_last_beat(const struct shared *s, unsigned index) { return atomic_load(&s->slots[index].beat); }
+
+bool shared_post(struct shared *s, const char *text, size_t len)
+{
+	if (len > SHARED_POST_MAX)
+		return false;
+	atomic_fetch_add(&s->posted, 1);
+	atomic_thread_fence(memory_order_seq_cst);
+	memcpy(s->post, text, len);
+	s->post_len = len;
+	atomic_fetch_add(&s->posted, 1);
+	return true;
+}
+
+uint64_t shared_posted(const struct shared *s) { return atomic_load(&s->posted) / 2; }
+
+uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], size_t *ret_len)
+{
+	for (;;) {
+		uint64_t before = atomic_load(&s->posted);
+		size_t len = s->post_len;
+		memcpy(out, s->post, len <= SHARED_POST_MAX ? len : 0);
+		atomic_thread_fence(memory_order_seq_cst);
+		if (before % 2 == 0 && atomic_load(&s->posted) == before) {
+			*ret_len = len;
+			return before / 2;
+		}
+	}
+}
+
+void shared_took(struct shared *s, unsigned index, uint64_t number) { atomic_store(&s->slots[index].taken, number); }
+
+uint64_t shared_taken(const struct shared *s, unsigned index) { return atomic_load(&s->slots[index].taken); }
 
 void shared_reset_worker(struct shared *s, unsigned index)
 {

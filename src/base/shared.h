@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { SHARED_COUNTERS = 256, SHARED_GAUGES = 64 };
@@ -23,6 +24,16 @@ void shared_free(struct shared *s);
 void shared_beat(struct shared *s, unsigned index);
 uint64_t shared_last_beat(const struct shared *s, unsigned index);
 void shared_reset_worker(struct shared *s, unsigned index);
+
+/* What the supervisor lets all workers know: bytes that replace the ones before. They are numbered from 1. Posting is the supervisor's. */
+enum { SHARED_POST_MAX = 64 * 1024 };
+bool shared_post(struct shared *s, const char *text, size_t len); /* false: it is too long */
+uint64_t shared_posted(const struct shared *s); /* the number of the latest; 0: none */
+/* Copies it, and gives its number; *ret_len bytes. */
+uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], size_t *ret_len);
+/* A worker says which one it goes by. */
+void shared_took(struct shared *s, unsigned index, uint64_t number);
+uint64_t shared_taken(const struct shared *s, unsigned index);
 
 /* The worker's own SHARED_COUNTERS counters (and buckets of histograms), which only grow, and SHARED_GAUGES gauges.
  * Only that worker writes them: shared_add() is enough, no read-modify-write instruction is needed. */

@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stddef.h>
 
-void signals_reset(void)
+void signals_reset(int ignored)
 {
 	sigset_t none;
 	for (int signum = 1; signum < NSIG; signum++)
-		signal(signum, SIG_DFL);
+		signal(signum, signum == ignored ? SIG_IGN : SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

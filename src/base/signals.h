@@ -7,7 +7,7 @@
 
 /* In a child: every signal at its default and unblocked, whatever we, or who started us, had made of it. (A shell makes
  * its background jobs ignore SIGINT, and that is inherited.) */
-void signals_reset(void);
+void signals_reset(int ignored); /* that one is ignored; 0: none */
 
 /* Whether SIGTERM or SIGINT is blocked and waiting. */
 bool signals_stop_pending(void);

@@ -34,11 +34,15 @@ struct source {
 	const char *path;
 	unsigned line;
 	bool too_long;
+	const struct conf *before; /* NULL: the first time */
 };
 
 static void complain(struct source *src, int exit_code, const char *where, const char *what)
 {
-	fprintf(stderr, "postern: %s: %s\n", where, what);
+	if (src->before != NULL)
+		log_error("%s: %s", where, what);
+	else
+		fprintf(stderr, "postern: %s: %s\n", where, what);
 	if (src->exit_code == 0)
 		src->exit_code = exit_code;
 }
@@ -174,9 +178,16 @@ static void take_file(struct source *src, const char *flag)
 	const char *env = getenv("POSTERN_CONFIG");
 	bool named = flag != NULL || (env != NULL && *env != '\0');
 	src->path = flag != NULL ? flag : env;
+	if (!named && src->before != NULL && src->before->file != NULL) {
+		src->path = src->before->file;
+		named = true;
+	}
 	src->file = named ? fopen(src->path, "re") : open_usual(&src->path);
 	if (src->file == NULL) {
-		if (named || errno != ENOENT)
+		bool dropped = src->before != NULL && errno == EACCES && src->before->uid != geteuid();
+		if (dropped)
+			complain(src, CONF_EXIT_CONFIG, src->path, "it was read as another user at the start, and this one may not read it: restart, or let its group read it (chmod 0640)");
+		else if (named || errno != ENOENT)
 			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
 		return;
 	}
@@ -239,11 +250,13 @@ static void complete(struct source *src)
 		fatal("out of memory");
 }
 
-int conf_load(struct conf *c, struct conf_args *args)
+int conf_load(struct conf *c, struct conf_args *args) { return conf_load_again(c, args, NULL); }
+
+int conf_load_again(struct conf *c, struct conf_args *args, const struct conf *before)
 {
 	struct args a;
-	struct source src = { .conf = c };
-	*c = (struct conf){ .args = args };
+	struct source src = { .conf = c, .before = before };
+	*c = (struct conf){ .args = args, .uid = geteuid() };
 	int code = args_parse(&a, args);
 	if (code == 0 && !args->help) {
 		take_defaults(c);
@@ -265,22 +278,6 @@ void conf_release(struct conf *c)
 	c->file = NULL;
 }
 
-bool conf_reread_log(const struct conf *c, enum log_level *ret_level, enum log_format *ret_format)
-{
-	struct conf again;
-	struct conf_args args = { .argc = c->args->argc, .argv = c->args->argv, .scope = c->args->scope, .options = c->args->options };
-	bool ok = conf_load(&again, &args) == 0;
-	if (ok) {
-		*ret_level = again.log_level;
-		*ret_format = again.log_format;
-	} else {
-		log_warn("the settings can't be read again; they stay as they are");
-	}
-	conf_release(&again);
-	conf_args_release(&args);
-	return ok;
-}
-
 /* "# default", "# /etc/postern.conf:12", "# POSTERN_WORKERS" or "# --workers". */
 static void print_origin(const struct conf *c, const struct setting *s, FILE *out)
 {
@@ -288,16 +285,16 @@ static void print_origin(const struct conf *c, const struct setting *s, FILE *ou
 	char name[64];
 	env_name(s, name);
 	if (origin->kind == CONF_FILE)
-		fprintf(out, "# %s:%u\n", c->file, origin->line);
+		fprintf(out, "# %s:%u", c->file, origin->line);
 	else if (origin->kind == CONF_ENV)
-		fprintf(out, "# %s\n", name);
+		fprintf(out, "# %s", name);
 	else if (origin->kind == CONF_FLAG) {
 		fputs("# --", out);
 		for (const char *p = s->name; *p != '\0'; p++)
 			fputc(*p == '_' ? '-' : *p, out);
-		fputc('\n', out);
 	} else
-		fputs("# default\n", out);
+		fputs("# default", out);
+	fputs(s->flags & SETTING_FIXED ? "; a change needs a restart\n" : "\n", out);
 }
 
 void conf_print(const struct conf *c, FILE *out)

@@ -3,7 +3,8 @@
  *
  * One table (settings.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
  * key in the file (rate_sends), the help and what check-config prints are derived from it. A new setting is a member
- * here and a row there. Nothing in here changes after conf_load(): what a running server can change is not a setting. */
+ * here and a row there. After conf_load() only a SIGHUP changes them, and only those that aren't marked as fixed: code that keeps a
+ * copy of such a value takes the new one in apply_settings() of serve/worker.c. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -13,9 +14,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "base/log.h"
+
+struct buf;
 
 /* EX_USAGE of this program, and EX_IOERR and EX_CONFIG of sysexits(3). */
 enum { CONF_EXIT_USAGE = 2, CONF_EXIT_IO = 74, CONF_EXIT_CONFIG = 78 };
@@ -90,6 +94,7 @@ struct conf {
 
 	/* conf's own */
 	char *file; /* that was read; NULL: none */
+	uid_t uid;  /* who has read it */
 	struct conf_origin origin[CONF_SETTINGS_MAX];
 	const struct conf_args *args;
 };
@@ -127,8 +132,14 @@ void conf_release(struct conf *c);
 int conf_parse_args(struct conf_args *args);
 void conf_args_release(struct conf_args *args);
 
-/* For SIGHUP: what a new start would use; false, with the reason logged, when the sources can't be read now. */
-bool conf_reread_log(const struct conf *c, enum log_level *ret_level, enum log_format *ret_format);
+/* For SIGHUP: reads the sources again and takes what may change while the server runs. What has changed is logged, and of a fixed
+ * setting that it needs a restart. False: something is wrong, which is logged, and nothing has changed. */
+bool conf_reload(struct conf *live);
+/* For other processes that have the same settings: names and values of all that may change, each ended by a NUL. */
+void conf_pack(const struct conf *c, struct buf *out);
+void conf_unpack(struct conf *c, const char *text, size_t len);
+/* conf_load() for conf_reload(): mistakes are logged, and the file is the one that `before` came from. */
+int conf_load_again(struct conf *c, struct conf_args *args, const struct conf *before);
 
 /* Every setting and its value in the file's syntax, with its source as a comment. Passwords are masked. */
 void conf_print(const struct conf *c, FILE *out);

@@ -135,10 +135,10 @@ static bool set_number(struct conf *c, const struct setting *s, const char *text
 			size ? "a size (512, 16K, 8M)" : duration ? "a duration (15s, 12h, 30d)" : "a number");
 		return false;
 	}
-	if ((n < s->min || n > s->max) && !(n == 0 && s->or_none)) {
+	if ((n < s->min || n > s->max) && !(n == 0 && (s->flags & SETTING_OR_NONE))) {
 		format_number(s, s->min, min);
 		format_number(s, s->max, max);
-		snprintf(error, SETTING_ERROR_MAX, "%.80s is not between %s and %s%s", text, min, max, s->or_none ? " (or 0 for no limit)" : "");
+		snprintf(error, SETTING_ERROR_MAX, "%.80s is not between %s and %s%s", text, min, max, (s->flags & SETTING_OR_NONE) ? " (or 0 for no limit)" : "");
 		return false;
 	}
 	if (size)

@@ -11,13 +11,18 @@ enum setting_type {
 	SETTING_REGISTRATION, SETTING_ADDRESS, SETTING_LISTEN, SETTING_NETS, SETTING_ORIGINS,
 };
 
+enum {
+	SETTING_OR_NONE = 1, /* 0 is allowed too: no limit */
+	SETTING_FIXED = 2,   /* a change needs a restart; every other one takes effect on SIGHUP */
+};
+
 struct setting {
 	const char *name; /* rate_sends */
 	enum setting_type type;
 	size_t at;        /* in struct conf */
 	const char *def;  /* as it would be written; NULL: unset */
 	uint64_t min, max;
-	bool or_none;     /* 0 is allowed too: no limit */
+	unsigned flags;   /* SETTING_…; false stands for none, true for SETTING_OR_NONE */
 	enum conf_scope scope; /* the smallest that takes it as a flag */
 	const char *value; /* what the help calls its value */
 	const char *help;

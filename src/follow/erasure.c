@@ -46,6 +46,8 @@ struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struc
 	return e;
 }
 
+void erasure_set(struct erasure *e, const struct conf *conf) { e->removes = conf->deletion_removes_messages; }
+
 void erasure_free(struct erasure *e)
 {
 	loop_timer_free(e->timer);

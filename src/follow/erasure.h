@@ -10,6 +10,7 @@ struct loop;
 struct pg_pool;
 
 struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
+void erasure_set(struct erasure *e, const struct conf *conf); /* after it has changed */
 void erasure_free(struct erasure *e); /* after the pool has ended its calls */
 
 #endif

@@ -60,14 +60,19 @@ static void on_expiry(void *arg)
 	pg_pool_call(u->pool, "select removed, next_ms from messages_expire($1)", 1, (const char *[]){ chunk }, on_expired, u);
 }
 
+void upkeep_set(struct upkeep *u, const struct conf *conf)
+{
+	snprintf(u->key_ttl, sizeof(u->key_ttl), "%u", conf->key_ttl);
+	snprintf(u->tombstone_ttl, sizeof(u->tombstone_ttl), "%u", conf->tombstone_ttl);
+}
+
 struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
 {
 	struct upkeep *u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		fatal("out of memory");
 	u->pool = pool;
-	snprintf(u->key_ttl, sizeof(u->key_ttl), "%u", conf->key_ttl);
-	snprintf(u->tombstone_ttl, sizeof(u->tombstone_ttl), "%u", conf->tombstone_ttl);
+	upkeep_set(u, conf);
 	u->timer = loop_timer_new(loop, on_time, u);
 	loop_timer_start(u->timer, PAUSE_MS, 0);
 	u->expiry = loop_timer_new(loop, on_expiry, u);

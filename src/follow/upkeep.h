@@ -10,6 +10,7 @@ struct pg_pool;
 struct upkeep;
 
 struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
+void upkeep_set(struct upkeep *u, const struct conf *conf); /* after it has changed */
 void upkeep_free(struct upkeep *u); /* after the pool has ended its calls, before it is freed */
 
 #endif

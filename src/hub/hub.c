@@ -238,6 +238,7 @@ void hub_free(struct hub *hub)
 }
 
 const struct hub_stats *hub_stats(struct hub *hub) { return &hub->stats; }
+void hub_set_limits(struct hub *hub, const struct hub_limits *limits) { hub->limits = *limits; }
 const struct hub_limits *hub_limits(const struct hub *hub) { return &hub->limits; }
 struct tail *hub_tail(const struct hub *hub) { return hub->tail; }
 

@@ -27,6 +27,8 @@ struct hub_stats { /* since the start */
 struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const struct hub_limits *limits);
 void hub_free(struct hub *hub); /* every subscriber is gone then */
 const struct hub_stats *hub_stats(struct hub *hub);
+/* Streams that are open keep their heartbeat. */
+void hub_set_limits(struct hub *hub, const struct hub_limits *limits);
 const struct hub_limits *hub_limits(const struct hub *hub);
 struct tail *hub_tail(const struct hub *hub);
 

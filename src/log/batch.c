@@ -374,4 +374,5 @@ void batcher_add(struct batcher *b, struct send_item *item)
 		fail_queued(b, item, "overloaded");
 }
 
+void batcher_set_wait(struct batcher *b, unsigned wait_ms) { b->wait_ms = wait_ms; }
 unsigned batcher_waiting(const struct batcher *b) { return b->waiting; }

@@ -44,6 +44,7 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 	void (*on_commit)(void *arg, unsigned items, uint64_t took_us), void *arg);
 void batcher_free(struct batcher *b); /* items under way end with 503 */
 void batcher_add(struct batcher *b, struct send_item *item);
+void batcher_set_wait(struct batcher *b, unsigned wait_ms);
 unsigned batcher_waiting(const struct batcher *b); /* items, those in flight included */
 
 #endif

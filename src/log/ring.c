@@ -77,6 +77,12 @@ static void thread_in(struct ring *r, struct frame *f, uint64_t key)
 	map_set(&r->last, key, f);
 }
 
+static void shrink(struct ring *r)
+{
+	while (r->bytes > r->max_bytes && r->next - r->first > 1)
+		drop_oldest(r);
+}
+
 void ring_add(struct ring *r, struct frame *f)
 {
 	if (r->next - r->first == r->size)
@@ -88,8 +94,13 @@ void ring_add(struct ring *r, struct frame *f)
 		thread_in(r, f, ring_chat_key(f->chats[i]));
 	if (f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER))
 		thread_in(r, f, ring_user_key(f->user_key));
-	while (r->bytes > r->max_bytes && r->next - r->first > 1)
-		drop_oldest(r);
+	shrink(r);
+}
+
+void ring_set_max(struct ring *r, size_t max_bytes)
+{
+	r->max_bytes = max_bytes;
+	shrink(r);
 }
 
 uint64_t ring_floor(const struct ring *r) { return r->floor; }

@@ -432,6 +432,7 @@ bool tail_is_behind(const struct tail *t) { return t->live && t->head < tail_exp
 bool tail_live(const struct tail *t) { return t->live; }
 const char *tail_epoch(const struct tail *t) { return t->epoch; }
 uint64_t tail_head(const struct tail *t) { return t->head; }
+void tail_set_ring_bytes(struct tail *t, size_t ring_bytes) { ring_set_max(t->ring, ring_bytes); }
 struct ring *tail_ring(const struct tail *t) { return t->ring; }
 uint64_t tail_holes(const struct tail *t) { return t->holes; }
 uint64_t tail_notifications(const struct tail *t) { return t->notifications; }

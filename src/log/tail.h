@@ -48,6 +48,7 @@ void tail_expect(struct tail *t, uint64_t pos);
 uint64_t tail_expected(const struct tail *t); /* the last of these positions; 0: none in this history */
 bool tail_is_behind(const struct tail *t);
 uint64_t tail_head(const struct tail *t);     /* the last position that was told */
+void tail_set_ring_bytes(struct tail *t, size_t ring_bytes);
 struct ring *tail_ring(const struct tail *t);
 uint64_t tail_holes(const struct tail *t);    /* how often the tables were read because notifications were missing */
 uint64_t tail_notifications(const struct tail *t);

@@ -124,7 +124,7 @@ static enum status make_run_directory(const struct cluster *c, struct buf *why)
 static void become_program(int log_fd)
 {
 	extern char **environ;
-	signals_reset();
+	signals_reset(0);
 	setsid(); /* else a Ctrl-C at the terminal ends it before the workers are done */
 	for (char **e = environ; *e != NULL;) {
 		char name[64];

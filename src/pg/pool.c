@@ -129,4 +129,5 @@ bool pg_pool_up(const struct pg_pool *p)
 	return false;
 }
 
+void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms) { p->wait_ms = wait_ms; }
 unsigned pg_pool_waiting(const struct pg_pool *p) { return p->waiting; }

@@ -17,6 +17,7 @@ void pg_pool_free(struct pg_pool *p); /* every call ends with pg_away() */
 void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
 
 bool pg_pool_up(const struct pg_pool *p); /* at least one connection is there */
+void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms);
 unsigned pg_pool_waiting(const struct pg_pool *p);
 
 #endif

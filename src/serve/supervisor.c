@@ -39,6 +39,8 @@ enum {
 	TICK_MS = 1000,
 	HUNG_MS = 10000,        /* without a beat */
 	ANSWER_MS = 5000,       /* a beat is due every second */
+	RELOAD_MS = 5000,       /* until every worker has the new settings */
+	RELOAD_LOOK_MS = 20,
 	EXTEND_MS = 30000,      /* what a start that still goes on asks for */
 	START_MS = 60000,       /* until the first beat and the word that it is ready */
 	STOP_MS = 10000,        /* between SIGTERM and SIGKILL */
@@ -53,15 +55,13 @@ struct child {
 };
 
 struct supervisor {
-	const struct conf *conf;
+	struct conf *conf; /* a SIGHUP changes it */
 	const struct service *service;
 	struct store store;
 	struct listen listen;
 	struct shared *shared;
 	struct demo *demo;
 	char node[9];
-	enum log_level level;   /* now; a SIGHUP may have changed it */
-	enum log_format format; /* likewise */
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
 	struct pace database;
@@ -70,13 +70,14 @@ struct supervisor {
 	bool answering;   /* every worker is: what the service manager was told last */
 	bool stop, failed;
 	uint64_t ticked, pinged;
+	uint64_t reload_until; /* by then the workers should have the new settings; 0: they have */
 };
 
 /* In the child, for good. */
 static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
 {
 	char name[32];
-	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .listen_fds = &s->listen.fds[i * s->listen.count],
+	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .settings = shared_posted(s->shared), .listen_fds = &s->listen.fds[i * s->listen.count],
 		.listen_shared = s->listen.shared, .listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i],
 		.metrics_shared = s->listen.metrics_shared, .conninfo = s->store.conninfo, .node = s->node,
 		.ready_fd = ready_fd };
@@ -86,7 +87,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 	snprintf(name, sizeof(name), "postern-work%u", i);
 	prctl(PR_SET_NAME, name);
 	snprintf(name, sizeof(name), "worker %u", i);
-	log_setup(s->level, s->format, name);
+	log_setup(s->conf->log_level, s->conf->log_format, name);
 	close(s->signal_fd);
 	if (s->store.lock_fd >= 0)
 		close(s->store.lock_fd);
@@ -94,7 +95,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 		if (s->workers[w].ready_fd >= 0)
 			close(s->workers[w].ready_fd);
 	listen_keep(&s->listen, i);
-	signals_reset();
+	signals_reset(SIGHUP); /* until it can be handled, and what was posted by then is taken anyway */
 	exit(worker_run(&env));
 }
 
@@ -218,6 +219,42 @@ static void signal_workers(struct supervisor *s, int signum)
 			kill(s->workers[i].pid, signum);
 }
 
+/* The workers can't be left to read the file: what root may read they may not, and it may change from one to the next. */
+static bool post_settings(struct supervisor *s)
+{
+	struct buf text;
+	buf_init(&text, SHARED_POST_MAX);
+	conf_pack(s->conf, &text);
+	bool ok = !buf_failed(&text) && shared_post(s->shared, text.data, text.len);
+	buf_release(&text);
+	return ok;
+}
+
+static void reload(struct supervisor *s)
+{
+	service_notify(s->service, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the settings again", (unsigned long long)clock_mono_us());
+	if (conf_reload(s->conf)) {
+		log_set(s->conf->log_level, s->conf->log_format);
+		if (!post_settings(s))
+			log_error("the settings are too long for the workers: restart");
+	}
+	signal_workers(s, SIGHUP); /* files that the settings name, too */
+	s->reload_until = clock_mono_ms() + RELOAD_MS;
+}
+
+/* Only then `systemctl reload` is told that it is done. One that doesn't come to it is replaced before long, and its successor has
+ * them from the beginning. */
+static void end_reload(struct supervisor *s, uint64_t now)
+{
+	for (unsigned i = 0; i < s->conf->workers && now < s->reload_until; i++)
+		if (s->workers[i].pid > 0 && s->workers[i].ready_fd < 0 && shared_taken(s->shared, i) != shared_posted(s->shared))
+			return;
+	s->reload_until = 0;
+	log_info("reloaded");
+	service_notify(s->service, "READY=1");
+	tell_status(s);
+}
+
 static void take_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
@@ -227,9 +264,7 @@ static void take_signals(struct supervisor *s)
 			reap(s);
 			break;
 		case SIGHUP:
-			if (conf_reread_log(s->conf, &s->level, &s->format))
-				log_set(s->level, s->format);
-			signal_workers(s, SIGHUP);
+			reload(s);
 			break;
 		default:
 			log_info("%s: stopping", strsignal((int)info.ssi_signo));
@@ -307,7 +342,7 @@ static void start_due(struct supervisor *s, uint64_t now)
 
 static int until_next(const struct supervisor *s, uint64_t now)
 {
-	uint64_t next = now + TICK_MS;
+	uint64_t next = now + (s->reload_until != 0 ? RELOAD_LOOK_MS : TICK_MS);
 	if (s->store.cluster != NULL && cluster_pid(s->store.cluster) == 0 && s->database.due < next)
 		next = s->database.due;
 	for (unsigned i = 0; i < s->conf->workers; i++)
@@ -339,6 +374,8 @@ static void run(struct supervisor *s)
 			ping_watchdog(s, now);
 			kill_hung(s, now);
 		}
+		if (s->reload_until != 0)
+			end_reload(s, now);
 		wait_for_events(s, until_next(s, clock_mono_ms()));
 	}
 }
@@ -433,9 +470,9 @@ static void on_wait(void *arg, const char *what)
 	service_notify(s->service, "STATUS=Starting: waiting for %s\nEXTEND_TIMEOUT_USEC=%u", what, EXTEND_MS * 1000);
 }
 
-int supervisor_run(const struct conf *conf, const struct service *service)
+int supervisor_run(struct conf *conf, const struct service *service)
 {
-	struct supervisor s = { .conf = conf, .service = service, .store = STORE_INIT, .level = conf->log_level, .format = conf->log_format };
+	struct supervisor s = { .conf = conf, .service = service, .store = STORE_INIT };
 	struct buf why;
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, conf->log_format, "supervisor");

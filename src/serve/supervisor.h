@@ -7,6 +7,6 @@ struct conf;
 struct service;
 
 /* Until SIGTERM or SIGINT. Returns the exit status. secret_setup() was called; nothing has been forked yet. */
-int supervisor_run(const struct conf *conf, const struct service *service);
+int supervisor_run(struct conf *conf, const struct service *service);
 
 #endif

@@ -54,6 +54,7 @@ struct worker {
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool ready, stopping;
+	uint64_t settings; /* the number of those that we go by */
 	unsigned seconds, stop_looks;
 	uint64_t second_due_us;
 	struct { uint64_t delivered, ring, tables, slow, notifications, holes; } last;
@@ -226,14 +227,45 @@ static void on_sigterm(void *arg)
 	loop_timer_start(w->stop, 0, STOP_MS);
 }
 
+static struct hub_limits limits_of(const struct conf *conf)
+{
+	return (struct hub_limits){ .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
+}
+
+/* Settings are looked up where they are needed; these are values that were copied. */
+static void apply_settings(struct worker *w)
+{
+	const struct conf *conf = w->env->conf;
+	struct hub_limits limits = limits_of(conf);
+	log_set(conf->log_level, conf->log_format);
+	hub_set_limits(w->hub, &limits);
+	tail_set_ring_bytes(w->tail, conf->ring_bytes);
+	pg_pool_set_wait(w->pool, conf->send_wait * 1000);
+	batcher_set_wait(w->batcher, conf->send_wait * 1000);
+	upkeep_set(w->upkeep, conf);
+	erasure_set(w->erasure, conf);
+	auth_set_keys(w->api.auth);
+}
+
+/* False: there are no others. */
+static bool take_settings(struct worker *w)
+{
+	static char text[SHARED_POST_MAX];
+	size_t len;
+	if (shared_posted(w->env->shared) == w->settings)
+		return false;
+	w->settings = shared_read_post(w->env->shared, text, &len);
+	conf_unpack(w->env->conf, text, len);
+	apply_settings(w);
+	return true;
+}
+
 static void on_sighup(void *arg)
 {
 	struct worker *w = arg;
-	enum log_level level;
-	enum log_format format;
-	if (conf_reread_log(w->env->conf, &level, &format))
-		log_set(level, format);
-	auth_reload_keys(w->api.auth, true);
+	if (!take_settings(w))
+		auth_reload_keys(w->api.auth, true);
+	shared_took(w->env->shared, w->env->index, w->settings);
 }
 
 /* ---- */
@@ -243,7 +275,7 @@ static void open_rooms(struct worker *w)
 	const struct worker_env *env = w->env;
 	const struct conf *conf = env->conf;
 	unsigned deadline = conf->database_timeout * 1000, wait = conf->send_wait * 1000;
-	struct hub_limits limits = { .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
+	struct hub_limits limits = limits_of(conf);
 	w->loop = loop_new();
 	metrics_init(&w->metrics, env->shared, env->index);
 	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
@@ -267,6 +299,8 @@ static void open_rooms(struct worker *w)
 	w->sigterm = loop_signal_new(w->loop, SIGTERM, on_sigterm, w);
 	w->sigint = loop_signal_new(w->loop, SIGINT, on_sigterm, w);
 	w->sighup = loop_signal_new(w->loop, SIGHUP, on_sighup, w);
+	take_settings(w); /* that were posted since the fork */
+	shared_took(env->shared, env->index, w->settings);
 }
 
 /* What waits for the database is answered first (503), then HTTP goes, then what it stood on. */
@@ -293,7 +327,7 @@ static void close_rooms(struct worker *w)
 
 int worker_run(const struct worker_env *env)
 {
-	struct worker w = { .env = env };
+	struct worker w = { .env = env, .settings = env->settings };
 	signal(SIGPIPE, SIG_IGN);
 	srandom((unsigned)clock_mono_us() ^ (unsigned)getpid());
 	open_rooms(&w);

@@ -4,13 +4,15 @@
 #define SERVE_WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct conf;
 struct shared;
 
 struct worker_env {
-	const struct conf *conf;
+	struct conf *conf;       /* this process's own; a SIGHUP changes it */
 	struct shared *shared;   /* the memory all workers of this node share */
+	uint64_t settings;       /* the number of the post in shared that conf goes by */
 	unsigned index;          /* 0 … conf->workers-1: this worker's slot in shared */
 	const int *listen_fds;   /* bound, listening, non-blocking; one for each address */
 	const bool *listen_shared; /* of each: other workers accept from it too (Unix sockets, passed ones), or it is this worker's own (SO_REUSEPORT) */
@@ -22,7 +24,7 @@ struct worker_env {
 	int ready_fd;            /* the worker writes one byte and closes it as soon as it accepts connections */
 };
 
-/* Serves until SIGTERM (graceful stop: at most a few seconds); SIGHUP re-reads how to log. Returns the process's exit
+/* Serves until SIGTERM (graceful stop: at most a few seconds); SIGHUP takes the settings that were posted in shared. Returns the process's exit
  * status. Called in a fresh child: signals are at their defaults and unblocked, privileges are already dropped. */
 int worker_run(const struct worker_env *env);
 

@@ -20,7 +20,7 @@
 #include "proc.h"
 #include "suite.h"
 
-enum { SERVERS_MAX = 8, ARGS_MAX = 40, START_MS = 120000, STOP_MS = 30000 };
+enum { SERVERS_MAX = 16, ARGS_MAX = 40, START_MS = 120000, STOP_MS = 30000 };
 
 struct server {
 	const struct server *first; /* whose database it is */

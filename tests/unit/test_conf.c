@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "conf/conf.h"
 
 static char path[64], said[4096];
@@ -305,16 +306,66 @@ START_TEST(passwords_are_masked)
 }
 END_TEST
 
-START_TEST(log_level_is_read_again)
+START_TEST(settings_are_read_again)
 {
-	enum log_level level = LOG_ERROR;
-	enum log_format format = LOG_TEXT;
+	write_file("text_max = 1K\nworkers = 2\n");
+	ck_assert_int_eq(load("--body-max 2K"), 0);
+	write_file("log_level = debug\nlog_format = json\nworkers = 3\nbody_max = 4K\ncors_origins = https://a.example, https://b.example\n");
+	ck_assert(conf_reload(&c));
+	ck_assert_int_eq(c.log_level, LOG_DEBUG);
+	ck_assert_int_eq(c.log_format, LOG_JSON);
+	ck_assert_uint_eq(c.text_max, 16 * 1024);
+	ck_assert_uint_eq(c.body_max, 2 * 1024);
+	ck_assert_uint_eq(c.cors_count, 2);
+	ck_assert_uint_eq(c.workers, 2); /* fixed */
+	write_file("log_level = info\ntext_max = nonsense\n");
+	ck_assert(!conf_reload(&c));
+	ck_assert_int_eq(c.log_level, LOG_DEBUG);
+}
+END_TEST
+
+/* Every setting that may change gets from one process to another as it is. */
+START_TEST(settings_are_packed_and_unpacked)
+{
+	char *before, *after;
+	size_t len;
+	struct buf packed;
+	write_file("public_url = https://chat.example.org/x\ntrusted_proxies = 10.0.0.0/8, ::1, unix\ncors_origins = *\ntext_max = 0\n"
+		"jwt_issuer = a b = c\nheartbeat = 90s\nring_bytes = 5000\nregistration = invite\nlog_level = warn\n");
+	ck_assert_int_eq(load(""), 0);
+	buf_init(&packed, 1 << 20);
+	conf_pack(&c, &packed);
+	FILE *f = open_memstream(&before, &len);
+	conf_print(&c, f);
+	fclose(f);
+	struct conf_origin origins[CONF_SETTINGS_MAX];
+	memcpy(origins, c.origin, sizeof(origins));
+	release();
+	write_file("");
+	ck_assert_int_eq(load(""), 0);
+	conf_unpack(&c, packed.data, packed.len);
+	memcpy(c.origin, origins, sizeof(origins));
+	f = open_memstream(&after, &len);
+	conf_print(&c, f);
+	fclose(f);
+	ck_assert_str_eq(after, before);
+	free(before);
+	free(after);
+	buf_release(&packed);
+}
+END_TEST
+
+START_TEST(check_config_says_what_needs_a_restart)
+{
+	char *text;
+	size_t len;
 	ck_assert_int_eq(load("--workers 2"), 0);
-	write_file("log_level = debug\nlog_format = json\n");
-	ck_assert(conf_reread_log(&c, &level, &format));
-	ck_assert_int_eq(level, LOG_DEBUG);
-	ck_assert_int_eq(format, LOG_JSON);
-	ck_assert_int_eq(c.log_level, LOG_INFO);
+	FILE *f = open_memstream(&text, &len);
+	conf_print(&c, f);
+	fclose(f);
+	ck_assert_ptr_nonnull(strstr(text, "# --workers; a change needs a restart\n"));
+	ck_assert_ptr_nonnull(strstr(strstr(text, "\nrate_sends = "), "# default\n"));
+	free(text);
 }
 END_TEST
 
@@ -333,7 +384,9 @@ int main(void)
 	tcase_add_test(tc, origins_and_urls);
 	tcase_add_test(tc, print_round_trip);
 	tcase_add_test(tc, passwords_are_masked);
-	tcase_add_test(tc, log_level_is_read_again);
+	tcase_add_test(tc, settings_are_read_again);
+	tcase_add_test(tc, settings_are_packed_and_unpacked);
+	tcase_add_test(tc, check_config_says_what_needs_a_restart);
 	Suite *suite = suite_create("conf");
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);

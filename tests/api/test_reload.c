@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ * SIGHUP: what changes while the server runs, on every worker, and what is said of the rest. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#include "../lib/client.h"
+#include "../lib/jwt.h"
+#include "../lib/manager.h"
+#include "../lib/proc.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+
+enum { TRIES = 12 }; /* connections, so that each of two workers has some */
+
+static char path[64];
+static struct manager *manager;
+
+static void write_settings(const char *text)
+{
+	FILE *f = fopen(path, "we");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "%s\n", text);
+	fclose(f);
+}
+
+static void stop(void *server) { server_stop(server); }
+
+/* A node with these settings in its file and two workers. */
+static struct server *node_with(const char *settings, const char *flag, const char *value)
+{
+	static unsigned n;
+	char *name = format("@postern-reload-%d-%u", (int)getpid(), n++);
+	const char *const flags[] = { "--config", path, "--workers", "2", flag, value, NULL };
+	manager = manager_new(name);
+	write_settings(settings);
+	setenv("NOTIFY_SOCKET", name, 1);
+	struct server *node = server_join(house(), flags);
+	unsetenv("NOTIFY_SOCKET");
+	manager_await(manager, "READY=1");
+	return later(stop, node);
+}
+
+/* Until every worker has them. */
+static void hup(const struct server *node)
+{
+	manager_forget(manager);
+	kill(server_pid(node), SIGHUP);
+	ck_assert_int_gt(atoll(manager_await(manager, "MONOTONIC_USEC=") + 15), 0);
+	ck_assert_uint_eq(manager_heard(manager, "RELOADING=1"), 1);
+	manager_await(manager, "READY=1");
+}
+
+static void reload(const struct server *node, const char *settings)
+{
+	write_settings(settings);
+	hup(node);
+}
+
+static struct client *fresh(const struct client *who, const struct server *node)
+{
+	return with(via(who, node), "Connection: close");
+}
+
+static int send_status(const struct client *who, const struct server *node, long long chat, int size)
+{
+	return post(fresh(who, node), to("/v1/chats/%lld/messages", chat), "{'text':'%0*d'}", size, 7).status;
+}
+
+static void everywhere(const struct client *who, const struct server *node, long long chat, int size, int status)
+{
+	for (int i = 0; i < TRIES; i++)
+		ck_assert_int_eq(send_status(who, node, chat, size), status);
+}
+
+START_TEST(limits_change_on_every_worker)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = node_with("text_max = 100\nrate_sends = 0\nheartbeat = 7s", NULL, NULL);
+	everywhere(ann, node, chat, 200, 413);
+	reload(node, "text_max = 300\nrate_sends = 0\nheartbeat = 9s");
+	everywhere(ann, node, chat, 200, 201);
+	everywhere(ann, node, chat, 400, 413);
+	ck_assert(server_logged(node, "text_max is 300 now; it was 100"));
+	for (int i = 0; i < TRIES; i++)
+		ck_assert_int_eq(num(is(get(fresh(ann, node), "/v1/sync"), 200).json, "timing.heartbeat"), 9);
+	/* What has gone from the file has its default again. */
+	reload(node, "rate_sends = 0");
+	everywhere(ann, node, chat, 400, 201);
+}
+END_TEST
+
+START_TEST(rates_change)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = node_with("rate_sends = 0", NULL, NULL);
+	everywhere(ann, node, chat, 2, 201);
+	reload(node, "rate_sends = 1\nrate_sends_burst = 1");
+	ck_assert_int_eq(send_status(ann, node, chat, 2), 201);
+	everywhere(ann, node, chat, 2, 429);
+}
+END_TEST
+
+START_TEST(origins_and_registration_change)
+{
+	struct client *ann = somebody();
+	struct server *node = node_with("", NULL, NULL);
+	const struct client *page = with(via(nobody(), node), "Origin: https://app.example.org");
+	ck_assert_ptr_null(header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
+	is(post(fresh(nobody(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 403);
+	reload(node,
+		"cors_origins = https://app.example.org\nregistration = open\npublic_url = https://chat.example.org/c");
+	for (int i = 0; i < TRIES; i++)
+		ck_assert_str_eq(header(get(with(fresh(ann, node), "Origin: https://app.example.org"), "/v1/me"),
+					 "Access-Control-Allow-Origin"),
+			"https://app.example.org");
+	is(post(fresh(nobody(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 201);
+	reload(node, "");
+	ck_assert_ptr_null(header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
+}
+END_TEST
+
+START_TEST(jwt_keys_come_and_go)
+{
+	static const char *const kids[] = { "ed", NULL };
+	char *keys = format("/tmp/pj%d", (int)getpid());
+	struct client *ann = somebody();
+	jwt_make_keys();
+	jwt_write_keys(keys, kids);
+	ck_assert_int_eq(chmod(keys, 0644), 0);
+	char *claims = format("{\"iss\":\"https://id.example\",\"sub\":\"%s\",\"exp\":%lld}", ann->name,
+		(long long)(clock_real_us() / 1000000 + 600));
+	struct client *c = using(ann, later(free, jwt_sign("ed", claims)));
+	struct server *node = node_with("", NULL, NULL);
+	refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	reload(node, format("jwt_keys = %s\njwt_issuer = https://id.example", keys));
+	for (int i = 0; i < TRIES; i++)
+		is(get(fresh(c, node), "/v1/me"), 200);
+	/* The same keys for another issuer: what was found good before isn't any more. */
+	reload(node, format("jwt_keys = %s\njwt_issuer = https://other.example", keys));
+	for (int i = 0; i < TRIES; i++)
+		refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	reload(node, "");
+	refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	unlink(keys);
+}
+END_TEST
+
+START_TEST(log_level_changes)
+{
+	struct server *node = node_with("log_level = warn", NULL, NULL);
+	ck_assert(!server_logged(node, " info "));
+	reload(node, "log_level = debug");
+	ck_assert(server_logged(node, " info supervisor reloaded"));
+	reload(node, "log_level = debug\ntext_max = 1K");
+	ck_assert(server_logged(node, "text_max is 1K now; it was 16K"));
+}
+END_TEST
+
+START_TEST(what_needs_a_restart_is_named)
+{
+	pid_t workers[8];
+	struct server *node = node_with("text_max = 100", NULL, NULL);
+	reload(node, format("text_max = 200\nheartbeat = 3s\nmetrics_listen = 127.0.0.1:0\ndemo = yes"));
+	ck_assert(server_logged(
+		node, "warn supervisor metrics_listen was changed: that needs a restart; it stays unset"));
+	ck_assert(server_logged(node, "warn supervisor demo was changed: that needs a restart; it stays no"));
+	ck_assert(server_logged(node, "heartbeat is 3s now; it was 15s"));
+	ck_assert_uint_eq(server_workers(node, workers, 8), 2);
+}
+END_TEST
+
+START_TEST(options_beat_the_file_then_too)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = node_with("text_max = 100", "--text-max", "300");
+	reload(node, "text_max = 50");
+	everywhere(ann, node, chat, 200, 201);
+	ck_assert(server_logged(node, "nothing has changed"));
+}
+END_TEST
+
+START_TEST(wrong_settings_change_nothing)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
+	reload(node, "rate_sends = 0\ntext_max = 100\nbody_max = huge\nno_such_thing = 1");
+	everywhere(ann, node, chat, 200, 201);
+	ck_assert(server_logged(node, format("error supervisor %s:3: body_max: huge", path)));
+	ck_assert(server_logged(node, format("error supervisor %s:4: no_such_thing: no such setting", path)));
+	ck_assert(server_logged(node, "the settings were read again and are wrong: all of them stay as they were"));
+	reload(node, "rate_sends = 0\ntext_max = 100");
+	everywhere(ann, node, chat, 200, 413);
+}
+END_TEST
+
+START_TEST(a_file_that_only_root_may_read_is_asked_for)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
+	chmod(path, getuid() == 0 ? 0600 : 0);
+	hup(node);
+	chmod(path, 0644);
+	ck_assert(server_logged(node,
+		getuid() == 0 ? "it was read as another user at the start, and this one may not read it"
+			      : "Permission denied"));
+	ck_assert(server_logged(node, "all of them stay as they were"));
+	everywhere(ann, node, chat, 200, 201);
+}
+END_TEST
+
+START_TEST(a_worker_that_comes_later_has_them)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	pid_t workers[4], later_ones[4];
+	struct server *node = node_with("text_max = 100", NULL, NULL);
+	reload(node, "text_max = 300\nrate_sends = 0");
+	ck_assert_uint_eq(server_workers(node, workers, 4), 2);
+	for (int i = 0; i < 2; i++)
+		kill(workers[i], SIGKILL);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (server_workers(node, later_ones, 4) != 2 || later_ones[0] == workers[0] || later_ones[0] == workers[1] ||
+		later_ones[1] == workers[1])
+		left(until, "other workers");
+	await_metric(node, "postern_workers_live", 2);
+	everywhere(ann, node, chat, 200, 201);
+}
+END_TEST
+
+/* One after the other without waiting: no signal finds a worker that can't take it. */
+START_TEST(many_in_a_row_leave_the_last_one)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	pid_t before[4], after[4];
+	struct server *node = node_with("rate_sends = 0\ntext_max = 100", NULL, NULL);
+	ck_assert_uint_eq(server_workers(node, before, 4), 2);
+	for (int i = 0; i < 50; i++) {
+		write_settings(format("rate_sends = 0\ntext_max = %d", 100 + i));
+		kill(server_pid(node), SIGHUP);
+	}
+	reload(node, "rate_sends = 0\ntext_max = 300");
+	everywhere(ann, node, chat, 200, 201);
+	ck_assert_uint_eq(server_workers(node, after, 4), 2);
+	ck_assert(memcmp(before, after, 2 * sizeof(pid_t)) == 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		limits_change_on_every_worker,
+		rates_change,
+		origins_and_registration_change,
+		jwt_keys_come_and_go,
+		log_level_changes,
+		what_needs_a_restart_is_named,
+		options_beat_the_file_then_too,
+		wrong_settings_change_nothing,
+		a_file_that_only_root_may_read_is_asked_for,
+		a_worker_that_comes_later_has_them,
+		many_in_a_row_leave_the_last_one,
+		NULL,
+	};
+	snprintf(path, sizeof(path), "/tmp/pc%d.conf", (int)getpid());
+	int failed = suite_run("reload", tests, NULL);
+	unlink(path);
+	return failed;
+}
