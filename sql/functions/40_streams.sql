@@ -13,7 +13,7 @@ $$;
 -- What p_name has missed since p_after: the latest state of everything that changed, once, in order of position; then a last row
 -- (pos, null, null): the position up to which the page is complete. Membership comes first: his chats as of this
 -- snapshot, each from his joining on, and his own member rows. Refuses (410, cursor_expired) a position below the horizon.
-create function replay(p_name text, p_after bigint, p_most int) returns table (pos bigint, kind text, json text)
+create function replay(p_name text, p_after bigint, p_most int) returns table (pos bigint, kind text, "json" text)
 language plpgsql stable as $$
 declare
 	v_head bigint := log_head();

@@ -18,12 +18,12 @@
 
 enum { CLOCK_SKEW_S = 2, QUEUE_WARN_PERCENT = 25, VALUE_MAX = 64 };
 
-static void check_programs(struct doctor *d)
+static void check_programs(struct doctor *d, const struct conf *conf)
 {
 	char dir[BINDIR_SIZE];
 	struct buf why;
 	buf_init(&why, 4096);
-	if (bindir_find(0, dir, &why) == ST_OK)
+	if (bindir_find(conf->pg_bindir, 0, dir, &why) == ST_OK)
 		doctor_report(d, FINDING_OK, "postgresql", NULL, "initdb and postgres are in %s", dir);
 	else
 		doctor_report(d, FINDING_FAILURE, "postgresql", "apt-get install --no-install-recommends postgresql",
@@ -146,7 +146,7 @@ void doctor_check_database(struct doctor *d)
 	struct store store = STORE_INIT;
 	struct buf why;
 	if (d->conf->database == NULL)
-		check_programs(d);
+		check_programs(d, d->conf);
 	if (d->conf->database == NULL && !has_cluster(d->conf)) {
 		doctor_report(d, FINDING_OK, "database", NULL,
 			"there is no private cluster in %s yet: the first start makes one", d->conf->state);

@@ -60,6 +60,7 @@ struct conf {
 	struct conf_listen metrics_listen; /* text is NULL: none */
 	char *state;         /* directory */
 	char *database;      /* conninfo; NULL: the private cluster in the state directory */
+	char *pg_bindir;     /* directory of initdb and postgres; NULL: looked for */
 	char *user;          /* to become when started as root; NULL: postern, else postgres, whichever exists */
 	char *public_url;    /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known */
 	struct conf_net *trusted_proxies;

@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
-
-enum { MAJOR_MIN = 15 };
+#include "pg/version.h"
 
 /* What is being looked for, and the best so far. */
 struct search {
-	int wanted, found;
+	int wanted;        /* 0: any */
+	int found;         /* in out; 0: nothing yet */
+	struct buf others; /* "14 in /usr/…, 18 in /opt/…": what won't do */
 	char *out;
 };
 
@@ -32,36 +33,38 @@ static bool first_line(const char *command, char *out, size_t size)
 	return got;
 }
 
-/* 0: there is no server in dir, or it doesn't run. */
-static int major_version(const char *dir)
+int bindir_version(const char *dir)
 {
 	char path[BINDIR_SIZE + 16], command[BINDIR_SIZE + 48], line[128];
 	int major;
 	snprintf(path, sizeof(path), "%s/initdb", dir);
-	if (*dir != '/' || strpbrk(dir, "'\\") != NULL || access(path, X_OK) < 0)
+	if (*dir != '/' || strlen(dir) >= BINDIR_SIZE || strpbrk(dir, "'\\") != NULL || access(path, X_OK) < 0)
 		return 0;
 	snprintf(path, sizeof(path), "%s/postgres", dir);
 	if (access(path, X_OK) < 0)
 		return 0;
 	snprintf(command, sizeof(command), "'%s' -V 2>/dev/null", path);
-	return first_line(command, line, sizeof(line)) && sscanf(line, "postgres (PostgreSQL) %d", &major) == 1 ? major : 0;
+	return first_line(command, line, sizeof(line)) && sscanf(line, "postgres (PostgreSQL) %d", &major) == 1 ? major
+														: 0;
 }
 
-/* Returns whether the search is over. */
+/* Returns whether the search is over. A version newer than the tested ones is taken only if there is none of those. */
 static bool consider(struct search *s, const char *dir)
 {
-	int major = *dir != '\0' ? major_version(dir) : 0;
+	int major = *dir != '\0' ? bindir_version(dir) : 0;
 	if (major == 0)
 		return false;
 	log_debug("PostgreSQL %d is in %s", major, dir);
-	if (s->wanted != 0 ? major != s->wanted : major < MAJOR_MIN) {
-		if (s->found == 0)
-			s->found = -major;
+	if (s->wanted != 0 ? major != s->wanted : major < VERSION_MAJOR_MIN) {
+		buf_addf(&s->others, "%s%d in %s", s->others.len > 0 ? ", " : "", major, dir);
 		return false;
 	}
-	s->found = major;
-	snprintf(s->out, BINDIR_SIZE, "%s", dir);
-	return true;
+	bool tested = s->wanted != 0 || major <= VERSION_MAJOR_TESTED;
+	if (tested || s->found == 0) {
+		s->found = major;
+		snprintf(s->out, BINDIR_SIZE, "%s", dir);
+	}
+	return tested;
 }
 
 /* Debian and Red Hat, the newest first: glob sorts 9.6 behind 15, but nothing below 10 matters. */
@@ -90,21 +93,62 @@ static bool consider_path(struct search *s)
 	return false;
 }
 
-enum status bindir_find(int major, char out[BINDIR_SIZE], struct buf *why)
+static void search_everywhere(struct search *s)
 {
-	struct search s = { .wanted = major, .out = out };
 	char dir[BINDIR_SIZE];
 #ifdef PG_BINDIR
-	if (consider(&s, PG_BINDIR))
-		return ST_OK;
+	if (consider(s, PG_BINDIR))
+		return;
 #endif
-	if ((first_line("pg_config --bindir 2>/dev/null", dir, sizeof(dir)) && consider(&s, dir)) || consider_installed(&s) || consider_path(&s))
-		return ST_OK;
-	if (major != 0)
-		buf_addf(why, "the data in the state directory are PostgreSQL %d's, which isn't installed: install it, or move the data to another version with pg_upgrade", major);
-	else if (s.found < 0)
-		buf_addf(why, "PostgreSQL %d is too old: install %d or newer, or use another server with --database", -s.found, MAJOR_MIN);
+	if (first_line("pg_config --bindir 2>/dev/null", dir, sizeof(dir)) && consider(s, dir))
+		return;
+	if (!consider_installed(s))
+		(void)consider_path(s);
+}
+
+static void explain(const struct search *s, struct buf *why)
+{
+	if (s->wanted != 0)
+		buf_addf(why,
+			"the data in the state directory are PostgreSQL %d's, whose programs (initdb, postgres) aren't "
+			"found",
+			s->wanted);
 	else
-		buf_addf(why, "PostgreSQL's programs (initdb, postgres) aren't installed: install version %d or newer, or use another server with --database", MAJOR_MIN);
-	return ST_REFUSED;
+		buf_addf(why, "the programs (initdb, postgres) of PostgreSQL %d to %d aren't found", VERSION_MAJOR_MIN,
+			VERSION_MAJOR_TESTED);
+	if (s->others.data != NULL && s->others.len > 0)
+		buf_addf(why, "; there is %s", s->others.data);
+	buf_adds(why, ": install them, or say where they are with pg_bindir");
+	buf_adds(why,
+		s->wanted != 0 ? ", or move the data to another version with postern upgrade-database"
+			       : ", or use another server with --database");
+}
+
+enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why)
+{
+	struct search s = { .wanted = major, .out = out };
+	int version = preferred != NULL ? bindir_version(preferred) : 0;
+	if (preferred != NULL && version == 0) {
+		buf_addf(why,
+			"pg_bindir %s: there are no initdb and postgres that run; it is an absolute name such as "
+			"/usr/lib/postgresql/%d/bin",
+			preferred, VERSION_MAJOR_MIN);
+		return ST_REFUSED;
+	}
+	if (version != 0 && (major == 0 || version == major)) {
+		snprintf(out, BINDIR_SIZE, "%s", preferred);
+		return version_check(version, why);
+	}
+	buf_init(&s.others, 4096);
+	if (version != 0)
+		(void)consider(&s, preferred);
+	search_everywhere(&s);
+	if (s.found == 0)
+		explain(&s, why);
+	else if (version != 0)
+		log_warn("the data in the state directory are PostgreSQL %d's, but those in pg_bindir are version %d: "
+			 "using %s",
+			major, version, out);
+	buf_release(&s.others);
+	return s.found != 0 ? version_check(s.found, why) : ST_REFUSED;
 }

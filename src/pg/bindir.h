@@ -8,8 +8,13 @@
 
 enum { BINDIR_SIZE = 1024 };
 
-/* A directory with initdb and postgres of that major version; 0: of any that is new enough, preferably the one that was
- * there when Postern was built. Runs programs. */
-enum status bindir_find(int major, char out[BINDIR_SIZE], struct buf *why) MUST_CHECK;
+/* Finds a directory with initdb and postgres of that major version; 0: of one that Postern works with, tested ones
+ * first. preferred (pg_bindir; NULL: none) is looked at first and has to have them, of whatever version; then come the
+ * directory that was there when Postern was built and what is installed, the newest first. Runs programs. ST_REFUSED:
+ * what is needed and what was found is added to why. */
+enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why) MUST_CHECK;
+
+/* The major version of initdb and postgres in dir, an absolute name; 0: they aren't there, or don't run. */
+int bindir_version(const char *dir);
 
 #endif

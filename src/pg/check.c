@@ -10,8 +10,9 @@
 #include "base/secret.h"
 #include "base/waiting.h"
 #include "pg/sync.h"
+#include "pg/version.h"
 
-enum { VERSION_MIN = 150000, RETRY_MS = 250 };
+enum { RETRY_MS = 250 };
 
 static enum status failed(struct sync *s, struct buf *why, const char *what)
 {
@@ -71,10 +72,8 @@ static enum status check_listen(struct sync *s, const char *conninfo, struct buf
 static enum status check(struct sync *s, const char *conninfo, unsigned connections, struct buf *why)
 {
 	char value[16];
-	if (sync_version(s) < VERSION_MIN) {
-		buf_addf(why, "PostgreSQL %d is too old: at least %d is needed", sync_version(s) / 10000, VERSION_MIN / 10000);
+	if (version_check(sync_version(s) / 10000, why) != ST_OK)
 		return ST_REFUSED;
-	}
 	if (strcmp(sync_parameter(s, "server_encoding"), "UTF8") != 0) {
 		buf_addf(why, "the database is encoded in %s: make one in UTF8 (createdb -E UTF8 -T template0)", sync_parameter(s, "server_encoding"));
 		return ST_REFUSED;

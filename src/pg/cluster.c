@@ -34,7 +34,8 @@ static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
 
 struct cluster {
 	char *state, *data, *run, *log, *conninfo, *socket_lock;
-	char bindir[BINDIR_SIZE];
+	char *pg_bindir;          /* as set; NULL: not */
+	char bindir[BINDIR_SIZE]; /* as found */
 	pid_t pid;
 	off_t log_from; /* where this server's messages begin */
 	unsigned connections;
@@ -67,12 +68,13 @@ static char *run_directory(const char *state)
 	return run;
 }
 
-struct cluster *cluster_new(const char *state, unsigned connections, struct buf *why)
+struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
 	c->connections = connections;
+	c->pg_bindir = pg_bindir != NULL ? strdup(pg_bindir) : NULL;
 	c->state = join(state, "");
 	c->state[strlen(state)] = '\0';
 	c->data = join(state, "pg");
@@ -93,6 +95,7 @@ void cluster_free(struct cluster *c)
 	if (c == NULL)
 		return;
 	free(c->state);
+	free(c->pg_bindir);
 	free(c->data);
 	free(c->run);
 	free(c->log);
@@ -168,7 +171,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 		return failed(why, "fork");
 	if (pid == 0) {
 		become_program(log_fd);
-		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--data-checksums", "--no-instructions", "--no-sync",
+		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--locale-provider=libc", "--data-checksums", "--no-instructions", "--no-sync",
 			(char *)NULL);
 		_exit(127);
 	}
@@ -333,7 +336,7 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 	}
 	bool exists = cluster_conf_version(c->data, &major);
 	remove_unfinished(c);
-	if ((st = bindir_find(major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
+	if ((st = bindir_find(c->pg_bindir, major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
 		return st;
 	if (!exists && (st = create(c, why)) != ST_OK)
 		return st;

@@ -18,9 +18,9 @@
 
 struct cluster;
 
-/* state is an absolute path; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
+/* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
  * added to. */
-struct cluster *cluster_new(const char *state, unsigned connections, struct buf *why);
+struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
 
 /* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it

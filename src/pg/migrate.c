@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/waiting.h"
 #include "pg/sync.h"
+#include "pg/version.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0"
@@ -303,6 +304,7 @@ enum status migrate_status(const char *conninfo, FILE *out, struct buf *why)
 	if (s == NULL)
 		return ST_AWAY;
 	enum status st = read_list(s, &applied, why);
+	fprintf(out, "PostgreSQL %s (tested: %d to %d)\n", sync_parameter(s, "server_version"), VERSION_MAJOR_MIN, VERSION_MAJOR_TESTED);
 	for (int i = 0; applied != NULL && i < sync_count(applied); i++)
 		fprintf(out, "%-23s %s\n", sync_text(applied, i, 2), sync_text(applied, i, 0));
 	for (const struct embedded *e = embedded_migrations; e->name != NULL && st == ST_OK; e++)

@@ -80,7 +80,7 @@ static unsigned connections_of(const struct conf *conf) { return conf->workers *
 
 static enum status open_own(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
 {
-	s->cluster = cluster_new(s->state, as_server ? connections_of(conf) : 0, why);
+	s->cluster = cluster_new(s->state, conf->pg_bindir, as_server ? connections_of(conf) : 0, why);
 	if (s->cluster == NULL)
 		return ST_REFUSED;
 	s->base = strdup(cluster_conninfo(s->cluster));

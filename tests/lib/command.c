@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "environment.h"
 #include "proc.h"
 #include "suite.h"
 
-enum { ARGS_MAX = 32, ENV_MAX = 8, OUTPUT_MAX = 4 << 20 };
+enum { ARGS_MAX = 32, OUTPUT_MAX = 4 << 20 };
 
 static int memory_file(const char *text)
 {
@@ -35,35 +36,27 @@ static char *contents(int fd)
 	return text;
 }
 
-static void add_env(char *env[], const char *name, const char *value)
+static void set_if(const char *name, const char *value)
 {
-	size_t n = 0;
-	while (env[n] != NULL)
-		n++;
-	ck_assert_uint_lt(n + 1, ENV_MAX);
 	if (value != NULL)
-		env[n] = format("%s=%s", name, value);
+		setenv(name, value, 1);
 }
 
 struct outcome command_run_args(struct invocation i, const char *const args[])
 {
 	const char *binary = getenv("POSTERN_BIN"), *argv[ARGS_MAX] = { "postern" };
-	char *env[ENV_MAX] = { NULL };
 	int in = memory_file(i.input),
 	    out = i.output != NULL ? open(i.output, O_WRONLY | O_CLOEXEC) : memory_file(NULL);
 	int err = memory_file(NULL), status = 0;
 	for (size_t n = 0; args[n] != NULL && n + 2 < ARGS_MAX; n++)
 		argv[n + 1] = args[n];
-	add_env(env, "PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-	add_env(env, "HOME", "/");
-	add_env(env, "ASAN_OPTIONS", getenv("ASAN_OPTIONS"));
-	add_env(env, "UBSAN_OPTIONS", getenv("UBSAN_OPTIONS"));
-	add_env(env, "POSTERN_TOKEN", i.who != NULL ? i.who->token : NULL);
-	add_env(env, "POSTERN_URL", i.url != NULL ? i.url : i.who != NULL ? server_url(i.who->server) : NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
+		environment_plain();
+		set_if("POSTERN_TOKEN", i.who != NULL ? i.who->token : NULL);
+		set_if("POSTERN_URL", i.url != NULL ? i.url : i.who != NULL ? server_url(i.who->server) : NULL);
 		if (dup2(in, 0) == 0 && dup2(out, 1) == 1 && dup2(err, 2) == 2)
-			execve(binary, (char **)argv, env);
+			execv(binary, (char **)argv);
 		_exit(127);
 	}
 	ck_assert_int_gt(pid, 0);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "environment.h"
 #include "proc.h"
 #include "suite.h"
 
@@ -86,7 +87,7 @@ struct program *program_start(const char *const args[], const char *const env[],
 		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
 		dup2(out[1], STDOUT_FILENO);
 		dup2(out[1], STDERR_FILENO);
-		unsetenv("POSTERN_BIN");
+		environment_plain();
 		pass(fds);
 		set_environment(env);
 		execv(argv[0], (char *const *)(uintptr_t)argv);

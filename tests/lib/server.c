@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "environment.h"
 #include "proc.h"
 #include "suite.h"
 
@@ -52,8 +53,7 @@ static _Noreturn void become(const char *const argv[], pid_t parent, int in, int
 	dup2(out, STDOUT_FILENO);
 	dup2(err, STDERR_FILENO);
 	const char *path = argv[0];
-	unsetenv("POSTERN_BIN"); /* no setting, as it would say */
-	setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1); /* nothing of a developer's own */
+	environment_plain();
 	execv(path, (char *const *)(uintptr_t)argv);
 	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
 	_exit(127);

@@ -4,14 +4,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 
+// What a clean Debian has, whatever a developer has; and what sanitizers are told.
+const ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: homedir() };
+for (const name of ["ASAN_OPTIONS", "UBSAN_OPTIONS"])
+  if (process.env[name]) ENV[name] = process.env[name];
 const BIN = process.env.POSTERN_BIN ?? "src/postern";
 export const PASSWORD = "under the wall";
 
 // A client sub-command: resolves to what it printed.
 async function command(args, input = "") {
-  const child = spawn(BIN, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(BIN, args, { env: ENV, stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(input);
   let output = "";
   child.stdout.on("data", (chunk) => { output += chunk; });
@@ -32,7 +37,7 @@ export class Server {
   // Resolves when it is ready; a second start is on the same port and state.
   async start() {
     const listen = this.url ? new URL(this.url).host : "127.0.0.1:0";
-    const env = { ...process.env, POSTERN_RATE_SENDS: "0", POSTERN_RATE_ACTIONS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
+    const env = { ...ENV, POSTERN_RATE_SENDS: "0", POSTERN_RATE_ACTIONS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
     const child = spawn(BIN, ["serve", ...this.#state, "--listen", listen], { env, stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     child.on("error", (error) => { log += error; });
