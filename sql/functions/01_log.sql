@@ -79,23 +79,57 @@ begin
 	return pieces;
 end $$;
 
+-- 32 bits that tell a row of log_batch from the row which holds the same position in another history (a backup that was put back, a standby
+-- that lacked the last commits). The random mark alone would do; the time is for rows from before there were marks.
+create function batch_check(p_at timestamptz, p_mark int) returns bigint
+language sql stable as $$
+	select ((extract(epoch from p_at) * 1000000)::bigint # coalesce(p_mark, 0)::bigint) & 4294967295
+$$;
+
+-- The check of a position: that of the row which holds it. Null: it lies beyond the head.
+create function log_check(p_pos bigint) returns bigint
+language plpgsql stable as $$
+begin
+	return (select batch_check(b.at, b.mark) from log_batch b where b.upto >= p_pos order by b.upto limit 1);
+end $$;
+
+-- Whether the position p_pos of the history that had p_check there is in this history, and with it everything before.
+create function log_holds(p_pos bigint, p_check bigint) returns boolean
+language plpgsql stable as $$
+begin
+	return coalesce(log_check(p_pos) = p_check, false);
+end $$;
+
+-- The text of a cursor: the epoch, the check as 8 hexadecimal digits, a dot, the position. The same as cursor_print() in src/log/cursor.c. Nodes from
+-- before there were checks take epoch and check together for a foreign epoch: they answer with a reset.
+create function cursor_text(p_epoch text, p_pos bigint, p_check bigint) returns text
+language sql immutable as $$
+	select p_epoch || lpad(to_hex(p_check), 8, '0') || '.' || p_pos
+$$;
+
 -- Ends what log_begin() began: p_lines are the frames of the positions p_from … p_upto, in order. They go out as notifications whose
 -- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must stay below 8,000 bytes.
-create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-') returns void
+-- The first of the lines is for nobody and says where the batch belongs: a is its check, b that of the batch before. (Nodes from before
+-- there were checks drop it, as they know its position.) Gives these two.
+create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-') returns text
 language plpgsql as $$
 declare
 	v_parts text[];
+	v_mark int := random() * 4294967295 - 2147483648;
+	v_checks text := batch_check(p_at, v_mark) || ' ' || (select batch_check(b.at, b.mark) from log_batch b where b.upto = p_from - 1);
 begin
-	insert into log_batch (upto, at) values (p_upto, p_at);
+	insert into log_batch (upto, at, mark) values (p_upto, p_at, v_mark);
+	p_lines := concat(greatest(p_from - 1, 1), ' user - - ', v_checks, E' \n', p_lines);
 	if octet_length(p_lines) <= 7900 then
 		if pg_notify('postern_log', p_from || ' ' || p_upto || ' 1 1 ' || p_node || E'\n' || p_lines) is null then -- cheaper than PERFORM
 		end if;
-		return;
+		return v_checks;
 	end if;
 	v_parts := cut(p_lines, 7900);
 	for i in 1 .. cardinality(v_parts) loop
 		perform pg_notify('postern_log', p_from || ' ' || p_upto || ' ' || i || ' ' || cardinality(v_parts) || ' ' || p_node || E'\n' || v_parts[i]);
 	end loop;
+	return v_checks;
 end $$;
 
 create function log_head() returns bigint
@@ -130,10 +164,10 @@ begin
 	return v_low;
 end $$;
 
--- Everything whose latest change lies after p_after, in order, and a last row (head, null): what a worker reads at its start and
+-- Everything whose latest change lies after p_after, in order, and a last row (head, its check, null): what a worker reads at its start and
 -- when notifications are missing. One snapshot. p_most bounds the rows; when it bites, the last row's pos is that of
--- the last position which is complete.
-create function log_frames(p_after bigint, p_most int) returns table (pos bigint, line text)
+-- the last position which is complete. p_check is that of p_after, null when it isn't known: in another history there are no rows at all.
+create function log_frames(p_after bigint, p_check bigint, p_most int) returns table (pos bigint, "check" bigint, line text)
 language sql stable rows 1000 as $$
 	with frame as (
 		(select m.rev as pos, frame_line(m.rev, 'message', m.chat_id::text, m.sender, m.id, 0, message_json(m)) as line
@@ -153,10 +187,14 @@ language sql stable rows 1000 as $$
 		select f.pos, f.line from frame f order by f.pos limit p_most + 1
 	), bound as (
 		select case when count(*) > p_most then max(page.pos) - 1 else (select log_head()) end as upto from page
+	), told as (
+		(select page.pos, page.line from page, bound where page.pos <= bound.upto order by page.pos)
+		union all
+		select bound.upto, null from bound
 	)
-	(select page.pos, page.line from page, bound where page.pos <= bound.upto order by page.pos)
-	union all
-	select bound.upto, null from bound
+	select told.pos, b.held, told.line from told, lateral (
+			select batch_check(x.at, x.mark) as held from log_batch x where x.upto >= told.pos order by x.upto limit 1) b
+		where p_check is null or log_holds(p_after, p_check)
 $$;
 
 -- A node's sign of life, every two seconds; gives the head, to be held against what the notifications told.
@@ -167,26 +205,27 @@ language sql as $$
 	select log_head();
 $$;
 
--- A worker's first word on its listener, and after every loss of it: listens, and gives the head it listens from. p_epoch and p_head are what
--- it knew, null at first. When the history may have been rewound (another cluster, another timeline, a head behind one that was
--- seen) the epoch is replaced, so that cursors from before are answered with a reset.
-create function node_attach(p_node text, p_epoch text, p_head bigint, out epoch text, out head bigint)
+-- A worker's first word on its listener, and after every loss of it: listens, and gives the head it listens from. p_epoch is what it knew, null
+-- at first; p_known are positions that it was told, ascending, with their checks: common is the last of them that this history holds too. Less
+-- than the last says that the history was rewound (a backup put back, a standby that lacked the last commits). origin names the server.
+create function node_attach(p_node text, p_epoch text, p_known bigint[], p_checks bigint[], out epoch text, out head bigint, out head_check bigint,
+	out common bigint, out origin text)
 language plpgsql as $$
-declare
-	v_system text := (select system_identifier::text from pg_control_system());
-	v_timeline text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
 begin
 	listen postern_log; -- heard from this transaction's commit on; under the log lock nothing commits in between
 	listen postern_control;
 	listen postern_live;
 	select b.head into head from log_begin() b;
+	head_check := log_check(head);
 	select value into epoch from meta where key = 'epoch';
-	if v_system is distinct from (select value from meta where key = 'system_identifier')
-			or v_timeline is distinct from (select value from meta where key = 'timeline')
-			or (p_epoch = epoch and p_head > head) then
-		epoch := substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/=', ''), 1, 8);
-		insert into meta values ('epoch', epoch), ('system_identifier', v_system), ('timeline', v_timeline)
-			on conflict (key) do update set value = excluded.value;
+	origin := pg_postmaster_start_time() || ' ' || (select d.oid from pg_database d where d.datname = current_database());
+	if p_epoch = epoch then
+		for i in reverse coalesce(cardinality(p_known), 0) .. 1 loop
+			if log_holds(p_known[i], p_checks[i]) then
+				common := p_known[i];
+				exit;
+			end if;
+		end loop;
 	end if;
 	perform node_beat(p_node);
 end $$;

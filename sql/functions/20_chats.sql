@@ -201,7 +201,7 @@ language sql stable as $$
 		|| ',"chats":[' || coalesce((select string_agg(chat_view_json(p_me, c, m), ',' order by c.id)
 			from member m join chat c on c.id = m.chat_id
 			where m.name = p_me and m.state = 'joined' and c.state = 'active'), '')
-		|| '],"cursor":"' || (select value from meta where key = 'epoch') || '.' || log_head()
+		|| '],"cursor":"' || (select cursor_text(value, log_head(), log_check(log_head())) from meta where key = 'epoch')
 		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
 $$;
 

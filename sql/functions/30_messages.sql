@@ -40,7 +40,8 @@ begin
 end $$;
 
 -- Sends a batch: every array has one entry an item. One transaction, whatever becomes of the single items: each gets a row
--- with its status (201, or that of its refusal with a code), and the message's JSON (429: how many a minute, and seconds to wait);
+-- with its status (201, or that of its refusal with a code), and the message's JSON (429: how many a minute, and seconds to wait), and what
+-- log_append() gives;
 -- 410 when its key's message was deleted since.
 -- Caller: the worker's batcher. Lock: the log. Order of the checks: for a member a key that is known decides alone (the first result; 409 for
 -- another body), whoever has left learns nothing more by it; then those of refusal().
@@ -52,7 +53,7 @@ end $$;
 --   p_received  when the request came in, µs since 1970
 create function send(p_node text, p_turn bigint, p_after bigint, p_chat bigint[], p_sender text[], p_key text[], p_hash text[], p_text text[], p_type text[],
 	p_content text[], p_reply_to bigint[], p_received bigint[])
-	returns table (status int, code text, id bigint, body text, is_new boolean)
+	returns table (status int, code text, id bigint, body text, is_new boolean, checks text)
 language plpgsql
 as $$
 declare
@@ -129,9 +130,9 @@ begin
 		end if;
 	end loop;
 	if v_last is not null then
-		perform log_append(v_head + 1, v_last, v_at, v_lines, p_node);
+		checks := log_append(v_head + 1, v_last, v_at, v_lines, p_node);
 	end if;
-	return query select send_status(u.code), u.* from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
+	return query select send_status(u.code), u.*, send.checks from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
 -- Stores an item that has been accepted; gives the message's JSON and its line for the log.
@@ -162,7 +163,8 @@ end $$;
 -- The same for a single item, as most are on a calm day: to set up the statement of a batch takes longer than all of this. Only here can an item
 -- be forwarded: p_forward_chat and p_forward_id name what is said again.
 create function send_one(p_node text, p_turn bigint, p_after bigint, p_chat bigint, p_sender text, p_key text, p_hash text, p_text text, p_type text,
-	p_content text, p_reply_to bigint, p_received bigint, p_forward_chat bigint default null, p_forward_id bigint default null, out status int, out code text, out id bigint, out body text, out is_new boolean)
+	p_content text, p_reply_to bigint, p_received bigint, p_forward_chat bigint default null, p_forward_id bigint default null, out status int, out code text, out id bigint, out body text, out is_new boolean,
+	out checks text)
 language plpgsql
 as $$
 declare
@@ -210,8 +212,7 @@ begin
 		v_stored := message_store(id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received,
 			v.message_ttl, v_forwarded);
 		body := v_stored.body;
-		if log_append(id, id, v.at, v_stored.line, p_node) is null then
-		end if;
+		checks := log_append(id, id, v.at, v_stored.line, p_node);
 	end if;
 	status := send_status(code);
 end $$;

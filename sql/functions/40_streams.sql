@@ -1,19 +1,28 @@
 -- SPDX-License-Identifier: MIT
 -- What streams read: the snapshot they start from, and what they missed.
 
--- Everything a worker must know to open a stream for p_name: the head of the snapshot, the epoch, the horizon (cursors below it
+-- Everything a worker must know to open a stream for p_name: the head of the snapshot and its check, the epoch, the horizon (cursors below it
 -- can't be served), and his chats as "chat:since:floor" with a space between. Chats that were deleted are among them as long as
 -- their rows are there, so that their last event is found. One snapshot.
-create function subscribe(p_name text) returns table (head bigint, epoch text, horizon bigint, chats text)
+create function subscribe(p_name text) returns table (head bigint, head_check bigint, epoch text, horizon bigint, chats text)
 language sql stable rows 1 as $$
-	select log_head(), (select value from meta where key = 'epoch'), (select value::bigint from meta where key = 'horizon'),
+	select log_head(), log_check(log_head()), (select value from meta where key = 'epoch'), (select value::bigint from meta where key = 'horizon'),
 		(select string_agg(m.chat_id || ':' || m.since || ':' || m.floor, ' ') from member m where m.name = p_name and m.state = 'joined')
 $$;
 
--- What p_name has missed since p_after: the latest state of everything that changed, once, in order of position; then a last row
--- (pos, null, null): the position up to which the page is complete. Membership comes first: his chats as of this
--- snapshot, each from his joining on, and his own member rows. Refuses (410, cursor_expired) a position below the horizon.
-create function replay(p_name text, p_after bigint, p_most int) returns table (pos bigint, kind text, "json" text)
+-- What the log says of the position p_pos (null: of none), for a cursor that a worker can't judge by itself: its check, null beyond the head;
+-- the position up to which cursors without a check are good; the head with its check. One snapshot.
+create function log_look(p_pos bigint) returns table ("check" bigint, unchecked bigint, head bigint, head_check bigint, epoch text, horizon bigint)
+language sql stable rows 1 as $$
+	select log_check(p_pos), (select value::bigint from meta where key = 'unchecked'), log_head(), log_check(log_head()),
+		(select value from meta where key = 'epoch'), (select value::bigint from meta where key = 'horizon')
+$$;
+
+-- What p_name has missed since p_after, whose check is p_check: the latest state of everything that changed, once, in order of position, each
+-- with the check of its position; then a last row (pos, check, null, null): the position up to which the page is complete. Membership comes
+-- first: his chats as of this snapshot, each from his joining on, and his own member rows. Refuses (410) with cursor_expired a position
+-- below the horizon, with cursor_rewound one that isn't in this history.
+create function replay(p_name text, p_after bigint, p_check bigint, p_most int) returns table (pos bigint, "check" bigint, kind text, "json" text)
 language plpgsql stable as $$
 declare
 	v_head bigint := log_head();
@@ -22,6 +31,9 @@ declare
 begin
 	if p_after < (select value::bigint from meta where key = 'horizon') then
 		perform refuse(410, 'cursor_expired', 'The cursor is older than what is kept of deletions.');
+	end if;
+	if not log_holds(p_after, p_check) then
+		perform refuse(410, 'cursor_rewound', 'The cursor is not of this history of the log.');
 	end if;
 	return query
 		with joined as materialized (
@@ -56,8 +68,11 @@ begin
 			select f.pos, f.kind, f.json from frame f order by f.pos limit p_most + 1
 		), bound as (
 			select case when count(*) > p_most then max(page.pos) - 1 else v_head end as upto from page
+		), told as (
+			(select page.pos, page.kind, page.json from page, bound where page.pos <= bound.upto order by page.pos)
+			union all
+			select bound.upto, null, null from bound
 		)
-		(select page.pos, page.kind, page.json from page, bound where page.pos <= bound.upto order by page.pos)
-		union all
-		select bound.upto, null, null from bound;
+		select t.pos, b.held, t.kind, t.json from told t, lateral (
+			select batch_check(x.at, x.mark) as held from log_batch x where x.upto >= t.pos order by x.upto limit 1) b;
 end $$;

@@ -34,7 +34,7 @@ static void turn_away(struct opening *o, const char *code, const char *detail)
 static void confirm(const struct opening *o)
 {
 	char pos[24];
-	snprintf(pos, sizeof(pos), "%" PRIu64, o->sub.opening.pos);
+	snprintf(pos, sizeof(pos), "%" PRIu64, o->sub.opening.at.pos);
 	gather(api_of(o->req)->gatherer, &call_delivered, NULL, 3, (const char *[]){ caller_of(o->req)->name, "*", pos });
 }
 
@@ -54,7 +54,7 @@ static void begin(struct opening *o)
 		request_add_rate(o->req, most, 5);
 		turn_away(o, "too_many_streams", "Close another stream first.");
 	} else if (o->is_poll) {
-		if (o->has_since && o->sub.opening.outcome == HUB_START && hub_confirms(o->sub.opening.user, o->sub.opening.pos))
+		if (o->has_since && o->sub.opening.outcome == HUB_START && hub_confirms(o->sub.opening.user, o->sub.opening.at.pos))
 			confirm(o);
 		poll_begin(o->req, &o->sub);
 	} else {

@@ -93,19 +93,19 @@ static void answer_events(struct poll *p)
 	const char *epoch = tail_epoch(hub_tail(http_hub(p->server)));
 	char cursor[CURSOR_MAX];
 	struct buf body;
-	uint64_t now = clock_real_us(), pos = p->s.pos, last = p->s.done; /* last: behind what was answered */
-	uint64_t message = 0;
+	uint64_t now = clock_real_us(), message = 0;
+	struct position pos, last = { p->s.done, p->s.done_check }; /* last: behind what was answered */
 	struct frame *f;
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);
 	buf_adds(&body, "{\"events\":[");
-	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last)); n++) {
+	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last.pos)); n++) {
 		if (n > 0)
 			buf_addc(&body, ',');
 		buf_add(&body, f->ndjson_head, f->ndjson_head_len);
 		buf_add(&body, f->json, f->json_len);
 		buf_addc(&body, '}');
-		last = f->pos > 0 ? f->pos : last;
+		last = f->pos > 0 ? frame_at(f) : last;
 		message = f->kind == FRAME_MESSAGE ? f->pos : message;
 		if (!p->s.replaying)
 			transport_delivered(p->server, f, now);
@@ -113,8 +113,8 @@ static void answer_events(struct poll *p)
 	if (message > 0)
 		hub_told(p->s.user, message);
 	bool more = f != NULL || p->s.catching;
-	pos = f != NULL ? last : p->s.catching ? p->s.pos : hub_position(&p->s);
-	more = more && pos < tail_head(hub_tail(http_hub(p->server)));
+	pos = f != NULL ? last : hub_position(&p->s);
+	more = more && pos.pos < tail_head(hub_tail(http_hub(p->server)));
 	cursor_print(epoch, pos, cursor);
 	if (p->reset != NULL)
 		add_reset(p, &body, cursor);
@@ -151,10 +151,13 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	struct buf body;
 	if (p->answering)
 		return;
-	if (why == END_RESET || why == END_EXPIRED)
-		p->reset = why == END_RESET ? "foreign_epoch" : "expired";
-	if (why == END_SHUTDOWN || p->reset != NULL) {
-		p->may_go_on = p->may_go_on && p->reset != NULL;
+	if (hub_reset_reason(why) != NULL) {
+		p->reset = hub_reset_reason(why);
+		subscriber_clear(s);
+		subscriber_set_position(s, tail_position(hub_tail(http_hub(p->server))));
+	}
+	if (why == END_SHUTDOWN || why == END_MOVED || p->reset != NULL) {
+		p->may_go_on = p->may_go_on && why != END_SHUTDOWN;
 		answer_events(p);
 		return;
 	}
@@ -216,7 +219,7 @@ static void take(void *arg, struct request *req, int fd)
 	if (!request_was_poll(req))
 		transport_tune(fd, false);
 	count(p, true);
-	hub_attach(http_hub(server), sub->opening.user, &p->s, fd, sub->opening.pos);
+	hub_attach(http_hub(server), sub->opening.user, &p->s, fd, sub->opening.at);
 	free(sub);
 }
 

@@ -57,9 +57,9 @@ static struct stream *stream_of(struct subscriber *s) { return container_of(s, s
 
 /* ---- lines of our own ---- */
 
-static void push(struct stream *st, uint64_t pos, struct buf *line)
+static void push(struct stream *st, struct position at, struct buf *line)
 {
-	struct frame *f = buf_failed(line) ? NULL : frame_raw(pos, line->data, line->len);
+	struct frame *f = buf_failed(line) ? NULL : frame_raw(at, line->data, line->len);
 	buf_release(line);
 	if (f == NULL)
 		fatal("out of memory");
@@ -68,10 +68,10 @@ static void push(struct stream *st, uint64_t pos, struct buf *line)
 }
 
 /* An event that isn't in the log. retry_ms 0: says nothing of it. */
-static void add_event(const struct stream *st, struct buf *out, const char *event, uint64_t pos, unsigned retry_ms, const char *json)
+static void add_event(const struct stream *st, struct buf *out, const char *event, struct position at, unsigned retry_ms, const char *json)
 {
 	char cursor[CURSOR_MAX];
-	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), pos, cursor);
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), at, cursor);
 	if (st->s.ndjson) {
 		buf_addf(out, "{\"event\":\"%s\",\"cursor\":\"%s\",\"data\":%s}\n", event, cursor, json);
 		return;
@@ -81,13 +81,12 @@ static void add_event(const struct stream *st, struct buf *out, const char *even
 	buf_addf(out, "id: %s\nevent: %s\ndata: %s\n\n", cursor, event, json);
 }
 
-static void push_event(struct stream *st, const char *event, unsigned retry_ms, const char *json)
+static void push_event(struct stream *st, const char *event, struct position at, unsigned retry_ms, const char *json)
 {
 	struct buf out;
-	uint64_t pos = hub_position(&st->s);
 	buf_init(&out, 4096);
-	add_event(st, &out, event, pos, retry_ms, json);
-	push(st, pos, &out);
+	add_event(st, &out, event, at, retry_ms, json);
+	push(st, at, &out);
 }
 
 static const char *reset_json(const char *reason, char *out, size_t size)
@@ -206,17 +205,17 @@ static void on_ready(struct subscriber *s)
 static void on_beat(struct subscriber *s)
 {
 	struct stream *st = stream_of(s);
-	uint64_t pos = hub_position(s);
+	struct position at = hub_position(s);
 	char cursor[CURSOR_MAX];
 	struct buf out;
-	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), pos, cursor);
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), at, cursor);
 	buf_init(&out, 256);
 	if (st->s.ndjson)
 		buf_addf(&out, "{\"event\":\"heartbeat\",\"cursor\":\"%s\"}\n", cursor);
 	else
 		buf_addf(&out, "id: %s\nevent: heartbeat\ndata: {}\n\n", cursor);
 	s->beat_ms = (uint32_t)clock_mono_ms();
-	push(st, pos, &out);
+	push(st, at, &out);
 	hub_ready(s);
 }
 
@@ -225,11 +224,12 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	struct stream *st = stream_of(s);
 	char json[64];
 	unsigned retry = 500 + (unsigned)random() % 3000; /* so that not everybody comes back at once */
-	if (why == END_RESET || why == END_EXPIRED) {
-		push_event(st, "reset", 0, reset_json(why == END_RESET ? "foreign_epoch" : "expired", json, sizeof(json)));
+	const char *reset = hub_reset_reason(why);
+	if (reset != NULL) {
+		push_event(st, "reset", tail_position(hub_tail(http_hub(st->server))), 0, reset_json(reset, json, sizeof(json)));
 	} else {
 		snprintf(json, sizeof(json), "{\"retry\":%u}", retry);
-		push_event(st, "bye", retry, json);
+		push_event(st, "bye", hub_position(s), retry, json);
 	}
 	s->closing = true;
 	hub_ready(s);
@@ -283,12 +283,12 @@ static void push_beginning(struct stream *st, struct request *req, const struct 
 	buf_addf(&out, "%sConnection: close\r\n\r\n", head.lines);
 	add_padding(st, &out, sub->padding);
 	char cursor[CURSOR_MAX];
-	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.pos, cursor);
+	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.at, cursor);
 	snprintf(json, sizeof(json), "{\"cursor\":\"%s\",\"node\":\"%s\",\"heartbeat\":%u}", cursor, sub->node, st->s.period_ms / 1000);
-	add_event(st, &out, "hello", sub->opening.pos, RETRY_MS, json);
+	add_event(st, &out, "hello", sub->opening.at, RETRY_MS, json);
 	if (sub->opening.outcome == HUB_START_RESET)
-		add_event(st, &out, "reset", sub->opening.pos, 0, reset_json(sub->opening.reason, json, sizeof(json)));
-	push(st, sub->opening.pos, &out);
+		add_event(st, &out, "reset", sub->opening.at, 0, reset_json(sub->opening.reason, json, sizeof(json)));
+	push(st, sub->opening.at, &out);
 }
 
 static void take(void *arg, struct request *req, int fd)
@@ -314,7 +314,7 @@ static void take(void *arg, struct request *req, int fd)
 	transport_tune(fd, true);
 	push_beginning(st, req, sub);
 	count(st, true);
-	hub_attach(http_hub(server), sub->opening.user, &st->s, fd, sub->opening.pos);
+	hub_attach(http_hub(server), sub->opening.user, &st->s, fd, sub->opening.at);
 	free(sub);
 }
 

@@ -50,6 +50,7 @@ struct hub_user {
 	uint64_t loaded_at;       /* the position of the snapshot that the edges come from */
 	uint64_t key;
 	uint64_t told;            /* by polls: the latest message that nobody has confirmed; 1: what was told before isn't known, 0: none */
+	uint32_t loaded_check;    /* see struct position */
 	uint32_t edges_count, edges_size, refs, idle_since_ms;
 	bool loaded, is_idle;
 	bool orphan;              /* known to its subscribers only */
@@ -373,17 +374,18 @@ void audience_deliver_live(struct audience *a, struct live *l, void (*fn)(void *
 
 /* ---- opening ---- */
 
-static uint64_t now_of(const struct hub_user *u)
+static struct position later(struct position a, struct position b) { return a.pos > b.pos ? a : b; }
+
+static struct position now_of(const struct hub_user *u)
 {
-	uint64_t head = tail_head(u->audience->tail);
-	return head > u->loaded_at ? head : u->loaded_at;
+	return later(tail_position(u->audience->tail), (struct position){ u->loaded_at, u->loaded_check });
 }
 
-static void answer(struct opening *o, enum hub_start outcome, const char *reason, uint64_t pos)
+static void answer(struct opening *o, enum hub_start outcome, const char *reason, struct position at)
 {
 	if (o->user->orphan)
 		outcome = HUB_START_AWAY; /* what was loaded isn't true any more */
-	struct hub_opening result = { .outcome = outcome, .reason = reason, .user = o->user, .pos = pos };
+	struct hub_opening result = { .outcome = outcome, .reason = reason, .user = o->user, .at = at };
 	if (outcome == HUB_START_AWAY) {
 		audience_unref(o->user);
 		result.user = NULL;
@@ -392,35 +394,58 @@ static void answer(struct opening *o, enum hub_start outcome, const char *reason
 	free(o);
 }
 
-/* The position lies beyond what this worker knows: another one may be ahead, or it was never true. Or no position was
- * given: then it is the head itself, for what was told here may be a moment behind. */
-static void on_head(void *arg, const struct pg_result *r)
+static void away(struct opening *o) { answer(o, HUB_START_AWAY, NULL, (struct position){ 0 }); }
+
+static void reset(struct opening *o, const char *reason) { answer(o, HUB_START_RESET, reason, now_of(o->user)); }
+
+/* What the database says of a position that this worker knows nothing of: from before it started, or from another one that is ahead. Or no
+ * position was given: then it is the head itself, for what was told here may be a moment behind. */
+static void on_looked(void *arg, const struct pg_result *r)
 {
 	struct opening *o = arg;
-	if (!pg_ok(r))
-		answer(o, HUB_START_AWAY, NULL, 0);
-	else if (!o->has_since)
-		answer(o, HUB_START, NULL, (uint64_t)pg_int(r, 0, 0) > now_of(o->user) ? (uint64_t)pg_int(r, 0, 0) : now_of(o->user));
-	else if (o->since.pos <= (uint64_t)pg_int(r, 0, 0))
-		answer(o, HUB_START, NULL, o->since.pos);
+	if (!pg_ok(r) || strcmp(pg_text(r, 0, 4), tail_epoch(o->audience->tail)) != 0) {
+		away(o);
+		return;
+	}
+	struct position head = { (uint64_t)pg_int(r, 0, 2), (uint32_t)pg_int(r, 0, 3) }, at = o->since.at;
+	bool exists = !pg_null(r, 0, 0);
+	uint32_t check = (uint32_t)pg_int(r, 0, 0);
+	if (!o->has_since)
+		answer(o, HUB_START, NULL, later(now_of(o->user), head));
+	else if (at.pos < (uint64_t)pg_int(r, 0, 5))
+		reset(o, "expired");
+	else if (!exists)
+		reset(o, "future");
+	else if (o->since.unchecked ? at.pos > (uint64_t)pg_int(r, 0, 1) : at.check != check)
+		reset(o, "rewound");
 	else
-		answer(o, HUB_START_RESET, "future", now_of(o->user));
+		answer(o, HUB_START, NULL, (struct position){ at.pos, check });
+}
+
+static void look(struct opening *o)
+{
+	char pos[24];
+	snprintf(pos, sizeof(pos), "%" PRIu64, o->since.at.pos);
+	pg_pool_call(o->audience->pool, "select \"check\", unchecked, head, head_check, epoch, horizon from log_look($1)", 1,
+		(const char *[]){ o->has_since ? pos : NULL }, on_looked, o);
 }
 
 static void resolve(struct opening *o, bool just_loaded)
 {
-	struct audience *a = o->audience;
-	uint64_t now = now_of(o->user);
+	const struct audience *a = o->audience;
+	enum marks_answer known = o->has_since && !o->since.unchecked ? tail_look(a->tail, o->since.at) : MARKS_UNKNOWN;
 	if (!o->has_since && just_loaded)
-		answer(o, HUB_START, NULL, now);
+		answer(o, HUB_START, NULL, now_of(o->user));
 	else if (o->has_since && strcmp(o->since.epoch, tail_epoch(a->tail)) != 0)
-		answer(o, HUB_START_RESET, "foreign_epoch", now);
-	else if (o->has_since && o->since.pos < a->horizon)
-		answer(o, HUB_START_RESET, "expired", now);
-	else if (o->has_since && o->since.pos <= now)
-		answer(o, HUB_START, NULL, o->since.pos);
+		reset(o, "foreign_epoch");
+	else if (o->has_since && o->since.at.pos < a->horizon)
+		reset(o, "expired");
+	else if (known == MARKS_SAME)
+		answer(o, HUB_START, NULL, o->since.at);
+	else if (known == MARKS_OTHER)
+		reset(o, "rewound");
 	else
-		pg_pool_call(a->pool, "select log_head()", 0, NULL, on_head, o);
+		look(o);
 }
 
 static void load(struct hub_user *u);
@@ -465,17 +490,20 @@ static void on_loaded(void *arg, const struct pg_result *r)
 {
 	struct hub_user *u = arg;
 	struct audience *a = u->audience;
-	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 1), tail_epoch(a->tail)) == 0;
+	/* What comes from a server that the tail doesn't follow isn't true. */
+	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 2), tail_epoch(a->tail)) == 0
+		&& tail_look(a->tail, (struct position){ (uint64_t)pg_int(r, 0, 0), (uint32_t)pg_int(r, 0, 1) }) != MARKS_OTHER;
 	if (!pg_ok(r) && !pg_away(r))
 		log_error("can't load the chats of %s: %s", u->name, pg_message(r));
 	if (ok) {
 		u->loaded_at = (uint64_t)pg_int(r, 0, 0);
+		u->loaded_check = (uint32_t)pg_int(r, 0, 1);
 		if (ring_floor(tail_ring(a->tail)) > u->loaded_at) {
 			load(u); /* so much has happened since that the ring doesn't tell it any more */
 			return;
 		}
-		a->horizon = (uint64_t)pg_int(r, 0, 2);
-		parse_edges(u, pg_text(r, 0, 3));
+		a->horizon = (uint64_t)pg_int(r, 0, 3);
+		parse_edges(u, pg_text(r, 0, 4));
 		apply_since_snapshot(u);
 		u->loaded = true;
 	}
@@ -484,14 +512,14 @@ static void on_loaded(void *arg, const struct pg_result *r)
 		if (ok)
 			resolve(o, true);
 		else
-			answer(o, HUB_START_AWAY, NULL, 0);
+			away(o);
 	}
 	audience_unref(u); /* the load's own */
 }
 
 static void load(struct hub_user *u)
 {
-	pg_pool_call(u->audience->pool, "select head, epoch, horizon, chats from subscribe($1)", 1, (const char *[]){ u->name }, on_loaded, u);
+	pg_pool_call(u->audience->pool, "select head, head_check, epoch, horizon, chats from subscribe($1)", 1, (const char *[]){ u->name }, on_loaded, u);
 }
 
 void audience_open(struct audience *a, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg)
@@ -556,6 +584,7 @@ struct hub_chat_view audience_chat(const struct hub_user *u, unsigned i)
 	return (struct hub_chat_view){ e->chat->id, e->since, e->chat->members[e->place].floor };
 }
 
+bool audience_is_forgotten(const struct hub_user *u) { return u->orphan; }
 const char *audience_name(const struct hub_user *u) { return u->name; }
 uint64_t audience_key(const struct hub_user *u) { return u->key; }
 struct hub *audience_hub(const struct hub_user *u) { return u->audience->hub; }

@@ -38,6 +38,7 @@ struct hub_chat_view {
 };
 unsigned audience_chats(const struct hub_user *user);
 struct hub_chat_view audience_chat(const struct hub_user *user, unsigned i);
+bool audience_is_forgotten(const struct hub_user *u); /* since it was opened: nothing will come for it */
 const char *audience_name(const struct hub_user *user);
 struct hub *audience_hub(const struct hub_user *user);
 uint64_t audience_key(const struct hub_user *user);

@@ -248,11 +248,12 @@ static void tell_user(struct hub *hub, const struct hub_user *user, bool here, b
 		hub->on_user(hub->on_user_arg, audience_name(user), audience_key(user), here, comes_again);
 }
 
-void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, uint64_t pos)
+void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, struct position at)
 {
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = s };
 	s->fd = fd;
-	s->pos = s->done = pos;
+	s->pos = s->done = at.pos;
+	s->pos_check = s->done_check = at.check;
 	s->catching = true;
 	s->last_ms = s->beat_ms = now_ms();
 	list_init(&s->wheel);
@@ -266,6 +267,8 @@ void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, in
 	}
 	schedule(hub, s);
 	hub_ready(s);
+	if (audience_is_forgotten(user))
+		s->ops->on_end(s, END_MOVED);
 }
 
 int hub_detach(struct subscriber *s, bool keep_fd)
@@ -291,6 +294,8 @@ int hub_detach(struct subscriber *s, bool keep_fd)
 }
 
 /* Too much waits: what isn't on the wire yet is forgotten and read again from the ring when the socket takes more. */
+static struct position done(const struct subscriber *s) { return (struct position){ s->done, s->done_check }; }
+
 static void set_back(struct hub *hub, struct subscriber *s)
 {
 	struct frame *partial = s->offset > 0 ? frame_ref(s->first) : NULL;
@@ -300,10 +305,10 @@ static void set_back(struct hub *hub, struct subscriber *s)
 	if (partial != NULL) {
 		subscriber_push(s, partial);
 		s->offset = offset;
-		s->pos = partial->pos > s->done ? partial->pos : s->done;
+		subscriber_set_position(s, partial->pos > s->done ? frame_at(partial) : done(s));
 		frame_unref(partial);
 	} else {
-		s->pos = s->done;
+		subscriber_set_position(s, done(s));
 	}
 	s->catching = s->set_back = true;
 }
@@ -313,7 +318,7 @@ static void deliver(void *arg, struct subscriber *s, struct frame *f)
 	struct hub *hub = arg;
 	if (s->catching || s->closing || f->pos <= s->pos)
 		return;
-	s->pos = f->pos;
+	subscriber_set_position(s, frame_at(f));
 	hub->stats.delivered++;
 	subscriber_push(s, f);
 	if (s->queued_bytes > hub->limits.queue_max && s->more != NULL)
@@ -347,10 +352,10 @@ void hub_on_head(struct hub *hub)
 
 void hub_catch_up(struct subscriber *s) { replay_next(hub_of(s)->replay, s); }
 
-uint64_t hub_position(const struct subscriber *s)
+struct position hub_position(const struct subscriber *s)
 {
-	uint64_t head = tail_head(hub_of(s)->tail);
-	return s->catching || s->pos > head ? s->pos : head;
+	struct position head = tail_position(hub_of(s)->tail);
+	return s->catching || s->pos > head.pos ? (struct position){ s->pos, s->pos_check } : head;
 }
 
 struct end_request {
@@ -388,9 +393,41 @@ void hub_each_credential(struct hub *hub, void (*fn)(void *, uint64_t), void *ar
 	audience_each(hub->audience, NULL, 0, tell_credential, &c);
 }
 
-void hub_on_epoch(struct hub *hub)
+const char *hub_reset_reason(enum subscriber_end why)
 {
-	hub_end(hub, NULL, 0, END_RESET);
+	return why == END_FOREIGN ? "foreign_epoch" : why == END_REWOUND ? "rewound" : why == END_EXPIRED ? "expired" : NULL;
+}
+
+struct rewind {
+	uint64_t common;
+	enum subscriber_end why;
+};
+
+/* What waits is of the history that is gone. A frame that is on the wire in part is finished: the client has its cursor then. */
+static void rewind_one(void *arg, struct subscriber *s)
+{
+	const struct rewind *r = arg;
+	struct frame *partial = s->offset > 0 ? frame_ref(s->first) : NULL;
+	uint32_t offset = s->offset;
+	if (s->closing)
+		return;
+	subscriber_clear(s);
+	subscriber_set_position(s, done(s));
+	s->catching = true;
+	if (partial != NULL) {
+		subscriber_push(s, partial);
+		s->offset = offset;
+		if (partial->pos > s->pos)
+			subscriber_set_position(s, frame_at(partial));
+		frame_unref(partial);
+	}
+	s->ops->on_end(s, s->pos <= r->common ? END_MOVED : r->why);
+}
+
+void hub_on_rewind(struct hub *hub, uint64_t common, bool foreign)
+{
+	struct rewind r = { common, foreign ? END_FOREIGN : END_REWOUND };
+	audience_each(hub->audience, NULL, 0, rewind_one, &r);
 	audience_forget(hub->audience);
 }
 

@@ -38,15 +38,17 @@ void hub_on_rejoined(struct hub *hub, const struct frame *f);
 struct live;
 void hub_on_live(struct hub *hub, struct live *l);
 void hub_on_head(struct hub *hub);
-void hub_on_epoch(struct hub *hub);
+/* The history isn't what it was: common is the last position known that it still has; 0: none is known. Whoever is past it gets a reset,
+ * the others are asked to come again. */
+void hub_on_rewind(struct hub *hub, uint64_t common, bool foreign);
 
 /* Before a stream is opened: loads who the user is a member of, and finds the position to start from. */
 enum hub_start { HUB_START, HUB_START_RESET, HUB_START_AWAY };
 struct hub_opening {
 	enum hub_start outcome;
-	const char *reason;    /* of a reset: foreign_epoch, future, expired */
+	const char *reason;    /* of a reset: foreign_epoch, rewound, future, expired */
 	struct hub_user *user; /* a reference, for hub_attach() or hub_user_unref(); NULL when away */
-	uint64_t pos;          /* to start from; with a reset: now */
+	struct position at;    /* to start from; with a reset: now */
 };
 /* since NULL: from now on. on_open may be called before this returns. */
 void hub_open(struct hub *hub, const char *name, const struct cursor *since, void (*on_open)(void *arg, const struct hub_opening *o), void *arg);
@@ -54,7 +56,7 @@ void hub_user_unref(struct hub_user *user);
 
 /* s->ops, credential, expires_s and period_ms are set; the rest is zero. Takes the reference to user, and fd. What is pushed
  * before the loop's turn ends is written before anything else. */
-void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, uint64_t pos);
+void hub_attach(struct hub *hub, struct hub_user *user, struct subscriber *s, int fd, struct position at);
 /* Forgets s; on_gone comes at the end of the turn. The descriptor is closed, or given back when keep_fd. */
 int hub_detach(struct subscriber *s, bool keep_fd);
 /* From on_ready, when nothing waits: gets more, or makes s live. */
@@ -63,8 +65,8 @@ void hub_catch_up(struct subscriber *s);
  * way here; on_ready comes again when it has arrived, or has taken too long. */
 bool hub_wait_for_head(struct subscriber *s);
 void hub_ready(struct subscriber *s); /* on_ready will be called this turn or the next */
-/* The cursor of s when nothing waits for it. */
-uint64_t hub_position(const struct subscriber *s);
+/* Where s is when nothing waits for it. */
+struct position hub_position(const struct subscriber *s);
 
 /* Tells when a user's first subscriber comes (here) and when the last one has gone; comes_again: the server ended it, or has answered it. */
 void hub_watch_users(struct hub *hub, void (*fn)(void *arg, const char *name, uint64_t key, bool here, bool comes_again), void *arg);
@@ -74,6 +76,7 @@ void hub_told(struct hub_user *user, uint64_t pos);
 /* Whether a client that has come as far as pos confirms messages which nobody has heard of yet. Only the first to ask is told so. */
 bool hub_confirms(struct hub_user *user, uint64_t pos);
 
+const char *hub_reset_reason(enum subscriber_end why); /* what a reset says; NULL: it isn't one */
 /* Ends the streams of a user (name NULL: of everybody): those of one credential, or all (0). */
 void hub_end(struct hub *hub, const char *name, uint64_t credential, enum subscriber_end why);
 void hub_each_credential(struct hub *hub, void (*fn)(void *arg, uint64_t credential), void *arg); /* one may come more than once */

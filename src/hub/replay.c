@@ -198,10 +198,11 @@ static void from_ring(struct replay *r, struct subscriber *s)
 			return; /* still catching */
 		}
 		subscriber_push(s, r->found[i]);
-		s->pos = r->found[i]->pos;
+		subscriber_set_position(s, frame_at(r->found[i]));
 		pushed++;
 	}
-	s->pos = tail_head(hub_tail(r->hub)) > s->pos ? tail_head(hub_tail(r->hub)) : s->pos;
+	if (tail_head(hub_tail(r->hub)) > s->pos)
+		subscriber_set_position(s, tail_position(hub_tail(r->hub)));
 	s->catching = s->set_back = false;
 	hub_ready(s);
 }
@@ -229,10 +230,11 @@ static void on_page(void *arg, const struct pg_result *res)
 	struct replay *r = read->replay;
 	struct subscriber *s = read->s;
 	if (!pg_ok(res)) {
-		if (strcmp(pg_hint(res), "cursor_expired") == 0) {
+		bool rewound = strcmp(pg_hint(res), "cursor_rewound") == 0;
+		if (rewound || strcmp(pg_hint(res), "cursor_expired") == 0) {
 			s->busy = false;
-			if (!s->dead)
-				s->ops->on_end(s, END_EXPIRED);
+			if (!s->dead && !s->closing)
+				s->ops->on_end(s, rewound ? END_REWOUND : END_EXPIRED);
 			free(read);
 			return;
 		}
@@ -247,32 +249,33 @@ static void on_page(void *arg, const struct pg_result *res)
 	if (s->dead || s->closing)
 		return;
 	for (int i = 0; i < pg_rows(res); i++) {
-		uint64_t pos = (uint64_t)pg_int(res, i, 0);
-		if (!pg_null(res, i, 1)) {
+		struct position at = { (uint64_t)pg_int(res, i, 0), (uint32_t)pg_int(res, i, 1) };
+		if (!pg_null(res, i, 2)) {
 			s->replaying = true;
-			struct frame *f = frame_new(pg_text(res, i, 1), pos, pg_text(res, i, 2), pg_size(res, i, 2), tail_epoch(hub_tail(r->hub)));
+			struct frame *f = frame_new(pg_text(res, i, 2), at, pg_text(res, i, 3), pg_size(res, i, 3), tail_epoch(hub_tail(r->hub)));
 			if (f != NULL)
 				subscriber_push(s, f);
 			frame_unref(f);
 		}
-		s->pos = pos;
+		subscriber_set_position(s, at);
 	}
 	hub_ready(s);
 }
 
 static void from_tables(struct replay *r, struct subscriber *s)
 {
-	char after[24];
+	char after[24], check[12];
 	struct read *read = calloc(1, sizeof(*read));
 	if (read == NULL)
 		fatal("out of memory");
 	*read = (struct read){ .replay = r, .s = s };
 	list_init(&read->link);
 	snprintf(after, sizeof(after), "%" PRIu64, s->pos);
+	snprintf(check, sizeof(check), "%" PRIu32, s->pos_check);
 	s->busy = true;
 	r->stats->replays_tables++;
-	pg_pool_call(r->pool, "select pos, kind, json from replay($1, $2, $3)", 3,
-		(const char *[]){ audience_name(s->user), after, PAGE }, on_page, read);
+	pg_pool_call(r->pool, "select pos, \"check\", kind, json from replay($1, $2, $3, $4)", 4,
+		(const char *[]){ audience_name(s->user), after, check, PAGE }, on_page, read);
 }
 
 void replay_next(struct replay *r, struct subscriber *s)

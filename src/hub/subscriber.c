@@ -37,8 +37,10 @@ void subscriber_pop(struct subscriber *s)
 {
 	struct frame *f = s->first;
 	s->queued_bytes -= f->sse_len;
-	if (f->pos > s->done)
+	if (f->pos > s->done) {
 		s->done = f->pos;
+		s->done_check = f->check;
+	}
 	frame_unref(f);
 	s->offset = 0;
 	s->first = s->more != NULL ? s->more->frames[s->more->at++] : NULL;

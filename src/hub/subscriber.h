@@ -18,8 +18,10 @@ struct subscriber;
 enum subscriber_end {
 	END_SHUTDOWN, /* the worker stops */
 	END_DENIED,   /* the credential or the account is no longer good */
-	END_RESET,    /* the history is another one now */
+	END_FOREIGN,  /* it is another database now */
+	END_REWOUND,  /* the history doesn't hold the subscriber's position any more */
 	END_EXPIRED,  /* the cursor can't be served any more */
+	END_MOVED,    /* the history was rewound behind the subscriber's position: it should come again and goes on from there */
 };
 
 struct subscriber_ops {
@@ -48,6 +50,7 @@ struct subscriber {
 	struct waiting *more;          /* then these; NULL most of the time */
 	uint64_t pos;                  /* all up to here is queued or written */
 	uint64_t done;                 /* all up to here is written */
+	uint32_t pos_check, done_check; /* see struct position */
 	uint64_t credential;           /* the transport sets it: which one it hangs on */
 	uint32_t expires_s;            /* the transport sets it: when that ends, seconds since 1970; 0 never */
 	uint32_t last_ms;              /* of the last progress in writing, low bits of the monotonic clock */
@@ -67,6 +70,12 @@ struct subscriber {
 	bool dead : 1;
 	bool ndjson : 1, close_after : 1, got_events : 1; /* a stream's own; they fit in here */
 };
+
+static inline void subscriber_set_position(struct subscriber *s, struct position at)
+{
+	s->pos = at.pos;
+	s->pos_check = at.check;
+}
 
 /* The frame that waits at place i (0 is the first), NULL behind the last. */
 static inline struct frame *subscriber_waiting(const struct subscriber *s, uint32_t i)

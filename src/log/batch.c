@@ -223,12 +223,14 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 }
 
 /* The tail hears of what was committed from here: the notification comes by way of another process, and later. */
-static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, bool is_new)
+static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, bool is_new, const char *checks)
 {
+	uint32_t check, before;
 	tail_expect(b->tail, r->id);
-	if (!is_new || !tail_awaits(b->tail, r->id))
+	if (!is_new || sscanf(checks, "%" SCNu32 " %" SCNu32, &check, &before) != 2 || !tail_awaits(b->tail, r->id, check, before))
 		return;
-	struct frame *f = frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail));
+	struct frame *f = frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail),
+		check);
 	if (f != NULL)
 		tail_tell(b->tail, f);
 }
@@ -251,7 +253,7 @@ static void on_sent(void *arg, const struct pg_result *r)
 		struct send_result result = { .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
 			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) };
 		if (result.status == 201)
-			tell(b, item, &result, *pg_text(r, (int)i, 4) == 't');
+			tell(b, item, &result, *pg_text(r, (int)i, 4) == 't', pg_text(r, (int)i, 5));
 		done(b, item, &result);
 	}
 }
@@ -300,13 +302,13 @@ static void send_batch(struct batcher *b)
 			snprintf(forward_id, sizeof(forward_id), "%" PRIu64, item->forward_id);
 			values[PARAMS] = forward_chat;
 			values[PARAMS + 1] = forward_id;
-			pg_conn_call(b->conn, "select status, code, id, body, is_new from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+			pg_conn_call(b->conn, "select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
 				PARAMS + 2, values, on_sent, b);
 			return;
 		}
 	}
-	pg_conn_call(b->conn, f->count == 1 ? "select status, code, id, body, is_new from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-		: "select status, code, id, body, is_new from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
+	pg_conn_call(b->conn, f->count == 1 ? "select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		: "select status, code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }

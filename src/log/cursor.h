@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Cursors: "epoch.position", opaque to clients. */
+ * Cursors, opaque to clients: the epoch, 8 hexadecimal digits that check the position, a dot, the position. The same text as that of
+ * cursor_text() in sql/functions/01_log.sql. */
 #ifndef LOG_CURSOR_H
 #define LOG_CURSOR_H
 
@@ -8,12 +9,19 @@
 
 #define CURSOR_MAX 64
 
+/* A position, and what tells the history it was given out in from any other: see log_check() in sql/functions/01_log.sql. */
+struct position {
+	uint64_t pos;
+	uint32_t check;
+};
+
 struct cursor {
 	char epoch[32];
-	uint64_t pos;
+	struct position at;
+	bool unchecked; /* from before there were checks: at.check means nothing */
 };
 
 bool cursor_parse(const char *text, struct cursor *ret); /* false: it was never one of ours */
-void cursor_print(const char *epoch, uint64_t pos, char out[CURSOR_MAX]);
+void cursor_print(const char *epoch, struct position at, char out[CURSOR_MAX]);
 
 #endif

@@ -17,7 +17,8 @@ const char *const frame_kind_names[FRAME_KINDS] = {
 
 /* What a line consists of, before it is given memory. */
 struct parsed {
-	uint64_t pos, cursor; /* cursor: of what is rendered without a position */
+	uint64_t pos;
+	struct position cursor; /* the position, or where a client is for what is rendered without one */
 	const char *kind, *chats, *user, *json;
 	size_t kind_len, chats_len, user_len, json_len;
 	unsigned chats_count;
@@ -41,10 +42,11 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	if (!kind_parse(p->kind, p->kind_len, &kind))
 		return NULL;
 	char sse_head[160], nd_head[160];
+	char cursor[CURSOR_MAX];
+	cursor_print(epoch, p->cursor, cursor);
 	int sse_n = p->pos == 0 ? snprintf(sse_head, sizeof(sse_head), "event: %s\ndata: ", frame_kind_names[kind])
-		: snprintf(sse_head, sizeof(sse_head), "id: %s.%llu\nevent: %s\ndata: ", epoch, (unsigned long long)p->pos, frame_kind_names[kind]);
-	int nd_n = snprintf(nd_head, sizeof(nd_head), "{\"event\":\"%s\",\"cursor\":\"%s.%llu\",\"data\":", frame_kind_names[kind], epoch,
-		(unsigned long long)(p->pos == 0 ? p->cursor : p->pos));
+		: snprintf(sse_head, sizeof(sse_head), "id: %s\nevent: %s\ndata: ", cursor, frame_kind_names[kind]);
+	int nd_n = snprintf(nd_head, sizeof(nd_head), "{\"event\":\"%s\",\"cursor\":\"%s\",\"data\":", frame_kind_names[kind], cursor);
 	assert((size_t)sse_n < sizeof(sse_head) && (size_t)nd_n < sizeof(nd_head));
 	size_t user_size = p->user_len ? p->user_len + 1 : 0;
 	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth, sse_len = (size_t)sse_n + json_len + 2;
@@ -55,7 +57,7 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	if (f == NULL)
 		return NULL;
 	char *at = (char *)(f + 1) + arrays;
-	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .a = p->a, .b = p->b, .chats_count = p->chats_count,
+	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .check = p->cursor.check, .a = p->a, .b = p->b, .chats_count = p->chats_count,
 		.to_user_only = p->to_user_only };
 	f->threads = arrays ? (struct frame_thread *)(f + 1) : NULL;
 	f->chats = arrays ? (uint64_t *)(f->threads + p->chats_count + 1) : NULL;
@@ -126,17 +128,36 @@ static void read_chats(struct frame *f, const char *s)
 	}
 }
 
-struct frame *frame_parse(const char *line, size_t len, const char *epoch)
+static bool parse_line(const char *line, size_t len, struct parsed *ret)
 {
 	const char *at = line, *end = line + len;
-	struct parsed p = { 0 };
 	int64_t pos;
-	if (!number(&at, end, &pos) || pos <= 0 || !word(&at, end, &p.kind, &p.kind_len) || !word(&at, end, &p.chats, &p.chats_len)
-			|| !word(&at, end, &p.user, &p.user_len) || !number(&at, end, &p.a) || !number(&at, end, &p.b))
+	*ret = (struct parsed){ 0 };
+	if (!number(&at, end, &pos) || pos <= 0 || !word(&at, end, &ret->kind, &ret->kind_len) || !word(&at, end, &ret->chats, &ret->chats_len)
+			|| !word(&at, end, &ret->user, &ret->user_len) || !number(&at, end, &ret->a) || !number(&at, end, &ret->b))
+		return false;
+	ret->pos = (uint64_t)pos;
+	ret->json = at;
+	ret->json_len = (size_t)(end - at);
+	return true;
+}
+
+bool frame_parse_checks(const char *line, size_t len, uint32_t *ret_check, uint32_t *ret_before)
+{
+	struct parsed p;
+	if (!parse_line(line, len, &p) || p.json_len > 0 || *p.user != '-' || *p.chats != '-')
+		return false;
+	*ret_check = (uint32_t)p.a;
+	*ret_before = (uint32_t)p.b;
+	return true;
+}
+
+struct frame *frame_parse(const char *line, size_t len, const char *epoch, uint32_t check)
+{
+	struct parsed p;
+	if (!parse_line(line, len, &p))
 		return NULL;
-	p.pos = (uint64_t)pos;
-	p.json = at;
-	p.json_len = (size_t)(end - at);
+	p.cursor = (struct position){ p.pos, check };
 	if (p.user_len == 1 && *p.user == '-')
 		p.user_len = 0;
 	if (*p.chats == '~') {
@@ -152,7 +173,7 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch)
 	return f;
 }
 
-bool live_parse(const char *line, size_t len, const char *epoch, uint64_t cursor, struct live *ret)
+bool live_parse(const char *line, size_t len, const char *epoch, struct position cursor, struct live *ret)
 {
 	const char *at = line, *end = line + len, *except;
 	struct parsed p = { .cursor = cursor };
@@ -189,10 +210,10 @@ uint64_t live_next_user(struct live *l)
 }
 
 struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json, size_t json_len,
-	const char *epoch)
+	const char *epoch, uint32_t check)
 {
 	const char *kind = frame_kind_names[FRAME_MESSAGE];
-	struct parsed p = { .pos = id, .kind = kind, .kind_len = strlen(kind), .user = sender, .user_len = strlen(sender), .chats_count = 1,
+	struct parsed p = { .pos = id, .cursor = { id, check }, .kind = kind, .kind_len = strlen(kind), .user = sender, .user_len = strlen(sender), .chats_count = 1,
 		.a = (int64_t)id, .b = (int64_t)received_us, .json = json, .json_len = json_len };
 	struct frame *f = build(&p, epoch);
 	if (f != NULL)
@@ -200,18 +221,18 @@ struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint
 	return f;
 }
 
-struct frame *frame_new(const char *kind, uint64_t pos, const char *json, size_t json_len, const char *epoch)
+struct frame *frame_new(const char *kind, struct position at, const char *json, size_t json_len, const char *epoch)
 {
-	struct parsed p = { .pos = pos, .kind = kind, .kind_len = strlen(kind), .json = json, .json_len = json_len };
+	struct parsed p = { .pos = at.pos, .cursor = at, .kind = kind, .kind_len = strlen(kind), .json = json, .json_len = json_len };
 	return build(&p, epoch);
 }
 
-struct frame *frame_raw(uint64_t pos, const char *bytes, size_t len)
+struct frame *frame_raw(struct position at, const char *bytes, size_t len)
 {
 	struct frame *f = malloc(sizeof(*f) + len);
 	if (f == NULL)
 		return NULL;
-	*f = (struct frame){ .refs = 1, .kind = FRAME_KINDS, .pos = pos, .sse_len = (unsigned)len };
+	*f = (struct frame){ .refs = 1, .kind = FRAME_KINDS, .pos = at.pos, .check = at.check, .sse_len = (unsigned)len };
 	f->sse = memcpy(f + 1, bytes, len);
 	return f;
 }

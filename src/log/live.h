@@ -13,9 +13,9 @@ struct live {
 	uint64_t except;    /* the user_key of who doesn't; 0: nobody */
 };
 
-/* A line of live_line(), without its newline; cursor is where a client is that has heard everything so far. users points into line, f is
+/* A line of live_line(), without its newline; at is where a client is that has heard everything so far. users points into line, f is
  * the caller's. False: not such a line, or no memory. */
-bool live_parse(const char *line, size_t len, const char *epoch, uint64_t cursor, struct live *ret);
+bool live_parse(const char *line, size_t len, const char *epoch, struct position at, struct live *ret);
 bool live_is_for_all(const struct live *l);
 /* The next of users: its key, 0 behind the last. */
 uint64_t live_next_user(struct live *l);

@@ -22,6 +22,7 @@
 #define PAGE 5000             /* rows a read */
 #define BATCH_MAX ((size_t)64 << 20)
 #define HELD_MAX ((size_t)64 << 20)
+#define MARKS_BYTES ((size_t)1 << 20)
 /* The position that the workers share has a tag of its history in its upper bits: a worker that doesn't know of another history yet
  * can't hold up those that do. */
 #define POSITION_BITS 48
@@ -30,6 +31,7 @@
 struct batch {
 	struct list link;
 	uint64_t from, upto;
+	uint32_t check, before; /* its own, and that of the batch before */
 	bool own;
 	size_t len;
 	char lines[];
@@ -42,9 +44,12 @@ struct tail {
 	void *arg;
 	char node[32], epoch[32];
 	uint64_t head;
+	uint32_t check;     /* of head */
+	struct marks *marks; /* the last positions that were told */
 	struct ring *ring;
 	struct loop_timer *beat, *grace;
 	bool attached, filling, live;
+	bool anchored;      /* the head's check is known: it isn't until the first page was read */
 	uint64_t promised; /* a head that was seen and must be reached */
 	_Atomic uint64_t *expected; /* the last position that a client was told of, with the tag of its history */
 	uint64_t history; /* that tag */
@@ -61,6 +66,7 @@ struct tail {
 };
 
 static void fill(struct tail *t);
+static void on_up(void *arg);
 
 static void take(struct tail *t, struct frame *f, bool own)
 {
@@ -69,14 +75,14 @@ static void take(struct tail *t, struct frame *f, bool own)
 	frame_unref(f);
 }
 
-static void take_lines(struct tail *t, const char *lines, size_t len, bool own)
+static void take_lines(struct tail *t, const char *lines, size_t len, uint32_t check, bool own)
 {
 	const char *end = lines + len;
 	while (lines < end) {
 		const char *nl = memchr(lines, '\n', (size_t)(end - lines));
 		if (nl == NULL)
 			nl = end;
-		struct frame *f = frame_parse(lines, (size_t)(nl - lines), t->epoch);
+		struct frame *f = frame_parse(lines, (size_t)(nl - lines), t->epoch, check);
 		if (f == NULL)
 			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines), lines);
 		else if (f->pos > t->head)
@@ -87,16 +93,31 @@ static void take_lines(struct tail *t, const char *lines, size_t len, bool own)
 	}
 }
 
-/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole. Returns false for a hole. */
-static bool apply(struct tail *t, const struct batch *b)
+static void reach(struct tail *t, uint64_t from, uint64_t upto, uint32_t check)
+{
+	marks_add(t->marks, from, upto, check);
+	if (upto < t->head)
+		return;
+	t->head = upto;
+	t->check = check;
+	t->anchored = true;
+}
+
+enum outcome { APPLIED, HOLE, REWOUND };
+
+/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole, and one that belongs elsewhere is of another
+ * history. */
+static enum outcome apply(struct tail *t, const struct batch *b)
 {
 	if (b->upto <= t->head)
-		return true;
+		return marks_look(t->marks, (struct position){ b->upto, b->check }) == MARKS_OTHER ? REWOUND : APPLIED;
 	if (b->from > t->head + 1)
-		return false;
-	take_lines(t, b->lines, b->len, b->own);
-	t->head = b->upto;
-	return true;
+		return HOLE;
+	if (t->check != (b->from <= t->head ? b->check : b->before)) /* the head may lie within it: see tail_tell() */
+		return REWOUND;
+	take_lines(t, b->lines, b->len, b->check, b->own);
+	reach(t, b->from, b->upto, b->check);
+	return APPLIED;
 }
 
 static void drop_held(struct tail *t)
@@ -107,14 +128,26 @@ static void drop_held(struct tail *t)
 	t->held_bytes = 0;
 }
 
+/* What was told isn't what the database holds: begins anew, which finds out from where on. */
+static void reattach(struct tail *t)
+{
+	t->attached = t->live = false;
+	t->part = 0;
+	drop_held(t);
+	on_up(t);
+}
+
 static void apply_held(struct tail *t)
 {
 	while (!list_empty(&t->held)) {
 		struct batch *b = container_of(t->held.next, struct batch, link);
-		if (!apply(t, b)) {
+		enum outcome outcome = apply(t, b);
+		if (outcome == HOLE)
 			fill(t);
+		else if (outcome == REWOUND)
+			reattach(t);
+		if (outcome != APPLIED)
 			return;
-		}
 		list_remove(&b->link);
 		t->held_bytes -= b->len;
 		free(b);
@@ -126,13 +159,13 @@ static void apply_held(struct tail *t)
 /* The rows hold the latest state only: of somebody who left and came back in between, only that he came. */
 static void tell_rejoined(struct tail *t, const char *line, size_t len)
 {
-	struct frame *f = len > 0 ? frame_parse(line, len - 1, t->epoch) : NULL;
+	struct frame *f = len > 0 ? frame_parse(line, len - 1, t->epoch, 0) : NULL;
 	if (f != NULL && f->kind == FRAME_MEMBER && f->a > 0 && (uint64_t)f->a > t->head)
 		t->events->on_rejoined(t->arg, f);
 	frame_unref(f);
 }
 
-/* The rows of log_frames(): frames, and a last one that says how far they go. */
+/* The rows of log_frames(): frames, and a last one that says how far they go. None: the head isn't in the database's history. */
 static void on_filled(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
@@ -145,15 +178,24 @@ static void on_filled(void *arg, const struct pg_result *r)
 		return;
 	}
 	int rows = pg_rows(r);
+	if (!t->attached)
+		return;
+	if (rows == 0) {
+		reattach(t);
+		return;
+	}
 	for (int i = 0; i < rows; i++)
-		if (memmem(pg_text(r, i, 1), pg_size(r, i, 1) < 40 ? pg_size(r, i, 1) : 40, " member ", 8) != NULL)
-			tell_rejoined(t, pg_text(r, i, 1), pg_size(r, i, 1));
+		if (memmem(pg_text(r, i, 2), pg_size(r, i, 2) < 40 ? pg_size(r, i, 2) : 40, " member ", 8) != NULL)
+			tell_rejoined(t, pg_text(r, i, 2), pg_size(r, i, 2));
 	for (int i = 0; i < rows; i++) {
 		uint64_t pos = (uint64_t)pg_int(r, i, 0);
-		if (!pg_null(r, i, 1))
-			take_lines(t, pg_text(r, i, 1), pg_size(r, i, 1), true);
-		else if (pos > t->head)
-			t->head = pos;
+		uint32_t check = (uint32_t)pg_int(r, i, 1);
+		if (pg_null(r, i, 2)) {
+			reach(t, pos, pos, check);
+		} else {
+			take_lines(t, pg_text(r, i, 2), pg_size(r, i, 2), check, true);
+			marks_add(t->marks, pos, pos, check);
+		}
 	}
 	t->events->on_head(t->arg);
 }
@@ -161,19 +203,50 @@ static void on_filled(void *arg, const struct pg_result *r)
 /* Reads what lies behind the head; goes on in on_up(), since a connection takes one call at a time. */
 static void fill(struct tail *t)
 {
-	char after[24], most[12];
+	char after[24], check[12], most[12];
 	t->live = false;
 	if (t->filling || !pg_conn_ready(t->conn))
 		return;
 	snprintf(after, sizeof(after), "%" PRIu64, t->head);
+	snprintf(check, sizeof(check), "%" PRIu32, t->check);
 	snprintf(most, sizeof(most), "%d", PAGE);
 	t->filling = true;
-	pg_conn_call(t->conn, "select pos, line from log_frames($1, $2)", 2, (const char *[]){ after, most }, on_filled, t);
+	pg_conn_call(t->conn, "select pos, \"check\", line from log_frames($1, $2, $3)", 3,
+		(const char *[]){ after, t->anchored ? check : NULL, most }, on_filled, t);
+}
+
+/* The first time: with what was said of late, for the ring. */
+static void begin(struct tail *t, const char *epoch, struct position head)
+{
+	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
+	t->head = head.pos > FILL_POSITIONS ? head.pos - FILL_POSITIONS : 0;
+	ring_reset(t->ring, t->head);
+	marks_cut(t->marks, 0);
+	if (t->head == head.pos)
+		reach(t, head.pos, head.pos, head.check);
+}
+
+/* The database doesn't hold what was told: goes on with what it holds. */
+static void rewind_to(struct tail *t, const char *epoch, struct position head, uint64_t common)
+{
+	bool foreign = strcmp(t->epoch, epoch) != 0;
+	if (foreign)
+		log_warn("the database is another one now: all cursors are reset");
+	else
+		log_warn("the log was rewound: position %" PRIu64 " is gone, and %" PRIu64 " is the last that is known to be still there: "
+			"cursors past it are reset", t->head, common);
+	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
+	marks_cut(t->marks, common);
+	t->head = 0;
+	reach(t, head.pos, head.pos, head.check);
+	ring_reset(t->ring, t->head);
+	t->events->on_rewind(t->arg, common, foreign);
 }
 
 static void on_attached(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
+	char origin[256];
 	if (!pg_ok(r)) {
 		if (!pg_away(r)) {
 			log_error("can't attach to the log: %s", pg_message(r));
@@ -181,18 +254,13 @@ static void on_attached(void *arg, const struct pg_result *r)
 		}
 		return;
 	}
-	bool first = *t->epoch == '\0', another = strcmp(t->epoch, pg_text(r, 0, 0)) != 0;
 	uint64_t head = (uint64_t)pg_int(r, 0, 1);
-	if (another) {
-		if (!first)
-			log_warn("the history of the database is another one now: all cursors are reset");
-		snprintf(t->epoch, sizeof(t->epoch), "%s", pg_text(r, 0, 0));
-		t->head = first && head > FILL_POSITIONS ? head - FILL_POSITIONS : first ? 0 : head;
-		t->history = secret_keyed_hash(t->epoch, strlen(t->epoch)) << POSITION_BITS;
-		ring_reset(t->ring, t->head);
-		if (!first)
-			t->events->on_epoch(t->arg);
-	}
+	snprintf(origin, sizeof(origin), "%s %s", pg_text(r, 0, 0), pg_text(r, 0, 4));
+	t->history = secret_keyed_hash(origin, strlen(origin)) << POSITION_BITS;
+	if (!t->anchored)
+		begin(t, pg_text(r, 0, 0), (struct position){ head, (uint32_t)pg_int(r, 0, 2) });
+	else if (pg_null(r, 0, 3) || (uint64_t)pg_int(r, 0, 3) < t->head)
+		rewind_to(t, pg_text(r, 0, 0), (struct position){ head, (uint32_t)pg_int(r, 0, 2) }, (uint64_t)pg_int(r, 0, 3));
 	t->attached = true;
 	t->promised = head;
 	t->events->on_control(t->arg, NULL, 0);
@@ -205,11 +273,14 @@ static void on_up(void *arg)
 	if (!pg_conn_ready(t->conn))
 		return;
 	if (!t->attached) {
-		char head[24];
-		bool known = *t->epoch != '\0';
-		snprintf(head, sizeof(head), "%" PRIu64, t->head);
-		pg_conn_call(t->conn, "select epoch, head from node_attach($1, $2, $3)", 3,
-			(const char *[]){ t->node, known ? t->epoch : NULL, known ? head : NULL }, on_attached, t);
+		struct buf known, checks;
+		buf_init(&known, MARKS_BYTES);
+		buf_init(&checks, MARKS_BYTES);
+		marks_list(t->marks, &known, &checks);
+		pg_conn_call(t->conn, "select epoch, head, head_check, common, origin from node_attach($1, $2, $3, $4)", 4,
+			(const char *[]){ t->node, *t->epoch != '\0' ? t->epoch : NULL, known.data, checks.data }, on_attached, t);
+		buf_release(&known);
+		buf_release(&checks);
 		return;
 	}
 	if (t->live)
@@ -229,20 +300,38 @@ static void on_down(void *arg)
 	drop_held(t);
 }
 
-static void on_batch(struct tail *t)
+/* The batch that came in; NULL when it is too large or has no checks, as from a node that knows none. */
+static struct batch *new_batch(struct tail *t)
 {
 	struct batch *b = malloc(sizeof(*b) + t->parts.len);
-	if (b == NULL || buf_failed(&t->parts)) {
-		free(b);
-		t->promised = t->upto; /* read it from the tables */
+	const char *lines = t->parts.data, *nl = b != NULL && t->parts.len > 0 ? memchr(lines, '\n', t->parts.len) : NULL;
+	if (b == NULL || nl == NULL)
+		goto unusable;
+	*b = (struct batch){ .from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len - (size_t)(nl + 1 - lines) };
+	if (!frame_parse_checks(lines, (size_t)(nl - lines), &b->check, &b->before))
+		goto unusable;
+	memcpy(b->lines, nl + 1, b->len);
+	return b;
+unusable:
+	free(b);
+	return NULL;
+}
+
+static void on_batch(struct tail *t)
+{
+	struct batch *b = new_batch(t);
+	enum outcome outcome = b != NULL && t->live ? apply(t, b) : HOLE;
+	if (b == NULL) {
+		t->promised = t->upto > t->promised ? t->upto : t->promised; /* read it from the tables */
 		fill(t);
 		return;
 	}
-	*b = (struct batch){ .from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len };
-	memcpy(b->lines, t->parts.data, t->parts.len);
-	if (t->live && apply(t, b)) {
+	if (outcome != HOLE) {
 		free(b);
-		t->events->on_head(t->arg);
+		if (outcome == APPLIED)
+			t->events->on_head(t->arg);
+		else
+			reattach(t);
 		return;
 	}
 	if (t->live) {
@@ -291,7 +380,7 @@ static void tell_live(struct tail *t)
 	struct live l;
 	const char *at = t->live_parts.data, *end = at + t->live_parts.len;
 	for (const char *nl; at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL; at = nl + 1) {
-		if (!live_parse(at, (size_t)(nl - at), t->epoch, t->head, &l)) {
+		if (!live_parse(at, (size_t)(nl - at), t->epoch, tail_position(t), &l)) {
 			log_error("a line of postern_live can't be read");
 			continue;
 		}
@@ -356,6 +445,10 @@ static void on_beaten(void *arg, const struct pg_result *r)
 	if (!pg_ok(r) || pg_rows(r) != 1)
 		return;
 	uint64_t head = (uint64_t)pg_int(r, 0, 0);
+	if (t->attached && pg_text(r, 0, 1)[0] != 't') {
+		reattach(t);
+		return;
+	}
 	if (head > t->head) {
 		t->promised = head;
 		loop_timer_start(t->grace, GRACE_MS, 0);
@@ -365,8 +458,11 @@ static void on_beaten(void *arg, const struct pg_result *r)
 static void on_beat(void *arg)
 {
 	struct tail *t = arg;
+	char head[24], check[12];
+	snprintf(head, sizeof(head), "%" PRIu64, t->head);
+	snprintf(check, sizeof(check), "%" PRIu32, t->check);
 	if (t->live && pg_conn_ready(t->conn))
-		pg_conn_call(t->conn, "select node_beat($1)", 1, (const char *[]){ t->node }, on_beaten, t);
+		pg_conn_call(t->conn, "select node_beat($1), log_holds($2, $3)", 3, (const char *[]){ t->node, head, check }, on_beaten, t);
 }
 
 static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down, .on_notify = on_notify };
@@ -383,6 +479,7 @@ struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node,
 	t->arg = arg;
 	snprintf(t->node, sizeof(t->node), "%s", node);
 	t->ring = ring_new(ring_bytes);
+	t->marks = marks_new();
 	buf_init(&t->parts, BATCH_MAX);
 	buf_init(&t->live_parts, BATCH_MAX);
 	list_init(&t->held);
@@ -402,17 +499,24 @@ void tail_free(struct tail *t)
 	buf_release(&t->parts);
 	buf_release(&t->live_parts);
 	ring_free(t->ring);
+	marks_free(t->marks);
 	free(t);
 }
 
 void tail_tell(struct tail *t, struct frame *f)
 {
-	t->head = f->pos;
+	reach(t, f->pos, f->pos, f->check);
 	take(t, f, true);
 	t->events->on_head(t->arg);
 }
 
-bool tail_awaits(const struct tail *t, uint64_t pos) { return t->live && pos == t->head + 1; }
+bool tail_awaits(const struct tail *t, uint64_t pos, uint32_t check, uint32_t before)
+{
+	return t->live && pos == t->head + 1 && (t->check == before || t->check == check);
+}
+
+struct position tail_position(const struct tail *t) { return (struct position){ t->head, t->check }; }
+enum marks_answer tail_look(const struct tail *t, struct position at) { return marks_look(t->marks, at); }
 
 uint64_t tail_expected(const struct tail *t)
 {

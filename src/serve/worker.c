@@ -102,12 +102,12 @@ static void on_live(void *arg, struct live *l) { hub_on_live(((struct worker *)a
 
 static void on_settings(void *arg) { api_reload(&((struct worker *)arg)->api); }
 
-static void on_epoch(void *arg)
+static void on_rewind(void *arg, uint64_t common, bool foreign)
 {
 	struct worker *w = arg;
 	map_release(&w->api.direct_chats); /* its numbers may be other chats' now */
 	pages_forget(w->api.pages);
-	hub_on_epoch(w->hub);
+	hub_on_rewind(w->hub, common, foreign);
 }
 
 static void on_control(void *arg, const char *name, uint64_t credential)
@@ -122,7 +122,7 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 		auth_recheck(w->api.auth);
 }
 
-static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_epoch = on_epoch, .on_live = on_live, .on_settings = on_settings, .on_control = on_control };
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_rewind = on_rewind, .on_live = on_live, .on_settings = on_settings, .on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {

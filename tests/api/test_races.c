@@ -72,7 +72,7 @@ START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 	PGconn *pg = database(house());
 	sql(pg, "update postern.chat set kind = 'group', pair = null, title = 'of eve' where id = %lld", old);
 	sql(pg, "update postern.member set name = '%s' where chat_id = %lld and name = '%s'", eve->name, old, ben->name);
-	sql(pg, "update postern.meta set value = 'another cluster' where key = 'system_identifier'");
+	sql(pg, "update postern.meta set value = 'another1' where key = 'epoch'");
 	sql(pg, "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before), a.status != 200 || count(a.json, "events") == 0 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)

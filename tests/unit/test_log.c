@@ -8,9 +8,10 @@
 #include "base/secret.h"
 #include "log/cursor.h"
 #include "log/frame.h"
+#include "log/marks.h"
 #include "log/ring.h"
 
-static struct frame *parse(const char *line) { return frame_parse(line, strlen(line), "ep"); }
+static struct frame *parse(const char *line) { return frame_parse(line, strlen(line), "ep", 0xbeef); }
 
 static struct frame *message(uint64_t pos, unsigned chat)
 {
@@ -24,7 +25,7 @@ START_TEST(frame_says_what_its_line_said)
 {
 	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
 	struct frame *f = _i == 0 ? parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}")
-		: frame_message(12, 7, "alice", 1700000000000001, json, strlen(json), "ep");
+		: frame_message(12, 7, "alice", 1700000000000001, json, strlen(json), "ep", 0xbeef);
 	ck_assert_uint_eq(f->pos, 12);
 	ck_assert_int_eq(f->kind, FRAME_MESSAGE);
 	ck_assert_uint_eq(f->chats_count, 1);
@@ -36,10 +37,10 @@ START_TEST(frame_says_what_its_line_said)
 	ck_assert_int_eq(f->b, 1700000000000001);
 	ck_assert_uint_eq(f->json_len, strlen(json));
 	ck_assert_mem_eq(f->json, json, f->json_len);
-	const char *sse = "id: ep.12\nevent: message\ndata: {\"id\":12,\"text\":\"a b\"}\n\n";
+	const char *sse = "id: ep0000beef.12\nevent: message\ndata: {\"id\":12,\"text\":\"a b\"}\n\n";
 	ck_assert_uint_eq(f->sse_len, strlen(sse));
 	ck_assert_mem_eq(f->sse, sse, f->sse_len);
-	const char *head = "{\"event\":\"message\",\"cursor\":\"ep.12\",\"data\":";
+	const char *head = "{\"event\":\"message\",\"cursor\":\"ep0000beef.12\",\"data\":";
 	ck_assert_uint_eq(f->ndjson_head_len, strlen(head));
 	ck_assert_mem_eq(f->ndjson_head, head, f->ndjson_head_len);
 	frame_unref(f);
@@ -169,10 +170,15 @@ START_TEST(ring_threads_a_member_by_chat_and_by_user)
 }
 END_TEST
 
-static const struct { const char *text; bool good; } cursors[] = {
-	{ "abc.12", true }, { "A9z.0", true }, { "abc.999999999999999999", true }, { "", false }, { "12", false }, { ".12", false }, { "abc.", false },
-	{ "abc.-1", false }, { "abc.1x", false }, { "abc.9999999999999999999", false }, { "a b.1", false }, { "abc.1.2", false },
-	{ "abcdefghijklmnopqrstuvwxyzabcdefghijkl.1", false },
+static const struct {
+	const char *text;
+	bool good, unchecked;
+} cursors[] = {
+	{ "abcDEF12a0000001.12", true, false }, { "abcDEF12ffffffff.0", true, false }, { "abcDEF12.12", true, true }, { "A9z.0", true, true },
+	{ "12345678.5", true, true }, { "abcDEF12notahexa.5", true, true }, { "abcdefg00000000.999999999999999999", true, false }, { "", false, false },
+	{ "12", false, false }, { ".12", false, false }, { "abc.", false, false }, { "abc.-1", false, false }, { "abc.1x", false, false },
+	{ "abc.9999999999999999999", false, false }, { "a b.1", false, false }, { "abc.1.2", false, false },
+	{ "abcdefghijklmnopqrstuvwxyzabcdefghijkl.1", false, false },
 };
 
 START_TEST(cursors_are_checked)
@@ -181,10 +187,51 @@ START_TEST(cursors_are_checked)
 	char again[CURSOR_MAX];
 	bool ok = cursor_parse(cursors[_i].text, &c);
 	ck_assert_msg(ok == cursors[_i].good, "%s", cursors[_i].text);
-	if (ok) {
-		cursor_print(c.epoch, c.pos, again);
+	if (ok)
+		ck_assert(c.unchecked == cursors[_i].unchecked);
+	if (ok && !c.unchecked) {
+		cursor_print(c.epoch, c.at, again);
 		ck_assert_str_eq(again, cursors[_i].text);
 	}
+}
+END_TEST
+
+START_TEST(checks_of_a_batch_are_read_from_its_first_line)
+{
+	static const char line[] = "11 user - - 4294967295 7 ", frame[] = "11 user - bob 0 0 {}";
+	uint32_t check, before;
+	ck_assert(frame_parse_checks(line, strlen(line), &check, &before));
+	ck_assert_uint_eq(check, 4294967295);
+	ck_assert_uint_eq(before, 7);
+	ck_assert(!frame_parse_checks(frame, strlen(frame), &check, &before));
+}
+END_TEST
+
+static enum marks_answer look(const struct marks *m, uint64_t pos, uint32_t check) { return marks_look(m, (struct position){ pos, check }); }
+
+START_TEST(marks_know_what_was_told_and_nothing_between)
+{
+	struct marks *m = marks_new();
+	marks_add(m, 11, 15, 1); /* a notification */
+	marks_add(m, 18, 18, 2); /* read from the tables: what 16, 17 and 19 belong to isn't known */
+	marks_add(m, 21, 21, 3); /* the first message of a batch, told by who sent it, then the second */
+	marks_add(m, 22, 22, 3);
+	ck_assert_int_eq(look(m, 10, 1), MARKS_UNKNOWN);
+	ck_assert_int_eq(look(m, 11, 1), MARKS_SAME);
+	ck_assert_int_eq(look(m, 15, 2), MARKS_OTHER);
+	ck_assert_int_eq(look(m, 17, 2), MARKS_UNKNOWN);
+	ck_assert_int_eq(look(m, 18, 2), MARKS_SAME);
+	ck_assert_int_eq(look(m, 19, 3), MARKS_UNKNOWN);
+	ck_assert_int_eq(look(m, 22, 3), MARKS_SAME);
+	ck_assert_int_eq(look(m, 23, 3), MARKS_UNKNOWN);
+	marks_cut(m, 18);
+	ck_assert_int_eq(look(m, 21, 3), MARKS_UNKNOWN);
+	ck_assert_int_eq(look(m, 18, 2), MARKS_SAME);
+	for (uint64_t pos = 30; pos < 20000; pos++)
+		marks_add(m, pos, pos, (uint32_t)pos);
+	ck_assert_int_eq(look(m, 18, 2), MARKS_UNKNOWN); /* the oldest go */
+	ck_assert_int_eq(look(m, 19999, 19999), MARKS_SAME);
+	marks_free(m);
 }
 END_TEST
 
@@ -201,6 +248,8 @@ int main(void)
 	tcase_add_test(tc, ring_forgets_the_oldest_and_says_so);
 	tcase_add_test(tc, ring_threads_a_member_by_chat_and_by_user);
 	tcase_add_loop_test(tc, cursors_are_checked, 0, sizeof(cursors) / sizeof(cursors[0]));
+	tcase_add_test(tc, checks_of_a_batch_are_read_from_its_first_line);
+	tcase_add_test(tc, marks_know_what_was_told_and_nothing_between);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
