@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "conf/args.h"
+#include "conf/secret_file.h"
 #include "conf/settings.h"
 #include "conf/value.h"
 
@@ -228,10 +229,24 @@ static void take_flags(struct source *src, const struct args *a)
 	}
 }
 
+/* Only at the start: later this process may not be able to, and connections keep what they were told. */
+static void take_password(struct source *src)
+{
+	struct conf *c = src->conf;
+	char where[512];
+	if (c->database_password_file == NULL || c->database == NULL || src->before != NULL)
+		return;
+	const char *wrong = secret_file_read(c->database_password_file, &c->database_password);
+	snprintf(where, sizeof(where), "database_password_file: %s", c->database_password_file);
+	if (wrong != NULL)
+		complain(src, CONF_EXIT_CONFIG, where, wrong);
+}
+
 /* What depends on the machine or on several settings. */
 static void complete(struct source *src)
 {
 	struct conf *c = src->conf;
+	take_password(src);
 	const char *given = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
 	int n = 0;
 	if (c->listen_count == 0)
@@ -274,6 +289,7 @@ void conf_release(struct conf *c)
 {
 	for (const struct setting *s = settings; s->name != NULL; s++)
 		setting_clear(c, s);
+	secret_file_forget(&c->database_password);
 	free(c->file);
 	c->file = NULL;
 }
@@ -336,6 +352,8 @@ unsigned conf_warn_environment(FILE *out)
 
 void conf_warn_settings(const struct conf *c, FILE *out)
 {
+	if (c->database_password_file != NULL && c->database == NULL)
+		fputs("postern: database_password_file without database: the private database needs no password\n", out);
 	if (c->jwt_keys != NULL && c->jwt_audience == NULL && c->jwt_issuer == NULL)
 		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed gets in here, made for another service too\n",
 			out);

@@ -60,6 +60,7 @@ struct conf {
 	struct conf_listen metrics_listen; /* text is NULL: none */
 	char *state;         /* directory */
 	char *database;      /* conninfo; NULL: the private cluster in the state directory */
+	char *database_password_file; /* NULL: none */
 	char *pg_bindir;     /* directory of initdb and postgres; NULL: looked for */
 	char *user;          /* to become when started as root; NULL: postern, else postgres, whichever exists */
 	char *public_url;    /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known */
@@ -96,6 +97,7 @@ struct conf {
 	/* conf's own */
 	char *file; /* that was read; NULL: none */
 	uid_t uid;  /* who has read it */
+	char *database_password; /* what database_password_file holds; NULL: nothing. Never shown */
 	struct conf_origin origin[CONF_SETTINGS_MAX];
 	const struct conf_args *args;
 };

@@ -19,10 +19,16 @@ static char *must_format(const struct conf *c, const struct setting *s)
 	return text;
 }
 
+static const char *raw(const struct conf *c, const struct setting *s)
+{
+	const char *text = *(char *const *)((const char *)c + s->at);
+	return text != NULL ? text : "";
+}
+
 static bool same(const struct conf *a, const struct conf *b, const struct setting *s)
 {
 	if (s->type == SETTING_CONNINFO) /* as it is shown the password is missing */
-		return strcmp(a->database != NULL ? a->database : "", b->database != NULL ? b->database : "") == 0;
+		return strcmp(raw(a, s), raw(b, s)) == 0;
 	char *x = must_format(a, s), *y = must_format(b, s);
 	bool equal = strcmp(x, y) == 0;
 	free(x);

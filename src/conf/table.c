@@ -22,6 +22,8 @@ const struct setting settings[] = {
 		"state directory, which holds the private database ($STATE_DIRECTORY, else ~/.local/share/postern; root: /var/lib/postern)" },
 	{ "database", SETTING_CONNINFO, AT(database), NULL, 0, 0, SETTING_FIXED, CONF_DATABASE, "CONNINFO",
 		"use this PostgreSQL instead of a private one (a libpq connection string)" },
+	{ "database_password_file", SETTING_STRING, AT(database_password_file), NULL, 0, 0, SETTING_FIXED, CONF_DATABASE, "FILE",
+		"the first line of this file is the password for that database; read before root's rights are given up" },
 	{ "pg_bindir", SETTING_STRING, AT(pg_bindir), NULL, 0, 0, SETTING_FIXED, CONF_DATABASE, "DIR",
 		"where initdb and postgres of the private database are (looked for; /usr/lib/postgresql/18/bin)" },
 	{ "user", SETTING_STRING, AT(user), NULL, 0, 0, SETTING_FIXED, CONF_ALL, "NAME",

@@ -15,6 +15,7 @@
 #include "pg/check.h"
 #include "pg/cluster.h"
 #include "pg/migrate.h"
+#include "pg/passfile.h"
 #include "pg/state.h"
 #include "pg/sync.h"
 
@@ -28,10 +29,13 @@ enum status store_become_owner(struct store *s, const struct conf *conf, struct 
 		return ST_REFUSED;
 	if (conf->database == NULL && (s->state_fd = state_make(conf->state, &owner, why)) < 0)
 		return ST_REFUSED;
+	int passfile = geteuid() == 0 && conf->database != NULL ? passfile_open(conf->database) : -1;
 	if (geteuid() == 0 && identity_become(&owner) != ST_OK) {
 		buf_addf(why, "becoming %s: %s", owner.name, strerror(errno));
 		return ST_SYSTEM;
 	}
+	if (passfile >= 0)
+		s->base = passfile_keep(conf->database, passfile);
 	if (conf->database == NULL && (s->state = state_name(conf->state, s->state_fd, why)) == NULL)
 		return ST_REFUSED;
 	return ST_OK;
@@ -96,13 +100,24 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 	}
 }
 
+/* Takes base, which is NULL when what conf says does. NULL: it is malformed. */
+static char *with_password(char *base, const struct conf *conf, struct buf *why)
+{
+	const char *const defaults[] = { "password", conf->database_password, NULL };
+	char *result = conf->database_password == NULL ? strdup(base != NULL ? base : conf->database)
+		: sync_conninfo(base != NULL ? base : conf->database, defaults, "", why);
+	free(base);
+	return result;
+}
+
 enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
 {
 	uint64_t start = clock_mono_ms();
 	enum status st;
 	if (conf->database != NULL) {
-		s->base = strdup(conf->database);
-		st = check_database(conf->database, as_server ? WAIT_MS : 0, as_server ? connections_of(conf) : 1, why);
+		if ((s->base = with_password(s->base, conf, why)) == NULL)
+			return ST_REFUSED;
+		st = check_database(s->base, as_server ? WAIT_MS : 0, as_server ? connections_of(conf) : 1, why);
 	} else
 		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)

@@ -203,7 +203,7 @@ const char *sync_notification(struct sync *s, unsigned timeout_ms)
 	}
 }
 
-static void add_keyword(struct buf *b, const char *key, const char *value)
+void sync_add_keyword(struct buf *b, const char *key, const char *value)
 {
 	buf_addf(b, "%s%s='", b->len > 0 ? " " : "", key);
 	for (; *value != '\0'; value++) {
@@ -236,7 +236,7 @@ char *sync_conninfo(const char *base, const char *const *defaults, const char *o
 			value = all.data;
 		}
 		if (value != NULL && *value != '\0')
-			add_keyword(&b, o->keyword, value);
+			sync_add_keyword(&b, o->keyword, value);
 	}
 	PQconninfoFree(given);
 	buf_release(&all);

@@ -46,6 +46,9 @@ const char *sync_notification(struct sync *s, unsigned timeout_ms);
  * `options` added to its options. Free it. NULL: malformed, and why was added to. */
 char *sync_conninfo(const char *base, const char *const *defaults, const char *options, struct buf *why);
 
+/* Adds key=value as a conninfo has it, quoted. */
+void sync_add_keyword(struct buf *b, const char *key, const char *value);
+
 /* Whether somebody answers there who may be let in later: false when he has refused, or there is no such place. */
 bool sync_may_come_up(const char *conninfo);
 

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT
+ * See passfile.h. */
+#include "pg/passfile.h"
+
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "pg/sync.h"
+
+enum { COPY_MAX = 1 << 20 };
+
+/* In memory of the caller's; NULL: none. */
+static char *name_of(const char *conninfo)
+{
+	char *error = NULL, *path = NULL;
+	const char *env = getenv("PGPASSFILE");
+	PQconninfoOption *given = PQconninfoParse(conninfo, &error);
+	for (PQconninfoOption *o = given; o != NULL && o->keyword != NULL; o++)
+		if (strcmp(o->keyword, "passfile") == 0 && o->val != NULL && *o->val != '\0')
+			path = strdup(o->val);
+	PQconninfoFree(given);
+	PQfreemem(error);
+	return path == NULL && env != NULL && *env != '\0' ? strdup(env) : path;
+}
+
+int passfile_open(const char *conninfo)
+{
+	char *path = name_of(conninfo);
+	int fd = path != NULL ? open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC) : -1;
+	free(path);
+	return fd;
+}
+
+/* A descriptor of a copy that libpq takes: a regular file, nobody else's. -1: that can't be. */
+static int copy(int fd)
+{
+	char *text = malloc(COPY_MAX);
+	int memory = memfd_create("postern passfile", MFD_CLOEXEC);
+	ssize_t n = text != NULL ? read(fd, text, COPY_MAX) : -1;
+	bool ok = memory >= 0 && n >= 0 && n < COPY_MAX && fchmod(memory, 0600) == 0 &&
+		write(memory, text, (size_t)n) == n;
+	if (text != NULL)
+		explicit_bzero(text, COPY_MAX);
+	free(text);
+	if (ok)
+		return memory;
+	if (memory >= 0)
+		close(memory);
+	return -1;
+}
+
+static char *with_passfile(const char *conninfo, int memory)
+{
+	char *error = NULL, path[32];
+	struct buf b;
+	PQconninfoOption *given = PQconninfoParse(conninfo, &error);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+	buf_init(&b, 64 * 1024);
+	for (PQconninfoOption *o = given; o != NULL && o->keyword != NULL; o++)
+		if (o->val != NULL && strcmp(o->keyword, "passfile") != 0)
+			sync_add_keyword(&b, o->keyword, o->val);
+	sync_add_keyword(&b, "passfile", path);
+	PQconninfoFree(given);
+	PQfreemem(error);
+	return buf_detach(&b, NULL);
+}
+
+char *passfile_keep(const char *conninfo, int fd)
+{
+	struct stat st;
+	char *path = name_of(conninfo), *result = NULL;
+	/* libpq doesn't take one that others may read, and says so. */
+	if (path != NULL && access(path, R_OK) < 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		!(st.st_mode & (S_IRWXG | S_IRWXO))) {
+		int memory = copy(fd);
+		if (memory >= 0)
+			result = with_passfile(conninfo, memory);
+		else
+			log_warn("%s can't be kept for the time after root's rights are gone", path);
+	}
+	free(path);
+	close(fd);
+	return result;
+}
