@@ -171,7 +171,7 @@ static void on_worked(void *arg)
 	if (c->right) {
 		request_problem(c->req, "overloaded", NULL, "");
 	} else {
-		metrics_count(api_of(c->req)->metrics, M_LOGINS_FAILED, 1);
+		auth_password_refused(c->req, caller_of(c->req)->name);
 		request_problem(c->req, "bad_credentials", "The password is wrong.", "");
 	}
 	wipe(c, sizeof(*c));

@@ -2,6 +2,7 @@
  * See api.h: from a request whose route is known to its handler. */
 #include "api/api.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ void api_init(struct api *api)
 		fatal("out of memory");
 	memcpy(api->routes, api_routes, n * sizeof(struct route));
 	assets_routes(api->routes + n);
+	assert(n + assets_count() < SHARED_ROUTES); /* each has counters of its own */
 }
 
 void api_release(struct api *api)

@@ -48,6 +48,7 @@ struct lookup {
 	void (*next)(struct request *req);
 	unsigned char hash[SECRET_HASH_LEN];
 	bool by_cookie, is_ticket;
+	enum metric_sign_in how;
 	uint64_t generation;
 };
 
@@ -103,6 +104,16 @@ static void refuse(struct request *req, const char *detail)
 	request_problem(req, "unauthorized", detail, "");
 }
 
+void auth_password_refused(struct request *req, const char *user)
+{
+	struct metrics *m = api_of(req)->metrics;
+	char address[64];
+	metrics_count(m, M_LOGINS_FAILED, 1);
+	metrics_sign_in(m, SIGN_IN_PASSWORD, false);
+	request_client(req, address, sizeof(address));
+	log_event_each(LOG_WARN, "sign-in failed", F("addr", address), F("user", user), F("request", request_id(req)));
+}
+
 bool auth_require_origin(struct request *req)
 {
 	bool says_so;
@@ -122,6 +133,7 @@ static void pass(struct request *req, const struct caller *found, void (*next)(s
 	if (c == NULL)
 		fatal("out of memory");
 	*c = *found;
+	request_set_user(req, c->name);
 	request_set_data(req, c, free);
 	if (c->by_cookie && strcmp(request_method(req), "GET") != 0 && !auth_require_origin(req))
 		return;
@@ -136,11 +148,13 @@ static void on_found(void *arg, const struct pg_result *r)
 			log_error("can't look up a credential: %s", pg_message(r));
 		request_problem(l->req, "database_away", NULL, "");
 	} else if (pg_rows(r) == 0) {
+		metrics_sign_in(l->auth->api->metrics, l->how, false);
 		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : "The token is unknown, has expired or was revoked.");
 	} else {
 		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie,
 			.generation = l->generation };
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
+		metrics_sign_in(l->auth->api->metrics, l->how, true);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
 		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
 		/* A stream asks once for hours: it isn't worth the memory. */
@@ -168,8 +182,10 @@ static void look_up(struct auth *a, struct request *req, const char *secret, boo
 {
 	char hex[SECRET_HASH_HEX + 1];
 	struct lookup *l = new_lookup(a, req, secret, next);
+	request_set_offered(req);
 	l->by_cookie = by_cookie;
 	l->is_ticket = is_ticket;
+	l->how = is_ticket ? SIGN_IN_TICKET : by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN;
 	secret_hash_hex(secret, strlen(secret), hex);
 	pg_pool_call(a->api->pool, is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
 		: "select id, name, admin, expires_ms from authenticate($1)", 1, (const char *[]){ hex }, on_found, l);
@@ -181,11 +197,13 @@ static void look_up_jwt(struct auth *a, struct request *req, const char *token, 
 	struct jwt_claims claims;
 	const char *why = jwt_verify(a->keys, a->api->conf, token, clock_real_us() / 1000000, &claims);
 	if (why != NULL) {
+		metrics_sign_in(a->api->metrics, SIGN_IN_JWT, false);
 		refuse(req, why);
 		return;
 	}
 	struct lookup *l = new_lookup(a, req, token, next);
 	l->by_cookie = by_cookie;
+	l->how = SIGN_IN_JWT;
 	secret_hash_hex(token, strlen(token), hex);
 	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
 	pg_pool_call(a->api->pool, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
@@ -196,6 +214,7 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 {
 	unsigned char hash[SECRET_HASH_LEN];
 	size_t len = strlen(token);
+	request_set_offered(req);
 	if (len == 0 || len > TOKEN_MAX) {
 		refuse(req, "That is no token.");
 		return;

@@ -36,6 +36,9 @@ bool auth_is_sure(const struct auth *a, const struct caller *caller);
 enum auth_still { AUTH_STILL_GOOD, AUTH_REVOKED, AUTH_AWAY };
 void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_still still), void *arg);
 
+/* A wrong password, wherever it was given: counts it, and logs one line, which blocklists are made of. */
+void auth_password_refused(struct request *req, const char *user);
+
 #define AUTH_COOKIE "postern_session"
 
 /* A write with a cookie must come from our own page. Refuses it and returns false otherwise. */

@@ -41,13 +41,24 @@ static void add_build_info(struct buf *out, const char *postgresql)
 		"postern_build_info{version=\"%s\",commit=\"%s\",postgresql=\"%s\"} 1\n", build_version, build_commit, postgresql);
 }
 
+enum { METRICS_MAX = 8 << 20 };
+
 static void show(struct request *req)
 {
 	struct api *api = api_of(req);
 	struct buf out;
 	size_t len;
-	buf_init(&out, 1 << 20);
-	metrics_render(api->shared, api->notify_queue, &out);
+	unsigned n = 0;
+	while (api->routes[n].path != NULL)
+		n++;
+	struct metrics_route *routes = calloc(n + 1, sizeof(*routes));
+	if (routes == NULL)
+		fatal("out of memory");
+	for (unsigned i = 0; i < n; i++)
+		routes[i] = (struct metrics_route) { api->routes[i].method, api->routes[i].path };
+	buf_init(&out, METRICS_MAX);
+	metrics_render(api->shared, routes, n, api->notify_queue, &out);
+	free(routes);
 	add_build_info(&out, api->postgresql);
 	char *body = buf_detach(&out, &len);
 	request_add_header(req, "Cache-Control", "no-store");

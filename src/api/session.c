@@ -102,12 +102,13 @@ static void on_verified(void *arg)
 	char hex[SECRET_HASH_HEX + 1];
 	sodium_memzero(i->password, sizeof(i->password));
 	if (!i->right) {
-		metrics_count(api->metrics, M_LOGINS_FAILED, 1);
+		auth_password_refused(i->req, i->name);
 		request_problem(i->req, "bad_credentials", "Unknown name or wrong password.", "");
 		free_issue(i);
 		return;
 	}
 	give_back(i);
+	metrics_sign_in(api->metrics, SIGN_IN_PASSWORD, true);
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	clock_rfc3339(clock_real_us() + (uint64_t)api->conf->session_ttl * 1000000, i->expires_at);
 	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4)", 4, (const char *[]){ i->name, i->hash, hex, i->expires_at }, on_issued, i);
@@ -173,6 +174,7 @@ void session_create(struct request *req)
 	struct issue *i = new_issue(req, "token");
 	i->cookie = true;
 	snprintf(i->name, sizeof(i->name), "%s", name);
+	request_set_user(req, name);
 	i->password_len = strlen(password);
 	memcpy(i->password, password, i->password_len);
 	json_object_put(o);

@@ -58,11 +58,11 @@ void log_setup(enum log_level new_level, enum log_format new_format, const char 
 	log_set(new_level, new_format);
 	snprintf(self, sizeof(self), "%s", who);
 	to_journal = stderr_is_journal();
+	memset(counts, 0, sizeof(counts)); /* of this process, not of the one that forked it */
+	memset(kinds, 0, sizeof(kinds));
 }
 
 bool log_enabled(enum log_level level) { return level <= threshold; }
-enum log_format log_format_now(void) { return format; }
-const char *log_process(void) { return self; }
 uint64_t log_count(enum log_level level) { return counts[level]; }
 const char *log_level_name(enum log_level level) { return level_names[level]; }
 const char *log_format_name(enum log_format f) { return format_names[f]; }
@@ -95,19 +95,23 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 	return ok;
 }
 
-static void write_line(enum log_level level, const char *message, const struct log_field *fields)
+size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority, char out[LOG_LINE_MAX])
 {
 	static const char priorities[] = "3467"; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG of syslog(3) */
-	int saved = errno;
-	char out[3 + LOGLINE_MAX], at[CLOCK_RFC3339_LEN + 1];
+	char at[CLOCK_RFC3339_LEN + 1];
+	size_t from = 0;
 	clock_rfc3339(clock_real_us(), at);
-	const struct logline line = { .format = format, .time = at, .level = level_names[level], .process = self, .message = message,
-		.fields = fields };
-	size_t len = 3 + logline_print(&line, out + 3), from = to_journal ? 0 : 3;
-	out[0] = '<';
-	out[1] = priorities[level];
-	out[2] = '>';
-	if (write(STDERR_FILENO, out + from, len - from) < 0) { /* nowhere to say it */
+	if (with_priority && to_journal)
+		from = (size_t)snprintf(out, LOG_LINE_MAX, "<%c>", priorities[level]);
+	return from + logline_print(&(struct logline) { format, at, level_names[level], self, message, fields }, out + from);
+}
+
+static void write_line(enum log_level level, const char *message, const struct log_field *fields)
+{
+	int saved = errno;
+	char out[LOG_LINE_MAX];
+	size_t len = log_line(level, message, fields, true, out);
+	if (write(STDERR_FILENO, out, len) < 0) { /* nowhere to say it */
 	}
 	errno = saved;
 }

@@ -29,8 +29,6 @@ bool log_format_parse(const char *name, enum log_format *ret_format); /* text, l
 const char *log_level_name(enum log_level level);
 const char *log_format_name(enum log_format format);
 bool log_enabled(enum log_level level);
-enum log_format log_format_now(void);
-const char *log_process(void);
 
 void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
@@ -49,7 +47,11 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
 void log_fields_each(enum log_level level, const char *message, const struct log_field *fields);
 #define log_event_each(level, message, ...) log_fields_each(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } })
 
-/* Lines of that level so far, those left out as repetitions included. */
+/* A line as it would be written now, for a log of another kind; with_priority: it goes to standard error. Returns its length. */
+enum { LOG_LINE_MAX = LOGLINE_MAX + 3 };
+size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority, char out[LOG_LINE_MAX]);
+
+/* Lines of that level since log_setup(), those left out as repetitions included. */
 uint64_t log_count(enum log_level level);
 
 /* Reports what was left out of lines that no longer come. For a timer, about once a second. */

@@ -28,6 +28,7 @@ struct slot {
 	_Atomic uint64_t taken; /* of what was posted */
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
+	_Atomic uint64_t routes[SHARED_ROUTES][SHARED_ROUTE_SLOTS];
 	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count 0: may be used
 	 * again. So small because its pages are the worker's own, in effect. */
 	_Atomic uint64_t streams[STREAM_ENTRIES];
@@ -41,12 +42,12 @@ struct shared {
 	_Alignas(64) _Atomic uint64_t posted; /* twice the number; odd while it is being written */
 	size_t post_len;
 	char post[SHARED_POST_MAX];
-	struct slot slots[];
+	struct slot slots[]; /* the last one is the supervisor's */
 };
 
 struct shared *shared_new(unsigned workers)
 {
-	size_t size = sizeof(struct shared) + workers * sizeof(struct slot);
+	size_t size = sizeof(struct shared) + (workers + 1) * sizeof(struct slot);
 	struct shared *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s == MAP_FAILED)
 		return NULL;
@@ -115,7 +116,7 @@ _Atomic uint64_t *shared_gauges(struct shared *s, unsigned index) { return s->sl
 uint64_t shared_sum_counter(const struct shared *s, unsigned i)
 {
 	uint64_t sum = 0;
-	for (unsigned w = 0; w < s->workers; w++)
+	for (unsigned w = 0; w <= s->workers; w++)
 		sum += atomic_load_explicit(&s->slots[w].counters[i], memory_order_relaxed);
 	return sum;
 }
@@ -125,6 +126,23 @@ uint64_t shared_sum_gauge(const struct shared *s, unsigned i)
 	uint64_t sum = 0;
 	for (unsigned w = 0; w < s->workers; w++)
 		sum += atomic_load_explicit(&s->slots[w].gauges[i], memory_order_relaxed);
+	return sum;
+}
+
+unsigned shared_supervisor(const struct shared *s) { return s->workers; }
+
+uint64_t shared_gauge(const struct shared *s, unsigned index, unsigned i)
+{
+	return atomic_load_explicit(&s->slots[index].gauges[i], memory_order_relaxed);
+}
+
+_Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route) { return s->slots[index].routes[route]; }
+
+uint64_t shared_sum_route(const struct shared *s, unsigned route, unsigned i)
+{
+	uint64_t sum = 0;
+	for (unsigned w = 0; w < s->workers; w++)
+		sum += atomic_load_explicit(&s->slots[w].routes[route][i], memory_order_relaxed);
 	return sum;
 }
 

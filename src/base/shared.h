@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SHARED_COUNTERS = 256, SHARED_GAUGES = 64 };
+enum { SHARED_COUNTERS = 256, SHARED_GAUGES = 64, SHARED_ROUTES = 256, SHARED_ROUTE_SLOTS = 64 };
 
 struct shared;
 
@@ -35,12 +35,20 @@ uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], siz
 void shared_took(struct shared *s, unsigned index, uint64_t number);
 uint64_t shared_taken(const struct shared *s, unsigned index);
 
+/* The supervisor has counters and gauges too, as if it were one more worker: this one. */
+unsigned shared_supervisor(const struct shared *s);
+
 /* The worker's own SHARED_COUNTERS counters (and buckets of histograms), which only grow, and SHARED_GAUGES gauges.
  * Only that worker writes them: shared_add() is enough, no read-modify-write instruction is needed. */
 _Atomic uint64_t *shared_counters(struct shared *s, unsigned index);
 _Atomic uint64_t *shared_gauges(struct shared *s, unsigned index);
-uint64_t shared_sum_counter(const struct shared *s, unsigned i); /* over all workers of the node */
-uint64_t shared_sum_gauge(const struct shared *s, unsigned i);
+uint64_t shared_sum_counter(const struct shared *s, unsigned i); /* over all workers of the node and the supervisor */
+uint64_t shared_sum_gauge(const struct shared *s, unsigned i);   /* over the workers */
+uint64_t shared_gauge(const struct shared *s, unsigned index, unsigned i);
+
+/* More such counters: SHARED_ROUTE_SLOTS for each of SHARED_ROUTES routes, of the worker's own. */
+_Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route);
+uint64_t shared_sum_route(const struct shared *s, unsigned route, unsigned i);
 
 static inline void shared_add(_Atomic uint64_t *slot, uint64_t n)
 {

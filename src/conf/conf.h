@@ -78,6 +78,7 @@ struct conf {
 	bool deletion_removes_messages;
 	enum log_level log_level;
 	enum log_format log_format;
+	char *access_log;    /* "off", "on" or a file; NULL: off */
 
 	/* limits of a request */
 	size_t text_max, body_max, bulk_max, header_max;

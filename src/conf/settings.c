@@ -36,6 +36,7 @@ void setting_clear(struct conf *c, const struct setting *s)
 {
 	switch (s->type) {
 	case SETTING_STRING:
+	case SETTING_OUTPUT:
 	case SETTING_CONNINFO:
 	case SETTING_URL: {
 		char **p = place(c, s);
@@ -157,6 +158,8 @@ static bool set_string(struct conf *c, const struct setting *s, const char *text
 		return true;
 	if (s->type == SETTING_URL)
 		wrong = address_parse_url(text, p);
+	else if (s->type == SETTING_OUTPUT && *text != '/' && strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
+		wrong = "expected off, on or the absolute path of a file";
 	else if ((*p = strdup(text)) == NULL)
 		wrong = "out of memory";
 	if (wrong != NULL)
@@ -289,6 +292,7 @@ char *setting_format(const struct conf *c, const struct setting *s)
 		buf_adds(&b, text);
 		break;
 	case SETTING_STRING:
+	case SETTING_OUTPUT:
 	case SETTING_URL:
 		buf_adds(&b, *(char *const *)p != NULL ? *(char *const *)p : "");
 		break;

@@ -52,6 +52,8 @@ const struct setting settings[] = {
 		"error, warn, info or debug" },
 	{ "log_format", SETTING_FORMAT, AT(log_format), "text", 0, 0, false, CONF_DATABASE, "FORMAT",
 		"how log lines are written: text, logfmt or json" },
+	{ "access_log", SETTING_OUTPUT, AT(access_log), "off", 0, 0, false, CONF_ALL, "WHERE",
+		"a line for each request: off, on (standard error) or a file, which is opened again on SIGHUP" },
 
 	HEADING("Limits of a request (0: none)"),
 	{ "text_max", SETTING_SIZE, AT(text_max), "16K", 1, MIB(64), true, CONF_ALL, "SIZE", "text of a message, UTF-8" },

@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "http/request.h"
+#include "http/access.h"
 #include "http/server.h"
 
 #define PARAMS_MAX 24
@@ -49,7 +50,11 @@ struct request {
 	char id[REQUEST_ID_MAX + 1];
 	struct buf body;
 	size_t discarded;    /* bytes of a body that is too large */
-	uint64_t received_us;
+	char user[64];       /* who it is from, or says it is; "": nobody yet */
+	const char *code;    /* of the problem that is its answer; NULL: it is none */
+	uint64_t bytes;      /* of the answer's body */
+	bool offered;        /* it came with a credential */
+	uint64_t received_us, began_us; /* real time, monotonic time */
 	bool seen, dispatched, head, in_handler, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
 	int status;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "http/access.h"
 #include "http/problem.h"
 #include "http/server.h"
 #include "http/transport.h"
@@ -23,6 +24,7 @@ struct poll {
 	struct subscriber s;
 	struct http_server *server;
 	uint64_t key;
+	struct access_entry *entry; /* NULL: nobody wants to know */
 	unsigned limit;
 	bool may_go_on, answering;
 	uint64_t accounted;
@@ -59,6 +61,8 @@ static void write_answer(struct poll *p)
 		}
 		p->s.last_ms = (uint32_t)clock_mono_ms();
 		p->written += (size_t)n;
+		if (p->entry != NULL)
+			p->entry->bytes += (size_t)n;
 	}
 	finish(p);
 }
@@ -84,6 +88,7 @@ static void answer(struct poll *p, struct buf *body)
 
 static void add_reset(struct poll *p, struct buf *body, const char *cursor)
 {
+	metrics_reset(http_metrics(p->server), p->reset);
 	buf_addf(body, "{\"event\":\"reset\",\"cursor\":\"%s\",\"data\":{\"reason\":\"%s\"}}", cursor, p->reset);
 }
 
@@ -110,6 +115,8 @@ static void answer_events(struct poll *p)
 		if (!p->s.replaying)
 			transport_delivered(p->server, f, now);
 	}
+	if (p->entry != NULL)
+		p->entry->events = n;
 	if (message > 0)
 		hub_told(p->s.user, message);
 	bool more = f != NULL || p->s.catching;
@@ -166,6 +173,8 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	buf_reset(&p->head);
 	buf_adds(&p->head, "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\nWWW-Authenticate: Bearer realm=\"postern\"\r\n");
 	buf_addf(&p->head, "X-Request-Id: %s\r\n", p->request_id);
+	if (p->entry != NULL)
+		p->entry->status = 401;
 	answer(p, &body);
 }
 
@@ -180,6 +189,7 @@ static void on_gone(struct subscriber *s)
 	struct poll *p = poll_of(s);
 	count(p, false);
 	http_stream_gone(p->server, p->key);
+	access_end(http_access(p->server), p->entry);
 	buf_release(&p->head);
 	buf_release(&p->out);
 	free(p);
@@ -205,6 +215,7 @@ static void take(void *arg, struct request *req, int fd)
 	}
 	p->server = server;
 	p->key = sub->key;
+	p->entry = access_hold(http_access(server), req);
 	p->limit = sub->limit;
 	p->reset = sub->opening.outcome == HUB_START_RESET ? sub->opening.reason : NULL;
 	p->may_go_on = request_may_go_on(req, &p->accounted);

@@ -34,6 +34,7 @@ struct request *request_new(struct http_server *s, const char *target)
 	}
 	req->server = s;
 	req->received_us = clock_real_us();
+	req->began_us = clock_mono_us();
 	size_t len = strcspn(target, "?");
 	char *path = malloc(len + 1);
 	if (path == NULL) {
@@ -108,6 +109,10 @@ const char *request_var(const struct request *req, unsigned i) { return req->var
 const struct buf *request_body(const struct request *req) { return &req->body; }
 const char *request_id(const struct request *req) { return req->id; }
 uint64_t request_received_us(const struct request *req) { return req->received_us; }
+uint64_t request_began_us(const struct request *req) { return req->began_us; }
+const char *request_user(const struct request *req) { return *req->user != '\0' ? req->user : NULL; }
+void request_set_user(struct request *req, const char *name) { snprintf(req->user, sizeof(req->user), "%s", name); }
+void request_set_offered(struct request *req) { req->offered = true; }
 bool request_was_poll(const struct request *req) { return req->conn->was_poll; }
 bool request_on_metrics_port(const struct request *req) { return req->conn->on_metrics_port; }
 
@@ -366,11 +371,13 @@ void request_reply(struct request *req, int status, const char *type, char *body
 {
 	if (body != NULL && is_json(type) && (body = linesafe_take(body, &len)) == NULL)
 		fatal("out of memory");
+	req->bytes = req->head ? 0 : len;
 	answer(req, status, MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT), type);
 }
 
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
 {
+	req->bytes = req->head ? 0 : len;
 	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), type);
 }
 
@@ -383,6 +390,7 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	if (n > 0) {
 		memcpy(out, req->piece.data + req->piece.at, n);
 		req->piece.at += n;
+		req->bytes += n;
 		return (ssize_t)n;
 	}
 	if (req->piece.feed == FEED_LAST)
@@ -436,8 +444,10 @@ void request_problem(struct request *req, const char *code, const char *detail, 
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");
 	if (p->status == 503)
 		request_add_header(req, "Retry-After", "2");
+	req->code = code;
+	char path[256];
 	if (p->status >= 500)
-		log_event(LOG_WARN, "request failed", F("method", req->method), F("path", req->path), F_NUMBER("status", p->status), F("code", code),
+		log_event(LOG_WARN, "request failed", F("method", req->method), F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", p->status), F("code", code),
 			F("request", req->id));
 	char *body = buf_detach(&out, &len);
 	request_reply(req, p->status, "application/problem+json", body, len);

@@ -54,6 +54,7 @@ const char *request_cookie(const struct request *req, const char *name);
 const struct buf *request_body(const struct request *req); /* data may be NULL when len is 0 */
 const char *request_id(const struct request *req);
 uint64_t request_received_us(const struct request *req); /* real time */
+uint64_t request_began_us(const struct request *req);    /* the same moment, monotonic time */
 /* Whose request it is, as text: the peer, or what a trusted proxy says of it. */
 void request_client(const struct request *req, char *out, size_t size);
 /* The same, of IPv6 only the network (/64): whoever has one address there has them all. What limits by address count by. */
@@ -63,6 +64,12 @@ bool request_was_poll(const struct request *req); /* its connection has carried 
 bool request_on_metrics_port(const struct request *req);
 bool request_is_same_origin(const struct request *req, bool *ret_says_so); /* by Origin or Sec-Fetch-Site; says_so: one of them is there */
 bool request_is_https(const struct request *req);
+
+/* Whose it is, for logs: set when that is known, or claimed. NULL: not set. It is copied, and cut when it is long. */
+void request_set_user(struct request *req, const char *name);
+const char *request_user(const struct request *req);
+/* It has come with a credential, good or not. */
+void request_set_offered(struct request *req);
 
 /* A place for the api's own data; freed with the request by free_fn. */
 void request_set_data(struct request *req, void *data, void (*free_fn)(void *data));

@@ -24,7 +24,9 @@
 #include "conf/conf.h"
 #include "hub/hub.h"
 #include "http/internal.h"
+#include "http/access.h"
 #include "http/problem.h"
+#include "http/refusals.h"
 #include "loop/loop.h"
 
 #define IDLE_S 75               /* a connection without a byte */
@@ -51,7 +53,10 @@ struct http_server {
 	const struct conf *conf;
 	struct hub *hub;
 	struct metrics *metrics;
+	struct access *access;
+	struct refusals *refusals;
 	const struct route *routes;
+	unsigned routes_count;
 	const struct http_events *events;
 	void *arg;
 	struct MHD_Daemon *daemon;
@@ -347,6 +352,19 @@ static bool answer_options(struct request *req, const char *allow)
 	return true;
 }
 
+/* Its place in the table; behind the last for a request without a route. */
+static unsigned route_index(const struct request *req)
+{
+	const struct http_server *s = req->server;
+	return req->route != NULL ? (unsigned)(req->route - s->routes) : s->routes_count;
+}
+
+static void count_answer(const struct request *req, int status)
+{
+	uint64_t now = clock_mono_us();
+	metrics_request(req->server->metrics, route_index(req), (unsigned)status, now - req->began_us);
+}
+
 static enum MHD_Result finish(struct request *req)
 {
 	struct metrics *m = req->server->metrics;
@@ -359,7 +377,9 @@ static enum MHD_Result finish(struct request *req)
 		req->take = NULL;
 		take(req->take_arg, req, fd);
 		if (fd >= 0) {
-			metrics_count(m, M_HTTP_2XX, 1);
+			count_answer(req, 200);
+			if (req->head)
+				access_request(req->server->access, req, 200, 0, true);
 			return MHD_NO; /* it frees its side and leaves the socket alone */
 		}
 		req->answered = false;
@@ -370,8 +390,10 @@ static enum MHD_Result finish(struct request *req)
 			request_problem(req, "database_away", "Word of a revocation has just come: who you are is looked up again when you try again.", "");
 		metrics_count(m, M_FULL_STREAMS, may);
 	}
-	if (req->status >= 200 && req->status < 600)
-		metrics_count(m, (enum metric)(M_HTTP_2XX + req->status / 100 - 2), 1);
+	count_answer(req, req->status);
+	/* A failed sign-in has a line of its own. */
+	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->code != NULL && strcmp(req->code, "bad_credentials") != 0)
+		refusals_note(req->server->refusals, req, req->status, req->code, req->offered);
 	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", req->path), F_NUMBER("status", req->status), F("request", req->id));
 	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
 }
@@ -382,7 +404,6 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 	req->seen = true;
 	request_begin(req, mhd, method, version);
 	req->conn->asked = true;
-	metrics_count(req->server->metrics, M_HTTP_REQUESTS, 1);
 	const char *code = admit(req, allow, sizeof(allow));
 	if (code == NULL)
 		return MHD_YES;
@@ -446,7 +467,6 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 {
 	struct http_server *s = arg;
 	struct request *req = *context;
-	(void)code;
 	*context = NULL;
 	if (req == NULL)
 		return;
@@ -455,6 +475,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 		const union MHD_ConnectionInfo *head = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 		req->conn->accounted += (head ? head->header_size : 0) + req->body.len + req->discarded;
 		wait_for_request(req->conn);
+		if (req->status > 0)
+			access_request(s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	}
 	if (req->dispatched)
 		s->open--;
@@ -577,6 +599,8 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 		fatal("out of memory");
 	*s = (struct http_server){ .loop = loop, .conf = conf, .hub = hub, .metrics = metrics, .routes = routes, .events = events, .arg = arg,
 		.limit = descriptor_limit() };
+	while (routes[s->routes_count].path != NULL)
+		s->routes_count++;
 	list_init(&s->listeners);
 	list_init(&s->waiting);
 	list_init(&s->coming);
@@ -595,6 +619,8 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 		fatal("can't start libmicrohttpd");
 	s->watch = loop_fd_new(loop, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ, on_ready, s);
 	s->hook = loop_hook_new(loop, on_turn, s);
+	s->access = access_new(loop, metrics, conf->access_log); /* its hook comes after this one's */
+	s->refusals = refusals_new(loop);
 	s->pause = loop_timer_new(loop, on_pause_over, s);
 	s->sweep = loop_timer_new(loop, on_sweep, s);
 	loop_timer_start(s->sweep, SWEEP_MS, SWEEP_MS);
@@ -611,6 +637,8 @@ void http_free(struct http_server *s)
 	loop_hook_free(s->hook);
 	loop_timer_free(s->pause);
 	loop_timer_free(s->sweep);
+	access_free(s->access);
+	refusals_free(s->refusals);
 	free(s);
 }
 
@@ -620,5 +648,7 @@ const struct conf *http_conf(const struct http_server *s) { return s->conf; }
 struct hub *http_hub(const struct http_server *s) { return s->hub; }
 struct metrics *http_metrics(const struct http_server *s) { return s->metrics; }
 void *http_arg(const struct http_server *s) { return s->arg; }
+struct access *http_access(const struct http_server *s) { return s->access; }
+void http_reload(struct http_server *s) { access_reopen(s->access, s->conf->access_log); }
 bool http_is_stopping(const struct http_server *s) { return s->stopping; }
 void http_stream_gone(struct http_server *s, uint64_t key) { s->events->on_stream_gone(s->arg, key); }

@@ -36,6 +36,9 @@ struct hub *http_hub(const struct http_server *s);
 struct metrics *http_metrics(const struct http_server *s);
 void *http_arg(const struct http_server *s); /* the events' */
 void http_stream_gone(struct http_server *s, uint64_t key);
+struct access *http_access(const struct http_server *s);
+/* Settings have been read again, and files are to be opened anew. */
+void http_reload(struct http_server *s);
 bool http_is_stopping(const struct http_server *s);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/slab.h"
+#include "http/access.h"
 #include "http/server.h"
 #include "http/transport.h"
 #include "log/tail.h"
@@ -29,6 +30,7 @@ struct stream {
 	struct subscriber s;
 	struct http_server *server;
 	uint64_t key;
+	struct access_entry *entry; /* NULL: nobody wants to know */
 };
 
 void transport_tune(int fd, bool is_stream)
@@ -138,6 +140,8 @@ static void advance(struct stream *st, size_t n)
 		n -= left;
 		if (f->kind != FRAME_KINDS) {
 			st->s.got_events = true;
+			if (st->entry != NULL)
+				st->entry->events++;
 			now = now ? now : clock_real_us();
 			if (!st->s.replaying)
 				transport_delivered(st->server, f, now);
@@ -183,6 +187,8 @@ static bool write_waiting(struct stream *st)
 			return false;
 		}
 		st->s.last_ms = (uint32_t)clock_mono_ms();
+		if (st->entry != NULL)
+			st->entry->bytes += (size_t)sent;
 		written += (size_t)sent;
 		advance(st, (size_t)sent);
 	}
@@ -226,6 +232,7 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	unsigned retry = 500 + (unsigned)random() % 3000; /* so that not everybody comes back at once */
 	const char *reset = hub_reset_reason(why);
 	if (reset != NULL) {
+		metrics_reset(http_metrics(st->server), reset);
 		push_event(st, "reset", tail_position(hub_tail(http_hub(st->server))), 0, reset_json(reset, json, sizeof(json)));
 	} else {
 		snprintf(json, sizeof(json), "{\"retry\":%u}", retry);
@@ -246,6 +253,7 @@ static void on_gone(struct subscriber *s)
 	struct stream *st = stream_of(s);
 	count(st, false);
 	http_stream_gone(st->server, st->key);
+	access_end(http_access(st->server), st->entry);
 	slab_put(st, sizeof(*st));
 }
 
@@ -286,8 +294,10 @@ static void push_beginning(struct stream *st, struct request *req, const struct 
 	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.at, cursor);
 	snprintf(json, sizeof(json), "{\"cursor\":\"%s\",\"node\":\"%s\",\"heartbeat\":%u}", cursor, sub->node, st->s.period_ms / 1000);
 	add_event(st, &out, "hello", sub->opening.at, RETRY_MS, json);
-	if (sub->opening.outcome == HUB_START_RESET)
+	if (sub->opening.outcome == HUB_START_RESET) {
+		metrics_reset(http_metrics(st->server), sub->opening.reason);
 		add_event(st, &out, "reset", sub->opening.at, 0, reset_json(sub->opening.reason, json, sizeof(json)));
+	}
 	push(st, sub->opening.at, &out);
 }
 
@@ -304,6 +314,7 @@ static void take(void *arg, struct request *req, int fd)
 	struct stream *st = slab_get(sizeof(*st));
 	st->server = server;
 	st->key = sub->key;
+	st->entry = access_hold(http_access(server), req);
 	st->s.ndjson = sub->ndjson;
 	st->s.close_after = sub->close;
 	st->s.ops = &ops;

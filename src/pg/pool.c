@@ -130,4 +130,12 @@ bool pg_pool_up(const struct pg_pool *p)
 }
 
 void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms) { p->wait_ms = wait_ms; }
+
+void pg_pool_count(const struct pg_pool *p, unsigned *ret_busy, unsigned *ret_idle, unsigned *ret_down)
+{
+	*ret_busy = *ret_idle = *ret_down = 0;
+	for (unsigned i = 0; i < p->size; i++)
+		++*(!pg_conn_up(p->conns[i]) ? ret_down : pg_conn_ready(p->conns[i]) ? ret_idle : ret_busy);
+}
+
 unsigned pg_pool_waiting(const struct pg_pool *p) { return p->waiting; }

@@ -18,6 +18,8 @@ void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *co
 
 bool pg_pool_up(const struct pg_pool *p); /* at least one connection is there */
 void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms);
+/* Its connections: with a call under way, without one, and those that are away. */
+void pg_pool_count(const struct pg_pool *p, unsigned *ret_busy, unsigned *ret_idle, unsigned *ret_down);
 unsigned pg_pool_waiting(const struct pg_pool *p);
 
 #endif

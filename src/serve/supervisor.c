@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/secret.h"
 #include "base/service.h"
 #include "base/shared.h"
@@ -37,6 +38,7 @@
 enum {
 	WORKERS_MAX = 64,
 	TICK_MS = 1000,
+	MEASURE_MS = 5000,
 	HUNG_MS = 10000,        /* without a beat */
 	ANSWER_MS = 5000,       /* a beat is due every second */
 	RELOAD_MS = 5000,       /* until every worker has the new settings */
@@ -60,6 +62,7 @@ struct supervisor {
 	struct store store;
 	struct listen listen;
 	struct shared *shared;
+	struct metrics metrics;
 	struct demo *demo;
 	char node[9];
 	int signal_fd;
@@ -69,7 +72,7 @@ struct supervisor {
 	bool announced;   /* every worker has been ready once */
 	bool answering;   /* every worker is: what the service manager was told last */
 	bool stop, failed;
-	uint64_t ticked, pinged;
+	uint64_t ticked, pinged, measured;
 	uint64_t reload_until; /* by then the workers should have the new settings; 0: they have */
 };
 
@@ -184,6 +187,8 @@ static void worker_died(struct supervisor *s, unsigned i, int wstatus)
 		log_warn("worker %u didn't stop cleanly", i);
 	if (!was_ready)
 		close(c->ready_fd);
+	if (!s->stop)
+		metrics_count(&s->metrics, M_WORKER_RESTARTS, 1);
 	c->pid = 0;
 	c->ready_fd = -1;
 	shared_reset_worker(s->shared, i);
@@ -200,6 +205,7 @@ static void reap(struct supervisor *s)
 	while ((pid = waitpid(-1, &wstatus, WNOHANG)) > 0) {
 		if (s->store.cluster != NULL && pid == cluster_pid(s->store.cluster)) {
 			log_death("the database server", pid, wstatus);
+			metrics_count(&s->metrics, M_DATABASE_RESTARTS, 1);
 			cluster_exited(s->store.cluster);
 			pace_died(&s->database);
 			continue;
@@ -364,6 +370,17 @@ static void wait_for_events(struct supervisor *s, int timeout_ms)
 	take_signals(s);
 }
 
+static void measure(struct supervisor *s, uint64_t now)
+{
+	struct process_usage usage;
+	metrics_log_lines(&s->metrics);
+	if (s->measured != 0 && now - s->measured < MEASURE_MS)
+		return;
+	process_measure(&usage);
+	metrics_process(&s->metrics, &usage);
+	s->measured = now;
+}
+
 static void run(struct supervisor *s)
 {
 	while (!s->stop) {
@@ -371,6 +388,7 @@ static void run(struct supervisor *s)
 		log_tick();
 		start_due(s, now);
 		if (now - s->ticked >= TICK_MS) {
+			measure(s, now);
 			ping_watchdog(s, now);
 			kill_hung(s, now);
 		}
@@ -424,6 +442,21 @@ static enum status raise_descriptor_limit(struct buf *why)
 	return ST_OK;
 }
 
+/* Workers open it for themselves: that they can is seen here. */
+static enum status try_access_log(const struct conf *conf, struct buf *why)
+{
+	const char *file = conf->access_log;
+	if (file == NULL || *file != '/')
+		return ST_OK;
+	int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd >= 0) {
+		close(fd);
+		return ST_OK;
+	}
+	buf_addf(why, "access_log %s: %s (the server runs as uid %u)", file, strerror(errno), (unsigned)geteuid());
+	return ST_SYSTEM;
+}
+
 /* Everything up to the first fork of a worker. */
 static enum status prepare(struct supervisor *s, struct buf *why)
 {
@@ -434,6 +467,8 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 		st = store_become_owner(&s->store, s->conf, why);
 	socket_files_settle(&s->listen.files);
 	if (st == ST_OK)
+		st = try_access_log(s->conf, why);
+	if (st == ST_OK)
 		st = raise_descriptor_limit(why);
 	if (st == ST_OK)
 		st = store_open(&s->store, s->conf, true, why);
@@ -443,6 +478,8 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 		st = demo_prepare(s->store.conninfo, &s->demo, why);
 	if (st == ST_OK && (s->shared = shared_new(s->conf->workers)) == NULL)
 		fatal("out of memory");
+	if (st == ST_OK)
+		metrics_init(&s->metrics, s->shared, shared_supervisor(s->shared));
 	pace_started(&s->database);
 	waiting_setup(NULL, NULL);
 	return st;

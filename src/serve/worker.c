@@ -34,6 +34,7 @@
 #define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* less the listener and the batcher */
 #define SECOND_MS 1000
 #define MEASURE_EVERY 5      /* seconds */
+#define SIZES_EVERY 60       /* likewise, a multiple of it */
 #define STOP_MS 100          /* between two looks at what is left when stopping */
 #define STOP_LOOKS 60        /* how many of them: then what is left is cut */
 
@@ -56,6 +57,7 @@ struct worker {
 	bool ready, stopping;
 	uint64_t settings; /* the number of those that we go by */
 	unsigned seconds, stop_looks;
+	char timeline[16]; /* of the database, when it was looked at; "": not yet */
 	uint64_t second_due_us;
 	struct { uint64_t delivered, ring, tables, slow, notifications, holes; } last;
 };
@@ -114,6 +116,8 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 {
 	struct worker *w = arg;
 	auth_forget(w->api.auth, name, credential);
+	if (name == NULL && w->ready)
+		metrics_count(&w->metrics, M_RECONNECTS, 1);
 	if (name == NULL)
 		presence_resync(w->api.presence);
 	if (name != NULL)
@@ -143,7 +147,7 @@ static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
 static const struct follower_kind search_kind = { .name = "search", .prepare = "select search_prepare()",
 	.step = "select mine, head, pos, age_ms from search_follow($1, $2)", .on_lag = on_search_lag };
 
-static void on_queue_usage(void *arg, const struct pg_result *r)
+static void on_measured(void *arg, const struct pg_result *r)
 {
 	struct worker *w = arg;
 	if (!pg_ok(r))
@@ -152,18 +156,14 @@ static void on_queue_usage(void *arg, const struct pg_result *r)
 	/* "15.18 (Debian 15.18-0+deb12u1)" */
 	const char *version = pg_text(r, 0, 1);
 	snprintf(w->api.postgresql, sizeof(w->api.postgresql), "%.*s", (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz"), version);
-}
-
-static uint64_t resident_bytes(void)
-{
-	unsigned long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-	if (f != NULL) {
-		if (fscanf(f, "%*u %lu", &pages) != 1)
-			pages = 0;
-		fclose(f);
-	}
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	const char *timeline = pg_text(r, 0, 2);
+	if (*w->timeline != '\0' && strcmp(w->timeline, timeline) != 0 && w->env->index == 0)
+		metrics_count(&w->metrics, M_FAILOVERS, 1);
+	snprintf(w->timeline, sizeof(w->timeline), "%s", timeline);
+	if (pg_null(r, 0, 3))
+		return;
+	metrics_gauge(&w->metrics, G_DATABASE_SIZE, (uint64_t)pg_int(r, 0, 3));
+	metrics_gauge(&w->metrics, G_MESSAGES, (uint64_t)pg_int(r, 0, 4));
 }
 
 static void measure(struct worker *w)
@@ -182,8 +182,39 @@ static void measure(struct worker *w)
 	metrics_gauge(m, G_SENDS_WAITING, batcher_waiting(w->batcher));
 	metrics_gauge(m, G_CALLS_WAITING, pg_pool_waiting(w->pool));
 	metrics_gauge(m, G_CONNECTIONS, http_connections(w->http));
+	metrics_log_lines(m);
+	unsigned busy, idle, down;
+	pg_pool_count(w->pool, &busy, &idle, &down);
+	metrics_gauge(m, G_POOL_BUSY, busy);
+	metrics_gauge(m, G_POOL_IDLE, idle);
+	metrics_gauge(m, G_POOL_DOWN, down);
+	metrics_gauge(m, G_DATABASE_UP, pg_pool_up(w->pool) ? 1 : 0);
 	metrics_gauge(m, G_LIVE, tail_live(w->tail) ? 1 : 0);
 	metrics_gauge(m, G_WORKERS, 1);
+}
+
+struct usage_job {
+	struct worker *worker;
+	struct process_usage usage;
+};
+
+static void read_usage(void *arg) { process_measure(&((struct usage_job *)arg)->usage); }
+
+static void on_usage(void *arg)
+{
+	struct usage_job *j = arg;
+	metrics_process(&j->worker->metrics, &j->usage);
+	free(j);
+}
+
+static void measure_process(struct worker *w)
+{
+	struct usage_job *j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		fatal("out of memory");
+	j->worker = w;
+	if (loop_job(w->loop, read_usage, on_usage, j) != ST_OK)
+		free(j);
 }
 
 static void on_second(void *arg)
@@ -197,10 +228,13 @@ static void on_second(void *arg)
 	measure(w);
 	if (w->seconds++ % MEASURE_EVERY != 0)
 		return;
+	/* One worker a node measures what is the same for all. */
+	bool sizes = w->env->index == 0 && w->seconds % SIZES_EVERY == 1;
 	auth_reload_keys(w->api.auth, false);
-	metrics_gauge(&w->metrics, G_MEMORY, resident_bytes());
+	measure_process(w);
 	if (pg_pool_up(w->pool))
-		pg_pool_call(w->pool, "select pg_notification_queue_usage(), current_setting('server_version')", 0, NULL, on_queue_usage, w);
+		pg_pool_call(w->pool, "select queue_usage, version, timeline, size, messages from database_measures($1)", 1,
+			(const char *[]) { sizes ? "t" : "f" }, on_measured, w);
 }
 
 /* ---- stopping ---- */
@@ -265,6 +299,7 @@ static void on_sighup(void *arg)
 	struct worker *w = arg;
 	if (!take_settings(w))
 		auth_reload_keys(w->api.auth, true);
+	http_reload(w->http);
 	shared_took(w->env->shared, w->env->index, w->settings);
 }
 

@@ -55,7 +55,7 @@ START_TEST(metrics_are_sums_over_the_workers)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		ck_assert_msg(strstr(a.body, names[i]) != NULL, "there is no %s", names[i]);
 	for (const char *line = a.body; line != NULL && *line != '\0'; line = strchr(line, '\n') + 1)
-		ck_assert_msg(strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0 || strncmp(line, "postern_", 8) == 0, "%.80s", line);
+		ck_assert_msg(strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0 || strncmp(line, "postern_", 8) == 0 || strncmp(line, "process_", 8) == 0, "%.80s", line);
 }
 END_TEST
 

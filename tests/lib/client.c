@@ -278,9 +278,9 @@ double metric(const struct server *server, const char *name)
 		line += *line == '\n';
 		if (strncmp(line, name, n) != 0 || (line[n] != ' ' && line[n] != '{'))
 			continue;
-		const char *value = line[n] == '{' ? strchr(line, '}') : line + n;
+		const char *value = memrchr(line, ' ', strcspn(line, "\n")); /* a label may have braces */
 		ck_assert_ptr_nonnull(value);
-		sum += strtod(value + (*value == '}'), NULL);
+		sum += strtod(value, NULL);
 		found = true;
 	}
 	ck_assert_msg(found, "there is no metric %s", name);

@@ -309,6 +309,8 @@ int server_try(const char *const args[], unsigned seconds, char **ret_said)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+const char *server_log(const struct server *s) { return s->log; }
+
 bool server_logged(const struct server *s, const char *text)
 {
 	FILE *f = fopen(s->log, "re");

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * The access log: a line for each answer, and one for each stream and poll when it has ended. Lines are gathered during
+ * a turn of the loop and written by a thread of the pool, so that neither a slow disk nor a reader that is stuck holds
+ * anybody up; what doesn't fit meanwhile is dropped and counted. Paths come without their query and without codes that
+ * are keys to something. */
+#ifndef HTTP_ACCESS_H
+#define HTTP_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/request.h"
+
+struct access;
+struct loop;
+struct metrics;
+
+/* where: "off", "on" (standard error), or a file, which is appended to. */
+struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where);
+void access_free(struct access *a); /* writes what is left, and waits for it */
+/* Another place, or the same file anew after it was renamed. */
+void access_reopen(struct access *a, const char *where);
+bool access_is_on(const struct access *a);
+
+/* A request that is answered. ok: the client has taken the answer. */
+void access_request(struct access *a, const struct request *req, int status, uint64_t bytes, bool ok);
+
+/* What is kept of a request whose connection lives on as a stream or poll. */
+struct access_entry {
+	uint64_t began_us, bytes, events;
+	int status;
+	char text[]; /* strings, each with its NUL: address, user, id, path, agent */
+};
+/* NULL: the access log is off. */
+struct access_entry *access_hold(const struct access *a, const struct request *req);
+/* Writes its line and frees it; NULL is fine. */
+void access_end(struct access *a, struct access_entry *e);
+
+/* Where a request goes as a log may have it: no query, and the template of a path that has a secret in it. */
+const char *access_path(const struct request *req, char *out, size_t size);
+
+#endif
