@@ -25,8 +25,9 @@ enum { SERVERS_MAX = 16, ARGS_MAX = 40, START_MS = 120000, STOP_MS = 30000 };
 
 struct server {
 	const struct server *first; /* whose database it is */
+	bool is_guest;              /* the database isn't its own */
 	char dir[16];               /* short: a Unix socket lives below it */
-	char state[24], log[24], url[48], listen[32], conninfo[128];
+	char state[24], log[24], url[48], listen[32], conninfo[256];
 	const char *argv[ARGS_MAX];
 	unsigned port;
 	volatile pid_t pid; /* 0: not running */
@@ -114,7 +115,8 @@ static void launch(struct server *s)
 	}
 }
 
-static struct server *server_new(const struct server *first, const char *const flags[])
+/* conninfo NULL: the first one's database, or its own when there is no first one. */
+static struct server *server_new(const struct server *first, const char *conninfo, const char *const flags[])
 {
 	ck_assert_uint_lt(server_count, SERVERS_MAX);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -122,6 +124,7 @@ static struct server *server_new(const struct server *first, const char *const f
 	memset(s, 0, sizeof(*s));
 	s->out = -1;
 	s->first = first != NULL ? first : s;
+	s->is_guest = first != NULL || conninfo != NULL;
 	char dir[] = "/tmp/ptXXXXXX";
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	chmod(dir, 0755); /* as root, the server drops its privileges */
@@ -130,10 +133,13 @@ static struct server *server_new(const struct server *first, const char *const f
 	snprintf(s->state, sizeof(s->state), "%s/s", dir);
 	snprintf(s->log, sizeof(s->log), "%s/log", dir);
 	snprintf(s->conninfo, sizeof(s->conninfo), "host=%s/run user=postern dbname=postgres", first != NULL ? first->state : format("%s/s", dir));
+	if (conninfo != NULL)
+		snprintf(s->conninfo, sizeof(s->conninfo), "%s", conninfo);
 	strcpy(s->listen, "127.0.0.1:0");
 
 	size_t n = 0;
-	const char *const head[] = { binary(), "serve", "--listen", s->listen, first ? "--database" : "--state", first ? s->conninfo : s->state };
+	const char *const head[] = { binary(), "serve", "--listen", s->listen, s->is_guest ? "--database" : "--state",
+		s->is_guest ? s->conninfo : s->state };
 	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
 		s->argv[n++] = head[i];
 	for (size_t i = 0; flags != NULL && flags[i] != NULL && n < ARGS_MAX - 1; i++)
@@ -142,9 +148,17 @@ static struct server *server_new(const struct server *first, const char *const f
 	return s;
 }
 
-struct server *server_start(const char *const flags[]) { return server_new(NULL, flags); }
+struct server *server_start(const char *const flags[]) { return server_new(NULL, NULL, flags); }
 
-struct server *server_join(struct server *first, const char *const flags[]) { return server_new(first, flags); }
+struct server *server_join(struct server *first, const char *const flags[]) { return server_new(first, NULL, flags); }
+
+struct server *server_on(const char *conninfo, const char *const flags[]) { return server_new(NULL, conninfo, flags); }
+
+void server_move(struct server *s, const char *conninfo)
+{
+	snprintf(s->conninfo, sizeof(s->conninfo), "%s", conninfo);
+	server_restart(s);
+}
 
 void server_restart(struct server *s)
 {
@@ -153,8 +167,16 @@ void server_restart(struct server *s)
 	launch(s);
 }
 
+static pid_t spared[16];
+static size_t spared_count;
+
+void server_spare(pid_t child) { spared[spared_count++ % (sizeof(spared) / sizeof(spared[0]))] = child; }
+
 static bool runs_one(pid_t pid)
 {
+	for (size_t i = 0; i < sizeof(spared) / sizeof(spared[0]); i++)
+		if (spared[i] == pid)
+			return true;
 	for (size_t i = 0; i < server_count; i++)
 		if (servers[i].pid == pid)
 			return true;
@@ -271,8 +293,8 @@ char *server_command_args(const struct server *s, const char *input, const char 
 	size_t n = 1;
 	for (size_t i = 0; args[i] != NULL && n < ARGS_MAX - 3; i++)
 		argv[n++] = args[i];
-	argv[n++] = s->first == s ? "--state" : "--database";
-	argv[n++] = s->first == s ? s->state : s->conninfo;
+	argv[n++] = s->is_guest ? "--database" : "--state";
+	argv[n++] = s->is_guest ? s->conninfo : s->state;
 
 	int in[2], out[2], status = 0;
 	ck_assert_int_eq(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);

@@ -16,6 +16,12 @@ struct server;
 struct server *server_start(const char *const flags[]);
 /* Another node on the same database. */
 struct server *server_join(struct server *first, const char *const flags[]);
+/* One on a database of the test's. */
+struct server *server_on(const char *conninfo, const char *const flags[]);
+/* server_restart(), on another database. */
+void server_move(struct server *s, const char *conninfo);
+/* That child of the test's is none of what servers leave behind. */
+void server_spare(pid_t child);
 /* Servers started from now on may open that many files, 0: as many as this process. */
 void server_limit_files(unsigned most);
 /* The same again, on the same port, after it has ended one way or the other. */

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT
+ * Cursors across what happens to databases: whoever was told no more than a database knows goes on where they were,
+ * everybody else gets a reset. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/cluster.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct server *node;  /* its database is what the tests work on */
+static struct cluster *home; /* where that is, unless a test says otherwise */
+
+/* Somebody has come as far as `kept`, then a copy is made, then as far as `lost`. */
+struct scene {
+	struct client *ann, *ben;
+	long long chat;
+	const char *kept, *lost;
+	struct stream *stream; /* of ben's, at lost */
+};
+
+static const char *cursor_behind(struct stream *s, long long id);
+static void goes_on(const struct scene *s, const char *cursor);
+
+static struct scene before_copy(void)
+{
+	static unsigned n;
+	n++;
+	struct scene s = { .ann = user_at(node, format("ann%u", n)), .ben = user_at(node, format("ben%u", n)) };
+	s.chat = group(s.ann, s.ben);
+	s.stream = live(s.ben);
+	s.kept = cursor_behind(s.stream, say(s.ann, s.chat, "in the copy"));
+	return s;
+}
+
+enum { LOST = 10 };
+
+static void after_copy(struct scene *s)
+{
+	for (int i = 0; i < LOST; i++)
+		s->lost = cursor_behind(s->stream, say(s->ann, s->chat, "not in the copy"));
+	goes_on(s, s->kept); /* as long as nothing has happened */
+	goes_on(s, s->lost);
+}
+
+/* The next message of the stream, whatever else of the chats comes before it; a reset does not. */
+static long long next_message(struct stream *s)
+{
+	for (;;) {
+		const char *kind = peek(s);
+		ck_assert_str_ne(kind, "reset");
+		struct json_object *event = expect(s, kind);
+		if (strcmp(kind, "message") == 0)
+			return num(event, "id");
+	}
+}
+
+/* What comes from that cursor on is everything, in order, and nothing twice: no reset. */
+static void goes_on(const struct scene *s, const char *cursor)
+{
+	struct stream *again = live_since(s->ben, cursor);
+	struct json_object *list = is(get(s->ben, "%s?limit=200", messages(s->chat)), 200).json;
+	struct answer poll = is(get(s->ben, "/v1/poll?wait=0&limit=1000&since=%s", cursor), 200);
+	ck_assert_str_eq(str(poll.json, "cursor"), stream_cursor(live(s->ben)));
+	for (size_t i = 0, n = count(list, "messages"); i < n; i++) {
+		long long id = num(list, format("messages.%zu.id", i));
+		if (id > atoll(strchr(cursor, '.') + 1))
+			ck_assert_int_eq(next_message(again), id);
+	}
+	long long more = say(s->ann, s->chat, "and on");
+	ck_assert_int_eq(next_message(again), more);
+	stream_cut(again);
+}
+
+/* That message comes next, behind what goes_on() has said. */
+static struct json_object *expect_behind(struct stream *s, long long id)
+{
+	struct json_object *m;
+	while (num(m = expect(s, "message"), "id") != id)
+		ck_assert_str_eq(str(m, "text"), "and on");
+	return m;
+}
+
+static const char *cursor_behind(struct stream *s, long long id)
+{
+	expect_behind(s, id);
+	return stream_cursor(s);
+}
+
+static void is_reset(const struct scene *s, const char *cursor, const char *reason)
+{
+	struct stream *again = stream_open(s->ben, "?since=%s", cursor);
+	expect(again, "hello");
+	const char *now = str(expect(again, "reset"), "reason");
+	ck_assert_str_eq(now, reason);
+	now = stream_cursor(again);
+	stream_cut(again);
+	struct answer poll = is(get(s->ben, "/v1/poll?wait=0&since=%s", cursor), 200);
+	ck_assert_str_eq(str(poll.json, "events.0.event"), "reset");
+	ck_assert_str_eq(str(poll.json, "events.0.data.reason"), reason);
+	/* Its id is that of now: nothing that comes from here on is skipped. */
+	goes_on(s, now);
+	goes_on(s, str(poll.json, "cursor"));
+	ck_assert_str_eq(now, str(poll.json, "cursor"));
+}
+
+/* Until sends are accepted again: the node has come back to its database. */
+static long long say_at_last(const struct scene *s, const char *text)
+{
+	struct answer a;
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while ((a = post(s->ann, messages(s->chat), "{'text':'%s'}", text)).status != 201)
+		left(until, "the database to be back");
+	return num(a.json, "id");
+}
+
+/* The copy is in the database's place: more is said in it than was lost. */
+static void after_restore(const struct scene *s)
+{
+	for (int i = 0; i < LOST + 2; i++)
+		say_at_last(s, "after the copy came back");
+	goes_on(s, s->kept);
+	is_reset(s, s->lost, "rewound");
+}
+
+static void after_move(const struct scene *s)
+{
+	say_at_last(s, "elsewhere");
+	goes_on(s, s->kept);
+	goes_on(s, s->lost);
+}
+
+/* A stream that was open, and had yet to read what was said before the database changed. */
+static void stream_is_reset(struct stream *s)
+{
+	while (strcmp(peek(s), "message") == 0)
+		ck_assert_str_eq(str(expect(s, "message"), "text"), "and on");
+	ck_assert_str_eq(str(expect(s, "reset"), "reason"), "rewound");
+	ck_assert(stream_is_over(s));
+}
+
+START_TEST(a_cluster_starts)
+{
+	home = cluster_new();
+	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", NULL };
+	node = server_on(cluster_conninfo(home, "postgres"), flags);
+}
+END_TEST
+
+/* dropdb, createdb, psql: with the node running all the time. */
+START_TEST(restore_into_the_same_server_resets_who_saw_more)
+{
+	struct scene s = before_copy();
+	cluster_run(home, "pg_dump postgres > dump");
+	after_copy(&s);
+	cluster_run(home,
+		"createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)' -c 'create database "
+		"postgres'"
+		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
+	stream_is_reset(s.stream);
+	after_restore(&s);
+}
+END_TEST
+
+START_TEST(schemas_restored_under_a_running_node_reset_who_saw_more)
+{
+	struct scene s = before_copy();
+	cluster_run(home, "pg_dump postgres > dump");
+	after_copy(&s);
+	cluster_run(home,
+		"psql -qX -v ON_ERROR_STOP=1 postgres -c \"do \\$\\$ declare s text; begin for s in select nspname "
+		"from pg_namespace"
+		" where nspname like 'postern%%' loop execute format('drop schema %%I cascade', s); end loop; end "
+		"\\$\\$\" 2>/dev/null"
+		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null");
+	stream_is_reset(s.stream);
+	after_restore(&s);
+}
+END_TEST
+
+START_TEST(restore_into_another_database_resets_who_saw_more)
+{
+	struct scene s = before_copy();
+	cluster_run(home, "pg_dump postgres > dump");
+	after_copy(&s);
+	server_stop(node);
+	cluster_run(home, "createdb elsewhere && psql -qX -v ON_ERROR_STOP=1 elsewhere < dump >/dev/null");
+	server_move(node, cluster_conninfo(home, "elsewhere"));
+	after_restore(&s);
+}
+END_TEST
+
+START_TEST(renaming_the_database_resets_nobody)
+{
+	struct scene s = before_copy();
+	after_copy(&s);
+	server_stop(node);
+	cluster_run(home, "psql -qX template1 -c 'alter database elsewhere rename to renamed'");
+	server_move(node, cluster_conninfo(home, "renamed"));
+	after_move(&s);
+}
+END_TEST
+
+/* A copy by template goes on where the original was; of what is said in the one the other knows nothing. */
+START_TEST(template_copies_part_where_they_were_copied)
+{
+	struct scene s = before_copy();
+	server_stop(node);
+	cluster_run(home, "createdb -T renamed copied");
+	server_move(node, cluster_conninfo(home, "copied"));
+	struct stream *copied = live_since(s.ben, s.kept);
+	s.lost = cursor_behind(copied, say(s.ann, s.chat, "in the copy only"));
+	after_move(&s);
+	server_stop(node);
+	server_move(node, cluster_conninfo(home, "renamed"));
+	is_reset(&s, s.lost, "future");
+	after_restore(&s);
+	server_stop(node);
+	cluster_run(home, "dropdb copied");
+	server_move(node, cluster_conninfo(home, "renamed"));
+}
+END_TEST
+
+/* With the identifiers of the cluster that it was taken from. */
+START_TEST(base_backup_put_back_resets_who_saw_more)
+{
+	struct scene s = before_copy();
+	struct cluster *backup = cluster_copy(home, false);
+	after_copy(&s);
+	cluster_stop(home);
+	cluster_swap(home, backup);
+	cluster_start(home);
+	stream_is_reset(s.stream);
+	after_restore(&s);
+}
+END_TEST
+
+START_TEST(recovery_to_a_point_in_time_resets_who_saw_more)
+{
+	struct scene s = before_copy();
+	struct cluster *backup = cluster_copy(home, false);
+	s.kept = cursor_behind(s.stream, say(s.ann, s.chat, "before the point"));
+	cluster_run(home, "psql -qX template1 -c \"select pg_create_restore_point('then')\" >/dev/null");
+	after_copy(&s);
+	cluster_close(home);
+	cluster_configure(backup, format("restore_command = 'cp %s/pg_wal/%%f %%p'", cluster_dir(backup)));
+	cluster_configure(backup, "recovery_target_name = 'then'");
+	cluster_configure(backup, "recovery_target_action = 'promote'");
+	cluster_run(backup, "touch d/recovery.signal");
+	cluster_swap(home, backup); /* what was home is where the backup looks for the rest of the log */
+	cluster_start(home);
+	cluster_configure(home, "restore_command = ''"); /* for the copies that the next tests make of it */
+	cluster_configure(home, "recovery_target_name = ''");
+	stream_is_reset(s.stream);
+	after_restore(&s);
+}
+END_TEST
+
+static void await_standby(const struct cluster *primary)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	PGconn *pg = cluster_connect(primary, "template1");
+	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"),
+		       "1") != 0)
+		left(until, "the standby to have everything");
+}
+
+/* What runs on is the stream itself: a failover that loses nothing is a reconnect of the node. */
+START_TEST(failover_that_loses_nothing_resets_nobody)
+{
+	struct scene s = before_copy();
+	struct cluster *standby = cluster_copy(home, true);
+	cluster_start(standby);
+	server_stop(node);
+	server_move(node,
+		format("host=%s,%s user=postern dbname=renamed target_session_attrs=read-write", cluster_host(home),
+			cluster_host(standby)));
+	s.stream = live_since(s.ben, s.kept);
+	after_copy(&s);
+	await_standby(home);
+	cluster_close(home);
+	cluster_promote(standby);
+	cursor_behind(s.stream, say_at_last(&s, "on the other one"));
+	after_move(&s);
+	home = standby;
+}
+END_TEST
+
+START_TEST(failover_that_loses_commits_resets_who_saw_them)
+{
+	struct scene s = before_copy();
+	struct cluster *standby = cluster_copy(home, true);
+	struct client *cat = user_at(node, "cat");
+	cluster_start(standby);
+	server_stop(node);
+	server_move(node,
+		format("host=%s,%s user=postern dbname=renamed target_session_attrs=read-write", cluster_host(home),
+			cluster_host(standby)));
+	await_standby(home);
+	cluster_stop(standby);
+	s.stream = live_since(s.ben, s.kept);
+	after_copy(&s);
+	/* What is read at once after a write isn't what was cached, and isn't waited for in vain. */
+	ck_assert_uint_gt(count(is(get(s.ann, "%s", messages(s.chat)), 200).json, "messages"), LOST);
+	cluster_stop(home);
+	cluster_start(standby);
+	cluster_promote(standby);
+	stream_is_reset(s.stream);
+	long long id = say_at_last(&s, "where the others are missing");
+	struct answer page = is(get(s.ben, "%s", messages(s.chat)), 200);
+	ck_assert_int_eq(num(page.json, format("messages.%zu.id", count(page.json, "messages") - 1)), id);
+	after_restore(&s);
+	struct stream *cats = live(cat);
+	long long id_now = say(cat, group(cat, s.ben), "hello");
+	ck_assert_int_eq(next_message(cats), id_now);
+	home = standby;
+}
+END_TEST
+
+/* It has a new system identifier, and the same history. */
+START_TEST(upgrading_postgresql_resets_nobody)
+{
+	struct scene s = before_copy();
+	const char *identifier = "select system_identifier from pg_control_system()",
+		   *before = sql(cluster_connect(home, "renamed"), "%s", identifier);
+	after_copy(&s);
+	server_stop(node);
+	cluster_close(home);
+	struct cluster *upgraded = cluster_upgrade(home);
+	if (upgraded == NULL) /* these binaries come without it */
+		upgraded = home;
+	cluster_start(upgraded);
+	if (upgraded != home)
+		ck_assert_str_ne(sql(cluster_connect(upgraded, "renamed"), "%s", identifier), before);
+	server_move(node, cluster_conninfo(upgraded, "renamed"));
+	after_move(&s);
+	home = upgraded;
+}
+END_TEST
+
+/* The times of what is written while the clock has gone back are one and the same: they don't tell two histories apart.
+ */
+START_TEST(a_clock_that_went_back_hides_no_lost_message)
+{
+	struct scene s = before_copy();
+	PGconn *pg = cluster_connect(home, "renamed");
+	sql(pg,
+		"update postern.log_batch set at = clock_timestamp() + interval '1 hour' where upto = (select "
+		"max(upto) from postern.log_batch)");
+	sql(pg,
+		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
+		"backend_type = 'client backend'");
+	say_at_last(&s, "and on");
+	struct stream *ahead = live(s.ben);
+	s.kept = cursor_behind(ahead, say_at_last(&s, "ahead"));
+	cluster_run(home, "pg_dump renamed > dump");
+	s.stream = live(s.ben);
+	after_copy(&s);
+	server_stop(node);
+	cluster_run(home, "createdb ahead && psql -qX -v ON_ERROR_STOP=1 ahead < dump >/dev/null");
+	server_move(node, cluster_conninfo(home, "ahead"));
+	after_restore(&s);
+}
+END_TEST
+
+START_TEST(cursors_without_a_check_are_good_up_to_the_migration)
+{
+	struct scene s = before_copy();
+	PGconn *pg = database(node);
+	char *old =
+		format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.')); /* as they were before there were checks */
+	sql(pg, "update postern.meta set value = '%s' where key = 'unchecked'", strchr(s.kept, '.') + 1);
+	say(s.ann, s.chat, "after the migration");
+	struct stream *again = live_since(s.ben, old);
+	ck_assert_str_eq(stream_cursor(again), s.kept);
+	ck_assert_str_eq(str(expect(again, "message"), "text"), "after the migration");
+	is_reset(&s, format("%.8s.%s", s.kept, strchr(stream_cursor(again), '.') + 1), "rewound");
+	is_reset(&s, format("%s000", old), "future");
+}
+END_TEST
+
+START_TEST(a_forged_check_is_reset)
+{
+	struct scene s = before_copy();
+	char *forged = format("%s", s.kept);
+	forged[8] = forged[8] == '0' ? '1' : '0';
+	is_reset(&s, forged, "rewound");
+	server_stop(node); /* and by who knows nothing of that position and has to ask */
+	server_restart(node);
+	is_reset(&s, forged, "rewound");
+}
+END_TEST
+
+/* Nodes of the version before send their notifications without checks, and make rows without saying a mark. */
+START_TEST(what_an_older_node_sends_arrives)
+{
+	struct scene s = before_copy();
+	PGconn *pg = database(node);
+	sql(pg, "begin");
+	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)");
+	long long id = atoll(sql(pg, "select max(upto) + 1 from postern.log_batch"));
+	sql(pg,
+		"insert into postern.message (chat_id, id, rev, sender, at, text) values (%lld, %lld, %lld, '%s', "
+		"now(), 'from an older node')",
+		s.chat, id, id, s.ann->name);
+	sql(pg, "insert into postern.log_batch (upto, at) values (%lld, now())", id);
+	sql(pg,
+		"select pg_notify('postern_log', '%lld %lld 1 1 older' || E'\\n%lld message %lld %s %lld 0 "
+		"{\"id\":%lld}\\n')",
+		id, id, id, s.chat, s.ann->name, id, id);
+	sql(pg, "commit");
+	ck_assert_str_eq(str(expect_behind(s.stream, id), "text"),
+		"from an older node"); /* the tables', not the notification's */
+	s.lost = stream_cursor(s.stream);
+	cursor_behind(s.stream, say(s.ann, s.chat, "and on"));
+	goes_on(&s, s.kept);
+	goes_on(&s, s.lost);
+}
+END_TEST
+
+START_TEST(the_node_stops) { server_stop(node); }
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		a_cluster_starts,
+		restore_into_the_same_server_resets_who_saw_more,
+		schemas_restored_under_a_running_node_reset_who_saw_more,
+		restore_into_another_database_resets_who_saw_more,
+		renaming_the_database_resets_nobody,
+		template_copies_part_where_they_were_copied,
+		base_backup_put_back_resets_who_saw_more,
+		recovery_to_a_point_in_time_resets_who_saw_more,
+		failover_that_loses_nothing_resets_nobody,
+		failover_that_loses_commits_resets_who_saw_them,
+		upgrading_postgresql_resets_nobody,
+		a_clock_that_went_back_hides_no_lost_message,
+		cursors_without_a_check_are_good_up_to_the_migration,
+		a_forged_check_is_reset,
+		what_an_older_node_sends_arrives,
+		the_node_stops,
+		NULL,
+	};
+	int status = suite_run("history", tests, NULL);
+	clusters_remove_all();
+	return status;
+}
