@@ -444,7 +444,7 @@ void request_problem(struct request *req, const char *code, const char *detail, 
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");
 	if (p->status == 503)
 		request_add_header(req, "Retry-After", "2");
-	req->code = code;
+	req->code = p->code; /* code itself may be text of a result that is gone before the answer */
 	char path[256];
 	if (p->status >= 500)
 		log_event(LOG_WARN, "request failed", F("method", req->method), F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", p->status), F("code", code),
