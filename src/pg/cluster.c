@@ -38,6 +38,7 @@ struct cluster {
 	char bindir[BINDIR_SIZE]; /* as found */
 	pid_t pid;
 	off_t log_from; /* where this server's messages begin */
+	off_t log_told; /* up to where they were logged; 0: from log_from on */
 	unsigned connections;
 };
 
@@ -102,6 +103,13 @@ void cluster_free(struct cluster *c)
 	free(c->conninfo);
 	free(c->socket_lock);
 	free(c);
+}
+
+void cluster_follow_log(struct cluster *c)
+{
+	if (c->log_told == 0)
+		c->log_told = c->log_from;
+	cluster_log_follow(c->log, &c->log_told);
 }
 
 pid_t cluster_pid(const struct cluster *c) { return c->pid; }

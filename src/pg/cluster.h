@@ -32,6 +32,8 @@ enum status cluster_restart(struct cluster *c, struct buf *why) MUST_CHECK;
 
 pid_t cluster_pid(const struct cluster *c);  /* 0: not running */
 void cluster_exited(struct cluster *c);      /* the caller has reaped it */
+/* Logs what the server has said since the last call. */
+void cluster_follow_log(struct cluster *c);
 void cluster_stop(struct cluster *c);        /* ends sessions, writes everything out, and waits for it */
 
 const char *cluster_conninfo(const struct cluster *c); /* for base of migrate_conninfo(); owned by c */

@@ -11,5 +11,7 @@
 int cluster_log_open(const char *path, off_t *ret_from);
 /* Adds the last complaint after `from`, and where to read more. */
 void cluster_log_reason(const char *path, off_t from, struct buf *why);
+/* Logs what has been added since *at, which moves on: FATAL as a warning, PANIC as an error, the rest as debug. */
+void cluster_log_follow(const char *path, off_t *at);
 
 #endif

@@ -373,6 +373,8 @@ static void wait_for_events(struct supervisor *s, int timeout_ms)
 static void measure(struct supervisor *s, uint64_t now)
 {
 	struct process_usage usage;
+	if (s->store.cluster != NULL)
+		cluster_follow_log(s->store.cluster);
 	metrics_log_lines(&s->metrics);
 	if (s->measured != 0 && now - s->measured < MEASURE_MS)
 		return;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../lib/client.h"
+#include "../lib/database.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 #include "base/clock.h"
@@ -372,6 +373,16 @@ START_TEST(reset_of_a_stream_is_counted_by_its_reason)
 }
 END_TEST
 
+START_TEST(private_database_is_heard_in_the_log)
+{
+	PGconn *pg = database(house());
+	PGconn *victim = database(house());
+	char *pid = sql(victim, "select pg_backend_pid()");
+	sql(pg, "select pg_terminate_backend(%s)", pid);
+	await_line(server_log(house()), " warn supervisor PostgreSQL severity=FATAL text=\"terminating connection due to administrator command\"");
+}
+END_TEST
+
 START_TEST(worker_that_died_is_counted)
 {
 	struct server *node = server_join(house(), NULL);
@@ -405,7 +416,7 @@ int main(void)
 		requests_are_counted_by_route_and_status,
 		processes_are_measured_one_by_one,
 		database_is_measured,
-		reset_of_a_stream_is_counted_by_its_reason,
+		private_database_is_heard_in_the_log, reset_of_a_stream_is_counted_by_its_reason,
 		worker_that_died_is_counted,
 		NULL,
 	};
