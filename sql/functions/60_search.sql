@@ -145,10 +145,11 @@ declare
 	v_swapped text[] := array(select substr(p_word, 1, i - 1) || substr(p_word, i + 1, 1) || substr(p_word, i, 1) || substr(p_word, i + 2)
 		from generate_series(1, length(p_word) - 1) i);
 begin
-	if not search_is_word(p_word) or to_regclass('postern.search_word_like') is null then
+	-- Both are looked for: while another node makes them, the index is there already, and this statement's snapshot lacks the extension.
+	select x.extnamespace::regnamespace::text into v_schema from pg_extension x where x.extname = 'pg_trgm';
+	if v_schema is null or not search_is_word(p_word) or to_regclass('postern.search_word_like') is null then
 		return;
 	end if;
-	select x.extnamespace::regnamespace::text into strict v_schema from pg_extension x where x.extname = 'pg_trgm';
 	return query execute format($q$
 		select s.word::text from (
 			select w.word, %1$s.similarity(w.word, $1) as score from search_word w

@@ -105,11 +105,11 @@ START_TEST(data_of_another_version_are_served_by_their_own_programs)
 {
 	char *state = format("%s/s", directory());
 	struct program *p = serve(state, programs_called(98));
-	program_await(p, "ready ");
+	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0); /* the data are of the house's version, whatever the programs say */
 	p = serve(state, programs_called(97));
 	program_await(p, "but those in pg_bindir are version 97: using ");
-	program_await(p, "ready ");
+	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);
 }
 END_TEST
@@ -118,7 +118,7 @@ START_TEST(data_of_a_missing_version_say_what_is_needed)
 {
 	char *state = format("%s/s", directory()), *fake = programs_called(98);
 	struct program *p = serve(state, fake);
-	program_await(p, "ready ");
+	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);
 	write_file(format("%s/pg/PG_VERSION", state), 0644, "96\n");
 	p = serve(state, fake);
