@@ -12,11 +12,15 @@
 #include "base/log.h"
 #include "pg/version.h"
 
+static const char *const server_programs[] = { "postgres", "initdb", NULL };
+
 /* What is being looked for, and the best so far. */
 struct search {
-	int wanted;        /* 0: any */
-	int found;         /* in out; 0: nothing yet */
-	struct buf others; /* "14 in /usr/…, 18 in /opt/…": what won't do */
+	const char *const *programs; /* what a directory has to have; the first one says of which version it is */
+	int wanted;                  /* 0: any */
+	bool or_newer;               /* the next newer one will do */
+	int found;                   /* in out; 0: nothing yet */
+	struct buf others;           /* "14 in /usr/…, 18 in /opt/…": what won't do */
 	char *out;
 };
 
@@ -33,38 +37,48 @@ static bool first_line(const char *command, char *out, size_t size)
 	return got;
 }
 
-int bindir_version(const char *dir)
+/* The major version of the first program; 0: one of them isn't there, or the first doesn't run. */
+static int version_in(const char *dir, const char *const *programs)
 {
-	char path[BINDIR_SIZE + 16], command[BINDIR_SIZE + 48], line[128];
+	char path[BINDIR_PROGRAM_SIZE], command[BINDIR_PROGRAM_SIZE + 32], line[128], known[48];
 	int major;
-	snprintf(path, sizeof(path), "%s/initdb", dir);
-	if (*dir != '/' || strlen(dir) >= BINDIR_SIZE || strpbrk(dir, "'\\") != NULL || access(path, X_OK) < 0)
+	if (*dir != '/' || strlen(dir) >= BINDIR_SIZE || strpbrk(dir, "'\\") != NULL)
 		return 0;
-	snprintf(path, sizeof(path), "%s/postgres", dir);
-	if (access(path, X_OK) < 0)
-		return 0;
-	snprintf(command, sizeof(command), "'%s' -V 2>/dev/null", path);
-	return first_line(command, line, sizeof(line)) && sscanf(line, "postgres (PostgreSQL) %d", &major) == 1 ? major
-														: 0;
+	for (const char *const *p = programs; *p != NULL; p++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, *p);
+		if (access(path, X_OK) < 0)
+			return 0;
+	}
+	snprintf(command, sizeof(command), "'%s/%s' -V 2>/dev/null", dir, programs[0]);
+	int len = snprintf(known, sizeof(known), "%s (PostgreSQL) ", programs[0]);
+	return first_line(command, line, sizeof(line)) && strncmp(line, known, (size_t)len) == 0 &&
+			sscanf(line + len, "%d", &major) == 1
+		? major
+		: 0;
 }
+
+int bindir_version(const char *dir) { return version_in(dir, server_programs); }
 
 /* Returns whether the search is over. A version newer than the tested ones is taken only if there is none of those. */
 static bool consider(struct search *s, const char *dir)
 {
-	int major = *dir != '\0' ? bindir_version(dir) : 0;
+	int major = *dir != '\0' ? version_in(dir, s->programs) : 0;
 	if (major == 0)
 		return false;
-	log_debug("PostgreSQL %d is in %s", major, dir);
-	if (s->wanted != 0 ? major != s->wanted : major < VERSION_MAJOR_MIN) {
+	log_debug("%s of PostgreSQL %d is in %s", s->programs[0], major, dir);
+	bool will_do = s->wanted == 0 ? major >= VERSION_MAJOR_MIN :
+		s->or_newer           ? major >= s->wanted
+				      : major == s->wanted;
+	if (!will_do) {
 		buf_addf(&s->others, "%s%d in %s", s->others.len > 0 ? ", " : "", major, dir);
 		return false;
 	}
-	bool tested = s->wanted != 0 || major <= VERSION_MAJOR_TESTED;
-	if (tested || s->found == 0) {
+	bool is_best = s->wanted != 0 ? major == s->wanted : major <= VERSION_MAJOR_TESTED;
+	if (is_best || s->found == 0 || (s->or_newer && major < s->found)) {
 		s->found = major;
 		snprintf(s->out, BINDIR_SIZE, "%s", dir);
 	}
-	return tested;
+	return is_best;
 }
 
 /* Debian and Red Hat, the newest first: glob sorts 9.6 behind 15, but nothing below 10 matters. */
@@ -126,7 +140,7 @@ static void explain(const struct search *s, struct buf *why)
 
 enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why)
 {
-	struct search s = { .wanted = major, .out = out };
+	struct search s = { .programs = server_programs, .wanted = major, .out = out };
 	int version = preferred != NULL ? bindir_version(preferred) : 0;
 	if (preferred != NULL && version == 0) {
 		buf_addf(why,
@@ -151,4 +165,22 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 			major, version, out);
 	buf_release(&s.others);
 	return s.found != 0 ? version_check(s.found, why) : ST_REFUSED;
+}
+
+int bindir_find_program(const char *preferred, const char *name, int major, char out[BINDIR_PROGRAM_SIZE], struct buf *why)
+{
+	char dir[BINDIR_SIZE];
+	struct search s = { .programs = (const char *const[]) { name, NULL }, .wanted = major, .or_newer = true, .out = dir };
+	buf_init(&s.others, 4096);
+	if (preferred == NULL || !consider(&s, preferred))
+		search_everywhere(&s);
+	if (s.found != 0)
+		snprintf(out, BINDIR_PROGRAM_SIZE, "%s/%s", dir, name);
+	else
+		buf_addf(why,
+			"%s of PostgreSQL %d, or a newer one, isn't found%s%s: install it (Debian: postgresql-client-%d), or say "
+			"where it is with pg_bindir",
+			name, major, s.others.len > 0 ? "; there is " : "", s.others.len > 0 ? s.others.data : "", major);
+	buf_release(&s.others);
+	return s.found;
 }

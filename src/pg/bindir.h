@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "base/status.h"
 
-enum { BINDIR_SIZE = 1024 };
+enum { BINDIR_SIZE = 1024, BINDIR_PROGRAM_SIZE = BINDIR_SIZE + 32 };
 
 /* Finds a directory with initdb and postgres of that major version; 0: of one that Postern works with, tested ones
  * first. preferred (pg_bindir; NULL: none) is looked at first and has to have them, of whatever version; then come the
@@ -16,5 +16,11 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 
 /* The major version of initdb and postgres in dir, an absolute name; 0: they aren't there, or don't run. */
 int bindir_version(const char *dir);
+
+/* Finds another program, such as pg_dump, of that major version, else of the next newer one that is installed, in the
+ * same places; preferred doesn't have to have it. Returns its version, and the full path in out. 0: what is missing was
+ * added to why. */
+int bindir_find_program(
+	const char *preferred, const char *name, int major, char out[BINDIR_PROGRAM_SIZE], struct buf *why);
 
 #endif

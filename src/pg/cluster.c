@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -27,6 +26,7 @@
 #include "pg/cluster_conf.h"
 #include "pg/cluster_log.h"
 #include "pg/evict.h"
+#include "pg/program.h"
 
 enum { CONNECTIONS_MORE = 150, POLL_MS = 5, STOP_MS = 60000, RETRY_MS = 30000, PASSING_MS = 100 };
 
@@ -131,36 +131,6 @@ static enum status make_run_directory(const struct cluster *c, struct buf *why)
 	return chmod(c->run, 0700) == 0 ? ST_OK : failed(why, c->run);
 }
 
-/* In the child: what PostgreSQL's programs should start from, and where their messages go. */
-static void become_program(int log_fd)
-{
-	extern char **environ;
-	signals_reset(0);
-	setsid(); /* else a Ctrl-C at the terminal ends it before the workers are done */
-	for (char **e = environ; *e != NULL;) {
-		char name[64];
-		int len = (int)strcspn(*e, "=");
-		snprintf(name, sizeof(name), "%.*s", len, *e);
-		if (strncmp(*e, "PG", 2) == 0 && len < (int)sizeof(name))
-			unsetenv(name); /* which moves the next one here */
-		else
-			e++;
-	}
-	setenv("LC_ALL", "C", 1);
-	int null = open("/dev/null", O_RDONLY);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(log_fd, STDOUT_FILENO) < 0 || dup2(log_fd, STDERR_FILENO) < 0 || chdir("/") < 0)
-		_exit(127);
-}
-
-/* Forks, and ties the child's life to ours. 0: in the child. */
-static pid_t fork_tied(int deathsig)
-{
-	pid_t parent = getpid(), pid = fork();
-	if (pid == 0 && (prctl(PR_SET_PDEATHSIG, deathsig) < 0 || getppid() != parent))
-		_exit(127);
-	return pid;
-}
-
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
 {
 	(void)st, (void)type, (void)where;
@@ -174,11 +144,11 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 	int wstatus;
 	snprintf(program, sizeof(program), "%s/initdb", c->bindir);
 	snprintf(locale, sizeof(locale), "--locale=%s", cluster_conf_locale());
-	pid_t pid = fork_tied(SIGKILL);
+	pid_t pid = program_fork(SIGKILL);
 	if (pid < 0)
 		return failed(why, "fork");
 	if (pid == 0) {
-		become_program(log_fd);
+		program_become(log_fd, log_fd);
 		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--locale-provider=libc", "--data-checksums", "--no-instructions", "--no-sync",
 			(char *)NULL);
 		_exit(127);
@@ -268,9 +238,9 @@ static enum status spawn(struct cluster *c, struct buf *why)
 	int log_fd = cluster_log_open(c->log, &c->log_from);
 	if (log_fd < 0)
 		return failed(why, c->log);
-	pid_t pid = fork_tied(SIGINT); /* "fast shutdown" */
+	pid_t pid = program_fork(SIGINT); /* "fast shutdown" */
 	if (pid == 0) {
-		become_program(log_fd);
+		program_become(log_fd, log_fd);
 		exec_server(c, program);
 		_exit(127);
 	}

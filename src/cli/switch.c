@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ * See switch.h. */
+#include "cli/switch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+
+static enum status failed(const char *what, struct buf *why)
+{
+	buf_addf(why, "%s: %s", what, strerror(errno));
+	return ST_SYSTEM;
+}
+
+static bool join(char out[PATH_MAX], const char *dir, const char *name)
+{
+	return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX;
+}
+
+enum status switch_begin(const char *state, char aside[PATH_MAX], struct buf *why)
+{
+	char random[9], name[32];
+	secret_random_name(random, sizeof(random) - 1);
+	snprintf(name, sizeof(name), "pg.new.%s", random);
+	if (!join(aside, state, name)) {
+		errno = ENAMETOOLONG;
+		return failed(state, why);
+	}
+	return mkdir(aside, 0700) == 0 ? ST_OK : failed(aside, why);
+}
+
+/* STATE/pg.old-20260131T120000Z; a number behind it if there is one already. */
+static enum status name_kept(const char *state, char kept[PATH_MAX], struct buf *why)
+{
+	char stamp[48], name[64];
+	time_t now = time(NULL);
+	struct tm tm;
+	strftime(stamp, sizeof(stamp), "pg.old-%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), i > 0 ? "%s.%u" : "%s", stamp, i);
+		if (!join(kept, state, name))
+			break;
+		if (access(kept, F_OK) < 0)
+			return ST_OK;
+	}
+	buf_addf(why, "%s: there is no name left for the old cluster", state);
+	return ST_REFUSED;
+}
+
+enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why)
+{
+	char made[PATH_MAX], data[PATH_MAX];
+	int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum status st = ST_OK;
+	*kept = '\0';
+	if (fd < 0 || !join(made, aside, "pg") || !join(data, state, "pg") || syncfs(fd) < 0)
+		st = failed(state, why);
+	else if (access(data, F_OK) < 0)
+		st = rename(made, data) == 0 ? ST_OK : failed(data, why);
+	else if ((st = name_kept(state, kept, why)) == ST_OK) {
+		/* Under its final name first, so that the exchange is the last step: there is no moment without a
+		 * cluster. */
+		if (rename(made, kept) < 0)
+			st = failed(kept, why);
+		else if (renameat2(AT_FDCWD, kept, AT_FDCWD, data, RENAME_EXCHANGE) < 0) {
+			st = failed(data, why);
+			buf_adds(why,
+				": the old cluster can't be exchanged for the new one in one step on this file system; "
+				"move it away by hand and do this again");
+			switch_remove(kept);
+		}
+	}
+	if (st == ST_OK && fsync(fd) < 0)
+		st = failed(state, why);
+	if (fd >= 0)
+		close(fd);
+	return st;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
+void switch_remove(const char *dir) { nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
+void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *arg), void *arg)
+{
+	char pattern[2 * PATH_MAX];
+	glob_t g;
+	size_t len = 0;
+	for (const char *p = state; *p != '\0' && len < PATH_MAX;
+		p++) { /* a name may hold what is special in a pattern */
+		if (strchr("*?[]\\", *p) != NULL)
+			pattern[len++] = '\\';
+		pattern[len++] = *p;
+	}
+	snprintf(pattern + len, sizeof(pattern) - len, "/pg.old-[0-9]*");
+	if (glob(pattern, GLOB_ONLYDIR, NULL, &g) != 0)
+		return;
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		on_kept(g.gl_pathv[i], arg);
+	globfree(&g);
+}

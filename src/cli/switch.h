@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ * Putting a cluster that was made aside into the place of the one in use, in one step: whenever this is cut off, the
+ * state directory holds the old cluster or the new one, never none and never a mixture. */
+#ifndef CLI_SWITCH_H
+#define CLI_SWITCH_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+/* Makes a directory STATE/pg.new.RANDOM, a state directory of its own for what is made aside. The next start of a
+ * server removes what was left of one. */
+enum status switch_begin(const char *state, char aside[PATH_MAX], struct buf *why) MUST_CHECK;
+/* Flushes ASIDE/pg to disk and puts it in place of STATE/pg. *kept becomes the name that an old one has from now on,
+ * "": there was none. The servers on both have stopped. */
+enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why) MUST_CHECK;
+/* Removes a directory with all that is in it. */
+void switch_remove(const char *dir);
+
+/* Calls on_kept for every old cluster that was kept, in order of age. */
+void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *arg), void *arg);
+
+#endif
