@@ -145,7 +145,7 @@ static void on_found(void *arg, const struct pg_result *r)
 	struct lookup *l = arg;
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
-			log_error("can't look up a credential: %s", pg_message(r));
+			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
 		request_problem(l->req, "database_away", NULL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);

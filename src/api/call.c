@@ -20,6 +20,7 @@
 #include "conf/conf.h"
 #include "http/problem.h"
 #include "log/tail.h"
+#include "pg/fault.h"
 #include "pg/pool.h"
 
 /* The arguments while they are put together. */
@@ -317,9 +318,12 @@ bool call_takes_only(struct request *req, const char *const known[])
 void call_refuse(struct request *req, const struct pg_result *r)
 {
 	const char *code = pg_hint(r);
-	if (pg_away(r) || strncmp(pg_sqlstate(r), "57P", 3) == 0 || strncmp(pg_sqlstate(r), "08", 2) == 0 || strcmp(pg_sqlstate(r), "25006") == 0
-			|| strcmp(pg_sqlstate(r), "57014") == 0) {
-		request_problem(req, "database_away", "Try again: it is not known whether this took effect.", "");
+	if (fault_passes(fault_of(r))) {
+		char text[1024], detail[256];
+		if (!pg_away(r))
+			log_warn("%s %s: %s request=%s", request_method(req), request_path(req), fault_text(r, text, sizeof(text)), request_id(req));
+		snprintf(detail, sizeof(detail), "Not confirmed, %s. Try again: it is not known whether this took effect.", fault_of(r)->reason);
+		request_problem(req, "database_away", detail, "");
 	} else if (strncmp(pg_sqlstate(r), "PT", 2) == 0) {
 		if (problem_find(code)->status == 500)
 			log_error("the functions refuse with the unknown code %s", code);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "loop/loop.h"
 #include "pg/array.h"
+#include "pg/fault.h"
 #include "pg/pool.h"
 
 #define CALLS_MAX 8    /* calls that are gathered */
@@ -65,8 +66,9 @@ static void answer(const struct gathered *g, struct request *req, const struct p
 static void on_result(void *arg, const struct pg_result *r)
 {
 	struct gathered *g = arg;
+	char text[1024];
 	if (!pg_ok(r) && !pg_away(r))
-		log_error("%s: %s %s", g->call->sql, pg_sqlstate(r), pg_message(r));
+		log_error("%s: %s", g->call->sql, fault_text(r, text, sizeof(text)));
 	for (int row = 0; !list_empty(&g->flight); row++) {
 		struct item *item = first_of(&g->flight);
 		answer(g, item->req, r, row);

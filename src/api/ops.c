@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What operators and their tools ask: health, readiness, metrics; and the page's files. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "conf/conf.h"
+#include "log/batch.h"
 #include "log/tail.h"
 #include "pg/pool.h"
 
@@ -23,16 +25,25 @@ static void reply(struct request *req, int status, const char *text)
 /* The process is alive and its loop turns: that this is answered is the proof. */
 void ops_health(struct request *req) { reply(req, 200, "ok\n"); }
 
-/* Requests can be served: the database is there and the log is followed. */
+/* Requests can be served: the database is there, the log is followed, and messages are stored. */
 void ops_ready(struct request *req)
 {
 	struct api *api = api_of(req);
-	if (http_is_stopping(request_server(req)))
+	const char *sqlstate, *trouble = batcher_trouble(api->batcher, &sqlstate);
+	char detail[256];
+	if (trouble == NULL && !pg_pool_up(api->pool))
+		trouble = "there is no connection to the database";
+	if (trouble == NULL && !tail_live(api->tail))
+		trouble = "the log is not followed yet";
+	if (http_is_stopping(request_server(req))) {
 		request_problem(req, "stopping", NULL, "");
-	else if (!tail_live(api->tail) || !pg_pool_up(api->pool))
-		request_problem(req, "database_away", NULL, "");
-	else
+	} else if (trouble != NULL) {
+		snprintf(detail, sizeof(detail), "%c%s%s%s%s.", toupper((unsigned char)*trouble), trouble + 1, *sqlstate != '\0' ? " (SQLSTATE " : "", sqlstate,
+			*sqlstate != '\0' ? ")" : "");
+		request_problem(req, "database_away", detail, "");
+	} else {
 		reply(req, 200, "ready\n");
+	}
 }
 
 static void add_build_info(struct buf *out, const char *postgresql)

@@ -54,7 +54,6 @@ static void check_durability(struct doctor *d, struct sync *s)
 	} settings[] = {
 		{ "fsync", "off", "a crash of the machine may destroy the database", FINDING_FAILURE },
 		{ "full_page_writes", "off", "a crash of the machine may destroy the database", FINDING_FAILURE },
-		{ "synchronous_commit", "off", "a crash may lose messages that were acknowledged", FINDING_WARNING },
 		{ "autovacuum", "off", "the database grows without bound and becomes slow", FINDING_WARNING },
 	};
 	bool sound = true;
@@ -71,7 +70,7 @@ static void check_durability(struct doctor *d, struct sync *s)
 	}
 	if (sound)
 		doctor_report(d, FINDING_OK, "database", NULL,
-			"what is committed survives a crash (fsync, full_page_writes, synchronous_commit)");
+			"what is committed survives a crash (fsync, full_page_writes)");
 }
 
 static void check_size(struct doctor *d, struct sync *s)
@@ -124,7 +123,7 @@ static void look_inside(struct doctor *d, const struct store *store)
 {
 	struct buf why;
 	buf_init(&why, 8192);
-	struct sync *s = sync_open(store->base, &why);
+	struct sync *s = sync_open_plain(store->base, &why);
 	if (s == NULL) {
 		doctor_report(
 			d, FINDING_FAILURE, "database", NULL, "%s", why.data != NULL ? why.data : "out of memory");

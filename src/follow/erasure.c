@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "follow/setback.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
@@ -16,6 +17,7 @@
 struct erasure {
 	struct pg_pool *pool;
 	struct loop_timer *timer;
+	struct setback setback;
 	bool removes;
 };
 
@@ -23,9 +25,7 @@ static void on_step(void *arg, const struct pg_result *r)
 {
 	struct erasure *e = arg;
 	bool more = pg_ok(r) && *pg_text(r, 0, 0) == 't';
-	if (!pg_ok(r) && !pg_away(r))
-		log_error("accounts that were deleted: %s", pg_message(r));
-	loop_timer_start(e->timer, more ? REST_MS : LOOK_MS, 0);
+	loop_timer_start(e->timer, setback_after(&e->setback, r, "accounts that were deleted", more ? REST_MS : LOOK_MS), 0);
 }
 
 static void on_time(void *arg)

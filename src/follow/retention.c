@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "follow/setback.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
@@ -22,6 +23,7 @@
 struct retention {
 	struct pg_pool *pool;
 	struct loop_timer *timer;
+	struct setback setback;
 	struct metrics *metrics;
 	uint64_t began_ms;
 };
@@ -43,10 +45,8 @@ static void on_step(void *arg, const struct pg_result *res)
 		metrics_gauge(r->metrics, G_RETENTION_BEHIND, behind);
 		if (pg_text(res, 0, 1)[0] == 't')
 			ms = rest(clock_mono_ms() - r->began_ms, behind, (uint64_t)pg_int(res, 0, 3));
-	} else if (!pg_away(res)) {
-		log_error("retention: %s", pg_message(res));
 	}
-	loop_timer_start(r->timer, ms, 0);
+	loop_timer_start(r->timer, setback_after(&r->setback, res, "retention", ms), 0);
 }
 
 static void on_time(void *arg)

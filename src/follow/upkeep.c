@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "follow/setback.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
@@ -20,6 +21,7 @@
 struct upkeep {
 	struct pg_pool *pool;
 	struct loop_timer *timer, *expiry;
+	struct setback setback, expiry_setback;
 	char key_ttl[24], tombstone_ttl[24];
 };
 
@@ -27,9 +29,7 @@ static void on_done(void *arg, const struct pg_result *r)
 {
 	struct upkeep *u = arg;
 	bool more = pg_ok(r) && pg_int(r, 0, 0) >= CHUNK;
-	if (!pg_ok(r) && !pg_away(r))
-		log_error("upkeep: %s", pg_message(r));
-	loop_timer_start(u->timer, more ? AGAIN_MS : PAUSE_MS, 0);
+	loop_timer_start(u->timer, setback_after(&u->setback, r, "upkeep", more ? AGAIN_MS : PAUSE_MS), 0);
 }
 
 static void on_time(void *arg)
@@ -45,11 +45,9 @@ static void on_expired(void *arg, const struct pg_result *r)
 {
 	struct upkeep *u = arg;
 	uint64_t ms = EXPIRY_MS;
-	if (!pg_ok(r) && !pg_away(r))
-		log_error("messages whose time is up: %s", pg_message(r));
 	if (pg_ok(r) && !pg_null(r, 0, 1) && pg_int(r, 0, 1) < EXPIRY_MS)
 		ms = pg_int(r, 0, 1) > 20 ? (uint64_t)pg_int(r, 0, 1) : 20;
-	loop_timer_start(u->expiry, ms, 0);
+	loop_timer_start(u->expiry, setback_after(&u->expiry_setback, r, "messages whose time is up", ms), 0);
 }
 
 static void on_expiry(void *arg)

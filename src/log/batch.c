@@ -16,12 +16,19 @@
 #include "loop/loop.h"
 #include "pg/array.h"
 #include "pg/conn.h"
+#include "pg/fault.h"
 
 #define ITEMS_MAX 512
 #define BEHIND_MIN 24 /* items of a batch that is sent behind another one */
 #define BYTES_MAX ((size_t)1 << 20) /* of texts and contents; one item may be larger */
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
+#define PAUSE_MIN_MS 20   /* after a failure that isn't the items', until something succeeds */
+#define PAUSE_MAX_MS 2000
+#define PROBE_MS 2000     /* without a send, the database is asked that often whether it would take one */
+#define PROBE_AGAIN_MS 500 /* while there is trouble */
+#define REMIND_MS 60000
+#define SLOW_MS 3000      /* a batch that takes longer is trouble, although it may succeed yet */
 
 enum { P_NODE, P_TURN, P_AFTER, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REPLY_TO, P_RECEIVED, PARAMS };
 
@@ -39,8 +46,12 @@ struct batcher {
 	struct tail *tail;
 	struct pg_conn *conn;
 	struct loop_hook *hook;
-	struct loop_timer *sweep;
-	unsigned wait_ms, waiting, queued;
+	struct loop_timer *sweep, *again; /* again: runs during a pause */
+	unsigned wait_ms, pause_ms, waiting, queued;
+	bool pausing, probing;
+	const struct fault *trouble; /* why the last batch or probe failed; NULL: it didn't */
+	char sqlstate[6];
+	uint64_t succeeded_ms, probed_ms, complained_ms;
 	char node[32];
 	struct list queue;
 	struct flight flights[FLIGHTS]; /* the oldest first */
@@ -185,40 +196,89 @@ static void redo(struct batcher *b, bool alone)
 	land(b);
 }
 
-/* Errors that say nothing about the items: the server is going away, out of something, or read-only. */
-static bool is_passing(const char *sqlstate)
+/* The flight before it has failed, so that this one was refused: see send(). */
+static bool is_out_of_turn(const struct pg_result *r) { return strcmp(pg_sqlstate(r), "PT001") == 0; }
+
+static void send_batch(struct batcher *b);
+
+static void on_again(void *arg)
 {
-	static const char *const passing[] = { "57P", "53", "40", "08", "25006", "57014", "55P03" };
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-		if (strncmp(sqlstate, passing[i], strlen(passing[i])) == 0)
-			return true;
-	return false;
+	struct batcher *b = arg;
+	b->pausing = false;
+	send_batch(b);
 }
 
-/* The flight before it has failed, so that this one was refused: see send(). */
-static bool is_out_of_turn(const char *sqlstate) { return strcmp(sqlstate, "PT001") == 0; }
+/* Nothing is sent for a while: longer each time, and never long, since the database may be well again at any time. */
+static void pause_sending(struct batcher *b)
+{
+	b->pausing = true;
+	loop_timer_start(b->again, b->pause_ms - b->pause_ms / 4 + (unsigned)random() % (b->pause_ms / 2), 0);
+	b->pause_ms = b->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : b->pause_ms * 2;
+}
+
+/* One line for each kind of trouble, and one a minute while it lasts. */
+static void set_trouble(struct batcher *b, const struct pg_result *r)
+{
+	char text[1024];
+	const struct fault *f = fault_of(r);
+	uint64_t now = clock_mono_ms();
+	bool is_news = f != b->trouble || now - b->complained_ms >= REMIND_MS;
+	b->trouble = f;
+	snprintf(b->sqlstate, sizeof(b->sqlstate), "%s", pg_sqlstate(r));
+	if (!is_news || pg_away(r)) /* the connection says why it is gone */
+		return;
+	b->complained_ms = now;
+	log_error("messages can't be stored: %s", fault_text(r, text, sizeof(text)));
+}
+
+static void set_well(struct batcher *b)
+{
+	if (b->trouble != NULL)
+		log_info("messages are stored again");
+	b->trouble = NULL;
+	b->pause_ms = PAUSE_MIN_MS;
+	b->succeeded_ms = clock_mono_ms();
+}
+
+/* The item of a flight of one is the matter, or may be: the others are tried without it. */
+static void fail_alone(struct batcher *b, const struct pg_result *r)
+{
+	char text[1024];
+	const struct fault *f = fault_of(r);
+	struct send_item *item = container_of(b->flights[0].items.next, struct send_item, link);
+	list_remove(&item->link);
+	land(b);
+	if (f->kind == FAULT_NONE) { /* a content that jsonb can't hold */
+		fail(b, item, 422, "out_of_range");
+	} else if (fault_passes(f)) {
+		set_trouble(b, r);
+		pause_sending(b);
+		fail(b, item, 503, "database_away");
+	} else {
+		log_error("a message can't be stored: %s", fault_text(r, text, sizeof(text)));
+		fail(b, item, 500, "internal");
+	}
+}
 
 static void on_failed(struct batcher *b, const struct pg_result *r)
 {
-	struct flight *f = &b->flights[0];
-	if (pg_away(r) || is_out_of_turn(pg_sqlstate(r))) {
+	const struct fault *f = fault_of(r);
+	struct flight *flight = &b->flights[0];
+	if (!pg_away(r) && is_out_of_turn(r)) {
 		redo(b, false);
-	} else if (is_passing(pg_sqlstate(r))) {
-		char why[256];
-		snprintf(why, sizeof(why), "%s", pg_message(r));
+	} else if (fault_passes(f) && !f->by_item) {
+		char why[1024];
+		set_trouble(b, r);
 		redo(b, false);
-		pg_conn_reset(b->conn, why);
-	} else if (f->count > 1) {
-		log_warn("a batch of %u failed (%s): trying its items singly", f->count, pg_message(r));
+		if (f->kind == FAULT_RECONNECT && !pg_away(r))
+			pg_conn_reset(b->conn, fault_text(r, why, sizeof(why)));
+		else if (!pg_away(r))
+			pause_sending(b);
+	} else if (flight->count > 1) {
+		log_warn("a batch of %u failed (%s %s): trying its items singly", flight->count, pg_sqlstate(r), pg_message(r));
 		redo(b, true);
 	} else {
-		bool bad_value = strncmp(pg_sqlstate(r), "22", 2) == 0; /* a content that jsonb can't hold */
-		struct send_item *item = container_of(f->items.next, struct send_item, link);
-		if (!bad_value)
-			log_error("a message can't be stored: %s %s", pg_sqlstate(r), pg_message(r));
-		list_remove(&item->link);
-		land(b);
-		fail(b, item, bad_value ? 422 : 500, bad_value ? "out_of_range" : "internal");
+		fail_alone(b, r);
 	}
 }
 
@@ -244,6 +304,7 @@ static void on_sent(void *arg, const struct pg_result *r)
 		on_failed(b, r);
 		return;
 	}
+	set_well(b);
 	list_init(&items);
 	list_splice(&items, &b->flights[0].items);
 	b->on_commit(b->arg, n, clock_mono_us() - b->flights[0].started_us);
@@ -260,11 +321,23 @@ static void on_sent(void *arg, const struct pg_result *r)
 
 /* ---- taking off ---- */
 
+/* An item takes off within wait_ms or not at all; a flight ends within the connection's deadline. So the two together bound an answer. */
+static void expire(struct batcher *b)
+{
+	uint64_t now = list_empty(&b->queue) ? 0 : clock_mono_ms();
+	while (!list_empty(&b->queue)) {
+		struct send_item *oldest = container_of(b->queue.next, struct send_item, link);
+		if (now - oldest->since_ms < b->wait_ms)
+			break;
+		fail_queued(b, oldest, "database_away");
+	}
+}
+
 /* A flight behind another one is worth its commit if it isn't small: few senders, or many nodes that queue for the log lock, are served
  * better by fewer and larger batches. Nothing flies beside what failed before. */
 static bool may_take_off(const struct batcher *b)
 {
-	if (list_empty(&b->queue) || b->flying == FLIGHTS || !pg_conn_has_room(b->conn))
+	if (list_empty(&b->queue) || b->flying == FLIGHTS || b->pausing || !pg_conn_has_room(b->conn))
 		return false;
 	const struct send_item *first = container_of(b->queue.next, struct send_item, link);
 	return b->flying == 0 || (b->redo_count == 0 && !first->alone && b->queued >= BEHIND_MIN && b->queued * 2 >= b->flights[b->flying - 1].count);
@@ -274,6 +347,7 @@ static void send_batch(struct batcher *b)
 {
 	const char *values[PARAMS + 2] = { NULL };
 	char chat[24], reply_to[24], received[24], forward_chat[24], forward_id[24];
+	expire(b);
 	if (!may_take_off(b))
 		return;
 	struct flight *f = &b->flights[b->flying];
@@ -314,16 +388,52 @@ static void send_batch(struct batcher *b)
 static void on_turn(void *arg) { send_batch(arg); }
 static void on_up(void *arg) { send_batch(arg); }
 
+/* ---- whether it would be taken ---- */
+
+static void on_probed(void *arg, const struct pg_result *r)
+{
+	struct batcher *b = arg;
+	b->probing = false;
+	if (pg_ok(r)) {
+		set_well(b);
+		return;
+	}
+	char why[1024];
+	set_trouble(b, r);
+	if (fault_of(r)->kind == FAULT_RECONNECT && !pg_away(r))
+		pg_conn_reset(b->conn, fault_text(r, why, sizeof(why)));
+}
+
+/* A server that nobody sends to is asked as well, by what a send does: see log_probe(). */
+static void probe(struct batcher *b)
+{
+	uint64_t now = clock_mono_ms();
+	uint64_t since = b->trouble != NULL ? now - b->probed_ms + PROBE_MS - PROBE_AGAIN_MS : now - (b->probed_ms > b->succeeded_ms ? b->probed_ms : b->succeeded_ms);
+	if (b->probing || b->flying > 0 || !pg_conn_ready(b->conn) || since < PROBE_MS)
+		return;
+	b->probing = true;
+	b->probed_ms = now;
+	pg_conn_call(b->conn, "select log_probe($1)", 1, (const char *[]){ b->trouble != NULL ? b->sqlstate : "" }, on_probed, b);
+}
+
 static void on_sweep(void *arg)
 {
 	struct batcher *b = arg;
+	expire(b);
+	probe(b);
+}
+
+const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate)
+{
 	uint64_t now = clock_mono_ms();
-	while (!list_empty(&b->queue)) {
-		struct send_item *oldest = container_of(b->queue.next, struct send_item, link);
-		if (now - oldest->since_ms < b->wait_ms)
-			break;
-		fail_queued(b, oldest, "database_away");
-	}
+	*ret_sqlstate = b->trouble != NULL ? b->sqlstate : "";
+	if (b->trouble != NULL)
+		return b->trouble->reason;
+	if (b->flying > 0 && now - b->flights[0].started_us / 1000 > SLOW_MS)
+		return "the database takes long to store messages: a lock, a missing standby, or a slow disk";
+	if (b->probing && now - b->probed_ms > SLOW_MS)
+		return "the database takes long to commit: a missing standby, or a slow disk";
+	return pg_conn_up(b->conn) ? NULL : "there is no connection to the database";
 }
 
 static const struct pg_events events = { .on_up = on_up };
@@ -336,7 +446,8 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 		fatal("out of memory");
 	b->loop = loop;
 	b->tail = tail;
-	b->wait_ms = wait_ms;
+	batcher_set_wait(b, wait_ms);
+	b->pause_ms = PAUSE_MIN_MS;
 	b->on_commit = on_commit;
 	b->arg = arg;
 	snprintf(b->node, sizeof(b->node), "%s", node);
@@ -347,6 +458,7 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 	for (int i = 0; i < PARAMS; i++)
 		buf_init(&b->params[i], (size_t)256 << 20);
 	b->hook = loop_hook_new(loop, on_turn, b);
+	b->again = loop_timer_new(loop, on_again, b);
 	b->sweep = loop_timer_new(loop, on_sweep, b);
 	loop_timer_start(b->sweep, SWEEP_MS, SWEEP_MS);
 	b->conn = pg_conn_new(loop, conninfo, &events, b, deadline_ms);
@@ -361,6 +473,7 @@ void batcher_free(struct batcher *b)
 		fail_queued(b, container_of(b->queue.next, struct send_item, link), "database_away");
 	loop_hook_free(b->hook);
 	loop_timer_free(b->sweep);
+	loop_timer_free(b->again);
 	for (int i = 0; i < PARAMS; i++)
 		buf_release(&b->params[i]);
 	free(b);
@@ -376,5 +489,6 @@ void batcher_add(struct batcher *b, struct send_item *item)
 		fail_queued(b, item, "overloaded");
 }
 
-void batcher_set_wait(struct batcher *b, unsigned wait_ms) { b->wait_ms = wait_ms; }
+/* Each item is tried once, whatever it may wait. */
+void batcher_set_wait(struct batcher *b, unsigned wait_ms) { b->wait_ms = wait_ms > SWEEP_MS ? wait_ms : SWEEP_MS; }
 unsigned batcher_waiting(const struct batcher *b) { return b->waiting; }

@@ -39,12 +39,15 @@ struct send_item {
 	bool alone; /* its batch failed as a whole, or it is a forward: it is tried by itself */
 };
 
-/* What it commits is told to the tail. */
+/* What it commits is told to the tail. A send is answered within wait_ms and deadline_ms together. */
 struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
 	void (*on_commit)(void *arg, unsigned items, uint64_t took_us), void *arg);
 void batcher_free(struct batcher *b); /* items under way end with 503 */
 void batcher_add(struct batcher *b, struct send_item *item);
 void batcher_set_wait(struct batcher *b, unsigned wait_ms);
+/* Why a message would not be stored now, as the last send or, without sends, a probe every 2 s has found; NULL: it would. *ret_sqlstate
+ * is "" when there is none. */
+const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate);
 unsigned batcher_waiting(const struct batcher *b); /* items, those in flight included */
 
 #endif

@@ -15,6 +15,7 @@
 #include "log/live.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
+#include "pg/fault.h"
 
 #define BEAT_MS 2000
 #define GRACE_MS 200          /* a notification may be on its way for that long */
@@ -172,8 +173,8 @@ static void on_filled(void *arg, const struct pg_result *r)
 	t->filling = false;
 	if (!pg_ok(r)) {
 		if (!pg_away(r)) {
-			log_error("can't read the log: %s", pg_message(r));
-			pg_conn_reset(t->conn, "the log can't be read");
+			char why[1024];
+			pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
 		}
 		return;
 	}
@@ -249,8 +250,8 @@ static void on_attached(void *arg, const struct pg_result *r)
 	char origin[256];
 	if (!pg_ok(r)) {
 		if (!pg_away(r)) {
-			log_error("can't attach to the log: %s", pg_message(r));
-			pg_conn_reset(t->conn, "can't attach to the log");
+			char why[1024];
+			pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
 		}
 		return;
 	}

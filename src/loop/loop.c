@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -269,36 +268,6 @@ enum status loop_job(struct loop *loop, void (*work)(void *), void (*on_done)(vo
 	*j = (struct job){ .work = work, .on_done = on_done, .arg = arg };
 	if (uv_queue_work(&loop->uv, &j->uv, on_work, on_work_done) != 0) {
 		free(j);
-		return ST_SYSTEM;
-	}
-	return ST_OK;
-}
-
-struct resolution {
-	uv_getaddrinfo_t uv;
-	void (*on_address)(void *arg, const char *address);
-	void *arg;
-};
-
-static void on_resolved(uv_getaddrinfo_t *u, int rc, struct addrinfo *found)
-{
-	struct resolution *r = container_of(u, struct resolution, uv);
-	char address[NI_MAXHOST];
-	bool known = rc == 0 && found != NULL && getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof(address), NULL, 0, NI_NUMERICHOST) == 0;
-	r->on_address(r->arg, known ? address : NULL);
-	uv_freeaddrinfo(found);
-	free(r);
-}
-
-enum status loop_resolve(struct loop *loop, const char *host, void (*on_address)(void *, const char *), void *arg)
-{
-	struct resolution *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		return ST_NOMEM;
-	*r = (struct resolution){ .on_address = on_address, .arg = arg };
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	if (uv_getaddrinfo(&loop->uv, &r->uv, on_resolved, host, NULL, &hints) != 0) {
-		free(r);
 		return ST_SYSTEM;
 	}
 	return ST_OK;

@@ -16,7 +16,6 @@ struct loop_fd;
 struct loop_timer;
 struct loop_signal;
 struct loop_hook;
-struct sockaddr;
 
 struct loop *loop_new(void); /* exits when the system refuses */
 void loop_free(struct loop *loop); /* after every object of it was freed */
@@ -50,8 +49,5 @@ void loop_again(struct loop *loop);
 
 /* Runs work on a thread of the pool, then on_done on the loop. work must not touch anything of the loop's. */
 enum status loop_job(struct loop *loop, void (*work)(void *arg), void (*on_done)(void *arg), void *arg) MUST_CHECK;
-
-/* Resolves a host name off the loop. on_address gets the first address in numbers, or NULL. */
-enum status loop_resolve(struct loop *loop, const char *host, void (*on_address)(void *arg, const char *address), void *arg) MUST_CHECK;
 
 #endif

@@ -16,13 +16,13 @@
 
 #include "base/waiting.h"
 
+#define PING_MS 10000 /* of all hosts together, and their names */
+
 /* Owned by the thread and by whoever waits for it; the last one frees it. */
 struct attempt {
 	_Atomic int owners;
 	char *conninfo;
 	int done_fd;
-	bool pings;
-	PGconn *pg;
 	PGPing answer;
 };
 
@@ -30,7 +30,6 @@ static void let_go(struct attempt *a)
 {
 	if (atomic_fetch_sub(&a->owners, 1) > 1)
 		return;
-	PQfinish(a->pg);
 	close(a->done_fd);
 	free(a->conninfo);
 	free(a);
@@ -40,17 +39,14 @@ static void *run(void *arg)
 {
 	struct attempt *a = arg;
 	uint64_t one = 1;
-	if (a->pings)
-		a->answer = PQping(a->conninfo);
-	else
-		a->pg = PQconnectdb(a->conninfo);
+	a->answer = PQping(a->conninfo);
 	if (write(a->done_fd, &one, sizeof(one)) < 0) { /* it can't overflow */
 	}
 	let_go(a);
 	return NULL;
 }
 
-static struct attempt *attempt_new(const char *conninfo, bool pings)
+static struct attempt *attempt_new(const char *conninfo)
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 	if (a == NULL)
@@ -58,7 +54,6 @@ static struct attempt *attempt_new(const char *conninfo, bool pings)
 	*a = (struct attempt) { .owners = 1,
 		.conninfo = strdup(conninfo),
 		.done_fd = eventfd(0, EFD_CLOEXEC),
-		.pings = pings,
 		.answer = PQPING_NO_ATTEMPT };
 	if (a->conninfo != NULL && a->done_fd >= 0)
 		return a;
@@ -91,38 +86,27 @@ static void leave(int status, void *arg)
 	_exit(status);
 }
 
-/* Whether it came to an end. If not, the process is about to: then without the libraries' own last acts, for they would
- * take away from the thread what it works with (Kerberos' library aborts). */
-static bool finish(struct attempt *a)
+/* When told to stop, the process is about to end: then without the libraries' own last acts, for they would take away
+ * from the thread what it works with (Kerberos' library aborts). */
+static PGPing finish(struct attempt *a)
 {
 	if (!start(a))
-		return false;
-	if (waiting_for("the database", a->done_fd, POLLIN))
-		return true;
+		return PQPING_NO_ATTEMPT;
+	int n = waiting_until("the database", a->done_fd, POLLIN, PING_MS);
+	if (n > 0)
+		return a->answer;
+	if (n == 0)
+		return PQPING_NO_RESPONSE;
 	on_exit(leave, NULL);
-	return false;
-}
-
-PGconn *attempt_connect(const char *conninfo)
-{
-	struct attempt *a = attempt_new(conninfo, false);
-	PGconn *pg = NULL;
-	if (a == NULL)
-		return NULL;
-	if (finish(a)) {
-		pg = a->pg;
-		a->pg = NULL;
-	}
-	let_go(a);
-	return pg;
+	return PQPING_NO_ATTEMPT;
 }
 
 PGPing attempt_ping(const char *conninfo)
 {
-	struct attempt *a = attempt_new(conninfo, true);
+	struct attempt *a = attempt_new(conninfo);
 	if (a == NULL)
 		return PQPING_NO_ATTEMPT;
-	PGPing answer = finish(a) ? a->answer : PQPING_NO_ATTEMPT;
+	PGPing answer = finish(a);
 	let_go(a);
 	return answer;
 }

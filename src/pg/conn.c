@@ -12,33 +12,37 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "loop/loop.h"
+#include "pg/dial.h"
+#include "pg/fault.h"
 
 #define STATEMENTS_MAX 128
 #define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 1000
+#define PAUSE_MAX_MS 1000    /* while nobody lets us in */
+#define PAUSE_USELESS_MS 3000 /* when somebody does, and then no call succeeds */
+#define REMIND_MS 60000      /* an outage is told again that often */
 
-enum state { DOWN, RESOLVING, CONNECTING, UP };
+enum state { DOWN, DIALLING, UP };
 
 struct call {
 	pg_result_fn *on_result;
 	void *arg;
-	bool preparing; /* it begins with a preparation */
+	uint64_t due_ms; /* when it is given up: its own time, whatever is before it */
+	bool preparing;  /* it begins with a preparation */
 };
 
 struct pg_conn {
 	struct loop *loop;
-	char *conninfo;
+	struct dial *dial;
 	const struct pg_events *events;
 	void *arg;
 	unsigned deadline_ms, pause_ms;
 	enum state state;
-	bool freed; /* by its owner while something still points here */
+	bool broken; /* while something was sent: the timer ends it */
 	PGconn *pg;
 	struct loop_fd *watch;
-	int watched_fd;
 	struct loop_timer *timer; /* the pause before connecting, or the deadline of what is under way */
-	char *hostaddr;           /* what a host name resolved to */
-	bool complained;          /* one line an outage */
+	uint64_t lost_ms, complained_ms; /* since when no call succeeds, and when that was said last; 0: all is well */
+	const char *complaint;           /* what was said */
 	const char *prepared[STATEMENTS_MAX];
 	unsigned prepared_count;
 	struct call calls[PG_CALLS_MAX]; /* under way, the oldest first */
@@ -77,18 +81,18 @@ int64_t pg_int(const struct pg_result *r, int row, int col) { return strtoll(PQg
 static void on_time(void *arg);
 static void on_socket(void *arg, unsigned ready);
 
+static void unwatch(struct pg_conn *c)
+{
+	loop_fd_free(c->watch);
+	c->watch = NULL;
+}
+
 static void watch(struct pg_conn *c, unsigned events)
 {
-	int fd = PQsocket(c->pg);
-	if (c->watch != NULL && c->watched_fd != fd) {
-		loop_fd_free(c->watch);
-		c->watch = NULL;
-	}
 	if (c->watch == NULL)
-		c->watch = loop_fd_new(c->loop, fd, events, on_socket, c);
+		c->watch = loop_fd_new(c->loop, PQsocket(c->pg), events, on_socket, c);
 	else
 		loop_fd_set(c->watch, events);
-	c->watched_fd = fd;
 }
 
 void pg_call_away(pg_result_fn *on_result, void *arg) { on_result(arg, &(struct pg_result){ .pg = NULL }); }
@@ -111,37 +115,68 @@ static void end_calls_away(struct pg_conn *c)
 
 static void disconnect(struct pg_conn *c)
 {
-	loop_fd_free(c->watch);
-	c->watch = NULL;
+	unwatch(c);
+	dial_stop(c->dial);
 	PQfinish(c->pg);
 	c->pg = NULL;
 	PQclear(c->result);
 	c->result = NULL;
 	c->prepared_count = 0;
+	c->broken = false;
 }
 
-/* The connection is gone. Says so once an outage, ends the call under way, and tries again after a pause. */
-static void lost(struct pg_conn *c, const char *why)
+/* One line for each kind of trouble in an outage, and one a minute while it lasts: what is wrong may be something else by then. */
+static void complain(struct pg_conn *c, const char *what, const char *why)
+{
+	uint64_t now = clock_mono_ms();
+	char line[1024]; /* libpq's messages have several */
+	size_t len = 0;
+	for (; *why != '\0' && len < sizeof(line) - 1; why++)
+		if (*why != '\t' && *why != '\n')
+			line[len++] = *why;
+		else if (len > 0 && line[len - 1] != ' ')
+			line[len++] = ' ';
+	while (len > 0 && line[len - 1] == ' ')
+		len--;
+	if (c->lost_ms == 0)
+		c->lost_ms = now;
+	else if (now - c->complained_ms < REMIND_MS && c->complaint == what)
+		return;
+	c->complained_ms = now;
+	c->complaint = what;
+	if (now - c->lost_ms < REMIND_MS)
+		log_warn("%s: %.*s", what, (int)len, line);
+	else
+		log_warn("%s, for %llu s now: %.*s", what, (unsigned long long)(now - c->lost_ms) / 1000, (int)len, line);
+}
+
+/* The pause varies, so that the connections of many workers don't come back all at once. */
+static void pause_before_dialling(struct pg_conn *c, unsigned most_ms)
+{
+	loop_timer_start(c->timer, c->pause_ms - c->pause_ms / 4 + (unsigned)random() % (c->pause_ms / 2), 0);
+	c->pause_ms = c->pause_ms * 2 > most_ms ? most_ms : c->pause_ms * 2;
+}
+
+/* The connection is gone, or there is none to be had. Ends the calls under way, and tries again after a pause. */
+static void lost(struct pg_conn *c, const char *what, const char *why)
 {
 	bool was_up = c->state == UP;
-	if (!c->complained)
-		log_warn("lost the database: %s", why);
-	c->complained = true;
+	complain(c, what, why);
 	c->state = DOWN;
 	disconnect(c);
-	free(c->hostaddr);
-	c->hostaddr = NULL;
-	loop_timer_start(c->timer, c->pause_ms, 0);
-	c->pause_ms = c->pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : c->pause_ms * 2;
+	pause_before_dialling(c, was_up ? PAUSE_USELESS_MS : PAUSE_MAX_MS);
 	end_calls_away(c);
 	if (was_up && c->events->on_down != NULL)
 		c->events->on_down(c->arg);
 }
 
+static const char LOST[] = "lost a connection to the database", GAVE_UP[] = "gave up a connection to the database",
+	NOBODY[] = "can't connect to the database";
+
 void pg_conn_reset(struct pg_conn *c, const char *why)
 {
-	if (c->state != DOWN && c->state != RESOLVING)
-		lost(c, why);
+	if (c->state == UP)
+		lost(c, GAVE_UP, why);
 }
 
 static void on_notice(void *arg, const char *message)
@@ -152,100 +187,56 @@ static void on_notice(void *arg, const char *message)
 
 static void came_up(struct pg_conn *c)
 {
+	c->pg = dial_take(c->dial);
 	if (PQenterPipelineMode(c->pg) != 1 || PQsetnonblocking(c->pg, 1) != 0) {
-		lost(c, PQerrorMessage(c->pg));
+		lost(c, LOST, PQerrorMessage(c->pg));
 		return;
 	}
 	PQsetNoticeProcessor(c->pg, on_notice, NULL);
-	if (c->complained)
-		log_info("the database is back");
-	c->complained = false;
-	c->pause_ms = PAUSE_MIN_MS;
 	c->state = UP;
 	loop_timer_stop(c->timer);
 	watch(c, LOOP_READ);
 	c->events->on_up(c->arg);
 }
 
-static void poll_connect(struct pg_conn *c)
+/* Waits as the dialling wants it. The descriptor may be another one with the same number, which the loop can't see: it is watched anew. */
+static void dial_on(struct pg_conn *c, enum dial_next want)
 {
-	switch (PQconnectPoll(c->pg)) {
-	case PGRES_POLLING_READING: watch(c, LOOP_READ); break;
-	case PGRES_POLLING_WRITING: watch(c, LOOP_WRITE); break;
-	case PGRES_POLLING_OK: came_up(c); break;
-	default: lost(c, PQerrorMessage(c->pg)); break;
+	unwatch(c);
+	if (want == DIAL_UP) {
+		came_up(c);
+	} else if (want == DIAL_FAILED) {
+		lost(c, NOBODY, dial_why(c->dial));
+	} else {
+		uint64_t now = clock_mono_ms(), until = dial_until_ms(c->dial);
+		c->watch = loop_fd_new(c->loop, dial_fd(c->dial), want == DIAL_WRITE ? LOOP_WRITE : LOOP_READ, on_socket, c);
+		loop_timer_start(c->timer, until > now ? until - now : 0, 0);
 	}
 }
 
-/* A name that libpq would look up while everything waits. NULL: none. */
-static char *name_to_resolve(const char *conninfo)
+/* A call was answered by somebody who can do what we ask for. */
+static void succeeded(struct pg_conn *c)
 {
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL), *host = NULL, *o;
-	char *name = NULL;
-	for (o = options; o != NULL && o->keyword != NULL; o++) {
-		if (strcmp(o->keyword, "hostaddr") == 0 && o->val != NULL && *o->val != '\0') {
-			host = NULL;
-			break;
-		}
-		if (strcmp(o->keyword, "host") == 0 && o->val != NULL && *o->val != '\0')
-			host = o;
-	}
-	/* several hosts or a socket: libpq's own business; numbers need no looking up */
-	if (host != NULL && strpbrk(host->val, "/,:") == NULL && strspn(host->val, "0123456789.") != strlen(host->val))
-		name = strdup(host->val);
-	PQconninfoFree(options);
-	return name;
-}
-
-static void start_connect(struct pg_conn *c)
-{
-	const char *keys[] = { "dbname", "hostaddr", NULL };
-	const char *values[] = { c->conninfo, c->hostaddr, NULL };
-	c->state = CONNECTING;
-	c->pg = PQconnectStartParams(keys, values, 1);
-	if (c->pg == NULL || PQstatus(c->pg) == CONNECTION_BAD) {
-		lost(c, c->pg ? PQerrorMessage(c->pg) : "out of memory");
-		return;
-	}
-	loop_timer_start(c->timer, c->deadline_ms, 0);
-	watch(c, LOOP_WRITE);
-}
-
-static void on_address(void *arg, const char *address)
-{
-	struct pg_conn *c = arg;
-	if (c->freed) {
-		free(c);
-		return;
-	}
-	if (address == NULL) {
-		lost(c, "its host name can't be resolved");
-		return;
-	}
-	c->hostaddr = strdup(address);
-	start_connect(c);
-}
-
-static void connect_now(struct pg_conn *c)
-{
-	char *name = name_to_resolve(c->conninfo);
-	if (name == NULL) {
-		start_connect(c);
-		return;
-	}
-	c->state = RESOLVING;
-	if (loop_resolve(c->loop, name, on_address, c) != ST_OK)
-		lost(c, "out of memory");
-	free(name);
+	c->pause_ms = PAUSE_MIN_MS;
+	if (c->lost_ms != 0)
+		log_info("the database is back, after %llu ms", (unsigned long long)(clock_mono_ms() - c->lost_ms));
+	c->lost_ms = 0;
 }
 
 static void on_time(void *arg)
 {
 	struct pg_conn *c = arg;
-	if (c->state == DOWN)
-		connect_now(c);
-	else if (c->state != RESOLVING)
-		lost(c, "no answer within the deadline");
+	char why[96];
+	if (c->state == DOWN) {
+		c->state = DIALLING;
+		dial_on(c, dial_start(c->dial));
+	} else if (c->state == DIALLING) {
+		unwatch(c);
+		dial_on(c, dial_give_up(c->dial));
+	} else {
+		snprintf(why, sizeof(why), "a call wasn't answered within %u s (database_timeout)", c->deadline_ms / 1000);
+		lost(c, GAVE_UP, c->broken ? PQerrorMessage(c->pg) : why);
+	}
 }
 
 struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms)
@@ -253,8 +244,8 @@ struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struc
 	struct pg_conn *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
-	*c = (struct pg_conn){ .loop = loop, .conninfo = strdup(conninfo), .events = events, .arg = arg, .deadline_ms = deadline_ms,
-		.pause_ms = PAUSE_MIN_MS };
+	*c = (struct pg_conn){ .loop = loop, .events = events, .arg = arg, .deadline_ms = deadline_ms, .pause_ms = PAUSE_MIN_MS };
+	c->dial = dial_new(conninfo, SESSION_FUNCTIONS, deadline_ms);
 	c->timer = loop_timer_new(loop, on_time, c);
 	loop_timer_start(c->timer, 0, 0);
 	return c;
@@ -264,16 +255,12 @@ void pg_conn_free(struct pg_conn *c)
 {
 	if (c == NULL)
 		return;
-	bool resolving = c->state == RESOLVING;
 	disconnect(c);
 	c->state = DOWN;
 	end_calls_away(c);
 	loop_timer_free(c->timer);
-	free(c->conninfo);
-	free(c->hostaddr);
-	c->freed = true;
-	if (!resolving)
-		free(c);
+	dial_free(c->dial);
+	free(c);
 }
 
 bool pg_conn_ready(const struct pg_conn *c) { return c->state == UP && c->calls_count == 0; }
@@ -299,27 +286,33 @@ static void flush(struct pg_conn *c)
 {
 	int rc = PQflush(c->pg);
 	if (rc < 0)
-		lost(c, PQerrorMessage(c->pg));
+		lost(c, LOST, PQerrorMessage(c->pg));
 	else
 		watch(c, rc > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
+}
+
+/* Not from inside the caller: the timer ends it a moment later. */
+static void fail_later(struct pg_conn *c)
+{
+	c->broken = true;
+	loop_timer_start(c->timer, 0, 0);
 }
 
 void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	char name[16];
 	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
-	c->calls[c->calls_count++] = (struct call){ .on_result = on_result, .arg = arg };
+	c->calls[c->calls_count++] = (struct call){ .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
 	if (c->calls_count == 1)
 		loop_timer_start(c->timer, c->deadline_ms, 0);
 	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1
 			|| PQpipelineSync(c->pg) != 1) {
-		/* Not from inside the caller: the timer ends it a moment later. */
-		loop_timer_start(c->timer, 0, 0);
+		fail_later(c);
 		return;
 	}
 	int rc = PQflush(c->pg);
 	if (rc < 0)
-		loop_timer_start(c->timer, 0, 0);
+		fail_later(c);
 	else
 		watch(c, rc > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
 }
@@ -327,11 +320,14 @@ void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *co
 static void call_done(struct pg_conn *c)
 {
 	PGresult *result = c->result;
+	uint64_t now = clock_mono_ms();
 	c->result = NULL;
-	if (c->calls_count > 1)
-		loop_timer_start(c->timer, c->deadline_ms, 0); /* the next one's turn */
+	if (c->calls_count > 1) /* the next one's turn */
+		loop_timer_start(c->timer, c->calls[1].due_ms > now ? c->calls[1].due_ms - now : 0, 0);
 	else
 		loop_timer_stop(c->timer);
+	if (fault_of(&(struct pg_result){ .pg = result })->kind == FAULT_NONE)
+		succeeded(c);
 	end_call(c, result);
 	PQclear(result);
 }
@@ -357,7 +353,7 @@ static void read_results(struct pg_conn *c)
 		PGresult *result = PQgetResult(c->pg);
 		if (PQstatus(c->pg) == CONNECTION_BAD) {
 			PQclear(result);
-			lost(c, PQerrorMessage(c->pg));
+			lost(c, LOST, PQerrorMessage(c->pg));
 			return;
 		}
 		if (result == NULL) /* the end of one statement of the pipeline */
@@ -386,12 +382,13 @@ static void read_notifications(struct pg_conn *c)
 static void on_socket(void *arg, unsigned ready)
 {
 	struct pg_conn *c = arg;
-	if (c->state == CONNECTING) {
-		poll_connect(c);
+	if (c->state == DIALLING) {
+		unwatch(c); /* before the descriptor is closed */
+		dial_on(c, dial_go_on(c->dial));
 		return;
 	}
 	if ((ready & LOOP_READ) && PQconsumeInput(c->pg) != 1) {
-		lost(c, PQerrorMessage(c->pg));
+		lost(c, LOST, PQerrorMessage(c->pg));
 		return;
 	}
 	if (ready & LOOP_WRITE) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One connection to PostgreSQL that is there whenever it can be: it connects, reconnects with a growing pause, prepares each
- * statement once, runs one call at a time, and gives up on what takes longer than its deadline. Nothing here blocks.
+ * One connection to PostgreSQL that is there whenever it can be: it connects host by host (dial.h), reconnects with a pause that grows
+ * until a call has succeeded, prepares each statement once, and gives up on what takes longer than its deadline. Nothing here blocks.
  *
  * A call whose connection goes away ends with ST_AWAY: whether it took effect is unknown. */
 #ifndef PG_CONN_H
@@ -38,7 +38,7 @@ struct pg_events {
 	void (*on_notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
 };
 
-/* conninfo is copied. deadline_ms bounds connecting and every call. */
+/* conninfo is copied. deadline_ms bounds every call, from when it is made. */
 struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms);
 void pg_conn_free(struct pg_conn *c); /* a call under way ends with pg_away() */
 bool pg_conn_ready(const struct pg_conn *c); /* connected and without a call */

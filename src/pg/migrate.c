@@ -46,31 +46,19 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE])
 	buf_release(&b);
 }
 
-char *migrate_conninfo(const char *base, unsigned deadline_ms, struct buf *why)
+char *migrate_conninfo(const char *base, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern", "connect_timeout", "10", "client_encoding", "UTF8",
-		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs", "read-write", NULL };
-	char schema[MIGRATE_SCHEMA_SIZE], options[256];
-	migrate_functions_schema(schema);
-	/* Every access of the functions has its index, and so one good plan, made once a connection. Left to itself the planner makes plans
-	 * anew for values that look cheaper, and keeps those of nearly empty tables, which read them whole, until the next analyze. */
-	int n = snprintf(options, sizeof(options), "-csearch_path=%s,postern,pg_catalog -cenable_seqscan=off -cjit=off -cplan_cache_mode=force_generic_plan", schema);
-	/* Whoever gives a call up drops the connection; what it left running there must end as well, and let go of the log lock. */
-	if (deadline_ms > 0)
-		snprintf(options + n, sizeof(options) - (size_t)n, " -cstatement_timeout=%u -cclient_connection_check_interval=2000", deadline_ms);
-	return sync_conninfo(base, defaults, options, why);
+	static const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8", "keepalives_idle", "30", "keepalives_interval", "10",
+		"keepalives_count", "3", "target_session_attrs", "read-write", NULL };
+	return sync_conninfo(base, defaults, why);
 }
 
 static struct sync *open_for_migrating(const char *conninfo, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern migrate", "connect_timeout", "10", "client_encoding", "UTF8",
-		"target_session_attrs", "read-write", NULL };
-	char *own = sync_conninfo(conninfo, defaults, "-cclient_min_messages=warning", why);
-	struct sync *s = own != NULL ? sync_open(own, why) : NULL;
+	static const char *const defaults[] = { "application_name", "postern migrate", "client_encoding", "UTF8", "target_session_attrs", "read-write", NULL };
+	char *own = sync_conninfo(conninfo, defaults, why);
+	struct sync *s = own != NULL ? sync_open_plain(own, why) : NULL;
 	free(own);
-	/* A start that is told to stop drops the connection: what it left running, or waiting for a lock, ends as well. */
-	if (s != NULL && sync_exec(s, "set client_connection_check_interval = '2s'") != ST_OK)
-		log_debug("client_connection_check_interval: %s", sync_error(s));
 	return s;
 }
 

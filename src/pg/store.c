@@ -45,7 +45,7 @@ enum status store_become_owner(struct store *s, const struct conf *conf, struct 
 static bool answers(const char *conninfo, struct buf *why)
 {
 	buf_reset(why);
-	struct sync *db = sync_open(conninfo, why);
+	struct sync *db = sync_open_plain(conninfo, why);
 	sync_close(db);
 	return db != NULL;
 }
@@ -105,7 +105,7 @@ static char *with_password(char *base, const struct conf *conf, struct buf *why)
 {
 	const char *const defaults[] = { "password", conf->database_password, NULL };
 	char *result = conf->database_password == NULL ? strdup(base != NULL ? base : conf->database)
-		: sync_conninfo(base != NULL ? base : conf->database, defaults, "", why);
+		: sync_conninfo(base != NULL ? base : conf->database, defaults, why);
 	free(base);
 	return result;
 }
@@ -121,7 +121,7 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	} else
 		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)
-		s->conninfo = migrate_conninfo(s->base, as_server ? conf->database_timeout * 1000 : 0, why);
+		s->conninfo = migrate_conninfo(s->base, why);
 	if (st == ST_OK && s->conninfo == NULL)
 		return ST_REFUSED;
 	if (st == ST_OK && s->cluster != NULL)
@@ -135,7 +135,7 @@ enum status store_migrate(struct store *s, struct buf *why)
 	enum status st = migrate_run(s->base, why);
 	migrate_functions_schema(schema);
 	if (st == ST_OK && s->state == NULL)
-		st = check_search_path(s->conninfo, schema, why);
+		st = check_session(s->conninfo, schema, why);
 	return st;
 }
 

@@ -23,7 +23,7 @@ struct store {
 	int lock_fd;              /* -1: not ours */
 	struct cluster *cluster;  /* NULL: not ours to run */
 	char *base;               /* conninfo as it was given, or the cluster's */
-	char *conninfo;           /* with the functions' search_path: what servers and commands connect with */
+	char *conninfo;           /* with what it left open: what servers and commands connect with */
 };
 
 #define STORE_INIT { .state_fd = -1, .lock_fd = -1 }

@@ -12,8 +12,11 @@
 #include "base/log.h"
 #include "base/waiting.h"
 #include "pg/attempt.h"
+#include "pg/dial.h"
 
 enum { PARAMS_MAX = 16, ERROR_MAX = 4096, CONNINFO_MAX = 16 * 1024 };
+
+#define PING_S "3" /* for each host */
 
 const char SYNC_END[] = "";
 
@@ -46,21 +49,40 @@ static void add_line(struct buf *b, const char *text)
 	buf_add(b, text, len);
 }
 
-struct sync *sync_open(const char *conninfo, struct buf *why)
+/* Waits for what the dialling waits for. DIAL_FAILED, with *ret_stopped: told to stop. */
+static enum dial_next dial_on(struct dial *d, enum dial_next want, bool *ret_stopped)
+{
+	uint64_t now = clock_mono_ms(), until = dial_until_ms(d);
+	int n = waiting_until("the database", dial_fd(d), want == DIAL_WRITE ? POLLOUT : POLLIN, until > now ? (unsigned)(until - now) : 0);
+	*ret_stopped = n < 0;
+	return n < 0 ? DIAL_FAILED : n > 0 ? dial_go_on(d) : dial_give_up(d);
+}
+
+static struct sync *open_as(enum session_kind kind, const char *conninfo, struct buf *why)
 {
 	struct sync *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return NULL;
 	buf_init(&s->error, ERROR_MAX);
-	s->pg = attempt_connect(conninfo);
-	if (PQstatus(s->pg) != CONNECTION_OK) {
-		add_line(why, s->pg != NULL ? PQerrorMessage(s->pg) : stopped);
+	struct dial *d = dial_new(conninfo, kind, 0);
+	enum dial_next want = dial_start(d);
+	bool told_to_stop = false;
+	while (want == DIAL_READ || want == DIAL_WRITE)
+		want = dial_on(d, want, &told_to_stop);
+	if (want == DIAL_UP) {
+		s->pg = dial_take(d);
+		PQsetNoticeProcessor(s->pg, on_notice, NULL);
+	} else {
+		add_line(why, told_to_stop ? stopped : dial_why(d));
 		sync_close(s);
-		return NULL;
+		s = NULL;
 	}
-	PQsetNoticeProcessor(s->pg, on_notice, NULL);
+	dial_free(d);
 	return s;
 }
+
+struct sync *sync_open(const char *conninfo, struct buf *why) { return open_as(SESSION_FUNCTIONS, conninfo, why); }
+struct sync *sync_open_plain(const char *conninfo, struct buf *why) { return open_as(SESSION_PLAIN, conninfo, why); }
 
 void sync_close(struct sync *s)
 {
@@ -214,9 +236,9 @@ void sync_add_keyword(struct buf *b, const char *key, const char *value)
 	buf_addc(b, '\'');
 }
 
-char *sync_conninfo(const char *base, const char *const *defaults, const char *options, struct buf *why)
+char *sync_conninfo(const char *base, const char *const *defaults, struct buf *why)
 {
-	struct buf b, all;
+	struct buf b;
 	char *error = NULL;
 	PQconninfoOption *given = PQconninfoParse(base, &error);
 	if (given == NULL) {
@@ -225,26 +247,26 @@ char *sync_conninfo(const char *base, const char *const *defaults, const char *o
 		return NULL;
 	}
 	buf_init(&b, CONNINFO_MAX);
-	buf_init(&all, CONNINFO_MAX);
 	for (PQconninfoOption *o = given; o->keyword != NULL; o++) {
 		const char *value = o->val;
 		for (const char *const *d = defaults; value == NULL && *d != NULL; d += 2)
 			if (strcmp(d[0], o->keyword) == 0)
 				value = d[1];
-		if (strcmp(o->keyword, "options") == 0) {
-			buf_addf(&all, "%s%s%s", value != NULL ? value : "", value != NULL && *options != '\0' ? " " : "", options);
-			value = all.data;
-		}
 		if (value != NULL && *value != '\0')
 			sync_add_keyword(&b, o->keyword, value);
 	}
 	PQconninfoFree(given);
-	buf_release(&all);
 	return buf_detach(&b, NULL);
 }
 
 bool sync_may_come_up(const char *conninfo)
 {
-	PGPing answer = attempt_ping(conninfo);
+	static const char *const defaults[] = { "connect_timeout", PING_S, NULL };
+	struct buf why;
+	buf_init(&why, ERROR_MAX);
+	char *own = sync_conninfo(conninfo, defaults, &why);
+	PGPing answer = own != NULL ? attempt_ping(own) : PQPING_NO_ATTEMPT;
+	free(own);
+	buf_release(&why);
 	return answer == PQPING_REJECT || answer == PQPING_NO_RESPONSE;
 }

@@ -13,6 +13,7 @@
 #include "../lib/database.h"
 #include "../lib/look.h"
 #include "../lib/suite.h"
+#include "base/clock.h"
 
 #define as(client) ((struct invocation) { .who = (client) })
 
@@ -244,15 +245,23 @@ START_TEST(doctor_finds_a_database_that_is_away)
 }
 END_TEST
 
+static void reload(PGconn *pg, const char *change, const char *name, const char *value)
+{
+	sql(pg, "%s", change);
+	sql(pg, "select pg_reload_conf()");
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; strcmp(sql(pg, "show %s", name), value) != 0;)
+		left(until, "a setting of the database");
+}
+
 START_TEST(doctor_finds_a_database_that_forgets)
 {
 	PGconn *pg = database(house());
-	sql(pg, "alter database %s set synchronous_commit = off", PQdb(pg));
+	reload(pg, "alter system set full_page_writes = off", "full_page_writes", "off");
 	struct outcome o =
 		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", "127.0.0.1:0");
-	sql(pg, "alter database %s reset synchronous_commit", PQdb(pg));
-	ck_assert_int_eq(o.status, 0);
-	expect_finding(o, "database", "warning");
+	reload(pg, "alter system reset full_page_writes", "full_page_writes", "on");
+	ck_assert_int_eq(o.status, 1);
+	expect_finding(o, "database", "failure");
 }
 END_TEST
 

@@ -333,6 +333,17 @@ int server_try(const char *const args[], unsigned seconds, char **ret_said)
 
 const char *server_log(const struct server *s) { return s->log; }
 
+unsigned server_log_lines(const struct server *s)
+{
+	unsigned n = 0;
+	FILE *f = fopen(s->log, "re");
+	ck_assert_ptr_nonnull(f);
+	for (int c; (c = getc(f)) != EOF;)
+		n += c == '\n';
+	fclose(f);
+	return n;
+}
+
 bool server_logged(const struct server *s, const char *text)
 {
 	FILE *f = fopen(s->log, "re");

@@ -52,6 +52,7 @@ char *server_command_args(const struct server *s, const char *input, const char 
 int server_try(const char *const args[], unsigned seconds, char **ret_said);
 
 const char *server_log(const struct server *s);   /* the file that its standard error goes to */
+unsigned server_log_lines(const struct server *s); /* how many it has written there */
 bool server_logged(const struct server *s, const char *text); /* somewhere in what it has written on standard error */
 
 void server_kill_all(void); /* at once; for signal handlers */

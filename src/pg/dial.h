@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * Connecting, host by host: libpq's asynchronous connect has no limit a host and looks names up itself, so that one
+ * silent host before the leader, or a slow name server, would be the end of it. Each address of each host gets a time
+ * of its own; the host that was good last is tried first. A connection that comes out is set up (session.h) and
+ * blocking.
+ *
+ * A machine without a loop: whoever drives it waits for dial_fd() as it was told, at most until dial_until_ms(). */
+#ifndef PG_DIAL_H
+#define PG_DIAL_H
+
+#include <libpq-fe.h>
+#include <stdint.h>
+
+#include "pg/session.h"
+
+struct dial;
+
+enum dial_next {
+	DIAL_READ,   /* wait until the descriptor is readable: it may be another one each time */
+	DIAL_WRITE,  /* or writable */
+	DIAL_UP,     /* connected: dial_take() */
+	DIAL_FAILED, /* nobody of them: dial_why() */
+};
+
+/* A conninfo that can't be read fails when dialled. deadline_ms is session_sql()'s. Exits when there is no memory. */
+struct dial *dial_new(const char *conninfo, enum session_kind kind, unsigned deadline_ms);
+void dial_free(struct dial *d); /* NULL is fine */
+
+enum dial_next dial_start(struct dial *d);   /* a new round */
+enum dial_next dial_go_on(struct dial *d);   /* the descriptor is ready */
+enum dial_next dial_give_up(struct dial *d); /* its time is up: the next one */
+void dial_stop(struct dial *d);              /* in the middle of a round */
+int dial_fd(const struct dial *d);
+uint64_t dial_until_ms(const struct dial *d); /* of clock_mono_ms() */
+
+PGconn *dial_take(struct dial *d);          /* PQfinish() it */
+const char *dial_why(const struct dial *d); /* what became of each host, in one line; valid until the next round */
+
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ * A database that misbehaves: every send is answered while it does, none is lost or doubled, /readyz says what is
+ * wrong, and once it is over all goes on by itself. */
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/command.h"
+#include "../lib/database.h"
+#include "../lib/proc.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+#define LOG_LOCK "5788050871298354032" /* log_lock_key() */
+#define TIMES "--send-wait", "1", "--database-timeout", "2", "--rate-sends", "0", "--rate-actions", "0"
+
+static const char *const flags[] = { TIMES, NULL };
+
+static PGconn *db(void)
+{
+	PGconn *pg = database(house());
+	sql(pg, "set client_min_messages = warning");
+	return pg;
+}
+
+/* Waits until /readyz says that, or 200 for NULL. */
+static void await_ready(const struct client *there, const char *detail)
+{
+	for (unsigned long long until = clock_mono_ms() + PATIENCE;; usleep(10000)) {
+		struct answer a = get(there, "/readyz");
+		if (detail == NULL ? a.status == 200 : a.status == 503 && strstr(str(a.json, "detail"), detail) != NULL)
+			return;
+		left(until,
+			format("/readyz to say %s; it says %d %s", detail != NULL ? detail : "that it is ready",
+				a.status, a.body));
+	}
+}
+
+/* A send that isn't taken: its answer comes while the trouble lasts. */
+static void say_in_vain(const struct client *who, long long chat, const char *key)
+{
+	struct answer a = refused(say_keyed(who, chat, key, "once"), 503, "database_away");
+	ck_assert_str_eq(str(a.json, "key"), key);
+	said(a, "Retry-After");
+}
+
+/* The same send again, once the trouble is over: it is there, and once. */
+static void say_again(const struct client *who, long long chat, const char *key)
+{
+	for (unsigned long long until = clock_mono_ms() + PATIENCE;; left(until, "a send to be taken")) {
+		struct answer a = say_keyed(who, chat, key, "once");
+		if (a.status == 201)
+			break;
+		refused(a, 503, "database_away");
+	}
+	ck_assert_uint_eq(count(is(get(who, "%s", messages(chat)), 200).json, "messages"), 1);
+}
+
+START_TEST(trouble_log_lock_held_sends_are_answered_and_happen_once)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	PGconn *pg = db();
+	await_ready(ann, NULL);
+	sql(pg, "begin");
+	sql(pg, "select pg_advisory_xact_lock(" LOG_LOCK ")");
+	await_ready(ann, "lock"); /* nobody sends */
+	for (int i = 0; i < 3; i++)
+		say_in_vain(ann, chat, "k");
+	refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	is(get(ann, "%s", messages(chat)), 200);
+	sql(pg, "commit");
+	say_again(ann, chat, "k");
+	await_ready(ann, NULL);
+}
+END_TEST
+
+START_TEST(trouble_missing_standby_sends_are_answered_and_happen_once)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	struct stream *s = live(ann);
+	PGconn *pg = db();
+	sql(pg, "alter system set synchronous_standby_names = 'nobody'");
+	sql(pg, "select pg_reload_conf()");
+	await_ready(ann, "standby");
+	say_in_vain(ann, chat, "k");
+	say_in_vain(ann, chat, "k");
+	is(get(ann, "/healthz"), 200);
+	sql(pg, "alter system reset synchronous_standby_names");
+	sql(pg, "select pg_reload_conf()");
+	say_again(ann, chat, "k");
+	ck_assert_str_eq(str(expect(s, "message"), "text"), "once");
+	await_ready(ann, NULL);
+}
+END_TEST
+
+static void signal_database(int sig)
+{
+	pid_t all[256], postmaster = server_postmaster(house());
+	size_t n = proc_children(postmaster, NULL, all, 256);
+	kill(postmaster, sig);
+	for (size_t i = 0; i < n; i++)
+		kill(all[i], sig);
+}
+
+START_TEST(trouble_frozen_database_everything_is_answered)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	is(get(ann, "/v1/me"), 200);
+	signal_database(SIGSTOP);
+	say_in_vain(ann, chat, "k");
+	say_in_vain(ann, chat, "k");
+	refused(get(ann, "/v1/chats"), 503, "database_away");
+	refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	await_ready(nobody(), "database");
+	is(get(nobody(), "/healthz"), 200);
+	signal_database(SIGCONT);
+	say_again(ann, chat, "k");
+	await_ready(ann, NULL);
+}
+END_TEST
+
+static const struct {
+	const char *sqlstate, *detail; /* of /readyz */
+} passing[] = {
+	{ "54000", "limit" },
+	{ "42883", "expects" },
+	{ "42P01", "expects" },
+	{ "40001", "rolled" },
+	{ "53100", "disk" },
+	{ "53200", "memory" },
+	{ "55P03", "lock" },
+	{ "57014", "database_timeout" },
+	{ "58030", "files" },
+	{ "57P01", "stopping" },
+	{ "25006", "read-only" },
+	{ "XX000", "internal error" },
+};
+
+START_TEST(trouble_passing_errors_are_503_and_named)
+{
+	struct client *ann = somebody();
+	PGconn *pg = db();
+	sql(pg,
+		"create function public.fail() returns trigger language plpgsql as $$ begin raise sqlstate 'ABCDE'; "
+		"end $$");
+	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+		long long chat = group(ann);
+		sql(pg,
+			"create or replace function public.fail() returns trigger language plpgsql as $$ begin raise "
+			"exception 'simulated' using errcode = '%s'; end $$",
+			passing[i].sqlstate);
+		sql(pg,
+			"create trigger fail before insert on postern.log_batch for each row execute function "
+			"public.fail()");
+		say_in_vain(ann, chat, "k");
+		await_ready(ann, passing[i].detail);
+		struct answer a =
+			refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+		said(a, "Retry-After");
+		sql(pg, "drop trigger fail on postern.log_batch");
+		say_again(ann, chat, "k");
+		await_ready(ann, NULL);
+	}
+	sql(pg, "drop function public.fail()");
+}
+END_TEST
+
+START_TEST(trouble_read_only_server_is_read_and_named)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	PGconn *pg = db();
+	sql(pg, "alter system set default_transaction_read_only = on");
+	sql(pg, "select pg_reload_conf()");
+	await_ready(ann, "read-only");
+	say_in_vain(ann, chat, "k");
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(ann, "%s", messages(chat)).status != 200;)
+		left(until, "the messages to be read");
+	sql(pg, "set default_transaction_read_only = off");
+	sql(pg, "alter system reset default_transaction_read_only");
+	sql(pg, "select pg_reload_conf()");
+	say_again(ann, chat, "k");
+	await_ready(ann, NULL);
+}
+END_TEST
+
+/* ---- a full disk ---- */
+
+static bool has_tiny;
+static char tiny[] = "/tmp/pttXXXXXX";
+
+/* In a mount namespace of this program and its servers, where that is allowed. */
+static void mount_tiny(void)
+{
+	has_tiny = mkdtemp(tiny) != NULL && unshare(CLONE_NEWNS) == 0 &&
+		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		mount("tiny", tiny, "tmpfs", 0, "size=4m,mode=0777") == 0;
+}
+
+START_TEST(trouble_full_disk_is_named_and_over_once_there_is_room)
+{
+	if (!has_tiny) /* the error alone is in trouble_passing_errors_are_503_and_named */
+		return;
+	static char text[16001];
+	struct client *ann = somebody();
+	long long chat = group(ann), full = group(ann);
+	PGconn *pg = db();
+	struct stat st;
+	ck_assert_int_eq(stat(server_state(house()), &st), 0);
+	ck_assert_int_eq(chown(tiny, st.st_uid, st.st_gid), 0);
+	sql(pg, "create tablespace tiny location '%s'", tiny);
+	sql(pg, "alter table postern.message set tablespace tiny");
+	struct answer a = { .status = 201 };
+	for (int i = 0; a.status == 201; i++) {
+		ck_assert_int_lt(i, 2000);
+		for (size_t n = 0; n < sizeof(text) - 1; n++)
+			text[n] = (char)('a' + random() % 26);
+		a = post_as(ann, messages(full), "text/plain", text);
+	}
+	refused(a, 503, "database_away");
+	await_ready(ann, "disk");
+	ck_assert(server_logged(house(), "free or add disk space"));
+	is(get(ann, "%s?limit=5", messages(full)), 200);
+	ck_assert_int_eq(mount("tiny", tiny, "tmpfs", MS_REMOUNT, "size=64m"), 0);
+	await_ready(ann, NULL); /* nobody sends */
+	say_again(ann, chat, "k");
+	sql(pg, "alter table postern.message set tablespace pg_default");
+	sql(pg, "drop tablespace tiny");
+}
+END_TEST
+
+/* ---- privileges ---- */
+
+/* A database whose owner is no superuser. */
+static const char *plain_database(void)
+{
+	static char conninfo[160];
+	if (*conninfo != '\0')
+		return conninfo;
+	PGconn *pg = db();
+	sql(pg, "create role plain login");
+	sql(pg, "create database plain owner plain encoding 'UTF8' template template0");
+	snprintf(conninfo, sizeof(conninfo), "host=%s/run user=plain dbname=plain", server_state(house()));
+	return conninfo;
+}
+
+static void finish(void *pg) { PQfinish(pg); }
+
+static char *functions(PGconn *pg) { return sql(pg, "select nspname from pg_namespace where nspname ~ '^postern_'"); }
+
+/* revoke … from, or grant … to. */
+static void change_privilege(PGconn *pg, const char *change, const char *function)
+{
+	char *each = sql(pg,
+		"select string_agg(format('%s', oid::regprocedure), '; ') from pg_proc where pronamespace = "
+		"'%s'::regnamespace and proname = '%s'",
+		change, functions(pg), function);
+	sql(pg, "%s", each);
+}
+
+#define REVOKE "revoke execute on function %s from public, plain"
+#define GRANT "grant execute on function %s to plain"
+
+static unsigned lines(const struct server *node) { return server_log_lines(node); }
+
+START_TEST(trouble_revoked_function_is_not_hammered_and_over_once_granted)
+{
+	struct server *node =
+		server_join(house(), (const char *const[]) { "--database", plain_database(), TIMES, NULL });
+	PGconn *pg = later(finish, PQconnectdb(plain_database()));
+	struct outcome o = command_run(
+		((struct invocation) { .input = PASSWORD }), "user", "add", "ann", "--database", plain_database());
+	ck_assert_int_eq(o.status, 0);
+	struct client *ann = via(
+		using(user_at(node, "ann"),
+			command_run(((struct invocation) { 0 }), "token", "ann", "--database", plain_database()).out),
+		node);
+	long long chat = group(ann);
+	await_ready(ann, NULL);
+	unsigned before = lines(node);
+	change_privilege(pg, REVOKE, "send_one");
+	change_privilege(pg, REVOKE, "send");
+	say_in_vain(ann, chat, "k");
+	await_ready(ann, "privilege");
+	ck_assert(server_logged(node, "42501"));
+	/* The listener too, which comes back again and again. */
+	change_privilege(pg, REVOKE, "node_attach");
+	sql(pg,
+		"select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'plain' and pid <> "
+		"pg_backend_pid()");
+	for (int i = 0; i < 4; i++)
+		say_in_vain(ann, chat, "k");
+	ck_assert_msg(lines(node) - before < 60, "%u lines", lines(node) - before);
+	change_privilege(pg, GRANT, "node_attach");
+	change_privilege(pg, GRANT, "send_one");
+	change_privilege(pg, GRANT, "send");
+	say_again(ann, chat, "k");
+	await_ready(ann, NULL);
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(trouble_missing_privilege_is_told_at_start)
+{
+	char *said;
+	PGconn *pg = later(finish, PQconnectdb(plain_database()));
+	change_privilege(pg, REVOKE, "node_beat");
+	ck_assert_int_ne(server_try((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--database",
+					    plain_database(), NULL },
+				 20, &said),
+		0);
+	ck_assert_msg(strstr(said, "lacks the privilege execute on") != NULL && strstr(said, "node_beat") != NULL, "%s",
+		said);
+	change_privilege(pg, GRANT, "node_beat");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { trouble_log_lock_held_sends_are_answered_and_happen_once,
+		trouble_missing_standby_sends_are_answered_and_happen_once,
+		trouble_frozen_database_everything_is_answered, trouble_passing_errors_are_503_and_named,
+		trouble_read_only_server_is_read_and_named, trouble_full_disk_is_named_and_over_once_there_is_room,
+		trouble_revoked_function_is_not_hammered_and_over_once_granted,
+		trouble_missing_privilege_is_told_at_start, NULL };
+	mount_tiny();
+	int failed = suite_run("trouble", tests, flags);
+	if (has_tiny)
+		umount(tiny);
+	rmdir(tiny);
+	return failed;
+}
