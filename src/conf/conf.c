@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/identity.h"
 #include "base/log.h"
 #include "conf/args.h"
 #include "conf/secret_file.h"
@@ -248,6 +249,7 @@ static void complete(struct source *src)
 	struct conf *c = src->conf;
 	take_password(src);
 	const char *given = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
+	struct identity self;
 	int n = 0;
 	if (c->listen_count == 0)
 		complain(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
@@ -259,8 +261,11 @@ static void complete(struct source *src)
 		n = asprintf(&c->state, "/var/lib/postern");
 	else if (home != NULL && *home != '\0')
 		n = asprintf(&c->state, "%s/.local/share/postern", home);
-	else
-		complain(src, CONF_EXIT_CONFIG, "state", "not set, and neither is HOME");
+	else if (identity_of(geteuid(), &self))
+		n = asprintf(&c->state, "%s/.local/share/postern", self.home);
+	else if (c->database == NULL) /* with a database of somebody's there is nothing to keep */
+		complain(src, CONF_EXIT_CONFIG, "state",
+			"not set, and neither is HOME: say where the data are to be with --state DIR (POSTERN_STATE)");
 	if (n < 0)
 		fatal("out of memory");
 }

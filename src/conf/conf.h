@@ -58,7 +58,7 @@ struct conf {
 	struct conf_listen *listen;
 	size_t listen_count; /* at least 1 */
 	struct conf_listen metrics_listen; /* text is NULL: none */
-	char *state;         /* directory */
+	char *state;         /* directory; NULL only if there is a database, and no directory could be thought of */
 	char *database;      /* conninfo; NULL: the private cluster in the state directory */
 	char *database_password_file; /* NULL: none */
 	char *pg_bindir;     /* directory of initdb and postgres; NULL: looked for */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/identity.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/signals.h"
@@ -135,6 +136,18 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 {
 	(void)st, (void)type, (void)where;
 	return remove(path);
+}
+
+/* A container may run a user that nobody has named; only initdb minds. */
+static enum status check_user(struct buf *why)
+{
+	struct identity self;
+	if (identity_of(geteuid(), &self))
+		return ST_OK;
+	buf_addf(why, "user id %u has no name, and initdb needs one to make a database: add the id to /etc/passwd, run as a user who is "
+		      "there, or use another server with --database",
+		(unsigned)geteuid());
+	return ST_REFUSED;
 }
 
 /* initdb and postgres look for each other, and for their files, by argv[0]: it has to be the full path. */
@@ -316,7 +329,7 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 	remove_unfinished(c);
 	if ((st = bindir_find(c->pg_bindir, major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
 		return st;
-	if (!exists && (st = create(c, why)) != ST_OK)
+	if (!exists && ((st = check_user(why)) != ST_OK || (st = create(c, why)) != ST_OK))
 		return st;
 	do {
 		if ((st = evict_servers(c->data, c->socket_lock, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)

@@ -83,8 +83,10 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why)
 	mode_t mask = umask(022); /* the parents aren't ours to close */
 	bool ok = make_path(dir, &made);
 	umask(mask);
-	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
 		failed(why, dir);
+		buf_adds(why, " (--state chooses another state directory)");
+	}
 	else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK) {
 		close(fd);
 		fd = -1;

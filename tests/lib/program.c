@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -68,6 +69,15 @@ static void end(void *arg)
 	free(p);
 }
 
+static uid_t run_as;
+
+void program_run_as(uid_t user) { run_as = user; }
+
+static bool become_user(void)
+{
+	return run_as == 0 || (setgroups(0, NULL) == 0 && setgid(run_as) == 0 && setuid(run_as) == 0);
+}
+
 struct program *program_start(const char *const args[], const char *const env[], const int fds[])
 {
 	struct program *p = calloc(1, sizeof(*p));
@@ -80,8 +90,9 @@ struct program *program_start(const char *const args[], const char *const env[],
 	p->pid = fork();
 	ck_assert_int_ge(p->pid, 0);
 	if (p->pid == 0) {
+		bool became = become_user();
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (getppid() != parent)
+		if (!became || getppid() != parent)
 			_exit(127);
 		signal(SIGPIPE, SIG_DFL);
 		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);

@@ -13,6 +13,9 @@ struct program;
  * fds: become 3, 4, …, as LISTEN_PID and LISTEN_FDS say; -1 ends them, may be NULL. */
 struct program *program_start(const char *const args[], const char *const env[], const int fds[]);
 
+/* Those started from now on run as that user id, and its group; 0: as this process. It needs to be root. */
+void program_run_as(uid_t user);
+
 pid_t program_pid(const struct program *p);
 /* Waits until it has said that, on standard output or standard error. Gives the line. */
 char *program_await(struct program *p, const char *text);

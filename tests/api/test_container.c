@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ * As in a container: a user id that the password database doesn't know, or a user without HOME. Only root can play
+ * them. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/program.h"
+#include "../lib/suite.h"
+
+enum { UNNAMED = 12345 };
+
+static const char *const no_home[] = { "HOME", NULL };
+
+static void end_container(void *dir)
+{
+	program_run_as(0);
+	setenv("POSTERN_BIN", format("%s", getenv("REAL_POSTERN_BIN")), 1);
+	if (system(format("rm -rf %s", (char *)dir)) != 0)
+		ck_abort_msg("%s can't be removed", (char *)dir);
+}
+
+/* A directory of that user's, with a program that they can run; what is started from now on is theirs. NULL: we aren't
+ * root. */
+static char *container(uid_t user)
+{
+	if (geteuid() != 0)
+		return NULL;
+	ck_assert(user != UNNAMED || getpwuid(user) == NULL);
+	char *dir = format("/tmp/pcXXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	later(end_container, dir);
+	ck_assert_int_eq(system(format("cp %s %s/postern", getenv("POSTERN_BIN"), dir)), 0);
+	ck_assert_int_eq(
+		chmod(dir, 0755) | chmod(format("%s/postern", dir), 0755) | mkdir(format("%s/u", dir), 0755), 0);
+	ck_assert_int_eq(chown(format("%s/u", dir), user, user), 0);
+	setenv("REAL_POSTERN_BIN", getenv("POSTERN_BIN"), 1);
+	setenv("POSTERN_BIN", format("%s/postern", dir), 1);
+	program_run_as(user);
+	return format("%s/u", dir);
+}
+
+/* Gives what it says before it ends with that status. */
+#define run(status, ...) run_args(status, (const char *const[]) { __VA_ARGS__, NULL })
+static const char *run_args(int status, const char *const args[])
+{
+	struct program *p = program_start(args, no_home, NULL);
+	int got = program_await_exit(p);
+	ck_assert_msg(got == status, "`postern %s` ended with %d: %s", args[0], got, program_said(p));
+	return program_said(p);
+}
+
+static void says(const char *said, const char *text)
+{
+	ck_assert_msg(strstr(said, text) != NULL, "no `%s` in: %s", text, said);
+}
+
+START_TEST(unnamed_user_without_database_is_told_what_initdb_needs)
+{
+	char *dir = container(UNNAMED), *state = format("%s/s", dir);
+	if (dir == NULL)
+		return;
+	static const char reason[] =
+		"user id 12345 has no name, and initdb needs one to make a database: add the id to /etc/passwd";
+	says(run(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
+	says(run(1, "user", "list", "--state", state), reason);
+	says(run(1, "token", "alice", "--state", state), reason);
+}
+END_TEST
+
+START_TEST(unnamed_user_without_state_is_told_of_it)
+{
+	if (container(UNNAMED) == NULL)
+		return;
+	static const char reason[] = "say where the data are to be with --state DIR";
+	says(run(78, "serve", "--listen", "127.0.0.1:0"), reason);
+	says(run(78, "user", "list"), reason);
+	says(run(78, "token", "alice"), reason);
+}
+END_TEST
+
+static struct program *serve(const char *option, const char *value)
+{
+	const char *const args[] = { "serve", "--listen", "127.0.0.1:0", option, value, NULL };
+	struct program *p = program_start(args, no_home, NULL);
+	program_await(p, "ready http://127.0.0.1:");
+	return p;
+}
+
+START_TEST(unnamed_user_works_on_data_that_are_there)
+{
+	char *dir = container(UNNAMED), *state = format("%s/s", dir);
+	if (dir == NULL)
+		return;
+	/* Made by a user with a name, and then this one's, as a volume becomes a container's. */
+	program_run_as(getpwnam("nobody")->pw_uid);
+	ck_assert_int_eq(system(format("chown nobody %s", dir)), 0);
+	run(0, "user", "list", "--state", state);
+	ck_assert_int_eq(system(format("chown -R %d %s", UNNAMED, dir)), 0);
+	program_run_as(UNNAMED);
+
+	run(0, "user", "add", "alice", "--state", state);
+	struct program *p = serve("--state", state);
+	says(run(0, "user", "list", "--state", state), "alice");
+	says(run(0, "token", "alice", "--state", state), "pt_");
+	char *database = format("host=%s/run user=postern dbname=postgres", state);
+	says(run(0, "user", "list", "--database", database), "alice");
+	says(run(0, "token", "alice", "--database", database), "pt_");
+	ck_assert_int_eq(program_stop(serve("--database", database)), 0);
+	ck_assert_int_eq(program_stop(p), 0);
+}
+END_TEST
+
+START_TEST(user_without_home_in_the_environment_has_the_one_of_passwd)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	if (container(nobody->pw_uid) == NULL)
+		return;
+	says(run(0, "check-config"), format("state = %s/.local/share/postern", nobody->pw_dir));
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { unnamed_user_without_database_is_told_what_initdb_needs,
+		unnamed_user_without_state_is_told_of_it, unnamed_user_works_on_data_that_are_there,
+		user_without_home_in_the_environment_has_the_one_of_passwd, NULL };
+	return suite_run("container", tests, NULL);
+}
