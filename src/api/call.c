@@ -18,6 +18,7 @@
 #include "base/shared.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
+#include "http/access.h"
 #include "http/problem.h"
 #include "log/tail.h"
 #include "pg/fault.h"
@@ -318,11 +319,14 @@ bool call_takes_only(struct request *req, const char *const known[])
 void call_refuse(struct request *req, const struct pg_result *r)
 {
 	const char *code = pg_hint(r);
+	char path[256];
 	if (fault_passes(fault_of(r))) {
 		char text[1024], detail[256];
 		if (!pg_away(r))
-			log_warn("%s %s: %s request=%s", request_method(req), request_path(req), fault_text(r, text, sizeof(text)), request_id(req));
-		snprintf(detail, sizeof(detail), "Not confirmed, %s. Try again: it is not known whether this took effect.", fault_of(r)->reason);
+			log_warn("%s %s: %s request=%s", request_method(req), access_path(req, path, sizeof(path)),
+				fault_text(r, text, sizeof(text)), request_id(req));
+		snprintf(detail, sizeof(detail),
+			"Not confirmed, %s. Try again: it is not known whether this took effect.", fault_of(r)->reason);
 		request_problem(req, "database_away", detail, "");
 	} else if (strncmp(pg_sqlstate(r), "PT", 2) == 0) {
 		if (problem_find(code)->status == 500)
@@ -331,8 +335,8 @@ void call_refuse(struct request *req, const struct pg_result *r)
 	} else if (strncmp(pg_sqlstate(r), "22", 2) == 0) {
 		request_problem(req, "out_of_range", "The database can't keep this value.", "");
 	} else {
-		log_event(LOG_ERROR, "a call of the database failed", F("method", request_method(req)), F("path", request_path(req)),
-			F("sqlstate", pg_sqlstate(r)), F("error", pg_message(r)), F("request", request_id(req)));
+		log_event(LOG_ERROR, "a call of the database failed", F("method", request_method(req)),
+			F("path", access_path(req, path, sizeof(path))), F("sqlstate", pg_sqlstate(r)), F("error", pg_message(r)), F("request", request_id(req)));
 		request_problem(req, "internal", NULL, "");
 	}
 }

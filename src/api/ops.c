@@ -38,8 +38,8 @@ void ops_ready(struct request *req)
 	if (http_is_stopping(request_server(req))) {
 		request_problem(req, "stopping", NULL, "");
 	} else if (trouble != NULL) {
-		snprintf(detail, sizeof(detail), "%c%s%s%s%s.", toupper((unsigned char)*trouble), trouble + 1, *sqlstate != '\0' ? " (SQLSTATE " : "", sqlstate,
-			*sqlstate != '\0' ? ")" : "");
+		snprintf(detail, sizeof(detail), "%c%s%s%s%s.", toupper((unsigned char)*trouble), trouble + 1,
+			*sqlstate != '\0' ? " (SQLSTATE " : "", sqlstate, *sqlstate != '\0' ? ")" : "");
 		request_problem(req, "database_away", detail, "");
 	} else {
 		reply(req, 200, "ready\n");

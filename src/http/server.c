@@ -394,7 +394,9 @@ static enum MHD_Result finish(struct request *req)
 	/* A failed sign-in has a line of its own. */
 	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->code != NULL && strcmp(req->code, "bad_credentials") != 0)
 		refusals_note(req->server->refusals, req, req->status, req->code, req->offered);
-	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", req->path), F_NUMBER("status", req->status), F("request", req->id));
+	char path[256];
+	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
+		F_NUMBER("status", req->status), F("request", req->id));
 	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
 }
 

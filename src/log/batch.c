@@ -23,12 +23,12 @@
 #define BYTES_MAX ((size_t)1 << 20) /* of texts and contents; one item may be larger */
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
-#define PAUSE_MIN_MS 20   /* after a failure that isn't the items', until something succeeds */
+#define PAUSE_MIN_MS 20 /* after a failure that isn't the items', until something succeeds */
 #define PAUSE_MAX_MS 2000
-#define PROBE_MS 2000     /* without a send, the database is asked that often whether it would take one */
+#define PROBE_MS 2000      /* without a send, the database is asked that often whether it would take one */
 #define PROBE_AGAIN_MS 500 /* while there is trouble */
 #define REMIND_MS 60000
-#define SLOW_MS 3000      /* a batch that takes longer is trouble, although it may succeed yet */
+#define SLOW_MS 3000 /* a batch that takes longer is trouble, although it may succeed yet */
 
 enum { P_NODE, P_TURN, P_AFTER, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REPLY_TO, P_RECEIVED, PARAMS };
 
@@ -275,7 +275,8 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 		else if (!pg_away(r))
 			pause_sending(b);
 	} else if (flight->count > 1) {
-		log_warn("a batch of %u failed (%s %s): trying its items singly", flight->count, pg_sqlstate(r), pg_message(r));
+		log_warn("a batch of %u failed (%s %s): trying its items singly", flight->count, pg_sqlstate(r),
+			pg_message(r));
 		redo(b, true);
 	} else {
 		fail_alone(b, r);
@@ -321,7 +322,8 @@ static void on_sent(void *arg, const struct pg_result *r)
 
 /* ---- taking off ---- */
 
-/* An item takes off within wait_ms or not at all; a flight ends within the connection's deadline. So the two together bound an answer. */
+/* An item takes off within wait_ms or not at all; a flight ends within the connection's deadline. So the two together
+ * bound an answer. */
 static void expire(struct batcher *b)
 {
 	uint64_t now = list_empty(&b->queue) ? 0 : clock_mono_ms();
@@ -408,12 +410,14 @@ static void on_probed(void *arg, const struct pg_result *r)
 static void probe(struct batcher *b)
 {
 	uint64_t now = clock_mono_ms();
-	uint64_t since = b->trouble != NULL ? now - b->probed_ms + PROBE_MS - PROBE_AGAIN_MS : now - (b->probed_ms > b->succeeded_ms ? b->probed_ms : b->succeeded_ms);
+	uint64_t since = b->trouble != NULL ? now - b->probed_ms + PROBE_MS - PROBE_AGAIN_MS
+					    : now - (b->probed_ms > b->succeeded_ms ? b->probed_ms : b->succeeded_ms);
 	if (b->probing || b->flying > 0 || !pg_conn_ready(b->conn) || since < PROBE_MS)
 		return;
 	b->probing = true;
 	b->probed_ms = now;
-	pg_conn_call(b->conn, "select log_probe($1)", 1, (const char *[]){ b->trouble != NULL ? b->sqlstate : "" }, on_probed, b);
+	pg_conn_call(b->conn, "select log_probe($1)", 1, (const char *[]) { b->trouble != NULL ? b->sqlstate : "" },
+		on_probed, b);
 }
 
 static void on_sweep(void *arg)

@@ -45,8 +45,8 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 void batcher_free(struct batcher *b); /* items under way end with 503 */
 void batcher_add(struct batcher *b, struct send_item *item);
 void batcher_set_wait(struct batcher *b, unsigned wait_ms);
-/* Why a message would not be stored now, as the last send or, without sends, a probe every 2 s has found; NULL: it would. *ret_sqlstate
- * is "" when there is none. */
+/* Why a message would not be stored now, as the last send or, without sends, a probe every 2 s has found; NULL: it
+ * would. *ret_sqlstate is "" when there is none. */
 const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate);
 unsigned batcher_waiting(const struct batcher *b); /* items, those in flight included */
 

@@ -22,7 +22,8 @@ static enum status failed(struct sync *s, struct buf *why, const char *what)
 
 static struct sync *open_for_checking(const char *conninfo, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern check", "target_session_attrs", "read-write", NULL };
+	static const char *const defaults[] = { "application_name", "postern check", "target_session_attrs",
+		"read-write", NULL };
 	char *own = sync_conninfo(conninfo, defaults, why);
 	struct sync *s = own != NULL ? sync_open_plain(own, why) : NULL;
 	free(own);
@@ -114,16 +115,21 @@ enum status check_database(const char *conninfo, unsigned wait_ms, unsigned conn
 	return st;
 }
 
-/* Each gives what is missing as one text, null when all is there. Whoever made it owns it; but it may have been made by another role. */
+/* Each gives what is missing as one text, null when all is there. Whoever made it owns it; but it may have been made by
+ * another role. */
 static const struct {
 	const char *sql, *what;
 } privileges[] = {
-	{ "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p where p.pronamespace = $1::regnamespace"
-		" and not has_function_privilege(p.oid, 'execute')", "execute" },
-	{ "select string_agg(c.oid::regclass::text, ', ') from pg_class c where c.relnamespace = 'postern'::regnamespace and c.relkind = 'r'"
-		" and c.relname <> 'migration' and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')"
-		" and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))", "select, insert, update and delete" },
-	{ "select case when not has_schema_privilege('postern', 'usage') then 'schema postern' when not has_schema_privilege($1, 'usage') then 'schema ' || $1 end",
+	{ "select string_agg(p.oid::regprocedure::text, ', ') from pg_proc p"
+	  " where p.pronamespace = $1::regnamespace and not has_function_privilege(p.oid, 'execute')",
+		"execute" },
+	{ "select string_agg(c.oid::regclass::text, ', ') from pg_class c"
+	  " where c.relnamespace = 'postern'::regnamespace and c.relkind = 'r' and c.relname <> 'migration'"
+	  " and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')"
+	  " and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))",
+		"select, insert, update and delete" },
+	{ "select case when not has_schema_privilege('postern', 'usage') then 'schema postern'"
+	  " when not has_schema_privilege($1, 'usage') then 'schema ' || $1 end",
 		"usage" },
 };
 
@@ -135,7 +141,9 @@ static enum status check_privileges(struct sync *s, const char *schema, struct b
 		if (!sync_ask(s, privileges[i].sql, about_schema ? schema : NULL, missing, sizeof(missing)))
 			return failed(s, why, "looking at the privileges");
 		if (*missing != '\0') {
-			buf_addf(why, "the database's user lacks the privilege %s on %s: grant it, or let that user own them", privileges[i].what, missing);
+			buf_addf(why,
+				"the database's user lacks the privilege %s on %s: grant it, or let that user own them",
+				privileges[i].what, missing);
 			return ST_REFUSED;
 		}
 	}
@@ -152,12 +160,16 @@ enum status check_session(const char *conninfo, const char *schema, struct buf *
 	if (!sync_ask(s, "select current_setting('search_path')", NULL, value, sizeof(value)))
 		st = failed(s, why, "looking at the database");
 	else if (strncmp(value, schema, strlen(schema)) != 0) {
-		buf_addf(why, "whatever is between Postern and the database doesn't keep what a connection sets (search_path is %s): connect directly, or pool by session", value);
+		buf_addf(why,
+			"whatever is between Postern and the database doesn't keep what a connection sets (search_path "
+			"is %s): connect directly, or pool by session",
+			value);
 		st = ST_REFUSED;
 	} else if (!sync_ask(s, "show transaction_read_only", NULL, value, sizeof(value)))
 		st = failed(s, why, "looking at the database");
 	else if (strcmp(value, "on") == 0)
-		log_warn("the database is read-only (default_transaction_read_only): nothing can be written until that is switched off");
+		log_warn("the database is read-only (default_transaction_read_only): nothing can be written until that "
+			 "is switched off");
 	if (st == ST_OK)
 		st = check_privileges(s, schema, why);
 	sync_close(s);

@@ -11,8 +11,8 @@
  * LISTEN works, which it doesn't through a transaction pooler. The reason against it is added to why. Blocks. */
 enum status check_database(const char *conninfo, unsigned wait_ms, unsigned connections, struct buf *why) MUST_CHECK;
 
-/* After the migration: whether a connection as servers and commands make it finds the functions in that schema, and may do with them and the
- * tables what it must. */
+/* After the migration: whether a connection as servers and commands make it finds the functions in that schema, and may
+ * do with them and the tables what it must. */
 enum status check_session(const char *conninfo, const char *schema, struct buf *why) MUST_CHECK;
 
 #endif

@@ -17,9 +17,9 @@
 
 #define STATEMENTS_MAX 128
 #define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 1000    /* while nobody lets us in */
+#define PAUSE_MAX_MS 1000     /* while nobody lets us in */
 #define PAUSE_USELESS_MS 3000 /* when somebody does, and then no call succeeds */
-#define REMIND_MS 60000      /* an outage is told again that often */
+#define REMIND_MS 60000       /* an outage is told again that often */
 
 enum state { DOWN, DIALLING, UP };
 
@@ -125,7 +125,8 @@ static void disconnect(struct pg_conn *c)
 	c->broken = false;
 }
 
-/* One line for each kind of trouble in an outage, and one a minute while it lasts: what is wrong may be something else by then. */
+/* One line for each kind of trouble in an outage, and one a minute while it lasts: what is wrong may be something else
+ * by then. */
 static void complain(struct pg_conn *c, const char *what, const char *why)
 {
 	uint64_t now = clock_mono_ms();
@@ -147,7 +148,8 @@ static void complain(struct pg_conn *c, const char *what, const char *why)
 	if (now - c->lost_ms < REMIND_MS)
 		log_warn("%s: %.*s", what, (int)len, line);
 	else
-		log_warn("%s, for %llu s now: %.*s", what, (unsigned long long)(now - c->lost_ms) / 1000, (int)len, line);
+		log_warn("%s, for %llu s now: %.*s", what, (unsigned long long)(now - c->lost_ms) / 1000, (int)len,
+			line);
 }
 
 /* The pause varies, so that the connections of many workers don't come back all at once. */
@@ -171,7 +173,7 @@ static void lost(struct pg_conn *c, const char *what, const char *why)
 }
 
 static const char LOST[] = "lost a connection to the database", GAVE_UP[] = "gave up a connection to the database",
-	NOBODY[] = "can't connect to the database";
+		  NOBODY[] = "can't connect to the database";
 
 void pg_conn_reset(struct pg_conn *c, const char *why)
 {
@@ -199,7 +201,8 @@ static void came_up(struct pg_conn *c)
 	c->events->on_up(c->arg);
 }
 
-/* Waits as the dialling wants it. The descriptor may be another one with the same number, which the loop can't see: it is watched anew. */
+/* Waits as the dialling wants it. The descriptor may be another one with the same number, which the loop can't see: it
+ * is watched anew. */
 static void dial_on(struct pg_conn *c, enum dial_next want)
 {
 	unwatch(c);
@@ -209,7 +212,8 @@ static void dial_on(struct pg_conn *c, enum dial_next want)
 		lost(c, NOBODY, dial_why(c->dial));
 	} else {
 		uint64_t now = clock_mono_ms(), until = dial_until_ms(c->dial);
-		c->watch = loop_fd_new(c->loop, dial_fd(c->dial), want == DIAL_WRITE ? LOOP_WRITE : LOOP_READ, on_socket, c);
+		c->watch = loop_fd_new(
+			c->loop, dial_fd(c->dial), want == DIAL_WRITE ? LOOP_WRITE : LOOP_READ, on_socket, c);
 		loop_timer_start(c->timer, until > now ? until - now : 0, 0);
 	}
 }
@@ -234,7 +238,8 @@ static void on_time(void *arg)
 		unwatch(c);
 		dial_on(c, dial_give_up(c->dial));
 	} else {
-		snprintf(why, sizeof(why), "a call wasn't answered within %u s (database_timeout)", c->deadline_ms / 1000);
+		snprintf(why, sizeof(why), "a call wasn't answered within %u s (database_timeout)",
+			c->deadline_ms / 1000);
 		lost(c, GAVE_UP, c->broken ? PQerrorMessage(c->pg) : why);
 	}
 }
@@ -244,7 +249,9 @@ struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struc
 	struct pg_conn *c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
-	*c = (struct pg_conn){ .loop = loop, .events = events, .arg = arg, .deadline_ms = deadline_ms, .pause_ms = PAUSE_MIN_MS };
+	*c = (struct pg_conn) {
+		.loop = loop, .events = events, .arg = arg, .deadline_ms = deadline_ms, .pause_ms = PAUSE_MIN_MS
+	};
 	c->dial = dial_new(conninfo, SESSION_FUNCTIONS, deadline_ms);
 	c->timer = loop_timer_new(loop, on_time, c);
 	loop_timer_start(c->timer, 0, 0);
@@ -302,7 +309,8 @@ void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *co
 {
 	char name[16];
 	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
-	c->calls[c->calls_count++] = (struct call){ .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
+	c->calls[c->calls_count++] =
+		(struct call) { .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
 	if (c->calls_count == 1)
 		loop_timer_start(c->timer, c->deadline_ms, 0);
 	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1
@@ -326,7 +334,7 @@ static void call_done(struct pg_conn *c)
 		loop_timer_start(c->timer, c->calls[1].due_ms > now ? c->calls[1].due_ms - now : 0, 0);
 	else
 		loop_timer_stop(c->timer);
-	if (fault_of(&(struct pg_result){ .pg = result })->kind == FAULT_NONE)
+	if (fault_of(&(struct pg_result) { .pg = result })->kind == FAULT_NONE)
 		succeeded(c);
 	end_call(c, result);
 	PQclear(result);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * One connection to PostgreSQL that is there whenever it can be: it connects host by host (dial.h), reconnects with a pause that grows
- * until a call has succeeded, prepares each statement once, and gives up on what takes longer than its deadline. Nothing here blocks.
+ * One connection to PostgreSQL that is there whenever it can be: it connects host by host (dial.h), reconnects with a
+ * pause that grows until a call has succeeded, prepares each statement once, and gives up on what takes longer than its
+ * deadline. Nothing here blocks.
  *
  * A call whose connection goes away ends with ST_AWAY: whether it took effect is unknown. */
 #ifndef PG_CONN_H

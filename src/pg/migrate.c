@@ -48,14 +48,16 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE])
 
 char *migrate_conninfo(const char *base, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8", "keepalives_idle", "30", "keepalives_interval", "10",
-		"keepalives_count", "3", "target_session_attrs", "read-write", NULL };
+	static const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8",
+		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs",
+		"read-write", NULL };
 	return sync_conninfo(base, defaults, why);
 }
 
 static struct sync *open_for_migrating(const char *conninfo, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern migrate", "client_encoding", "UTF8", "target_session_attrs", "read-write", NULL };
+	static const char *const defaults[] = { "application_name", "postern migrate", "client_encoding", "UTF8",
+		"target_session_attrs", "read-write", NULL };
 	char *own = sync_conninfo(conninfo, defaults, why);
 	struct sync *s = own != NULL ? sync_open_plain(own, why) : NULL;
 	free(own);

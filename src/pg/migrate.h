@@ -24,8 +24,8 @@ enum status migrate_status(const char *conninfo, FILE *out, struct buf *why) MUS
 /* "postern_0123456789ab". */
 void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE]);
 
-/* The conninfo that servers and commands connect with: keepalives and so on; what base says itself stays. What the functions need is set
- * on the connection (session.h). Free it. NULL: base is malformed. */
+/* The conninfo that servers and commands connect with: keepalives and so on; what base says itself stays. What the
+ * functions need is set on the connection (session.h). Free it. NULL: base is malformed. */
 char *migrate_conninfo(const char *base, struct buf *why);
 
 #endif

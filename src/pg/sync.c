@@ -53,7 +53,8 @@ static void add_line(struct buf *b, const char *text)
 static enum dial_next dial_on(struct dial *d, enum dial_next want, bool *ret_stopped)
 {
 	uint64_t now = clock_mono_ms(), until = dial_until_ms(d);
-	int n = waiting_until("the database", dial_fd(d), want == DIAL_WRITE ? POLLOUT : POLLIN, until > now ? (unsigned)(until - now) : 0);
+	int n = waiting_until("the database", dial_fd(d), want == DIAL_WRITE ? POLLOUT : POLLIN,
+		until > now ? (unsigned)(until - now) : 0);
 	*ret_stopped = n < 0;
 	return n < 0 ? DIAL_FAILED : n > 0 ? dial_go_on(d) : dial_give_up(d);
 }

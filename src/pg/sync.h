@@ -14,7 +14,7 @@ struct sync_rows;
 
 /* Connects host by host (dial.h); the session finds the functions. NULL: why it failed was added to why. */
 struct sync *sync_open(const char *conninfo, struct buf *why);
-/* The same to look at a database, or to migrate it: without the functions and the settings that they are planned with. */
+/* To look at a database, or to migrate it: without the functions and the settings that they are planned with. */
 struct sync *sync_open_plain(const char *conninfo, struct buf *why);
 void sync_close(struct sync *s); /* NULL is fine */
 
@@ -44,8 +44,8 @@ const char *sync_parameter(const struct sync *s, const char *name); /* what the 
 /* Waits for a notification; "" when none came in time. The text is valid until the next call. */
 const char *sync_notification(struct sync *s, unsigned timeout_ms);
 
-/* The conninfo, in either form, as keywords, with `defaults` (an array of key, value, …, NULL) for what it leaves open. Free it.
- * NULL: malformed, and why was added to. */
+/* The conninfo, in either form, as keywords, with `defaults` (an array of key, value, …, NULL) for what it leaves open.
+ * Free it. NULL: malformed, and why was added to. */
 char *sync_conninfo(const char *base, const char *const *defaults, struct buf *why);
 
 /* Adds key=value as a conninfo has it, quoted. */

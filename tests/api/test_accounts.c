@@ -307,6 +307,16 @@ START_TEST(an_access_token_in_the_address_is_for_streams_and_not_logged)
 }
 END_TEST
 
+START_TEST(an_invitation_is_logged_without_its_code)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	const char *code = str(is(post(ann, to("/v1/chats/%lld/invites", group(ann)), NULL), 201).json, "code");
+	is(get(ben, "/v1/invites/%s", code), 200);
+	ck_assert(server_logged(house(), "/v1/invites/{code}"));
+	ck_assert(!server_logged(house(), code));
+}
+END_TEST
+
 START_TEST(guessing_is_slowed_down)
 {
 	const char *const flags[] = { "--rate-logins", "5", NULL };
@@ -432,7 +442,7 @@ int main(void)
 		a_new_password_ends_sessions_and_leaves_tokens, a_token_may_be_a_basic_password, who_is_unknown_is_offered_bearer_only,
 		tokens_are_made_listed_and_revoked, bad_tokens_are_not_made, revoking_a_token_ends_its_streams_at_once, a_disabled_user_is_out_at_once,
 		a_stream_ends_when_its_token_does, a_ticket_is_good_once, a_ticket_hangs_on_its_token,
-		an_access_token_in_the_address_is_for_streams_and_not_logged, guessing_is_slowed_down, guessing_is_slowed_down_behind_a_proxy,
+		an_access_token_in_the_address_is_for_streams_and_not_logged, an_invitation_is_logged_without_its_code, guessing_is_slowed_down, guessing_is_slowed_down_behind_a_proxy,
 		guessing_one_account_from_everywhere_is_slowed_down, a_display_name_is_seen_by_who_shares_a_chat,
 		users_are_found, the_command_line_knows_good_names, NULL,
 	};

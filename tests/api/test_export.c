@@ -5,6 +5,7 @@
 
 #include "../lib/client.h"
 #include "../lib/suite.h"
+#include "base/clock.h"
 
 struct lines {
 	struct json_object *all; /* an array */
@@ -144,6 +145,10 @@ START_TEST(much_comes_in_pieces_and_whole)
 		n++;
 	}
 	ck_assert_uint_eq(n, 3004);
+	/* An export has when its credential was last used, which is written down a moment after the first use. */
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (!has(is(get(ann, "/v1/tokens"), 200).json, "tokens.0.last_used_at"))
+		left(until, "the use to be written down");
 	/* By HTTP/1.0 too, and then another request on the same connection. */
 	struct wire *w = dial(house());
 	wire_send(w, "GET /v1/me/export HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);

@@ -187,10 +187,10 @@ static char *pool(const char *mode)
 		_exit(127);
 	}
 	later(end_bouncer, NULL);
-	char *socket = format("%s/.s.PGSQL.6432", dir);
-	for (unsigned long long until = clock_mono_ms() + PATIENCE; access(socket, F_OK) != 0; usleep(1000))
+	char *conninfo = format("host=%s port=6432 user=preset dbname=preset", dir);
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; PQping(conninfo) != PQPING_OK;)
 		left(until, "PgBouncer to start");
-	return format("host=%s port=6432 user=preset dbname=preset", dir);
+	return conninfo;
 }
 
 START_TEST(settings_through_a_session_pooler_are_kept)

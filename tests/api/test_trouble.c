@@ -33,7 +33,7 @@ static PGconn *db(void)
 /* Waits until /readyz says that, or 200 for NULL. */
 static void await_ready(const struct client *there, const char *detail)
 {
-	for (unsigned long long until = clock_mono_ms() + PATIENCE;; usleep(10000)) {
+	for (unsigned long long until = clock_mono_ms() + PATIENCE;;) {
 		struct answer a = get(there, "/readyz");
 		if (detail == NULL ? a.status == 200 : a.status == 503 && strstr(str(a.json, "detail"), detail) != NULL)
 			return;

@@ -46,10 +46,8 @@ static char *await_line_with(const char *path, const char *const texts[])
 {
 	char *line = NULL;
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (lines_with(path, &line, texts) == 0) {
+	while (lines_with(path, &line, texts) == 0)
 		left(until, texts[0]);
-		usleep(10000); /* between two looks */
-	}
 	return line;
 }
 #define await_line(path, ...) await_line_with(path, (const char *const[]) { __VA_ARGS__, NULL })
