@@ -427,6 +427,8 @@ static void on_sweep(void *arg)
 	probe(b);
 }
 
+bool batcher_connected(const struct batcher *b) { return pg_conn_up(b->conn); }
+
 const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate)
 {
 	uint64_t now = clock_mono_ms();
@@ -437,7 +439,7 @@ const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate)
 		return "the database takes long to store messages: a lock, a missing standby, or a slow disk";
 	if (b->probing && now - b->probed_ms > SLOW_MS)
 		return "the database takes long to commit: a missing standby, or a slow disk";
-	return pg_conn_up(b->conn) ? NULL : "there is no connection to the database";
+	return batcher_connected(b) ? NULL : "there is no connection to the database";
 }
 
 static const struct pg_events events = { .on_up = on_up };

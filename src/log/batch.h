@@ -48,6 +48,7 @@ void batcher_set_wait(struct batcher *b, unsigned wait_ms);
 /* Why a message would not be stored now, as the last send or, without sends, a probe every 2 s has found; NULL: it
  * would. *ret_sqlstate is "" when there is none. */
 const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate);
+bool batcher_connected(const struct batcher *b);
 unsigned batcher_waiting(const struct batcher *b); /* items, those in flight included */
 
 #endif

@@ -52,6 +52,7 @@ struct worker {
 	struct erasure *erasure;
 	struct follower *search; /* NULL: another worker of this node has it */
 	struct retention *retention; /* NULL: likewise */
+	struct loop_hook *starting; /* NULL: it listens */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool ready, stopping;
@@ -81,13 +82,17 @@ static void on_frame(void *arg, struct frame *f, bool own)
 
 static void measure(struct worker *w);
 
-static void on_head(void *arg)
+static void on_head(void *arg) { hub_on_head(((struct worker *)arg)->hub); }
+
+/* Listens once every part has its connection: whoever is let in before would get a 503 from the parts that don't. */
+static void listen_when_connected(void *arg)
 {
 	struct worker *w = arg;
-	hub_on_head(w->hub);
-	if (w->ready || !tail_live(w->tail))
+	if (w->stopping || !tail_live(w->tail) || !pg_pool_up(w->pool) || !batcher_connected(w->batcher))
 		return;
 	w->ready = true;
+	loop_hook_free(w->starting);
+	w->starting = NULL;
 	for (unsigned i = 0; i < w->env->listen_count; i++)
 		http_listen(w->http, w->env->listen_fds[i], false, w->env->listen_shared[i]);
 	if (w->env->metrics_fd >= 0)
@@ -327,6 +332,7 @@ static void open_rooms(struct worker *w)
 		w->retention = retention_new(w->loop, w->pool, &w->metrics);
 	if (env->index == 0)
 		w->search = follower_new(w->loop, w->pool, env->node, &search_kind, w);
+	w->starting = loop_hook_new(w->loop, listen_when_connected, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
 	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;
 	loop_timer_start(w->second, SECOND_MS, SECOND_MS);
@@ -341,6 +347,8 @@ static void open_rooms(struct worker *w)
 /* What waits for the database is answered first (503), then HTTP goes, then what it stood on. */
 static void close_rooms(struct worker *w)
 {
+	if (w->starting != NULL)
+		loop_hook_free(w->starting);
 	loop_timer_free(w->second);
 	loop_timer_free(w->stop);
 	loop_signal_free(w->sigterm);
