@@ -63,18 +63,15 @@ static struct attempt *attempt_new(const char *conninfo)
 }
 
 /* Signals are the first thread's. */
-static bool start(struct attempt *a)
+static bool start(struct attempt *a, pthread_t *thread)
 {
 	sigset_t all, before;
-	pthread_t thread;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	atomic_fetch_add(&a->owners, 1);
-	bool ok = pthread_create(&thread, NULL, run, a) == 0;
+	bool ok = pthread_create(thread, NULL, run, a) == 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ok)
-		pthread_detach(thread);
-	else
+	if (!ok)
 		atomic_fetch_sub(&a->owners, 1);
 	return ok;
 }
@@ -86,19 +83,25 @@ static void leave(int status, void *arg)
 	_exit(status);
 }
 
-/* When told to stop, the process is about to end: then without the libraries' own last acts, for they would take away
- * from the thread what it works with (Kerberos' library aborts). */
+/* A thread that has answered is waited for: as it ends it frees what OpenSSL keeps for each thread. One that hasn't is
+ * left behind, and then the process, which may be about to end, ends without the libraries' own last acts: they would
+ * take away from the thread what it works with (Kerberos' library aborts). */
 static PGPing finish(struct attempt *a)
 {
-	if (!start(a))
+	pthread_t thread;
+	if (!start(a, &thread))
 		return PQPING_NO_ATTEMPT;
 	int n = waiting_until("the database", a->done_fd, POLLIN, PING_MS);
-	if (n > 0)
+	if (n > 0) {
+		pthread_join(thread, NULL);
 		return a->answer;
-	if (n == 0)
-		return PQPING_NO_RESPONSE;
-	on_exit(leave, NULL);
-	return PQPING_NO_ATTEMPT;
+	}
+	pthread_detach(thread);
+	static bool prepared;
+	if (!prepared)
+		on_exit(leave, NULL);
+	prepared = true;
+	return n == 0 ? PQPING_NO_RESPONSE : PQPING_NO_ATTEMPT;
 }
 
 PGPing attempt_ping(const char *conninfo)
