@@ -108,8 +108,8 @@ static void launch(struct server *s)
 	close(log);
 	s->out = out[0];
 	if (!await_ready(s)) {
-		server_show_logs();
 		printf("Bail out! the server doesn't start: %s\n", binary());
+		server_show_logs();
 		server_remove_all();
 		exit(1);
 	}
@@ -363,9 +363,10 @@ void server_kill_all(void)
 			kill(servers[i].pid, SIGTERM);
 }
 
+/* The newest first: it is what the test that failed had started, most of the time. */
 void server_show_logs(void)
 {
-	for (size_t i = 0; i < server_count; i++) {
+	for (size_t i = server_count; i-- > 0;) {
 		FILE *f = fopen(servers[i].log, "re");
 		char line[2048];
 		if (f == NULL)
