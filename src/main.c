@@ -45,7 +45,7 @@ static const struct command commands[] = {
 	{ "send", "send CHAT [TEXT…] [--key KEY] [--reply-to ID] [--json]",
 		"send a message (or standard input) to a chat, a number or @NAME, and print its id", CONF_NONE, send_options, send_command },
 	{ "chats", "chats [--json]", "list the chats that the token's user is in", CONF_NONE, chats_options, chats_command },
-	{ "tail", "tail [CHAT] [--json]", "print messages as they come", CONF_NONE, tail_options, tail_command },
+	{ "tail", "tail [CHAT] [-n NUMBER | --since WHEN] [--cursor-file FILE] [--json]", "print messages as they come", CONF_NONE, tail_options, tail_command },
 };
 
 static const size_t command_count = sizeof(commands) / sizeof(commands[0]);

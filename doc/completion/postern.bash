@@ -13,7 +13,7 @@ _postern_words() {
 
 # --name, and behind a blank the name of its value if it has one.
 _postern_options() {
-	"$1" "$2" --help 2>/dev/null | sed -n 's/^  \(--[a-z0-9-]*\)\( \([A-Z:]*\)\)\{0,1\}\( .*\)\{0,1\}$/\1 \3/p'
+	"$1" "$2" --help 2>/dev/null | sed -n 's/^  \(-[a-z0-9-]*\)\( \([A-Z:]*\)\)\{0,1\}\( .*\)\{0,1\}$/\1 \3/p'
 }
 
 _postern() {

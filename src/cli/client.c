@@ -3,14 +3,17 @@
 #include "cli/client.h"
 
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "cli/command.h"
 
-enum { BODY_MAX = 4 << 20, CONNECT_TIMEOUT_S = 10, ANSWER_TIMEOUT_S = 60 };
+enum { BODY_MAX = 64 << 20, CONNECT_TIMEOUT_S = 10, ANSWER_TIMEOUT_S = 60, SLICE_MS = 500 };
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
 {
@@ -39,7 +42,7 @@ void client_header(struct client *c, const char *line)
 int client_open(struct client *c)
 {
 	const char *url = getenv("POSTERN_URL"), *token = getenv("POSTERN_TOKEN");
-	*c = (struct client){ 0 };
+	*c = (struct client) { .pause_ms = CLIENT_PAUSE_MIN_MS };
 	buf_init(&c->body, BODY_MAX);
 	if (token == NULL || *token == '\0') {
 		command_failed("POSTERN_TOKEN isn't set: `postern token NAME` makes one");
@@ -100,6 +103,7 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 	buf_reset(&c->body);
 	c->error[0] = '\0';
 	c->status = 0;
+	c->retry_after = 0;
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, (long)ANSWER_TIMEOUT_S);
@@ -112,6 +116,54 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 	curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &wait);
 	c->retry_after = wait > 0 && wait < 3600 ? (unsigned)wait : 0;
 	return true;
+}
+
+bool client_may_come_up(const struct client *c)
+{
+	bool too_large = c->status == 0 && c->code == CURLE_WRITE_ERROR;
+	return c->status == 0 ? !client_is_misdirected(c) && !too_large : c->status == 429 || c->status >= 500;
+}
+
+void client_say_again(struct client *c)
+{
+	if (!c->said && c->status != 0)
+		command_failed("%s: status %ld; trying again", c->base, c->status);
+	else if (!c->said)
+		command_failed("%s: %s; trying again", c->base, *c->error != '\0' ? c->error : "no answer");
+	c->said = true;
+}
+
+void client_pause(struct client *c)
+{
+	char random[9];
+	secret_random_name(random, 8);
+	unsigned half = c->pause_ms / 2, jitter = (unsigned)(secret_keyed_hash(random, 8) % (half + 1));
+	unsigned ms = half + jitter > c->retry_after * 1000 ? half + jitter : c->retry_after * 1000;
+	for (; ms > 0 && !client_stopped(c); ms -= ms < SLICE_MS ? ms : SLICE_MS)
+		poll(NULL, 0, (int)(ms < SLICE_MS ? ms : SLICE_MS));
+	c->pause_ms = c->pause_ms * 2 < CLIENT_PAUSE_MAX_MS ? c->pause_ms * 2 : CLIENT_PAUSE_MAX_MS;
+}
+
+void client_is_up(struct client *c)
+{
+	c->pause_ms = CLIENT_PAUSE_MIN_MS;
+	c->said = false;
+}
+
+bool client_perform_patiently(struct client *c)
+{
+	CURLcode code;
+	for (;;) {
+		bool answered = client_perform(c, &code);
+		if (answered && c->status >= 200 && c->status < 300) {
+			client_is_up(c);
+			return true;
+		}
+		if (client_stopped(c) || !client_may_come_up(c))
+			return false;
+		client_say_again(c);
+		client_pause(c);
+	}
 }
 
 struct json_object *client_json(const struct client *c) { return c->body.data != NULL ? json_tokener_parse(c->body.data) : NULL; }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * What `send` and `tail` share: a server's address and a token from the environment, and requests over libcurl. */
+ * What `send`, `chats` and `tail` share: a server's address and a token from the environment, and requests over
+ * libcurl. */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
 #include <curl/curl.h>
+#include <signal.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
 
 struct json_object;
 
-/* sysexits(3), where they say more than 1. */
-enum { CLIENT_UNAVAILABLE = 69, CLIENT_NO_PERMISSION = 77 };
+/* sysexits(3), where they say more than 1; and what stands for a signal, until it is raised again. */
+enum { CLIENT_UNAVAILABLE = 69, CLIENT_NO_PERMISSION = 77, CLIENT_STOPPED = 130 };
+enum { CLIENT_PAUSE_MIN_MS = 250, CLIENT_PAUSE_MAX_MS = 30000 };
 
 struct client {
 	CURL *curl;
@@ -22,9 +25,13 @@ struct client {
 	unsigned retry_after;       /* seconds the last answer asked for; 0: it didn't */
 	CURLcode code;               /* of the last request */
 	char error[CURL_ERROR_SIZE]; /* why there was no answer */
+	unsigned pause_ms;           /* the next one of client_pause() */
+	bool said;                   /* that it is tried again */
+	const volatile sig_atomic_t *stop; /* not 0: a request and a pause end soon; NULL: nothing does that */
 };
 
-/* From POSTERN_URL (http://…, or unix:PATH) and POSTERN_TOKEN. Returns 0, or says what is wrong and returns the exit status. */
+/* From POSTERN_URL (http://…, or unix:PATH) and POSTERN_TOKEN. Returns 0, or says what is wrong and returns the exit
+ * status. */
 int client_open(struct client *c);
 void client_close(struct client *c);
 void client_header(struct client *c, const char *line);
@@ -35,6 +42,18 @@ void client_url(struct client *c, const char *path);
 
 /* Gathers the answer in body. false: there was none; error says why. */
 bool client_perform(struct client *c, CURLcode *ret_code);
+/* The same again and again, until the answer is 2xx (true), one that another attempt doesn't change, or c->stop is
+ * set. */
+bool client_perform_patiently(struct client *c);
+/* Whether another attempt may have another result: nobody answered, or it was 429 or 5xx. */
+bool client_may_come_up(const struct client *c);
+/* What client_perform_patiently() waits between two attempts: twice as long each time, half of it random, so that those
+ * who were cut together don't come back together. */
+void client_pause(struct client *c);
+void client_say_again(struct client *c); /* why it is tried again: once, until it is up */
+void client_is_up(struct client *c);     /* and the shortest pause is the next one */
+static inline bool client_stopped(const struct client *c) { return c->stop != NULL && *c->stop != 0; }
+
 /* The answer as JSON; json_object_put() it. NULL: it isn't. */
 struct json_object *client_json(const struct client *c);
 /* A member as text or number; NULL, 0: absent. */

@@ -1,34 +1,44 @@
 /* SPDX-License-Identifier: MIT
  * `postern tail`: follows the stream, and prints messages as they come. It reconnects for as long as it takes, and what
- * came in the meantime is caught up with by the cursor. */
+ * came in the meantime is caught up with by the cursor; when the server can't go on from there, from history. */
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
+#include "cli/backlog.h"
+#include "cli/bookmark.h"
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/listing.h"
+#include "cli/moment.h"
 
-enum { LINE_MAX_BYTES = 16 << 20, PAUSE_MIN_MS = 250, PAUSE_MAX_MS = 30000, SILENCE_S = 60 };
+enum { LINE_MAX_BYTES = 16 << 20, SILENCE_S = 60, LATEST_MAX = 10000, SAVE_MS = 1000 };
 
-static const char *raw;
+static const char *raw, *latest, *since, *cursor_file;
+static volatile sig_atomic_t stopped; /* the signal */
 
 const struct conf_option tail_options[] = {
+	{ "n", "NUMBER", "print that many of the latest messages first", &latest },
+	{ "since", "WHEN", "print what came after this message id, at or after this time, or in the last 10m, 12h, 30d first",
+		&since },
+	{ "cursor-file", "FILE", "keep in this file how far it has come, and go on from there if it exists", &cursor_file },
 	{ "json", NULL, "print every event as the server sends it, a JSON object a line", &raw },
 	{ NULL, NULL, NULL, NULL },
 };
 
 struct tail {
 	struct client client;
-	char *chat;         /* only this one's messages, as a number; NULL: all */
-	char *cursor;       /* of the last event; NULL: none yet */
-	struct buf line;    /* that is coming in */
-	unsigned pause_ms;  /* before the next connection */
-	bool established;   /* this connection has brought an event */
+	char *chat;             /* only this one's messages, as a number; NULL: all */
+	struct bookmark at;     /* how far everything has been printed */
+	struct backlog backlog; /* what was printed from history last */
+	struct buf line;        /* that is coming in */
+	bool established;       /* this connection has brought an event */
+	bool is_cut_off;        /* the server can't go on from the cursor */
+	int code;               /* the exit status after a failure that lasts; 0: none */
 };
 
 /* Text from others must not reach the terminal as commands. Further lines are indented. */
@@ -49,17 +59,26 @@ static void print_tamed(const char *text)
 	}
 }
 
-static void print_message(const struct tail *t, struct json_object *m)
+static int print_message(void *arg, struct json_object *m)
 {
+	struct tail *t = arg;
 	const char *at = client_text(m, "at"), *chat = client_text(m, "chat"), *from = client_text(m, "from");
 	const char *text = client_text(m, "text"), *type = client_text(m, "type"), *edited = client_text(m, "edited_at");
-	if (at == NULL || chat == NULL || from == NULL || (t->chat != NULL && strcmp(t->chat, chat) != 0))
-		return;
+	if (at == NULL || chat == NULL || from == NULL)
+		return 0;
+	bookmark_add(&t->at, strtoull(client_text(m, "id"), NULL, 10), strtoull(chat, NULL, 10), at);
+	if (raw != NULL) {
+		fputs("{\"event\":\"message\",\"data\":", stdout);
+		fputs(json_object_to_json_string_ext(m, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+		puts("}");
+		return ferror(stdout) ? command_close_output() : 0;
+	}
 	printf("%s %s %s: ", edited != NULL ? edited : at, chat, from);
 	if (type != NULL)
 		printf("[%s] ", type);
 	print_tamed(text != NULL ? text : "");
 	puts(edited != NULL ? " (edited)" : "");
+	return ferror(stdout) ? command_close_output() : 0;
 }
 
 static bool concerns(const struct tail *t, struct json_object *data)
@@ -68,53 +87,60 @@ static bool concerns(const struct tail *t, struct json_object *data)
 	return t->chat == NULL || (chat != NULL && strcmp(chat, t->chat) == 0);
 }
 
-static void set_cursor(struct tail *t, const char *cursor)
+/* A new message that has come from history already; its edits haven't. */
+static bool was_printed(const struct tail *t, struct json_object *m)
 {
-	free(t->cursor);
-	t->cursor = cursor != NULL ? strdup(cursor) : NULL;
+	uint64_t id = json_object_get_uint64(listing_get(m, "id")), rev = json_object_get_uint64(listing_get(m, "rev"));
+	return id == rev && id <= backlog_printed(&t->backlog, json_object_get_uint64(listing_get(m, "chat")));
+}
+
+static void take_message(struct tail *t, const char *line, struct json_object *m)
+{
+	if (!concerns(t, m) || was_printed(t, m))
+		return;
+	if (raw == NULL) {
+		print_message(t, m);
+		return;
+	}
+	puts(line);
+	bookmark_add(&t->at, json_object_get_uint64(listing_get(m, "id")), json_object_get_uint64(listing_get(m, "chat")),
+		client_text(m, "at"));
+}
+
+static void take_retry(struct client *c, const char *retry)
+{
+	int ms = retry != NULL ? atoi(retry) : -1;
+	if (ms >= 0)
+		c->pause_ms = ms < CLIENT_PAUSE_MAX_MS ? (unsigned)ms : CLIENT_PAUSE_MAX_MS;
 }
 
 static void take_event(struct tail *t, const char *line)
 {
-	struct json_object *o = json_tokener_parse(line), *data = NULL;
+	struct json_object *o = json_tokener_parse(line), *data = listing_get(o, "data");
 	const char *event = client_text(o, "event"), *cursor = client_text(o, "cursor");
-	json_object_object_get_ex(o, "data", &data);
-	if (event == NULL) {
-		json_object_put(o);
-		return;
-	}
-	t->established = true;
-	t->pause_ms = PAUSE_MIN_MS;
-	if (cursor != NULL)
-		set_cursor(t, cursor);
-	if (strcmp(event, "reset") == 0) {
-		command_failed("the server can't continue from where this left off (%s): some events may be missing", client_text(data, "reason") != NULL ? client_text(data, "reason") : "?");
-		set_cursor(t, NULL);
-	} else if (strcmp(event, "bye") == 0 && client_text(data, "retry") != NULL)
-		{
-		int retry_ms = atoi(client_text(data, "retry"));
-		t->pause_ms = retry_ms < 0 ? 0 : retry_ms > PAUSE_MAX_MS ? PAUSE_MAX_MS : (unsigned)retry_ms;
-	}
-	if (raw != NULL && (t->chat == NULL || concerns(t, data)))
+	if (event != NULL && !t->established)
+		client_is_up(&t->client);
+	t->established |= event != NULL;
+	t->is_cut_off = event != NULL && strcmp(event, "reset") == 0;
+	if (t->is_cut_off)
+		command_failed("the server can't go on from where this was (%s): what is missing comes from history",
+			client_text(data, "reason") != NULL ? client_text(data, "reason") : "?");
+	if (event != NULL && strcmp(event, "message") == 0)
+		take_message(t, line, data);
+	else if (event != NULL && raw != NULL && concerns(t, data))
 		puts(line);
-	else if (raw == NULL && strcmp(event, "message") == 0)
-		print_message(t, data);
-	fflush(stdout);
+	if (event != NULL && strcmp(event, "bye") == 0)
+		take_retry(&t->client, client_text(data, "retry"));
+	if (cursor != NULL && !t->is_cut_off)
+		bookmark_set_cursor(&t->at, cursor);
 	json_object_put(o);
 }
 
-/* Error answers are gathered too: they are one short line, or none. */
-static size_t on_data(char *data, size_t size, size_t n, void *arg)
+/* Returns false when the connection is to end: what comes after isn't needed, or can't be printed. */
+static bool take_lines(struct tail *t, const char *data, const char *end)
 {
-	struct tail *t = arg;
-	const char *end = data + size * n, *newline;
-	long status = 0;
-	curl_easy_getinfo(t->client.curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200) {
-		buf_add(&t->client.body, data, size * n);
-		return buf_failed(&t->client.body) ? 0 : size * n;
-	}
-	for (const char *p = data; p < end; p = newline + 1) {
+	const char *newline;
+	for (const char *p = data; p < end && !t->is_cut_off; p = newline + 1) {
 		newline = memchr(p, '\n', (size_t)(end - p));
 		if (newline == NULL) {
 			buf_add(&t->line, p, (size_t)(end - p));
@@ -125,47 +151,58 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 			take_event(t, t->line.data);
 		buf_reset(&t->line);
 	}
-	return buf_failed(&t->line) ? 0 : size * n;
+	t->code = command_close_output();
+	return t->code == 0 && !t->is_cut_off && !buf_failed(&t->line);
+}
+
+/* Error answers are gathered too: they are one short line, or none. */
+static size_t on_data(char *data, size_t size, size_t n, void *arg)
+{
+	struct tail *t = arg;
+	long status = 0;
+	curl_easy_getinfo(t->client.curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status == 200)
+		return take_lines(t, data, data + size * n) ? size * n : 0;
+	buf_add(&t->client.body, data, size * n);
+	return buf_failed(&t->client.body) ? 0 : size * n;
+}
+
+/* Comes once a second at least. What the file says was printed has been handed to the system. */
+static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	struct tail *t = arg;
+	(void)a, (void)b, (void)c, (void)d;
+	if (t->code == 0 && clock_mono_ms() - t->at.saved_ms >= SAVE_MS) {
+		t->code = command_close_output();
+		if (t->code == 0)
+			t->code = bookmark_save(&t->at);
+	}
+	return t->code != 0 || client_stopped(&t->client);
 }
 
 static void connect_once(struct tail *t)
 {
 	struct client *c = &t->client;
 	struct buf path;
+	char *escaped = curl_easy_escape(c->curl, t->at.cursor, 0);
 	buf_init(&path, 4096);
-	buf_adds(&path, "/v1/stream?format=ndjson");
-	if (t->cursor != NULL) {
-		char *escaped = curl_easy_escape(c->curl, t->cursor, 0);
-		buf_addf(&path, "&since=%s", escaped != NULL ? escaped : "");
-		curl_free(escaped);
-	}
+	buf_addf(&path, "/v1/stream?format=ndjson&since=%s", escaped != NULL ? escaped : "");
 	client_url(c, path.data);
+	curl_free(escaped);
 	buf_release(&path);
 	buf_reset(&t->line);
 	buf_reset(&c->body);
-	t->established = false;
+	t->established = t->is_cut_off = false;
 	c->error[0] = '\0';
 	c->status = 0;
+	c->retry_after = 0;
 	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT, 0L);
-	/* Heartbeats come every 15 s: this much silence is a dead connection. */
-	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
-	CURLcode code = curl_easy_perform(c->curl);
+	c->code = curl_easy_perform(c->curl);
 	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
-	if (code == CURLE_OK && *c->error == '\0')
+	if (c->code == CURLE_OK && *c->error == '\0')
 		snprintf(c->error, sizeof(c->error), "the server ended the stream");
-}
-
-/* Half fixed, half random, so that those who were cut together don't come back together. */
-static void pause_before_next(struct tail *t)
-{
-	char random[9];
-	secret_random_name(random, 8);
-	unsigned half = t->pause_ms / 2, jitter = (unsigned)(secret_keyed_hash(random, 8) % (half + 1));
-	usleep((half + jitter) * 1000);
-	t->pause_ms = t->pause_ms * 2 < PAUSE_MAX_MS ? t->pause_ms * 2 : PAUSE_MAX_MS;
 }
 
 /* Turns @name, or whatever else names it, into the chat's number. */
@@ -182,39 +219,128 @@ static int resolve_chat(struct tail *t, const char *chat)
 	return t->chat != NULL ? 0 : command_failed("the server's answer isn't understood");
 }
 
+/* Where -n and --since say that it begins. */
+static int choose_start(struct backlog *b)
+{
+	char at[CLOCK_RFC3339_LEN + 1];
+	if (latest != NULL)
+		return backlog_latest(b, (unsigned)strtoul(latest, NULL, 10));
+	if (since == NULL)
+		return 0;
+	if (listing_is_number(since))
+		return backlog_after_id(b, strtoull(since, NULL, 10));
+	return moment_parse(since, at) ? backlog_from_time(b, at) : CONF_EXIT_USAGE;
+}
+
+/* Prints from history what is asked for, or what is missing, up to now: from there the stream goes on. */
+static int print_backlog(struct tail *t, bool is_start)
+{
+	backlog_release(&t->backlog);
+	int code = backlog_open(&t->backlog, &t->client, t->chat);
+	if (code == 0)
+		code = is_start ? choose_start(&t->backlog) : backlog_after_marks(&t->backlog, &t->at);
+	if (code == 0)
+		code = backlog_print(&t->backlog, print_message, t);
+	if (code == 0)
+		code = command_close_output();
+	if (code != 0)
+		return code;
+	backlog_mark(&t->backlog, &t->at);
+	bookmark_set_cursor(&t->at, t->backlog.cursor);
+	return bookmark_save(&t->at);
+}
+
+/* Until a failure that lasts, or a signal. Returns the exit status. */
 static int follow(struct tail *t)
 {
-	for (bool said = false;; pause_before_next(t)) {
+	struct client *c = &t->client;
+	bool was_up = false;
+	int code = t->at.cursor == NULL ? print_backlog(t, true) : 0;
+	while (code == 0) {
 		connect_once(t);
-		long status = t->client.status;
-		if (status != 200 && status != 0 && status != 429 && status < 500)
-			return client_failed(&t->client);
-		if (t->established)
-			said = false;
-		else if (!said) {
-			command_failed("%s: %s; trying again", t->client.base, *t->client.error != '\0' ? t->client.error : "no answer");
-			said = true;
+		was_up |= t->established;
+		if (t->code != 0 || client_stopped(c))
+			return t->code != 0 ? t->code : CLIENT_STOPPED;
+		if (t->is_cut_off)
+			code = print_backlog(t, false);
+		else if (c->status != 200 && !(was_up && c->status == 0) && !client_may_come_up(c))
+			code = client_failed(c);
+		else {
+			if (!t->established)
+				client_say_again(c);
+			client_pause(c);
 		}
 	}
+	return code;
+}
+
+static void on_signal(int sig) { stopped = sig; }
+
+/* With a file, a signal ends it after the file was written. */
+static void prepare(struct tail *t)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+	CURL *curl = t->client.curl;
+	t->client.stop = &stopped;
+	for (int i = 0; cursor_file != NULL && i < 3; i++)
+		sigaction((int[]) { SIGINT, SIGTERM, SIGHUP }[i], &action, NULL);
+	signal(SIGPIPE, SIG_IGN); /* TLS on a connection that is gone raises it; for standard output there is a status */
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+	/* Heartbeats come every 15 s: this much silence is a dead connection. */
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_S);
+}
+
+static void end_by(int sig)
+{
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static int check_options(void)
+{
+	char at[CLOCK_RFC3339_LEN + 1];
+	if (latest != NULL && (!listing_is_number(latest) || strtoull(latest, NULL, 10) > LATEST_MAX))
+		command_failed("-n: %s is no number from 0 to %d", latest, LATEST_MAX);
+	else if (latest != NULL && since != NULL)
+		command_failed("only one of -n and --since");
+	else if (since != NULL && !listing_is_number(since) && !moment_parse(since, at))
+		command_failed("--since: %s is no message id, no time (2026-01-31, 2026-01-31T12:00:00Z), and no duration"
+			       " (10m, 12h, 30d)", since);
+	else
+		return 0;
+	return CONF_EXIT_USAGE;
 }
 
 int tail_command(const struct command *self, const struct conf *conf, const struct conf_args *args)
 {
-	struct tail t = { .pause_ms = PAUSE_MIN_MS };
+	struct tail t = { 0 };
 	(void)conf;
 	if (args->operand_count > 1)
 		return command_misused(self);
-	int code = client_open(&t.client);
+	int code = check_options();
+	if (code == 0)
+		code = client_open(&t.client);
 	if (code != 0)
 		return code;
+	prepare(&t);
 	buf_init(&t.line, LINE_MAX_BYTES);
 	if (args->operand_count == 1)
 		code = resolve_chat(&t, args->operands[0]);
 	if (code == 0)
+		code = bookmark_open(&t.at, cursor_file, t.chat);
+	if (code == 0)
 		code = follow(&t);
+	if (code != CONF_EXIT_IO && command_close_output() == 0)
+		bookmark_save(&t.at);
+	backlog_release(&t.backlog);
+	bookmark_release(&t.at);
 	free(t.chat);
-	free(t.cursor);
 	buf_release(&t.line);
 	client_close(&t.client);
+	if (stopped != 0)
+		end_by(stopped);
 	return code;
 }

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "conf/settings.h"
 
-/* The option being looked at: --name or --name=value. */
+/* The option being looked at: --name, --name=value, -n or -nvalue. */
 struct option {
-	const char *name;
+	const char *dashes, *name;
 	size_t len;
 	const char *inline_value; /* NULL: none */
 	const char *next;         /* the argument after it, which is its value if it wants one; NULL: none */
@@ -20,7 +20,7 @@ struct option {
 
 static int complain(const struct option *o, const char *what)
 {
-	fprintf(stderr, "postern: --%.*s: %s\n", (int)o->len, o->name, what);
+	fprintf(stderr, "postern: %s%.*s: %s\n", o->dashes, (int)o->len, o->name, what);
 	return CONF_EXIT_USAGE;
 }
 
@@ -33,7 +33,11 @@ static const char *value_of(struct option *o)
 	return o->next;
 }
 
-static bool is(const struct option *o, const char *name) { return strlen(name) == o->len && memcmp(name, o->name, o->len) == 0; }
+/* A name of one letter has one dash. */
+static bool is(const struct option *o, const char *name)
+{
+	return strlen(name) == o->len && memcmp(name, o->name, o->len) == 0 && strlen(o->dashes) == 1 + (o->len > 1);
+}
 
 /* 0, an exit code, or -1: it is none of the command's own. */
 static int own_option(struct option *o, const struct conf_option *own)
@@ -86,6 +90,17 @@ static int option(struct option *o, struct args *a, struct conf_args *args)
 	return code < 0 ? complain(o, "no such option; see --help") : code;
 }
 
+static struct option option_at(const char *arg, const char *next)
+{
+	struct option o = { .dashes = "-", .name = arg + 1, .len = 1, .next = next };
+	if (arg[1] == '-') {
+		o = (struct option) { .dashes = "--", .name = arg + 2, .len = strcspn(arg + 2, "="), .next = next };
+		o.inline_value = o.name[o.len] == '=' ? o.name + o.len + 1 : NULL;
+	} else if (arg[2] != '\0')
+		o.inline_value = arg + 2;
+	return o;
+}
+
 int args_parse(struct args *a, struct conf_args *args)
 {
 	*a = (struct args){ 0 };
@@ -101,14 +116,10 @@ int args_parse(struct args *a, struct conf_args *args)
 		} else if (options && (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)) {
 			args->help = true;
 			return 0;
-		} else if (options && strncmp(arg, "--", 2) == 0) {
-			struct option o = { .name = arg + 2, .len = strcspn(arg + 2, "="), .next = i + 1 < args->argc ? args->argv[i + 1] : NULL };
-			o.inline_value = o.name[o.len] == '=' ? o.name + o.len + 1 : NULL;
+		} else if (options && arg[0] == '-' && arg[1] != '\0') {
+			struct option o = option_at(arg, i + 1 < args->argc ? args->argv[i + 1] : NULL);
 			code = option(&o, a, args);
 			i += o.took_next;
-		} else if (options && arg[0] == '-' && arg[1] != '\0') {
-			fprintf(stderr, "postern: %s: no such option; see --help\n", arg);
-			code = CONF_EXIT_USAGE;
 		} else
 			args->operands[args->operand_count++] = arg;
 	}

@@ -29,7 +29,7 @@ static void print_option(const char *name, const char *value, const char *help, 
 	for (char *p = dashed; *p != '\0'; p++)
 		if (*p == '_')
 			*p = '-';
-	int n = fprintf(out, "  --%s%s%s", dashed, value != NULL ? " " : "", value != NULL ? value : "");
+	int n = fprintf(out, "  %s%s%s%s", name[1] == '\0' ? "-" : "--", dashed, value != NULL ? " " : "", value != NULL ? value : "");
 	if (n < HELP_COLUMN)
 		fprintf(out, "%*s", HELP_COLUMN - n, "");
 	else

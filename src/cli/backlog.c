@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT
+ * See backlog.h. Ids are positions in the log: over all chats they ascend in time. */
+#include "cli/backlog.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cli/bookmark.h"
+#include "cli/client.h"
+#include "cli/command.h"
+#include "cli/listing.h"
+
+enum { PAGE = 100, PATH_SIZE = 160 };
+
+struct backlog_chat {
+	uint64_t id, latest; /* 0: no message in it */
+	char latest_at[CLOCK_RFC3339_LEN + 1];
+	uint64_t floor;      /* what comes after this is to be printed */
+	uint64_t printed;
+	struct json_object *page; /* NULL: not read, or there is nothing */
+	size_t next;              /* of the page */
+	uint64_t next_id;         /* its id; UINT64_MAX: nothing is left */
+};
+
+static uint64_t id_of(struct json_object *message)
+{
+	return json_object_get_uint64(listing_get(message, "id"));
+}
+
+/* Asks until there is an answer. NULL: it is 403, 404 or 410, or a failure that lasts (b->code). */
+static struct json_object *ask(struct backlog *b, const char *path)
+{
+	client_url(b->client, path);
+	if (!client_perform_patiently(b->client)) {
+		bool gone = b->client->status == 403 || b->client->status == 404 || b->client->status == 410;
+		b->code = gone ? 0 : client_stopped(b->client) ? CLIENT_STOPPED : client_failed(b->client);
+		return NULL;
+	}
+	struct json_object *o = client_json(b->client);
+	if (o == NULL)
+		b->code = command_failed("the server's answer isn't understood");
+	return o;
+}
+
+static int compare_chats(const void *x, const void *y)
+{
+	const struct backlog_chat *a = x, *b = y;
+	return a->latest < b->latest ? -1 : a->latest > b->latest;
+}
+
+static void take_chat(struct backlog *b, struct json_object *o)
+{
+	struct json_object *latest = listing_get(o, "last_message");
+	struct backlog_chat *c = &b->chats[b->count++];
+	*c = (struct backlog_chat) { .id = id_of(o) };
+	if (latest == NULL)
+		return;
+	c->latest = c->floor = id_of(latest);
+	snprintf(c->latest_at, sizeof(c->latest_at), "%s", client_text(latest, "at"));
+}
+
+int backlog_open(struct backlog *b, struct client *client, const char *only)
+{
+	*b = (struct backlog) { .client = client };
+	struct json_object *sync = ask(b, "/v1/sync"), *chats = listing_get(sync, "chats");
+	const char *cursor = client_text(sync, "cursor");
+	if (cursor == NULL || !json_object_is_type(chats, json_type_array)) {
+		if (b->code == 0)
+			b->code = client->status != 200 ? client_failed(client)
+							: command_failed("the server's answer isn't understood");
+		json_object_put(sync);
+		return b->code;
+	}
+	b->cursor = strdup(cursor);
+	b->chats = calloc(json_object_array_length(chats) + 1, sizeof(*b->chats));
+	if (b->cursor == NULL || b->chats == NULL)
+		fatal("out of memory");
+	for (size_t i = 0; i < json_object_array_length(chats); i++) {
+		struct json_object *o = json_object_array_get_idx(chats, i);
+		if (only == NULL || strcmp(only, client_text(o, "id")) == 0)
+			take_chat(b, o);
+	}
+	json_object_put(sync);
+	qsort(b->chats, b->count, sizeof(*b->chats), compare_chats);
+	return 0;
+}
+
+void backlog_release(struct backlog *b)
+{
+	for (unsigned i = 0; i < b->count; i++)
+		json_object_put(b->chats[i].page);
+	free(b->chats);
+	free(b->cursor);
+	*b = (struct backlog) { 0 };
+}
+
+void backlog_mark(const struct backlog *b, struct bookmark *marks)
+{
+	for (const struct backlog_chat *c = b->chats; c < b->chats + b->count; c++)
+		if (c->latest > 0)
+			bookmark_add(marks, c->latest, c->id, c->latest_at);
+}
+
+/* Goes back through a chat, message by message, until visit says that it has seen enough. */
+static void go_back(struct backlog *b, struct backlog_chat *c,
+	bool (*visit)(void *arg, struct backlog_chat *c, struct json_object *message), void *arg)
+{
+	char before[24] = "";
+	bool enough = false;
+	do {
+		char path[PATH_SIZE];
+		snprintf(path, sizeof(path), "/v1/chats/%llu/messages?limit=%d%s%s", (unsigned long long)c->id, PAGE,
+			*before != '\0' ? "&before=" : "", before);
+		struct json_object *page = ask(b, path), *messages = listing_get(page, "messages");
+		const char *older = client_text(page, "older");
+		snprintf(before, sizeof(before), "%s", older != NULL ? older : "");
+		for (size_t i = json_object_is_type(messages, json_type_array) ? json_object_array_length(messages) : 0;
+			i > 0 && !enough; i--)
+			enough = visit(arg, c, json_object_array_get_idx(messages, i - 1));
+		json_object_put(page);
+	} while (!enough && b->code == 0 && *before != '\0');
+}
+
+int backlog_after_id(struct backlog *b, uint64_t id)
+{
+	for (unsigned i = 0; i < b->count; i++)
+		b->chats[i].floor = id;
+	return b->code;
+}
+
+static bool is_earlier(void *at, struct backlog_chat *c, struct json_object *message)
+{
+	const char *its = client_text(message, "at");
+	if (its != NULL && strcmp(its, at) >= 0)
+		return false;
+	c->floor = id_of(message);
+	return true;
+}
+
+int backlog_from_time(struct backlog *b, const char *at)
+{
+	for (unsigned i = 0; i < b->count && b->code == 0; i++) {
+		struct backlog_chat *c = &b->chats[i];
+		if (c->latest == 0 || strcmp(c->latest_at, at) < 0)
+			continue;
+		c->floor = 0;
+		go_back(b, c, is_earlier, (void *)(uintptr_t)at);
+	}
+	return b->code;
+}
+
+/* The ids of the latest messages over the chats that were looked at, descending. */
+struct latest {
+	uint64_t *ids;
+	unsigned count, most, left; /* left: of this chat */
+};
+
+static bool insert_latest(void *arg, struct backlog_chat *c, struct json_object *message)
+{
+	struct latest *l = arg;
+	uint64_t id = id_of(message);
+	unsigned i = l->count;
+	(void)c;
+	if (l->count == l->most && id < l->ids[i - 1])
+		return true;
+	if (l->count < l->most)
+		l->count++;
+	else
+		i--;
+	for (; i > 0 && l->ids[i - 1] < id; i--)
+		l->ids[i] = l->ids[i - 1];
+	l->ids[i] = id;
+	return --l->left == 0;
+}
+
+int backlog_latest(struct backlog *b, unsigned count)
+{
+	struct latest l = { .ids = calloc(count + 1, sizeof(*l.ids)), .most = count };
+	if (l.ids == NULL)
+		fatal("out of memory");
+	/* The chats where something was said last come first: of most of the others nothing is wanted. */
+	for (unsigned i = b->count; count > 0 && i > 0 && b->code == 0; i--) {
+		struct backlog_chat *c = &b->chats[i - 1];
+		l.left = count;
+		if (c->latest > 0 && (l.count < count || c->latest > l.ids[count - 1]))
+			go_back(b, c, insert_latest, &l);
+	}
+	if (l.count > 0)
+		backlog_after_id(b, l.ids[l.count - 1] - 1);
+	free(l.ids);
+	return b->code;
+}
+
+static bool is_unchanged(struct backlog *b, const struct mark *m)
+{
+	char path[PATH_SIZE];
+	if (m->id == 0)
+		return false;
+	snprintf(path, sizeof(path), "/v1/chats/%llu/messages/%llu", (unsigned long long)m->chat, (unsigned long long)m->id);
+	struct json_object *message = ask(b, path);
+	const char *at = client_text(message, "at");
+	bool is = at != NULL && strcmp(at, m->at) == 0;
+	json_object_put(message);
+	return is;
+}
+
+int backlog_after_marks(struct backlog *b, struct bookmark *marks)
+{
+	size_t good = marks->count;
+	while (good > 0 && b->code == 0 && !is_unchanged(b, &marks->marks[good - 1]))
+		good--;
+	if (b->code != 0)
+		return b->code;
+	bookmark_shorten(marks, good);
+	if (good > 0)
+		return backlog_after_id(b, marks->marks[good - 1].id);
+	return marks->count > 0 ? backlog_from_time(b, marks->marks[0].at) : backlog_after_id(b, 0);
+}
+
+static void read_page(struct backlog *b, struct backlog_chat *c, const char *after)
+{
+	char path[PATH_SIZE];
+	snprintf(path, sizeof(path), "/v1/chats/%llu/messages?limit=%d&after=%s", (unsigned long long)c->id, PAGE, after);
+	struct json_object *page = ask(b, path);
+	json_object_put(c->page);
+	c->page = page;
+	c->next = 0;
+}
+
+static struct json_object *next_message(const struct backlog_chat *c)
+{
+	struct json_object *messages = listing_get(c->page, "messages");
+	bool is_there =
+		json_object_is_type(messages, json_type_array) && c->next < json_object_array_length(messages);
+	return is_there ? json_object_array_get_idx(messages, c->next) : NULL;
+}
+
+/* Sets next_id, after reading another page if this one is at its end. */
+static void look_ahead(struct backlog *b, struct backlog_chat *c)
+{
+	const char *newer;
+	while (next_message(c) == NULL && (newer = client_text(c->page, "newer")) != NULL) {
+		char after[24];
+		snprintf(after, sizeof(after), "%s", newer);
+		read_page(b, c, after);
+	}
+	struct json_object *message = next_message(c);
+	c->next_id = message != NULL ? id_of(message) : UINT64_MAX;
+}
+
+static void begin(struct backlog *b, struct backlog_chat *c)
+{
+	char after[24];
+	c->next_id = UINT64_MAX;
+	if (c->latest <= c->floor || b->code != 0)
+		return;
+	snprintf(after, sizeof(after), "%llu", (unsigned long long)c->floor);
+	read_page(b, c, after);
+	look_ahead(b, c);
+}
+
+static struct backlog_chat *earliest(struct backlog *b)
+{
+	struct backlog_chat *first = NULL;
+	for (struct backlog_chat *c = b->chats; c < b->chats + b->count; c++)
+		if (c->next_id < (first != NULL ? first->next_id : UINT64_MAX))
+			first = c;
+	return first;
+}
+
+int backlog_print(struct backlog *b, int (*print)(void *arg, struct json_object *message), void *arg)
+{
+	struct backlog_chat *c;
+	for (unsigned i = 0; i < b->count; i++)
+		begin(b, &b->chats[i]);
+	while (b->code == 0 && (c = earliest(b)) != NULL) {
+		b->code = print(arg, next_message(c));
+		c->printed = c->next_id;
+		c->next++;
+		if (b->code == 0)
+			look_ahead(b, c);
+	}
+	return b->code;
+}
+
+uint64_t backlog_printed(const struct backlog *b, uint64_t chat)
+{
+	for (const struct backlog_chat *c = b->chats; c < b->chats + b->count; c++)
+		if (c->id == chat)
+			return c->printed;
+	return 0;
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ * `postern tail`: from history first, then live; over restarts of its own by a file, over a database that was put
+ * back by history again. Whatever happens, each message comes once. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/cluster.h"
+#include "../lib/command.h"
+#include "../lib/look.h"
+#include "../lib/program.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct server *node; /* its database can be put back */
+static struct cluster *home;
+
+#define tail(who, ...) tail_args(who, (const char *const[]) { "tail", __VA_ARGS__ __VA_OPT__(, ) NULL })
+static struct program *tail_args(const struct client *who, const char *const args[])
+{
+	const char *const env[] = { format("POSTERN_URL=%s", server_url(who->server)),
+		format("POSTERN_TOKEN=%s", who->token), "TZ=UTC", NULL };
+	return program_start(args, env, NULL);
+}
+
+/* What it has printed of messages, up to one that says `last`: their texts, with a blank between them. */
+static char *texts(struct program *p, const char *last)
+{
+	char *all = format("%s", ""), *said;
+	program_await(p, format(": %s\n", last));
+	said = format("%s", program_said(p));
+	for (char *line = strtok(said, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		if (*line == '2') /* of this millennium */
+			all = format("%s%s%s", all, *all != '\0' ? " " : "", strchr(line + 24, ':') + 2);
+	return all;
+}
+
+/* A tail that prints no backlog doesn't show when it begins: something is said until it is heard. */
+static void await_listening(const struct client *who, long long chat, struct program *p)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (strstr(program_said(p), ": ready\n") == NULL) {
+		say(who, chat, "ready");
+		left(until, "the tail to listen");
+	}
+}
+
+static char *made_dir(void)
+{
+	char dir[] = "/tmp/ptXXXXXX";
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	return format("%s", dir);
+}
+
+START_TEST(tail_prints_the_latest_of_all_chats_then_goes_on)
+{
+	struct client *ann = somebody();
+	long long one = group(ann), two = group(ann), three = group(ann);
+	say(ann, one, "a");
+	say(ann, two, "b");
+	say(ann, three, "c");
+	say(ann, one, "d");
+	say(ann, two, "e");
+	struct program *all = tail(ann, "-n", "4"), *last = tail(ann, format("%lld", two), "-n1"), *none = tail(ann);
+	program_await(all, ": e\n");
+	program_await(last, ": e\n");
+	say(ann, one, "f");
+	say(ann, two, "g");
+	ck_assert_str_eq(texts(all, "g"), "b c d e f g");
+	ck_assert_str_eq(texts(last, "g"), "e g");
+	await_listening(ann, one, none);
+	ck_assert_ptr_null(strstr(program_said(none), ": e\n"));
+	struct program *more = tail(ann, "-n", "10000");
+	ck_assert(strncmp(texts(more, "g"), "a b c d e f g", 13) == 0);
+}
+END_TEST
+
+START_TEST(tail_reads_many_pages_in_order)
+{
+	enum { MESSAGES = 450 };
+	struct client *ann = somebody();
+	long long chats[] = { group(ann), group(ann) };
+	char *expected = format("%s", "");
+	for (int i = 0; i < MESSAGES; i++) {
+		say(ann, chats[i % 3 == 0], format("m%d", i));
+		if (i >= 30)
+			expected = format("%s%sm%d", expected, i > 30 ? " " : "", i);
+	}
+	ck_assert_str_eq(texts(tail(ann, "-n", format("%d", MESSAGES - 30)), format("m%d", MESSAGES - 1)), expected);
+}
+END_TEST
+
+START_TEST(tail_begins_since_an_id_a_time_or_some_time_ago)
+{
+	struct client *ann = somebody();
+	long long one = group(ann), two = group(ann);
+	say(ann, one, "a");
+	long long b = say(ann, two, "b");
+	say(ann, one, "c");
+	const char *at_b = str(is(get(ann, "%s", message(two, b)), 200).json, "at");
+	ck_assert_str_eq(texts(tail(ann, "--since", format("%lld", b)), "c"), "c");
+	ck_assert_str_eq(texts(tail(ann, "--since=0"), "c"), "a b c");
+	ck_assert_ptr_nonnull(strstr(texts(tail(ann, "--since", at_b), "c"), "b c"));
+	ck_assert_str_eq(texts(tail(ann, "--since", "1h"), "c"), "a b c");
+	ck_assert_str_eq(texts(tail(ann, "--since", format("%.10s", at_b)), "c"), "a b c");
+	ck_assert_str_eq(texts(tail(ann, format("%lld", two), "--since", "2026-01-01T00:00:00+01:00"), "b"), "b");
+	say(ann, two, "d");
+	ck_assert_str_eq(texts(tail(ann, "--since", format("%lld", b)), "d"), "c d");
+}
+END_TEST
+
+START_TEST(tail_refuses_what_it_does_not_understand)
+{
+	struct client *ann = somebody();
+	const char *const wrong[][3] = { { "-n", "x" }, { "-n", "-1" }, { "-n", "10001" }, { "-n", "" }, { "-n" },
+		{ "--n", "5" }, { "-x" }, { "--since", "yesterday" }, { "--since", "2026-02-31" }, { "--since", "" },
+		{ "--since", "2026-01-01T25:00" }, { "--since", "2026-01-01T10:00+1" }, { "--since", "99999w" },
+		{ "-n", "1", "--since=1" }, { "1", "2" } };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		const char *const args[] = { "tail", wrong[i][0], wrong[i][1], wrong[i][2], NULL };
+		struct outcome o = command_run_args((struct invocation) { .who = ann }, args);
+		ck_assert_msg(o.status == 2 && *o.err != '\0', "case %zu: %d %s", i, o.status, o.err);
+	}
+	struct client *bad = using(ann, "pt_wrong");
+	ck_assert_int_eq(command_run((struct invocation) { .who = bad }, "tail").status, 77);
+	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(house())) };
+	ck_assert_int_eq(command_run(tls, "tail").status, 69);
+}
+END_TEST
+
+START_TEST(tail_prints_json_of_both)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	say(ann, chat, "old");
+	struct program *p = tail(ann, "--json", "-n", "1");
+	program_await(p, "\"old\"");
+	say(ann, chat, "new");
+	program_await(p, "\"new\"");
+	unsigned messages_seen = 0;
+	for (char *line = strtok(format("%s", program_said(p)), "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		struct json_object *o = look_parse(line, strlen(line));
+		ck_assert_msg(o != NULL, "%s", line);
+		if (strcmp(str(o, "event"), "message") == 0)
+			ck_assert_str_eq(str(o, "data.text"), messages_seen++ == 0 ? "old" : "new");
+		json_object_put(o);
+	}
+	ck_assert_uint_eq(messages_seen, 2);
+}
+END_TEST
+
+START_TEST(tail_goes_on_from_its_file)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	struct stat st;
+	say(ann, chat, "a");
+	struct program *p = tail(ann, "--cursor-file", file, "-n", "1");
+	program_await(p, ": a\n");
+	say(ann, chat, "b");
+	ck_assert_str_eq(texts(p, "b"), "a b");
+	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
+	ck_assert_int_eq(stat(file, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	say(ann, chat, "c");
+	p = tail(ann, "--cursor-file", file, "-n", "1"); /* it goes on: -n is for the first time */
+	say(ann, chat, "d");
+	ck_assert_str_eq(texts(p, "d"), "c d");
+	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
+	/* One chat's file is no other's. */
+	struct outcome o = command_run((struct invocation) { .who = ann }, "tail", format("%lld", chat), "--cursor-file", file);
+	ck_assert_msg(o.status == 2 && strstr(o.err, file) != NULL, "%d %s", o.status, o.err);
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
+/* While it can't print, it hasn't come further. */
+START_TEST(tail_keeps_no_cursor_of_what_it_could_not_print)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	struct program *first = tail(ann, "--cursor-file", file);
+	await_listening(ann, chat, first);
+	ck_assert_int_eq(program_stop(first), 128 + SIGTERM);
+	say(ann, chat, "a");
+	struct invocation full = { .who = ann, .output = "/dev/full" };
+	ck_assert_int_eq(command_run(full, "tail", "--cursor-file", file).status, 74);
+	program_await(tail(ann, "--cursor-file", file), ": a\n");
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
+static void put_text(const char *file, const char *text)
+{
+	FILE *f = fopen(file, "we");
+	ck_assert_ptr_nonnull(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
+{
+	struct client *ann = somebody();
+	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	struct stat st;
+	const char *const damaged[] = { "", "nonsense", "[]", "{}", "{\"cursor\":\"\"}", "{\"cursor\":7}",
+		"{\"cursor\":\"a b\",\"printed\":[]}", "{\"cursor\":\"abcdefgh.1\"}", "{\"cursor\":\"x.1\",\"printed\":[{}]}",
+		"{\"cursor\":\"x.1\",\"printed\":[{\"id\":-1,\"chat\":1,\"at\":\"2026-01-01T00:00:00.000Z\"}]}" };
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		put_text(file, damaged[i]);
+		struct outcome o = command_run((struct invocation) { .who = ann }, "tail", "--cursor-file", file);
+		ck_assert_msg(o.status == 78 && strstr(o.err, "damaged") != NULL, "case %zu: %d %s", i, o.status, o.err);
+		ck_assert_int_eq(stat(file, &st), 0);
+		ck_assert_uint_eq((size_t)st.st_size, strlen(damaged[i]));
+	}
+	ck_assert_int_eq(command_run((struct invocation) { .who = ann }, "tail", "--cursor-file", dir).status, 78);
+	struct outcome nowhere = command_run(
+		(struct invocation) { .who = ann }, "tail", "--cursor-file", format("%s/no/such", dir));
+	ck_assert_msg(nowhere.status == 74 && strstr(nowhere.err, "No such file") != NULL, "%s", nowhere.err);
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
+START_TEST(a_cluster_starts)
+{
+	home = cluster_new();
+	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", NULL };
+	node = server_on(cluster_conninfo(home, "postgres"), flags);
+}
+END_TEST
+
+static void say_at_last(const struct client *who, long long chat, const char *text)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (post(who, messages(chat), "{'text':'%s','key':'%s'}", text, text).status != 201)
+		left(until, "the database to be back");
+}
+
+static void put_back(void)
+{
+	cluster_run(home, "createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)'"
+			  " -c 'create database postgres'"
+			  " && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
+}
+
+/* The same positions are given out again: what is new under them isn't taken for what was printed. */
+START_TEST(tail_fills_the_hole_after_a_database_was_put_back)
+{
+	struct client *ann = user_at(node, "ann");
+	long long one = group(ann), two = group(ann);
+	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	say(ann, one, "a");
+	struct program *running = tail(ann, "-n", "1"), *stopped = tail(ann, "--cursor-file", file, "-n", "1");
+	program_await(running, ": a\n");
+	program_await(stopped, ": a\n");
+	say(ann, two, "b");
+	program_await(running, ": b\n");
+	program_await(stopped, ": b\n");
+	cluster_run(home, "pg_dump postgres > dump");
+	for (int i = 0; i < 5; i++)
+		say(ann, i % 2 ? one : two, format("lost%d", i));
+	program_await(running, "lost4");
+	program_await(stopped, "lost4");
+	program_stop(stopped);
+	put_back();
+	for (int i = 0; i < 8; i++)
+		say_at_last(ann, i % 2 ? one : two, format("new%d", i));
+	say_at_last(ann, two, "last");
+	ck_assert_msg(strstr(texts(running, "last"),
+			      "b lost0 lost1 lost2 lost3 lost4 new0 new1 new2 new3 new4 new5 new6 new7 last") != NULL,
+		"%s", program_said(running));
+	/* The same for one that was away meanwhile. */
+	stopped = tail(ann, "--cursor-file", file);
+	ck_assert_str_eq(texts(stopped, "last"), "new0 new1 new2 new3 new4 new5 new6 new7 last");
+	ck_assert_int_eq(program_stop(stopped), 128 + SIGTERM);
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
+/* Even the message that it began with is gone. */
+START_TEST(tail_fills_the_hole_when_nothing_it_printed_is_left)
+{
+	struct client *ann = user_at(node, "ann");
+	long long one = group(ann);
+	say(ann, one, "before");
+	cluster_run(home, "pg_dump postgres > dump");
+	say(ann, one, "first");
+	struct program *p = tail(ann, format("%lld", one), "-n", "1");
+	program_await(p, ": first\n");
+	for (int i = 0; i < 100; i++) /* more than are remembered one by one */
+		say(ann, one, format("lost%d", i));
+	program_await(p, "lost99");
+	put_back();
+	say_at_last(ann, one, "new");
+	say_at_last(ann, one, "last");
+	const char *all = texts(p, "last");
+	ck_assert_msg(strstr(all, "lost99 new last") != NULL && strstr(all, "before") == NULL, "%s", all);
+}
+END_TEST
+
+START_TEST(the_node_stops) { server_stop(node); }
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		tail_prints_the_latest_of_all_chats_then_goes_on,
+		tail_reads_many_pages_in_order,
+		tail_begins_since_an_id_a_time_or_some_time_ago,
+		tail_refuses_what_it_does_not_understand,
+		tail_prints_json_of_both,
+		tail_goes_on_from_its_file,
+		tail_keeps_no_cursor_of_what_it_could_not_print,
+		tail_refuses_a_damaged_file_and_keeps_it,
+		a_cluster_starts,
+		tail_fills_the_hole_after_a_database_was_put_back,
+		tail_fills_the_hole_when_nothing_it_printed_is_left,
+		the_node_stops,
+		NULL,
+	};
+	int status = suite_run("tail", tests, NULL);
+	clusters_remove_all();
+	return status;
+}
