@@ -164,37 +164,79 @@ begin
 	return v_low;
 end $$;
 
--- Everything whose latest change lies after p_after, in order, and a last row (head, its check, null): what a worker reads at its start and
--- when notifications are missing. One snapshot. p_most bounds the rows; when it bites, the last row's pos is that of
--- the last position which is complete. p_check is that of p_after, null when it isn't known: in another history there are no rows at all.
-create function log_frames(p_after bigint, p_check bigint, p_most int) returns table (pos bigint, "check" bigint, line text)
+-- About how many bytes a frame of the message has. Nothing is fetched or decompressed for it: octet_length() of a text
+-- knows, and of what is compressed it is a guess (pglz compresses ninefold at times, and ninetyfold at worst).
+create function message_size(m message) returns int
+language sql stable as $$
+	select 400 + coalesce(octet_length(m.text), 0) + coalesce(pg_column_size(m.mentions), 0)
+		+ coalesce(pg_column_size(m.content) * case when pg_column_compression(m.content) is null then 1 else 24 end, 0)
+$$;
+
+-- Everything whose latest change lies after p_after, in order, and a last row (head, its check, null): what a worker reads at
+-- its start and when notifications are missing. One snapshot. p_most bounds the rows, p_bytes about their size, but one
+-- position always comes whole; when either bites, the last row's pos is that of the last position which is complete. p_check
+-- is that of p_after, null when it isn't known: in another history there are no rows at all.
+--
+-- Which messages the page has is known before any of their lines is made.
+create function log_frames(p_after bigint, p_check bigint, p_most int, p_bytes bigint)
+	returns table (pos bigint, "check" bigint, line text)
 language sql stable rows 1000 as $$
 	with frame as (
-		(select m.rev as pos, frame_line(m.rev, 'message', m.chat_id::text, m.sender, m.id, 0, message_json(m)) as line
-			from message m where m.rev > p_after order by m.rev limit p_most + 1)
+		(select m.rev as pos, message_size(m) as size, m.chat_id, m.id, null as line from message m where m.rev > p_after
+			order by m.rev fetch first (p_most + 1) rows with ties)
 		union all
-		(select t.rev, frame_line(t.rev, 'deleted', t.chat_id::text, '-', t.id, 0, tombstone_json(t))
-			from tombstone t where t.rev > p_after order by t.rev limit p_most + 1)
+		(select t.rev, 100, null, null, frame_line(t.rev, 'deleted', t.chat_id::text, '-', t.id, 0, tombstone_json(t))
+			from tombstone t where t.rev > p_after order by t.rev fetch first (p_most + 1) rows with ties)
 		union all
-		(select m.rev, member_line(m) from member m where m.rev > p_after order by m.rev limit p_most + 1)
+		(select m.rev, 300, null, null, member_line(m) from member m where m.rev > p_after
+			order by m.rev fetch first (p_most + 1) rows with ties)
 		union all
-		(select c.rev, chat_line(c) from chat c where c.rev > p_after order by c.rev limit p_most + 1)
+		(select c.rev, 600, null, null, chat_line(c) from chat c where c.rev > p_after
+			order by c.rev fetch first (p_most + 1) rows with ties)
 		union all
-		(select r.rev, reaction_line(r) from reaction r where r.rev > p_after order by r.rev limit p_most + 1)
+		(select r.rev, 200, null, null, reaction_line(r) from reaction r where r.rev > p_after
+			order by r.rev fetch first (p_most + 1) rows with ties)
 		union all
-		(select a.rev, account_line(a) from account a where a.rev > p_after order by a.rev limit p_most + 1)
-	), page as (
-		select f.pos, f.line from frame f order by f.pos limit p_most + 1
-	), bound as (
-		select case when count(*) > p_most then max(page.pos) - 1 else (select log_head()) end as upto from page
+		(select a.rev, 600, null, null, account_line(a) from account a where a.rev > p_after
+			order by a.rev fetch first (p_most + 1) rows with ties)
+	), page as materialized (
+		select f.*, row_number() over w > p_most or sum(f.size) over w > p_bytes as is_over, min(f.pos) over () as first
+			from frame f window w as (order by f.pos rows unbounded preceding)
+	), bound as materialized (
+		select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, log_head()) as upto from page
 	), told as (
-		(select page.pos, page.line from page, bound where page.pos <= bound.upto order by page.pos)
+		(select page.pos, coalesce(page.line, (
+				select frame_line(m.rev, 'message', m.chat_id::text, m.sender, m.id, 0, message_json(m)) from message m
+					where m.chat_id = page.chat_id and m.id = page.id)) as line
+			from page, bound where page.pos <= bound.upto order by page.pos)
 		union all
 		select bound.upto, null from bound
 	)
 	select told.pos, b.held, told.line from told, lateral (
 			select batch_check(x.at, x.mark) as held from log_batch x where x.upto >= told.pos order by x.upto limit 1) b
 		where p_check is null or log_holds(p_after, p_check)
+$$;
+
+-- The position after which the frames up to p_head have about p_bytes, and are p_most at most: from where on a worker's ring is
+-- filled at its start.
+create function log_recent(p_head bigint, p_bytes bigint, p_most int) returns bigint
+language sql stable as $$
+	with frame as (
+		(select m.rev as pos, message_size(m) as size from message m where m.rev <= p_head order by m.rev desc limit p_most)
+		union all
+		(select t.rev, 400 from tombstone t where t.rev <= p_head order by t.rev desc limit p_most)
+		union all
+		(select m.rev, 600 from member m where m.rev <= p_head order by m.rev desc limit p_most)
+		union all
+		(select c.rev, 900 from chat c where c.rev <= p_head order by c.rev desc limit p_most)
+		union all
+		(select r.rev, 500 from reaction r where r.rev <= p_head order by r.rev desc limit p_most)
+		union all
+		(select a.rev, 900 from account a where a.rev <= p_head order by a.rev desc limit p_most)
+	), total as (
+		select f.pos, sum(f.size) over (order by f.pos desc) as bytes from frame f
+	)
+	select greatest(p_head - p_most, coalesce(max(total.pos) filter (where total.bytes > p_bytes), 0)) from total
 $$;
 
 -- A node's sign of life, every two seconds; gives the head, to be held against what the notifications told.

@@ -18,16 +18,16 @@ language sql stable rows 1 as $$
 		(select value from meta where key = 'epoch'), (select value::bigint from meta where key = 'horizon')
 $$;
 
--- What p_name has missed since p_after, whose check is p_check: the latest state of everything that changed, once, in order of position, each
--- with the check of its position; then a last row (pos, check, null, null): the position up to which the page is complete. Membership comes
--- first: his chats as of this snapshot, each from his joining on, and his own member rows. Refuses (410) with cursor_expired a position
--- below the horizon, with cursor_rewound one that isn't in this history.
-create function replay(p_name text, p_after bigint, p_check bigint, p_most int) returns table (pos bigint, "check" bigint, kind text, "json" text)
+-- What p_name has missed since p_after, whose check is p_check: the latest state of everything that changed, once, in order of
+-- position, each with the check of its position; then a last row (pos, check, null, null): the position up to which the page
+-- is complete. p_most bounds its rows, p_bytes about their size, but one position always comes whole. Membership comes first:
+-- their chats as of this snapshot, each from their joining on, and their own member rows. Refuses (410) with cursor_expired a
+-- position below the horizon, with cursor_rewound one that isn't in this history.
+create function replay(p_name text, p_after bigint, p_check bigint, p_most int, p_bytes bigint)
+	returns table (pos bigint, "check" bigint, kind text, "json" text)
 language plpgsql stable as $$
 declare
 	v_head bigint := log_head();
-	v_page bigint[];
-	v_upto bigint := v_head;
 begin
 	if p_after < (select value::bigint from meta where key = 'horizon') then
 		perform refuse(410, 'cursor_expired', 'The cursor is older than what is kept of deletions.');
@@ -37,39 +37,55 @@ begin
 	end if;
 	return query
 		with joined as materialized (
-			select m.chat_id, greatest(m.since, p_after) as after, m.floor, c.state from member m join chat c on c.id = m.chat_id
-				where m.name = p_name and m.state = 'joined'
+			select m.chat_id, greatest(m.since, p_after) as after, m.floor, c.state
+				from member m join chat c on c.id = m.chat_id where m.name = p_name and m.state = 'joined'
 		), mine as materialized ( -- of a chat that is gone, only that it is gone is told
 			select j.* from joined j where j.state = 'active'
-		), frame as (
-			select x.* from mine, lateral (select m.id as pos, 'message' as kind, message_json(m) as json from message m
-				where m.chat_id = mine.chat_id and m.id > mine.after and m.rev = m.id order by m.id limit p_most + 1) x
+		), frame as ( -- a message's JSON is made when it is known to be of the page
+			select x.* from mine, lateral (
+				select m.id as pos, 'message' as kind, message_size(m) as size, m.chat_id, m.id, null as "json" from message m
+					where m.chat_id = mine.chat_id and m.id > mine.after and m.rev = m.id
+					order by m.id fetch first (p_most + 1) rows with ties) x
 			union all
-			select x.* from mine, lateral (select m.rev, 'message', message_json(m) from message m
-				where m.chat_id = mine.chat_id and m.rev > mine.after and m.rev > m.id and m.id > mine.floor order by m.rev limit p_most + 1) x
+			select x.* from mine, lateral (
+				select m.rev, 'message', message_size(m), m.chat_id, m.id, null from message m
+					where m.chat_id = mine.chat_id and m.rev > mine.after and m.rev > m.id and m.id > mine.floor
+					order by m.rev fetch first (p_most + 1) rows with ties) x
 			union all
-			select x.* from mine, lateral (select t.rev, 'deleted', tombstone_json(t) from tombstone t
-				where t.chat_id = mine.chat_id and t.rev > mine.after and t.id > mine.floor order by t.rev limit p_most + 1) x
+			select x.* from mine, lateral (
+				select t.rev, 'deleted', 100, t.chat_id, t.id, tombstone_json(t) from tombstone t
+					where t.chat_id = mine.chat_id and t.rev > mine.after and t.id > mine.floor
+					order by t.rev fetch first (p_most + 1) rows with ties) x
 			union all
-			select x.* from mine, lateral (select r.rev, 'reaction', reaction_json(r) from reaction r
-				where r.chat_id = mine.chat_id and r.rev > mine.after and r.message_id > mine.floor order by r.rev limit p_most + 1) x
+			select x.* from mine, lateral (
+				select r.rev, 'reaction', 200, r.chat_id, r.message_id, reaction_json(r) from reaction r
+					where r.chat_id = mine.chat_id and r.rev > mine.after and r.message_id > mine.floor
+					order by r.rev fetch first (p_most + 1) rows with ties) x
 			union all
-			select x.* from mine, lateral (select m.rev, 'member', member_json(m)::text from member m
-				where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after and not m.quiet order by m.rev limit p_most + 1) x
+			select x.* from mine, lateral (
+				select m.rev, 'member', 300, m.chat_id, null::bigint, member_json(m)::text from member m
+					where m.chat_id = mine.chat_id and m.name <> p_name and m.rev > mine.after and not m.quiet
+					order by m.rev fetch first (p_most + 1) rows with ties) x
 			union all
-			select m.rev, 'member', member_json(m)::text from member m where m.name = p_name and m.rev > p_after
+			select m.rev, 'member', 300, m.chat_id, null, member_json(m)::text from member m
+				where m.name = p_name and m.rev > p_after
 			union all
-			select c.rev, 'chat', chat_json(c)::text from joined j join chat c on c.id = j.chat_id where c.rev > j.after
+			select c.rev, 'chat', 600, c.id, null, chat_json(c)::text from joined j join chat c on c.id = j.chat_id
+				where c.rev > j.after
 			union all
-			select a.rev, 'user', account_json(a)::text from account a where a.rev > p_after and (a.name = p_name
-				or exists (select from mine join member o on o.chat_id = mine.chat_id
-					where o.name = a.name and (o.state = 'joined' or a.state = 'deleted') and a.rev > mine.after))
-		), page as (
-			select f.pos, f.kind, f.json from frame f order by f.pos limit p_most + 1
-		), bound as (
-			select case when count(*) > p_most then max(page.pos) - 1 else v_head end as upto from page
+			select a.rev, 'user', 600, null, null, account_json(a)::text from account a
+				where a.rev > p_after and (a.name = p_name or exists (
+					select from mine join member o on o.chat_id = mine.chat_id
+						where o.name = a.name and (o.state = 'joined' or a.state = 'deleted') and a.rev > mine.after))
+		), page as materialized (
+			select f.*, row_number() over w > p_most or sum(f.size) over w > p_bytes as is_over, min(f.pos) over () as first
+				from frame f window w as (order by f.pos rows unbounded preceding)
+		), bound as materialized (
+			select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, v_head) as upto from page
 		), told as (
-			(select page.pos, page.kind, page.json from page, bound where page.pos <= bound.upto order by page.pos)
+			(select page.pos, page.kind, coalesce(page.json, (
+					select message_json(m) from message m where m.chat_id = page.chat_id and m.id = page.id)) as "json"
+				from page, bound where page.pos <= bound.upto order by page.pos)
 			union all
 			select bound.upto, null, null from bound
 		)

@@ -19,7 +19,8 @@
 
 #define SLICE 1024     /* frames queued at once from the ring, */
 #define SLICE_BYTES ((size_t)1 << 20) /* or so many bytes; a position more at most */
-#define PAGE "500"     /* rows read at once from the tables */
+#define PAGE "500"     /* rows read at once from the tables, */
+#define PAGE_BYTES "1048576" /* or about so many bytes; a position at least */
 #define RETRY_MS 500
 
 struct replay {
@@ -274,8 +275,8 @@ static void from_tables(struct replay *r, struct subscriber *s)
 	snprintf(check, sizeof(check), "%" PRIu32, s->pos_check);
 	s->busy = true;
 	r->stats->replays_tables++;
-	pg_pool_call(r->pool, "select pos, \"check\", kind, json from replay($1, $2, $3, $4)", 4,
-		(const char *[]){ audience_name(s->user), after, check, PAGE }, on_page, read);
+	pg_pool_call(r->pool, "select pos, \"check\", kind, json from replay($1, $2, $3, $4, $5)", 5,
+		(const char *[]){ audience_name(s->user), after, check, PAGE, PAGE_BYTES }, on_page, read);
 }
 
 void replay_next(struct replay *r, struct subscriber *s)

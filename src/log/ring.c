@@ -104,6 +104,7 @@ void ring_set_max(struct ring *r, size_t max_bytes)
 }
 
 uint64_t ring_floor(const struct ring *r) { return r->floor; }
+size_t ring_max(const struct ring *r) { return r->max_bytes; }
 size_t ring_bytes(const struct ring *r) { return r->bytes; }
 size_t ring_count(const struct ring *r) { return (size_t)(r->next - r->first); }
 

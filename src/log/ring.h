@@ -21,6 +21,7 @@ void ring_add(struct ring *r, struct frame *f);
 /* Every position above this one is covered: a cursor at or above it can be served from here. */
 uint64_t ring_floor(const struct ring *r);
 void ring_set_max(struct ring *r, size_t max_bytes); /* drops what is too much now */
+size_t ring_max(const struct ring *r); /* bytes it may hold */
 size_t ring_bytes(const struct ring *r);
 size_t ring_count(const struct ring *r);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -19,8 +20,10 @@
 
 #define BEAT_MS 2000
 #define GRACE_MS 200          /* a notification may be on its way for that long */
-#define FILL_POSITIONS 20000  /* how far back the ring is filled at the start */
-#define PAGE 5000             /* rows a read */
+#define FILL_POSITIONS "20000" /* how far back the ring is filled at the start, if it holds that much, */
+#define FILL_MS 5000           /* and if the database gives it in that time */
+#define PAGE "5000"            /* rows a read, */
+#define PAGE_BYTES "1048576"   /* or about so many bytes; a position at least */
 #define BATCH_MAX ((size_t)64 << 20)
 #define HELD_MAX ((size_t)64 << 20)
 #define MARKS_BYTES ((size_t)1 << 20)
@@ -50,6 +53,9 @@ struct tail {
 	struct ring *ring;
 	struct loop_timer *beat, *grace;
 	bool attached, filling, live;
+	enum { OPENING_ASKS, OPENING_FILLS, OPENED } opening; /* the ring is being filled for the first time */
+	uint64_t opening_ms;          /* since when; 0: it hasn't begun */
+	struct position opening_head; /* the head when it was attached last */
 	bool anchored;      /* the head's check is known: it isn't until the first page was read */
 	uint64_t promised; /* a head that was seen and must be reached */
 	_Atomic uint64_t *expected; /* the last position that a client was told of, with the tag of its history */
@@ -166,16 +172,20 @@ static void tell_rejoined(struct tail *t, const char *line, size_t len)
 	frame_unref(f);
 }
 
+static void call_failed(struct tail *t, const struct pg_result *r)
+{
+	char why[1024];
+	if (!pg_away(r))
+		pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
+}
+
 /* The rows of log_frames(): frames, and a last one that says how far they go. None: the head isn't in the database's history. */
 static void on_filled(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
 	t->filling = false;
 	if (!pg_ok(r)) {
-		if (!pg_away(r)) {
-			char why[1024];
-			pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
-		}
+		call_failed(t, r);
 		return;
 	}
 	int rows = pg_rows(r);
@@ -204,27 +214,57 @@ static void on_filled(void *arg, const struct pg_result *r)
 /* Reads what lies behind the head; goes on in on_up(), since a connection takes one call at a time. */
 static void fill(struct tail *t)
 {
-	char after[24], check[12], most[12];
+	char after[24], check[12];
 	t->live = false;
-	if (t->filling || !pg_conn_ready(t->conn))
+	if (t->filling || t->opening == OPENING_ASKS || !pg_conn_ready(t->conn))
 		return;
 	snprintf(after, sizeof(after), "%" PRIu64, t->head);
 	snprintf(check, sizeof(check), "%" PRIu32, t->check);
-	snprintf(most, sizeof(most), "%d", PAGE);
 	t->filling = true;
-	pg_conn_call(t->conn, "select pos, \"check\", line from log_frames($1, $2, $3)", 3,
-		(const char *[]){ after, t->anchored ? check : NULL, most }, on_filled, t);
+	pg_conn_call(t->conn, "select pos, \"check\", line from log_frames($1, $2, $3, $4)", 4,
+		(const char *[]){ after, t->anchored ? check : NULL, PAGE, PAGE_BYTES }, on_filled, t);
 }
 
-/* The first time: with what was said of late, for the ring. */
-static void begin(struct tail *t, const char *epoch, struct position head)
+/* The answer of log_recent(): where the ring is filled from. */
+static void on_recent(void *arg, const struct pg_result *r)
+{
+	struct tail *t = arg;
+	if (!pg_ok(r)) {
+		call_failed(t, r);
+		return;
+	}
+	t->opening = OPENING_FILLS;
+	t->head = (uint64_t)pg_int(r, 0, 0);
+	ring_reset(t->ring, t->head);
+	if (t->head == t->opening_head.pos)
+		reach(t, t->head, t->head, t->opening_head.check);
+}
+
+static void ask_recent(struct tail *t)
+{
+	char head[24], bytes[24];
+	snprintf(head, sizeof(head), "%" PRIu64, t->opening_head.pos);
+	snprintf(bytes, sizeof(bytes), "%zu", ring_max(t->ring));
+	pg_conn_call(t->conn, "select log_recent($1, $2, $3)", 3, (const char *[]){ head, bytes, FILL_POSITIONS }, on_recent, t);
+}
+
+/* Goes on without what was said of late: a ring that is empty at first is better than no start. */
+static void skip_filling(struct tail *t)
+{
+	log_warn("the database takes long to read: what was said of late is served from its tables, not from memory");
+	t->opening = OPENED;
+	t->head = 0;
+	reach(t, t->opening_head.pos, t->opening_head.pos, t->opening_head.check);
+	ring_reset(t->ring, t->head);
+}
+
+static void begin(struct tail *t, const char *epoch)
 {
 	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
-	t->head = head.pos > FILL_POSITIONS ? head.pos - FILL_POSITIONS : 0;
-	ring_reset(t->ring, t->head);
 	marks_cut(t->marks, 0);
-	if (t->head == head.pos)
-		reach(t, head.pos, head.pos, head.check);
+	t->opening = OPENING_ASKS;
+	if (t->opening_ms == 0)
+		t->opening_ms = clock_mono_ms();
 }
 
 /* The database doesn't hold what was told: goes on with what it holds. */
@@ -249,19 +289,17 @@ static void on_attached(void *arg, const struct pg_result *r)
 	struct tail *t = arg;
 	char origin[256];
 	if (!pg_ok(r)) {
-		if (!pg_away(r)) {
-			char why[1024];
-			pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
-		}
+		call_failed(t, r);
 		return;
 	}
 	uint64_t head = (uint64_t)pg_int(r, 0, 1);
 	snprintf(origin, sizeof(origin), "%s %s", pg_text(r, 0, 0), pg_text(r, 0, 4));
 	t->history = secret_keyed_hash(origin, strlen(origin)) << POSITION_BITS;
+	t->opening_head = (struct position){ head, (uint32_t)pg_int(r, 0, 2) };
 	if (!t->anchored)
-		begin(t, pg_text(r, 0, 0), (struct position){ head, (uint32_t)pg_int(r, 0, 2) });
+		begin(t, pg_text(r, 0, 0));
 	else if (pg_null(r, 0, 3) || (uint64_t)pg_int(r, 0, 3) < t->head)
-		rewind_to(t, pg_text(r, 0, 0), (struct position){ head, (uint32_t)pg_int(r, 0, 2) }, (uint64_t)pg_int(r, 0, 3));
+		rewind_to(t, pg_text(r, 0, 0), t->opening_head, (uint64_t)pg_int(r, 0, 3));
 	t->attached = true;
 	t->promised = head;
 	t->events->on_control(t->arg, NULL, 0);
@@ -286,11 +324,17 @@ static void on_up(void *arg)
 	}
 	if (t->live)
 		return;
-	if (t->head < t->promised) {
+	bool is_late = t->opening != OPENED && clock_mono_ms() - t->opening_ms > FILL_MS;
+	if (is_late && t->head < t->opening_head.pos)
+		skip_filling(t);
+	if (t->opening == OPENING_ASKS) {
+		ask_recent(t);
+	} else if (t->head < t->promised) {
 		fill(t);
-		return;
+	} else {
+		t->opening = OPENED;
+		apply_held(t);
 	}
-	apply_held(t);
 }
 
 static void on_down(void *arg)

@@ -79,3 +79,16 @@ bool proc_await(pid_t child, unsigned ms, int *ret_status)
 		close(p.fd);
 	return n > 0 && waitpid(child, ret_status, 0) == child;
 }
+
+unsigned proc_peak_kib(pid_t pid)
+{
+	char path[64], line[256];
+	unsigned kib = 0;
+	snprintf(path, sizeof(path), "/proc/%ld/status", (long)pid);
+	FILE *f = fopen(path, "re");
+	while (f != NULL && kib == 0 && fgets(line, sizeof(line), f) != NULL)
+		sscanf(line, "VmHWM: %u kB", &kib);
+	if (f != NULL)
+		fclose(f);
+	return kib;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ * Restarting and catching up where messages are large or the database is slow: in pages that are bounded in bytes, and
+ * without the memory for what is in the way. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/database.h"
+#include "../lib/proc.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+enum { MESSAGES = 400, CONTENT = 200 << 10 };
+
+/* Hexadecimal digits that hardly compress, other ones for each number. */
+static const char *blob(unsigned number, size_t len)
+{
+	char *text = later(free, malloc(len + 1));
+	unsigned long long state = number * 2654435761ULL + 1;
+	for (size_t i = 0; i < len; i++) {
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		text[i] = "0123456789abcdef"[state >> 60];
+	}
+	text[len] = '\0';
+	return text;
+}
+
+static long long say_blob(const struct client *who, long long chat, unsigned number, size_t len)
+{
+	struct answer a = post(who, messages(chat), "{'type':'blob','content':{'n':%u,'data':'%s'}}", number,
+		blob(number, len));
+	return num(is(a, 201).json, "id");
+}
+
+static void expect_blob(struct stream *s, unsigned number, size_t len)
+{
+	struct json_object *m = expect(s, "message");
+	ck_assert_int_eq(num(m, "content.n"), number);
+	ck_assert(strcmp(str(m, "content.data"), blob(number, len)) == 0);
+}
+
+static const char *now_of(const struct client *who) { return str(is(get(who, "/v1/sync"), 200).json, "cursor"); }
+
+/* MiB of its worker, at the most so far. */
+static unsigned peak(const struct server *node)
+{
+	pid_t worker;
+	ck_assert_uint_eq(server_workers(node, &worker, 1), 1);
+	return proc_peak_kib(worker) >> 10;
+}
+
+static struct server *join(void)
+{
+	static const char *const flags[] = { "--workers", "1", "--ring-bytes", "1M", "--database-timeout", "2",
+		"--body-max", "4M", NULL };
+	return server_join(house(), flags);
+}
+
+START_TEST(large_messages_take_no_memory_at_a_start_or_when_caught_up_with)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	const char *cursor = now_of(ben);
+	struct server *before = join();
+	unsigned idle = peak(before);
+	server_stop(before);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		say_blob(ann, chat, i, CONTENT);
+	struct server *node = join();
+	unsigned started = peak(node);
+	ck_assert_msg(started < idle + 24, "%u MiB after a start among large messages, %u without", started, idle);
+	struct stream *s = live_since(via(ben, node), cursor);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		expect_blob(s, i, CONTENT);
+	expect_blob(live_since(via(ben, node), cursor), 0, CONTENT);
+	ck_assert_msg(peak(node) < idle + 48, "%u MiB after catching up, %u before", peak(node), idle);
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(a_message_larger_than_a_page_comes_whole)
+{
+	enum { LARGE = 3 << 20 };
+	struct client *ann = somebody(), *ben = somebody();
+	struct server *node = join();
+	long long chat = group(ann, ben);
+	const char *cursor = now_of(ben);
+	say(ann, chat, "before");
+	for (unsigned i = 0; i < 2; i++)
+		say_blob(via(ann, node), chat, i, LARGE);
+	long long last = say(ann, chat, "after");
+	struct server *again = join();
+	for (int i = 0; i < 2; i++) {
+		struct stream *s = live_since(via(ben, i == 0 ? again : house()), cursor);
+		ck_assert_str_eq(str(expect(s, "message"), "text"), "before");
+		expect_blob(s, 0, LARGE);
+		expect_blob(s, 1, LARGE);
+		expect_message(s, last);
+	}
+	server_stop(again);
+	server_stop(node);
+}
+END_TEST
+
+/* More rows at one go than a page has, of all kinds. */
+START_TEST(many_small_changes_come_in_order_over_pages)
+{
+	enum { CHANGES = 700 };
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben), ids[CHANGES];
+	const char *cursor = now_of(ben);
+	for (int i = 0; i < CHANGES; i++)
+		ids[i] = say(ann, chat, format("m%d", i));
+	for (int i = 0; i < CHANGES; i += 2)
+		is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, ids[i])), NULL), 200);
+	for (int i = 1; i < CHANGES; i += 7)
+		is(del(ann, "%s", message(chat, ids[i])), 204);
+	struct server *node = join();
+	struct stream *s = live_since(via(ben, node), cursor);
+	for (int i = 0; i < CHANGES; i++)
+		if (i % 7 != 1)
+			expect_message(s, ids[i]);
+	for (int i = 0; i < CHANGES; i += 2)
+		if (i % 7 != 1)
+			ck_assert_int_eq(num(expect(s, "reaction"), "id"), ids[i]);
+	for (int i = 1; i < CHANGES; i += 7)
+		ck_assert_int_eq(num(expect(s, "deleted"), "id"), ids[i]);
+	server_stop(node);
+}
+END_TEST
+
+/* As on a disk that is too slow for it. */
+START_TEST(a_database_that_cannot_be_read_in_time_keeps_no_node_from_serving)
+{
+	struct client *ann = somebody(), *ben = somebody();
+	long long chat = group(ann, ben);
+	const char *cursor = now_of(ben);
+	long long first = say(ann, chat, "before the start");
+	PGconn *pg = database(house());
+	sql(pg, "begin");
+	sql(pg, "lock table postern.tombstone in access exclusive mode");
+	struct server *node = join(); /* returns when it is ready */
+	ck_assert(server_logged(node, "the database takes long to read"));
+	sql(pg, "rollback");
+	struct stream *s = live_since(via(ben, node), cursor);
+	expect_message(s, first);
+	expect_message(s, say(via(ann, node), chat, "after it"));
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		large_messages_take_no_memory_at_a_start_or_when_caught_up_with,
+		a_message_larger_than_a_page_comes_whole,
+		many_small_changes_come_in_order_over_pages,
+		a_database_that_cannot_be_read_in_time_keeps_no_node_from_serving,
+		NULL,
+	};
+	return suite_run("catchup", tests, NULL);
+}
