@@ -9,6 +9,7 @@
 #include "http.h"
 #include "postern.h"
 #include "results.h"
+#include "scenario_slow.h"
 #include "subscribers.h"
 
 #define TIMES 60    /* broadcasts: more than the server keeps for whoever reads nothing (stream_queue_max) */
@@ -71,12 +72,13 @@ void scenario_slow(void)
 	char statements[128];
 	results_begin("slow", "Broadcasts beside readers who read nothing");
 	postern_start(&p, "slow", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u)", users, users);
+	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u), bench.groups(2, 1, 1, 1)", users, users);
 	postern_populate(p.conninfo, users, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
 		run_round(&p, settings.streams);
 	}
+	catchup_rounds(&p);
 	postern_stop(&p);
 	results_end();
 }
