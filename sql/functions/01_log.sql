@@ -100,6 +100,14 @@ begin
 	return coalesce(log_check(p_pos) = p_check, false);
 end $$;
 
+-- The head and its check, for a read on a standby: see reaches().
+create function log_tip(out head bigint, out "check" bigint) language sql stable as $$ select log_head(), log_check(log_head()) $$;
+
+-- Whether what is read here is at least as new as the position p_pos of the primary, whose check was p_check there; null: it is the
+-- primary that is asked.
+create function reaches(p_pos bigint, p_check bigint) returns boolean
+language sql stable as $$ select p_pos is null or log_holds(p_pos, p_check) $$;
+
 -- The text of a cursor: the epoch, the check as 8 hexadecimal digits, a dot, the position. The same as cursor_print() in src/log/cursor.c. Nodes from
 -- before there were checks take epoch and check together for a foreign epoch: they answer with a reset.
 create function cursor_text(p_epoch text, p_pos bigint, p_check bigint) returns text

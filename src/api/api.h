@@ -17,6 +17,7 @@ struct loop;
 struct pages;
 struct presence;
 struct pg_pool;
+struct replica;
 struct tail;
 struct uses;
 
@@ -28,6 +29,7 @@ struct api {
 	const char *node;
 	struct metrics *metrics;
 	struct pg_pool *pool;
+	struct replica *replica;   /* for what only reads, and may be much */
 	struct tail *tail;
 	struct batcher *batcher;
 	struct hub *hub;

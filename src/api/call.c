@@ -23,6 +23,7 @@
 #include "log/tail.h"
 #include "pg/fault.h"
 #include "pg/pool.h"
+#include "pg/replica.h"
 
 /* The arguments while they are put together. */
 struct arguments {
@@ -412,6 +413,8 @@ void call_handle(struct request *req)
 		; /* it is refused */
 	else if (request_route(req)->flags & ROUTE_GATHERED)
 		gather(api_of(req)->gatherer, call, req, a.count, a.values);
+	else if (request_route(req)->flags & ROUTE_REPLICA)
+		replica_call(api_of(req)->replica, call->sql, a.count, a.values, on_result, req);
 	else
 		pg_pool_call(api_of(req)->pool, call->sql, a.count, a.values, on_result, req);
 	for (unsigned i = 0; i < a.count; i++)

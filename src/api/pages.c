@@ -15,7 +15,7 @@
 #include "base/secret.h"
 #include "log/frame.h"
 #include "log/tail.h"
-#include "pg/pool.h"
+#include "pg/replica.h"
 
 #define CHATS_MAX 1024
 #define READERS_MAX 16384 /* a chat */
@@ -212,7 +212,8 @@ static struct load *load(struct pages *p, struct request *req, const struct chat
 	join(l, req);
 	snprintf(chat, sizeof(chat), "%" PRIu64, c->id);
 	snprintf(most, sizeof(most), "%u", limit);
-	pg_pool_call(p->api->pool, "select older, floor, body from history($1, $2, null, null, null, $3)", 3,
+	replica_call(p->api->replica,
+		"select older, floor, body from history($1, $2, null, null, null, $3) where reaches($4, $5)", 3,
 		(const char *[]){ caller_of(req)->name, chat, most }, on_loaded, l);
 	return l;
 }

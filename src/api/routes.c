@@ -97,8 +97,8 @@ static const struct call channels = { "select body from channels($1, $2, $3, $4)
 static const struct call channel_get = { "select body from channel_get($1, $2)", { ME, NAME } };
 static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3)", { ME, NAME, { .from = FROM_MEMBERS_MAX } } };
 static const struct call audit_list = { "select body from audit_list($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call history = { "select older, newer, body from history($1, $2, $3, $4, $5, $6)", { ME, CHAT,
-	CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") } };
+static const struct call history = { "select older, newer, body from history($1, $2, $3, $4, $5, $6) where reaches($7, $8)",
+	{ ME, CHAT, CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") } };
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID,
 	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1 },
@@ -126,7 +126,7 @@ static const struct call reports = { "select body from reports($1, $2, $3, $4)",
 	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = report_states }, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call report_resolve = { "select pos, body from report_resolve($1, $2, $3)", { ME, ID,
 	{ .from = FROM_BODY, .name = "action", .type = TYPE_TEXT, .max = 16, .one_of = report_actions, .preset = "none" } } };
-static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", { ME,
+static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) where reaches($11, $12)", { ME,
 	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
 	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
 	{ .from = FROM_QUERY, .name = "from", .type = TYPE_NAME },
@@ -229,7 +229,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/channels/{name}", call_handle, &channel_get, 0 },
 	{ "POST", "/v1/channels/{name}", joins_handle, &channel_join, 0 },
 	{ "POST", "/v1/chats/{chat}/messages", messages_send, NULL, ROUTE_BODY | ROUTE_BULK },
-	{ "GET", "/v1/chats/{chat}/messages", pages_get, &history, 0 },
+	{ "GET", "/v1/chats/{chat}/messages", pages_get, &history, ROUTE_REPLICA },
 	{ "GET", "/v1/chats/{chat}/messages/{id}", call_handle, &message_get, 0 },
 	{ "PATCH", "/v1/chats/{chat}/messages/{id}", call_handle, &message_edit, ROUTE_BODY | ROUTE_LIMITED },
 	{ "DELETE", "/v1/chats/{chat}/messages/{id}", call_handle, &message_delete, 0 },
@@ -261,7 +261,7 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/blocks", call_handle, &blocks, 0 },
 	{ "PUT", "/v1/blocks/{name}", call_handle, &block_put, ROUTE_LIMITED },
 	{ "DELETE", "/v1/blocks/{name}", call_handle, &block_delete, ROUTE_LIMITED },
-	{ "GET", "/v1/search", search_get, &search, 0 },
+	{ "GET", "/v1/search", search_get, &search, ROUTE_REPLICA },
 	{ "GET", "/v1/stream", streams_open, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/poll", streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
 	{ "GET", "/v1/announcements", call_handle, &announcements, 0 },

@@ -359,6 +359,8 @@ void conf_warn_settings(const struct conf *c, FILE *out)
 {
 	if (c->database_password_file != NULL && c->database == NULL)
 		fputs("postern: database_password_file without database: the private database needs no password\n", out);
+	if (c->database_read != NULL && c->database == NULL)
+		fputs("postern: database_read without database: the private database has no standby; ignored\n", out);
 	if (c->jwt_keys != NULL && c->jwt_audience == NULL && c->jwt_issuer == NULL)
 		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed gets in here, made for another service too\n",
 			out);

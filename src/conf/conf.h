@@ -60,6 +60,7 @@ struct conf {
 	struct conf_listen metrics_listen; /* text is NULL: none */
 	char *state;         /* directory; NULL only if there is a database, and no directory could be thought of */
 	char *database;      /* conninfo; NULL: the private cluster in the state directory */
+	char *database_read; /* conninfo of a standby of it; NULL: none */
 	char *database_password_file; /* NULL: none */
 	char *pg_bindir;     /* directory of initdb and postgres; NULL: looked for */
 	char *user;          /* to become when started as root; NULL: postern, else postgres, whichever exists */

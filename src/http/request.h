@@ -34,6 +34,7 @@ enum {
 	ROUTE_LIMITED = 32,    /* counts for the setting rate_actions */
 	ROUTE_GATHERED = 64,   /* many of them are one call: see api/gather.h */
 	ROUTE_ALWAYS = 128,    /* also during maintenance */
+	ROUTE_REPLICA = 256,   /* its call only reads, as pg/replica.h wants it */
 };
 
 /* What came. Strings live as long as the request. */

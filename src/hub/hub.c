@@ -189,7 +189,8 @@ static void on_tick(void *arg)
 	}
 }
 
-struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const struct hub_limits *limits)
+struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct replica *replica,
+	const struct hub_limits *limits)
 {
 	struct hub *hub = calloc(1, sizeof(*hub));
 	if (hub == NULL)
@@ -208,7 +209,7 @@ struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, 
 	if (hub->epoll < 0)
 		fatal("can't make an epoll set: %s", strerror(errno));
 	hub->audience = audience_new(loop, hub, tail, pool, &hub->stats);
-	hub->replay = replay_new(loop, hub, hub->audience, pool, &hub->stats);
+	hub->replay = replay_new(loop, hub, hub->audience, replica, &hub->stats);
 	hub->watch = loop_fd_new(loop, hub->epoll, LOOP_READ, on_events, hub);
 	hub->hook = loop_hook_new(loop, on_turn, hub);
 	hub->timer = loop_timer_new(loop, on_tick, hub);

@@ -13,6 +13,7 @@
 struct loop;
 struct tail;
 struct pg_pool;
+struct replica;
 
 struct hub_limits {
 	uint32_t heartbeat_ms;
@@ -24,7 +25,8 @@ struct hub_stats { /* since the start */
 	unsigned subscribers, users, users_idle;
 };
 
-struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const struct hub_limits *limits);
+struct hub *hub_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, struct replica *replica,
+	const struct hub_limits *limits);
 void hub_free(struct hub *hub); /* every subscriber is gone then */
 const struct hub_stats *hub_stats(struct hub *hub);
 /* Streams that are open keep their heartbeat. */

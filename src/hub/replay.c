@@ -15,7 +15,7 @@
 #include "log/ring.h"
 #include "log/tail.h"
 #include "loop/loop.h"
-#include "pg/pool.h"
+#include "pg/replica.h"
 
 #define SLICE 1024     /* frames queued at once from the ring, */
 #define SLICE_BYTES ((size_t)1 << 20) /* or so many bytes; a position more at most */
@@ -27,7 +27,7 @@ struct replay {
 	struct loop *loop;
 	struct hub *hub;
 	struct audience *audience;
-	struct pg_pool *pool;
+	struct replica *replica;
 	struct hub_stats *stats;
 	struct loop_timer *retry;
 	struct list waiting; /* reads that wait for the database */
@@ -275,7 +275,8 @@ static void from_tables(struct replay *r, struct subscriber *s)
 	snprintf(check, sizeof(check), "%" PRIu32, s->pos_check);
 	s->busy = true;
 	r->stats->replays_tables++;
-	pg_pool_call(r->pool, "select pos, \"check\", kind, json from replay($1, $2, $3, $4, $5)", 5,
+	replica_call(r->replica,
+		"select pos, \"check\", kind, json from replay($1, $2, $3, $4, $5) where reaches($6, $7)", 5,
 		(const char *[]){ audience_name(s->user), after, check, PAGE, PAGE_BYTES }, on_page, read);
 }
 
@@ -295,12 +296,13 @@ void replay_next(struct replay *r, struct subscriber *s)
 	}
 }
 
-struct replay *replay_new(struct loop *loop, struct hub *hub, struct audience *audience, struct pg_pool *pool, struct hub_stats *stats)
+struct replay *replay_new(struct loop *loop, struct hub *hub, struct audience *audience, struct replica *replica,
+	struct hub_stats *stats)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		fatal("out of memory");
-	*r = (struct replay){ .loop = loop, .hub = hub, .audience = audience, .pool = pool, .stats = stats };
+	*r = (struct replay){ .loop = loop, .hub = hub, .audience = audience, .replica = replica, .stats = stats };
 	list_init(&r->waiting);
 	r->retry = loop_timer_new(loop, on_retry, r);
 	return r;

@@ -8,7 +8,8 @@
 struct audience;
 struct replay;
 
-struct replay *replay_new(struct loop *loop, struct hub *hub, struct audience *audience, struct pg_pool *pool, struct hub_stats *stats);
+struct replay *replay_new(struct loop *loop, struct hub *hub, struct audience *audience, struct replica *replica,
+	struct hub_stats *stats);
 void replay_free(struct replay *r); /* while the pool is still there */
 
 /* Queues the next of what s missed and makes it ready, or makes it live, or begins to read. */

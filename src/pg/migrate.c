@@ -46,11 +46,11 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE])
 	buf_release(&b);
 }
 
-char *migrate_conninfo(const char *base, struct buf *why)
+char *migrate_conninfo(const char *base, const char *session_attrs, struct buf *why)
 {
-	static const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8",
+	const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8",
 		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs",
-		"read-write", NULL };
+		session_attrs, NULL };
 	return sync_conninfo(base, defaults, why);
 }
 

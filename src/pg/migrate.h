@@ -26,6 +26,6 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE]);
 
 /* The conninfo that servers and commands connect with: keepalives and so on; what base says itself stays. What the
  * functions need is set on the connection (session.h). Free it. NULL: base is malformed. */
-char *migrate_conninfo(const char *base, struct buf *why);
+char *migrate_conninfo(const char *base, const char *session_attrs, struct buf *why);
 
 #endif

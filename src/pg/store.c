@@ -110,6 +110,16 @@ static char *with_password(char *base, const struct conf *conf, struct buf *why)
 	return result;
 }
 
+static bool open_standby(struct store *s, const struct conf *conf, struct buf *why)
+{
+	if (conf->database_read == NULL || conf->database == NULL)
+		return true;
+	char *base = with_password(strdup(conf->database_read), conf, why);
+	s->read_conninfo = base != NULL ? migrate_conninfo(base, "any", why) : NULL;
+	free(base);
+	return s->read_conninfo != NULL;
+}
+
 enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why)
 {
 	uint64_t start = clock_mono_ms();
@@ -121,8 +131,8 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	} else
 		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)
-		s->conninfo = migrate_conninfo(s->base, why);
-	if (st == ST_OK && s->conninfo == NULL)
+		s->conninfo = migrate_conninfo(s->base, "read-write", why);
+	if (st == ST_OK && (s->conninfo == NULL || (as_server && !open_standby(s, conf, why))))
 		return ST_REFUSED;
 	if (st == ST_OK && s->cluster != NULL)
 		log_debug("the database was up after %llu ms", (unsigned long long)(clock_mono_ms() - start));
@@ -150,5 +160,6 @@ void store_release(struct store *s)
 	free(s->state);
 	free(s->base);
 	free(s->conninfo);
+	free(s->read_conninfo);
 	*s = (struct store)STORE_INIT;
 }

@@ -82,7 +82,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 	char name[32];
 	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .settings = shared_posted(s->shared), .listen_fds = &s->listen.fds[i * s->listen.count],
 		.listen_shared = s->listen.shared, .listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i],
-		.metrics_shared = s->listen.metrics_shared, .conninfo = s->store.conninfo, .node = s->node,
+		.metrics_shared = s->listen.metrics_shared, .conninfo = s->store.conninfo, .read_conninfo = s->store.read_conninfo, .node = s->node,
 		.ready_fd = ready_fd };
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);

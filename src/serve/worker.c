@@ -29,6 +29,7 @@
 #include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
+#include "pg/replica.h"
 #include "pg/store.h"
 
 #define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* less the listener and the batcher */
@@ -43,6 +44,7 @@ struct worker {
 	struct loop *loop;
 	struct metrics metrics;
 	struct pg_pool *pool;
+	struct replica *replica;
 	struct tail *tail;
 	struct batcher *batcher;
 	struct hub *hub;
@@ -60,7 +62,7 @@ struct worker {
 	unsigned seconds, stop_looks;
 	char timeline[16]; /* of the database, when it was looked at; "": not yet */
 	uint64_t second_due_us;
-	struct { uint64_t delivered, ring, tables, slow, notifications, holes; } last;
+	struct { uint64_t delivered, ring, tables, slow, notifications, holes, served, behind, failed; } last;
 };
 
 /* ---- what the log tells ---- */
@@ -181,6 +183,10 @@ static void measure(struct worker *w)
 	metrics_follow(m, M_SLOW, h->slow, &w->last.slow);
 	metrics_follow(m, M_NOTIFICATIONS, tail_notifications(w->tail), &w->last.notifications);
 	metrics_follow(m, M_HOLES, tail_holes(w->tail), &w->last.holes);
+	const struct replica_stats *r = replica_stats(w->replica);
+	metrics_follow(m, M_REPLICA_SERVED, r->served, &w->last.served);
+	metrics_follow(m, M_REPLICA_BEHIND, r->behind, &w->last.behind);
+	metrics_follow(m, M_REPLICA_FAILED, r->failed, &w->last.failed);
 	metrics_gauge(m, G_USERS, h->users);
 	metrics_gauge(m, G_RING_BYTES, ring_bytes(tail_ring(w->tail)));
 	metrics_gauge(m, G_RING_FRAMES, ring_count(tail_ring(w->tail)));
@@ -319,11 +325,12 @@ static void open_rooms(struct worker *w)
 	w->loop = loop_new();
 	metrics_init(&w->metrics, env->shared, env->index);
 	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
+	w->replica = replica_new(w->loop, w->pool, env->read_conninfo, POOL_SIZE, deadline);
 	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared), &tail_events, w);
 	w->batcher = batcher_new(w->loop, w->tail, env->conninfo, env->node, deadline, wait, on_commit, w);
-	w->hub = hub_new(w->loop, w->tail, w->pool, &limits);
+	w->hub = hub_new(w->loop, w->tail, w->pool, w->replica, &limits);
 	w->api = (struct api){ .loop = w->loop, .conf = conf, .shared = env->shared, .worker = env->index, .node = env->node, .metrics = &w->metrics,
-		.pool = w->pool, .tail = w->tail, .batcher = w->batcher, .hub = w->hub, .metrics_apart = env->metrics_fd >= 0 };
+		.pool = w->pool, .replica = w->replica, .tail = w->tail, .batcher = w->batcher, .hub = w->hub, .metrics_apart = env->metrics_fd >= 0 };
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
@@ -356,7 +363,9 @@ static void close_rooms(struct worker *w)
 	loop_signal_free(w->sighup);
 	batcher_free(w->batcher);
 	gatherer_stop(w->api.gatherer);
+	replica_stop(w->replica);
 	pg_pool_free(w->pool);
+	replica_free(w->replica);
 	hub_free(w->hub);
 	http_free(w->http);
 	upkeep_free(w->upkeep);

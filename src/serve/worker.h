@@ -19,6 +19,7 @@ struct worker_env {
 	unsigned listen_count;
 	int metrics_fd;          /* the same for metrics; -1: none */
 	bool metrics_shared;
+	const char *read_conninfo; /* of its standby, likewise; NULL: there is none */
 	const char *conninfo;    /* of the database, with the functions' schema already in search_path */
 	const char *node;        /* this node's name: random, new at every start of the supervisor, [a-z2-7]{8} */
 	int ready_fd;            /* the worker writes one byte and closes it as soon as it accepts connections */

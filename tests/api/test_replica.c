@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ * database_read: a standby answers history, search and replay as long as it is as new as the primary; whatever
+ * happens to it, nobody is told less than they wrote. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/cluster.h"
+#include "../lib/database.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+
+static struct server *node, *other; /* two nodes that read from the standby; the house has a database of its own */
+static struct cluster *primary, *standby;
+
+static double reads(const struct server *server, const char *result)
+{
+	return metric(server, format("postern_replica_reads_total{result=\"%s\"}", result));
+}
+
+/* Metrics are published once a second. */
+static void await_more(const struct server *server, const char *result, double than)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (reads(server, result) <= than)
+		left(until, format("more reads %s", result));
+}
+
+static void await_caught_up(void)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	PGconn *pg = cluster_connect(primary, "template1");
+	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"), "1") != 0)
+		left(until, "the standby to have everything");
+}
+
+static size_t found(const struct client *who, const char *word)
+{
+	return count(is(get(who, "/v1/search?q=%s", word), 200).json, "results");
+}
+
+static void await_found(const struct client *who, const char *word, size_t n)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (found(who, word) != n)
+		left(until, "the search to know the word");
+}
+
+START_TEST(two_nodes_start_on_a_primary_with_a_standby)
+{
+	primary = cluster_new();
+	node = server_on(cluster_conninfo(primary, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
+	server_stop(node); /* the standby has the functions from its beginning */
+	standby = cluster_copy(primary, true);
+	cluster_start(standby);
+	const char *const flags[] = { "--database-read", cluster_conninfo(standby, "postgres"), "--ring-bytes", "4K", "--rate-sends", "0",
+		"--rate-searches", "0", "--workers", "1", NULL };
+	node = server_on(cluster_conninfo(primary, "postgres"), flags);
+	other = server_on(cluster_conninfo(primary, "postgres"), flags);
+}
+END_TEST
+
+START_TEST(the_standby_answers_history_search_and_replay)
+{
+	struct client *ann = user_at(node, "ann");
+	long long chat = group(ann), ids[120];
+	const char *cursor = str(is(get(ann, "/v1/sync"), 200).json, "cursor");
+	for (int i = 0; i < 120; i++)
+		ids[i] = say(ann, chat, format("replicated message number %d", i));
+	await_found(ann, "replicated", 20);
+	await_caught_up();
+	double served = reads(node, "served");
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), ids[i * 10]), 200).json, "messages.0.id"),
+			ids[i * 10 + 1]);
+	await_more(node, "served", served + 9);
+	served = reads(node, "served");
+	ck_assert_uint_eq(found(ann, "replicated"), 20);
+	struct stream *s = live_since(ann, cursor);
+	for (int i = 0; i < 120; i++)
+		expect_message(s, ids[i]);
+	await_more(node, "served", served + 1);
+	/* Refusals are answers too. */
+	struct client *ben = user_at(node, "ben");
+	refused(get(ben, "%s?limit=3", messages(chat)), 404, "not_found");
+	refused(get(ann, "%s?before=1&after=2", messages(chat)), 400, "bad_parameter");
+}
+END_TEST
+
+START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
+{
+	struct client *ann = user_at(node, "ann"), *elsewhere = via(ann, other);
+	long long chat = group(ann);
+	say(ann, chat, "before");
+	await_caught_up();
+	PGconn *pg = cluster_connect(standby, "postgres");
+	sql(pg, "select pg_wal_replay_pause()");
+	double behind = reads(node, "behind") + reads(other, "behind");
+	for (int i = 0; i < 20; i++) {
+		long long id = say(i % 2 ? ann : elsewhere, chat, format("m%d", i));
+		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), id - 1), 200).json, "messages.0.id"), id);
+		ck_assert_int_eq(
+			num(is(get(elsewhere, "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
+	}
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (reads(node, "behind") + reads(other, "behind") < behind + 20)
+		left(until, "reads to be counted");
+	sql(pg, "select pg_wal_replay_resume()");
+	await_caught_up();
+	double served = reads(node, "served");
+	is(get(ann, "%s?before=99999999", messages(chat)), 200);
+	await_more(node, "served", served);
+}
+END_TEST
+
+/* As after a restore: it answers, and would answer something else. */
+START_TEST(a_standby_of_another_history_is_not_believed)
+{
+	struct client *ann = user_at(node, "ann");
+	long long chat = group(ann);
+	await_caught_up();
+	cluster_promote(standby);
+	PGconn *pg = cluster_connect(standby, "postgres");
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (strcmp(sql(pg, "select pg_is_in_recovery()"), "f") != 0)
+		left(until, "the standby to be promoted");
+	struct server *strange = server_on(cluster_conninfo(standby, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
+	struct client *there = via(ann, strange);
+	for (int i = 0; i < 5; i++)
+		say(there, chat, "in the other history");
+	double behind = reads(node, "behind");
+	for (int i = 0; i < 3; i++)
+		say(ann, chat, "here");
+	struct answer page = is(get(ann, "%s?after=1&limit=50", messages(chat)), 200);
+	ck_assert_uint_eq(count(page.json, "messages"), 3);
+	for (int i = 0; i < 3; i++)
+		ck_assert_str_eq(str(page.json, format("messages.%d.text", i)), "here");
+	await_more(node, "behind", behind);
+	server_stop(strange);
+}
+END_TEST
+
+START_TEST(reads_go_on_without_the_standby)
+{
+	struct client *ann = user_at(node, "ann");
+	long long chat = group(ann), id = say(ann, chat, "alone");
+	double failed = reads(node, "failed");
+	cluster_stop(standby);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(num(is(get(ann, "%s?before=%lld", messages(chat), id + 1), 200).json, "messages.0.id"), id);
+	await_more(node, "failed", failed);
+	is(get(ann, "/readyz"), 200);
+}
+END_TEST
+
+START_TEST(the_nodes_stop)
+{
+	server_stop(other);
+	server_stop(node);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		two_nodes_start_on_a_primary_with_a_standby,
+		the_standby_answers_history_search_and_replay,
+		who_wrote_reads_it_from_every_node_while_the_standby_is_behind,
+		a_standby_of_another_history_is_not_believed,
+		reads_go_on_without_the_standby,
+		the_nodes_stop,
+		NULL,
+	};
+	int status = suite_run("replica", tests, NULL);
+	clusters_remove_all();
+	return status;
+}
