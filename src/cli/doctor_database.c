@@ -119,6 +119,37 @@ static void check_migrations(struct doctor *d, const char *conninfo)
 	free(lines);
 }
 
+/* Whether it is a standby, of that database, and how far behind. */
+static void check_standby(struct doctor *d, const char *conninfo, const char *system)
+{
+	char recovering[VALUE_MAX], its[VALUE_MAX], lag[VALUE_MAX];
+	struct buf why;
+	buf_init(&why, 8192);
+	struct sync *s = sync_open_plain(conninfo, &why);
+	if (s == NULL) {
+		doctor_report(d, FINDING_WARNING, "standby", "Until it is there, the primary answers all reads.",
+			"database_read: %s", why.data != NULL ? why.data : "out of memory");
+		buf_release(&why);
+		return;
+	}
+	ask(s, "select pg_is_in_recovery()", NULL, recovering);
+	ask(s, "select system_identifier from pg_control_system()", NULL, its);
+	ask(s, "select coalesce(round(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())), 0)", NULL,
+		lag);
+	if (*its != '\0' && strcmp(its, system) != 0)
+		doctor_report(d, FINDING_FAILURE, "standby", "Name a standby that streams from the database.",
+			"database_read is no standby of the database: all its reads go to the primary");
+	else if (strcmp(recovering, "t") != 0)
+		doctor_report(d, FINDING_WARNING, "standby",
+			"Add target_session_attrs=prefer-standby, or name a standby.",
+			"database_read is a primary: it takes no load off the database");
+	else
+		doctor_report(d, FINDING_OK, "standby", NULL,
+			"database_read is a standby; what it replayed last is %s s old", lag);
+	sync_close(s);
+	buf_release(&why);
+}
+
 static void look_inside(struct doctor *d, const struct store *store)
 {
 	struct buf why;
@@ -135,6 +166,10 @@ static void look_inside(struct doctor *d, const struct store *store)
 	check_durability(d, s);
 	check_size(d, s);
 	check_skew(d, s);
+	char system[VALUE_MAX];
+	ask(s, "select system_identifier from pg_control_system()", NULL, system);
+	if (store->read_conninfo != NULL)
+		check_standby(d, store->read_conninfo, system);
 	sync_close(s);
 	check_migrations(d, store->base);
 	buf_release(&why);

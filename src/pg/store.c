@@ -132,7 +132,7 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 		st = open_own(s, conf, as_server, why);
 	if (st == ST_OK && s->base != NULL)
 		s->conninfo = migrate_conninfo(s->base, "read-write", why);
-	if (st == ST_OK && (s->conninfo == NULL || (as_server && !open_standby(s, conf, why))))
+	if (st == ST_OK && (s->conninfo == NULL || !open_standby(s, conf, why)))
 		return ST_REFUSED;
 	if (st == ST_OK && s->cluster != NULL)
 		log_debug("the database was up after %llu ms", (unsigned long long)(clock_mono_ms() - start));

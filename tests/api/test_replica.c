@@ -7,6 +7,7 @@
 
 #include "../lib/client.h"
 #include "../lib/cluster.h"
+#include "../lib/command.h"
 #include "../lib/database.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
@@ -59,6 +60,26 @@ START_TEST(two_nodes_start_on_a_primary_with_a_standby)
 		"--rate-searches", "0", "--workers", "1", NULL };
 	node = server_on(cluster_conninfo(primary, "postgres"), flags);
 	other = server_on(cluster_conninfo(primary, "postgres"), flags);
+}
+END_TEST
+
+START_TEST(doctor_knows_a_standby_from_a_primary_and_a_stranger)
+{
+	const struct {
+		const char *conninfo, *text;
+		int status;
+	} cases[] = {
+		{ cluster_conninfo(standby, "postgres"), "database_read is a standby", 0 },
+		{ cluster_conninfo(primary, "postgres"), "database_read is a primary", 0 },
+		{ server_conninfo(house()), "database_read is no standby of the database", 1 },
+		{ "host=/no/such/place dbname=postgres", "database_read: ", 0 },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct outcome o = command_run((struct invocation) { 0 }, "doctor", "--database",
+			cluster_conninfo(primary, "postgres"), "--database-read", cases[i].conninfo, "--listen", "127.0.0.1:0");
+		ck_assert_msg(strstr(o.out, cases[i].text) != NULL && (cases[i].status == 0 || o.status == 1), "case %zu: %s", i,
+			o.out);
+	}
 }
 END_TEST
 
@@ -166,6 +187,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		two_nodes_start_on_a_primary_with_a_standby,
+		doctor_knows_a_standby_from_a_primary_and_a_stranger,
 		the_standby_answers_history_search_and_replay,
 		who_wrote_reads_it_from_every_node_while_the_standby_is_behind,
 		a_standby_of_another_history_is_not_believed,
