@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
+#include "pg/cluster.h"
 
 static enum status failed(const char *what, struct buf *why)
 {
@@ -55,33 +56,74 @@ static enum status name_kept(const char *state, char kept[PATH_MAX], struct buf 
 	return ST_REFUSED;
 }
 
-enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why)
+/* The new cluster gets the mark, the old one hasn't got one any more: if this is cut off, the next start can tell which
+ * of the two was never in use. */
+static enum status mark_unused(const char *made, const char *data, struct buf *why)
 {
-	char made[PATH_MAX], data[PATH_MAX];
-	int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char mark[PATH_MAX];
+	if (join(mark, data, CLUSTER_UNUSED) && unlink(mark) < 0 && errno != ENOENT)
+		return failed(mark, why);
+	int fd = join(mark, made, CLUSTER_UNUSED) ? open(mark, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (fd < 0)
+		return failed(mark, why);
+	close(fd);
+	return ST_OK;
+}
+
+static void unmark(const char *data)
+{
+	char mark[PATH_MAX];
+	if (join(mark, data, CLUSTER_UNUSED))
+		unlink(mark);
+}
+
+/* Under its final name first, so that the exchange is the last step: there is no moment without a cluster. */
+static enum status exchange(const char *made, const char *data, const char *kept, struct buf *why)
+{
+	if (rename(made, kept) < 0)
+		return failed(kept, why);
+	if (renameat2(AT_FDCWD, kept, AT_FDCWD, data, RENAME_EXCHANGE) == 0)
+		return ST_OK;
+	enum status st = failed(data, why);
+	buf_adds(why,
+		": the old cluster can't be exchanged for the new one in one step on this file system; move it away by "
+		"hand "
+		"and do this again");
+	switch_remove(kept);
+	return st;
+}
+
+static enum status put_in(const char *state, int fd, const char *made, char kept[PATH_MAX], struct buf *why)
+{
+	char data[PATH_MAX];
 	enum status st = ST_OK;
-	*kept = '\0';
-	if (fd < 0 || !join(made, aside, "pg") || !join(data, state, "pg") || syncfs(fd) < 0)
-		st = failed(state, why);
-	else if (access(data, F_OK) < 0)
-		st = rename(made, data) == 0 ? ST_OK : failed(data, why);
-	else if ((st = name_kept(state, kept, why)) == ST_OK) {
-		/* Under its final name first, so that the exchange is the last step: there is no moment without a
-		 * cluster. */
-		if (rename(made, kept) < 0)
-			st = failed(kept, why);
-		else if (renameat2(AT_FDCWD, kept, AT_FDCWD, data, RENAME_EXCHANGE) < 0) {
-			st = failed(data, why);
-			buf_adds(why,
-				": the old cluster can't be exchanged for the new one in one step on this file system; "
-				"move it away by hand and do this again");
-			switch_remove(kept);
-		}
-	}
+	if (!join(data, state, "pg"))
+		return failed(state, why);
+	bool exists = access(data, F_OK) == 0;
+	if (exists && ((st = name_kept(state, kept, why)) != ST_OK || (st = mark_unused(made, data, why)) != ST_OK))
+		return st;
+	if (syncfs(fd) < 0)
+		return failed(state, why);
+	if (exists)
+		st = exchange(made, data, kept, why);
+	else if (rename(made, data) < 0)
+		st = failed(data, why);
 	if (st == ST_OK && fsync(fd) < 0)
 		st = failed(state, why);
-	if (fd >= 0)
-		close(fd);
+	if (st == ST_OK)
+		unmark(data);
+	return st;
+}
+
+enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why)
+{
+	char made[PATH_MAX];
+	int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	*kept = '\0';
+	if (fd < 0)
+		return failed(state, why);
+	enum status st = join(made, aside, "pg") ? put_in(state, fd, made, kept, why) : failed(aside, why);
+	close(fd);
 	return st;
 }
 

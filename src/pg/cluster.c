@@ -31,7 +31,7 @@
 
 enum { CONNECTIONS_MORE = 150, POLL_MS = 5, STOP_MS = 60000, RETRY_MS = 30000, PASSING_MS = 100 };
 
-static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
+static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.", kept[] = "pg.old-";
 
 struct cluster {
 	char *state, *data, *run, *log, *conninfo, *socket_lock;
@@ -104,6 +104,12 @@ void cluster_free(struct cluster *c)
 	free(c->conninfo);
 	free(c->socket_lock);
 	free(c);
+}
+
+void cluster_log_in(struct cluster *c, const char *state)
+{
+	free(c->log);
+	c->log = join(state, "postgres.log");
 }
 
 void cluster_follow_log(struct cluster *c)
@@ -181,17 +187,36 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 	return ST_SYSTEM;
 }
 
-/* What starts that didn't get to the rename have left. One that was just killed may have a child that writes for a moment
- * longer, so what can't be removed now is left to the next time, and every start uses a name of its own. */
+/* A cluster that was to be put in place of another one, and wasn't. */
+static bool is_unused(const char *dir)
+{
+	char *mark = join(dir, CLUSTER_UNUSED);
+	bool unused = access(mark, F_OK) == 0;
+	free(mark);
+	return unused;
+}
+
+static void remove_if_unfinished(const struct cluster *c, const char *name)
+{
+	char *path = join(c->state, name);
+	if (strncmp(name, unfinished, strlen(unfinished)) == 0 ||
+		(strncmp(name, kept, strlen(kept)) == 0 && is_unused(path))) {
+		log_info("removing %s, which was never in use", path);
+		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	}
+	free(path);
+}
+
+/* What starts and restores that didn't get to the rename have left. One that was just killed may have a child that
+ * writes for a moment longer, so what can't be removed now is left to the next time, and each uses a name of its own. */
 static void remove_unfinished(const struct cluster *c)
 {
 	DIR *d = opendir(c->state);
+	char *mark = join(c->data, CLUSTER_UNUSED);
+	unlink(mark); /* this one is in use */
+	free(mark);
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
-		if (strncmp(e->d_name, unfinished, strlen(unfinished)) == 0) {
-			char *path = join(c->state, e->d_name);
-			nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-			free(path);
-		}
+		remove_if_unfinished(c, e->d_name);
 	if (d != NULL)
 		closedir(d);
 }
@@ -344,6 +369,14 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 	return st;
 }
 
+enum status cluster_settle(struct cluster *c, struct buf *why)
+{
+	enum status st = evict_servers(c->data, c->socket_lock, why);
+	if (st == ST_OK)
+		remove_unfinished(c);
+	return st;
+}
+
 enum status cluster_restart(struct cluster *c, struct buf *why)
 {
 	enum status st = make_run_directory(c, why);
@@ -351,6 +384,8 @@ enum status cluster_restart(struct cluster *c, struct buf *why)
 		st = evict_servers(c->data, c->socket_lock, why);
 	return st == ST_OK ? spawn(c, why) : st;
 }
+
+void cluster_leave(const struct cluster *c) { rmdir(c->run); }
 
 void cluster_stop(struct cluster *c)
 {

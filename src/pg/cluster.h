@@ -18,10 +18,20 @@
 
 struct cluster;
 
+/* An empty file in a cluster that was made to be put in place of another one (cli/switch.h) and hasn't been yet. A
+ * start removes it from STATE/pg, and removes every STATE/pg.old-* that has it: that one never was in use. */
+#define CLUSTER_UNUSED "postern.unused"
+
 /* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
  * added to. */
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
+
+/* For a cluster made aside: its messages go to the postgres.log of that state directory, which stays. */
+void cluster_log_in(struct cluster *c, const char *state);
+
+/* Ends a server that an earlier life has left, and removes what was left unfinished, as a start does. */
+enum status cluster_settle(struct cluster *c, struct buf *why) MUST_CHECK;
 
 /* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it
  * accepts connections: through recovery, however long that takes. */
@@ -34,6 +44,8 @@ pid_t cluster_pid(const struct cluster *c);  /* 0: not running */
 void cluster_exited(struct cluster *c);      /* the caller has reaped it */
 /* Logs what the server has said since the last call. */
 void cluster_follow_log(struct cluster *c);
+/* Stopped: removes the directory of its socket, which may not be in the state directory. */
+void cluster_leave(const struct cluster *c);
 void cluster_stop(struct cluster *c);        /* ends sessions, writes everything out, and waits for it */
 
 const char *cluster_conninfo(const struct cluster *c); /* for base of migrate_conninfo(); owned by c */
