@@ -36,6 +36,10 @@ _postern() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
+	KIND)
+		mapfile -t COMPREPLY < <(compgen -W 'dump base' -- "$word")
+		return
+		;;
 	LEVEL)
 		mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word")
 		return
@@ -44,7 +48,14 @@ _postern() {
 	esac
 	case $word in
 	-*) mapfile -t COMPREPLY < <(compgen -W "$(_postern_options "$program" "$command" | cut -d ' ' -f 1)" -- "$word") ;;
-	*) [ "$COMP_CWORD" -ne 2 ] || mapfile -t COMPREPLY < <(compgen -W "$(_postern_words "$program" "$command")" -- "$word") ;;
+	*)
+		if [ "$command" = backup ] || [ "$command" = restore ]; then
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+			return
+		fi
+		[ "$COMP_CWORD" -ne 2 ] || mapfile -t COMPREPLY < <(compgen -W "$(_postern_words "$program" "$command")" -- "$word")
+		;;
 	esac
 }
 

@@ -10,7 +10,14 @@
 #include "conf/conf.h"
 #include "pg/sync.h"
 
-int database_open(struct database *d, const struct conf *conf)
+static int finish(enum status st, struct buf *why)
+{
+	int code = st == ST_OK ? 0 : command_failed("%s", why->data != NULL ? why->data : "out of memory");
+	buf_release(why);
+	return code;
+}
+
+int database_begin(struct database *d, const struct conf *conf)
 {
 	struct buf why;
 	buf_init(&why, 8192);
@@ -18,12 +25,20 @@ int database_open(struct database *d, const struct conf *conf)
 	umask(0077);
 	/* That all is well is what the command itself says. */
 	log_setup(conf->log_level == LOG_INFO ? LOG_WARN : conf->log_level, conf->log_format, "");
-	enum status st = store_become_owner(&d->store, conf, &why);
-	if (st == ST_OK)
-		st = store_open(&d->store, conf, false, &why);
-	int code = st == ST_OK ? 0 : command_failed("%s", why.data != NULL ? why.data : "out of memory");
-	buf_release(&why);
-	return code;
+	return finish(store_become_owner(&d->store, conf, &why), &why);
+}
+
+int database_find(struct database *d, const struct conf *conf)
+{
+	struct buf why;
+	buf_init(&why, 8192);
+	return finish(store_open(&d->store, conf, false, &why), &why);
+}
+
+int database_open(struct database *d, const struct conf *conf)
+{
+	int code = database_begin(d, conf);
+	return code == 0 ? database_find(d, conf) : code;
 }
 
 int database_connect(struct database *d)
@@ -33,9 +48,7 @@ int database_connect(struct database *d)
 	enum status st = store_migrate(&d->store, &why);
 	if (st == ST_OK && (d->db = sync_open(d->store.conninfo, &why)) == NULL)
 		st = ST_AWAY;
-	int code = st == ST_OK ? 0 : command_failed("%s", why.data != NULL ? why.data : "out of memory");
-	buf_release(&why);
-	return code;
+	return finish(st, &why);
 }
 
 void database_close(struct database *d)

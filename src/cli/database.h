@@ -16,6 +16,9 @@ struct database {
 
 /* Each returns 0, or says why not and returns the exit status. Close it in either case. */
 int database_open(struct database *d, const struct conf *conf);
+/* The same in two steps: becomes the owner of the state directory; finds or starts the database. */
+int database_begin(struct database *d, const struct conf *conf);
+int database_find(struct database *d, const struct conf *conf);
 int database_connect(struct database *d); /* migrates first */
 void database_close(struct database *d);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/slab.h"
+#include "base/tar.h"
 #include "base/utf8.h"
 
 START_TEST(buf_grows_to_its_cap_and_no_further)
@@ -173,6 +174,43 @@ START_TEST(log_flood_is_counted_with_its_last_values)
 }
 END_TEST
 
+static enum status read_back(unsigned char block[TAR_BLOCK], struct tar_entry *e)
+{
+	struct buf why;
+	buf_init(&why, 1000);
+	enum status st = tar_parse(block, e, &why);
+	ck_assert(st == ST_OK ? why.len == 0 : why.len > 0);
+	buf_release(&why);
+	return st;
+}
+
+START_TEST(tar_headers_keep_sizes_and_notice_damage)
+{
+	static const uint64_t sizes[] = { 0, 1, 511, 512, ((uint64_t)1 << 33) - 1, (uint64_t)1 << 33,
+		123456789012345678, INT64_MAX / 2 };
+	unsigned char block[TAR_BLOCK], damaged[TAR_BLOCK];
+	struct tar_entry e;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		tar_format(block, "database.dump", sizes[i], 1700000000);
+		ck_assert_int_eq(read_back(block, &e), ST_OK);
+		ck_assert_str_eq(e.name, "database.dump");
+		ck_assert_uint_eq(e.size, sizes[i]);
+		ck_assert(!e.is_directory && !tar_is_end(block));
+		ck_assert_uint_eq((sizes[i] + tar_padding(sizes[i])) % TAR_BLOCK, 0);
+	}
+	for (size_t i = 0; i < TAR_BLOCK; i++) {
+		memcpy(damaged, block, TAR_BLOCK);
+		damaged[i] ^= 1;
+		bool counts = i < 148 || i >= 156; /* of the checksum's own eight bytes the last two say nothing */
+		if (counts)
+			ck_assert_int_eq(read_back(damaged, &e), ST_INVALID);
+	}
+	memset(block, 0, TAR_BLOCK);
+	ck_assert(tar_is_end(block));
+	ck_assert_int_eq(read_back(block, &e), ST_INVALID);
+}
+END_TEST
+
 START_TEST(linesafe_escapes_what_ends_a_line_for_some)
 {
 	static const struct {
@@ -209,6 +247,7 @@ int main(void)
 	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
 	tcase_add_test(tc, times_are_rfc_3339);
+	tcase_add_test(tc, tar_headers_keep_sizes_and_notice_damage);
 	tcase_add_test(tc, linesafe_escapes_what_ends_a_line_for_some);
 	tcase_add_test(tc, log_flood_is_counted_with_its_last_values);
 	suite_add_tcase(suite, tc);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ * The file of a backup: a tar archive of the parts, then manifest.json, then manifest.sha256 with the checksum of that
+ * one in the form of sha256sum(1). The manifest comes last because it holds the sizes and checksums of what comes
+ * before it; that it is there means that nothing is cut off.
+ *
+ * A file that is read may come from anywhere and have been changed by anybody. archive_open() has read all of it and
+ * compared every checksum before anything is done with it. */
+#ifndef CLI_ARCHIVE_H
+#define CLI_ARCHIVE_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "cli/manifest.h"
+
+struct archive {
+	int fd;           /* the caller's: a regular file */
+	const char *name; /* for messages; the caller's */
+	struct manifest manifest;
+	off_t at[MANIFEST_PARTS_MAX]; /* where each part is */
+	struct digest digest;         /* of the part that is being written */
+};
+
+/* --- writing, to an empty file --- */
+
+void archive_begin(struct archive *a, int fd, const char *name);
+enum status archive_begin_part(struct archive *a, const char *name, struct buf *why) MUST_CHECK;
+enum status archive_write(struct archive *a, const void *data, size_t len, struct buf *why) MUST_CHECK;
+/* Writes everything that comes out of that descriptor. */
+enum status archive_write_from(struct archive *a, int from, struct buf *why) MUST_CHECK;
+enum status archive_end_part(struct archive *a, struct buf *why) MUST_CHECK;
+/* The rest of the manifest has been filled in by the caller. */
+enum status archive_end(struct archive *a, struct buf *why) MUST_CHECK;
+
+/* --- reading --- */
+
+/* Reads the whole file. A SIGTERM or SIGINT that is blocked and pending ends it. */
+enum status archive_open(struct archive *a, int fd, const char *name, struct buf *why) MUST_CHECK;
+
+typedef enum status archive_sink(void *arg, const void *data, size_t len, struct buf *why);
+/* Gives a part to the sink, piece by piece. The last piece comes only if the checksum is still right: whoever needs all
+ * of it gets nothing that was changed in between. Any status of the sink but ST_OK ends it and is returned. */
+enum status archive_read(
+	struct archive *a, const char *part, archive_sink *sink, void *arg, struct buf *why) MUST_CHECK;
+
+#endif

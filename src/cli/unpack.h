@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ * The files of a base backup, out of the tar archive that pg_basebackup wrote, as its bytes come. The archive isn't
+ * trusted: nothing is written outside of the directory, nothing is written twice, and links are refused. */
+#ifndef CLI_UNPACK_H
+#define CLI_UNPACK_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+
+struct unpack;
+
+/* Into that directory, which has to be empty and nobody else's. NULL: why was added to. */
+struct unpack *unpack_new(const char *dir, struct buf *why);
+/* An archive_sink: arg is the unpack. */
+enum status unpack_add(void *arg, const void *data, size_t len, struct buf *why) MUST_CHECK;
+/* Whether the archive has come to its end. */
+enum status unpack_end(const struct unpack *u, struct buf *why) MUST_CHECK;
+void unpack_free(struct unpack *u); /* NULL is fine */
+
+#endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT
+ * `postern restore`: neither a damaged or hostile file nor a failure halfway changes anything, and whatever a restore
+ * that was cut off leaves is one whole database. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/client.h"
+#include "../lib/cluster.h"
+#include "../lib/database.h"
+#include "../lib/program.h"
+#include "../lib/scratch.h"
+#include "../lib/suite.h"
+#include "base/tar.h"
+#include "cli/archive.h"
+
+static struct cluster *foreign;
+
+static struct outcome backup(const char *file, const char *kind)
+{
+	return command("backup", file, "--kind", kind, "--state", server_state(house()));
+}
+
+/* Into a state directory that isn't there yet. */
+static struct outcome restore_anew(const char *file) { return command("restore", file, "--state", in("anew")); }
+
+static void is_refused_untouched(const char *file, const char *reason)
+{
+	fails(restore_anew(file), reason);
+	ck_assert(!exists(in("anew")));
+}
+
+START_TEST(backups_are_made)
+{
+	scratch_make();
+	user("ann1");
+	succeeds(backup(in("dump.tar"), "dump"));
+	succeeds(backup(in("base.tar"), "base"));
+}
+END_TEST
+
+/* --- files that must not be taken --- */
+
+/* Where a text is in the file. */
+static size_t find(const char *data, size_t len, const char *text)
+{
+	const char *p = memmem(data, len, text, strlen(text));
+	ck_assert_ptr_nonnull(p);
+	return (size_t)(p - data);
+}
+
+static void with_changed_byte(const char *file, size_t at, const char *reason)
+{
+	size_t len;
+	char *data = read_file(file, &len);
+	ck_assert_uint_lt(at, len);
+	data[at] ^= 0x10;
+	write_file(in("changed.tar"), data, len);
+	is_refused_untouched(in("changed.tar"), reason);
+}
+
+START_TEST(byte_changed_anywhere_is_refused)
+{
+	size_t len;
+	char *file = in("dump.tar"), *data = read_file(file, &len);
+	size_t manifest = find(data, len, "manifest.json"), sum = find(data, len, "manifest.sha256");
+	with_changed_byte(file, 3, "header of the tar archive is damaged");
+	with_changed_byte(file, TAR_BLOCK + 1000, "the part `database.dump` is damaged");
+	with_changed_byte(file, manifest + 20, "header of the tar archive is damaged");
+	with_changed_byte(file, manifest + TAR_BLOCK + 50, "manifest.json is damaged");
+	with_changed_byte(file, sum + TAR_BLOCK + 5, "manifest.json is damaged");
+	with_changed_byte(file, sum + 2 * TAR_BLOCK - 1, "between two members");
+	with_changed_byte(file, len - 2 * TAR_BLOCK, "damaged");
+	with_changed_byte(file, len - 1, "damaged");
+	with_changed_byte(in("base.tar"), 5000000, "the part `base.tar` is damaged");
+}
+END_TEST
+
+START_TEST(file_cut_off_anywhere_is_refused)
+{
+	size_t len;
+	char *data = read_file(in("dump.tar"), &len);
+	size_t manifest = find(data, len, "manifest.json");
+	const size_t lengths[] = { 0, 100, TAR_BLOCK, 5000, manifest, manifest + TAR_BLOCK + 10, len - 2 * TAR_BLOCK,
+		len - TAR_BLOCK, len - 1 };
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		write_file(in("cut.tar"), data, lengths[i]);
+		is_refused_untouched(in("cut.tar"), "it is cut off");
+	}
+	write_file(in("cut.tar"), "postern", 7);
+	is_refused_untouched(in("cut.tar"), "it is cut off");
+	memset(data, 'x', len);
+	write_file(in("cut.tar"), data, len);
+	is_refused_untouched(in("cut.tar"), "or it is no tar archive");
+}
+END_TEST
+
+/* Writes an archive that is sound as such: a part of that name and text, and what the manifest says. */
+static char *forge(struct manifest m, const char *part, const void *text, size_t len)
+{
+	struct archive a;
+	struct buf why;
+	buf_init(&why, 1000);
+	char *file = in("forged.tar");
+	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	archive_begin(&a, fd, "forged");
+	a.manifest = m;
+	snprintf(a.manifest.made_at, sizeof(m.made_at), "2026-01-31T12:00:00.000Z");
+	snprintf(a.manifest.version, sizeof(m.version), "9.9");
+	ck_assert_int_eq(archive_begin_part(&a, part, &why), ST_OK);
+	ck_assert_int_eq(archive_write(&a, text, len, &why), ST_OK);
+	ck_assert_int_eq(archive_end_part(&a, &why), ST_OK);
+	ck_assert_int_eq(archive_end(&a, &why), ST_OK);
+	close(fd);
+	buf_release(&why);
+	return file;
+}
+
+static struct manifest manifest_of(const char *kind)
+{
+	struct manifest m = { .is_private = true };
+	m.major = atoi(sql(database(house()), "show server_version"));
+	snprintf(m.kind, sizeof(m.kind), "%s", kind);
+	return m;
+}
+
+/* The manifest is the same length as before, its checksum is put right. */
+static void change_manifest(const char *from, const char *to)
+{
+	size_t len;
+	char *data = read_file(in("dump.tar"), &len), hex[DIGEST_HEX + 1];
+	size_t manifest = find(data, len, "manifest.json") + TAR_BLOCK,
+	       sum = find(data, len, "manifest.sha256") + TAR_BLOCK;
+	size_t size = strtoul(data + manifest - TAR_BLOCK + 124, NULL, 8);
+	memcpy(data + manifest + find(data + manifest, size, from), to, strlen(to));
+	struct digest d;
+	digest_init(&d);
+	digest_add(&d, data + manifest, size);
+	digest_hex(&d, hex);
+	memcpy(data + sum, hex, DIGEST_HEX);
+	write_file(in("changed.tar"), data, len);
+}
+
+START_TEST(backup_of_a_newer_version_is_refused_with_what_it_needs)
+{
+	change_manifest("\"format\":1", "\"format\":7");
+	is_refused_untouched(in("changed.tar"), "it has format 7, and this version of Postern reads format 1");
+	change_manifest("\"kind\":\"dump\"", "\"kind\":\"pump\"");
+	is_refused_untouched(in("changed.tar"), "of the kind `pump`, which this version of Postern doesn't know");
+	change_manifest("\"name\":\"database.dump\"", "\"name\":\"database.pump\"");
+	is_refused_untouched(in("changed.tar"), "the part `database.pump` is missing");
+	change_manifest("\"epoch\":", "\"eboch\":");
+	is_refused_untouched(in("changed.tar"), "its manifest.json isn't that of a backup");
+	is_refused_untouched(forge(manifest_of("dump"), "media.tar", "x", 1),
+		"it has a part `media.tar`, which this version of Postern doesn't know: use the version that wrote it "
+		"(9.9)");
+	struct manifest m = manifest_of("dump");
+	m.major = 99;
+	fails(restore_anew(forge(m, "database.dump", "x", 1)), "it is a dump of PostgreSQL 99");
+	m = manifest_of("base");
+	m.major = 99;
+	fails(restore_anew(forge(m, "base.tar", "x", 1)), "it is a base backup of PostgreSQL 99, whose programs");
+	ck_assert_uint_eq(entries(in("anew"), "pg"), 0);
+	run_shell(format("rm -rf %s", in("anew")));
+}
+END_TEST
+
+struct member {
+	const char *name;
+	char type;
+	uint64_t size; /* as the header says; no content follows */
+};
+
+/* A tar archive of such members. */
+static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
+{
+	char *data = later(free, calloc(count + 2, TAR_BLOCK));
+	for (size_t i = 0; i < count; i++) {
+		unsigned char *block = (unsigned char *)data + i * TAR_BLOCK;
+		unsigned sum = 0;
+		tar_format(block, members[i].name, members[i].size, 0);
+		block[156] = (unsigned char)members[i].type;
+		memset(block + 148, ' ', 8);
+		for (size_t b = 0; b < TAR_BLOCK; b++)
+			sum += block[b];
+		snprintf((char *)block + 148, 8, "%06o", sum);
+	}
+	*ret_len = (count + 2) * TAR_BLOCK;
+	return data;
+}
+
+/* As the file itself, and as what pg_basebackup is said to have written. */
+static void both_refuse(const struct member *members, size_t count, const char *reason, const char *inner_reason)
+{
+	size_t len;
+	char *data = tar_of(members, count, &len);
+	write_file(in("hostile.tar"), data, len);
+	is_refused_untouched(in("hostile.tar"), reason);
+	fails(restore_anew(forge(manifest_of("base"), "base.tar", data, len)), inner_reason);
+	ck_assert_uint_eq(entries(in("anew"), "pg"), 0);
+	run_shell(format("rm -rf %s", in("anew")));
+}
+
+#define BOTH_REFUSE(reason, inner, ...)                                                                                \
+	both_refuse((const struct member[]) { __VA_ARGS__ },                                                           \
+		sizeof((const struct member[]) { __VA_ARGS__ }) / sizeof(struct member), reason, inner)
+
+START_TEST(hostile_archives_are_refused)
+{
+	const char *name = "has a name that isn't allowed", *kind = "is neither a file nor a directory";
+	BOTH_REFUSE(name, name, { "../evil", '0', 0 });
+	BOTH_REFUSE(name, name, { "a/../../evil", '0', 0 });
+	BOTH_REFUSE(name, name, { "/tmp/evil", '0', 0 });
+	BOTH_REFUSE(name, name, { "a//b", '0', 0 });
+	BOTH_REFUSE(name, name, { "a\nb", '0', 0 });
+	BOTH_REFUSE(kind, kind, { "manifest.json", '2', 0 });
+	BOTH_REFUSE(kind, kind, { "manifest.json", '1', 0 });
+	BOTH_REFUSE(kind, kind, { "device", '3', 0 });
+	BOTH_REFUSE("is there twice", "has `x` twice", { "x", '0', 0 }, { "x", '0', 0 });
+	BOTH_REFUSE("`x` has 1000000 bytes", "its end is missing", { "x", '0', 1000000 });
+	BOTH_REFUSE("`x` has 4611686018427387903 bytes", "its end is missing", { "x", '0', 0x3fffffffffffffff });
+	BOTH_REFUSE("has a size that can't be", "has a size that can't be", { "x", '0', 0x4000000000000000 });
+	BOTH_REFUSE("has a size that can't be", "has a size that can't be", { "x", '5', 512 });
+	BOTH_REFUSE("it has no manifest", "isn't a cluster of PostgreSQL", { "x", '0', 0 });
+	BOTH_REFUSE("doesn't belong in a backup", "isn't a cluster of PostgreSQL", { "x", '5', 0 }, { "x/y", '0', 0 });
+	ck_assert(!exists(in("evil")));
+	ck_assert(!exists("/tmp/evil"));
+}
+END_TEST
+
+/* --- places that are in use --- */
+
+START_TEST(restore_under_a_running_server_is_refused)
+{
+	char *state = format("%s", server_state(house()));
+	fails(command("restore", in("dump.tar"), "--state", state),
+		format("a server is using %s (process %d): stop it first", state, server_pid(house())));
+	fails(command("restore", in("dump.tar"), "--state", state, "--force"), "stop it first");
+	is(get(user("ann1"), "/v1/sync"), 200);
+}
+END_TEST
+
+START_TEST(sigterm_while_restore_waits_for_another_command_changes_nothing)
+{
+	char *state = fresh_directory("locked"), *lock = in("locked/lock");
+	ck_assert_int_eq(chmod(state, 0777), 0);
+	write_file(lock, "command 1\n", 10);
+	ck_assert_int_eq(chmod(lock, 0666), 0);
+	int fd = open(lock, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	struct stat st;
+	ck_assert_int_eq(stat(server_state(house()), &st), 0);
+	ck_assert_int_eq(chown(state, st.st_uid, st.st_gid) | chown(lock, st.st_uid, st.st_gid), 0);
+	const char *const args[] = { "restore", in("dump.tar"), "--state", state, "--log-level", "debug", NULL };
+	struct program *p = program_start(args, NULL, NULL);
+	program_await(p, "waiting for the state directory's lock");
+	ck_assert_int_eq(program_stop(p), 1);
+	program_await(p, "told to stop while process 1 is using");
+	close(fd);
+	ck_assert_uint_eq(entries(state, "pg"), 0);
+}
+END_TEST
+
+static void as_owner(const char *state, const char *command)
+{
+	run_shell(format("cd %s && %s && chown -R --reference=. .", state, command));
+}
+
+/* A restore that is killed leaves one of these. */
+START_TEST(start_after_a_restore_that_was_cut_off_finds_one_whole_database)
+{
+	char *state = in("cutoff");
+	succeeds(command("restore", in("dump.tar"), "--state", state));
+	char *users = command("user", "list", "--state", state).out;
+	ck_assert_ptr_nonnull(strstr(users, "ann1"));
+	/* While the new one is made. */
+	as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
+	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(entries(state, "pg"), 1);
+	/* Before the exchange: the new one has its name as an old one already, and never was in use. */
+	as_owner(state,
+		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch "
+		"pg.old-20260131T120000Z/postern.unused");
+	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(entries(state, "pg"), 1);
+	/* After the exchange. */
+	as_owner(state,
+		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch pg/postern.unused");
+	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(entries(state, "pg"), 2);
+	ck_assert(!exists(format("%s/pg/postern.unused", state)));
+	/* The same, and it is done again before anything else. */
+	as_owner(state, "touch pg/postern.unused");
+	succeeds(command("restore", in("dump.tar"), "--state", state, "--force"));
+	ck_assert_uint_eq(entries(state, "pg.old-"), 2);
+	run_shell(format("! ls %s/pg*/postern.unused 2>/dev/null", state));
+}
+END_TEST
+
+/* --- databases of somebody's --- */
+
+START_TEST(another_cluster_starts)
+{
+	foreign = cluster_new();
+	cluster_run(foreign, "createdb one ");
+}
+END_TEST
+
+static const char *tables_of(const char *db)
+{
+	return sql(cluster_connect(foreign, db),
+		"select count(*) from pg_class where relnamespace = to_regnamespace('postern')");
+}
+
+START_TEST(restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was)
+{
+	PGconn *pg = cluster_connect(foreign, "one");
+	sql(pg,
+		"create table mine (); create function fail() returns event_trigger language plpgsql as $$begin raise "
+		"'no index today'; end$$;"
+		"create event trigger fail on ddl_command_end when tag in ('CREATE INDEX') execute function fail()");
+	fails(command("restore", in("dump.tar"), "--database", cluster_conninfo(foreign, "one")), "no index today");
+	ck_assert_str_eq(tables_of("one"), "0");
+	ck_assert_str_eq(sql(pg, "select count(*) from pg_namespace where nspname like 'postern%%'"), "0");
+	/* SIGTERM while it waits. */
+	sql(pg,
+		"create or replace function fail() returns event_trigger language plpgsql as $$begin perform "
+		"pg_advisory_lock(1); end$$; select pg_advisory_lock(1)");
+	const char *const args[] = { "restore", in("dump.tar"), "--database", cluster_conninfo(foreign, "one"), NULL };
+	struct program *p = program_start(args, NULL, NULL);
+	await_waiting(pg, 1);
+	ck_assert_int_eq(program_stop(p), 1);
+	program_await(p, "told to stop while pg_restore was at work");
+	sql(pg, "select pg_advisory_unlock(1)");
+	sql(pg, "drop event trigger fail");
+	ck_assert_str_eq(tables_of("one"), "0");
+}
+END_TEST
+
+START_TEST(dump_is_restored_into_an_empty_database_only)
+{
+	char *conninfo = cluster_conninfo(foreign, "one");
+	fails(command("restore", in("base.tar"), "--database", conninfo), "a base backup is a whole cluster");
+	succeeds(command("restore", in("dump.tar"), "--database", conninfo));
+	fails(command("restore", in("dump.tar"), "--database", conninfo),
+		"has Postern's schemas already (postern, postern_");
+	fails(command("restore", in("dump.tar"), "--database", conninfo, "--force"), "restore into an empty one");
+	struct server *node = server_on(conninfo, NULL);
+	struct client *ann = via(user("ann1"), node);
+	ck_assert_str_eq(str(is(get(ann, "/v1/me"), 200).json, "name"), "ann1");
+	ck_assert_str_eq(sql(cluster_connect(foreign, "one"), "select count(*) from mine"), "0");
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(scratch_is_removed) { scratch_remove(); }
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		backups_are_made,
+		byte_changed_anywhere_is_refused,
+		file_cut_off_anywhere_is_refused,
+		backup_of_a_newer_version_is_refused_with_what_it_needs,
+		hostile_archives_are_refused,
+		restore_under_a_running_server_is_refused,
+		sigterm_while_restore_waits_for_another_command_changes_nothing,
+		start_after_a_restore_that_was_cut_off_finds_one_whole_database,
+		another_cluster_starts,
+		restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was,
+		dump_is_restored_into_an_empty_database_only,
+		scratch_is_removed,
+		NULL,
+	};
+	int status = suite_run("restore", tests, NULL);
+	clusters_remove_all();
+	return status;
+}
