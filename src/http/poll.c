@@ -123,6 +123,8 @@ static void answer_events(struct poll *p)
 	pos = f != NULL ? last : hub_position(&p->s);
 	more = more && pos.pos < tail_head(hub_tail(http_hub(p->server)));
 	cursor_print(epoch, pos, cursor);
+	if (p->reset != NULL && n > 0)
+		buf_addc(&body, ',');
 	if (p->reset != NULL)
 		add_reset(p, &body, cursor);
 	buf_addf(&body, "],\"cursor\":\"%s\",\"more\":%s}", cursor, more ? "true" : "false");

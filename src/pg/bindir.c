@@ -59,6 +59,16 @@ static int version_in(const char *dir, const char *const *programs)
 
 int bindir_version(const char *dir) { return version_in(dir, server_programs); }
 
+/* For the message when nothing will do. A directory may be come across in several ways. */
+static void mention(struct search *s, int major, const char *dir)
+{
+	char entry[BINDIR_SIZE + 16];
+	int len = snprintf(entry, sizeof(entry), "%d in %s", major, dir);
+	const char *found = s->others.data != NULL ? strstr(s->others.data, entry) : NULL;
+	if (found == NULL || (found[len] != '\0' && found[len] != ','))
+		buf_addf(&s->others, "%s%s", s->others.len > 0 ? ", " : "", entry);
+}
+
 /* Returns whether the search is over. A version newer than the tested ones is taken only if there is none of those. */
 static bool consider(struct search *s, const char *dir)
 {
@@ -70,7 +80,7 @@ static bool consider(struct search *s, const char *dir)
 		s->or_newer           ? major >= s->wanted
 				      : major == s->wanted;
 	if (!will_do) {
-		buf_addf(&s->others, "%s%d in %s", s->others.len > 0 ? ", " : "", major, dir);
+		mention(s, major, dir);
 		return false;
 	}
 	bool is_best = s->wanted != 0 ? major == s->wanted : major <= VERSION_MAJOR_TESTED;
