@@ -146,6 +146,46 @@ START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 }
 END_TEST
 
+/* initdb as on a disk that is too slow for it: it says that it has begun, and goes on for ten minutes. */
+static void make_slow_initdb(const char *dir)
+{
+	FILE *f = fopen(format("%s/initdb", dir), "we");
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "#!/bin/sh\n[ \"$1\" = --version ] && exec \"$(ls /usr/lib/postgresql/*/bin/initdb | head -n 1)\" --version\n"
+		   "sleep 600 & echo $! >%s/began.new && mv %s/began.new %s/began && wait\n", dir, dir, dir);
+	fclose(f);
+	ck_assert_int_eq(chmod(format("%s/initdb", dir), 0755), 0);
+	ck_assert_int_eq(
+		system(format("ln -s \"$(ls /usr/lib/postgresql/*/bin/postgres | head -n 1)\" %s/postgres", dir)), 0);
+}
+
+START_TEST(sigterm_while_the_private_cluster_is_made_ends_the_start)
+{
+	char *dir = directory(), *state = format("%s/state", dir), *began = format("%s/began", dir);
+	make_slow_initdb(dir);
+	struct program *p = program_start((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--state", state,
+						  "--pg-bindir", dir, "--log-level", "debug", NULL },
+		NULL, NULL);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (access(began, F_OK) != 0)
+		left(until, "initdb to begin");
+	FILE *f = fopen(began, "re");
+	int pid = 0;
+	ck_assert(f != NULL && fscanf(f, "%d", &pid) == 1 && pid > 0);
+	fclose(f);
+	ends_at_once(p);
+	while (proc_lives(pid)) /* what initdb had started */
+		left(until, "initdb's own processes to end");
+	ck_assert_int_ne(access(format("%s/pg", state), F_OK), 0);
+	/* Nothing is in the way of the next start. */
+	p = program_start((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--state", state, NULL }, NULL, NULL);
+	program_await(p, "ready http://");
+	ck_assert_int_eq(program_stop(p), 0);
+	ck_assert_int_ne(system(format("ls -d %s/pg.new.* 2>/dev/null", state)), 0);
+	ck_assert_int_eq(system(format("rm -rf %s", dir)), 0);
+}
+END_TEST
+
 START_TEST(sigterm_and_sigint_end_commands)
 {
 	for (int i = 0; i < 2; i++) {
@@ -244,6 +284,7 @@ int main(void)
 		sigterm_while_a_statement_waits_for_a_lock_ends_the_start,
 		sigterm_while_a_command_has_the_directory_ends_the_start,
 		sigterm_while_the_private_database_recovers_ends_the_start,
+		sigterm_while_the_private_cluster_is_made_ends_the_start,
 		sigterm_and_sigint_end_commands,
 		postgres_settings_that_stay_the_same_are_not_written_again,
 		unix_socket_goes_at_stop,
