@@ -110,6 +110,12 @@ START_TEST(the_standby_answers_history_search_and_replay)
 }
 END_TEST
 
+static void resume(void *unused)
+{
+	(void)unused;
+	sql(cluster_connect(standby, "postgres"), "select pg_wal_replay_resume()");
+}
+
 START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 {
 	struct client *ann = user_at(node, "ann"), *elsewhere = via(ann, other);
@@ -117,18 +123,20 @@ START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 	say(ann, chat, "before");
 	await_caught_up();
 	PGconn *pg = cluster_connect(standby, "postgres");
+	later(resume, NULL);
 	sql(pg, "select pg_wal_replay_pause()");
 	double behind = reads(node, "behind") + reads(other, "behind");
 	for (int i = 0; i < 20; i++) {
 		long long id = say(i % 2 ? ann : elsewhere, chat, format("m%d", i));
 		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), id - 1), 200).json, "messages.0.id"), id);
-		ck_assert_int_eq(
-			num(is(get(elsewhere, "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
+		/* Not the latest page: a node that has not yet heard of the message may have that in memory. */
+		ck_assert_int_eq(num(is(get(elsewhere, "%s?before=%lld&limit=1", messages(chat), id + 1), 200).json, "messages.0.id"),
+			id);
 	}
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (reads(node, "behind") + reads(other, "behind") < behind + 20)
 		left(until, "reads to be counted");
-	sql(pg, "select pg_wal_replay_resume()");
+	resume(NULL);
 	await_caught_up();
 	double served = reads(node, "served");
 	is(get(ann, "%s?before=99999999", messages(chat)), 200);
