@@ -201,6 +201,8 @@ static enum status take_all_passed(struct listen *l, const struct service *servi
 	for (unsigned n = 0; n < service->fd_count && st == ST_OK; n++) {
 		int fd = service->fds[n];
 		st = service->for_metrics[n] ? take_passed(fd, l->metrics_fds, l->workers, 1, why) : take_passed(fd, &l->fds[i], l->workers, l->count, why);
+		l->metrics_passed |= service->for_metrics[n];
+		l->passed |= !service->for_metrics[n];
 		if (st == ST_OK && !service->for_metrics[n]) {
 			add_url(l, fd);
 			i++;
@@ -254,6 +256,21 @@ static void close_column(int *fds, unsigned workers, size_t stride)
 	for (unsigned w = 0; w < workers; w++)
 		if (fds[w * stride] >= 0 && (w == 0 || fds[w * stride] != fds[0]))
 			close(fds[w * stride]);
+}
+
+static void stop_all(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			shutdown(fds[i], SHUT_RDWR);
+}
+
+void listen_stop(struct listen *l)
+{
+	if (!l->passed)
+		stop_all(l->fds, l->workers * l->count);
+	if (!l->metrics_passed)
+		stop_all(l->metrics_fds, l->workers);
 }
 
 void listen_close(struct listen *l)

@@ -413,6 +413,7 @@ static void stop_workers(struct supervisor *s)
 	uint64_t until = clock_mono_ms() + STOP_MS;
 	s->stop = true;
 	service_notify(s->service, "STOPPING=1\nSTATUS=Stopping");
+	listen_stop(&s->listen);
 	signal_workers(s, SIGTERM);
 	while (any_running(s)) {
 		uint64_t now = clock_mono_ms();

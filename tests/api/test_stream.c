@@ -444,6 +444,30 @@ START_TEST(a_planned_end_says_bye_and_loses_nothing)
 }
 END_TEST
 
+/* A connection that waited in the queue of a server that stops would be reset when the server has ended. */
+START_TEST(stop_with_a_request_under_way_refuses_new_connections_at_once)
+{
+	struct client *alice = user("alice");
+	long long chat = group(alice);
+	struct wire *w = dial(second()), *late;
+	size_t len;
+	ck_assert(wire_send(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
+			       "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", messages(chat), alice->token));
+	while (strstr(wire_data(w, &len), "\r\n\r\n") == NULL)
+		ck_assert(wire_wait(w, 10000) && wire_pump(w));
+	ck_assert_ptr_nonnull(strstr(wire_data(w, &len), " 100 "));
+	wire_take(w, len);
+
+	server_terminate(second());
+	while ((late = wire_new(second(), 0)) != NULL)
+		wire_free(late);
+	ck_assert(wire_send(w, "0123456789"));
+	is(wire_answer(w), 201);
+	server_await_exit(second());
+	server_restart(second());
+}
+END_TEST
+
 START_TEST(a_restart_forgets_nothing)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -475,7 +499,8 @@ int main(void)
 		who_comes_back_hears_from_then_on, a_new_member_hears_of_himself_first, who_leaves_hears_that_and_no_more,
 		the_first_direct_message_brings_its_chat, changes_arrive_once_as_the_latest_state, changes_arrive_one_by_one_when_live,
 		long_messages_come_whole, a_thousand_missed_come_in_order_from_memory_or_tables, a_slow_reader_loses_nothing,
-		a_planned_end_says_bye_and_loses_nothing, a_restart_forgets_nothing, the_second_node_stops, NULL,
+		a_planned_end_says_bye_and_loses_nothing,
+		stop_with_a_request_under_way_refuses_new_connections_at_once, a_restart_forgets_nothing, the_second_node_stops, NULL,
 	};
 	return suite_run("stream", tests, NULL);
 }
