@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+"""In place of /dev/watchdog, which build machines don't have: a named pipe that Patroni's own test driver writes to.
+
+Patroni opens it before it makes its PostgreSQL the primary, writes "Ctimeout=N", then "1" again and again, and "V"
+before it closes it as planned. If it writes nothing for N seconds, the machine is reset. With biting = False nothing
+happens then, as on a machine without a watchdog."""
+import os
+import re
+import select
+import shutil
+import threading
+import time
+
+
+class Watchdog:
+    def __init__(self, path, on_reset):
+        os.mkfifo(path, 0o600)
+        shutil.chown(path, "postgres", "postgres")
+        self.on_reset = on_reset
+        self.biting = True
+        self.resets = 0
+        self.timeout, self.fed = None, 0.0
+        self.ending = False
+        self.fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def disarm(self):
+        self.timeout = None
+
+    def take(self, text):
+        self.fed = time.monotonic()
+        for timeout, rest in re.findall(r"Ctimeout=(\d+)\n|(V)", text):
+            self.timeout = None if rest else int(timeout)
+
+    def run(self):
+        while not self.ending:
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.take(os.read(self.fd, 4096).decode("ascii", "replace"))
+            timeout = self.timeout
+            if timeout is not None and time.monotonic() > self.fed + timeout:
+                self.disarm()
+                if self.biting:
+                    self.resets += 1
+                    self.on_reset()
+
+    def close(self):
+        self.ending = True
+        self.thread.join()
+        os.close(self.fd)
