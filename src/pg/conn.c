@@ -17,7 +17,7 @@
 
 #define STATEMENTS_MAX 128
 #define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 1000     /* while nobody lets us in */
+#define PAUSE_MAX_MS 500      /* while nobody lets us in */
 #define PAUSE_USELESS_MS 3000 /* when somebody does, and then no call succeeds */
 #define REMIND_MS 60000       /* an outage is told again that often */
 
