@@ -100,8 +100,10 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 /* Of a request whose parameters fill its memory libmicrohttpd forgets that it has begun: on_completed() isn't told. */
 static void free_forgotten(struct connection *c)
 {
-	if (c->begun != NULL)
-		request_free(c->begun);
+	if (c->begun == NULL)
+		return;
+	c->server->open -= c->begun->is_open;
+	request_free(c->begun);
 	c->begun = NULL;
 }
 
@@ -403,7 +405,8 @@ static enum MHD_Result finish(struct request *req)
 static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
 {
 	char allow[128] = "";
-	req->seen = true;
+	req->seen = req->is_open = true;
+	req->server->open++;
 	request_begin(req, mhd, method, version);
 	req->conn->asked = true;
 	const char *code = admit(req, allow, sizeof(allow));
@@ -433,7 +436,6 @@ static enum MHD_Result on_whole(struct request *req)
 	req->dispatched = true;
 	req->conn->waiting_since_ms = 0;
 	list_remove(&req->conn->link);
-	s->open++;
 	if (!req->answered) {
 		if (req->too_large)
 			request_problem(req, "body_too_large", NULL, "");
@@ -480,8 +482,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 		if (req->status > 0)
 			access_request(s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	}
-	if (req->dispatched)
-		s->open--;
+	s->open -= req->is_open;
 	if (req->take != NULL) /* the client has gone before its connection could be handed off: what was set aside for it is given back */
 		req->take(req->take_arg, req, -1);
 	request_free(req);
