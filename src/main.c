@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The sub-commands. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,7 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	signal(SIGCHLD, SIG_DFL); /* who started us may have had it ignored, which is inherited: no child's end would be known */
 	int code = dispatch(argc, argv);
 	if (command_close_output() != 0 && code == EXIT_SUCCESS) /* a token that nobody received is no success */
 		code = CONF_EXIT_IO;

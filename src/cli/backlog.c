@@ -36,7 +36,8 @@ static struct json_object *ask(struct backlog *b, const char *path)
 	client_url(b->client, path);
 	if (!client_perform_patiently(b->client)) {
 		bool gone = b->client->status == 403 || b->client->status == 404 || b->client->status == 410;
-		b->code = gone ? 0 : client_stopped(b->client) ? CLIENT_STOPPED : client_failed(b->client);
+		bool stopped = client_stopped(b->client) || b->client->code == CURLE_ABORTED_BY_CALLBACK;
+		b->code = gone ? 0 : stopped ? CLIENT_STOPPED : client_failed(b->client);
 		return NULL;
 	}
 	struct json_object *o = client_json(b->client);
@@ -59,7 +60,7 @@ static void take_chat(struct backlog *b, struct json_object *o)
 	if (latest == NULL)
 		return;
 	c->latest = c->floor = id_of(latest);
-	snprintf(c->latest_at, sizeof(c->latest_at), "%s", client_text(latest, "at"));
+	snprintf(c->latest_at, sizeof(c->latest_at), "%s", client_text(latest, "at") != NULL ? client_text(latest, "at") : "");
 }
 
 int backlog_open(struct backlog *b, struct client *client, const char *only)
@@ -80,7 +81,8 @@ int backlog_open(struct backlog *b, struct client *client, const char *only)
 		fatal("out of memory");
 	for (size_t i = 0; i < json_object_array_length(chats); i++) {
 		struct json_object *o = json_object_array_get_idx(chats, i);
-		if (only == NULL || strcmp(only, client_text(o, "id")) == 0)
+		const char *id = client_text(o, "id");
+		if (id != NULL && (only == NULL || strcmp(only, id) == 0))
 			take_chat(b, o);
 	}
 	json_object_put(sync);
@@ -163,7 +165,8 @@ static bool insert_latest(void *arg, struct backlog_chat *c, struct json_object 
 	struct latest *l = arg;
 	uint64_t id = id_of(message);
 	unsigned i = l->count;
-	(void)c;
+	if (id > c->latest)
+		return false;
 	if (l->count == l->most && id < l->ids[i - 1])
 		return true;
 	if (l->count < l->most)
@@ -238,7 +241,9 @@ static struct json_object *next_message(const struct backlog_chat *c)
 	return is_there ? json_object_array_get_idx(messages, c->next) : NULL;
 }
 
-/* Sets next_id, after reading another page if this one is at its end. */
+/* Sets next_id, after reading another page if this one is at its end. What has come since the snapshot is the
+ * stream's: else messages of one chat would be printed, and marked, before earlier ones of a chat whose page was
+ * read before. */
 static void look_ahead(struct backlog *b, struct backlog_chat *c)
 {
 	const char *newer;
@@ -248,7 +253,7 @@ static void look_ahead(struct backlog *b, struct backlog_chat *c)
 		read_page(b, c, after);
 	}
 	struct json_object *message = next_message(c);
-	c->next_id = message != NULL ? id_of(message) : UINT64_MAX;
+	c->next_id = message != NULL && id_of(message) <= c->latest ? id_of(message) : UINT64_MAX;
 }
 
 static void begin(struct backlog *b, struct backlog_chat *c)

@@ -111,7 +111,9 @@ static void add_arguments(struct job *j, struct tool *t)
 	/* A database of somebody's may hold more than ours, and our role needn't be allowed to read it. */
 	tool_add(t, "--schema=postern");
 	tool_add(t, "--schema=postern_????????????");
-	tool_add(t, "--extension=pg_trgm");
+	char found[8] = "";
+	if (sync_ask(j->d.db, "select 't' from pg_extension where extname = $1", "pg_trgm", found, sizeof(found)) && *found == 't')
+		tool_add(t, "--extension=pg_trgm");
 }
 
 /* What the program prints becomes the part. */
@@ -140,6 +142,13 @@ static enum status write_archive(struct job *j)
 		return st;
 	st = tool_init(&t, j->is_base ? "pg_basebackup" : "pg_dump", j->conf->pg_bindir, j->archive.manifest.major,
 		j->d.store.conninfo, j->d.store.state != NULL, &j->why);
+	if (st == ST_OK && !j->is_base && t.major != j->archive.manifest.major) {
+		buf_addf(&j->why,
+			"the database is PostgreSQL %d, and only a newer pg_dump is here (%s): what that writes can't go back "
+			"into version %d. Install that version's (Debian: postgresql-client-%d)",
+			j->archive.manifest.major, t.path, j->archive.manifest.major, j->archive.manifest.major);
+		st = ST_REFUSED;
+	}
 	if (st == ST_OK) {
 		add_arguments(j, &t);
 		st = archive_begin_part(&j->archive, j->is_base ? MANIFEST_PART_BASE : MANIFEST_PART_DUMP, &j->why);

@@ -85,14 +85,34 @@ static bool take_marks(struct bookmark *b, struct json_object *list)
 	return true;
 }
 
+int bookmark_is_damaged(const struct bookmark *b)
+{
+	command_failed("%s is damaged, or no file of `postern tail --cursor-file`. Without it, tail begins afresh", b->path);
+	return CONF_EXIT_CONFIG;
+}
+
+/* NULL: text isn't a JSON value and nothing else. */
+static struct json_object *parse(const char *text, size_t len)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	if (tokener == NULL)
+		fatal("out of memory");
+	struct json_object *o = json_tokener_parse_ex(tokener, text, (int)len + 1);
+	size_t end = json_tokener_get_parse_end(tokener);
+	if (json_tokener_get_error(tokener) != json_tokener_success || strspn(text + end, "\r\n\t ") != len - end) {
+		json_object_put(o);
+		o = NULL;
+	}
+	json_tokener_free(tokener);
+	return o;
+}
+
 static int take(struct bookmark *b, struct json_object *o)
 {
 	const char *cursor = client_text(o, "cursor"), *chat = client_text(o, "chat");
 	size_t len = cursor != NULL ? strlen(cursor) : 0;
 	if (len == 0 || len > CURSOR_MAX || strcspn(cursor, " \t\r\n") != len || !take_marks(b, listing_get(o, "printed"))) {
-		command_failed("%s is damaged, or no file of `postern tail --cursor-file`. Without it, tail begins afresh",
-			b->path);
-		return CONF_EXIT_CONFIG;
+		return bookmark_is_damaged(b);
 	}
 	if (strcmp(chat != NULL ? chat : "", b->chat != NULL ? b->chat : "") != 0) {
 		command_failed("%s is of chat %s; each needs a file of its own", b->path, chat != NULL ? chat : "\"all\"");
@@ -122,7 +142,7 @@ int bookmark_open(struct bookmark *b, const char *path, const char *chat)
 	if (text == NULL)
 		fatal("out of memory");
 	ssize_t n = S_ISREG(st.st_mode) ? read(fd, text, FILE_MAX_BYTES) : 0;
-	struct json_object *o = n > 0 ? json_tokener_parse(text) : NULL;
+	struct json_object *o = n > 0 ? parse(text, (size_t)n) : NULL;
 	close(fd);
 	free(text);
 	int code = take(b, o);

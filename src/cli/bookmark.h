@@ -33,6 +33,8 @@ struct bookmark {
 /* Reads path (NULL: none; it is kept as it is), if it is there. Returns 0, or says what is wrong and returns the exit
  * status. Release it in either case. */
 int bookmark_open(struct bookmark *b, const char *path, const char *chat);
+/* The server doesn't know such a cursor. Says so and returns the exit status. */
+int bookmark_is_damaged(const struct bookmark *b);
 void bookmark_release(struct bookmark *b);
 
 void bookmark_set_cursor(struct bookmark *b, const char *cursor); /* copied */

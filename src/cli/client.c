@@ -120,8 +120,8 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 
 bool client_may_come_up(const struct client *c)
 {
-	bool too_large = c->status == 0 && c->code == CURLE_WRITE_ERROR;
-	return c->status == 0 ? !client_is_misdirected(c) && !too_large : c->status == 429 || c->status >= 500;
+	bool refused_here = c->code == CURLE_WRITE_ERROR || c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; told to stop */
+	return c->status == 0 ? !client_is_misdirected(c) && !refused_here : c->status == 429 || c->status >= 500;
 }
 
 void client_say_again(struct client *c)

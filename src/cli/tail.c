@@ -41,6 +41,14 @@ struct tail {
 	int code;               /* the exit status after a failure that lasts; 0: none */
 };
 
+/* Hands what was printed to the system. A signal that interrupts it ends everything anyway: nothing is said then. */
+static int flush(const struct tail *t)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return client_stopped(&t->client) ? CONF_EXIT_IO : command_close_output();
+}
+
 /* Text from others must not reach the terminal as commands. Further lines are indented. */
 static void print_tamed(const char *text)
 {
@@ -64,21 +72,21 @@ static int print_message(void *arg, struct json_object *m)
 	struct tail *t = arg;
 	const char *at = client_text(m, "at"), *chat = client_text(m, "chat"), *from = client_text(m, "from");
 	const char *text = client_text(m, "text"), *type = client_text(m, "type"), *edited = client_text(m, "edited_at");
-	if (at == NULL || chat == NULL || from == NULL)
+	if (client_text(m, "id") == NULL || at == NULL || chat == NULL || from == NULL)
 		return 0;
 	bookmark_add(&t->at, strtoull(client_text(m, "id"), NULL, 10), strtoull(chat, NULL, 10), at);
 	if (raw != NULL) {
 		fputs("{\"event\":\"message\",\"data\":", stdout);
 		fputs(json_object_to_json_string_ext(m, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
 		puts("}");
-		return ferror(stdout) ? command_close_output() : 0;
+		return ferror(stdout) ? flush(t) : 0;
 	}
 	printf("%s %s %s: ", edited != NULL ? edited : at, chat, from);
 	if (type != NULL)
 		printf("[%s] ", type);
 	print_tamed(text != NULL ? text : "");
 	puts(edited != NULL ? " (edited)" : "");
-	return ferror(stdout) ? command_close_output() : 0;
+	return ferror(stdout) ? flush(t) : 0;
 }
 
 static bool concerns(const struct tail *t, struct json_object *data)
@@ -103,8 +111,9 @@ static void take_message(struct tail *t, const char *line, struct json_object *m
 		return;
 	}
 	puts(line);
-	bookmark_add(&t->at, json_object_get_uint64(listing_get(m, "id")), json_object_get_uint64(listing_get(m, "chat")),
-		client_text(m, "at"));
+	if (client_text(m, "at") != NULL)
+		bookmark_add(&t->at, json_object_get_uint64(listing_get(m, "id")),
+			json_object_get_uint64(listing_get(m, "chat")), client_text(m, "at"));
 }
 
 static void take_retry(struct client *c, const char *retry)
@@ -131,7 +140,8 @@ static void take_event(struct tail *t, const char *line)
 		puts(line);
 	if (event != NULL && strcmp(event, "bye") == 0)
 		take_retry(&t->client, client_text(data, "retry"));
-	if (cursor != NULL && !t->is_cut_off)
+	/* A hello says where the stream begins, and behind it may come a reset: it is no step forward. */
+	if (event != NULL && cursor != NULL && !t->is_cut_off && strcmp(event, "hello") != 0)
 		bookmark_set_cursor(&t->at, cursor);
 	json_object_put(o);
 }
@@ -151,7 +161,7 @@ static bool take_lines(struct tail *t, const char *data, const char *end)
 			take_event(t, t->line.data);
 		buf_reset(&t->line);
 	}
-	t->code = command_close_output();
+	t->code = flush(t);
 	return t->code == 0 && !t->is_cut_off && !buf_failed(&t->line);
 }
 
@@ -173,7 +183,7 @@ static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl
 	struct tail *t = arg;
 	(void)a, (void)b, (void)c, (void)d;
 	if (t->code == 0 && clock_mono_ms() - t->at.saved_ms >= SAVE_MS) {
-		t->code = command_close_output();
+		t->code = flush(t);
 		if (t->code == 0)
 			t->code = bookmark_save(&t->at);
 	}
@@ -242,9 +252,9 @@ static int print_backlog(struct tail *t, bool is_start)
 	if (code == 0)
 		code = backlog_print(&t->backlog, print_message, t);
 	if (code == 0)
-		code = command_close_output();
-	if (code != 0)
-		return code;
+		code = flush(t);
+	if (t->code != 0 || code != 0) /* t->code: what ended the request that was under way */
+		return t->code != 0 ? t->code : code;
 	backlog_mark(&t->backlog, &t->at);
 	bookmark_set_cursor(&t->at, t->backlog.cursor);
 	return bookmark_save(&t->at);
@@ -263,6 +273,8 @@ static int follow(struct tail *t)
 			return t->code != 0 ? t->code : CLIENT_STOPPED;
 		if (t->is_cut_off)
 			code = print_backlog(t, false);
+		else if (c->status == 400 && cursor_file != NULL)
+			code = bookmark_is_damaged(&t->at);
 		else if (c->status != 200 && !(was_up && c->status == 0) && !client_may_come_up(c))
 			code = client_failed(c);
 		else {
@@ -276,14 +288,21 @@ static int follow(struct tail *t)
 
 static void on_signal(int sig) { stopped = sig; }
 
+/* Not what is ignored: nohup(1) and shells mean it. */
+static void heed(int sig)
+{
+	struct sigaction action = { .sa_handler = on_signal }, before;
+	if (sigaction(sig, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(sig, &action, NULL);
+}
+
 /* With a file, a signal ends it after the file was written. */
 static void prepare(struct tail *t)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	CURL *curl = t->client.curl;
 	t->client.stop = &stopped;
 	for (int i = 0; cursor_file != NULL && i < 3; i++)
-		sigaction((int[]) { SIGINT, SIGTERM, SIGHUP }[i], &action, NULL);
+		heed((int[]) { SIGINT, SIGTERM, SIGHUP }[i]);
 	signal(SIGPIPE, SIG_IGN); /* TLS on a connection that is gone raises it; for standard output there is a status */
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -333,7 +352,7 @@ int tail_command(const struct command *self, const struct conf *conf, const stru
 		code = bookmark_open(&t.at, cursor_file, t.chat);
 	if (code == 0)
 		code = follow(&t);
-	if (code != CONF_EXIT_IO && command_close_output() == 0)
+	if (code != CONF_EXIT_IO && flush(&t) == 0)
 		bookmark_save(&t.at);
 	backlog_release(&t.backlog);
 	bookmark_release(&t.at);

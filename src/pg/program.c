@@ -99,9 +99,10 @@ enum status program_wait(struct program *p, struct buf *why)
 {
 	int wstatus = 0;
 	const char *name = strrchr(p->argv[0], '/');
-	while (waitpid(p->pid, &wstatus, 0) < 0 && errno == EINTR)
+	pid_t ended;
+	while ((ended = waitpid(p->pid, &wstatus, 0)) < 0 && errno == EINTR)
 		;
-	bool ok = WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0;
+	bool ok = ended == p->pid && WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0;
 	if (!ok) {
 		buf_addf(why, "%s ", name != NULL ? name + 1 : p->argv[0]);
 		if (WIFSIGNALED(wstatus))

@@ -29,13 +29,17 @@ enum status store_become_owner(struct store *s, const struct conf *conf, struct 
 		return ST_REFUSED;
 	if (conf->database == NULL && (s->state_fd = state_make(conf->state, &owner, why)) < 0)
 		return ST_REFUSED;
-	int passfile = geteuid() == 0 && conf->database != NULL ? passfile_open(conf->database) : -1;
+	bool is_root = geteuid() == 0 && conf->database != NULL;
+	int passfile = is_root ? passfile_open(conf->database) : -1;
+	int read_passfile = is_root && conf->database_read != NULL ? passfile_open(conf->database_read) : -1;
 	if (geteuid() == 0 && identity_become(&owner) != ST_OK) {
 		buf_addf(why, "becoming %s: %s", owner.name, strerror(errno));
 		return ST_SYSTEM;
 	}
 	if (passfile >= 0)
 		s->base = passfile_keep(conf->database, passfile);
+	if (read_passfile >= 0)
+		s->read_base = passfile_keep(conf->database_read, read_passfile);
 	if (conf->database == NULL && (s->state = state_name(conf->state, s->state_fd, why)) == NULL)
 		return ST_REFUSED;
 	return ST_OK;
@@ -62,7 +66,12 @@ static enum state_holder settle(struct store *s, const char *shown, bool as_serv
 		if (holder == STATE_FREE || holder == STATE_ERROR || (holder == STATE_SERVER && (as_server || answers(cluster_conninfo(s->cluster), &reason))))
 			break;
 		if (ms >= WAIT_MS) {
-			buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, shown, reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
+			if (holder == STATE_SERVER)
+				buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, shown,
+					reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
+			else
+				buf_addf(why, "another command (process %ld) has been using %s for a minute: wait for its end", pid,
+					shown);
 			holder = STATE_ERROR;
 			break;
 		}
@@ -100,12 +109,12 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 	}
 }
 
-/* Takes base, which is NULL when what conf says does. NULL: it is malformed. */
-static char *with_password(char *base, const struct conf *conf, struct buf *why)
+/* Takes base, which is NULL when what conf says (given) does. NULL: it is malformed. */
+static char *with_password(char *base, const char *given, const struct conf *conf, struct buf *why)
 {
 	const char *const defaults[] = { "password", conf->database_password, NULL };
-	char *result = conf->database_password == NULL ? strdup(base != NULL ? base : conf->database)
-		: sync_conninfo(base != NULL ? base : conf->database, defaults, why);
+	char *result = conf->database_password == NULL ? strdup(base != NULL ? base : given)
+						       : sync_conninfo(base != NULL ? base : given, defaults, why);
 	free(base);
 	return result;
 }
@@ -114,9 +123,8 @@ static bool open_standby(struct store *s, const struct conf *conf, struct buf *w
 {
 	if (conf->database_read == NULL || conf->database == NULL)
 		return true;
-	char *base = with_password(strdup(conf->database_read), conf, why);
-	s->read_conninfo = base != NULL ? migrate_conninfo(base, "any", why) : NULL;
-	free(base);
+	s->read_base = with_password(s->read_base, conf->database_read, conf, why);
+	s->read_conninfo = s->read_base != NULL ? migrate_conninfo(s->read_base, "any", why) : NULL;
 	return s->read_conninfo != NULL;
 }
 
@@ -125,7 +133,7 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	uint64_t start = clock_mono_ms();
 	enum status st;
 	if (conf->database != NULL) {
-		if ((s->base = with_password(s->base, conf, why)) == NULL)
+		if ((s->base = with_password(s->base, conf->database, conf, why)) == NULL)
 			return ST_REFUSED;
 		st = check_database(s->base, as_server ? WAIT_MS : 0, as_server ? connections_of(conf) : 1, why);
 	} else
@@ -160,6 +168,7 @@ void store_release(struct store *s)
 	free(s->state);
 	free(s->base);
 	free(s->conninfo);
+	free(s->read_base);
 	free(s->read_conninfo);
 	*s = (struct store)STORE_INIT;
 }

@@ -24,6 +24,7 @@ struct store {
 	struct cluster *cluster;  /* NULL: not ours to run */
 	char *base;               /* conninfo as it was given, or the cluster's */
 	char *conninfo;           /* with what it left open: what servers and commands connect with */
+	char *read_base;          /* database_read, with a password that was read as root */
 	char *read_conninfo;      /* the same of database_read; NULL: there is none */
 };
 

@@ -66,7 +66,7 @@ enum status tool_init(struct tool *t, const char *name, const char *pg_bindir, i
 	bool own, struct buf *why)
 {
 	*t = (struct tool) { .program = { .keeps_environment = !own } };
-	if (bindir_find_program(pg_bindir, name, major, t->path, why) == 0)
+	if ((t->major = bindir_find_program(pg_bindir, name, major, t->path, why)) == 0)
 		return ST_REFUSED;
 	enum status st = split(t, conninfo, why);
 	if (st != ST_OK)

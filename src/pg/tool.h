@@ -19,6 +19,7 @@ struct tool {
 	char *conninfo, *password; /* owned */
 	const char *argv[TOOL_ARGS_MAX];
 	unsigned argc;
+	int major; /* the program's version */
 };
 
 /* Finds the program of that major version, or a newer one (bindir_find_program()), and points it to the database.

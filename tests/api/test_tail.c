@@ -213,6 +213,7 @@ START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
 	struct stat st;
 	const char *const damaged[] = { "", "nonsense", "[]", "{}", "{\"cursor\":\"\"}", "{\"cursor\":7}",
+		"{\"cursor\":\"zzz\",\"printed\":[]}", "{\"cursor\":\"x.1\",\"printed\":[]} and more",
 		"{\"cursor\":\"a b\",\"printed\":[]}", "{\"cursor\":\"abcdefgh.1\"}", "{\"cursor\":\"x.1\",\"printed\":[{}]}",
 		"{\"cursor\":\"x.1\",\"printed\":[{\"id\":-1,\"chat\":1,\"at\":\"2026-01-01T00:00:00.000Z\"}]}" };
 	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
@@ -226,6 +227,49 @@ START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
 	struct outcome nowhere = command_run(
 		(struct invocation) { .who = ann }, "tail", "--cursor-file", format("%s/no/such", dir));
 	ck_assert_msg(nowhere.status == 74 && strstr(nowhere.err, "No such file") != NULL, "%s", nowhere.err);
+	unlink(file);
+	rmdir(dir);
+}
+END_TEST
+
+/* Its output is full or gone while it reads history: it ends, and says so once. */
+START_TEST(tail_ends_when_its_backlog_cannot_be_printed)
+{
+	struct client *ann = somebody();
+	long long chat = group(ann);
+	for (int i = 0; i < 250; i++)
+		say(ann, chat, "a line that fills the output of the command more and more until it has to be written");
+	struct invocation full = { .who = ann, .output = "/dev/full" };
+	struct outcome o = command_run(full, "tail", "-n", "250");
+	ck_assert_int_eq(o.status, 74);
+	ck_assert_msg(strstr(o.err, "standard output") != NULL && strchr(o.err, '\n') == NULL, "%s", o.err);
+}
+END_TEST
+
+/* Killed in the middle of filling a hole: what wasn't printed is printed the next time. */
+START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
+{
+	enum { MESSAGES = 1200 };
+	struct client *ann = somebody();
+	long long chat = group(ann), first = say(ann, chat, "m0");
+	char *dir = made_dir(), *file = format("%s/cursor", dir), *text = format("%0*d", 600, 7);
+	const char *at = str(is(get(ann, "%s", message(chat, first)), 200).json, "at");
+	for (int i = 1; i < MESSAGES; i++)
+		say(ann, chat, format("m%d %s", i, text));
+	/* A cursor of another database. */
+	put_text(file, format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}", first,
+			       chat, at));
+	/* Nobody reads its output: it stands still in the middle, and is killed. */
+	struct program *p = tail(ann, "--cursor-file", file);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (program_unread(p) < 60000)
+		left(until, "its output to fill");
+	kill(program_pid(p), SIGKILL);
+	ck_assert_int_eq(program_await_exit(p), 128 + SIGKILL);
+	p = tail(ann, "--cursor-file", file);
+	program_await(p, format(": m%d ", MESSAGES - 1));
+	for (int i = 1; i < MESSAGES; i++)
+		ck_assert_msg(strstr(program_said(p), format(": m%d ", i)) != NULL, "m%d is missing", i);
 	unlink(file);
 	rmdir(dir);
 }
@@ -323,6 +367,8 @@ int main(void)
 		tail_goes_on_from_its_file,
 		tail_keeps_no_cursor_of_what_it_could_not_print,
 		tail_refuses_a_damaged_file_and_keeps_it,
+		tail_ends_when_its_backlog_cannot_be_printed,
+		tail_cut_off_while_it_fills_a_hole_goes_on_with_it,
 		a_cluster_starts,
 		tail_fills_the_hole_after_a_database_was_put_back,
 		tail_fills_the_hole_when_nothing_it_printed_is_left,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +121,13 @@ static bool take(struct program *p)
 		p->len += (size_t)n;
 	p->said[p->len] = '\0';
 	return n < 0 && errno == EAGAIN;
+}
+
+size_t program_unread(const struct program *p)
+{
+	int n = 0;
+	ck_assert_int_eq(ioctl(p->out, FIONREAD, &n), 0);
+	return (size_t)n;
 }
 
 const char *program_said(struct program *p)
