@@ -45,6 +45,9 @@ static const struct command commands[] = {
 		backup_command },
 	{ "restore", "restore FILE [--force]", "put the database of a backup in place; the server has to be stopped",
 		CONF_DATABASE, restore_options, restore_command },
+	{ "upgrade-database", "upgrade-database [--check] [--clone] [--old-bindir DIR]\nupgrade-database --remove-old",
+		"move the private database to a newer version of PostgreSQL; the server has to be stopped", CONF_DATABASE,
+		upgrade_options, upgrade_command },
 	{ "check-config", "check-config [OPTION]…", "print the settings in effect, and where each comes from", CONF_ALL, NULL, check_config_command },
 	{ "doctor", "doctor [--json] [--proxy-file FILE] [OPTION]…", "look for what keeps a server from starting or working well, and say what to do",
 		CONF_ALL, doctor_options, doctor_command },
@@ -60,7 +63,7 @@ static int help(void)
 {
 	puts("usage: postern COMMAND [OPTION]…\n\nA chat server over plain HTTP.\n\nCommands:");
 	for (size_t i = 0; i < command_count; i++)
-		printf("  %-12s  %s\n", commands[i].name, commands[i].summary);
+		printf("  %-16s  %s\n", commands[i].name, commands[i].summary);
 	puts("\nsend, chats and tail are clients: POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN say where and as whom.\n"
 		"`postern COMMAND --help` says more about one; `postern --version` prints the version.");
 	return EXIT_SUCCESS;

@@ -26,6 +26,7 @@ int command_close_output(void);
 extern const struct conf_option send_options[], chats_options[], doctor_options[];
 extern const struct conf_option chat_options[], report_options[], audit_options[], retention_options[];
 extern const struct conf_option backup_options[], restore_options[];
+extern const struct conf_option upgrade_options[];
 extern const struct conf_option announce_options[], maintenance_options[];
 extern const struct conf_option user_options[], token_options[], migrate_options[], tail_options[];
 
@@ -34,6 +35,7 @@ int token_command(const struct command *self, const struct conf *conf, const str
 int migrate_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int backup_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int restore_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
+int upgrade_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int check_config_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int chat_command(const struct command *self, const struct conf *conf, const struct conf_args *args);
 int report_command(const struct command *self, const struct conf *conf, const struct conf_args *args);

@@ -39,14 +39,14 @@ enum status switch_begin(const char *state, char aside[PATH_MAX], struct buf *wh
 }
 
 /* STATE/pg.old-20260131T120000Z; a number behind it if there is one already. */
-static enum status name_kept(const char *state, char kept[PATH_MAX], struct buf *why)
+static enum status name_kept(const char *state, const char *prefix, char kept[PATH_MAX], struct buf *why)
 {
-	char stamp[48], name[64];
+	char stamp[48], name[128];
 	time_t now = time(NULL);
 	struct tm tm;
-	strftime(stamp, sizeof(stamp), "pg.old-%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
+	strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", gmtime_r(&now, &tm));
 	for (unsigned i = 0; i < 100; i++) {
-		snprintf(name, sizeof(name), i > 0 ? "%s.%u" : "%s", stamp, i);
+		snprintf(name, sizeof(name), i > 0 ? "%s%s.%u" : "%s%s", prefix, stamp, i);
 		if (!join(kept, state, name))
 			break;
 		if (access(kept, F_OK) < 0)
@@ -77,35 +77,54 @@ static void unmark(const char *data)
 		unlink(mark);
 }
 
+/* Where the file system can't exchange. A start that finds STATE/pg.switching and no STATE/pg does the last step. */
+static enum status exchange_in_steps(int fd, const char *state, const char *data, const char *kept, struct buf *why)
+{
+	char switching[PATH_MAX];
+	if (!join(switching, state, CLUSTER_SWITCHING)) {
+		errno = ENAMETOOLONG;
+		return failed(state, why);
+	}
+	if (rename(kept, switching) < 0 || fsync(fd) < 0)
+		return failed(switching, why);
+	if (rename(data, kept) < 0) {
+		enum status st = failed(data, why);
+		switch_remove(switching);
+		return st;
+	}
+	return fsync(fd) == 0 && rename(switching, data) == 0 ? ST_OK : failed(switching, why);
+}
+
 /* Under its final name first, so that the exchange is the last step: there is no moment without a cluster. */
-static enum status exchange(const char *made, const char *data, const char *kept, struct buf *why)
+static enum status exchange(
+	int fd, const char *state, const char *made, const char *data, const char *kept, struct buf *why)
 {
 	if (rename(made, kept) < 0)
 		return failed(kept, why);
 	if (renameat2(AT_FDCWD, kept, AT_FDCWD, data, RENAME_EXCHANGE) == 0)
 		return ST_OK;
+	if (errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)
+		return exchange_in_steps(fd, state, data, kept, why);
 	enum status st = failed(data, why);
-	buf_adds(why,
-		": the old cluster can't be exchanged for the new one in one step on this file system; move it away by "
-		"hand "
-		"and do this again");
 	switch_remove(kept);
 	return st;
 }
 
-static enum status put_in(const char *state, int fd, const char *made, char kept[PATH_MAX], struct buf *why)
+static enum status put_in(
+	const char *state, int fd, const char *made, const char *prefix, char kept[PATH_MAX], struct buf *why)
 {
 	char data[PATH_MAX];
 	enum status st = ST_OK;
 	if (!join(data, state, "pg"))
 		return failed(state, why);
 	bool exists = access(data, F_OK) == 0;
-	if (exists && ((st = name_kept(state, kept, why)) != ST_OK || (st = mark_unused(made, data, why)) != ST_OK))
+	if (exists &&
+		((st = name_kept(state, prefix, kept, why)) != ST_OK || (st = mark_unused(made, data, why)) != ST_OK))
 		return st;
 	if (syncfs(fd) < 0)
 		return failed(state, why);
 	if (exists)
-		st = exchange(made, data, kept, why);
+		st = exchange(fd, state, made, data, kept, why);
 	else if (rename(made, data) < 0)
 		st = failed(data, why);
 	if (st == ST_OK && fsync(fd) < 0)
@@ -115,16 +134,21 @@ static enum status put_in(const char *state, int fd, const char *made, char kept
 	return st;
 }
 
-enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why)
+enum status switch_in_as(const char *state, const char *aside, const char *prefix, char kept[PATH_MAX], struct buf *why)
 {
 	char made[PATH_MAX];
 	int fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*kept = '\0';
 	if (fd < 0)
 		return failed(state, why);
-	enum status st = join(made, aside, "pg") ? put_in(state, fd, made, kept, why) : failed(aside, why);
+	enum status st = join(made, aside, "pg") ? put_in(state, fd, made, prefix, kept, why) : failed(aside, why);
 	close(fd);
 	return st;
+}
+
+enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why)
+{
+	return switch_in_as(state, aside, CLUSTER_OLD, kept, why);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
@@ -135,7 +159,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 
 void switch_remove(const char *dir) { nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
 
-void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *arg), void *arg)
+void switch_each_kept_as(const char *state, const char *prefix, void (*on_kept)(const char *dir, void *arg), void *arg)
 {
 	char pattern[2 * PATH_MAX];
 	glob_t g;
@@ -146,10 +170,15 @@ void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *
 			pattern[len++] = '\\';
 		pattern[len++] = *p;
 	}
-	snprintf(pattern + len, sizeof(pattern) - len, "/pg.old-[0-9]*");
+	snprintf(pattern + len, sizeof(pattern) - len, "/%s[0-9]*", prefix);
 	if (glob(pattern, GLOB_ONLYDIR, NULL, &g) != 0)
 		return;
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		on_kept(g.gl_pathv[i], arg);
 	globfree(&g);
+}
+
+void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *arg), void *arg)
+{
+	switch_each_kept_as(state, CLUSTER_OLD, on_kept, arg);
 }

@@ -17,10 +17,15 @@ enum status switch_begin(const char *state, char aside[PATH_MAX], struct buf *wh
 /* Flushes ASIDE/pg to disk and puts it in place of STATE/pg. *kept becomes the name that an old one has from now on,
  * "": there was none. The servers on both have stopped. */
 enum status switch_in(const char *state, const char *aside, char kept[PATH_MAX], struct buf *why) MUST_CHECK;
+/* The same; the old one's name begins with prefix (CLUSTER_OLD, CLUSTER_BEFORE_UPGRADE), and then says when. */
+enum status switch_in_as(
+	const char *state, const char *aside, const char *prefix, char kept[PATH_MAX], struct buf *why) MUST_CHECK;
 /* Removes a directory with all that is in it. */
 void switch_remove(const char *dir);
 
 /* Calls on_kept for every old cluster that was kept, in order of age. */
 void switch_each_kept(const char *state, void (*on_kept)(const char *dir, void *arg), void *arg);
+/* Likewise, of those with that prefix and a digit behind it. */
+void switch_each_kept_as(const char *state, const char *prefix, void (*on_kept)(const char *dir, void *arg), void *arg);
 
 #endif

@@ -19,7 +19,9 @@ struct search {
 	const char *const *programs; /* what a directory has to have; the first one says of which version it is */
 	int wanted;                  /* 0: any */
 	bool or_newer;               /* the next newer one will do */
+	bool newest;                 /* of all that are there, up to the newest tested one */
 	int found;                   /* in out; 0: nothing yet */
+	bool newer_seen;             /* than the wanted one, and that won't do */
 	struct buf others;           /* "14 in /usr/…, 18 in /opt/…": what won't do */
 	char *out;
 };
@@ -76,15 +78,17 @@ static bool consider(struct search *s, const char *dir)
 	if (major == 0)
 		return false;
 	log_debug("%s of PostgreSQL %d is in %s", s->programs[0], major, dir);
-	bool will_do = s->wanted == 0 ? major >= VERSION_MAJOR_MIN :
-		s->or_newer           ? major >= s->wanted
-				      : major == s->wanted;
+	bool will_do = s->newest ? major >= VERSION_MAJOR_MIN && major <= VERSION_MAJOR_TESTED
+		: s->wanted == 0 ? major >= VERSION_MAJOR_MIN
+		: s->or_newer    ? major >= s->wanted
+				 : major == s->wanted;
 	if (!will_do) {
+		s->newer_seen |= major > s->wanted;
 		mention(s, major, dir);
 		return false;
 	}
-	bool is_best = s->wanted != 0 ? major == s->wanted : major <= VERSION_MAJOR_TESTED;
-	if (is_best || s->found == 0 || (s->or_newer && major < s->found)) {
+	bool is_best = s->wanted != 0 ? major == s->wanted : !s->newest && major <= VERSION_MAJOR_TESTED;
+	if (is_best || s->found == 0 || (s->or_newer && major < s->found) || (s->newest && major > s->found)) {
 		s->found = major;
 		snprintf(s->out, BINDIR_SIZE, "%s", dir);
 	}
@@ -142,10 +146,17 @@ static void explain(const struct search *s, struct buf *why)
 			VERSION_MAJOR_TESTED);
 	if (s->others.data != NULL && s->others.len > 0)
 		buf_addf(why, "; there is %s", s->others.data);
-	buf_adds(why, ": install them, or say where they are with pg_bindir");
-	buf_adds(why,
-		s->wanted != 0 ? ", or move the data to another version with postern upgrade-database"
-			       : ", or use another server with --database");
+	if (s->wanted == 0)
+		buf_adds(why,
+			": install them, or say where they are with pg_bindir, or use another server with --database");
+	else
+		buf_addf(why,
+			": install them (Debian: apt-get install postgresql-%d), or say where they are with pg_bindir",
+			s->wanted);
+	if (s->wanted != 0 && s->newer_seen)
+		buf_adds(why,
+			"; to go on with the newer version, run `postern upgrade-database` when both are installed: it "
+			"moves the data, and needs the old programs once more");
 }
 
 enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why)
@@ -177,10 +188,13 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 	return s.found != 0 ? version_check(s.found, why) : ST_REFUSED;
 }
 
-int bindir_find_program(const char *preferred, const char *name, int major, char out[BINDIR_PROGRAM_SIZE], struct buf *why)
+int bindir_find_program(
+	const char *preferred, const char *name, int major, char out[BINDIR_PROGRAM_SIZE], struct buf *why)
 {
 	char dir[BINDIR_SIZE];
-	struct search s = { .programs = (const char *const[]) { name, NULL }, .wanted = major, .or_newer = true, .out = dir };
+	struct search s = {
+		.programs = (const char *const[]) { name, NULL }, .wanted = major, .or_newer = true, .out = dir
+	};
 	buf_init(&s.others, 4096);
 	if (preferred == NULL || !consider(&s, preferred))
 		search_everywhere(&s);
@@ -188,9 +202,20 @@ int bindir_find_program(const char *preferred, const char *name, int major, char
 		snprintf(out, BINDIR_PROGRAM_SIZE, "%s/%s", dir, name);
 	else
 		buf_addf(why,
-			"%s of PostgreSQL %d, or a newer one, isn't found%s%s: install it (Debian: postgresql-client-%d), or say "
+			"%s of PostgreSQL %d, or a newer one, isn't found%s%s: install it (Debian: "
+			"postgresql-client-%d), or say "
 			"where it is with pg_bindir",
-			name, major, s.others.len > 0 ? "; there is " : "", s.others.len > 0 ? s.others.data : "", major);
+			name, major, s.others.len > 0 ? "; there is " : "", s.others.len > 0 ? s.others.data : "",
+			major);
+	buf_release(&s.others);
+	return s.found;
+}
+
+int bindir_newest(char out[BINDIR_SIZE])
+{
+	struct search s = { .programs = server_programs, .newest = true, .out = out };
+	buf_init(&s.others, 4096);
+	search_everywhere(&s);
 	buf_release(&s.others);
 	return s.found;
 }

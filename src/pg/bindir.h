@@ -17,6 +17,10 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 /* The major version of initdb and postgres in dir, an absolute name; 0: they aren't there, or don't run. */
 int bindir_version(const char *dir);
 
+/* The newest of all installed versions that Postern is tested with, in the same places. Returns its major version, and
+ * the directory in out; 0: there is none. */
+int bindir_newest(char out[BINDIR_SIZE]);
+
 /* Finds another program, such as pg_dump, of that major version, else of the next newer one that is installed, in the
  * same places; preferred doesn't have to have it. Returns its version, and the full path in out. 0: what is missing was
  * added to why. */

@@ -31,7 +31,8 @@
 
 enum { CONNECTIONS_MORE = 150, POLL_MS = 5, STOP_MS = 60000, RETRY_MS = 30000, PASSING_MS = 100 };
 
-static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.", kept[] = "pg.old-";
+static const char socket_name[] = ".s.PGSQL.5432", unfinished[] = "pg.new.";
+static const char *const kept[] = { CLUSTER_OLD, CLUSTER_BEFORE_UPGRADE };
 
 struct cluster {
 	char *state, *data, *run, *log, *conninfo, *socket_lock;
@@ -157,9 +158,11 @@ static enum status check_user(struct buf *why)
 }
 
 /* initdb and postgres look for each other, and for their files, by argv[0]: it has to be the full path. */
-static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, struct buf *why)
+static enum status run_initdb(struct cluster *c, const char *dir, bool checksums, int log_fd, struct buf *why)
 {
 	char program[BINDIR_SIZE + 16], locale[32];
+	/* Since version 18 they are on unless one says otherwise, which older versions don't know. */
+	const char *last = checksums ? "--data-checksums" : bindir_version(c->bindir) >= 18 ? "--no-data-checksums" : NULL;
 	int wstatus;
 	snprintf(program, sizeof(program), "%s/initdb", c->bindir);
 	snprintf(locale, sizeof(locale), "--locale=%s", cluster_conf_locale());
@@ -168,8 +171,8 @@ static enum status run_initdb(struct cluster *c, const char *dir, int log_fd, st
 		return failed(why, "fork");
 	if (pid == 0) {
 		program_become(log_fd, log_fd);
-		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale, "--locale-provider=libc", "--data-checksums", "--no-instructions", "--no-sync",
-			(char *)NULL);
+		execl(program, program, "-D", dir, "-U", "postern", "--auth=trust", "-E", "UTF8", locale,
+			"--locale-provider=libc", "--no-instructions", "--no-sync", last, (char *)NULL);
 		_exit(127);
 	}
 	for (pid_t ended; (ended = waitpid(pid, &wstatus, WNOHANG)) != pid && (ended == 0 || errno == EINTR);)
@@ -198,13 +201,35 @@ static bool is_unused(const char *dir)
 
 static void remove_if_unfinished(const struct cluster *c, const char *name)
 {
-	char *path = join(c->state, name);
-	if (strncmp(name, unfinished, strlen(unfinished)) == 0 ||
-		(strncmp(name, kept, strlen(kept)) == 0 && is_unused(path))) {
+	char *path = join(c->state, name), *data = join(path, "pg");
+	bool stale = strncmp(name, unfinished, strlen(unfinished)) == 0 || strcmp(name, CLUSTER_SWITCHING) == 0;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		stale |= strncmp(name, kept[i], strlen(kept[i])) == 0 && is_unused(path);
+	if (stale) {
+		struct buf why;
+		buf_init(&why, 1024);
 		log_info("removing %s, which was never in use", path);
+		if (evict_servers(data, c->socket_lock, &why) != ST_OK)
+			log_warn("%s: %s", path, why.data != NULL ? why.data : "out of memory");
 		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+		buf_release(&why);
 	}
 	free(path);
+	free(data);
+}
+
+/* An exchange in two steps (cli/switch.h) that was cut off between them: the new cluster was about to get its name. */
+static enum status finish_switch(const struct cluster *c, struct buf *why)
+{
+	char *switching = join(c->state, CLUSTER_SWITCHING);
+	enum status st = ST_OK;
+	if (access(c->data, F_OK) < 0 && errno == ENOENT && access(switching, F_OK) == 0) {
+		log_warn("the exchange of the database cluster was interrupted: finishing it with %s", switching);
+		if (rename(switching, c->data) < 0)
+			st = failed(why, switching);
+	}
+	free(switching);
+	return st;
 }
 
 /* What starts and restores that didn't get to the rename have left. One that was just killed may have a child that
@@ -222,7 +247,7 @@ static void remove_unfinished(const struct cluster *c)
 }
 
 /* A rename makes it a cluster: a crash before that leaves nothing half-made. */
-static enum status create(struct cluster *c, struct buf *why)
+static enum status create(struct cluster *c, bool checksums, struct buf *why)
 {
 	char random[9], name[32];
 	secret_random_name(random, sizeof(random) - 1);
@@ -234,7 +259,7 @@ static enum status create(struct cluster *c, struct buf *why)
 	if (log_fd < 0 || state_fd < 0)
 		st = failed(why, c->state);
 	if (st == ST_OK)
-		st = run_initdb(c, dir, log_fd, why);
+		st = run_initdb(c, dir, checksums, log_fd, why);
 	if (st == ST_OK)
 		st = cluster_conf_include(dir, why);
 	/* One flush of the file system, where initdb would sync a thousand files one by one. */
@@ -350,11 +375,13 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 		buf_adds(why, "the database never runs as root");
 		return ST_REFUSED;
 	}
+	if ((st = finish_switch(c, why)) != ST_OK)
+		return st;
 	bool exists = cluster_conf_version(c->data, &major);
 	remove_unfinished(c);
 	if ((st = bindir_find(c->pg_bindir, major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
 		return st;
-	if (!exists && ((st = check_user(why)) != ST_OK || (st = create(c, why)) != ST_OK))
+	if (!exists && ((st = check_user(why)) != ST_OK || (st = create(c, true, why)) != ST_OK))
 		return st;
 	do {
 		if ((st = evict_servers(c->data, c->socket_lock, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
@@ -371,11 +398,25 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 
 enum status cluster_settle(struct cluster *c, struct buf *why)
 {
-	enum status st = evict_servers(c->data, c->socket_lock, why);
+	enum status st = finish_switch(c, why);
+	if (st == ST_OK)
+		st = evict_servers(c->data, c->socket_lock, why);
 	if (st == ST_OK)
 		remove_unfinished(c);
 	return st;
 }
+
+enum status cluster_make(struct cluster *c, bool checksums, struct buf *why)
+{
+	enum status st = bindir_find(c->pg_bindir, 0, c->bindir, why);
+	if (st == ST_OK)
+		st = make_run_directory(c, why);
+	if (st == ST_OK)
+		st = check_user(why);
+	return st == ST_OK ? create(c, checksums, why) : st;
+}
+
+const char *cluster_sockets(const struct cluster *c) { return c->run; }
 
 enum status cluster_restart(struct cluster *c, struct buf *why)
 {

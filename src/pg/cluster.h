@@ -11,6 +11,7 @@
 #ifndef PG_CLUSTER_H
 #define PG_CLUSTER_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -21,6 +22,12 @@ struct cluster;
 /* An empty file in a cluster that was made to be put in place of another one (cli/switch.h) and hasn't been yet. A
  * start removes it from STATE/pg, and removes every STATE/pg.old-* that has it: that one never was in use. */
 #define CLUSTER_UNUSED "postern.unused"
+/* The beginnings of the names of old clusters that were kept. */
+#define CLUSTER_OLD "pg.old-"
+#define CLUSTER_BEFORE_UPGRADE "pg.before-upgrade-"
+/* The new cluster while it is exchanged for the old one in two steps. A start that finds it without STATE/pg makes it
+ * STATE/pg; beside STATE/pg it was never in use, and is removed. */
+#define CLUSTER_SWITCHING "pg.switching"
 
 /* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
  * added to. */
@@ -32,6 +39,10 @@ void cluster_log_in(struct cluster *c, const char *state);
 
 /* Ends a server that an earlier life has left, and removes what was left unfinished, as a start does. */
 enum status cluster_settle(struct cluster *c, struct buf *why) MUST_CHECK;
+
+/* Only makes the cluster, where there is none; checksums: whether its pages have them. */
+enum status cluster_make(struct cluster *c, bool checksums, struct buf *why) MUST_CHECK;
+const char *cluster_sockets(const struct cluster *c); /* the directory of its socket; made with the cluster or by a start */
 
 /* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it
  * accepts connections: through recovery, however long that takes. */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ * Moving the private cluster to a newer version of PostgreSQL, with pg_upgrade: the steps, each of which leaves the
+ * cluster in STATE/pg as it is. The new one is made in a state directory of its own, ASIDE, and put in place by the
+ * caller (cli/switch.h).
+ *
+ * All of this blocks. The caller holds the state directory's lock and isn't root. A SIGTERM or SIGINT that is blocked
+ * and pending ends the waiting. */
+#ifndef PG_UPGRADE_H
+#define PG_UPGRADE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "pg/bindir.h"
+
+struct cluster;
+
+struct upgrade {
+	const char *state, *aside;                             /* absolute names; the caller's */
+	const char *shown_state;                               /* what messages call the state directory */
+	bool clone;                                            /* files are cloned (reflinks), not copied */
+	int from, to;                                          /* major versions; set by upgrade_plan() */
+	char old_bindir[BINDIR_SIZE], new_bindir[BINDIR_SIZE]; /* likewise */
+	bool checksums;       /* the old cluster's pages have them; set by upgrade_prepare() */
+	struct cluster *made; /* the new one; set by upgrade_make() */
+};
+
+/* Finds both versions: of the cluster in STATE/pg, and pg_bindir's, which may be NULL: the newest that is installed.
+ * to == from: there is nothing to do, and old_bindir may be empty. old_bindir (NULL: looked for) is where the programs
+ * of the cluster's version are. Anything that is missing, unsupported or the wrong way round is refused. */
+enum status upgrade_plan(struct upgrade *u, const char *old_bindir, const char *pg_bindir, struct buf *why) MUST_CHECK;
+
+/* What the files in a directory say is their size, in bytes. */
+uint64_t upgrade_size(const char *dir);
+/* Refuses if a second cluster, of which size bytes are copied or cloned, wouldn't fit beside the first. */
+enum status upgrade_check_space(const struct upgrade *u, uint64_t size, struct buf *why) MUST_CHECK;
+
+/* Looks at the old cluster. One that wasn't shut down as it should is started and stopped, which recovers it. */
+enum status upgrade_prepare(struct upgrade *u, struct buf *why) MUST_CHECK;
+/* Makes the new one in ASIDE/pg, with the old one's settings of ALTER SYSTEM and its pg_hba.conf and pg_ident.conf. */
+enum status upgrade_make(struct upgrade *u, struct buf *why) MUST_CHECK;
+/* pg_upgrade --check. */
+enum status upgrade_check(struct upgrade *u, struct buf *why) MUST_CHECK;
+/* pg_upgrade. What it leaves when it fails is moved to STATE/upgrade-failed, whose name is added to why. */
+enum status upgrade_transfer(struct upgrade *u, struct buf *why) MUST_CHECK;
+/* Starts the new cluster, updates its extensions, has its statistics collected, and stops it. */
+enum status upgrade_analyze(struct upgrade *u, struct buf *why) MUST_CHECK;
+/* Ends what still runs on either cluster, and releases `made`. */
+void upgrade_end(struct upgrade *u);
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT
+ * `postern upgrade-database`, from the PostgreSQL of this machine to the newer one in $TEST_PG_NEWER
+ * (tests/postgres/newer fetches it): nothing is lost, whenever it is killed, and clients go on where they were. */
+#include <fcntl.h>
+#include <ftw.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/database.h"
+#include "../lib/program.h"
+#include "../lib/stream.h"
+#include "../lib/suite.h"
+#include "base/clock.h"
+#include "pg/bindir.h"
+#include "pg/cluster_conf.h"
+
+enum { MESSAGES = 20 };
+
+static struct server *node; /* its database is what is upgraded */
+static char old_bindir[BINDIR_SIZE], newer_bindir[BINDIR_SIZE];
+static int old_version, newer_version;
+
+/* What was there before. */
+static struct client *ann, *ben;
+static long long chat, first_id, last_id;
+static char kept_cursor[128];
+
+/* --- files --- */
+
+static char *in_state(const char *name) { return format("%s/%s", server_state(node), name); }
+
+static unsigned matches(const char *pattern)
+{
+	glob_t g;
+	unsigned n = glob(in_state(pattern), 0, NULL, &g) == 0 ? (unsigned)g.gl_pathc : 0;
+	globfree(&g);
+	return n;
+}
+
+static char *match(const char *pattern)
+{
+	glob_t g;
+	ck_assert_msg(glob(in_state(pattern), 0, NULL, &g) == 0, "there is no %s", pattern);
+	char *path = format("%s", g.gl_pathv[0]);
+	globfree(&g);
+	return path;
+}
+
+static int version_of(const char *data)
+{
+	int version = 0;
+	ck_assert_msg(cluster_conf_version(data, &version), "there is no cluster in %s", data);
+	return version;
+}
+
+/* As the owner of the state directory would write it. */
+static void write_file(const char *path, const char *mode, mode_t permissions, const char *text)
+{
+	struct stat st;
+	FILE *f = fopen(path, mode);
+	ck_assert_msg(f != NULL, "%s", path);
+	fputs(text, f);
+	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_int_eq(chmod(path, permissions), 0);
+	ck_assert_int_eq(stat(server_state(node), &st), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(path, st.st_uid, st.st_gid), 0);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+	(void)st, (void)type, (void)where;
+	return remove(path);
+}
+
+static void remove_tree(void *dir) { nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
+static char *directory(void)
+{
+	char *dir = format("/tmp/puXXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chmod(dir, 0755), 0);
+	return later(remove_tree, dir);
+}
+
+/* initdb and postgres, and nothing else, that say they are that version. */
+static char *programs_called(int major)
+{
+	char *dir = directory();
+	write_file(format("%s/initdb", dir), "w", 0755, "#!/bin/sh\n");
+	write_file(
+		format("%s/postgres", dir), "w", 0755, format("#!/bin/sh\necho 'postgres (PostgreSQL) %d.1'\n", major));
+	return dir;
+}
+
+/* --- the command --- */
+
+#define begin_upgrade(...) begin_args((const char *const[]) { "upgrade-database", __VA_ARGS__, NULL })
+static struct program *begin_args(const char *const args[])
+{
+	const char *argv[16] = { NULL };
+	size_t n = 0;
+	for (; args[n] != NULL; n++)
+		argv[n] = args[n];
+	argv[n++] = "--state";
+	argv[n++] = server_state(node);
+	return program_start(argv, NULL, NULL);
+}
+
+static void succeeds(struct program *p, const char *says)
+{
+	program_await(p, says);
+	ck_assert_msg(program_await_exit(p) == 0, "%s", program_said(p));
+}
+
+static void is_refused(struct program *p, const char *says)
+{
+	program_await(p, says);
+	ck_assert_msg(program_await_exit(p) == 1, "%s", program_said(p));
+}
+
+/* The server with the programs of that version. */
+static void restart_with(const char *bindir)
+{
+	setenv("TEST_PG_BINDIR", bindir, 1);
+	server_restart(node);
+}
+
+/* --- what must be there --- */
+
+static void all_is_there(void)
+{
+	struct json_object *page = is(get(ben, "%s?limit=200", messages(chat)), 200).json;
+	size_t n = count(page, "messages");
+	ck_assert_uint_ge(n, MESSAGES);
+	ck_assert_int_eq(num(page, "messages.0.id"), first_id);
+	ck_assert_str_eq(str(page, "messages.0.text"), "saponins of quillaja 0");
+}
+
+static void goes_on(void)
+{
+	struct stream *again = live_since(ben, kept_cursor);
+	for (long long id = 0; id != last_id;)
+		id = num(expect(again, "message"), "id");
+	last_id = say(ann, chat, "and on");
+	expect_message(again, last_id);
+	stream_cut(again);
+}
+
+static void search_finds(const char *word, unsigned n)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (count(is(get(ben, "/v1/search?q=%s&limit=50", word), 200).json, "results") != n)
+		left(until, word);
+}
+
+static void sign_in_works(void)
+{
+	struct client somebody = { .server = node };
+	is(post(with(&somebody, "Sec-Fetch-Site: same-origin"), "/v1/session", "{'name':'ann','password':'%s'}",
+		   PASSWORD),
+		201);
+}
+
+/* --- tests --- */
+
+START_TEST(a_newer_postgresql_is_there)
+{
+	const char *newer = getenv("TEST_PG_NEWER");
+	struct buf why;
+	buf_init(&why, 4096);
+	ck_assert_msg(newer != NULL && (newer_version = bindir_version(newer)) > 0,
+		"TEST_PG_NEWER (%s) names no programs of a newer PostgreSQL: `tests/postgres/newer DIR` fetches them, "
+		"then "
+		"TEST_PG_NEWER=DIR/bin",
+		newer != NULL ? newer : "not set");
+	ck_assert_msg(access(format("%s/pg_upgrade", newer), X_OK) == 0, "there is no pg_upgrade in %s", newer);
+	ck_assert_msg(bindir_find(getenv("TEST_PG_BINDIR"), 0, old_bindir, &why) == ST_OK, "%s", why.data);
+	old_version = bindir_version(old_bindir);
+	ck_assert_msg(old_version < newer_version, "PostgreSQL %d in %s isn't newer than %d", newer_version, newer,
+		old_version);
+	snprintf(newer_bindir, sizeof(newer_bindir), "%s", newer);
+	buf_release(&why);
+}
+END_TEST
+
+START_TEST(a_server_has_a_history)
+{
+	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-searches", "0", NULL };
+	ck_assert_int_ne(newer_version, 0);
+	setenv("TEST_PG_BINDIR", old_bindir, 1);
+	node = server_start(flags);
+	ann = user_at(node, "ann");
+	ben = user_at(node, "ben");
+	chat = group(ann, ben);
+	struct stream *s = live(ben);
+	for (int i = 0; i < MESSAGES; i++) {
+		last_id = say(ann, chat, format("saponins of quillaja %d", i));
+		expect_message(s, last_id);
+		if (i == 0)
+			first_id = last_id;
+		if (i == MESSAGES / 2)
+			snprintf(kept_cursor, sizeof(kept_cursor), "%s", stream_cursor(s));
+	}
+	search_finds("quillaja", MESSAGES);
+	sql(database(node), "alter system set work_mem = '9MB'");
+	sql(database(node), "alter system set fsync = off"); /* only for the test to be quick */
+}
+END_TEST
+
+START_TEST(upgrade_while_a_server_runs_is_refused)
+{
+	is_refused(begin_upgrade("--pg-bindir", newer_bindir), format("a server is using %s", server_state(node)));
+	all_is_there();
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(upgrade_of_a_database_elsewhere_is_refused)
+{
+	is_refused(begin_upgrade("--database", "host=/nowhere"), "whose administrator upgrades it");
+}
+END_TEST
+
+START_TEST(upgrade_of_a_missing_state_directory_makes_none)
+{
+	char *dir = format("%s/none", directory());
+	const char *const args[] = { "upgrade-database", "--state", dir, NULL };
+	is_refused(program_start(args, NULL, NULL), format("%s: No such file or directory", dir));
+	ck_assert_int_ne(access(dir, F_OK), 0);
+}
+END_TEST
+
+START_TEST(upgrade_to_the_same_version_has_nothing_to_do)
+{
+	succeeds(begin_upgrade("--pg-bindir", old_bindir),
+		format("nothing to do: the database is PostgreSQL %d's", old_version));
+}
+END_TEST
+
+START_TEST(upgrade_to_an_unsupported_version_is_refused)
+{
+	is_refused(begin_upgrade("--pg-bindir", programs_called(14)),
+		"is PostgreSQL 14: this version of Postern upgrades");
+	is_refused(begin_upgrade("--pg-bindir", programs_called(99)),
+		"is PostgreSQL 99: this version of Postern upgrades");
+}
+END_TEST
+
+START_TEST(upgrade_without_pg_upgrade_says_what_to_install)
+{
+	struct program *p = begin_upgrade("--pg-bindir", programs_called(newer_version));
+	is_refused(p, "an upgrade also needs pg_upgrade, pg_ctl, ");
+	ck_assert_ptr_nonnull(strstr(program_said(p), format("apt-get install postgresql-%d", newer_version)));
+}
+END_TEST
+
+START_TEST(upgrade_without_the_old_programs_says_what_to_install)
+{
+	is_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", newer_bindir),
+		format("that is PostgreSQL %d, and the data in the state directory are version %d's", newer_version,
+			old_version));
+	is_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", "bin"), "--old-bindir bin: there are no");
+	char *version = in_state("pg/PG_VERSION");
+	write_file(version, "w", 0600, "13\n");
+	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
+	is_refused(p, "the data in the state directory are PostgreSQL 13's, and an upgrade needs its programs");
+	ck_assert_ptr_nonnull(strstr(program_said(p), "apt-get install postgresql-13"));
+	write_file(version, "w", 0600, format("%d\n", old_version));
+}
+END_TEST
+
+/* A file with a hole: it would fill the disk when it is copied. */
+START_TEST(upgrade_without_enough_space_is_refused)
+{
+	char *path = in_state("pg/base/hole");
+	write_file(path, "w", 0600, "");
+	ck_assert_int_eq(truncate(path, (off_t)8 << 40), 0);
+	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
+	program_await(p, "not enough space");
+	ck_assert_int_eq(program_await_exit(p), 1);
+	ck_assert_ptr_nonnull(strstr(program_said(p), "MiB are free"));
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_uint_eq(matches("pg?*"), 0);
+}
+END_TEST
+
+START_TEST(setting_that_the_new_version_lacks_is_named)
+{
+	char *path = in_state("pg/postgresql.auto.conf"), text[4096];
+	FILE *f = fopen(path, "re");
+	size_t len = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	write_file(path, "a", 0600, "vacuum_defer_cleanup_age = 0\n"); /* gone since version 16 */
+	is_refused(begin_upgrade("--check", "--pg-bindir", newer_bindir),
+		"unrecognized configuration parameter \"vacuum_defer_cleanup_age\"");
+	write_file(path, "w", 0600, text);
+}
+END_TEST
+
+START_TEST(check_changes_nothing)
+{
+	succeeds(begin_upgrade("--check", "--pg-bindir", newer_bindir), "nothing stands in the way of an upgrade");
+	ck_assert_int_eq(version_of(in_state("pg")), old_version);
+	ck_assert_uint_eq(matches("pg?*"), 0);
+	restart_with(old_bindir);
+	all_is_there();
+	goes_on();
+	server_stop(node);
+}
+END_TEST
+
+static void await_match(const char *pattern)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (matches(pattern) == 0)
+		left(until, pattern);
+}
+
+/* Kills it as soon as it says so, and with `file` once that is there, too. */
+static void kill_at(const char *step, const char *file)
+{
+	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
+	program_await(p, step);
+	if (file != NULL)
+		await_match(file);
+	kill(program_pid(p), SIGKILL);
+	ck_assert_int_eq(program_await_exit(p), 128 + SIGKILL);
+	test_moves();
+}
+
+START_TEST(upgrade_killed_at_any_step_leaves_the_old_database)
+{
+	kill_at("step: looking at", NULL);
+	kill_at("step: making", NULL);
+	kill_at("step: checking", NULL);
+	kill_at("step: copying", NULL);
+	kill_at("step: copying", "pg.new.*/pg/postmaster.pid"); /* the new server is being filled */
+	ck_assert_int_eq(version_of(in_state("pg")), old_version);
+	restart_with(old_bindir);
+	ck_assert_uint_eq(matches("pg?*"), 0);
+	all_is_there();
+	goes_on();
+	server_stop(node);
+	kill_at("step: collecting", NULL);
+	ck_assert_int_eq(version_of(in_state("pg")), old_version);
+}
+END_TEST
+
+START_TEST(upgrade_told_to_stop_clears_away_what_it_made)
+{
+	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
+	program_await(p, "step: copying");
+	await_match("pg.new.*/pg/postmaster.pid");
+	kill(program_pid(p), SIGTERM);
+	is_refused(p, "told to stop while pg_upgrade was at work");
+	ck_assert_int_eq(version_of(in_state("pg")), old_version);
+	ck_assert_uint_eq(matches("pg?*"), 0);
+}
+END_TEST
+
+/* Either one may be in place. */
+START_TEST(upgrade_killed_at_the_exchange_leaves_one_of_both)
+{
+	kill_at("step: putting", NULL);
+	int version = version_of(in_state("pg"));
+	ck_assert_msg(version == old_version || version == newer_version, "%d", version);
+	if (version == old_version)
+		succeeds(begin_upgrade("--pg-bindir", newer_bindir), "is kept in ");
+	else
+		succeeds(begin_upgrade("--pg-bindir", newer_bindir), "nothing to do");
+	ck_assert_int_eq(version_of(in_state("pg")), newer_version);
+	ck_assert_uint_eq(matches("pg.new.*"), 0);
+	ck_assert_uint_eq(matches("pg.before-upgrade-*"), 1);
+	ck_assert_int_eq(version_of(match(format("pg.before-upgrade-%d-*", old_version))), old_version);
+}
+END_TEST
+
+START_TEST(everything_goes_on_after_the_upgrade)
+{
+	restart_with(newer_bindir);
+	ck_assert_int_eq(atoi(sql(database(node), "show server_version_num")) / 10000, newer_version);
+	all_is_there();
+	goes_on();
+	sign_in_works();
+	search_finds("quillaja", MESSAGES);
+	last_id = say(ann, chat, "and a tamarind");
+	search_finds("tamarind", 1);
+	ck_assert_str_eq(sql(database(node), "show work_mem"), "9MB");
+	ck_assert_str_eq(sql(database(node), "show data_checksums"), "on");
+	ck_assert_str_eq(sql(database(node), "select count(*) > 0 from pg_stats where schemaname = 'postern'"), "t");
+	server_stop(node);
+}
+END_TEST
+
+START_TEST(going_back_to_an_older_version_is_refused)
+{
+	struct program *p = begin_upgrade("--pg-bindir", old_bindir);
+	is_refused(p,
+		format("the data in the state directory are PostgreSQL %d's, and pg_bindir is version %d",
+			newer_version, old_version));
+}
+END_TEST
+
+START_TEST(remove_old_removes_only_what_was_kept)
+{
+	char *kept = match(format("pg.before-upgrade-%d-*", old_version)),
+	     *empty = in_state("pg.before-upgrade-1-empty"), *younger = in_state("pg.before-upgrade-99-younger");
+	ck_assert_int_eq(mkdir(empty, 0700) | mkdir(younger, 0700), 0);
+	write_file(format("%s/PG_VERSION", younger), "w", 0644, "99\n");
+	succeeds(begin_upgrade("--pg-bindir", newer_bindir), format("is still in %s", kept));
+	restart_with(newer_bindir);
+	succeeds(begin_upgrade("--remove-old"), format("removed %s", kept)); /* also while a server runs */
+	server_stop(node);
+	ck_assert_int_ne(access(kept, F_OK), 0);
+	ck_assert_int_eq(access(empty, F_OK) | access(younger, F_OK), 0);
+	succeeds(begin_upgrade("--remove-old"), "nothing to remove");
+	ck_assert_int_eq(version_of(in_state("pg")), newer_version);
+	remove_tree(empty);
+	remove_tree(younger);
+}
+END_TEST
+
+/* Where the file system can't exchange, the two renames may be cut off between them. */
+START_TEST(start_after_half_an_exchange_finishes_it)
+{
+	ck_assert_int_eq(rename(in_state("pg"), in_state("pg.switching")), 0);
+	restart_with(newer_bindir);
+	all_is_there();
+	goes_on();
+	server_stop(node);
+	ck_assert_uint_eq(matches("pg.switching"), 0);
+}
+END_TEST
+
+START_TEST(start_removes_what_was_never_in_use)
+{
+	char *unused = in_state("pg.before-upgrade-15-20260101T000000Z");
+	ck_assert_int_eq(mkdir(unused, 0777) | mkdir(in_state("pg.switching"), 0777), 0);
+	write_file(format("%s/postern.unused", unused), "w", 0600, "");
+	if (geteuid() == 0) {
+		struct stat st;
+		ck_assert_int_eq(stat(in_state("pg"), &st), 0);
+		ck_assert_int_eq(chown(unused, st.st_uid, st.st_gid), 0);
+	}
+	restart_with(newer_bindir);
+	all_is_there();
+	server_stop(node);
+	ck_assert_uint_eq(matches("pg?*"), 0);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { a_newer_postgresql_is_there, a_server_has_a_history,
+		upgrade_while_a_server_runs_is_refused, upgrade_of_a_database_elsewhere_is_refused,
+		upgrade_of_a_missing_state_directory_makes_none, upgrade_to_the_same_version_has_nothing_to_do,
+		upgrade_to_an_unsupported_version_is_refused, upgrade_without_pg_upgrade_says_what_to_install,
+		upgrade_without_the_old_programs_says_what_to_install, upgrade_without_enough_space_is_refused,
+		setting_that_the_new_version_lacks_is_named, check_changes_nothing,
+		upgrade_killed_at_any_step_leaves_the_old_database, upgrade_told_to_stop_clears_away_what_it_made,
+		upgrade_killed_at_the_exchange_leaves_one_of_both, everything_goes_on_after_the_upgrade,
+		going_back_to_an_older_version_is_refused, remove_old_removes_only_what_was_kept,
+		start_after_half_an_exchange_finishes_it, start_removes_what_was_never_in_use, NULL };
+	return suite_run("upgrade", tests, NULL);
+}
