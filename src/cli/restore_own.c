@@ -22,30 +22,6 @@
 #include "pg/store.h"
 #include "pg/sync.h"
 
-enum { STEP_MS = 50, WAIT_MS = 10000 };
-
-/* Another command will be done soon; a server won't. */
-static enum status lock(struct store *s, const struct conf *conf, struct buf *why)
-{
-	long pid = 0;
-	for (uint64_t until = clock_mono_ms() + WAIT_MS;;) {
-		enum state_holder holder = state_lock(s->state, false, &s->lock_fd, &pid, why);
-		if (holder == STATE_FREE)
-			return ST_OK;
-		if (holder == STATE_ERROR)
-			return ST_SYSTEM;
-		if (holder == STATE_SERVER)
-			buf_addf(why, "a server is using %s (process %ld): stop it first", conf->state, pid);
-		else if (clock_mono_ms() >= until)
-			buf_addf(why, "another command is using %s (process %ld)", conf->state, pid);
-		else if (!waiting_pause("the state directory's lock", STEP_MS))
-			buf_addf(why, "told to stop while process %ld is using %s", pid, conf->state);
-		else
-			continue;
-		return ST_REFUSED;
-	}
-}
-
 /* Servers that were killed may have left PostgreSQL running, and half-made clusters. */
 static enum status settle(const struct store *s, const struct conf *conf, bool force, struct buf *why)
 {
@@ -171,7 +147,7 @@ enum status restore_own(
 	char aside[PATH_MAX];
 	enum status st = check_programs(a, conf, why);
 	if (st == ST_OK)
-		st = lock(s, conf, why);
+		st = store_lock(s, conf, false, why);
 	if (st == ST_OK)
 		st = settle(s, conf, force, why);
 	if (st == ST_OK)

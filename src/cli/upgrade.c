@@ -21,8 +21,6 @@
 #include "pg/store.h"
 #include "pg/upgrade.h"
 
-enum { STEP_MS = 50, WAIT_MS = 10000 };
-
 static const char *check_only, *clone, *old_bindir, *remove_old;
 
 const struct conf_option upgrade_options[] = {
@@ -49,29 +47,6 @@ static const char *shown_state(const struct store *s, const struct conf *conf)
 static const char *base_name(const char *path) { return strrchr(path, '/') + 1; }
 
 static unsigned long long mebibytes(uint64_t bytes) { return (unsigned long long)((bytes + (1 << 20) - 1) >> 20); }
-
-static enum status lock(struct store *s, const struct conf *conf, struct buf *why)
-{
-	long pid = 0;
-	for (uint64_t until = clock_mono_ms() + WAIT_MS;;) {
-		enum state_holder holder = state_lock(s->state, false, &s->lock_fd, &pid, why);
-		if (holder == STATE_FREE)
-			return ST_OK;
-		if (holder == STATE_ERROR)
-			return ST_SYSTEM;
-		if (holder == STATE_SERVER && remove_old != NULL) /* it has settled, and no upgrade can begin */
-			return ST_OK;
-		if (holder == STATE_SERVER)
-			buf_addf(why, "a server is using %s (process %ld): stop it first", conf->state, pid);
-		else if (clock_mono_ms() >= until)
-			buf_addf(why, "another command is using %s (process %ld)", conf->state, pid);
-		else if (!waiting_pause("the state directory's lock", STEP_MS))
-			buf_addf(why, "told to stop while process %ld is using %s", pid, conf->state);
-		else
-			continue;
-		return ST_REFUSED;
-	}
-}
 
 /* Ends what earlier lives have left running, and removes or finishes what they have left half done. */
 static enum status settle(const struct store *s, struct buf *why)
@@ -249,7 +224,7 @@ static enum status begin(struct store *s, const struct conf *conf, struct buf *w
 	sigprocmask(SIG_BLOCK, &stops, NULL);
 	enum status st = store_become_owner(s, conf, why);
 	if (st == ST_OK)
-		st = lock(s, conf, why);
+		st = store_lock(s, conf, remove_old != NULL, why);
 	return st == ST_OK && s->lock_fd >= 0 ? settle(s, why) : st;
 }
 

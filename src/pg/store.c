@@ -19,7 +19,7 @@
 #include "pg/state.h"
 #include "pg/sync.h"
 
-enum { STEP_MS = 50, WAIT_MS = 60000 };
+enum { STEP_MS = 50, WAIT_MS = 60000, COMMAND_WAIT_MS = 10000 };
 
 enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why)
 {
@@ -145,6 +145,27 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 	if (st == ST_OK && s->cluster != NULL)
 		log_debug("the database was up after %llu ms", (unsigned long long)(clock_mono_ms() - start));
 	return st;
+}
+
+enum status store_lock(struct store *s, const struct conf *conf, bool beside_server, struct buf *why)
+{
+	long pid = 0;
+	for (uint64_t until = clock_mono_ms() + COMMAND_WAIT_MS;;) {
+		enum state_holder holder = state_lock(s->state, false, &s->lock_fd, &pid, why);
+		if (holder == STATE_FREE || (holder == STATE_SERVER && beside_server))
+			return ST_OK;
+		if (holder == STATE_ERROR)
+			return ST_SYSTEM;
+		if (holder == STATE_SERVER)
+			buf_addf(why, "a server is using %s (process %ld): stop it first", conf->state, pid);
+		else if (clock_mono_ms() >= until)
+			buf_addf(why, "another command is using %s (process %ld)", conf->state, pid);
+		else if (!waiting_pause("the state directory's lock", STEP_MS))
+			buf_addf(why, "told to stop while process %ld is using %s", pid, conf->state);
+		else
+			continue;
+		return ST_REFUSED;
+	}
 }
 
 enum status store_migrate(struct store *s, struct buf *why)

@@ -34,6 +34,9 @@ struct store {
 enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why) MUST_CHECK;
 /* Then: finds or starts the database. Release s in either case. */
 enum status store_open(struct store *s, const struct conf *conf, bool as_server, struct buf *why) MUST_CHECK;
+/* Instead, for a command that replaces the private cluster: takes the directory for itself, without a database.
+ * Another command is waited for, it will be done soon; a server is in the way, unless beside_server. */
+enum status store_lock(struct store *s, const struct conf *conf, bool beside_server, struct buf *why) MUST_CHECK;
 /* Brings it up to date: migrate_run(). */
 enum status store_migrate(struct store *s, struct buf *why) MUST_CHECK;
 void store_release(struct store *s); /* stops the cluster if it is ours */
