@@ -101,10 +101,11 @@ begin
 end $$;
 
 -- The head and its check, for a read on a standby: see reaches().
-create function log_tip(out head bigint, out "check" bigint) language sql stable as $$ select log_head(), log_check(log_head()) $$;
+create function log_tip(out head bigint, out "check" bigint)
+language sql stable as $$ select log_head(), log_check(log_head()) $$;
 
--- Whether what is read here is at least as new as the position p_pos of the primary, whose check was p_check there; null: it is the
--- primary that is asked.
+-- Whether what is read here is at least as new as the position p_pos of the primary, whose check was p_check there; null:
+-- it is the primary that is asked.
 create function reaches(p_pos bigint, p_check bigint) returns boolean
 language sql stable as $$ select p_pos is null or log_holds(p_pos, p_check) $$;
 
@@ -190,8 +191,8 @@ create function log_frames(p_after bigint, p_check bigint, p_most int, p_bytes b
 	returns table (pos bigint, "check" bigint, line text)
 language sql stable rows 1000 as $$
 	with frame as (
-		(select m.rev as pos, message_size(m) as size, m.chat_id, m.id, null as line from message m where m.rev > p_after
-			order by m.rev fetch first (p_most + 1) rows with ties)
+		(select m.rev as pos, message_size(m) as size, m.chat_id, m.id, null as line
+			from message m where m.rev > p_after order by m.rev fetch first (p_most + 1) rows with ties)
 		union all
 		(select t.rev, 100, null, null, frame_line(t.rev, 'deleted', t.chat_id::text, '-', t.id, 0, tombstone_json(t))
 			from tombstone t where t.rev > p_after order by t.rev fetch first (p_most + 1) rows with ties)
@@ -211,7 +212,8 @@ language sql stable rows 1000 as $$
 		select f.*, row_number() over w > p_most or sum(f.size) over w > p_bytes as is_over, min(f.pos) over () as first
 			from frame f window w as (order by f.pos rows unbounded preceding)
 	), bound as materialized (
-		select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, log_head()) as upto from page
+		select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, log_head()) as upto
+			from page
 	), told as (
 		(select page.pos, coalesce(page.line, (
 				select frame_line(m.rev, 'message', m.chat_id::text, m.sender, m.id, 0, message_json(m)) from message m
@@ -225,12 +227,13 @@ language sql stable rows 1000 as $$
 		where p_check is null or log_holds(p_after, p_check)
 $$;
 
--- The position after which the frames up to p_head have about p_bytes, and are p_most at most: from where on a worker's ring is
--- filled at its start.
+-- The position after which the frames up to p_head have about p_bytes, and are p_most at most: from where on a worker's
+-- ring is filled at its start.
 create function log_recent(p_head bigint, p_bytes bigint, p_most int) returns bigint
 language sql stable as $$
 	with frame as (
-		(select m.rev as pos, message_size(m) as size from message m where m.rev <= p_head order by m.rev desc limit p_most)
+		(select m.rev as pos, message_size(m) as size from message m where m.rev <= p_head
+			order by m.rev desc limit p_most)
 		union all
 		(select t.rev, 400 from tombstone t where t.rev <= p_head order by t.rev desc limit p_most)
 		union all

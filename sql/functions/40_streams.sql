@@ -43,8 +43,8 @@ begin
 			select j.* from joined j where j.state = 'active'
 		), frame as ( -- a message's JSON is made when it is known to be of the page
 			select x.* from mine, lateral (
-				select m.id as pos, 'message' as kind, message_size(m) as size, m.chat_id, m.id, null as "json" from message m
-					where m.chat_id = mine.chat_id and m.id > mine.after and m.rev = m.id
+				select m.id as pos, 'message' as kind, message_size(m) as size, m.chat_id, m.id, null as "json"
+					from message m where m.chat_id = mine.chat_id and m.id > mine.after and m.rev = m.id
 					order by m.id fetch first (p_most + 1) rows with ties) x
 			union all
 			select x.* from mine, lateral (
@@ -78,10 +78,12 @@ begin
 					select from mine join member o on o.chat_id = mine.chat_id
 						where o.name = a.name and (o.state = 'joined' or a.state = 'deleted') and a.rev > mine.after))
 		), page as materialized (
-			select f.*, row_number() over w > p_most or sum(f.size) over w > p_bytes as is_over, min(f.pos) over () as first
+			select f.*, row_number() over w > p_most or sum(f.size) over w > p_bytes as is_over,
+				min(f.pos) over () as first
 				from frame f window w as (order by f.pos rows unbounded preceding)
 		), bound as materialized (
-			select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, v_head) as upto from page
+			select coalesce(min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, v_head) as upto
+				from page
 		), told as (
 			(select page.pos, page.kind, coalesce(page.json, (
 					select message_json(m) from message m where m.chat_id = page.chat_id and m.id = page.id)) as "json"

@@ -136,7 +136,8 @@ static void ask_head(struct replica *r)
 	pg_pool_call(r->primary, "select head, \"check\" from log_tip()", 0, NULL, on_head, r);
 }
 
-void replica_call(struct replica *r, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
+void replica_call(struct replica *r, const char *sql, unsigned n, const char *const values[],
+	pg_result_fn *on_result, void *arg)
 {
 	if (r->standby == NULL || !pg_pool_up(r->standby)) {
 		r->stats.failed += r->standby != NULL;
@@ -148,7 +149,8 @@ void replica_call(struct replica *r, const char *sql, unsigned n, const char *co
 		ask_head(r);
 }
 
-struct replica *replica_new(struct loop *loop, struct pg_pool *primary, const char *conninfo, unsigned size, unsigned deadline_ms)
+struct replica *replica_new(struct loop *loop, struct pg_pool *primary, const char *conninfo, unsigned size,
+	unsigned deadline_ms)
 {
 	struct replica *r = calloc(1, sizeof(*r));
 	if (r == NULL)

@@ -259,15 +259,6 @@ START_TEST(recovery_to_a_point_in_time_resets_who_saw_more)
 }
 END_TEST
 
-static void await_standby(const struct cluster *primary)
-{
-	unsigned long long until = clock_mono_ms() + PATIENCE;
-	PGconn *pg = cluster_connect(primary, "template1");
-	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"),
-		       "1") != 0)
-		left(until, "the standby to have everything");
-}
-
 /* What runs on is the stream itself: a failover that loses nothing is a reconnect of the node. */
 START_TEST(failover_that_loses_nothing_resets_nobody)
 {
@@ -280,7 +271,7 @@ START_TEST(failover_that_loses_nothing_resets_nobody)
 			cluster_host(standby)));
 	s.stream = live_since(s.ben, s.kept);
 	after_copy(&s);
-	await_standby(home);
+	cluster_await_standby(home);
 	cluster_close(home);
 	cluster_promote(standby);
 	cursor_behind(s.stream, say_at_last(&s, "on the other one"));
@@ -299,7 +290,7 @@ START_TEST(failover_that_loses_commits_resets_who_saw_them)
 	server_move(node,
 		format("host=%s,%s user=postern dbname=renamed target_session_attrs=read-write", cluster_host(home),
 			cluster_host(standby)));
-	await_standby(home);
+	cluster_await_standby(home);
 	cluster_stop(standby);
 	s.stream = live_since(s.ben, s.kept);
 	after_copy(&s);

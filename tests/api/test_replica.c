@@ -29,14 +29,6 @@ static void await_more(const struct server *server, const char *result, double t
 		left(until, format("more reads %s", result));
 }
 
-static void await_caught_up(void)
-{
-	unsigned long long until = clock_mono_ms() + PATIENCE;
-	PGconn *pg = cluster_connect(primary, "template1");
-	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"), "1") != 0)
-		left(until, "the standby to have everything");
-}
-
 static size_t found(const struct client *who, const char *word)
 {
 	return count(is(get(who, "/v1/search?q=%s", word), 200).json, "results");
@@ -91,7 +83,7 @@ START_TEST(the_standby_answers_history_search_and_replay)
 	for (int i = 0; i < 120; i++)
 		ids[i] = say(ann, chat, format("replicated message number %d", i));
 	await_found(ann, "replicated", 20);
-	await_caught_up();
+	cluster_await_standby(primary);
 	double served = reads(node, "served");
 	for (int i = 0; i < 10; i++)
 		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), ids[i * 10]), 200).json, "messages.0.id"),
@@ -121,7 +113,7 @@ START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 	struct client *ann = user_at(node, "ann"), *elsewhere = via(ann, other);
 	long long chat = group(ann);
 	say(ann, chat, "before");
-	await_caught_up();
+	cluster_await_standby(primary);
 	PGconn *pg = cluster_connect(standby, "postgres");
 	later(resume, NULL);
 	sql(pg, "select pg_wal_replay_pause()");
@@ -137,7 +129,7 @@ START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 	while (reads(node, "behind") + reads(other, "behind") < behind + 20)
 		left(until, "reads to be counted");
 	resume(NULL);
-	await_caught_up();
+	cluster_await_standby(primary);
 	double served = reads(node, "served");
 	is(get(ann, "%s?before=99999999", messages(chat)), 200);
 	await_more(node, "served", served);
@@ -149,7 +141,7 @@ START_TEST(a_standby_of_another_history_is_not_believed)
 {
 	struct client *ann = user_at(node, "ann");
 	long long chat = group(ann);
-	await_caught_up();
+	cluster_await_standby(primary);
 	cluster_promote(standby);
 	PGconn *pg = cluster_connect(standby, "postgres");
 	unsigned long long until = clock_mono_ms() + PATIENCE;

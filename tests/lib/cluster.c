@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "database.h"
 #include "pg/bindir.h"
 #include "suite.h"
 
@@ -231,4 +232,13 @@ void clusters_remove_all(void)
 		nftw(clusters[i].dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	}
 	cluster_count = 0;
+}
+
+void cluster_await_standby(const struct cluster *primary)
+{
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	PGconn *pg = cluster_connect(primary, "template1");
+	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"),
+		       "1") != 0)
+		left(until, "the standby to have everything");
 }

@@ -21,6 +21,8 @@ void cluster_start(struct cluster *c);
 void cluster_stop(struct cluster *c);  /* at once, as a crash would */
 void cluster_close(struct cluster *c); /* orderly: what is written goes out to standbys first */
 void cluster_promote(struct cluster *c);
+/* Waits until its one standby has replayed all that it has written. */
+void cluster_await_standby(const struct cluster *primary);
 /* Adds a line to its postgresql.auto.conf. */
 void cluster_configure(const struct cluster *c, const char *line);
 /* Gives the one the other's place, as if its files had been put where the other's were. Both are stopped. */
