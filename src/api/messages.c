@@ -175,7 +175,12 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 		o->item.key = own(o, 3, made);
 	}
 	buf_init(&all, SIZE_MAX / 2);
-	buf_addf(&all, "%" PRIu64 "\n%s\n%s\n", o->item.reply_to, o->item.type ? o->item.type : "", o->item.content ? o->item.content : "");
+	buf_addu(&all, o->item.reply_to);
+	buf_addc(&all, '\n');
+	buf_adds(&all, o->item.type ? o->item.type : "");
+	buf_addc(&all, '\n');
+	buf_adds(&all, o->item.content ? o->item.content : "");
+	buf_addc(&all, '\n');
 	buf_adds(&all, o->item.text ? o->item.text : "\x01");
 	if (o->item.forward_id != 0)
 		buf_addf(&all, "\x01%" PRIu64 " %" PRIu64, o->item.forward_chat, o->item.forward_id);
@@ -204,15 +209,12 @@ static void take_rate(struct outgoing *o, const struct caller *caller)
 /* ---- answering ---- */
 
 /* The message with its key: {…} becomes {…,"key":"…"}. */
-static char *with_key(const char *json, size_t len, const char *key, size_t *ret_len)
+static void add_with_key(struct buf *out, const char *json, size_t len, const char *key)
 {
-	struct buf out;
-	buf_init(&out, SIZE_MAX / 2);
-	buf_add(&out, json, len - 1);
-	buf_adds(&out, ",\"key\":");
-	buf_add_json(&out, key, strlen(key));
-	buf_addc(&out, '}');
-	return buf_detach(&out, ret_len);
+	buf_add(out, json, len - 1);
+	buf_adds(out, ",\"key\":");
+	buf_add_json(out, key, strlen(key));
+	buf_addc(out, '}');
 }
 
 static const char *detail_of(const struct send_result *r)
@@ -246,8 +248,11 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 	struct request *req = o->post->req;
 	unsigned limit = 0;
 	if (r->status == 201) {
+		struct buf out;
 		size_t len;
-		char *body = with_key(r->body, r->body_len, o->item.key, &len);
+		buf_init(&out, SIZE_MAX / 2);
+		add_with_key(&out, r->body, r->body_len, o->item.key);
+		char *body = buf_detach(&out, &len);
 		request_reply(req, 201, "application/json", body, len);
 		return;
 	}
@@ -264,28 +269,29 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 	buf_release(&extra);
 }
 
-/* A line of the answer to a bulk. */
-static void answer_line(struct outgoing *o, int status, const char *code, const char *detail, const char *json, size_t len, uint64_t retry_s)
+/* Lines of the answer to a bulk. */
+static void line_sent(struct outgoing *o, const struct send_result *r)
 {
 	struct buf out;
 	buf_init(&out, SIZE_MAX / 2);
-	buf_addf(&out, "{\"status\":%d,", status);
-	if (status == 201) {
-		size_t n;
-		char *message = with_key(json, len, o->item.key, &n);
-		buf_adds(&out, "\"message\":");
-		buf_add(&out, message, n);
-		free(message);
-	} else {
-		buf_addf(&out, "\"code\":\"%s\",\"detail\":", code);
-		buf_add_json(&out, detail, strlen(detail));
-		if (o->item.key != NULL) {
-			buf_adds(&out, ",\"key\":");
-			buf_add_json(&out, o->item.key, strlen(o->item.key));
-		}
-		if (retry_s > 0)
-			buf_addf(&out, ",\"retry_after\":%" PRIu64, retry_s);
+	buf_adds(&out, "{\"status\":201,\"message\":");
+	add_with_key(&out, r->body, r->body_len, o->item.key);
+	buf_adds(&out, "}\n");
+	o->answer = buf_detach(&out, NULL);
+}
+
+static void line_refused(struct outgoing *o, int status, const char *code, const char *detail, uint64_t retry_s)
+{
+	struct buf out;
+	buf_init(&out, SIZE_MAX / 2);
+	buf_addf(&out, "{\"status\":%d,\"code\":\"%s\",\"detail\":", status, code);
+	buf_add_json(&out, detail, strlen(detail));
+	if (o->item.key != NULL) {
+		buf_adds(&out, ",\"key\":");
+		buf_add_json(&out, o->item.key, strlen(o->item.key));
 	}
+	if (retry_s > 0)
+		buf_addf(&out, ",\"retry_after\":%" PRIu64, retry_s);
 	buf_adds(&out, "}\n");
 	o->answer = buf_detach(&out, NULL);
 }
@@ -323,8 +329,10 @@ static void on_done(struct send_item *item, const struct send_result *r)
 	else if (r->status == 404 && request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
 		map_release(&api->direct_chats);
 	unsigned limit;
-	if (o->post->bulk)
-		answer_line(o, r->status, r->code, detail_of(r), r->body, r->body_len, refrain(r, &limit));
+	if (o->post->bulk && r->status == 201)
+		line_sent(o, r);
+	else if (o->post->bulk)
+		line_refused(o, r->status, r->code, detail_of(r), refrain(r, &limit));
 	else
 		answer_one(o, r);
 	one_done(o->post);
@@ -335,7 +343,7 @@ static void on_done(struct send_item *item, const struct send_result *r)
 static void refuse(struct outgoing *o)
 {
 	if (o->post->bulk) {
-		answer_line(o, problem_find(o->error.code)->status, o->error.code, o->error.detail, NULL, 0,
+		line_refused(o, problem_find(o->error.code)->status, o->error.code, o->error.detail,
 			o->retry_us > 0 ? o->retry_us / 1000000 + 1 : 0);
 		return;
 	}

@@ -284,11 +284,9 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 }
 
 /* The tail hears of what was committed from here: the notification comes by way of another process, and later. */
-static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, bool is_new, const char *checks)
+static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, uint32_t check, uint32_t before)
 {
-	uint32_t check, before;
-	tail_expect(b->tail, r->id);
-	if (!is_new || sscanf(checks, "%" SCNu32 " %" SCNu32, &check, &before) != 2 || !tail_awaits(b->tail, r->id, check, before))
+	if (!tail_awaits(b->tail, r->id, check, before))
 		return;
 	struct frame *f = frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail),
 		check);
@@ -301,6 +299,7 @@ static void on_sent(void *arg, const struct pg_result *r)
 	struct batcher *b = arg;
 	struct list items;
 	unsigned n = b->flights[0].count;
+	uint32_t check, before;
 	if (!pg_ok(r) || (unsigned)pg_rows(r) != n) {
 		on_failed(b, r);
 		return;
@@ -310,12 +309,16 @@ static void on_sent(void *arg, const struct pg_result *r)
 	list_splice(&items, &b->flights[0].items);
 	b->on_commit(b->arg, n, clock_mono_us() - b->flights[0].started_us);
 	land(b);
+	/* The same in each row; null where nothing is new. */
+	bool has_checks = sscanf(pg_text(r, 0, 5), "%" SCNu32 " %" SCNu32, &check, &before) == 2;
 	for (unsigned i = 0; i < n; i++) {
 		struct send_item *item = container_of(items.next, struct send_item, link);
 		struct send_result result = { .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
 			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) };
 		if (result.status == 201)
-			tell(b, item, &result, *pg_text(r, (int)i, 4) == 't', pg_text(r, (int)i, 5));
+			tail_expect(b->tail, result.id);
+		if (result.status == 201 && has_checks && *pg_text(r, (int)i, 4) == 't')
+			tell(b, item, &result, check, before);
 		done(b, item, &result);
 	}
 }

@@ -3,8 +3,6 @@
 #include "log/cursor.h"
 
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +28,17 @@ bool cursor_parse(const char *text, struct cursor *ret)
 	return true;
 }
 
+/* On the path of every message, hence without printf(). */
 void cursor_print(const char *epoch, struct position at, char out[CURSOR_MAX])
 {
-	snprintf(out, CURSOR_MAX, "%s%08" PRIx32 ".%" PRIu64, epoch, at.check, at.pos);
+	static const char hex[] = "0123456789abcdef";
+	char digits[20], *first = digits + sizeof(digits), *to = stpcpy(out, epoch);
+	for (int shift = 4 * (CHECK_DIGITS - 1); shift >= 0; shift -= 4)
+		*to++ = hex[at.check >> shift & 15];
+	*to++ = '.';
+	do
+		*--first = (char)('0' + at.pos % 10);
+	while ((at.pos /= 10) > 0);
+	to = mempcpy(to, first, (size_t)(digits + sizeof(digits) - first));
+	*to = '\0';
 }

@@ -36,24 +36,32 @@ static bool kind_parse(const char *s, size_t len, enum frame_kind *ret_kind)
 	return false;
 }
 
+static size_t join(char *out, const char *const *parts)
+{
+	char *to = out;
+	for (; *parts != NULL; parts++)
+		to = stpcpy(to, *parts);
+	return (size_t)(to - out);
+}
+
 static struct frame *build(const struct parsed *p, const char *epoch)
 {
 	enum frame_kind kind;
 	if (!kind_parse(p->kind, p->kind_len, &kind))
 		return NULL;
-	char sse_head[160], nd_head[160];
-	char cursor[CURSOR_MAX];
+	char cursor[CURSOR_MAX], sse_head[CURSOR_MAX + 64], nd_head[CURSOR_MAX + 64];
 	cursor_print(epoch, p->cursor, cursor);
-	int sse_n = p->pos == 0 ? snprintf(sse_head, sizeof(sse_head), "event: %s\ndata: ", frame_kind_names[kind])
-		: snprintf(sse_head, sizeof(sse_head), "id: %s\nevent: %s\ndata: ", cursor, frame_kind_names[kind]);
-	int nd_n = snprintf(nd_head, sizeof(nd_head), "{\"event\":\"%s\",\"cursor\":\"%s\",\"data\":", frame_kind_names[kind], cursor);
-	assert((size_t)sse_n < sizeof(sse_head) && (size_t)nd_n < sizeof(nd_head));
+	const char *name = frame_kind_names[kind];
+	size_t sse_n = p->pos == 0 ? join(sse_head, (const char *[]) { "event: ", name, "\ndata: ", NULL })
+				   : join(sse_head, (const char *[]) { "id: ", cursor, "\nevent: ", name, "\ndata: ", NULL });
+	size_t nd_n = join(nd_head,
+		(const char *[]) { "{\"event\":\"", name, "\",\"cursor\":\"", cursor, "\",\"data\":", NULL });
 	size_t user_size = p->user_len ? p->user_len + 1 : 0;
-	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth, sse_len = (size_t)sse_n + json_len + 2;
+	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth, sse_len = sse_n + json_len + 2;
 	size_t arrays = p->chats_count * sizeof(uint64_t) + (p->chats_count + 1) * sizeof(struct frame_thread);
 	if (p->chats_count == 0 && p->user_len == 0)
 		arrays = 0;
-	struct frame *f = malloc(sizeof(*f) + arrays + user_size + sse_len + (size_t)nd_n);
+	struct frame *f = malloc(sizeof(*f) + arrays + user_size + sse_len + nd_n);
 	if (f == NULL)
 		return NULL;
 	char *at = (char *)(f + 1) + arrays;
@@ -72,14 +80,14 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	f->sse_len = (unsigned)sse_len;
 	f->json = at + sse_n;
 	f->json_len = (unsigned)json_len;
-	memcpy(at, sse_head, (size_t)sse_n);
+	memcpy(at, sse_head, sse_n);
 	if (growth > 0)
 		linesafe_copy(at + sse_n, p->json, p->json_len);
 	else
 		memcpy(at + sse_n, p->json, p->json_len);
 	memcpy(at + sse_len - 2, "\n\n", 2);
 	at += sse_len;
-	f->ndjson_head = memcpy(at, nd_head, (size_t)nd_n);
+	f->ndjson_head = memcpy(at, nd_head, nd_n);
 	f->ndjson_head_len = (unsigned)nd_n;
 	return f;
 }
