@@ -120,13 +120,19 @@ $$;
 -- first line is "from upto part parts node"; what follows, put together over all parts, is the lines. A payload must stay below 8,000 bytes.
 -- The first of the lines is for nobody and says where the batch belongs: a is its check, b that of the batch before. (Nodes from before
 -- there were checks drop it, as they know its position.) Gives these two.
-create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-') returns text
+--   p_before  the check of the batch before, from who has read its row anyway; null: it is looked up
+create function log_append(p_from bigint, p_upto bigint, p_at timestamptz, p_lines text, p_node text default '-',
+	p_before bigint default null) returns text
 language plpgsql as $$
 declare
 	v_parts text[];
 	v_mark int := random() * 4294967295 - 2147483648;
-	v_checks text := batch_check(p_at, v_mark) || ' ' || (select batch_check(b.at, b.mark) from log_batch b where b.upto = p_from - 1);
+	v_checks text;
 begin
+	if p_before is null then
+		select batch_check(b.at, b.mark) into strict p_before from log_batch b where b.upto = p_from - 1;
+	end if;
+	v_checks := batch_check(p_at, v_mark) || ' ' || p_before;
 	insert into log_batch (upto, at, mark) values (p_upto, p_at, v_mark);
 	p_lines := concat(greatest(p_from - 1, 1), ' user - - ', v_checks, E' \n', p_lines);
 	if octet_length(p_lines) <= 7900 then

@@ -59,6 +59,7 @@ as $$
 declare
 	v_head bigint;
 	v_at timestamptz;
+	v_check bigint; -- the head's
 	v_stamp text;
 	v_last bigint; -- position of the last item that is accepted; null: none is
 	v_again int; -- items up to the last that is looked at again: its key is known, or its chat has a pace
@@ -72,7 +73,8 @@ declare
 begin
 	perform send_turn(p_turn, p_after);
 	perform pg_advisory_xact_lock(log_lock_key()); -- log_begin(), without the cost of its call
-	select b.upto, greatest(clock_timestamp(), b.at) into strict v_head, v_at from log_batch b order by b.upto desc limit 1;
+	select b.upto, greatest(clock_timestamp(), b.at), batch_check(b.at, b.mark) into strict v_head, v_at, v_check
+		from log_batch b order by b.upto desc limit 1;
 	v_stamp := stamp(v_at);
 
 	with judged as (
@@ -130,7 +132,7 @@ begin
 		end if;
 	end loop;
 	if v_last is not null then
-		checks := log_append(v_head + 1, v_last, v_at, v_lines, p_node);
+		checks := log_append(v_head + 1, v_last, v_at, v_lines, p_node, v_check);
 	end if;
 	return query select send_status(u.code), u.*, send.checks from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
@@ -182,8 +184,9 @@ begin
 	select k.id, k.hash into id, v_hash from message_key k where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
 	is_new := id is null;
 	if is_new then
-		select b.upto, b.at, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.gate, c.message_ttl into v
-			from (select x.upto, greatest(clock_timestamp(), x.at) as at from log_batch x order by x.upto desc limit 1) b
+		select b.upto, b.at, b.held, m.state, m.role, m.muted_until, m.floor, c.state as chat_state, c.gate, c.message_ttl into v
+			from (select x.upto, greatest(clock_timestamp(), x.at) as at, batch_check(x.at, x.mark) as held
+				from log_batch x order by x.upto desc limit 1) b
 			left join member m on m.chat_id = p_chat and m.name = p_sender left join chat c on c.id = p_chat;
 		if p_reply_to is not null then
 			v_replied := exists (select from message m where m.chat_id = p_chat and m.id = p_reply_to);
@@ -212,7 +215,7 @@ begin
 		v_stored := message_store(id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received,
 			v.message_ttl, v_forwarded);
 		body := v_stored.body;
-		checks := log_append(id, id, v.at, v_stored.line, p_node);
+		checks := log_append(id, id, v.at, v_stored.line, p_node, v.held);
 	end if;
 	status := send_status(code);
 end $$;
