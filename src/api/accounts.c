@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Accounts that are made, and passwords that are changed: what ends in an Argon2id hash. That is worked out on a thread of the
- * pool; passwords and secrets live here only until they are hashed or answered. */
+ * Accounts that are made, and passwords that are changed: what ends in an Argon2id hash. That is worked out on a thread
+ * of the pool; passwords and secrets live here only until they are hashed or answered. */
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -54,7 +54,10 @@ static void wipe(void *p, size_t size)
 	free(p);
 }
 
-static uint64_t interval_of(const struct api *api) { return api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0; }
+static uint64_t interval_of(const struct api *api)
+{
+	return api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0;
+}
 
 /* Counted like sign-ins; refuses the request when there were too many. */
 static bool admitted(struct request *req, uint64_t key)
@@ -100,7 +103,8 @@ static struct json_object *fields(struct request *req, const char *const known[]
 	return o;
 }
 
-static void take(char *out, size_t size, struct json_object *o, const char *name, size_t min, bool required, struct body_error *e)
+static void take(char *out, size_t size, struct json_object *o, const char *name, size_t min, bool required,
+	struct body_error *e)
 {
 	const char *s = body_text(o, name, size - 1, e);
 	if (s != NULL && strlen(s) < min)
@@ -191,7 +195,9 @@ static void store_registration(struct change *c)
 {
 	bool invited = api_of(c->req)->conf->registration == REGISTRATION_INVITE;
 	pg_pool_call(api_of(c->req)->pool, "select pos, body from account_register($1, $2, $3, $4)", 4,
-		(const char *[]){ c->name, c->new_hash, c->has_secret ? c->secret_hash : NULL, invited ? "true" : "false" }, on_stored, c);
+		(const char *[]) {
+			c->name, c->new_hash, c->has_secret ? c->secret_hash : NULL, invited ? "true" : "false" },
+		on_stored, c);
 }
 
 void account_register(struct request *req)
@@ -232,7 +238,7 @@ static void store_password(struct change *c)
 	char id[24];
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(c->req)->credential);
 	pg_pool_call(api_of(c->req)->pool, "select name, body from password_change($1, $2, $3, $4)", 4,
-		(const char *[]){ c->name, id, c->old_hash, c->new_hash }, on_stored, c);
+		(const char *[]) { c->name, id, c->old_hash, c->new_hash }, on_stored, c);
 }
 
 static void on_old_hash(void *arg, const struct pg_result *r)
@@ -269,7 +275,8 @@ void password_change(struct request *req)
 	if (e.code != NULL)
 		request_problem(req, e.code, e.detail, "");
 	else if (admitted(req, c->rate_key)) {
-		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1, (const char *[]){ c->name }, on_old_hash, c);
+		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
+			(const char *[]) { c->name }, on_old_hash, c);
 		return;
 	}
 	wipe(c, sizeof(*c));
@@ -280,7 +287,7 @@ void password_change(struct request *req)
 static void store_reset(struct change *c)
 {
 	pg_pool_call(api_of(c->req)->pool, "select name, body from password_reset_redeem($1, $2)", 2,
-		(const char *[]){ c->secret_hash, c->new_hash }, on_stored, c);
+		(const char *[]) { c->secret_hash, c->new_hash }, on_stored, c);
 }
 
 void password_redeem(struct request *req)
@@ -316,7 +323,7 @@ static void store_deletion(struct change *c)
 	if (caller_of(c->req)->by_cookie)
 		request_add_header(c->req, "Set-Cookie", AUTH_COOKIE "=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
 	pg_pool_call(api_of(c->req)->pool, "select pos, name, body from me_delete($1, $2, $3)", 3,
-		(const char *[]){ c->name, id, *c->old_hash ? c->old_hash : NULL }, on_stored, c);
+		(const char *[]) { c->name, id, *c->old_hash ? c->old_hash : NULL }, on_stored, c);
 }
 
 static void on_needs(void *arg, const struct pg_result *r)
@@ -327,7 +334,8 @@ static void on_needs(void *arg, const struct pg_result *r)
 	} else if (pg_rows(r) == 0) {
 		request_problem(c->req, "unauthorized", "The token is unknown, has expired or was revoked.", "");
 	} else if (*c->old == '\0' && *pg_text(r, 0, 0) == 't') {
-		request_problem(c->req, "missing_field", "password is missing: whoever has signed in says it again.", "");
+		request_problem(
+			c->req, "missing_field", "password is missing: whoever has signed in says it again.", "");
 	} else if (*c->old == '\0') {
 		store_deletion(c);
 		return;
@@ -362,7 +370,8 @@ void account_delete(struct request *req)
 	if (e.code != NULL)
 		request_problem(req, e.code, e.detail, "");
 	else if (c->rate_key == 0 || admitted(req, c->rate_key)) {
-		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2, (const char *[]){ c->name, id }, on_needs, c);
+		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2,
+			(const char *[]) { c->name, id }, on_needs, c);
 		return;
 	}
 	wipe(c, sizeof(*c));
@@ -373,7 +382,9 @@ void account_delete(struct request *req)
 static void store_user(struct change *c)
 {
 	pg_pool_call(api_of(c->req)->pool, "select pos, body from admin_user_add($1, $2, $3, $4)", 4,
-		(const char *[]){ caller_of(c->req)->name, c->name, *c->new_hash ? c->new_hash : NULL, c->admin ? "true" : "false" }, on_stored, c);
+		(const char *[]) { caller_of(c->req)->name, c->name, *c->new_hash ? c->new_hash : NULL,
+			c->admin ? "true" : "false" },
+		on_stored, c);
 }
 
 void admin_user_create(struct request *req)
@@ -390,7 +401,8 @@ void admin_user_create(struct request *req)
 	if (o != NULL) {
 		take(c->name, sizeof(c->name), o, "name", 0, true, &e);
 		take(c->password, sizeof(c->password), o, "password", NEW_MIN, false, &e);
-		if (json_object_object_get_ex(o, "admin", &admin) && admin != NULL && !json_object_is_type(admin, json_type_boolean))
+		if (json_object_object_get_ex(o, "admin", &admin) && admin != NULL &&
+			!json_object_is_type(admin, json_type_boolean))
 			body_fail(&e, "wrong_type", "admin must be true or false.");
 		c->admin = json_object_get_boolean(admin);
 	}
@@ -439,7 +451,7 @@ void admin_user_reset(struct request *req)
 		return;
 	struct grant *g = new_grant(req, "token", hex);
 	pg_pool_call(api_of(req)->pool, "select body from admin_user_reset($1, $2, $3)", 3,
-		(const char *[]){ caller_of(req)->name, request_var(req, 0), hex }, on_granted, g);
+		(const char *[]) { caller_of(req)->name, request_var(req, 0), hex }, on_granted, g);
 }
 
 void admin_invite_create(struct request *req)
@@ -462,7 +474,7 @@ void admin_invite_create(struct request *req)
 		struct grant *g = new_grant(req, "invite", hex);
 		snprintf(number, sizeof(number), "%" PRId64, uses);
 		pg_pool_call(api_of(req)->pool, "select body from admin_invite_add($1, $2, $3, $4)", 4,
-			(const char *[]){ caller_of(req)->name, hex, number, expires_at }, on_granted, g);
+			(const char *[]) { caller_of(req)->name, hex, number, expires_at }, on_granted, g);
 	}
 	json_object_put(o);
 }

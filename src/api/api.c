@@ -89,7 +89,8 @@ static void handle(struct request *req)
 	const struct route *route = request_route(req);
 	const struct api *api = api_of(req);
 	bool is_admin = !(route->flags & ROUTE_PUBLIC) && caller_of(req)->admin;
-	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) && !is_admin)
+	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) &&
+		!is_admin)
 		request_problem(req, "maintenance", api->maintenance, "");
 	else
 		route->handle(req);
@@ -107,8 +108,13 @@ static void dispatch(void *arg, struct request *req)
 		auth_request(api->auth, req, handle);
 }
 
-static bool may_stream(void *arg, struct request *req) { return auth_is_sure(((struct api *)arg)->auth, caller_of(req)); }
+static bool may_stream(void *arg, struct request *req)
+{
+	return auth_is_sure(((struct api *)arg)->auth, caller_of(req));
+}
 
 static void on_stream_gone(void *arg, uint64_t key) { streams_gone(arg, key); }
 
-const struct http_events api_events = { .on_request = dispatch, .may_stream = may_stream, .on_stream_gone = on_stream_gone };
+const struct http_events api_events = {
+	.on_request = dispatch, .may_stream = may_stream, .on_stream_gone = on_stream_gone
+};

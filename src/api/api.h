@@ -29,7 +29,7 @@ struct api {
 	const char *node;
 	struct metrics *metrics;
 	struct pg_pool *pool;
-	struct replica *replica;   /* for what only reads, and may be much */
+	struct replica *replica; /* for what only reads, and may be much */
 	struct tail *tail;
 	struct batcher *batcher;
 	struct hub *hub;
@@ -38,21 +38,22 @@ struct api {
 	struct gatherer *gatherer;
 	struct presence *presence;
 	struct uses *uses;
-	struct route *routes;      /* the table below and the page's files */
-	struct map direct_chats;   /* (name, name) → number of their direct chat */
-	double notify_queue;       /* pg_notification_queue_usage(), the last known */
-	char postgresql[32];       /* the server's version, "" until it is known */
-	bool metrics_apart;        /* /metrics has an address of its own */
-	uint64_t keys;             /* made so far */
-	char *maintenance;         /* what is said of it; NULL: none is under way */
+	struct route *routes;    /* the table below and the page's files */
+	struct map direct_chats; /* (name, name) → number of their direct chat */
+	double notify_queue;     /* pg_notification_queue_usage(), the last known */
+	char postgresql[32];     /* the server's version, "" until it is known */
+	bool metrics_apart;      /* /metrics has an address of its own */
+	uint64_t keys;           /* made so far */
+	char *maintenance;       /* what is said of it; NULL: none is under way */
 	bool reloading, reload_again;
 };
 
 struct call;
-extern const struct call call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/45_receipts.sql */
+extern const struct call
+	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/45_receipts.sql */
 extern const struct route api_routes[]; /* ends with a NULL path */
 
-void api_init(struct api *api);    /* the members above auth are set */
+void api_init(struct api *api);   /* the members above auth are set */
 void api_reload(struct api *api); /* reads again what administrators have set */
 void api_release(struct api *api);
 extern const struct http_events api_events; /* for http_new(), with the struct api */

@@ -37,8 +37,11 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	struct jws_keys *keys; /* of JWTs */
-	uint64_t generation; /* of auth_forget(): an answer that was asked for before it isn't kept */
-	struct { char name[33]; uint64_t credential; } forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": anybody */
+	uint64_t generation;   /* of auth_forget(): an answer that was asked for before it isn't kept */
+	struct {
+		char name[33];
+		uint64_t credential;
+	} forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": anybody */
 };
 
 /* A look-up under way. */
@@ -66,13 +69,14 @@ static void forget(struct auth *a, struct known *k)
 	free(k);
 }
 
-static void remember(struct auth *a, const unsigned char hash[SECRET_HASH_LEN], const struct caller *c, uint64_t expires_ms)
+static void remember(
+	struct auth *a, const unsigned char hash[SECRET_HASH_LEN], const struct caller *c, uint64_t expires_ms)
 {
 	size_t len = strlen(c->name) + 1;
 	struct known *k = malloc(sizeof(*k) + len);
 	if (k == NULL)
 		return;
-	*k = (struct known){ .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
+	*k = (struct known) { .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
 	uses_due(&k->told_s); /* on_found() notes this use */
 	memcpy(k->hash, hash, SECRET_HASH_LEN);
 	memcpy(k->name, c->name, len);
@@ -99,10 +103,7 @@ void auth_forget(struct auth *a, const char *name, uint64_t credential)
 	}
 }
 
-static void refuse(struct request *req, const char *detail)
-{
-	request_problem(req, "unauthorized", detail, "");
-}
+static void refuse(struct request *req, const char *detail) { request_problem(req, "unauthorized", detail, ""); }
 
 void auth_password_refused(struct request *req, const char *user)
 {
@@ -123,7 +124,9 @@ bool auth_require_origin(struct request *req)
 		request_problem(req, "bad_origin", "The Origin isn't this server's own (see public_url).", "");
 	else
 		request_problem(req, "origin_required",
-			"Send an Origin header with this server's address, or Sec-Fetch-Site: same-origin; a script is better off with a token.", "");
+			"Send an Origin header with this server's address, or Sec-Fetch-Site: same-origin; a script "
+			"is better off with a token.",
+			"");
 	return false;
 }
 
@@ -149,9 +152,13 @@ static void on_found(void *arg, const struct pg_result *r)
 		request_problem(l->req, "database_away", NULL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);
-		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : "The token is unknown, has expired or was revoked.");
+		refuse(l->req,
+			l->is_ticket ? "The ticket is unknown, used or too old."
+				     : "The token is unknown, has expired or was revoked.");
 	} else {
-		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0), .admin = *pg_text(r, 0, 2) == 't', .by_cookie = l->by_cookie,
+		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0),
+			.admin = *pg_text(r, 0, 2) == 't',
+			.by_cookie = l->by_cookie,
 			.generation = l->generation };
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		metrics_sign_in(l->auth->api->metrics, l->how, true);
@@ -167,18 +174,20 @@ static void on_found(void *arg, const struct pg_result *r)
 	free(l);
 }
 
-static struct lookup *new_lookup(struct auth *a, struct request *req, const char *secret, void (*next)(struct request *))
+static struct lookup *new_lookup(
+	struct auth *a, struct request *req, const char *secret, void (*next)(struct request *))
 {
 	struct lookup *l = malloc(sizeof(*l));
 	if (l == NULL)
 		fatal("out of memory");
-	*l = (struct lookup){ .auth = a, .req = req, .next = next, .generation = a->generation };
+	*l = (struct lookup) { .auth = a, .req = req, .next = next, .generation = a->generation };
 	secret_hash(secret, strlen(secret), l->hash);
 	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
 	return l;
 }
 
-static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket, void (*next)(struct request *))
+static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket,
+	void (*next)(struct request *))
 {
 	char hex[SECRET_HASH_HEX + 1];
 	struct lookup *l = new_lookup(a, req, secret, next);
@@ -187,11 +196,14 @@ static void look_up(struct auth *a, struct request *req, const char *secret, boo
 	l->is_ticket = is_ticket;
 	l->how = is_ticket ? SIGN_IN_TICKET : by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN;
 	secret_hash_hex(secret, strlen(secret), hex);
-	pg_pool_call(a->api->pool, is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
-		: "select id, name, admin, expires_ms from authenticate($1)", 1, (const char *[]){ hex }, on_found, l);
+	pg_pool_call(a->api->pool,
+		is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
+			  : "select id, name, admin, expires_ms from authenticate($1)",
+		1, (const char *[]) { hex }, on_found, l);
 }
 
-static void look_up_jwt(struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
+static void look_up_jwt(
+	struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
 {
 	char hex[SECRET_HASH_HEX + 1], expires[24];
 	struct jwt_claims claims;
@@ -207,10 +219,11 @@ static void look_up_jwt(struct auth *a, struct request *req, const char *token, 
 	secret_hash_hex(token, strlen(token), hex);
 	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
 	pg_pool_call(a->api->pool, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
-		(const char *[]){ hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" }, on_found, l);
+		(const char *[]) { hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" }, on_found, l);
 }
 
-static void by_token(struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
+static void by_token(
+	struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
 {
 	unsigned char hash[SECRET_HASH_LEN];
 	size_t len = strlen(token);
@@ -235,7 +248,10 @@ static void by_token(struct auth *a, struct request *req, const char *token, boo
 		refuse(req, "The token has expired.");
 		return;
 	}
-	struct caller c = { .credential = k->credential, .expires_s = (uint32_t)((k->expires_ms + 999) / 1000), .admin = k->admin, .by_cookie = by_cookie,
+	struct caller c = { .credential = k->credential,
+		.expires_s = (uint32_t)((k->expires_ms + 999) / 1000),
+		.admin = k->admin,
+		.by_cookie = by_cookie,
 		.generation = a->generation };
 	snprintf(c.name, sizeof(c.name), "%s", k->name);
 	list_remove(&k->link);
@@ -324,7 +340,7 @@ static void confirm(struct confirmation *c)
 	char id[24];
 	snprintf(id, sizeof(id), "{%" PRIu64 "}", c->caller->credential);
 	c->caller->generation = c->auth->generation;
-	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]){ id }, on_confirmed, c);
+	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]) { id }, on_confirmed, c);
 }
 
 static void on_confirmed(void *arg, const struct pg_result *r)
@@ -347,7 +363,7 @@ void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *, en
 	struct confirmation *c = malloc(sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
-	*c = (struct confirmation){ .auth = a, .caller = caller, .then = then, .arg = arg };
+	*c = (struct confirmation) { .auth = a, .caller = caller, .then = then, .arg = arg };
 	confirm(c);
 }
 
@@ -373,7 +389,8 @@ static void recheck_ask(struct recheck *c)
 	if (c->count == 0)
 		return;
 	buf_addc(&c->ids, '}');
-	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]){ c->ids.data }, on_rechecked, c->auth);
+	pg_pool_call(c->auth->api->pool, "select id from revoked($1)", 1, (const char *[]) { c->ids.data },
+		on_rechecked, c->auth);
 	buf_reset(&c->ids);
 	c->count = 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Who is asking: bearer token, Basic with the token as password, session cookie, ticket. Known credentials are remembered by
- * their hash until something about them changes (the control notifications) or nobody has used them for a while. */
+ * Who is asking: bearer token, Basic with the token as password, session cookie, ticket. Known credentials are
+ * remembered by their hash until something about them changes (the control notifications) or nobody has used them for a
+ * while. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
 
@@ -27,12 +28,14 @@ static inline const struct caller *caller_of(const struct request *req) { return
 /* What is known of name's credentials (NULL: of anybody's) isn't true any more; credential 0: of all of his. */
 void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
-/* Word of a revocation may have been missed: asks the database which credentials of open streams are still good, and ends the others. */
+/* Word of a revocation may have been missed: asks the database which credentials of open streams are still good, and
+ * ends the others. */
 void auth_recheck(struct auth *a);
 
 /* Whether nothing was forgotten of the caller since he was found out. */
 bool auth_is_sure(const struct auth *a, const struct caller *caller);
-/* Makes sure, for who has been at it for a while: asks the database if something was. then may be called before this returns. */
+/* Makes sure, for who has been at it for a while: asks the database if something was. then may be called before this
+ * returns. */
 enum auth_still { AUTH_STILL_GOOD, AUTH_REVOKED, AUTH_AWAY };
 void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_still still), void *arg);
 

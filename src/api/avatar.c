@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Users' pictures: taken if they are what they seem, kept as they came, and given out so that no browser takes one for anything else. */
+ * Users' pictures: taken if they are what they seem, kept as they came, and given out so that no browser takes one for
+ * anything else. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ static void *room_for(size_t size)
 static bool is_as_said(const struct request *req, const char *type)
 {
 	const char *given = request_header(req, "Content-Type");
-	return given == NULL || strncasecmp(given, "image/", 6) != 0 || request_has_type(req, type)
-		|| (strcmp(type, "image/jpeg") == 0 && request_has_type(req, "image/jpg"));
+	return given == NULL || strncasecmp(given, "image/", 6) != 0 || request_has_type(req, type) ||
+		(strcmp(type, "image/jpeg") == 0 && request_has_type(req, "image/jpg"));
 }
 
 static void on_stored(void *arg, const struct pg_result *r) { call_answer(arg, r); }
@@ -42,7 +43,7 @@ static void store(struct request *req, const char *type, const struct buf *pictu
 	char *text = room_for(size);
 	sodium_bin2base64(text, size, (const unsigned char *)picture->data, picture->len, BASE64);
 	pg_pool_call(api_of(req)->pool, "select pos, body from avatar_put($1, $2, $3)", 3,
-		(const char *[]){ caller_of(req)->name, type, text }, on_stored, req);
+		(const char *[]) { caller_of(req)->name, type, text }, on_stored, req);
 	free(text);
 }
 
@@ -67,14 +68,16 @@ void avatar_put(struct request *req)
 		store(req, type, body);
 }
 
-/* The address with its hash leads to no other picture, now or later. Without, or with another one, it is to be asked again soon. */
+/* The address with its hash leads to no other picture, now or later. Without, or with another one, it is to be asked
+ * again soon. */
 static void add_headers(struct request *req, const char *hash)
 {
 	char etag[80];
 	const char *v = request_param(req, "v");
 	snprintf(etag, sizeof(etag), "\"%s\"", hash);
 	request_add_header(req, "ETag", etag);
-	request_add_header(req, "Cache-Control", v != NULL && strcmp(v, hash) == 0 ? "private, max-age=86400, immutable" : "private, max-age=60");
+	request_add_header(req, "Cache-Control",
+		v != NULL && strcmp(v, hash) == 0 ? "private, max-age=86400, immutable" : "private, max-age=60");
 	request_add_header(req, "X-Content-Type-Options", "nosniff");
 	request_add_header(req, "Content-Security-Policy", "default-src 'none'; sandbox");
 }
@@ -93,7 +96,8 @@ static void on_found(void *arg, const struct pg_result *r)
 	}
 	size_t size = pg_size(r, 0, 2) / 4 * 3 + 3, len = 0;
 	char *picture = room_for(size);
-	if (sodium_base642bin((unsigned char *)picture, size, pg_text(r, 0, 2), pg_size(r, 0, 2), "\n", &len, NULL, BASE64) != 0)
+	if (sodium_base642bin(
+		    (unsigned char *)picture, size, pg_text(r, 0, 2), pg_size(r, 0, 2), "\n", &len, NULL, BASE64) != 0)
 		fatal("a picture's base64 can't be read");
 	request_reply(req, 200, pg_text(r, 0, 1), picture, len);
 }
@@ -106,5 +110,5 @@ void avatar_get(struct request *req)
 		have = NULL;
 	if (call_takes_only(req, known))
 		pg_pool_call(api_of(req)->pool, "select hash, type, data from avatar_get($1, $2)", 2,
-			(const char *[]){ request_var(req, 0), have }, on_found, req);
+			(const char *[]) { request_var(req, 0), have }, on_found, req);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See body.h. json-c lets pass more than RFC 8259 does, even when it is strict, and what a database can't keep: lone surrogates (it
- * replaces them) and NUL. All that is looked for in the text. */
+ * See body.h. json-c lets pass more than RFC 8259 does, even when it is strict, and what a database can't keep: lone
+ * surrogates (it replaces them) and NUL. All that is looked for in the text. */
 #include "api/body.h"
 
 #include <ctype.h>
@@ -33,7 +33,8 @@ static int unit(const char *s, const char *end)
 	for (int i = 2; i < 6; i++) {
 		if (!isxdigit((unsigned char)s[i]))
 			return -1;
-		value = value * 16 + (isdigit((unsigned char)s[i]) ? s[i] - '0' : tolower((unsigned char)s[i]) - 'a' + 10);
+		value = value * 16 +
+			(isdigit((unsigned char)s[i]) ? s[i] - '0' : tolower((unsigned char)s[i]) - 'a' + 10);
 	}
 	return value;
 }
@@ -61,13 +62,14 @@ static unsigned long exponent(const char *s, const char *text, const char *end)
 	unsigned long n = 0;
 	if ((*s != 'e' && *s != 'E') || s == text || !isdigit((unsigned char)s[-1]))
 		return 0;
-	for (s += s + 1 < end && (s[1] == '+' || s[1] == '-') ? 2 : 1; s < end && isdigit((unsigned char)*s) && n <= EXPONENTS_MAX; s++)
+	for (s += s + 1 < end && (s[1] == '+' || s[1] == '-') ? 2 : 1;
+		s < end && isdigit((unsigned char)*s) && n <= EXPONENTS_MAX; s++)
 		n = n * 10 + (unsigned long)(*s - '0');
 	return n;
 }
 
-/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1." outside of them, and
- * numbers that are short here and long in the database. */
+/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1."
+ * outside of them, and numbers that are short here and long in the database. */
 static void check_strictly(const char *text, size_t len, struct body_error *e)
 {
 	const char *s = text, *end = text + len;
@@ -76,10 +78,13 @@ static void check_strictly(const char *text, size_t len, struct body_error *e)
 	while (s < end && e->code == NULL) {
 		if (in_string && (unsigned char)*s < 0x20)
 			body_fail(e, "bad_json", "At byte %zu: a control character in a string.", (size_t)(s - text));
-		else if (!in_string && (*s == 'N' || *s == 'I' || (*s == '.' && !(s + 1 < end && isdigit((unsigned char)s[1])))))
+		else if (!in_string &&
+			(*s == 'N' || *s == 'I' || (*s == '.' && !(s + 1 < end && isdigit((unsigned char)s[1])))))
 			body_fail(e, "bad_json", "At byte %zu: no number looks like that.", (size_t)(s - text));
 		else if (!in_string && (exponents += exponent(s, text, end)) > EXPONENTS_MAX)
-			body_fail(e, "out_of_range", "At byte %zu: a number, or all of them together, with too large an exponent.", (size_t)(s - text));
+			body_fail(e, "out_of_range",
+				"At byte %zu: a number, or all of them together, with too large an exponent.",
+				(size_t)(s - text));
 		in_string ^= *s == '"';
 		s += in_string && *s == '\\' ? check_escape(s, end, text, e) : 1;
 	}
@@ -87,7 +92,7 @@ static void check_strictly(const char *text, size_t len, struct body_error *e)
 
 struct json_object *body_parse(const char *text, size_t len, struct body_error *e)
 {
-	*e = (struct body_error){ 0 };
+	*e = (struct body_error) { 0 };
 	if (len == 0) {
 		body_fail(e, "bad_json", "At byte 0: the body is empty; it must be a JSON object.");
 		return NULL;
@@ -138,8 +143,8 @@ const char *body_text(struct json_object *o, const char *name, size_t max_bytes,
 		return NULL;
 	}
 	if (max_bytes > 0 && (size_t)json_object_get_string_len(v) > max_bytes) {
-		body_fail(e, strcmp(name, "text") == 0 ? "text_too_long" : "out_of_range", "%s may have %zu bytes, this has %d.", name, max_bytes,
-			json_object_get_string_len(v));
+		body_fail(e, strcmp(name, "text") == 0 ? "text_too_long" : "out_of_range",
+			"%s may have %zu bytes, this has %d.", name, max_bytes, json_object_get_string_len(v));
 		return NULL;
 	}
 	return json_object_get_string(v);
@@ -164,7 +169,8 @@ bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max,
 
 void body_only(struct json_object *o, const char *const known[], struct body_error *e)
 {
-	json_object_object_foreach(o, name, value) {
+	json_object_object_foreach(o, name, value)
+	{
 		unsigned i = 0;
 		(void)value;
 		while (known[i] != NULL && strcmp(known[i], name) != 0)
@@ -178,9 +184,11 @@ bool body_numbers_fit(struct json_object *o)
 {
 	switch (json_object_get_type(o)) {
 	case json_type_int:
-		return json_object_get_uint64(o) <= INT64_MAX && json_object_get_int64(o) < INT64_MAX && json_object_get_int64(o) > INT64_MIN;
+		return json_object_get_uint64(o) <= INT64_MAX && json_object_get_int64(o) < INT64_MAX &&
+			json_object_get_int64(o) > INT64_MIN;
 	case json_type_object: {
-		json_object_object_foreach(o, name, value) {
+		json_object_object_foreach(o, name, value)
+		{
 			(void)name;
 			if (!body_numbers_fit(value))
 				return false;
@@ -192,7 +200,6 @@ bool body_numbers_fit(struct json_object *o)
 			if (!body_numbers_fit(json_object_array_get_idx(o, i)))
 				return false;
 		return true;
-	default:
-		return true;
+	default: return true;
 	}
 }

@@ -40,7 +40,8 @@ static bool is_number(const char *s) { return *s != '\0' && strlen(s) <= 18 && s
 static bool is_name(const char *s)
 {
 	size_t n = strlen(s);
-	return n >= 2 && n <= 32 && isalnum((unsigned char)s[0]) && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+	return n >= 2 && n <= 32 && isalnum((unsigned char)s[0]) &&
+		strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
 }
 
 static bool is_code(const char *s)
@@ -53,8 +54,8 @@ bool call_is_time(const char *s)
 {
 	unsigned y, mo, d, h, mi, se, oh, om;
 	int n = 0;
-	if (sscanf(s, "%4u-%2u-%2uT%2u:%2u:%2u%n", &y, &mo, &d, &h, &mi, &se, &n) != 6 || n != 19 || y < 1970 || y > 9000 || mo < 1 || mo > 12 || d < 1
-			|| d > 31 || h > 23 || mi > 59 || se > 59)
+	if (sscanf(s, "%4u-%2u-%2uT%2u:%2u:%2u%n", &y, &mo, &d, &h, &mi, &se, &n) != 6 || n != 19 || y < 1970 ||
+		y > 9000 || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || se > 59)
 		return false;
 	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	if (d > days[mo - 1] && !(mo == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
@@ -68,7 +69,8 @@ bool call_is_time(const char *s)
 	}
 	if (strcmp(s, "Z") == 0)
 		return true;
-	return (*s == '+' || *s == '-') && sscanf(s + 1, "%2u:%2u%n", &oh, &om, &n) == 2 && n == 5 && s[6] == '\0' && oh < 15 && om < 60;
+	return (*s == '+' || *s == '-') && sscanf(s + 1, "%2u:%2u%n", &oh, &om, &n) == 2 && n == 5 && s[6] == '\0' &&
+		oh < 15 && om < 60;
 }
 
 /* Says what it could have been. */
@@ -76,7 +78,11 @@ static void none_of(struct arguments *a, const struct field *f)
 {
 	char choices[128] = "";
 	for (size_t i = 0, len = 0; f->one_of[i] != NULL && len < sizeof(choices); i++)
-		len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s%s", i == 0 ? "" : f->one_of[i + 1] ? ", " : " or ", f->one_of[i]);
+		len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s%s",
+			i == 0                     ? ""
+				: f->one_of[i + 1] ? ", "
+						   : " or ",
+			f->one_of[i]);
 	body_fail(&a->error, "out_of_range", "%s must be %s.", f->name, choices);
 }
 
@@ -87,28 +93,39 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 	char *end;
 	switch (f->type) {
 	case TYPE_CHAT:
-		return is_number(s) || (*s == '@' && is_name(s + 1)) ? s : (body_fail(&a->error, "not_found", "There is no such chat."), NULL);
-	case TYPE_ID:
-		return is_number(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+		return is_number(s) || (*s == '@' && is_name(s + 1))
+			? s
+			: (body_fail(&a->error, "not_found", "There is no such chat."), NULL);
+	case TYPE_ID: return is_number(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_NAME:
-		return is_name(s) ? s : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range", "%s is no user's name.", f->name), NULL);
-	case TYPE_CODE:
-		return is_code(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+		return is_name(s) ? s
+				  : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range",
+					     "%s is no user's name.", f->name),
+					    NULL);
+	case TYPE_CODE: return is_code(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_CURSOR:
-		return is_number(s) ? s : (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
+		return is_number(s)
+			? s
+			: (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
 	case TYPE_TIME:
-		return call_is_time(s) ? s : (body_fail(&a->error, "out_of_range", "%s must be a time like 2026-01-31T12:00:00Z.", f->name), NULL);
+		return call_is_time(s) ? s
+				       : (body_fail(&a->error, "out_of_range",
+						  "%s must be a time like 2026-01-31T12:00:00Z.", f->name),
+						 NULL);
 	case TYPE_INT: {
 		long long n = strtoll(s, &end, 10);
 		if (*s == '\0' || *end != '\0' || isspace((unsigned char)*s))
 			body_fail(&a->error, malformed, "%s must be a whole number.", f->name);
 		else if (n < f->min || n > f->max || len > 19)
-			body_fail(&a->error, "out_of_range", "%s must be %lld to %lld.", f->name, (long long)f->min, (long long)f->max);
+			body_fail(&a->error, "out_of_range", "%s must be %lld to %lld.", f->name, (long long)f->min,
+				(long long)f->max);
 		return s;
 	}
 	default:
 		if (len < (size_t)f->min || (max > 0 && len > max))
-			body_fail(&a->error, strcmp(f->name, "text") == 0 ? len == 0 ? "empty_text" : "text_too_long" : "out_of_range",
+			body_fail(&a->error,
+				strcmp(f->name, "text") == 0 ? len == 0 ? "empty_text" : "text_too_long"
+							     : "out_of_range",
 				"%s must have %lld to %zu bytes.", f->name, (long long)f->min, max);
 		for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
 			if (strcmp(f->one_of[i], s) == 0)
@@ -160,8 +177,7 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	if (a->body == NULL || !json_object_object_get_ex(a->body, f->name, &v) || v == NULL)
 		return NULL;
 	switch (f->type) {
-	case TYPE_NAMES:
-		return names(a, f, v, out);
+	case TYPE_NAMES: return names(a, f, v, out);
 	case TYPE_OBJECT:
 		if (!json_object_is_type(v, json_type_object))
 			body_fail(&a->error, "wrong_type", "%s must be an object.", f->name);
@@ -176,13 +192,12 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 			return NULL;
 		buf_addf(out, "%" PRId64, n);
 		return out->data;
-	default:
-		s = body_text(a->body, f->name, 0, &a->error);
-		return s ? checked(a, f, s) : NULL;
+	default: s = body_text(a->body, f->name, 0, &a->error); return s ? checked(a, f, s) : NULL;
 	}
 }
 
-/* A list of "REV", W/"REV" or REV, as an array of PostgreSQL's, in which what is no rev is left out; null for * and for none. */
+/* A list of "REV", W/"REV" or REV, as an array of PostgreSQL's, in which what is no rev is left out; null for * and for
+ * none. */
 static const char *if_match(struct arguments *a, struct buf *out)
 {
 	const char *s = request_header(a->req, "If-Match");
@@ -205,12 +220,14 @@ static const char *if_match(struct arguments *a, struct buf *out)
 #define NO_SUCH_PARAM "There is no parameter \"%.64s\" here."
 
 /* Counts what the caller does, by the rate of one every interval_us. */
-static bool may(struct request *req, const char *what, const char *object, uint64_t interval_us, unsigned burst, uint64_t *ret_retry_us)
+static bool may(struct request *req, const char *what, const char *object, uint64_t interval_us, unsigned burst,
+	uint64_t *ret_retry_us)
 {
 	char key[256];
 	int n = snprintf(key, sizeof(key), "%s %s %s", what, caller_of(req)->name, object);
-	return shared_gcra(api_of(req)->shared, secret_keyed_hash(key, (size_t)n < sizeof(key) ? (size_t)n : sizeof(key) - 1), clock_mono_us(), interval_us,
-		burst, ret_retry_us, NULL);
+	return shared_gcra(api_of(req)->shared,
+		secret_keyed_hash(key, (size_t)n < sizeof(key) ? (size_t)n : sizeof(key) - 1), clock_mono_us(),
+		interval_us, burst, ret_retry_us, NULL);
 }
 
 bool call_may_act(struct request *req)
@@ -218,7 +235,8 @@ bool call_may_act(struct request *req)
 	struct api *api = api_of(req);
 	unsigned rate = api->conf->rate_actions;
 	uint64_t retry_us;
-	if (!(request_route(req)->flags & ROUTE_LIMITED) || rate == 0 || may(req, "actions", "", 60000000 / rate, rate / 6, &retry_us))
+	if (!(request_route(req)->flags & ROUTE_LIMITED) || rate == 0 ||
+		may(req, "actions", "", 60000000 / rate, rate / 6, &retry_us))
 		return true;
 	metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	request_add_rate(req, rate, retry_us / 1000000 + 1);
@@ -233,9 +251,7 @@ static void add(struct arguments *a, const struct field *f)
 	const char *s = NULL, *given;
 	buf_init(out, 1 << 20);
 	switch (f->from) {
-	case FROM_ME:
-		s = caller->name;
-		break;
+	case FROM_ME: s = caller->name; break;
 	case FROM_CREDENTIAL:
 		buf_addu(out, caller->credential);
 		s = out->data;
@@ -246,7 +262,8 @@ static void add(struct arguments *a, const struct field *f)
 		break;
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
-		if (given != NULL && *given == '\0' && f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
+		if (given != NULL && *given == '\0' &&
+			f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
 			given = NULL;
 		s = given == NULL ? f->preset : f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
@@ -254,9 +271,7 @@ static void add(struct arguments *a, const struct field *f)
 		s = from_body(a, f, out);
 		s = s ? s : f->preset;
 		break;
-	case FROM_IF_MATCH:
-		s = if_match(a, out);
-		break;
+	case FROM_IF_MATCH: s = if_match(a, out); break;
 	case FROM_MEMBERS_MAX:
 		buf_addu(out, http_conf(request_server(a->req))->members_max);
 		s = out->data;
@@ -268,11 +283,11 @@ static void add(struct arguments *a, const struct field *f)
 		buf_addu(out, http_conf(request_server(a->req))->reactions_max);
 		s = out->data;
 		break;
-	case FROM_END:
-		break;
+	case FROM_END: break;
 	}
 	if (s == NULL && f->required)
-		body_fail(&a->error, f->name && strcmp(f->name, "text") == 0 ? "empty_text" : "missing_field", "%s is missing.", f->name);
+		body_fail(&a->error, f->name && strcmp(f->name, "text") == 0 ? "empty_text" : "missing_field",
+			"%s is missing.", f->name);
 	a->values[a->count++] = s;
 }
 
@@ -337,21 +352,25 @@ void call_refuse(struct request *req, const struct pg_result *r)
 		request_problem(req, "out_of_range", "The database can't keep this value.", "");
 	} else {
 		log_event(LOG_ERROR, "a call of the database failed", F("method", request_method(req)),
-			F("path", access_path(req, path, sizeof(path))), F("sqlstate", pg_sqlstate(r)), F("error", pg_message(r)), F("request", request_id(req)));
+			F("path", access_path(req, path, sizeof(path))), F("sqlstate", pg_sqlstate(r)),
+			F("error", pg_message(r)), F("request", request_id(req)));
 		request_problem(req, "internal", NULL, "");
 	}
 }
 
 void call_add_links(struct request *req, const char *older, const char *newer)
 {
-	const struct { const char *cursor, *param, *rel; } links[] = { { older, "before", "prev" }, { newer, "after", "next" } };
+	const struct {
+		const char *cursor, *param, *rel;
+	} links[] = { { older, "before", "prev" }, { newer, "after", "next" } };
 	struct buf out;
 	const char *limit = request_param(req, "limit"), *base = conf_public_path(api_of(req)->conf);
 	buf_init(&out, 8192);
 	for (size_t i = 0; i < 2; i++)
 		if (links[i].cursor != NULL)
-			buf_addf(&out, "%s<%s%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", base, request_path(req), links[i].param, links[i].cursor,
-				limit ? "&limit=" : "", limit ? limit : "", links[i].rel);
+			buf_addf(&out, "%s<%s%s?%s=%s%s%s>; rel=\"%s\"", out.len ? ", " : "", base, request_path(req),
+				links[i].param, links[i].cursor, limit ? "&limit=" : "", limit ? limit : "",
+				links[i].rel);
 	if (out.len > 0)
 		request_add_header(req, "Link", out.data);
 	buf_release(&out);
@@ -371,7 +390,8 @@ static void on_result(void *arg, const struct pg_result *r)
 		call_refuse(req, r);
 		return;
 	}
-	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev"), pos = pg_column(r, "pos");
+	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev"),
+	    pos = pg_column(r, "pos");
 	if (pg_rows(r) == 0) {
 		request_problem(req, "not_found", NULL, "");
 		return;

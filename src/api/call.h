@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * An operation that is one SQL function: its row says where each argument comes from and what it must look like; the
- * function's row of columns is the answer: body (null: 204), and where they exist status, pos (of what was written), rev (ETag), older and newer (Link). */
+ * function's row of columns is the answer: body (null: 204), and where they exist status, pos (of what was written),
+ * rev (ETag), older and newer (Link). */
 #ifndef API_CALL_H
 #define API_CALL_H
 
 #include "api/api.h"
 
 enum field_source {
-	FROM_END,         /* ends the array */
-	FROM_ME,          /* the caller's name */
-	FROM_CREDENTIAL,  /* the number of the credential he came with */
-	FROM_VAR,         /* the next path variable */
+	FROM_END,        /* ends the array */
+	FROM_ME,         /* the caller's name */
+	FROM_CREDENTIAL, /* the number of the credential he came with */
+	FROM_VAR,        /* the next path variable */
 	FROM_QUERY,
 	FROM_BODY,
 	FROM_IF_MATCH,    /* a rev; absent: null */
@@ -20,17 +21,17 @@ enum field_source {
 };
 
 enum field_type {
-	TYPE_TEXT,    /* min..max: bytes; 0 max: text_max */
-	TYPE_INT,     /* min..max */
-	TYPE_CURSOR,  /* a position or number that we gave out */
-	TYPE_TIME,    /* RFC 3339 */
-	TYPE_NAMES,   /* JSON array of strings, up to max */
-	TYPE_OBJECT,  /* JSON object, up to max bytes; 0 max: the body's */
-	TYPE_CHAT,    /* a number, or @name */
-	TYPE_ID,      /* a positive number; anything else is 404 */
-	TYPE_NAME,    /* of a user */
-	TYPE_CODE,    /* of an invite; anything else is 404 */
-	TYPE_EMOJI,   /* one; goes on in its canonical form */
+	TYPE_TEXT,   /* min..max: bytes; 0 max: text_max */
+	TYPE_INT,    /* min..max */
+	TYPE_CURSOR, /* a position or number that we gave out */
+	TYPE_TIME,   /* RFC 3339 */
+	TYPE_NAMES,  /* JSON array of strings, up to max */
+	TYPE_OBJECT, /* JSON object, up to max bytes; 0 max: the body's */
+	TYPE_CHAT,   /* a number, or @name */
+	TYPE_ID,     /* a positive number; anything else is 404 */
+	TYPE_NAME,   /* of a user */
+	TYPE_CODE,   /* of an invite; anything else is 404 */
+	TYPE_EMOJI,  /* one; goes on in its canonical form */
 };
 
 struct field {
@@ -38,7 +39,7 @@ struct field {
 	const char *name;
 	enum field_type type;
 	int64_t min, max;
-	const char *preset;       /* when absent */
+	const char *preset;        /* when absent */
 	const char *const *one_of; /* TYPE_TEXT: NULL-terminated */
 	bool required;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * GET /v1/me/export: one's own data as lines of JSON. The database gives a piece at a time, and is asked for the next one when the client
- * has taken the last: however much it is, one piece is in memory, and no connection is held meanwhile. */
+ * GET /v1/me/export: one's own data as lines of JSON. The database gives a piece at a time, and is asked for the next
+ * one when the client has taken the last: however much it is, one piece is in memory, and no connection is held
+ * meanwhile. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 
 #define CURSOR_MAX 128
 
-struct export {
+struct export
+{
 	struct request *req;
 	char cursor[CURSOR_MAX]; /* "": from the beginning */
 	uint64_t lines;
@@ -33,7 +35,7 @@ static void ask(void *arg)
 	char id[24];
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(e->req)->credential);
 	pg_pool_call(api_of(e->req)->pool, "select lines, count, next from export_page($1, $2, $3)", 3,
-		(const char *[]){ caller_of(e->req)->name, id, *e->cursor ? e->cursor : NULL }, on_piece, e);
+		(const char *[]) { caller_of(e->req)->name, id, *e->cursor ? e->cursor : NULL }, on_piece, e);
 }
 
 static void begin(struct export *e)
@@ -88,7 +90,9 @@ void export_get(struct request *req)
 	if (!call_takes_only(req, NULL))
 		return;
 	int n = snprintf(text, sizeof(text), "export %s", caller_of(req)->name);
-	if (rate > 0 && !shared_gcra(api->shared, secret_keyed_hash(text, (size_t)n), clock_mono_us(), 60000000 / rate, rate, &retry_us, NULL)) {
+	if (rate > 0 &&
+		!shared_gcra(api->shared, secret_keyed_hash(text, (size_t)n), clock_mono_us(), 60000000 / rate, rate,
+			&retry_us, NULL)) {
 		request_add_rate(req, rate, retry_us / 1000000 + 1);
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 		request_problem(req, "rate_limited", "That was taken along just now.", "");

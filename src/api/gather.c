@@ -13,7 +13,7 @@
 #include "pg/fault.h"
 #include "pg/pool.h"
 
-#define CALLS_MAX 8    /* calls that are gathered */
+#define CALLS_MAX 8 /* calls that are gathered */
 #define TOGETHER_MAX 500
 #define WAITING_MAX 50000
 
@@ -121,7 +121,7 @@ static struct gathered *gathered_of(struct gatherer *all, const struct call *cal
 	if (g == all->calls + CALLS_MAX)
 		fatal("too many kinds of gathered calls");
 	if (g->call == NULL) {
-		*g = (struct gathered){ .gatherer = all, .call = call };
+		*g = (struct gathered) { .gatherer = all, .call = call };
 		while (call->fields[g->fields].from != FROM_END)
 			g->fields++;
 		list_init(&g->queue);

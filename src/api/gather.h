@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Calls of one function that come while it is under way go into its next statement together: receipts, typing, signals. A
- * burst of a thousand is a handful of transactions, and one alone waits for nothing.
+ * Calls of one function that come while it is under way go into its next statement together: receipts, typing, signals.
+ * A burst of a thousand is a handful of transactions, and one alone waits for nothing.
  *
- * Such a function takes arrays of text, an entry a call, and gives a row a call, in their order: code and detail of a refusal
- * (null: none) and the answer's body (null: 204). */
+ * Such a function takes arrays of text, an entry a call, and gives a row a call, in their order: code and detail of a
+ * refusal (null: none) and the answer's body (null: 204). */
 #ifndef API_GATHER_H
 #define API_GATHER_H
 

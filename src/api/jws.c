@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See jws.h. rhonabwy brings jansson with it, whose header can't stand beside json-c's: claims are looked at in jwt.c. */
+ * See jws.h. rhonabwy brings jansson with it, whose header can't stand beside json-c's: claims are looked at in jwt.c.
+ */
 #include "api/jws.h"
 
 #include <errno.h>
@@ -71,7 +72,8 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 			log_error("jwt_keys %s: %s", k->path, strerror(errno));
 		return false;
 	}
-	if (!always && st.st_size == k->size && st.st_mtim.tv_sec == k->modified.tv_sec && st.st_mtim.tv_nsec == k->modified.tv_nsec)
+	if (!always && st.st_size == k->size && st.st_mtim.tv_sec == k->modified.tv_sec &&
+		st.st_mtim.tv_nsec == k->modified.tv_nsec)
 		return false;
 	k->size = st.st_size;
 	k->modified = st.st_mtim;
@@ -79,7 +81,8 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 	char *text = read_file(k->path);
 	unsigned n = 0;
 	bool taken = false;
-	if (text != NULL && r_jwks_init(&keys) == RHN_OK && r_jwks_import_from_json_str(keys, text) == RHN_OK && (n = useful(keys)) > 0) {
+	if (text != NULL && r_jwks_init(&keys) == RHN_OK && r_jwks_import_from_json_str(keys, text) == RHN_OK &&
+		(n = useful(keys)) > 0) {
 		r_jwks_free(k->keys);
 		k->keys = keys;
 		keys = NULL;
@@ -101,7 +104,7 @@ struct jws_keys *jws_keys_new(const char *path)
 	struct jws_keys *k = calloc(1, sizeof(*k));
 	if (k == NULL)
 		fatal("out of memory");
-	*k = (struct jws_keys){ .path = path };
+	*k = (struct jws_keys) { .path = path };
 	jws_keys_reload(k, true);
 	return k;
 }
@@ -125,8 +128,9 @@ void jws_keys_free(struct jws_keys *k)
 static bool signs(jwt_t *jwt, jwk_t *key)
 {
 	const char *use = r_jwk_get_property_str(key, "use");
-	return alg_of(key) != R_JWA_ALG_UNKNOWN && alg_of(key) == r_jwt_get_sign_alg(jwt) && (use == NULL || strcmp(use, "sig") == 0)
-		&& r_jwt_verify_signature(jwt, key, R_FLAG_IGNORE_REMOTE) == RHN_OK;
+	return alg_of(key) != R_JWA_ALG_UNKNOWN && alg_of(key) == r_jwt_get_sign_alg(jwt) &&
+		(use == NULL || strcmp(use, "sig") == 0) &&
+		r_jwt_verify_signature(jwt, key, R_FLAG_IGNORE_REMOTE) == RHN_OK;
 }
 
 /* By the key that the token names; by any, if it names none. */
@@ -149,7 +153,8 @@ char *jws_open(struct jws_keys *k, const char *token, const char **ret_why)
 	jwt_t *jwt = NULL;
 	char *claims = NULL, *copy = NULL;
 	*ret_why = "The JWT can't be read.";
-	if (r_jwt_init(&jwt) == RHN_OK && r_jwt_advanced_parse(jwt, token, R_PARSE_NONE, R_FLAG_IGNORE_REMOTE) == RHN_OK) {
+	if (r_jwt_init(&jwt) == RHN_OK &&
+		r_jwt_advanced_parse(jwt, token, R_PARSE_NONE, R_FLAG_IGNORE_REMOTE) == RHN_OK) {
 		*ret_why = "The JWT isn't signed by a key that is known here.";
 		claims = is_signed(k, jwt) ? r_jwt_get_full_claims_str(jwt) : NULL;
 	}

@@ -22,14 +22,17 @@ bool jwt_is_one(const char *token)
 static const char *text_of(struct json_object *claims, const char *name)
 {
 	struct json_object *v = NULL;
-	return json_object_object_get_ex(claims, name, &v) && json_object_is_type(v, json_type_string) ? json_object_get_string(v) : NULL;
+	return json_object_object_get_ex(claims, name, &v) && json_object_is_type(v, json_type_string)
+		? json_object_get_string(v)
+		: NULL;
 }
 
 /* A time among the claims; false: it isn't there, or is no time. */
 static bool time_of(struct json_object *claims, const char *name, uint64_t *ret)
 {
 	struct json_object *v = NULL;
-	if (!json_object_object_get_ex(claims, name, &v) || (!json_object_is_type(v, json_type_int) && !json_object_is_type(v, json_type_double)))
+	if (!json_object_object_get_ex(claims, name, &v) ||
+		(!json_object_is_type(v, json_type_int) && !json_object_is_type(v, json_type_double)))
 		return false;
 	double t = json_object_get_double(v);
 	if (!(t >= 0 && t < TIME_MAX))
@@ -56,7 +59,8 @@ static bool is_for(struct json_object *claims, const char *audience)
 static bool is_name(const char *s)
 {
 	size_t n = strlen(s);
-	return n >= 2 && n <= 32 && strchr("_.-", *s) == NULL && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+	return n >= 2 && n <= 32 && strchr("_.-", *s) == NULL &&
+		strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
 }
 
 static const char *check(const struct conf *conf, struct json_object *claims, uint64_t now_s, struct jwt_claims *ret)
@@ -67,7 +71,8 @@ static const char *check(const struct conf *conf, struct json_object *claims, ui
 		return "The JWT has no exp.";
 	if (ret->expires_s <= now_s)
 		return "The JWT has expired.";
-	if (json_object_object_get_ex(claims, "nbf", NULL) && (!time_of(claims, "nbf", &not_before) || not_before > now_s + SKEW_S))
+	if (json_object_object_get_ex(claims, "nbf", NULL) &&
+		(!time_of(claims, "nbf", &not_before) || not_before > now_s + SKEW_S))
 		return "The JWT isn't good yet.";
 	if (conf->jwt_issuer != NULL && (iss == NULL || strcmp(iss, conf->jwt_issuer) != 0))
 		return "The JWT is another issuer's.";
@@ -79,14 +84,16 @@ static const char *check(const struct conf *conf, struct json_object *claims, ui
 	return NULL;
 }
 
-const char *jwt_verify(struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret)
+const char *jwt_verify(
+	struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret)
 {
 	const char *why;
 	char *text = jws_open(k, token, &why);
 	if (text == NULL)
 		return why;
 	struct json_object *claims = json_tokener_parse(text);
-	why = json_object_is_type(claims, json_type_object) ? check(conf, claims, now_s, ret) : "The JWT can't be read.";
+	why = json_object_is_type(claims, json_type_object) ? check(conf, claims, now_s, ret)
+							    : "The JWT can't be read.";
 	json_object_put(claims);
 	free(text);
 	return why;

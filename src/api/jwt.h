@@ -19,6 +19,7 @@ struct jwt_claims {
 bool jwt_is_one(const char *token); /* it looks like one; ours begin with pt_ and have no dots */
 
 /* Signature, exp, nbf, iss and aud as configured, sub. NULL: it is good; else why it isn't, a sentence. */
-const char *jwt_verify(struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret);
+const char *jwt_verify(
+	struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then given to the batcher. */
+ * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then given to the
+ * batcher. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,9 @@ struct outgoing {
 	struct post *post;
 	char *strings[4];
 	char hash[HASH_HEX + 1];
-	struct body_error error;  /* it was refused before it was sent */
-	uint64_t retry_us;        /* rate_limited: when to try again */
-	char *answer;             /* bulk: its line */
+	struct body_error error; /* it was refused before it was sent */
+	uint64_t retry_us;       /* rate_limited: when to try again */
+	char *answer;            /* bulk: its line */
 };
 
 /* A request that sends. */
@@ -68,7 +69,8 @@ static const char *own(struct outgoing *o, int place, const char *s)
 static bool is_type(const char *s)
 {
 	size_t n = strlen(s);
-	return n >= 1 && n <= TYPE_MAX && s[0] >= 'a' && s[0] <= 'z' && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n && strcmp(s, "system") != 0;
+	return n >= 1 && n <= TYPE_MAX && s[0] >= 'a' && s[0] <= 'z' &&
+		strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n && strcmp(s, "system") != 0;
 }
 
 static bool is_key(const char *s)
@@ -95,7 +97,9 @@ static void check_content(struct outgoing *o, struct json_object *body)
 	else if (has && !body_numbers_fit(content))
 		body_fail(&o->error, "out_of_range", "A number in content is too large.");
 	else if (has)
-		o->item.content = own(o, 2, json_object_to_json_string_ext(content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+		o->item.content = own(o, 2,
+			json_object_to_json_string_ext(
+				content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 static void check_forward(struct outgoing *o, struct json_object *body)
@@ -110,7 +114,8 @@ static void check_forward(struct outgoing *o, struct json_object *body)
 		return;
 	}
 	body_only(forward, known, &o->error);
-	if (!body_int(forward, "chat", 1, INT64_MAX - 1, &chat, &o->error) || !body_int(forward, "id", 1, INT64_MAX - 1, &id, &o->error)) {
+	if (!body_int(forward, "chat", 1, INT64_MAX - 1, &chat, &o->error) ||
+		!body_int(forward, "id", 1, INT64_MAX - 1, &id, &o->error)) {
 		body_fail(&o->error, "missing_field", "forward names a message by its chat and id.");
 		return;
 	}
@@ -132,7 +137,9 @@ static void read_json(struct outgoing *o, const char *text, size_t len)
 	o->item.text = own(o, 0, body_text(body, "text", conf->text_max, &o->error));
 	o->item.type = own(o, 1, body_text(body, "type", TYPE_MAX, &o->error));
 	if (o->item.type != NULL && !is_type(o->item.type))
-		body_fail(&o->error, "out_of_range", "type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and \"system\" isn't yours to send.");
+		body_fail(&o->error, "out_of_range",
+			"type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and \"system\" isn't yours to "
+			"send.");
 	check_content(o, body);
 	check_forward(o, body);
 	o->item.key = own(o, 3, body_text(body, "key", 0, &o->error));
@@ -171,7 +178,8 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	if (o->error.code != NULL)
 		return;
 	if (o->item.key == NULL) {
-		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(), ++api->keys);
+		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(),
+			++api->keys);
 		o->item.key = own(o, 3, made);
 	}
 	buf_init(&all, SIZE_MAX / 2);
@@ -199,8 +207,8 @@ static void take_rate(struct outgoing *o, const struct caller *caller)
 	struct api *api = api_of(o->post->req);
 	if (o->error.code != NULL || api->conf->rate_sends == 0)
 		return;
-	if (!shared_gcra(api->shared, secret_keyed_hash(caller->name, strlen(caller->name)), clock_mono_us(), 60000000 / api->conf->rate_sends,
-			api->conf->rate_sends_burst, &o->retry_us, NULL)) {
+	if (!shared_gcra(api->shared, secret_keyed_hash(caller->name, strlen(caller->name)), clock_mono_us(),
+		    60000000 / api->conf->rate_sends, api->conf->rate_sends_burst, &o->retry_us, NULL)) {
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 		body_fail(&o->error, "rate_limited", "You send faster than this server allows.");
 	}
@@ -219,12 +227,14 @@ static void add_with_key(struct buf *out, const char *json, size_t len, const ch
 
 static const char *detail_of(const struct send_result *r)
 {
-	static const struct { const char *code, *detail; } details[] = {
-		{ "forbidden", "Only the owner and admins write here." }, { "muted", "You are muted in this chat." },
-		{ "blocked", "One of you two has blocked the other." },
+	static const struct {
+		const char *code, *detail;
+	} details[] = { { "forbidden", "Only the owner and admins write here." },
+		{ "muted", "You are muted in this chat." }, { "blocked", "One of you two has blocked the other." },
 		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
 		{ "unknown_forward", "forward is no message that you may read, or none that can be passed on." },
-		{ "key_conflict", "This key was sent with another message already." }, { "gone", "The message of this key was deleted." },
+		{ "key_conflict", "This key was sent with another message already." },
+		{ "gone", "The message of this key was deleted." },
 		{ "slow_mode", "This chat is in slow mode: your last message was a moment ago." },
 		{ "chat_rate_limited", "More is written in this chat than it allows." },
 		{ "out_of_range", "The database can't keep this content." },
@@ -326,7 +336,8 @@ static void on_done(struct send_item *item, const struct send_result *r)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
 	else if (r->status == 429)
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
-	else if (r->status == 404 && request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
+	else if (r->status == 404 &&
+		request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
 		map_release(&api->direct_chats);
 	unsigned limit;
 	if (o->post->bulk && r->status == 201)
@@ -348,11 +359,13 @@ static void refuse(struct outgoing *o)
 		return;
 	}
 	if (o->retry_us > 0)
-		request_add_rate(o->post->req, http_conf(request_server(o->post->req))->rate_sends, o->retry_us / 1000000 + 1);
+		request_add_rate(
+			o->post->req, http_conf(request_server(o->post->req))->rate_sends, o->retry_us / 1000000 + 1);
 	request_problem(o->post->req, o->error.code, o->error.detail, "");
 }
 
-/* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends early. */
+/* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends
+ * early. */
 static void send_all(struct post *p)
 {
 	struct api *api = api_of(p->req);
@@ -393,7 +406,8 @@ static void on_direct(void *arg, const struct pg_result *r)
 	p->chat = (uint64_t)pg_int(r, 0, 0);
 	if (api->direct_chats.count >= DIRECT_CHATS_MAX)
 		map_release(&api->direct_chats);
-	map_set(&api->direct_chats, pair_key(caller_of(p->req)->name, request_var(p->req, 0) + 1), (void *)(uintptr_t)p->chat);
+	map_set(&api->direct_chats, pair_key(caller_of(p->req)->name, request_var(p->req, 0) + 1),
+		(void *)(uintptr_t)p->chat);
 	send_all(p);
 }
 
@@ -411,7 +425,8 @@ static void find_chat(struct post *p)
 	if (p->chat != 0)
 		send_all(p);
 	else
-		pg_pool_call(api_of(p->req)->pool, "select id from direct_chat($1, $2)", 2, (const char *[]){ caller_of(p->req)->name, chat + 1 }, on_direct, p);
+		pg_pool_call(api_of(p->req)->pool, "select id from direct_chat($1, $2)", 2,
+			(const char *[]) { caller_of(p->req)->name, chat + 1 }, on_direct, p);
 }
 
 static struct post *new_post(struct request *req, unsigned count)

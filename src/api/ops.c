@@ -48,8 +48,10 @@ void ops_ready(struct request *req)
 
 static void add_build_info(struct buf *out, const char *postgresql)
 {
-	buf_addf(out, "# HELP postern_build_info What runs here; the value is always 1.\n# TYPE postern_build_info gauge\n"
-		"postern_build_info{version=\"%s\",commit=\"%s\",postgresql=\"%s\"} 1\n", build_version, build_commit, postgresql);
+	buf_addf(out,
+		"# HELP postern_build_info What runs here; the value is always 1.\n# TYPE postern_build_info gauge\n"
+		"postern_build_info{version=\"%s\",commit=\"%s\",postgresql=\"%s\"} 1\n",
+		build_version, build_commit, postgresql);
 }
 
 enum { METRICS_MAX = 8 << 20 };
@@ -99,9 +101,12 @@ void ops_metrics(struct request *req)
 
 static const char *type_of(const char *name)
 {
-	static const struct { const char *end, *type; } types[] = { { ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
-		{ ".js", "text/javascript; charset=utf-8" }, { ".json", "application/json" }, { ".svg", "image/svg+xml" }, { ".png", "image/png" },
-		{ ".ico", "image/x-icon" }, { ".txt", "text/plain; charset=utf-8" }, { ".webmanifest", "application/manifest+json" } };
+	static const struct {
+		const char *end, *type;
+	} types[] = { { ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
+		{ ".js", "text/javascript; charset=utf-8" }, { ".json", "application/json" },
+		{ ".svg", "image/svg+xml" }, { ".png", "image/png" }, { ".ico", "image/x-icon" },
+		{ ".txt", "text/plain; charset=utf-8" }, { ".webmanifest", "application/manifest+json" } };
 	size_t len = strlen(name);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		size_t n = strlen(types[i].end);
@@ -122,7 +127,8 @@ void assets_get(struct request *req)
 	request_add_header(req, "Cache-Control", "no-cache");
 	request_add_header(req, "X-Content-Type-Options", "nosniff");
 	request_add_header(req, "Content-Security-Policy",
-		"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
+		"default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri "
+		"'none'; form-action 'self'; frame-ancestors 'none'");
 	request_add_header(req, "Referrer-Policy", "no-referrer");
 	if (have != NULL && strstr(have, etag) != NULL)
 		request_reply_static(req, 304, NULL, NULL, 0);
@@ -146,12 +152,12 @@ void assets_routes(struct route *rows)
 		if (path == NULL)
 			fatal("out of memory");
 		snprintf(path, len, "/%s", f->name);
-		*rows++ = (struct route){ "GET", path, assets_get, f, ROUTE_PUBLIC };
+		*rows++ = (struct route) { "GET", path, assets_get, f, ROUTE_PUBLIC };
 		if (strcmp(f->name, "index.html") == 0) {
 			char *root = strdup("/");
 			if (root == NULL)
 				fatal("out of memory");
-			*rows++ = (struct route){ "GET", root, assets_get, f, ROUTE_PUBLIC };
+			*rows++ = (struct route) { "GET", root, assets_get, f, ROUTE_PUBLIC };
 		}
 	}
 }

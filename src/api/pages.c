@@ -20,7 +20,7 @@
 #define CHATS_MAX 1024
 #define READERS_MAX 16384 /* a chat */
 #define BYTES_MAX ((size_t)16 << 20)
-#define LIMITS 2          /* pages of a chat, by their limit */
+#define LIMITS 2 /* pages of a chat, by their limit */
 #define LIMIT_PRESET 50
 #define LIMIT_MAX 200
 
@@ -28,14 +28,14 @@ struct page {
 	unsigned limit; /* 0: free */
 	char *body;     /* NULL: not known */
 	size_t len;
-	char older[24]; /* "" when there is none */
+	char older[24];    /* "" when there is none */
 	struct load *load; /* that brings it, for all who may see it */
 };
 
 struct chat {
 	struct list link; /* by last use, the longest ago first */
 	uint64_t id;
-	uint64_t version; /* another one whenever something happens in it; never the same twice */
+	uint64_t version;   /* another one whenever something happens in it; never the same twice */
 	struct map readers; /* user key → itself: members who see all */
 	struct page pages[LIMITS];
 };
@@ -187,7 +187,8 @@ static void on_loaded(void *arg, const struct pg_result *r)
 		remember(l->pages, c, l, r);
 	for (unsigned i = 0; i < l->count; i++) {
 		if (found)
-			answer(l->requests[i], pg_text(r, 0, 2), pg_size(r, 0, 2), pg_null(r, 0, 0) ? "" : pg_text(r, 0, 0));
+			answer(l->requests[i], pg_text(r, 0, 2), pg_size(r, 0, 2),
+				pg_null(r, 0, 0) ? "" : pg_text(r, 0, 0));
 		else
 			call_refuse(l->requests[i], r);
 	}
@@ -197,7 +198,8 @@ static void on_loaded(void *arg, const struct pg_result *r)
 
 static void join(struct load *l, struct request *req)
 {
-	if ((l->count & (l->count - 1)) == 0 && (l->requests = realloc(l->requests, (l->count ? l->count * 2 : 1) * sizeof(struct request *))) == NULL)
+	if ((l->count & (l->count - 1)) == 0 &&
+		(l->requests = realloc(l->requests, (l->count ? l->count * 2 : 1) * sizeof(struct request *))) == NULL)
 		fatal("out of memory");
 	l->requests[l->count++] = req;
 }
@@ -208,13 +210,13 @@ static struct load *load(struct pages *p, struct request *req, const struct chat
 	struct load *l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		fatal("out of memory");
-	*l = (struct load){ .pages = p, .chat = c->id, .version = c->version, .limit = limit };
+	*l = (struct load) { .pages = p, .chat = c->id, .version = c->version, .limit = limit };
 	join(l, req);
 	snprintf(chat, sizeof(chat), "%" PRIu64, c->id);
 	snprintf(most, sizeof(most), "%u", limit);
 	replica_call(p->api->replica,
 		"select older, floor, body from history($1, $2, null, null, null, $3) where reaches($4, $5)", 3,
-		(const char *[]){ caller_of(req)->name, chat, most }, on_loaded, l);
+		(const char *[]) { caller_of(req)->name, chat, most }, on_loaded, l);
 	return l;
 }
 
@@ -247,7 +249,8 @@ void pages_get(struct request *req)
 	struct api *api = api_of(req);
 	const char *limit = request_param(req, "limit");
 	uint64_t id = number(request_var(req, 0), 18), most = limit != NULL ? number(limit, 3) : LIMIT_PRESET;
-	if (id == 0 || most == 0 || most > LIMIT_MAX || request_unknown_param(req, known) != NULL || !tail_live(api->tail) || tail_is_behind(api->tail))
+	if (id == 0 || most == 0 || most > LIMIT_MAX || request_unknown_param(req, known) != NULL ||
+		!tail_live(api->tail) || tail_is_behind(api->tail))
 		call_handle(req);
 	else
 		from_page(api->pages, req, id, (unsigned)most);

@@ -19,9 +19,9 @@
 #include "pg/pool.h"
 
 #define TICK_MS 250
-#define CUT_MS 1000      /* a stream that was cut may be a page that is loaded again */
-#define ENDED_MS 8000    /* one that the server has ended, a poll that was answered: he comes again */
-#define SETTLE_MS 3000   /* after the start, and after the database was away: then all are told */
+#define CUT_MS 1000    /* a stream that was cut may be a page that is loaded again */
+#define ENDED_MS 8000  /* one that the server has ended, a poll that was answered: he comes again */
+#define SETTLE_MS 3000 /* after the start, and after the database was away: then all are told */
 #define SWEEP_MS 5000
 #define TOGETHER_MAX 1000
 
@@ -39,7 +39,7 @@ struct presence {
 	struct map changes; /* user's key → struct change */
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
-	unsigned crowd; /* how many were told of since memory was last given back */
+	unsigned crowd;                /* how many were told of since memory was last given back */
 	bool telling, unsure, stopped; /* unsure: what the database knows isn't known */
 };
 
@@ -83,7 +83,8 @@ static void on_told(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
 	p->telling = false;
-	if (p->crowd >= TOGETHER_MAX && list_empty(&p->order)) { /* lists of a crowd's names, in pages that nobody needs now */
+	if (p->crowd >= TOGETHER_MAX &&
+		list_empty(&p->order)) { /* lists of a crowd's names, in pages that nobody needs now */
 		malloc_trim(0);
 		p->crowd = 0;
 	}
@@ -102,7 +103,7 @@ static void tell(struct presence *p, struct buf *here, struct buf *gone, bool on
 	pg_array_end(gone);
 	p->telling = true;
 	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5,
-		(const char *[]){ p->api->node, worker, here->data, gone->data, only ? "t" : "f" }, on_told, p);
+		(const char *[]) { p->api->node, worker, here->data, gone->data, only ? "t" : "f" }, on_told, p);
 }
 
 static void add_name(void *arg, const char *name) { pg_array_add(arg, name); }
@@ -189,7 +190,8 @@ void presence_stop(struct presence *p)
 	buf_adds(&none, "{}");
 	char worker[12];
 	snprintf(worker, sizeof(worker), "%u", p->api->worker);
-	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5, (const char *[]){ p->api->node, worker, none.data, none.data, "t" }, ignore, NULL);
+	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5,
+		(const char *[]) { p->api->node, worker, none.data, none.data, "t" }, ignore, NULL);
 	buf_release(&none);
 }
 

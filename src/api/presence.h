@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Presence: tells the database who has streams on this worker. Comings and goings of a quarter of a second go together, and who is back
- * before anybody was told has never been away: a page that is loaded again, the gap between two polls. */
+ * Presence: tells the database who has streams on this worker. Comings and goings of a quarter of a second go together,
+ * and who is back before anybody was told has never been away: a page that is loaded again, the gap between two polls.
+ */
 #ifndef API_PRESENCE_H
 #define API_PRESENCE_H
 
@@ -10,7 +11,7 @@ struct presence;
 
 struct presence *presence_new(struct api *api);
 void presence_resync(struct presence *p); /* the database was away: what it knows may be lost, and is told anew */
-void presence_stop(struct presence *p); /* nobody is here any more */
+void presence_stop(struct presence *p);   /* nobody is here any more */
 void presence_free(struct presence *p);
 
 #endif

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: MIT
- * The route table. A row: method, path, handler, what its call is, what it takes. With a row of call_handle() everything
- * about the endpoint is here and in one SQL function; openapi.json says the same to outsiders, and a test holds them together. */
+ * The route table. A row: method, path, handler, what its call is, what it takes. With a row of call_handle()
+ * everything about the endpoint is here and in one SQL function; openapi.json says the same to outsiders, and a test
+ * holds them together. */
 #include "api/api.h"
 #include "api/call.h"
 #include "api/pages.h"
 
+#define RETENTION_MAX 1000000000 /* 31 years */
+
+/* clang-format off */
 #define ME { .from = FROM_ME }
 #define CHAT { .from = FROM_VAR, .name = "chat", .type = TYPE_CHAT }
 #define ID { .from = FROM_VAR, .name = "id", .type = TYPE_ID }
 #define EMOJI(source) { .from = source, .name = "emoji", .type = TYPE_EMOJI }
 #define NAME { .from = FROM_VAR, .name = "name", .type = TYPE_NAME }
 #define CODE { .from = FROM_VAR, .name = "code", .type = TYPE_CODE }
-#define LIMIT(most, usual) { .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
-#define POSITION(source, n) { .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
+#define LIMIT(most, usual) \
+	{ .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
+#define POSITION(source, n) \
+	{ .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
 #define CURSOR(n) { .from = FROM_QUERY, .name = n, .type = TYPE_CURSOR }
-#define RETENTION_MAX 1000000000 /* 31 years */
 #define NAME_CURSOR { .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 64 }
+/* clang-format on */
 
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
@@ -33,148 +39,213 @@ static const char *const report_states[] = { "open", "resolved", NULL };
 static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
-static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4)", { ME,
-	{ .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
-	{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
-	{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500 } } };
+static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4)",
+	{ ME, { .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
+		{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
+		{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500 } } };
 static const struct call avatar_delete = { "select pos, body from avatar_delete($1)", { ME } };
-static const struct call users = { "select body from users($1, $2, $3)", {
-	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
+static const struct call users = { "select body from users($1, $2, $3)",
+	{ { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call user_get = { "select body from user_get($1)", { NAME } };
 static const struct call token_list = { "select body from token_list($1, $2)", { ME, { .from = FROM_CREDENTIAL } } };
-static const struct call admin_users = { "select body from admin_users($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "50") } };
-static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')", { ME, NAME } };
-static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')", { ME, NAME } };
+static const struct call admin_users = { "select body from admin_users($1, $2, $3)",
+	{ ME, NAME_CURSOR, LIMIT(200, "50") } };
+static const struct call admin_disable = { "select pos, body from admin_user_set_state($1, $2, 'disabled')",
+	{ ME, NAME } };
+static const struct call admin_enable = { "select pos, body from admin_user_set_state($1, $2, 'active')",
+	{ ME, NAME } };
 static const struct call admin_promote = { "select body from admin_user_set_admin($1, $2, true)", { ME, NAME } };
 static const struct call admin_demote = { "select body from admin_user_set_admin($1, $2, false)", { ME, NAME } };
 static const struct call admin_user_delete = { "select pos, body from admin_user_delete($1, $2)", { ME, NAME } };
 static const struct call admin_avatar_delete = { "select pos, body from admin_avatar_delete($1, $2)", { ME, NAME } };
 static const struct call admin_invites = { "select body from admin_invites($1)", { ME } };
 static const struct call admin_invite_delete = { "select body from admin_invite_delete($1, $2)", { ME, ID } };
-static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)",
+	{ ME, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
-static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8)", { ME,
-	{ .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
-	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
-	{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
-	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
-	{ .from = FROM_MEMBERS_MAX },
-	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
-	{ .from = FROM_BODY, .name = "system_messages", .type = TYPE_TEXT, .max = 16, .one_of = system_messages } } };
+static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8)",
+	{ ME, { .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
+		{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
+		{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
+		{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
+		{ .from = FROM_MEMBERS_MAX }, { .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
+		{ .from = FROM_BODY,
+			.name = "system_messages",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = system_messages } } };
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
-static const struct call chat_patch = { "select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", { ME, CHAT,
-	{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
-	{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
-	{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
-	{ .from = FROM_BODY, .name = "posting", .type = TYPE_TEXT, .max = 16, .one_of = posters },
-	{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
-	{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
-	{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 },
-	{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 },
-	{ .from = FROM_BODY, .name = "system_messages", .type = TYPE_TEXT, .max = 16, .one_of = system_messages } } };
+static const struct call chat_patch = {
+	"select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+	{ ME, CHAT, { .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
+		{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
+		{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
+		{ .from = FROM_BODY, .name = "posting", .type = TYPE_TEXT, .max = 16, .one_of = posters },
+		{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
+		{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
+		{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 },
+		{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 },
+		{ .from = FROM_BODY,
+			.name = "system_messages",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = system_messages } }
+};
 static const struct call chat_delete = { "select pos, body from chat_delete($1, $2)", { ME, CHAT } };
-static const struct call members = { "select body from members($1, $2, $3, $4, $5)", { ME, CHAT,
-	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" }, NAME_CURSOR, LIMIT(1000, "200") } };
-static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5)", { ME, CHAT,
-	{ .from = FROM_BODY, .name = "add", .type = TYPE_NAMES, .max = 10000 },
-	{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES, .max = 10000 },
-	{ .from = FROM_MEMBERS_MAX } } };
-static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)", { ME, CHAT, NAME,
-	{ .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
-	{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME },
-	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states },
-	{ .from = FROM_MEMBERS_MAX } } };
+static const struct call members = { "select body from members($1, $2, $3, $4, $5)",
+	{ ME, CHAT,
+		{ .from = FROM_QUERY,
+			.name = "state",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = listed,
+			.preset = "joined" },
+		NAME_CURSOR, LIMIT(1000, "200") } };
+static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5)",
+	{ ME, CHAT, { .from = FROM_BODY, .name = "add", .type = TYPE_NAMES, .max = 10000 },
+		{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES, .max = 10000 },
+		{ .from = FROM_MEMBERS_MAX } } };
+static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)",
+	{ ME, CHAT, NAME, { .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
+		{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME },
+		{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states },
+		{ .from = FROM_MEMBERS_MAX } } };
 static const struct call member_delete = { "select pos, body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
-static const struct call invite_create = { "select status, body from invite_create($1, $2, $3, $4)", { ME, CHAT,
-	{ .from = FROM_BODY, .name = "expires_at", .type = TYPE_TIME },
-	{ .from = FROM_BODY, .name = "max_uses", .type = TYPE_INT, .min = 1, .max = 1000000 } } };
+static const struct call invite_create = { "select status, body from invite_create($1, $2, $3, $4)",
+	{ ME, CHAT, { .from = FROM_BODY, .name = "expires_at", .type = TYPE_TIME },
+		{ .from = FROM_BODY, .name = "max_uses", .type = TYPE_INT, .min = 1, .max = 1000000 } } };
 static const struct call invites = { "select body from invites($1, $2)", { ME, CHAT } };
 static const struct call invite_revoke = { "select body from invite_revoke($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call invite_get = { "select body from invite_get($1, $2)", { ME, CODE } };
-static const struct call invite_join = { "select pos, body from invite_join($1, $2, $3)", { ME, CODE, { .from = FROM_MEMBERS_MAX } } };
-static const struct call channels = { "select body from channels($1, $2, $3, $4)", { ME,
-	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
+static const struct call invite_join = { "select pos, body from invite_join($1, $2, $3)",
+	{ ME, CODE, { .from = FROM_MEMBERS_MAX } } };
+static const struct call channels = { "select body from channels($1, $2, $3, $4)",
+	{ ME, { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call channel_get = { "select body from channel_get($1, $2)", { ME, NAME } };
-static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3)", { ME, NAME, { .from = FROM_MEMBERS_MAX } } };
-static const struct call audit_list = { "select body from audit_list($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call history = { "select older, newer, body from history($1, $2, $3, $4, $5, $6) where reaches($7, $8)",
-	{ ME, CHAT, CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") } };
+static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3)",
+	{ ME, NAME, { .from = FROM_MEMBERS_MAX } } };
+static const struct call audit_list = { "select body from audit_list($1, $2, $3, $4)",
+	{ ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call history = {
+	"select older, newer, body from history($1, $2, $3, $4, $5, $6) where reaches($7, $8)",
+	{ ME, CHAT, CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") }
+};
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID,
-	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1 },
-	{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT },
-	{ .from = FROM_IF_MATCH } } };
+static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)",
+	{ ME, CHAT, ID, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1 },
+		{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT }, { .from = FROM_IF_MATCH } } };
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
-const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
-static const struct call mark_read = { "select code, detail, body from mark($1, $2, null, $3)", { ME, CHAT, POSITION(FROM_BODY, "up_to") } };
-static const struct call reaction_put = { "select pos, body from reaction_put($1, $2, $3, $4, $5)", { ME, CHAT, ID, EMOJI(FROM_VAR),
-	{ .from = FROM_REACTIONS_MAX } } };
-static const struct call reaction_delete = { "select pos, body from reaction_delete($1, $2, $3, $4)", { ME, CHAT, ID, EMOJI(FROM_VAR) } };
-static const struct call reactions = { "select body from reactions($1, $2, $3, $4, $5, $6)", { ME, CHAT, ID, EMOJI(FROM_QUERY),
-	CURSOR("cursor"), LIMIT(1000, "200") } };
+const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)",
+	{ ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+static const struct call mark_read = { "select code, detail, body from mark($1, $2, null, $3)",
+	{ ME, CHAT, POSITION(FROM_BODY, "up_to") } };
+static const struct call reaction_put = { "select pos, body from reaction_put($1, $2, $3, $4, $5)",
+	{ ME, CHAT, ID, EMOJI(FROM_VAR), { .from = FROM_REACTIONS_MAX } } };
+static const struct call reaction_delete = { "select pos, body from reaction_delete($1, $2, $3, $4)",
+	{ ME, CHAT, ID, EMOJI(FROM_VAR) } };
+static const struct call reactions = { "select body from reactions($1, $2, $3, $4, $5, $6)",
+	{ ME, CHAT, ID, EMOJI(FROM_QUERY), CURSOR("cursor"), LIMIT(1000, "200") } };
 static const struct call pin_put = { "select pos, body from pin_put($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call pin_delete = { "select pos, body from pin_delete($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call pins = { "select body from pins($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call threads = { "select body from threads($1, $2, $3, $4)", { ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call thread_get = { "select body from thread_get($1, $2, $3, $4, $5)", { ME, CHAT, ID, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call thread_read = { "select body from thread_read($1, $2, $3, $4)", { ME, CHAT, ID, POSITION(FROM_BODY, "up_to") } };
-static const struct call mentions = { "select body from mentions($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call pins = { "select body from pins($1, $2, $3, $4)",
+	{ ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call threads = { "select body from threads($1, $2, $3, $4)",
+	{ ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call thread_get = { "select body from thread_get($1, $2, $3, $4, $5)",
+	{ ME, CHAT, ID, CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call thread_read = { "select body from thread_read($1, $2, $3, $4)",
+	{ ME, CHAT, ID, POSITION(FROM_BODY, "up_to") } };
+static const struct call mentions = { "select body from mentions($1, $2, $3)",
+	{ ME, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call edits = { "select body from edits($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call report_add = { "select body from report_add($1, $2, $3, $4)", { ME, CHAT, ID,
-	{ .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
-static const struct call reports = { "select body from reports($1, $2, $3, $4)", { ME,
-	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = report_states }, CURSOR("cursor"), LIMIT(200, "50") } };
-static const struct call report_resolve = { "select pos, body from report_resolve($1, $2, $3)", { ME, ID,
-	{ .from = FROM_BODY, .name = "action", .type = TYPE_TEXT, .max = 16, .one_of = report_actions, .preset = "none" } } };
-static const struct call search = { "select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) where reaches($11, $12)", { ME,
-	{ .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
-	{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
-	{ .from = FROM_QUERY, .name = "from", .type = TYPE_NAME },
-	{ .from = FROM_QUERY, .name = "before", .type = TYPE_TEXT, .max = 40 },
-	{ .from = FROM_QUERY, .name = "after", .type = TYPE_TEXT, .max = 40 },
-	{ .from = FROM_QUERY, .name = "has", .type = TYPE_TEXT, .max = 16, .one_of = has },
-	{ .from = FROM_QUERY, .name = "order", .type = TYPE_TEXT, .max = 16, .one_of = orders, .preset = "time" },
-	{ .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 80 }, LIMIT(100, "20") } };
+static const struct call report_add = { "select body from report_add($1, $2, $3, $4)",
+	{ ME, CHAT, ID, { .from = FROM_BODY, .name = "reason", .type = TYPE_TEXT, .max = 1000 } } };
+static const struct call reports = { "select body from reports($1, $2, $3, $4)",
+	{ ME, { .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = report_states },
+		CURSOR("cursor"), LIMIT(200, "50") } };
+static const struct call report_resolve = { "select pos, body from report_resolve($1, $2, $3)",
+	{ ME, ID,
+		{ .from = FROM_BODY,
+			.name = "action",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = report_actions,
+			.preset = "none" } } };
+static const struct call search = {
+	"select body from search($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) where reaches($11, $12)",
+	{ ME, { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .min = 1, .max = 200, .required = true },
+		{ .from = FROM_QUERY, .name = "chat", .type = TYPE_CHAT },
+		{ .from = FROM_QUERY, .name = "from", .type = TYPE_NAME },
+		{ .from = FROM_QUERY, .name = "before", .type = TYPE_TEXT, .max = 40 },
+		{ .from = FROM_QUERY, .name = "after", .type = TYPE_TEXT, .max = 40 },
+		{ .from = FROM_QUERY, .name = "has", .type = TYPE_TEXT, .max = 16, .one_of = has },
+		{ .from = FROM_QUERY,
+			.name = "order",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = orders,
+			.preset = "time" },
+		{ .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 80 }, LIMIT(100, "20") }
+};
 static const struct call receipts = { "select body from receipts($1, $2)", { ME, CHAT } };
 static const struct call message_receipts = { "select body from message_receipts($1, $2, $3)", { ME, CHAT, ID } };
 
-static const struct call typing = { "select code, detail, body from typing($1, $2, $3)", { ME, CHAT,
-	{ .from = FROM_THROTTLE, .name = "typing", .max = 3000 } } };
-static const struct call signal = { "select code, detail, body from signal($1, $2, $3, $4, $5)", { ME, CHAT,
-	{ .from = FROM_BODY, .name = "type", .type = TYPE_TEXT, .min = 1, .max = 64, .required = true },
-	{ .from = FROM_BODY, .name = "data", .type = TYPE_OBJECT, .max = 32768, .required = true },
-	{ .from = FROM_BODY, .name = "to", .type = TYPE_NAME } } };
+static const struct call typing = { "select code, detail, body from typing($1, $2, $3)",
+	{ ME, CHAT, { .from = FROM_THROTTLE, .name = "typing", .max = 3000 } } };
+static const struct call signal = { "select code, detail, body from signal($1, $2, $3, $4, $5)",
+	{ ME, CHAT, { .from = FROM_BODY, .name = "type", .type = TYPE_TEXT, .min = 1, .max = 64, .required = true },
+		{ .from = FROM_BODY, .name = "data", .type = TYPE_OBJECT, .max = 32768, .required = true },
+		{ .from = FROM_BODY, .name = "to", .type = TYPE_NAME } } };
 static const struct call contacts = { "select body from contacts($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "100") } };
 static const struct call contact_put = { "select body from contact_put($1, $2)", { ME, NAME } };
 static const struct call contact_delete = { "select body from contact_delete($1, $2)", { ME, NAME } };
 static const struct call blocks = { "select body from blocks($1, $2, $3)", { ME, NAME_CURSOR, LIMIT(200, "100") } };
 static const struct call block_put = { "select body from block_put($1, $2)", { ME, NAME } };
 static const struct call block_delete = { "select body from block_delete($1, $2)", { ME, NAME } };
-static const struct call presence_get = { "select body from presence_get($1, $2)", { ME,
-	{ .from = FROM_QUERY, .name = "users", .type = TYPE_TEXT, .max = 4000, .required = true } } };
-static const struct call presence_put = { "select body from presence_put($1, $2)", { ME,
-	{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = presence_states, .required = true } } };
+static const struct call presence_get = { "select body from presence_get($1, $2)",
+	{ ME, { .from = FROM_QUERY, .name = "users", .type = TYPE_TEXT, .max = 4000, .required = true } } };
+static const struct call presence_put = { "select body from presence_put($1, $2)",
+	{ ME,
+		{ .from = FROM_BODY,
+			.name = "state",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = presence_states,
+			.required = true } } };
 
 /* administrators' */
 static const struct call announcements = { "select body from announcements()", { { .from = FROM_END } } };
-static const struct call announcement_add = { "select status, body from announcement_add($1, $2, $3)", { ME,
-	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .required = true },
-	{ .from = FROM_BODY, .name = "until", .type = TYPE_TIME } } };
+static const struct call announcement_add = { "select status, body from announcement_add($1, $2, $3)",
+	{ ME, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .required = true },
+		{ .from = FROM_BODY, .name = "until", .type = TYPE_TIME } } };
 static const struct call announcement_delete = { "select body from announcement_delete($1, $2)", { ME, ID } };
 static const struct call maintenance_get = { "select body from maintenance_get($1)", { ME } };
-static const struct call maintenance_on = { "select body from maintenance_set($1, $2)", { ME,
-	{ .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .max = 1000, .required = true } } };
+static const struct call maintenance_on = { "select body from maintenance_set($1, $2)",
+	{ ME, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .max = 1000, .required = true } } };
 static const struct call maintenance_off = { "select body from maintenance_set($1, null)", { ME } };
-static const struct call admin_chats = { "select body from admin_chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
+static const struct call admin_chats = { "select body from admin_chats($1, $2, $3)",
+	{ ME, CURSOR("cursor"), LIMIT(200, "100") } };
 static const struct call admin_chat_get = { "select body from admin_chat_get($1, $2)", { ME, ID } };
-static const struct call admin_chat_members = { "select body from admin_chat_members($1, $2, $3, $4, $5)", { ME, ID,
-	{ .from = FROM_QUERY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = listed, .preset = "joined" },
-	NAME_CURSOR, LIMIT(1000, "200") } };
-static const struct call admin_chat_patch = { "select pos, body from admin_chat_patch($1, $2, $3)", { ME, ID,
-	{ .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX } } };
+static const struct call admin_chat_members = { "select body from admin_chat_members($1, $2, $3, $4, $5)",
+	{ ME, ID,
+		{ .from = FROM_QUERY,
+			.name = "state",
+			.type = TYPE_TEXT,
+			.max = 16,
+			.one_of = listed,
+			.preset = "joined" },
+		NAME_CURSOR, LIMIT(1000, "200") } };
+static const struct call admin_chat_patch = { "select pos, body from admin_chat_patch($1, $2, $3)",
+	{ ME, ID, { .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX } } };
 static const struct call retention_get = { "select body from retention_get($1)", { ME } };
-static const struct call retention_set = { "select body from retention_set($1, $2)", { ME,
-	{ .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX, .required = true } } };
+static const struct call retention_set = { "select body from retention_set($1, $2)",
+	{ ME,
+		{ .from = FROM_BODY,
+			.name = "retention",
+			.type = TYPE_INT,
+			.min = 0,
+			.max = RETENTION_MAX,
+			.required = true } } };
 static const struct call admin_chat_delete = { "select pos, body from admin_chat_delete($1, $2)", { ME, ID } };
 
 const struct route api_routes[] = {

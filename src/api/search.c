@@ -17,7 +17,9 @@ void search_get(struct request *req)
 	uint64_t retry_us = 0;
 	char text[64];
 	int n = snprintf(text, sizeof(text), "search %s", caller_of(req)->name);
-	if (rate == 0 || shared_gcra(api->shared, secret_keyed_hash(text, (size_t)n), clock_mono_us(), 60000000 / rate, rate, &retry_us, NULL)) {
+	if (rate == 0 ||
+		shared_gcra(api->shared, secret_keyed_hash(text, (size_t)n), clock_mono_us(), 60000000 / rate, rate,
+			&retry_us, NULL)) {
 		call_handle(req);
 		return;
 	}

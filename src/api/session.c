@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Signing in and out, tokens, stream tickets. Passwords are hashed on a thread of the pool; plain tokens live here only until
- * they are answered. */
+ * Signing in and out, tokens, stream tickets. Passwords are hashed on a thread of the pool; plain tokens live here only
+ * until they are answered. */
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -53,7 +53,8 @@ static void free_issue(struct issue *i)
 static void add_cookie(struct request *req, const char *value, unsigned max_age)
 {
 	char cookie[256];
-	snprintf(cookie, sizeof(cookie), AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%u%s", value, max_age, request_is_https(req) ? "; Secure" : "");
+	snprintf(cookie, sizeof(cookie), AUTH_COOKIE "=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%u%s", value,
+		max_age, request_is_https(req) ? "; Secure" : "");
 	request_add_header(req, "Set-Cookie", cookie);
 }
 
@@ -90,7 +91,8 @@ static void give_back(struct issue *i)
 static void verify(void *arg)
 {
 	/* Someone unknown costs as much as someone known: a hash that no password has. */
-	static const char nobody[] = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+	static const char nobody[] =
+		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 	struct issue *i = arg;
 	i->right = password_verify(i->password, i->password_len, i->known ? i->hash : nobody) && i->known;
 }
@@ -111,7 +113,8 @@ static void on_verified(void *arg)
 	metrics_sign_in(api->metrics, SIGN_IN_PASSWORD, true);
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	clock_rfc3339(clock_real_us() + (uint64_t)api->conf->session_ttl * 1000000, i->expires_at);
-	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4)", 4, (const char *[]){ i->name, i->hash, hex, i->expires_at }, on_issued, i);
+	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4)", 4,
+		(const char *[]) { i->name, i->hash, hex, i->expires_at }, on_issued, i);
 }
 
 static void on_password(void *arg, const struct pg_result *r)
@@ -136,7 +139,8 @@ static bool admitted(struct issue *i)
 {
 	struct api *api = api_of(i->req);
 	char text[128], address[64];
-	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(), retry = 0;
+	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(),
+		 retry = 0;
 	request_client_network(i->req, address, sizeof(address));
 	i->account_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login account %s", i->name));
 	i->address_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login address %s", address));
@@ -163,7 +167,8 @@ void session_create(struct request *req)
 	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
 	if (o != NULL)
 		body_only(o, known, &e);
-	const char *name = o ? body_text(o, "name", 63, &e) : NULL, *password = o ? body_text(o, "password", PASSWORD_MAX, &e) : NULL;
+	const char *name = o ? body_text(o, "name", 63, &e) : NULL,
+		   *password = o ? body_text(o, "password", PASSWORD_MAX, &e) : NULL;
 	if (name == NULL || password == NULL)
 		body_fail(&e, "missing_field", "name and password are needed.");
 	if (e.code != NULL) {
@@ -179,7 +184,8 @@ void session_create(struct request *req)
 	memcpy(i->password, password, i->password_len);
 	json_object_put(o);
 	if (admitted(i))
-		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1, (const char *[]){ i->name }, on_password, i);
+		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
+			(const char *[]) { i->name }, on_password, i);
 	else
 		free_issue(i);
 }
@@ -200,7 +206,8 @@ static void on_deleted(void *arg, const struct pg_result *r)
 
 static void delete_credential(struct request *req, const char *id)
 {
-	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2, (const char *[]){ caller_of(req)->name, id }, on_deleted, req);
+	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2,
+		(const char *[]) { caller_of(req)->name, id }, on_deleted, req);
 }
 
 /* DELETE /v1/session: whatever credential it came with. */
@@ -239,7 +246,8 @@ void token_create(struct request *req)
 	char hex[SECRET_HASH_HEX + 1], id[24];
 	if (o != NULL)
 		body_only(o, known, &e);
-	const char *label = o ? body_text(o, "label", 100, &e) : NULL, *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
+	const char *label = o ? body_text(o, "label", 100, &e) : NULL,
+		   *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
 	if (expires_at != NULL && !call_is_time(expires_at))
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
@@ -249,7 +257,7 @@ void token_create(struct request *req)
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 		snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
 		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4, $5)", 5,
-			(const char *[]){ caller_of(req)->name, hex, label, expires_at, id }, on_issued, i);
+			(const char *[]) { caller_of(req)->name, hex, label, expires_at, id }, on_issued, i);
 	}
 	json_object_put(o);
 }
@@ -262,5 +270,6 @@ void ticket_create(struct request *req)
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
-	pg_pool_call(api_of(req)->pool, "select body from ticket_add($1, $2)", 2, (const char *[]){ id, hex }, on_issued, i);
+	pg_pool_call(api_of(req)->pool, "select body from ticket_add($1, $2)", 2, (const char *[]) { id, hex },
+		on_issued, i);
 }

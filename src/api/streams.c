@@ -35,7 +35,8 @@ static void confirm(const struct opening *o)
 {
 	char pos[24];
 	snprintf(pos, sizeof(pos), "%" PRIu64, o->sub.opening.at.pos);
-	gather(api_of(o->req)->gatherer, &call_delivered, NULL, 3, (const char *[]){ caller_of(o->req)->name, "*", pos });
+	gather(api_of(o->req)->gatherer, &call_delivered, NULL, 3,
+		(const char *[]) { caller_of(o->req)->name, "*", pos });
 }
 
 static void begin(struct opening *o)
@@ -54,7 +55,8 @@ static void begin(struct opening *o)
 		request_add_rate(o->req, most, 5);
 		turn_away(o, "too_many_streams", "Close another stream first.");
 	} else if (o->is_poll) {
-		if (o->has_since && o->sub.opening.outcome == HUB_START && hub_confirms(o->sub.opening.user, o->sub.opening.at.pos))
+		if (o->has_since && o->sub.opening.outcome == HUB_START &&
+			hub_confirms(o->sub.opening.user, o->sub.opening.at.pos))
 			confirm(o);
 		poll_begin(o->req, &o->sub);
 	} else {
@@ -111,11 +113,12 @@ static bool number(struct request *req, const char *name, unsigned min, unsigned
 
 static const char *unless_empty(const char *s) { return s != NULL && *s != '\0' ? s : NULL; }
 
-/* Where to resume: what a reconnecting EventSource sends, or what the polyfills of it append, before the address it was first given.
- * An empty value is like none: from now on. */
+/* Where to resume: what a reconnecting EventSource sends, or what the polyfills of it append, before the address it was
+ * first given. An empty value is like none: from now on. */
 static const char *start_of(const struct request *req)
 {
-	const char *header = unless_empty(request_header(req, "Last-Event-ID")), *alias = unless_empty(request_param(req, "lastEventId"));
+	const char *header = unless_empty(request_header(req, "Last-Event-ID")),
+		   *alias = unless_empty(request_param(req, "lastEventId"));
 	return header != NULL ? header : alias != NULL ? alias : unless_empty(request_param(req, "since"));
 }
 
@@ -176,10 +179,12 @@ static void answer_head(struct request *req, struct transport_head head)
 
 void streams_open(struct request *req)
 {
-	static const char *const known[] = { "since", "lastEventId", "format", "padding", "close", "ticket", "access_token", NULL };
+	static const char *const known[] = { "since", "lastEventId", "format", "padding", "close", "ticket",
+		"access_token", NULL };
 	unsigned padding, close_after;
 	bool ok, ndjson = is_ndjson(req, &ok);
-	if (!call_takes_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) || !number(req, "close", 0, 1, 0, &close_after))
+	if (!call_takes_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) ||
+		!number(req, "close", 0, 1, 0, &close_after))
 		return;
 	if (!ok) {
 		request_problem(req, "bad_parameter", "format is sse or ndjson.", "");
@@ -200,8 +205,9 @@ void streams_poll(struct request *req)
 {
 	static const char *const known[] = { "since", "lastEventId", "wait", "limit", "ticket", "access_token", NULL };
 	unsigned wait, limit;
-	if (!call_takes_only(req, known) || !number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait)
-			|| !number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
+	if (!call_takes_only(req, known) ||
+		!number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait) ||
+		!number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
 		return;
 	if (request_is_head(req)) {
 		answer_head(req, poll_head());
@@ -235,6 +241,8 @@ void sync_get(struct request *req)
 	char timing[160];
 	if (!call_takes_only(req, NULL))
 		return;
-	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}", conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);
-	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2)", 2, (const char *[]){ caller_of(req)->name, timing }, on_synced, req);
+	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}",
+		conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);
+	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2)", 2,
+		(const char *[]) { caller_of(req)->name, timing }, on_synced, req);
 }

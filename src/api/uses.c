@@ -16,7 +16,7 @@
 #include "pg/array.h"
 #include "pg/pool.h"
 
-#define EVERY_S 300     /* a credential's use is noted once in this time */
+#define EVERY_S 300 /* a credential's use is noted once in this time */
 #define GATHER_MS 1000
 #define TOGETHER_MAX 500
 #define AGENT_MAX 200
@@ -75,7 +75,8 @@ static void write_down(struct uses *u, struct gathered *g, pg_result_fn *then)
 	pg_array_end(&g->ids);
 	pg_array_end(&g->addresses);
 	pg_array_end(&g->agents);
-	pg_pool_call(u->api->pool, "select credentials_used($1, $2, $3)", 3, (const char *[]){ g->ids.data, g->addresses.data, g->agents.data }, then, u);
+	pg_pool_call(u->api->pool, "select credentials_used($1, $2, $3)", 3,
+		(const char *[]) { g->ids.data, g->addresses.data, g->agents.data }, then, u);
 	begin(g);
 }
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void buf_init(struct buf *b, size_t cap) { *b = (struct buf){ .cap = cap }; }
+void buf_init(struct buf *b, size_t cap) { *b = (struct buf) { .cap = cap }; }
 
 void buf_release(struct buf *b)
 {
 	free(b->data);
-	*b = (struct buf){ .cap = b->cap };
+	*b = (struct buf) { .cap = b->cap };
 }
 
 void buf_reset(struct buf *b)

@@ -28,10 +28,11 @@ void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
-void buf_addu(struct buf *b, uint64_t n); /* decimal; much cheaper than buf_addf */
+void buf_addu(struct buf *b, uint64_t n);                    /* decimal; much cheaper than buf_addf */
 void buf_add_json(struct buf *b, const char *s, size_t len); /* a JSON string, quotes included; s is UTF-8 */
-void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
-char *buf_detach(struct buf *b, size_t *ret_len); /* hands the memory over (free() it); NULL after a failure; b is empty again */
+void buf_consume(struct buf *b, size_t n);                   /* drops the first n bytes */
+char *buf_detach(
+	struct buf *b, size_t *ret_len); /* hands the memory over (free() it); NULL after a failure; b is empty again */
 static inline bool buf_failed(const struct buf *b) { return b->failed; }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which build this is. The definition is made by `make`, in a file of its own, so that a new commit compiles just that. */
+ * Which build this is. The definition is made by `make`, in a file of its own, so that a new commit compiles just that.
+ */
 #ifndef BASE_BUILD_H
 #define BASE_BUILD_H
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 struct embedded {
-	const char *name; /* path below sql/migrations, sql/functions or static; NULL ends the array */
+	const char *name;          /* path below sql/migrations, sql/functions or static; NULL ends the array */
 	const unsigned char *data; /* a NUL follows the last byte */
 	size_t size;               /* bytes, without that NUL */
 };

@@ -25,7 +25,8 @@ bool identity_of(uid_t uid, struct identity *ret) { return copy(getpwuid(uid), r
 
 enum status identity_become(const struct identity *id)
 {
-	if (initgroups(id->name, id->gid) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 || setresuid(id->uid, id->uid, id->uid) < 0)
+	if (initgroups(id->name, id->gid) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
+		setresuid(id->uid, id->uid, id->uid) < 0)
 		return ST_SYSTEM;
 	if (id->uid != 0 && (setuid(0) == 0 || geteuid() != id->uid || getegid() != id->gid)) {
 		errno = EPERM;

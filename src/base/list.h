@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Intrusive doubly linked list: a node is embedded in what it links, so that joining and leaving a list never allocates.
- * An initialised node that is on no list points to itself. */
+ * Intrusive doubly linked list: a node is embedded in what it links, so that joining and leaving a list never
+ * allocates. An initialised node that is on no list points to itself. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -11,8 +11,10 @@ struct list {
 	struct list *prev, *next;
 };
 
+/* clang-format off */
 #define LIST_INIT(l) { &(l), &(l) }
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+/* clang-format on */
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *l) { l->prev = l->next = l; }
 static inline bool list_empty(const struct list *l) { return l->next == l; }

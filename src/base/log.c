@@ -12,11 +12,11 @@
 
 #include "base/clock.h"
 
-#define REPEATS 10           /* lines of one kind in a window */
-#define WINDOW_MIN_MS 1000   /* it doubles while lines are left out, */
-#define WINDOW_MAX_MS 60000  /* so that an outage of an hour is a few lines a minute */
+#define REPEATS 10          /* lines of one kind in a window */
+#define WINDOW_MIN_MS 1000  /* it doubles while lines are left out, */
+#define WINDOW_MAX_MS 60000 /* so that an outage of an hour is a few lines a minute */
 #define KINDS 64
-#define PLACES 4             /* where a kind may be found */
+#define PLACES 4 /* where a kind may be found */
 #define LAST_MAX 400
 
 /* What was written lately: kinds of lines, known by their format. */
@@ -43,8 +43,8 @@ static bool stderr_is_journal(void)
 	unsigned long long device, inode;
 	struct stat st;
 	const char *stream = getenv("JOURNAL_STREAM");
-	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0
-		&& st.st_dev == device && st.st_ino == inode;
+	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+		st.st_dev == device && st.st_ino == inode;
 }
 
 void log_set(enum log_level new_level, enum log_format new_format)
@@ -95,7 +95,8 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 	return ok;
 }
 
-size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority, char out[LOG_LINE_MAX])
+size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority,
+	char out[LOG_LINE_MAX])
 {
 	static const char priorities[] = "3467"; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG of syslog(3) */
 	char at[CLOCK_RFC3339_LEN + 1];
@@ -103,7 +104,8 @@ size_t log_line(enum log_level level, const char *message, const struct log_fiel
 	clock_rfc3339(clock_real_us(), at);
 	if (with_priority && to_journal)
 		from = (size_t)snprintf(out, LOG_LINE_MAX, "<%c>", priorities[level]);
-	return from + logline_print(&(struct logline) { format, at, level_names[level], self, message, fields }, out + from);
+	return from +
+		logline_print(&(struct logline) { format, at, level_names[level], self, message, fields }, out + from);
 }
 
 static void write_line(enum log_level level, const char *message, const struct log_field *fields)
@@ -152,7 +154,7 @@ static struct kind *kind_of(enum log_level level, const char *fmt, uint64_t now)
 	}
 	if (oldest->count > REPEATS)
 		end_window(oldest, now);
-	*oldest = (struct kind){ .fmt = fmt, .since_ms = now, .window_ms = WINDOW_MIN_MS, .level = level };
+	*oldest = (struct kind) { .fmt = fmt, .since_ms = now, .window_ms = WINDOW_MIN_MS, .level = level };
 	return oldest;
 }
 

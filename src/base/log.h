@@ -5,8 +5,9 @@
  *     log_event(LOG_WARN, "request failed", F("path", path), F_NUMBER("status", 503));
  * where there are values that somebody may want to search for.
  *
- * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less often
- * while that lasts; what was left out is counted and reported with the last line's values. Lines of level debug are all written.
+ * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less
+ * often while that lasts; what was left out is counted and reported with the last line's values. Lines of level debug
+ * are all written.
  *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
@@ -20,8 +21,8 @@
 
 enum { LOG_LEVELS = LOG_DEBUG + 1 };
 
-/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. Where standard error is the journal of
- * systemd, lines begin with their priority (sd-daemon(3)). */
+/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. Where standard error is the journal
+ * of systemd, lines begin with their priority (sd-daemon(3)). */
 void log_setup(enum log_level level, enum log_format format, const char *who);
 void log_set(enum log_level level, enum log_format format);
 bool log_level_parse(const char *name, enum log_level *ret_level);    /* error, warn, info, debug */
@@ -34,7 +35,11 @@ void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
-#define log_debug(...) do { if (log_enabled(LOG_DEBUG)) log_at(LOG_DEBUG, __VA_ARGS__); } while (0)
+#define log_debug(...) \
+	do { \
+		if (log_enabled(LOG_DEBUG)) \
+			log_at(LOG_DEBUG, __VA_ARGS__); \
+	} while (0)
 
 /* message is a literal: repetitions are known by it. */
 void log_fields(enum log_level level, const char *message, const struct log_field *fields);
@@ -45,11 +50,14 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
 	} while (0)
 /* The same, but every one is written: the caller sees to it that they aren't many. */
 void log_fields_each(enum log_level level, const char *message, const struct log_field *fields);
-#define log_event_each(level, message, ...) log_fields_each(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } })
+#define log_event_each(level, message, ...) \
+	log_fields_each(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } })
 
-/* A line as it would be written now, for a log of another kind; with_priority: it goes to standard error. Returns its length. */
+/* A line as it would be written now, for a log of another kind; with_priority: it goes to standard error. Returns its
+ * length. */
 enum { LOG_LINE_MAX = LOGLINE_MAX + 3 };
-size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority, char out[LOG_LINE_MAX]);
+size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority,
+	char out[LOG_LINE_MAX]);
 
 /* Lines of that level since log_setup(), those left out as repetitions included. */
 uint64_t log_count(enum log_level level);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See map.h. Removal shifts the entries behind it back (Knuth, TAOCP 6.4, Algorithm R), so there are no tombstones and a map that
- * has shrunk takes its memory back. */
+ * See map.h. Removal shifts the entries behind it back (Knuth, TAOCP 6.4, Algorithm R), so there are no tombstones and
+ * a map that has shrunk takes its memory back. */
 #include "base/map.h"
 
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static size_t slot_of(const struct map *m, uint64_t key)
 void map_release(struct map *m)
 {
 	free(m->entries);
-	*m = (struct map){ 0 };
+	*m = (struct map) { 0 };
 }
 
 static struct map_entry *find(const struct map *m, uint64_t key)
@@ -51,7 +51,7 @@ void map_set(struct map *m, uint64_t key, void *value)
 		resize(m, m->size ? m->size * 2 : 16);
 	struct map_entry *e = find(m, key);
 	m->count += e->value == NULL;
-	*e = (struct map_entry){ key, value };
+	*e = (struct map_entry) { key, value };
 }
 
 void *map_remove(struct map *m, uint64_t key)

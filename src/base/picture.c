@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See picture.h. Sources: PNG (W3C, 3rd edition) 5 and 11.2; JPEG (ITU-T T.81) B.1 and B.2; WebP (RFC 9649) 2.3 to 2.7; GIF89a 17, 18. */
+ * See picture.h. Sources: PNG (W3C, 3rd edition) 5 and 11.2; JPEG (ITU-T T.81) B.1 and B.2; WebP (RFC 9649) 2.3 to 2.7;
+ * GIF89a 17, 18. */
 #include "base/picture.h"
 
 #include <stdbool.h>
@@ -45,7 +46,9 @@ static bool jpeg(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 			*w = big16(p + at + 7);
 			return true;
 		}
-		if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xda)) /* what has no length, or begins what no frame came before */
+		if (marker < 0xc0 ||
+			(marker >= 0xd0 &&
+				marker <= 0xda)) /* what has no length, or begins what no frame came before */
 			return false;
 		at += 2 + (size_t)big16(p + at + 2);
 	}
@@ -73,8 +76,10 @@ static bool webp(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 
 const char *picture_type(const void *data, size_t len, unsigned *ret_width, unsigned *ret_height)
 {
-	static const struct { const char *type; bool (*is)(const uint8_t *p, size_t len, unsigned *w, unsigned *h); } kinds[] = {
-		{ "image/png", png }, { "image/jpeg", jpeg }, { "image/webp", webp }, { "image/gif", gif } };
+	static const struct {
+		const char *type;
+		bool (*is)(const uint8_t *p, size_t len, unsigned *w, unsigned *h);
+	} kinds[] = { { "image/png", png }, { "image/jpeg", jpeg }, { "image/webp", webp }, { "image/gif", gif } };
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].is(data, len, ret_width, ret_height))
 			return *ret_width > 0 && *ret_height > 0 ? kinds[i].type : NULL;

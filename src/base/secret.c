@@ -24,7 +24,8 @@ void secret_token(char out[SECRET_TOKEN_LEN + 1])
 	unsigned char raw[32];
 	randombytes_buf(raw, sizeof(raw));
 	memcpy(out, "pt_", 3);
-	sodium_bin2base64(out + 3, SECRET_TOKEN_LEN + 1 - 3, raw, sizeof(raw), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	sodium_bin2base64(
+		out + 3, SECRET_TOKEN_LEN + 1 - 3, raw, sizeof(raw), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	sodium_memzero(raw, sizeof(raw));
 }
 
@@ -59,7 +60,8 @@ uint64_t secret_keyed_hash(const void *data, size_t len)
 bool password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX])
 {
 	memset(out, 0, PASSWORD_HASH_MAX);
-	return crypto_pwhash_str(out, password, len, crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
+	return crypto_pwhash_str(
+		       out, password, len, crypto_pwhash_OPSLIMIT_INTERACTIVE, crypto_pwhash_MEMLIMIT_INTERACTIVE) == 0;
 }
 
 bool password_verify(const char *password, size_t len, const char *hash)

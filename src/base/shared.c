@@ -29,8 +29,8 @@ struct slot {
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
 	_Atomic uint64_t routes[SHARED_ROUTES][SHARED_ROUTE_SLOTS];
-	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count 0: may be used
-	 * again. So small because its pages are the worker's own, in effect. */
+	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count
+	 * 0: may be used again. So small because its pages are the worker's own, in effect. */
 	_Atomic uint64_t streams[STREAM_ENTRIES];
 };
 
@@ -136,7 +136,10 @@ uint64_t shared_gauge(const struct shared *s, unsigned index, unsigned i)
 	return atomic_load_explicit(&s->slots[index].gauges[i], memory_order_relaxed);
 }
 
-_Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route) { return s->slots[index].routes[route]; }
+_Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route)
+{
+	return s->slots[index].routes[route];
+}
 
 uint64_t shared_sum_route(const struct shared *s, unsigned route, unsigned i)
 {
@@ -191,7 +194,8 @@ static unsigned gcra_victim(struct shared *s, uint64_t key, uint64_t now_us, uin
 	return at;
 }
 
-static bool gcra_advance(struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead);
+static bool gcra_advance(
+	struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead);
 
 /* Frees the second entry of a key. What somebody has charged to it already moves to the first; who charges it later
  * than that sees that the key is gone and charges again. */
@@ -219,7 +223,8 @@ static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
 		e = window_of(s, key, at);
 		if (!atomic_compare_exchange_strong(&e->key, &holder, key))
 			continue;
-		/* The holder before may have had the same tag; if this fails, somebody has charged the new one already. */
+		/* The holder before may have had the same tag; if this fails, somebody has charged the new one already.
+		 */
 		atomic_compare_exchange_strong(&e->when, &when, now_us << 16 | tag_of(key));
 		if (gcra_find(s, key, &first) == e)
 			return e;
@@ -227,8 +232,10 @@ static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
 	}
 }
 
-/* Moves the TAT on by cost if it is at most `tolerance` ahead. Returns whether it did; *ret_ahead is where it is then. */
-static bool gcra_advance(struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead)
+/* Moves the TAT on by cost if it is at most `tolerance` ahead. Returns whether it did; *ret_ahead is where it is then.
+ */
+static bool gcra_advance(
+	struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead)
 {
 	for (;;) {
 		struct gcra *e = gcra_entry(s, key, now_us);
@@ -257,7 +264,8 @@ bool shared_gcra(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t 
 	if (burst == 0)
 		burst = 1;
 	uint64_t tolerance = interval_us * (burst - 1);
-	bool admitted = interval_us == 0 || gcra_advance(s, key_hash ? key_hash : 1, now_us, interval_us, tolerance, &ahead);
+	bool admitted =
+		interval_us == 0 || gcra_advance(s, key_hash ? key_hash : 1, now_us, interval_us, tolerance, &ahead);
 	if (ret_retry_after_us != NULL)
 		*ret_retry_after_us = admitted ? 0 : ahead - tolerance;
 	if (ret_remaining != NULL && interval_us == 0)
@@ -316,7 +324,8 @@ static void streams_trim(struct slot *slot, size_t at)
 {
 	if (atomic_load(&slot->streams[(at + 1) % STREAM_ENTRIES]) != 0)
 		return;
-	for (uint64_t entry; (entry = atomic_load(&slot->streams[at])) != 0 && stream_count(entry) == 0; at = (at + STREAM_ENTRIES - 1) % STREAM_ENTRIES)
+	for (uint64_t entry; (entry = atomic_load(&slot->streams[at])) != 0 && stream_count(entry) == 0;
+		at = (at + STREAM_ENTRIES - 1) % STREAM_ENTRIES)
 		atomic_store(&slot->streams[at], 0);
 }
 

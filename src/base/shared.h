@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Memory that the workers of a node share: heartbeats, metrics, the last acknowledged position, rate limits and counts of streams.
+ * Memory that the workers of a node share: heartbeats, metrics, the last acknowledged position, rate limits and counts
+ * of streams.
  *
  * The supervisor makes it before it forks. No locks: a worker may be killed at any instruction, and whatever it leaves
  * behind must be usable by the others. Every function here is safe in any process at any time and never blocks. */
@@ -19,16 +20,17 @@ struct shared *shared_new(unsigned workers); /* NULL: no memory */
 void shared_free(struct shared *s);
 
 /* A worker calls shared_beat() once a second; the supervisor kills one whose last beat (CLOCK_MONOTONIC, in ms; 0: none
- * yet) is too old. shared_reset_worker() is the supervisor's, when that worker is dead: no beat, gauges and streams at 0.
- * Its counters stay, and its successor counts on from them: a sum never goes back. */
+ * yet) is too old. shared_reset_worker() is the supervisor's, when that worker is dead: no beat, gauges and streams at
+ * 0. Its counters stay, and its successor counts on from them: a sum never goes back. */
 void shared_beat(struct shared *s, unsigned index);
 uint64_t shared_last_beat(const struct shared *s, unsigned index);
 void shared_reset_worker(struct shared *s, unsigned index);
 
-/* What the supervisor lets all workers know: bytes that replace the ones before. They are numbered from 1. Posting is the supervisor's. */
+/* What the supervisor lets all workers know: bytes that replace the ones before. They are numbered from 1. Posting is
+ * the supervisor's. */
 enum { SHARED_POST_MAX = 64 * 1024 };
 bool shared_post(struct shared *s, const char *text, size_t len); /* false: it is too long */
-uint64_t shared_posted(const struct shared *s); /* the number of the latest; 0: none */
+uint64_t shared_posted(const struct shared *s);                   /* the number of the latest; 0: none */
 /* Copies it, and gives its number; *ret_len bytes. */
 uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], size_t *ret_len);
 /* A worker says which one it goes by. */

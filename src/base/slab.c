@@ -105,7 +105,8 @@ void slab_put(void *object, size_t size)
 	c->free = o;
 	if (c->used-- == room_of(size_index(size)))
 		list_append(l, &c->link);
-	if (c->used == 0 && (l->next != &c->link || l->prev != &c->link)) { /* the last one with room stays for the next */
+	if (c->used == 0 &&
+		(l->next != &c->link || l->prev != &c->link)) { /* the last one with room stays for the next */
 		list_remove(&c->link);
 		munmap(c, CHUNK);
 	}

@@ -18,17 +18,14 @@ enum { PAGE = 100, PATH_SIZE = 160 };
 struct backlog_chat {
 	uint64_t id, latest; /* 0: no message in it */
 	char latest_at[CLOCK_RFC3339_LEN + 1];
-	uint64_t floor;      /* what comes after this is to be printed */
+	uint64_t floor; /* what comes after this is to be printed */
 	uint64_t printed;
 	struct json_object *page; /* NULL: not read, or there is nothing */
 	size_t next;              /* of the page */
 	uint64_t next_id;         /* its id; UINT64_MAX: nothing is left */
 };
 
-static uint64_t id_of(struct json_object *message)
-{
-	return json_object_get_uint64(listing_get(message, "id"));
-}
+static uint64_t id_of(struct json_object *message) { return json_object_get_uint64(listing_get(message, "id")); }
 
 /* Asks until there is an answer. NULL: it is 403, 404 or 410, or a failure that lasts (b->code). */
 static struct json_object *ask(struct backlog *b, const char *path)
@@ -60,7 +57,8 @@ static void take_chat(struct backlog *b, struct json_object *o)
 	if (latest == NULL)
 		return;
 	c->latest = c->floor = id_of(latest);
-	snprintf(c->latest_at, sizeof(c->latest_at), "%s", client_text(latest, "at") != NULL ? client_text(latest, "at") : "");
+	snprintf(c->latest_at, sizeof(c->latest_at), "%s",
+		client_text(latest, "at") != NULL ? client_text(latest, "at") : "");
 }
 
 int backlog_open(struct backlog *b, struct client *client, const char *only)
@@ -202,7 +200,8 @@ static bool is_unchanged(struct backlog *b, const struct mark *m)
 	char path[PATH_SIZE];
 	if (m->id == 0)
 		return false;
-	snprintf(path, sizeof(path), "/v1/chats/%llu/messages/%llu", (unsigned long long)m->chat, (unsigned long long)m->id);
+	snprintf(path, sizeof(path), "/v1/chats/%llu/messages/%llu", (unsigned long long)m->chat,
+		(unsigned long long)m->id);
 	struct json_object *message = ask(b, path);
 	const char *at = client_text(message, "at");
 	bool is = at != NULL && strcmp(at, m->at) == 0;
@@ -226,7 +225,8 @@ int backlog_after_marks(struct backlog *b, struct bookmark *marks)
 static void read_page(struct backlog *b, struct backlog_chat *c, const char *after)
 {
 	char path[PATH_SIZE];
-	snprintf(path, sizeof(path), "/v1/chats/%llu/messages?limit=%d&after=%s", (unsigned long long)c->id, PAGE, after);
+	snprintf(path, sizeof(path), "/v1/chats/%llu/messages?limit=%d&after=%s", (unsigned long long)c->id, PAGE,
+		after);
 	struct json_object *page = ask(b, path);
 	json_object_put(c->page);
 	c->page = page;
@@ -236,8 +236,7 @@ static void read_page(struct backlog *b, struct backlog_chat *c, const char *aft
 static struct json_object *next_message(const struct backlog_chat *c)
 {
 	struct json_object *messages = listing_get(c->page, "messages");
-	bool is_there =
-		json_object_is_type(messages, json_type_array) && c->next < json_object_array_length(messages);
+	bool is_there = json_object_is_type(messages, json_type_array) && c->next < json_object_array_length(messages);
 	return is_there ? json_object_array_get_idx(messages, c->next) : NULL;
 }
 

@@ -90,8 +90,8 @@ static enum status hold_wal(struct job *j)
 	if (r != NULL)
 		return ST_OK;
 	buf_addf(&j->why,
-		"a base backup needs a role that may replicate and a free replication slot: %s; grant it (alter role … "
-		"replication), or make a dump (--kind=dump)",
+		"a base backup needs a role that may replicate and a free replication slot: %s; grant it "
+		"(alter role … replication), or make a dump (--kind=dump)",
 		sync_error(j->d.db));
 	return ST_REFUSED;
 }
@@ -112,7 +112,8 @@ static void add_arguments(struct job *j, struct tool *t)
 	tool_add(t, "--schema=postern");
 	tool_add(t, "--schema=postern_????????????");
 	char found[8] = "";
-	if (sync_ask(j->d.db, "select 't' from pg_extension where extname = $1", "pg_trgm", found, sizeof(found)) && *found == 't')
+	if (sync_ask(j->d.db, "select 't' from pg_extension where extname = $1", "pg_trgm", found, sizeof(found)) &&
+		*found == 't')
 		tool_add(t, "--extension=pg_trgm");
 }
 
@@ -144,7 +145,8 @@ static enum status write_archive(struct job *j)
 		j->d.store.conninfo, j->d.store.state != NULL, &j->why);
 	if (st == ST_OK && !j->is_base && t.major != j->archive.manifest.major) {
 		buf_addf(&j->why,
-			"the database is PostgreSQL %d, and only a newer pg_dump is here (%s): what that writes can't go back "
+			"the database is PostgreSQL %d, and only a newer pg_dump is here (%s): what that writes "
+			"can't go back "
 			"into version %d. Install that version's (Debian: postgresql-client-%d)",
 			j->archive.manifest.major, t.path, j->archive.manifest.major, j->archive.manifest.major);
 		st = ST_REFUSED;

@@ -87,7 +87,8 @@ static bool take_marks(struct bookmark *b, struct json_object *list)
 
 int bookmark_is_damaged(const struct bookmark *b)
 {
-	command_failed("%s is damaged, or no file of `postern tail --cursor-file`. Without it, tail begins afresh", b->path);
+	command_failed(
+		"%s is damaged, or no file of `postern tail --cursor-file`. Without it, tail begins afresh", b->path);
 	return CONF_EXIT_CONFIG;
 }
 
@@ -111,11 +112,13 @@ static int take(struct bookmark *b, struct json_object *o)
 {
 	const char *cursor = client_text(o, "cursor"), *chat = client_text(o, "chat");
 	size_t len = cursor != NULL ? strlen(cursor) : 0;
-	if (len == 0 || len > CURSOR_MAX || strcspn(cursor, " \t\r\n") != len || !take_marks(b, listing_get(o, "printed"))) {
+	if (len == 0 || len > CURSOR_MAX || strcspn(cursor, " \t\r\n") != len ||
+		!take_marks(b, listing_get(o, "printed"))) {
 		return bookmark_is_damaged(b);
 	}
 	if (strcmp(chat != NULL ? chat : "", b->chat != NULL ? b->chat : "") != 0) {
-		command_failed("%s is of chat %s; each needs a file of its own", b->path, chat != NULL ? chat : "\"all\"");
+		command_failed(
+			"%s is of chat %s; each needs a file of its own", b->path, chat != NULL ? chat : "\"all\"");
 		return CONF_EXIT_USAGE;
 	}
 	bookmark_set_cursor(b, cursor);
@@ -158,8 +161,8 @@ static void write_text(const struct bookmark *b, struct buf *out)
 		buf_addf(out, ",\"chat\":%s", b->chat);
 	buf_adds(out, ",\"printed\":[");
 	for (const struct mark *m = b->marks; m < b->marks + b->count; m++) {
-		buf_addf(out, "%s{\"id\":%llu,\"chat\":%llu,\"at\":", m > b->marks ? "," : "", (unsigned long long)m->id,
-			(unsigned long long)m->chat);
+		buf_addf(out, "%s{\"id\":%llu,\"chat\":%llu,\"at\":", m > b->marks ? "," : "",
+			(unsigned long long)m->id, (unsigned long long)m->chat);
 		buf_add_json(out, m->at, strlen(m->at));
 		buf_addc(out, '}');
 	}

@@ -21,12 +21,12 @@ struct mark {
 };
 
 struct bookmark {
-	char *cursor;               /* NULL: none yet */
+	char *cursor;                      /* NULL: none yet */
 	struct mark marks[BOOKMARK_MARKS]; /* ascending by id */
 	size_t count;
-	const char *path;           /* of the file that keeps it; NULL: none */
-	const char *chat;           /* the only one that is followed, a number; NULL: all */
-	bool is_new;                /* differs from what the file says */
+	const char *path; /* of the file that keeps it; NULL: none */
+	const char *chat; /* the only one that is followed, a number; NULL: all */
+	bool is_new;      /* differs from what the file says */
 	uint64_t saved_ms;
 };
 

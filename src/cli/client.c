@@ -120,7 +120,8 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 
 bool client_may_come_up(const struct client *c)
 {
-	bool refused_here = c->code == CURLE_WRITE_ERROR || c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; told to stop */
+	bool refused_here =
+		c->code == CURLE_WRITE_ERROR || c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; told to stop */
 	return c->status == 0 ? !client_is_misdirected(c) && !refused_here : c->status == 429 || c->status >= 500;
 }
 
@@ -166,7 +167,10 @@ bool client_perform_patiently(struct client *c)
 	}
 }
 
-struct json_object *client_json(const struct client *c) { return c->body.data != NULL ? json_tokener_parse(c->body.data) : NULL; }
+struct json_object *client_json(const struct client *c)
+{
+	return c->body.data != NULL ? json_tokener_parse(c->body.data) : NULL;
+}
 
 const char *client_text(struct json_object *o, const char *name)
 {
@@ -183,10 +187,8 @@ bool client_is_misdirected(const struct client *c)
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_PEER_FAILED_VERIFICATION:
-		return true;
-	default:
-		return false;
+	case CURLE_PEER_FAILED_VERIFICATION: return true;
+	default: return false;
 	}
 }
 
@@ -210,9 +212,15 @@ int client_failed(const struct client *c)
 		return CLIENT_UNAVAILABLE;
 	}
 	struct json_object *problem = client_json(c);
-	const char *detail = client_text(problem, "detail"), *title = client_text(problem, "title"), *code = client_text(problem, "code");
-	command_failed("%s (%ld%s%s)", detail != NULL ? detail : title != NULL ? title : "the server refused", c->status, code != NULL ? " " : "",
-		code != NULL ? code : "");
+	const char *detail = client_text(problem, "detail"), *title = client_text(problem, "title"),
+		   *code = client_text(problem, "code");
+	command_failed("%s (%ld%s%s)",
+		detail != NULL          ? detail
+			: title != NULL ? title
+					: "the server refused",
+		c->status, code != NULL ? " " : "", code != NULL ? code : "");
 	json_object_put(problem);
-	return c->status == 401 || c->status == 403 ? CLIENT_NO_PERMISSION : c->status == 503 ? CLIENT_UNAVAILABLE : EXIT_FAILURE;
+	return c->status == 401 || c->status == 403 ? CLIENT_NO_PERMISSION
+		: c->status == 503                  ? CLIENT_UNAVAILABLE
+						    : EXIT_FAILURE;
 }

@@ -18,15 +18,15 @@ enum { CLIENT_PAUSE_MIN_MS = 250, CLIENT_PAUSE_MAX_MS = 30000 };
 
 struct client {
 	CURL *curl;
-	char *base;  /* "https://chat.example.org", never with a slash at the end */
-	struct curl_slist *headers; /* Authorization, and what client_header() adds */
-	struct buf body;            /* of the last answer to client_perform() */
-	long status;                /* HTTP status of the last answer; 0: none */
-	unsigned retry_after;       /* seconds the last answer asked for; 0: it didn't */
-	CURLcode code;               /* of the last request */
-	char error[CURL_ERROR_SIZE]; /* why there was no answer */
-	unsigned pause_ms;           /* the next one of client_pause() */
-	bool said;                   /* that it is tried again */
+	char *base;                        /* "https://chat.example.org", never with a slash at the end */
+	struct curl_slist *headers;        /* Authorization, and what client_header() adds */
+	struct buf body;                   /* of the last answer to client_perform() */
+	long status;                       /* HTTP status of the last answer; 0: none */
+	unsigned retry_after;              /* seconds the last answer asked for; 0: it didn't */
+	CURLcode code;                     /* of the last request */
+	char error[CURL_ERROR_SIZE];       /* why there was no answer */
+	unsigned pause_ms;                 /* the next one of client_pause() */
+	bool said;                         /* that it is tried again */
 	const volatile sig_atomic_t *stop; /* not 0: a request and a pause end soon; NULL: nothing does that */
 };
 

@@ -11,7 +11,8 @@ struct command {
 	const char *summary;
 	enum conf_scope scope; /* CONF_NONE: run gets no settings (NULL) */
 	const struct conf_option *options;
-	int (*run)(const struct command *self, const struct conf *conf, const struct conf_args *args); /* the exit status */
+	int (*run)(const struct command *self, const struct conf *conf,
+		const struct conf_args *args); /* the exit status */
 };
 
 /* "usage: postern …" */

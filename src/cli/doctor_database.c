@@ -134,8 +134,8 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 	}
 	ask(s, "select pg_is_in_recovery()", NULL, recovering);
 	ask(s, "select system_identifier from pg_control_system()", NULL, its);
-	ask(s, "select coalesce(round(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())), 0)", NULL,
-		lag);
+	ask(s, "select coalesce(round(extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp())), 0)",
+		NULL, lag);
 	if (*its != '\0' && strcmp(its, system) != 0)
 		doctor_report(d, FINDING_FAILURE, "standby", "Name a standby that streams from the database.",
 			"database_read is no standby of the database: all its reads go to the primary");

@@ -170,7 +170,7 @@ static void check_backlog(struct doctor *d)
 	if (most > 0 && most < BACKLOG)
 		doctor_report(d, FINDING_WARNING, "limits", "sysctl net.core.somaxconn=4096",
 			"only %" PRIu64 " connections may wait to be accepted: many clients that reconnect at once "
-					"will have to try again",
+			"will have to try again",
 			most);
 }
 

@@ -23,7 +23,10 @@ bool listing_is_number(const char *s)
 	return n > 0 && n <= 18 && s[n] == '\0';
 }
 
-static const char *plain(struct json_object *o) { return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE); }
+static const char *plain(struct json_object *o)
+{
+	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
 
 void listing_print_json(struct json_object *o) { puts(plain(o)); }
 
@@ -39,7 +42,8 @@ static int characters(const char *text)
 
 void listing_text(const char *text, int width)
 {
-	int n = characters(text), most = width != 0 ? n : LAST_MAX; /* in a column nothing is cut: it would be another name */
+	int n = characters(text),
+	    most = width != 0 ? n : LAST_MAX; /* in a column nothing is cut: it would be another name */
 	if (width < 0)
 		printf("%*s", n < -width ? -width - n : 0, "");
 	for (const char *c = text; *c != '\0' && (most -= begins_character(*c)) >= 0; c++) {
@@ -56,7 +60,10 @@ void listing_text(const char *text, int width)
 void listing_cell(struct json_object *o, const char *name, int width)
 {
 	struct json_object *v = listing_get(o, name);
-	listing_text(v == NULL ? "-" : json_object_is_type(v, json_type_string) ? json_object_get_string(v) : plain(v), width);
+	listing_text(v == NULL                                     ? "-"
+			: json_object_is_type(v, json_type_string) ? json_object_get_string(v)
+								   : plain(v),
+		width);
 }
 
 struct json_object *listing_call(struct database *d, const char *sql, const char *param, const char *absent)
@@ -94,7 +101,8 @@ int listing_print(struct database *d, const struct listing *l)
 	bool more = true;
 	while (more) {
 		const char *from = *cursor != '\0' ? cursor : NULL;
-		struct sync_rows *r = l->param != NULL ? sync_call(d->db, l->sql, from, l->param, SYNC_END) : sync_call(d->db, l->sql, from, SYNC_END);
+		struct sync_rows *r = l->param != NULL ? sync_call(d->db, l->sql, from, l->param, SYNC_END)
+						       : sync_call(d->db, l->sql, from, SYNC_END);
 		if (r == NULL)
 			return database_failed(d);
 		struct json_object *page = json_tokener_parse(sync_text(r, 0, 0));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern chat`, `postern report` and `postern audit`: what administrators look after, by the functions behind their routes. */
+ * `postern chat`, `postern report` and `postern audit`: what administrators look after, by the functions behind their
+ * routes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,14 +85,16 @@ static int done(struct json_object *answer)
 static int chat_list(struct database *d, const char *unused)
 {
 	(void)unused;
-	return listing_print(d, &(struct listing){ .sql = "select body from admin_chats(null, $1, 200)", .array = "chats",
-		.print = as_json ? NULL : print_chat });
+	return listing_print(d,
+		&(struct listing) { .sql = "select body from admin_chats(null, $1, 200)",
+			.array = "chats",
+			.print = as_json ? NULL : print_chat });
 }
 
 static void print_details(struct json_object *chat)
 {
-	static const char *const plain[] = { "id", "kind", "handle", "members_count", "created_at", "created_by", "history", "posting", "adding",
-		"rate_limit", "system_messages", NULL };
+	static const char *const plain[] = { "id", "kind", "handle", "members_count", "created_at", "created_by",
+		"history", "posting", "adding", "rate_limit", "system_messages", NULL };
 	static const char *const durations[] = { "slow_mode", "message_ttl", "retention", "retention_own", NULL };
 	listing_text("title", 16);
 	print_title(chat);
@@ -118,8 +121,11 @@ static int chat_show(struct database *d, const char *number)
 	else
 		print_details(chat);
 	json_object_put(chat);
-	return listing_print(d, &(struct listing){ .sql = "select body from admin_chat_members(null, $2, 'joined', $1, 1000)", .param = number,
-		.array = "members", .print = as_json ? NULL : print_member });
+	return listing_print(d,
+		&(struct listing) { .sql = "select body from admin_chat_members(null, $2, 'joined', $1, 1000)",
+			.param = number,
+			.array = "members",
+			.print = as_json ? NULL : print_member });
 }
 
 static int chat_delete(struct database *d, const char *number)
@@ -146,14 +152,19 @@ static void print_report(struct json_object *report)
 static int report_list(struct database *d, const char *unused)
 {
 	(void)unused;
-	return listing_print(d, &(struct listing){ .array = "reports", .print = as_json ? NULL : print_report,
-		.sql = all ? "select body from reports(null, null, $1, 200)" : "select body from reports(null, 'open', $1, 200)" });
+	return listing_print(d,
+		&(struct listing) { .array = "reports",
+			.print = as_json ? NULL : print_report,
+			.sql = all ? "select body from reports(null, null, $1, 200)"
+				   : "select body from reports(null, 'open', $1, 200)" });
 }
 
 static int report_resolve(struct database *d, const char *number)
 {
-	return done(call(d, also_delete != NULL ? "select body from report_resolve(null, $1, 'delete_message')"
-		: "select body from report_resolve(null, $1, 'none')", "report", number));
+	return done(call(d,
+		also_delete != NULL ? "select body from report_resolve(null, $1, 'delete_message')"
+				    : "select body from report_resolve(null, $1, 'none')",
+		"report", number));
 }
 
 /* ---- the trail ---- */
@@ -169,8 +180,11 @@ static void print_entry(struct json_object *entry)
 
 static int audit_list(struct database *d, const char *most)
 {
-	return listing_print(d, &(struct listing){ .sql = "select body from admin_audit_list(null, $1, 200)", .array = "acts",
-		.most = (unsigned)strtoul(most, NULL, 10), .print = as_json ? NULL : print_entry });
+	return listing_print(d,
+		&(struct listing) { .sql = "select body from admin_audit_list(null, $1, 200)",
+			.array = "acts",
+			.most = (unsigned)strtoul(most, NULL, 10),
+			.print = as_json ? NULL : print_entry });
 }
 
 /* ---- */
@@ -181,7 +195,8 @@ struct action {
 	int (*run)(struct database *d, const char *operand);
 };
 
-static int with_database(const struct conf *conf, int (*run)(struct database *d, const char *operand), const char *operand)
+static int with_database(
+	const struct conf *conf, int (*run)(struct database *d, const char *operand), const char *operand)
 {
 	struct database d;
 	int code = database_open(&d, conf);
@@ -193,7 +208,8 @@ static int with_database(const struct conf *conf, int (*run)(struct database *d,
 	return code;
 }
 
-static int act(const struct command *self, const struct conf *conf, const struct conf_args *args, const struct action *a, bool optioned)
+static int act(const struct command *self, const struct conf *conf, const struct conf_args *args,
+	const struct action *a, bool optioned)
 {
 	while (a->name != NULL && (args->operand_count == 0 || strcmp(a->name, args->operands[0]) != 0))
 		a++;
@@ -217,7 +233,8 @@ int report_command(const struct command *self, const struct conf *conf, const st
 {
 	if (also_delete != NULL && (args->operand_count == 0 || strcmp(args->operands[0], "resolve") != 0))
 		return command_misused(self);
-	static const struct action actions[] = { { "list", false, true, report_list }, { "resolve", true, false, report_resolve }, { 0 } };
+	static const struct action actions[] = { { "list", false, true, report_list },
+		{ "resolve", true, false, report_resolve }, { 0 } };
 	return act(self, conf, args, actions, as_json != NULL || all != NULL);
 }
 

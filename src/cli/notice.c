@@ -42,8 +42,10 @@ static int call(const struct conf *conf, const char *sql, const char *first, con
 	int code = database_open(&d, conf);
 	if (code == 0)
 		code = database_connect(&d);
-	if (code == 0 && (r = second != NULL ? sync_call(d.db, sql, first, second, SYNC_END) : first != NULL ? sync_call(d.db, sql, first, SYNC_END)
-				: sync_call(d.db, sql, SYNC_END)) == NULL)
+	if (code == 0 &&
+		(r = second != NULL             ? sync_call(d.db, sql, first, second, SYNC_END)
+				: first != NULL ? sync_call(d.db, sql, first, SYNC_END)
+						: sync_call(d.db, sql, SYNC_END)) == NULL)
 		code = database_failed(&d);
 	sync_rows_free(r);
 	database_close(&d);
@@ -56,7 +58,8 @@ int announce_command(const struct command *self, const struct conf *conf, const 
 	if (args->operand_count == 0)
 		return command_misused(self);
 	int code = !join(args, &text) ? command_failed("an announcement is up to %d bytes of UTF-8", TEXT_MAX)
-		: until != NULL ? call(conf, "select body from announcement_add(null, $1, $2::timestamptz)", text.data, until)
+		: until != NULL
+		? call(conf, "select body from announcement_add(null, $1, $2::timestamptz)", text.data, until)
 		: call(conf, "select body from announcement_add(null, $1, null)", text.data, NULL);
 	buf_release(&text);
 	return code;
@@ -70,7 +73,7 @@ int maintenance_command(const struct command *self, const struct conf *conf, con
 	if (off != NULL)
 		return call(conf, "select body from maintenance_set(null, null)", NULL, NULL);
 	int code = !join(args, &text) ? command_failed("the text is up to %d bytes of UTF-8", TEXT_MAX)
-		: call(conf, "select body from maintenance_set(null, $1)", text.data, NULL);
+				      : call(conf, "select body from maintenance_set(null, $1)", text.data, NULL);
 	buf_release(&text);
 	return code;
 }

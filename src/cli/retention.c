@@ -53,8 +53,9 @@ static struct sync_rows *call(struct database *d, const char *value)
 {
 	if (chat == NULL)
 		return value != NULL ? sync_call(d->db, "select body from retention_set(null, $1)", value, SYNC_END)
-			: sync_call(d->db, "select body from retention_get(null)", SYNC_END);
-	return value != NULL ? sync_call(d->db, "select body from admin_chat_patch(null, $1, $2)", chat, value, SYNC_END)
+				     : sync_call(d->db, "select body from retention_get(null)", SYNC_END);
+	return value != NULL
+		? sync_call(d->db, "select body from admin_chat_patch(null, $1, $2)", chat, value, SYNC_END)
 		: sync_call(d->db, "select body from admin_chat_get(null, $1)", chat, SYNC_END);
 }
 
@@ -62,7 +63,8 @@ static int run(struct database *d, const char *value)
 {
 	struct sync_rows *r = call(d, value);
 	if (r == NULL)
-		return strcmp(sync_sqlstate(d->db), "PT404") == 0 ? command_failed("there is no chat %s", chat) : database_failed(d);
+		return strcmp(sync_sqlstate(d->db), "PT404") == 0 ? command_failed("there is no chat %s", chat)
+								  : database_failed(d);
 	struct json_object *o = json_tokener_parse(sync_text(r, 0, 0));
 	print(o);
 	json_object_put(o);
@@ -82,7 +84,8 @@ int retention_command(const struct command *self, const struct conf *conf, const
 		command_failed("--chat: %s: that is no number; see postern chat list", chat);
 		return CONF_EXIT_USAGE;
 	}
-	if (given != NULL && strcmp(given, "off") != 0 && (!conf_parse_duration(given, &n) || n < RETENTION_MIN || n > RETENTION_MAX)) {
+	if (given != NULL && strcmp(given, "off") != 0 &&
+		(!conf_parse_duration(given, &n) || n < RETENTION_MIN || n > RETENTION_MAX)) {
 		command_failed("%s: expected a duration (365d, 2w, 12h), an hour or more, or off", given);
 		return CONF_EXIT_USAGE;
 	}

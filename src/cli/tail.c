@@ -23,9 +23,11 @@ static volatile sig_atomic_t stopped; /* the signal */
 
 const struct conf_option tail_options[] = {
 	{ "n", "NUMBER", "print that many of the latest messages first", &latest },
-	{ "since", "WHEN", "print what came after this message id, at or after this time, or in the last 10m, 12h, 30d first",
+	{ "since", "WHEN",
+		"print what came after this message id, at or after this time, or in the last 10m, 12h, 30d first",
 		&since },
-	{ "cursor-file", "FILE", "keep in this file how far it has come, and go on from there if it exists", &cursor_file },
+	{ "cursor-file", "FILE", "keep in this file how far it has come, and go on from there if it exists",
+		&cursor_file },
 	{ "json", NULL, "print every event as the server sends it, a JSON object a line", &raw },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -71,13 +73,15 @@ static int print_message(void *arg, struct json_object *m)
 {
 	struct tail *t = arg;
 	const char *at = client_text(m, "at"), *chat = client_text(m, "chat"), *from = client_text(m, "from");
-	const char *text = client_text(m, "text"), *type = client_text(m, "type"), *edited = client_text(m, "edited_at");
+	const char *text = client_text(m, "text"), *type = client_text(m, "type"),
+		   *edited = client_text(m, "edited_at");
 	if (client_text(m, "id") == NULL || at == NULL || chat == NULL || from == NULL)
 		return 0;
 	bookmark_add(&t->at, strtoull(client_text(m, "id"), NULL, 10), strtoull(chat, NULL, 10), at);
 	if (raw != NULL) {
 		fputs("{\"event\":\"message\",\"data\":", stdout);
-		fputs(json_object_to_json_string_ext(m, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+		fputs(json_object_to_json_string_ext(m, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+			stdout);
 		puts("}");
 		return ferror(stdout) ? flush(t) : 0;
 	}
@@ -303,7 +307,8 @@ static void prepare(struct tail *t)
 	t->client.stop = &stopped;
 	for (int i = 0; cursor_file != NULL && i < 3; i++)
 		heed((int[]) { SIGINT, SIGTERM, SIGHUP }[i]);
-	signal(SIGPIPE, SIG_IGN); /* TLS on a connection that is gone raises it; for standard output there is a status */
+	signal(SIGPIPE,
+		SIG_IGN); /* TLS on a connection that is gone raises it; for standard output there is a status */
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
@@ -326,8 +331,10 @@ static int check_options(void)
 	else if (latest != NULL && since != NULL)
 		command_failed("only one of -n and --since");
 	else if (since != NULL && !listing_is_number(since) && !moment_parse(since, at))
-		command_failed("--since: %s is no message id, no time (2026-01-31, 2026-01-31T12:00:00Z), and no duration"
-			       " (10m, 12h, 30d)", since);
+		command_failed(
+			"--since: %s is no message id, no time (2026-01-31, 2026-01-31T12:00:00Z), and no duration"
+			" (10m, 12h, 30d)",
+			since);
 	else
 		return 0;
 	return CONF_EXIT_USAGE;

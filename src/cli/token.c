@@ -24,7 +24,8 @@ static int make(struct database *d, const char *name, const char *expires_at)
 	char token[SECRET_TOKEN_LEN + 1], hash[SECRET_HASH_HEX + 1];
 	secret_token(token);
 	secret_hash_hex(token, SECRET_TOKEN_LEN, hash);
-	struct sync_rows *r = sync_call(d->db, "select body from admin_token_add(null, $1, $2, $3, $4)", name, hash, label, expires_at, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, "select body from admin_token_add(null, $1, $2, $3, $4)", name, hash,
+		label, expires_at, SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	sync_rows_free(r);
@@ -39,7 +40,8 @@ int token_command(const struct command *self, const struct conf *conf, const str
 	char expires_at[CLOCK_RFC3339_LEN + 1];
 	if (args->operand_count != 1)
 		return command_misused(self);
-	if (expires != NULL && (!conf_parse_duration(expires, &seconds) || seconds == 0 || seconds > (uint64_t)YEARS_MAX * YEAR_S)) {
+	if (expires != NULL &&
+		(!conf_parse_duration(expires, &seconds) || seconds == 0 || seconds > (uint64_t)YEARS_MAX * YEAR_S)) {
 		command_failed("--expires: %s: expected a duration (30d, 12h)", expires);
 		return CONF_EXIT_USAGE;
 	}

@@ -16,7 +16,8 @@ const struct conf_option user_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* A password from the user or made up, and its hash. A made one is printed, alone on a line, once it is the account's. */
+/* A password from the user or made up, and its hash. A made one is printed, alone on a line, once it is the account's.
+ */
 static int with_password(struct database *d, const char *sql, const char *name, const char *third)
 {
 	char password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX];
@@ -26,7 +27,8 @@ static int with_password(struct database *d, const char *sql, const char *name, 
 		code = command_failed("out of memory");
 	if (code != 0)
 		return code;
-	struct sync_rows *r = third != NULL ? sync_call(d->db, sql, name, hash, third, SYNC_END) : sync_call(d->db, sql, name, hash, SYNC_END);
+	struct sync_rows *r = third != NULL ? sync_call(d->db, sql, name, hash, third, SYNC_END)
+					    : sync_call(d->db, sql, name, hash, SYNC_END);
 	if (r == NULL)
 		code = database_failed(d);
 	else if (generated)
@@ -38,10 +40,14 @@ static int with_password(struct database *d, const char *sql, const char *name, 
 
 static int add(struct database *d, const char *name)
 {
-	return with_password(d, "select body from admin_user_add(null, $1, $2, $3)", name, admin != NULL ? "true" : "false");
+	return with_password(
+		d, "select body from admin_user_add(null, $1, $2, $3)", name, admin != NULL ? "true" : "false");
 }
 
-static int passwd(struct database *d, const char *name) { return with_password(d, "select body from admin_user_passwd(null, $1, $2)", name, NULL); }
+static int passwd(struct database *d, const char *name)
+{
+	return with_password(d, "select body from admin_user_passwd(null, $1, $2)", name, NULL);
+}
 
 static int set(struct database *d, const char *sql, const char *name, const char *value)
 {
@@ -52,12 +58,24 @@ static int set(struct database *d, const char *sql, const char *name, const char
 	return 0;
 }
 
-static int enable(struct database *d, const char *name) { return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "active"); }
-static int disable(struct database *d, const char *name) { return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "disabled"); }
-static int promote(struct database *d, const char *name) { return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "true"); }
-static int demote(struct database *d, const char *name) { return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "false"); }
+static int enable(struct database *d, const char *name)
+{
+	return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "active");
+}
+static int disable(struct database *d, const char *name)
+{
+	return set(d, "select body from admin_user_set_state(null, $1, $2)", name, "disabled");
+}
+static int promote(struct database *d, const char *name)
+{
+	return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "true");
+}
+static int demote(struct database *d, const char *name)
+{
+	return set(d, "select body from admin_user_set_admin(null, $1, $2)", name, "false");
+}
 
-static int delete(struct database *d, const char *name)
+static int delete (struct database *d, const char *name)
 {
 	struct sync_rows *r = sync_call(d->db, "select body from admin_user_delete(null, $1)", name, SYNC_END);
 	if (r == NULL)
@@ -84,12 +102,15 @@ static int reset_link(struct database *d, const char *name)
 static int list(struct database *d, const char *name)
 {
 	(void)name;
-	struct sync_rows *r = sync_call(d->db, "select name, state, case when admin then 'admin' else '-' end, to_char(created_at at time zone 'UTC',"
-		" 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), display_name from user_list()", SYNC_END);
+	struct sync_rows *r = sync_call(d->db,
+		"select name, state, case when admin then 'admin' else '-' end, to_char(created_at at time zone 'UTC',"
+		" 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), display_name from user_list()",
+		SYNC_END);
 	if (r == NULL)
 		return database_failed(d);
 	for (int i = 0; i < sync_count(r); i++)
-		printf("%-20s  %-8s  %-5s  %s  %s\n", sync_text(r, i, 0), sync_text(r, i, 1), sync_text(r, i, 2), sync_text(r, i, 3), sync_text(r, i, 4));
+		printf("%-20s  %-8s  %-5s  %s  %s\n", sync_text(r, i, 0), sync_text(r, i, 1), sync_text(r, i, 2),
+			sync_text(r, i, 3), sync_text(r, i, 4));
 	sync_rows_free(r);
 	return 0;
 }
@@ -99,8 +120,16 @@ static const struct action {
 	int operands;
 	int (*run)(struct database *d, const char *name);
 } actions[] = {
-	{ "add", 1, add }, { "list", 0, list }, { "passwd", 1, passwd }, { "disable", 1, disable }, { "enable", 1, enable },
-	{ "promote", 1, promote }, { "demote", 1, demote }, { "delete", 1, delete }, { "reset-link", 1, reset_link }, { NULL, 0, NULL },
+	{ "add", 1, add },
+	{ "list", 0, list },
+	{ "passwd", 1, passwd },
+	{ "disable", 1, disable },
+	{ "enable", 1, enable },
+	{ "promote", 1, promote },
+	{ "demote", 1, demote },
+	{ "delete", 1, delete },
+	{ "reset-link", 1, reset_link },
+	{ NULL, 0, NULL },
 };
 
 int user_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

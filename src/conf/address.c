@@ -29,7 +29,8 @@ const char *address_parse_listen(const char *text, struct conf_listen *ret)
 	if (strncmp(text, "unix:", 5) == 0)
 		return parse_unix(text + 5, ret);
 	const char *colon = strrchr(text, ':');
-	if (colon == NULL || !value_parse_number(colon + 1, &port) || port > 65535 || (size_t)(colon - text) >= sizeof(host))
+	if (colon == NULL || !value_parse_number(colon + 1, &port) || port > 65535 ||
+		(size_t)(colon - text) >= sizeof(host))
 		return expected;
 	memcpy(host, text, (size_t)(colon - text));
 	host[colon - text] = '\0';
@@ -45,7 +46,9 @@ const char *address_parse_listen(const char *text, struct conf_listen *ret)
 	ret->addr.in.sin_port = htons((uint16_t)port);
 	ret->len = sizeof(ret->addr.in);
 	/* The one name that everybody writes and that means the same everywhere. */
-	return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &ret->addr.in.sin_addr) == 1 ? NULL : expected;
+	return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &ret->addr.in.sin_addr) == 1
+		? NULL
+		: expected;
 }
 
 /* ::ffff:a.b.c.d, which is how a dual-stack socket shows an IPv4 peer. */
@@ -110,7 +113,8 @@ static size_t authority_len(const char *text)
 	size_t host = *text == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":/?#");
 	uint64_t port;
 	char digits[8];
-	if (host == 0 || host > len || host > 253 || strspn(text, "[]:-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") < host)
+	if (host == 0 || host > len || host > 253 ||
+		strspn(text, "[]:-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") < host)
 		return 0;
 	if (host == len)
 		return len;

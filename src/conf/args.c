@@ -72,7 +72,7 @@ static int setting_flag(struct option *o, struct args *a, enum conf_scope scope)
 	if (flags == NULL || asprintf(&spelled, "--%.*s", (int)o->len, o->name) < 0)
 		fatal("out of memory");
 	a->flags = flags;
-	a->flags[a->flag_count++] = (struct args_flag){ s, value, spelled };
+	a->flags[a->flag_count++] = (struct args_flag) { s, value, spelled };
 	return 0;
 }
 
@@ -86,7 +86,8 @@ static int option(struct option *o, struct args *a, struct conf_args *args)
 	if (code < 0)
 		code = setting_flag(o, a, args->scope);
 	if (code < 0 && setting_find(o->name, o->len, CONF_ALL) != NULL)
-		return complain(o, "this command doesn't take it as an option; it may stand in the file or the environment");
+		return complain(
+			o, "this command doesn't take it as an option; it may stand in the file or the environment");
 	return code < 0 ? complain(o, "no such option; see --help") : code;
 }
 
@@ -103,7 +104,7 @@ static struct option option_at(const char *arg, const char *next)
 
 int args_parse(struct args *a, struct conf_args *args)
 {
-	*a = (struct args){ 0 };
+	*a = (struct args) { 0 };
 	bool options = true;
 	int code = 0;
 	args->operands = calloc((size_t)args->argc + 1, sizeof(char *));

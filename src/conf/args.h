@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Takes a command line apart into operands, the command's own options and flags of settings, whose values are not
- * looked at here. getopt_long(3) doesn't do: it wants to know the options in a table of its own, and in one spelling. */
+ * looked at here. getopt_long(3) doesn't do: it wants to know the options in a table of its own, and in one spelling.
+ */
 #ifndef CONF_ARGS_H
 #define CONF_ARGS_H
 

@@ -50,7 +50,8 @@ static void complain(struct source *src, int exit_code, const char *where, const
 }
 
 /* The first value from a source replaces what lower sources said; further ones add to a list. */
-static bool take(struct conf *c, const struct setting *s, struct conf_origin from, const char *text, char error[SETTING_ERROR_MAX])
+static bool take(struct conf *c, const struct setting *s, struct conf_origin from, const char *text,
+	char error[SETTING_ERROR_MAX])
 {
 	struct conf_origin *origin = &c->origin[setting_index(s)];
 	if (origin->kind != from.kind)
@@ -67,8 +68,8 @@ static void take_defaults(struct conf *c)
 			fatal("default of %s: %s", s->name, error);
 }
 
-/* A line for libinih, which neither tells its handler the number of a line nor says when one doesn't fit. Comments after
- * a value are taken off here, since which characters begin one depends on how the library was built. */
+/* A line for libinih, which neither tells its handler the number of a line nor says when one doesn't fit. Comments
+ * after a value are taken off here, since which characters begin one depends on how the library was built. */
 static char *read_line(char *out, int size, void *stream)
 {
 	struct source *src = stream;
@@ -111,12 +112,13 @@ static int on_pair(void *user, const char *section, const char *name, const char
 	if (origin->kind == CONF_FILE && !setting_is_list(s)) {
 		snprintf(error, sizeof(error), "given before, in line %u", origin->line);
 		complain(src, CONF_EXIT_CONFIG, where, error);
-	} else if (!take(src->conf, s, (struct conf_origin){ CONF_FILE, src->line }, value, error))
+	} else if (!take(src->conf, s, (struct conf_origin) { CONF_FILE, src->line }, value, error))
 		complain(src, CONF_EXIT_CONFIG, where, error);
 	return 1;
 }
 
-/* Debian's libinih has these as variables; elsewhere they are fixed when it is built, and lines are of 197 bytes at most. */
+/* Debian's libinih has these as variables; elsewhere they are fixed when it is built, and lines are of 197 bytes at
+ * most. */
 extern bool ini_use_stack __attribute__((weak));
 extern int ini_max_line __attribute__((weak));
 extern int ini_initial_alloc __attribute__((weak));
@@ -150,8 +152,9 @@ static bool same_content(FILE *a, FILE *b)
 	return x == y;
 }
 
-/* The usual place, or the copy that a service manager has made of it or of something else (LoadCredential=postern.conf:…) for whoever
- * may not read the original. Of two that are the same the original counts, since the copy doesn't follow its changes. */
+/* The usual place, or the copy that a service manager has made of it or of something else
+ * (LoadCredential=postern.conf:…) for whoever may not read the original. Of two that are the same the original counts,
+ * since the copy doesn't follow its changes. */
 static FILE *open_usual(const char **ret_path)
 {
 	static char copy_path[PATH_MAX];
@@ -159,7 +162,8 @@ static FILE *open_usual(const char **ret_path)
 	FILE *file = fopen(default_file, "re"), *copy = NULL;
 	int saved = errno;
 	*ret_path = default_file;
-	if (dir != NULL && *dir == '/' && snprintf(copy_path, sizeof(copy_path), "%s/postern.conf", dir) < (int)sizeof(copy_path))
+	if (dir != NULL && *dir == '/' &&
+		snprintf(copy_path, sizeof(copy_path), "%s/postern.conf", dir) < (int)sizeof(copy_path))
 		copy = fopen(copy_path, "re");
 	errno = saved;
 	if (copy == NULL)
@@ -188,7 +192,9 @@ static void take_file(struct source *src, const char *flag)
 	if (src->file == NULL) {
 		bool dropped = src->before != NULL && errno == EACCES && src->before->uid != geteuid();
 		if (dropped)
-			complain(src, CONF_EXIT_CONFIG, src->path, "it was read as another user at the start, and this one may not read it: restart, or let its group read it (chmod 0640)");
+			complain(src, CONF_EXIT_CONFIG, src->path,
+				"it was read as another user at the start, and this one may not read it: restart, or "
+				"let its group read it (chmod 0640)");
 		else if (named || errno != ENOENT)
 			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
 		return;
@@ -215,7 +221,8 @@ static void take_environment(struct source *src)
 			continue;
 		env_name(s, name);
 		const char *value = getenv(name);
-		if (value != NULL && *value != '\0' && !take(src->conf, s, (struct conf_origin){ CONF_ENV, 0 }, value, error))
+		if (value != NULL && *value != '\0' &&
+			!take(src->conf, s, (struct conf_origin) { CONF_ENV, 0 }, value, error))
 			complain(src, CONF_EXIT_CONFIG, name, error);
 	}
 }
@@ -225,7 +232,7 @@ static void take_flags(struct source *src, const struct args *a)
 	char error[SETTING_ERROR_MAX];
 	for (size_t i = 0; i < a->flag_count; i++) {
 		const struct args_flag *f = &a->flags[i];
-		if (!take(src->conf, f->setting, (struct conf_origin){ CONF_FLAG, 0 }, f->value, error))
+		if (!take(src->conf, f->setting, (struct conf_origin) { CONF_FLAG, 0 }, f->value, error))
 			complain(src, CONF_EXIT_USAGE, f->spelled, error);
 	}
 }
@@ -276,7 +283,7 @@ int conf_load_again(struct conf *c, struct conf_args *args, const struct conf *b
 {
 	struct args a;
 	struct source src = { .conf = c, .before = before };
-	*c = (struct conf){ .args = args, .uid = geteuid() };
+	*c = (struct conf) { .args = args, .uid = geteuid() };
 	int code = args_parse(&a, args);
 	if (code == 0 && !args->help) {
 		take_defaults(c);
@@ -358,11 +365,13 @@ unsigned conf_warn_environment(FILE *out)
 void conf_warn_settings(const struct conf *c, FILE *out)
 {
 	if (c->database_password_file != NULL && c->database == NULL)
-		fputs("postern: database_password_file without database: the private database needs no password\n", out);
+		fputs("postern: database_password_file without database: the private database needs no password\n",
+			out);
 	if (c->database_read != NULL && c->database == NULL)
 		fputs("postern: database_read without database: the private database has no standby; ignored\n", out);
 	if (c->jwt_keys != NULL && c->jwt_audience == NULL && c->jwt_issuer == NULL)
-		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed gets in here, made for another service too\n",
+		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed "
+		      "gets in here, made for another service too\n",
 			out);
 }
 

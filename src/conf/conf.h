@@ -3,8 +3,8 @@
  *
  * One table (settings.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
  * key in the file (rate_sends), the help and what check-config prints are derived from it. A new setting is a member
- * here and a row there. After conf_load() only a SIGHUP changes them, and only those that aren't marked as fixed: code that keeps a
- * copy of such a value takes the new one in apply_settings() of serve/worker.c. */
+ * here and a row there. After conf_load() only a SIGHUP changes them, and only those that aren't marked as fixed: code
+ * that keeps a copy of such a value takes the new one in apply_settings() of serve/worker.c. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -56,15 +56,16 @@ struct conf_origin {
 struct conf {
 	/* where */
 	struct conf_listen *listen;
-	size_t listen_count; /* at least 1 */
+	size_t listen_count;               /* at least 1 */
 	struct conf_listen metrics_listen; /* text is NULL: none */
 	char *state;         /* directory; NULL only if there is a database, and no directory could be thought of */
 	char *database;      /* conninfo; NULL: the private cluster in the state directory */
 	char *database_read; /* conninfo of a standby of it; NULL: none */
 	char *database_password_file; /* NULL: none */
-	char *pg_bindir;     /* directory of initdb and postgres; NULL: looked for */
-	char *user;          /* to become when started as root; NULL: postern, else postgres, whichever exists */
-	char *public_url;    /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known */
+	char *pg_bindir;              /* directory of initdb and postgres; NULL: looked for */
+	char *user;       /* to become when started as root; NULL: postern, else postgres, whichever exists */
+	char *public_url; /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known
+			   */
 	struct conf_net *trusted_proxies;
 	size_t trusted_count;
 	char **cors_origins; /* "https://app.example.org", lower case; "*" for any */
@@ -79,7 +80,7 @@ struct conf {
 	bool deletion_removes_messages;
 	enum log_level log_level;
 	enum log_format log_format;
-	char *access_log;    /* "off", "on" or a file; NULL: off */
+	char *access_log; /* "off", "on" or a file; NULL: off */
 
 	/* limits of a request */
 	size_t text_max, body_max, bulk_max, header_max;
@@ -87,7 +88,8 @@ struct conf {
 	unsigned reactions_max;
 
 	/* limits of a user, of a worker */
-	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite, rate_exports;
+	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite,
+		rate_exports;
 	unsigned streams_per_user;
 	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
 	size_t stream_queue_max, ring_bytes;
@@ -97,8 +99,8 @@ struct conf {
 	unsigned heartbeat, poll_wait, database_timeout, send_wait;
 
 	/* conf's own */
-	char *file; /* that was read; NULL: none */
-	uid_t uid;  /* who has read it */
+	char *file;              /* that was read; NULL: none */
+	uid_t uid;               /* who has read it */
 	char *database_password; /* what database_password_file holds; NULL: nothing. Never shown */
 	struct conf_origin origin[CONF_SETTINGS_MAX];
 	const struct conf_args *args;
@@ -111,7 +113,7 @@ enum conf_scope { CONF_NONE, CONF_DATABASE, CONF_ALL };
 /* An option of one command, besides the settings: --expires 30d, --admin. An array of these ends with a NULL name. */
 struct conf_option {
 	const char *name;
-	const char *value;    /* its value's name in the help ("DURATION"); NULL: a switch, whose ret_value becomes "" */
+	const char *value; /* its value's name in the help ("DURATION"); NULL: a switch, whose ret_value becomes "" */
 	const char *help;
 	const char **ret_value; /* points into argv; unchanged when the option isn't given */
 };
@@ -122,9 +124,9 @@ struct conf_args {
 	char **argv;
 	enum conf_scope scope;
 	const struct conf_option *options; /* may be NULL */
-	char **operands; /* out: what is no option, ended by a NULL; owned, points into argv */
+	char **operands;                   /* out: what is no option, ended by a NULL; owned, points into argv */
 	int operand_count;
-	bool help;       /* out: --help was given; nothing else has been looked at */
+	bool help; /* out: --help was given; nothing else has been looked at */
 };
 
 /* Fills *c. args and argv must outlive it. Returns 0, or prints all that is wrong on standard error and returns
@@ -137,8 +139,8 @@ void conf_release(struct conf *c);
 int conf_parse_args(struct conf_args *args);
 void conf_args_release(struct conf_args *args);
 
-/* For SIGHUP: reads the sources again and takes what may change while the server runs. What has changed is logged, and of a fixed
- * setting that it needs a restart. False: something is wrong, which is logged, and nothing has changed. */
+/* For SIGHUP: reads the sources again and takes what may change while the server runs. What has changed is logged, and
+ * of a fixed setting that it needs a restart. False: something is wrong, which is logged, and nothing has changed. */
 bool conf_reload(struct conf *live);
 /* For other processes that have the same settings: names and values of all that may change, each ended by a NUL. */
 void conf_pack(const struct conf *c, struct buf *out);

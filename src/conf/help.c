@@ -29,7 +29,8 @@ static void print_option(const char *name, const char *value, const char *help, 
 	for (char *p = dashed; *p != '\0'; p++)
 		if (*p == '_')
 			*p = '-';
-	int n = fprintf(out, "  %s%s%s%s", name[1] == '\0' ? "-" : "--", dashed, value != NULL ? " " : "", value != NULL ? value : "");
+	int n = fprintf(out, "  %s%s%s%s", name[1] == '\0' ? "-" : "--", dashed, value != NULL ? " " : "",
+		value != NULL ? value : "");
 	if (n < HELP_COLUMN)
 		fprintf(out, "%*s", HELP_COLUMN - n, "");
 	else
@@ -49,11 +50,14 @@ static void print_settings(enum conf_scope scope, FILE *out)
 			continue;
 		}
 		bool shown = s->def != NULL && s->type != SETTING_BOOL;
-		snprintf(help, sizeof(help), "%s%s%s%s", s->help, shown ? " [" : "", shown ? s->def : "", shown ? "]" : "");
+		snprintf(help, sizeof(help), "%s%s%s%s", s->help, shown ? " [" : "", shown ? s->def : "",
+			shown ? "]" : "");
 		print_option(s->name, s->value, help, out);
 	}
-	fputs("\nEach of these may also be set in the file (rate_sends = 5) and in the environment (POSTERN_RATE_SENDS=5).\n"
-		"Options come before the environment, and that before the file.\n", out);
+	fputs("\nEach of these may also be set in the file (rate_sends = 5) and in the environment "
+	      "(POSTERN_RATE_SENDS=5).\n"
+	      "Options come before the environment, and that before the file.\n",
+		out);
 }
 
 void conf_help(enum conf_scope scope, const struct conf_option *options, FILE *out)

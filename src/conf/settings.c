@@ -50,19 +50,14 @@ void setting_clear(struct conf *c, const struct setting *s)
 		l->text = NULL;
 		break;
 	}
-	case SETTING_LISTEN:
-		clear_listen(c);
-		break;
+	case SETTING_LISTEN: clear_listen(c); break;
 	case SETTING_NETS:
 		free(c->trusted_proxies);
 		c->trusted_proxies = NULL;
 		c->trusted_count = 0;
 		break;
-	case SETTING_ORIGINS:
-		clear_origins(c);
-		break;
-	default: /* the others are overwritten as a whole */
-		break;
+	case SETTING_ORIGINS: clear_origins(c); break;
+	default: /* the others are overwritten as a whole */ break;
 	}
 }
 
@@ -133,13 +128,16 @@ static bool set_number(struct conf *c, const struct setting *s, const char *text
 	bool size = s->type == SETTING_SIZE, duration = s->type == SETTING_DURATION;
 	if (!(size ? value_parse_size : duration ? value_parse_duration : value_parse_number)(text, &n)) {
 		snprintf(error, SETTING_ERROR_MAX, "%.80s: expected %s", text,
-			size ? "a size (512, 16K, 8M)" : duration ? "a duration (15s, 12h, 30d)" : "a number");
+			size               ? "a size (512, 16K, 8M)"
+				: duration ? "a duration (15s, 12h, 30d)"
+					   : "a number");
 		return false;
 	}
 	if ((n < s->min || n > s->max) && !(n == 0 && (s->flags & SETTING_OR_NONE))) {
 		format_number(s, s->min, min);
 		format_number(s, s->max, max);
-		snprintf(error, SETTING_ERROR_MAX, "%.80s is not between %s and %s%s", text, min, max, (s->flags & SETTING_OR_NONE) ? " (or 0 for no limit)" : "");
+		snprintf(error, SETTING_ERROR_MAX, "%.80s is not between %s and %s%s", text, min, max,
+			(s->flags & SETTING_OR_NONE) ? " (or 0 for no limit)" : "");
 		return false;
 	}
 	if (size)
@@ -206,14 +204,11 @@ bool setting_add(struct conf *c, const struct setting *s, const char *text, char
 		break;
 	case SETTING_NUMBER:
 	case SETTING_SIZE:
-	case SETTING_DURATION:
-		return set_number(c, s, text, error);
+	case SETTING_DURATION: return set_number(c, s, text, error);
 	case SETTING_LISTEN:
 	case SETTING_NETS:
-	case SETTING_ORIGINS:
-		return add_items(c, s, text, error);
-	default:
-		return set_string(c, s, text, error);
+	case SETTING_ORIGINS: return add_items(c, s, text, error);
+	default: return set_string(c, s, text, error);
 	}
 	if (wrong != NULL)
 		snprintf(error, SETTING_ERROR_MAX, "%.80s: %s", text, wrong);
@@ -250,7 +245,9 @@ static void add_masked(struct buf *b, const char *text)
 
 static void format_list(struct buf *b, const struct conf *c, const struct setting *s)
 {
-	size_t n = s->type == SETTING_LISTEN ? c->listen_count : s->type == SETTING_NETS ? c->trusted_count : c->cors_count;
+	size_t n = s->type == SETTING_LISTEN ? c->listen_count
+		: s->type == SETTING_NETS    ? c->trusted_count
+					     : c->cors_count;
 	for (size_t i = 0; i < n; i++) {
 		char net[64];
 		if (i > 0)
@@ -273,18 +270,10 @@ char *setting_format(const struct conf *c, const struct setting *s)
 	const void *p = place(c, s);
 	buf_init(&b, FORMAT_MAX);
 	switch (s->type) {
-	case SETTING_BOOL:
-		buf_adds(&b, *(const bool *)p ? "yes" : "no");
-		break;
-	case SETTING_LEVEL:
-		buf_adds(&b, log_level_name(*(const enum log_level *)p));
-		break;
-	case SETTING_FORMAT:
-		buf_adds(&b, log_format_name(*(const enum log_format *)p));
-		break;
-	case SETTING_REGISTRATION:
-		buf_adds(&b, registrations[*(const enum conf_registration *)p]);
-		break;
+	case SETTING_BOOL: buf_adds(&b, *(const bool *)p ? "yes" : "no"); break;
+	case SETTING_LEVEL: buf_adds(&b, log_level_name(*(const enum log_level *)p)); break;
+	case SETTING_FORMAT: buf_adds(&b, log_format_name(*(const enum log_format *)p)); break;
+	case SETTING_REGISTRATION: buf_adds(&b, registrations[*(const enum conf_registration *)p]); break;
 	case SETTING_NUMBER:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
@@ -293,18 +282,13 @@ char *setting_format(const struct conf *c, const struct setting *s)
 		break;
 	case SETTING_STRING:
 	case SETTING_OUTPUT:
-	case SETTING_URL:
-		buf_adds(&b, *(char *const *)p != NULL ? *(char *const *)p : "");
-		break;
-	case SETTING_CONNINFO:
-		add_masked(&b, *(char *const *)p != NULL ? *(char *const *)p : "");
-		break;
+	case SETTING_URL: buf_adds(&b, *(char *const *)p != NULL ? *(char *const *)p : ""); break;
+	case SETTING_CONNINFO: add_masked(&b, *(char *const *)p != NULL ? *(char *const *)p : ""); break;
 	case SETTING_ADDRESS:
-		buf_adds(&b, ((const struct conf_listen *)p)->text != NULL ? ((const struct conf_listen *)p)->text : "");
+		buf_adds(
+			&b, ((const struct conf_listen *)p)->text != NULL ? ((const struct conf_listen *)p)->text : "");
 		break;
-	default:
-		format_list(&b, c, s);
-		break;
+	default: format_list(&b, c, s); break;
 	}
 	return buf_detach(&b, NULL);
 }

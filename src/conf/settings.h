@@ -7,8 +7,21 @@
 
 enum setting_type {
 	SETTING_HEADING, /* no setting: a line of the help */
-	SETTING_BOOL, SETTING_NUMBER, SETTING_SIZE, SETTING_DURATION, SETTING_LEVEL, SETTING_FORMAT, SETTING_STRING, SETTING_OUTPUT, SETTING_CONNINFO, SETTING_URL,
-	SETTING_REGISTRATION, SETTING_ADDRESS, SETTING_LISTEN, SETTING_NETS, SETTING_ORIGINS,
+	SETTING_BOOL,
+	SETTING_NUMBER,
+	SETTING_SIZE,
+	SETTING_DURATION,
+	SETTING_LEVEL,
+	SETTING_FORMAT,
+	SETTING_STRING,
+	SETTING_OUTPUT,
+	SETTING_CONNINFO,
+	SETTING_URL,
+	SETTING_REGISTRATION,
+	SETTING_ADDRESS,
+	SETTING_LISTEN,
+	SETTING_NETS,
+	SETTING_ORIGINS,
 };
 
 enum {
@@ -19,12 +32,12 @@ enum {
 struct setting {
 	const char *name; /* rate_sends */
 	enum setting_type type;
-	size_t at;        /* in struct conf */
-	const char *def;  /* as it would be written; NULL: unset */
+	size_t at;       /* in struct conf */
+	const char *def; /* as it would be written; NULL: unset */
 	uint64_t min, max;
-	unsigned flags;   /* SETTING_…; false stands for none, true for SETTING_OR_NONE */
+	unsigned flags;        /* SETTING_…; false stands for none, true for SETTING_OR_NONE */
 	enum conf_scope scope; /* the smallest that takes it as a flag */
-	const char *value; /* what the help calls its value */
+	const char *value;     /* what the help calls its value */
 	const char *help;
 };
 

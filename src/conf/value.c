@@ -13,13 +13,28 @@ struct unit {
 
 /* The first of equal factors is the one that is written. */
 static const struct unit size_units[] = {
-	{ "G", 1 << 30 }, { "M", 1 << 20 }, { "K", 1 << 10 }, { "", 1 },
-	{ "GiB", 1 << 30 }, { "MiB", 1 << 20 }, { "KiB", 1 << 10 }, { "B", 1 },
-	{ "GB", 1 << 30 }, { "MB", 1 << 20 }, { "KB", 1 << 10 }, { NULL, 0 },
+	{ "G", 1 << 30 },
+	{ "M", 1 << 20 },
+	{ "K", 1 << 10 },
+	{ "", 1 },
+	{ "GiB", 1 << 30 },
+	{ "MiB", 1 << 20 },
+	{ "KiB", 1 << 10 },
+	{ "B", 1 },
+	{ "GB", 1 << 30 },
+	{ "MB", 1 << 20 },
+	{ "KB", 1 << 10 },
+	{ NULL, 0 },
 };
 
 static const struct unit duration_units[] = {
-	{ "d", 86400 }, { "h", 3600 }, { "m", 60 }, { "s", 1 }, { "", 1 }, { "w", 7 * 86400 }, { NULL, 0 },
+	{ "d", 86400 },
+	{ "h", 3600 },
+	{ "m", 60 },
+	{ "s", 1 },
+	{ "", 1 },
+	{ "w", 7 * 86400 },
+	{ NULL, 0 },
 };
 
 static const struct unit no_units[] = { { "", 1 }, { NULL, 0 } };

@@ -11,7 +11,8 @@ enum { VALUE_TEXT_MAX = 32 };
 
 /* All of text must be the value. false: it isn't, or it is too large for 64 bits. */
 bool value_parse_number(const char *text, uint64_t *ret);
-bool value_parse_size(const char *text, uint64_t *ret);     /* bytes: 512, 16K, 8M, 1G (powers of 1024); KiB and kB mean K */
+bool value_parse_size(
+	const char *text, uint64_t *ret); /* bytes: 512, 16K, 8M, 1G (powers of 1024); KiB and kB mean K */
 bool value_parse_duration(const char *text, uint64_t *ret); /* seconds: 15, 15s, 90m, 12h, 30d, 2w */
 bool value_parse_bool(const char *text, bool *ret);         /* yes/no, true/false, on/off, 1/0 */
 

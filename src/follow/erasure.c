@@ -25,13 +25,14 @@ static void on_step(void *arg, const struct pg_result *r)
 {
 	struct erasure *e = arg;
 	bool more = pg_ok(r) && *pg_text(r, 0, 0) == 't';
-	loop_timer_start(e->timer, setback_after(&e->setback, r, "accounts that were deleted", more ? REST_MS : LOOK_MS), 0);
+	loop_timer_start(
+		e->timer, setback_after(&e->setback, r, "accounts that were deleted", more ? REST_MS : LOOK_MS), 0);
 }
 
 static void on_time(void *arg)
 {
 	struct erasure *e = arg;
-	pg_pool_call(e->pool, "select erasure_step($1)", 1, (const char *[]){ e->removes ? "t" : "f" }, on_step, e);
+	pg_pool_call(e->pool, "select erasure_step($1)", 1, (const char *[]) { e->removes ? "t" : "f" }, on_step, e);
 }
 
 struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)

@@ -17,7 +17,7 @@
 #define REST_BUSY 200 /* above it, as many times that long: much less than one send in a hundred shall meet a step */
 #define REST_LATE 30  /* and so many times once the follower is LATE_MS behind */
 #define LATE_MS 5000
-#define STEP_SMALL "16" /* what a step has written, the next commit flushes too */
+#define STEP_SMALL "16"  /* what a step has written, the next commit flushes too */
 #define STEP_LARGE "200" /* when there is more than that, and it is calm */
 
 struct follower {
@@ -40,7 +40,8 @@ static void again(struct follower *f, uint64_t ms, bool idle)
 /* How fast the log has grown since the step before. */
 static bool is_busy(struct follower *f, uint64_t head, uint64_t now)
 {
-	uint64_t grown = f->head > 0 && head > f->head ? head - f->head : 0, ms = now > f->head_ms ? now - f->head_ms : 1;
+	uint64_t grown = f->head > 0 && head > f->head ? head - f->head : 0,
+		 ms = now > f->head_ms ? now - f->head_ms : 1;
 	f->head = head;
 	f->head_ms = now;
 	return grown * 1000 > ms * RATE_CALM;
@@ -54,7 +55,7 @@ static void on_step(void *arg, const struct pg_result *r)
 		again(f, setback_after(&f->setback, r, f->kind->name, LOOK_MS), false);
 		return;
 	}
-	f->setback = (struct setback){ 0 };
+	f->setback = (struct setback) { 0 };
 	uint64_t head = (uint64_t)pg_int(r, 0, 1), pos = (uint64_t)pg_int(r, 0, 2);
 	uint64_t age_ms = (uint64_t)pg_int(r, 0, 3);
 	bool mine = pg_text(r, 0, 0)[0] == 't', busy = is_busy(f, head, now);
@@ -85,7 +86,8 @@ static void on_time(void *arg)
 	if (!f->prepared && f->kind->prepare != NULL)
 		pg_pool_call(f->pool, f->kind->prepare, 0, NULL, on_prepared, f);
 	else
-		pg_pool_call(f->pool, f->kind->step, 2, (const char *[]){ f->node, f->large ? STEP_LARGE : STEP_SMALL }, on_step, f);
+		pg_pool_call(f->pool, f->kind->step, 2,
+			(const char *[]) { f->node, f->large ? STEP_LARGE : STEP_SMALL }, on_step, f);
 }
 
 void follower_wake(struct follower *f)
@@ -97,12 +99,15 @@ void follower_wake(struct follower *f)
 	again(f, GATHER_MS, false);
 }
 
-struct follower *follower_new(struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg)
+struct follower *follower_new(
+	struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg)
 {
 	struct follower *f = calloc(1, sizeof(*f));
 	if (f == NULL)
 		fatal("out of memory");
-	*f = (struct follower){ .pool = pool, .kind = kind, .arg = arg, .node = node, .prepared = kind->prepare == NULL };
+	*f = (struct follower) {
+		.pool = pool, .kind = kind, .arg = arg, .node = node, .prepared = kind->prepare == NULL
+	};
 	f->timer = loop_timer_new(loop, on_time, f);
 	loop_timer_start(f->timer, 0, 0);
 	return f;

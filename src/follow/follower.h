@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * A follower: a name, a durable position, and a function in SQL that takes the next step after it. It is woken by the log, looks by
- * itself now and then, and rests between steps the longer the faster the log grows, so that it never takes from senders what they need.
+ * A follower: a name, a durable position, and a function in SQL that takes the next step after it. It is woken by the
+ * log, looks by itself now and then, and rests between steps the longer the faster the log grows, so that it never
+ * takes from senders what they need.
  *
- * One worker a node tries; the database lets one node at a time be the holder, until its lease runs out. The function moves the position
- * in the transaction of what it writes, so that a step happens once, whoever dies when. */
+ * One worker a node tries; the database lets one node at a time be the holder, until its lease runs out. The function
+ * moves the position in the transaction of what it writes, so that a step happens once, whoever dies when. */
 #ifndef FOLLOW_FOLLOWER_H
 #define FOLLOW_FOLLOWER_H
 
@@ -21,7 +22,8 @@ struct follower_kind {
 	void (*on_lag)(void *arg, uint64_t positions, uint64_t age_ms);
 };
 
-struct follower *follower_new(struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg);
+struct follower *follower_new(
+	struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg);
 void follower_free(struct follower *f); /* after the pool has ended its calls, before it is freed; NULL is fine */
 
 /* There is something new in the log. */

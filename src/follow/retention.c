@@ -11,14 +11,14 @@
 #include "loop/loop.h"
 #include "pg/pool.h"
 
-#define CHUNK "50"    /* messages: it holds the log lock for 2 or 3 ms */
-#define LOOK_MS 1000  /* when nothing is due */
+#define CHUNK "50"   /* messages: it holds the log lock for 2 or 3 ms */
+#define LOOK_MS 1000 /* when nothing is due */
 /* A step is followed by a rest: as many times as long as the step took, and this long at least, */
 #define REST 4
-#define CALM_MS 125   /* so that followers of the log don't take it for a crowd (400 messages a second), */
+#define CALM_MS 125 /* so that followers of the log don't take it for a crowd (400 messages a second), */
 #define HURRY_MS 10
-#define HURRY_S 3600  /* unless it is more than that behind; */
-#define TOLD_MS 100   /* and a ms for so many members who may be listening: in a large chat it takes its time */
+#define HURRY_S 3600 /* unless it is more than that behind; */
+#define TOLD_MS 100  /* and a ms for so many members who may be listening: in a large chat it takes its time */
 
 struct retention {
 	struct pg_pool *pool;
@@ -31,7 +31,8 @@ struct retention {
 /* In ms. */
 static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t told)
 {
-	uint64_t least = behind_s < HURRY_S ? CALM_MS : HURRY_MS, ms = took_ms * REST > told / TOLD_MS ? took_ms * REST : told / TOLD_MS;
+	uint64_t least = behind_s < HURRY_S ? CALM_MS : HURRY_MS,
+		 ms = took_ms * REST > told / TOLD_MS ? took_ms * REST : told / TOLD_MS;
 	return ms > least ? ms : least;
 }
 
@@ -61,7 +62,7 @@ struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct 
 	struct retention *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		fatal("out of memory");
-	*r = (struct retention){ .pool = pool, .metrics = metrics };
+	*r = (struct retention) { .pool = pool, .metrics = metrics };
 	r->timer = loop_timer_new(loop, on_time, r);
 	loop_timer_start(r->timer, LOOK_MS, 0);
 	return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Retention: removes what is older than the administrators say, a small batch at a time, with rests, so that whoever sends hardly notices.
- * One worker a node tries; the database lets one at a time do it. */
+ * Retention: removes what is older than the administrators say, a small batch at a time, with rests, so that whoever
+ * sends hardly notices. One worker a node tries; the database lets one at a time do it. */
 #ifndef FOLLOW_RETENTION_H
 #define FOLLOW_RETENTION_H
 

@@ -15,7 +15,7 @@
 #define PAUSE_MS 60000
 #define AGAIN_MS 200
 #define CHUNK 1000
-#define EXPIRY_MS 1000 /* how late a message may go whose time is up */
+#define EXPIRY_MS 1000   /* how late a message may go whose time is up */
 #define EXPIRY_CHUNK 200 /* it holds the log lock */
 
 struct upkeep {
@@ -38,7 +38,7 @@ static void on_time(void *arg)
 	char chunk[16];
 	snprintf(chunk, sizeof(chunk), "%d", CHUNK);
 	pg_pool_call(u->pool, "select upkeep(make_interval(secs => $1), make_interval(secs => $2), $3)", 3,
-		(const char *[]){ u->key_ttl, u->tombstone_ttl, chunk }, on_done, u);
+		(const char *[]) { u->key_ttl, u->tombstone_ttl, chunk }, on_done, u);
 }
 
 static void on_expired(void *arg, const struct pg_result *r)
@@ -55,7 +55,8 @@ static void on_expiry(void *arg)
 	struct upkeep *u = arg;
 	char chunk[16];
 	snprintf(chunk, sizeof(chunk), "%d", EXPIRY_CHUNK);
-	pg_pool_call(u->pool, "select removed, next_ms from messages_expire($1)", 1, (const char *[]){ chunk }, on_expired, u);
+	pg_pool_call(u->pool, "select removed, next_ms from messages_expire($1)", 1, (const char *[]) { chunk },
+		on_expired, u);
 }
 
 void upkeep_set(struct upkeep *u, const struct conf *conf)

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 
 #include "base/list.h"
-#include "http/request.h"
 #include "http/access.h"
+#include "http/request.h"
 #include "http/server.h"
 
 #define PARAMS_MAX 24
@@ -16,16 +16,16 @@
 
 /* A connection while libmicrohttpd has it. */
 struct connection {
-	struct list link;    /* by when it last began to wait for a request */
+	struct list link; /* by when it last began to wait for a request */
 	struct http_server *server;
 	int fd;
 	uint64_t waiting_since_ms; /* 0: a request is being answered */
-	uint64_t accounted;  /* bytes of the requests before this one */
-	bool unaccountable;  /* a chunked body: its bytes can't be told */
+	uint64_t accounted;        /* bytes of the requests before this one */
+	bool unaccountable;        /* a chunked body: its bytes can't be told */
 	bool on_metrics_port;
-	bool was_poll;       /* it has carried a poll, and was given back */
+	bool was_poll;         /* it has carried a poll, and was given back */
 	struct request *begun; /* its request line has come, on_completed() hasn't */
-	bool asked;          /* we have been asked about its request */
+	bool asked;            /* we have been asked about its request */
 	struct sockaddr_storage peer;
 };
 
@@ -38,29 +38,31 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct connection *conn;
 	const struct route *route;
-	char *target;        /* as it came */
-	char *decoded;       /* what the path variables and the parameters point into */
-	const char *path;    /* in target, NUL-terminated */
+	char *target;     /* as it came */
+	char *decoded;    /* what the path variables and the parameters point into */
+	const char *path; /* in target, NUL-terminated */
 	const char *method, *version;
 	const char *vars[REQUEST_VARS_MAX];
-	struct { const char *name, *value; } params[PARAMS_MAX];
+	struct {
+		const char *name, *value;
+	} params[PARAMS_MAX];
 	unsigned params_count;
 	struct header headers[HEADERS_MAX];
 	unsigned headers_count;
 	char id[REQUEST_ID_MAX + 1];
 	struct buf body;
-	size_t discarded;    /* bytes of a body that is too large */
-	char user[64];       /* who it is from, or says it is; "": nobody yet */
-	const char *code;    /* of the problem that is its answer; NULL: it is none */
-	uint64_t bytes;      /* of the answer's body */
-	bool offered;        /* it came with a credential */
+	size_t discarded;               /* bytes of a body that is too large */
+	char user[64];                  /* who it is from, or says it is; "": nobody yet */
+	const char *code;               /* of the problem that is its answer; NULL: it is none */
+	uint64_t bytes;                 /* of the answer's body */
+	bool offered;                   /* it came with a credential */
 	uint64_t received_us, began_us; /* real time, monotonic time */
 	bool seen, is_open, dispatched, head, in_handler, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
 	int status;
 	void (*take)(void *arg, struct request *req, int fd);
 	void *take_arg;
-	struct {             /* of an answer in pieces */
+	struct { /* of an answer in pieces */
 		char *data;
 		size_t len, at;
 		enum feed feed;

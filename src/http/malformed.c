@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * What libmicrohttpd can't parse it answers by itself, before anybody is asked, with a page of HTML and no code; 0.9.75 has no
- * option for that. But it makes and queues those answers with its own public functions, which the dynamic linker looks up like
- * any other symbol: the two here stand in front of them and turn the page into a problem.
+ * What libmicrohttpd can't parse it answers by itself, before anybody is asked, with a page of HTML and no code; 0.9.75
+ * has no option for that. But it makes and queues those answers with its own public functions, which the dynamic linker
+ * looks up like any other symbol: the two here stand in front of them and turn the page into a problem.
  *
- * They also mend a fault: an error that is found when all headers have come (a bad Content-Length, too large a cookie) is
- * answered with two heads, since the library forgets that it has begun to answer. There the connection is closed instead.
+ * They also mend a fault: an error that is found when all headers have come (a bad Content-Length, too large a cookie)
+ * is answered with two heads, since the library forgets that it has begun to answer. There the connection is closed
+ * instead.
  *
  * Where the library is linked statically, its pages remain, and nothing else changes. */
 #include <dlfcn.h>
@@ -23,7 +24,8 @@ static const struct MHD_Response *page; /* the library's last one, from its maki
 struct MHD_Response *MHD_create_response_from_buffer(size_t size, void *buffer, enum MHD_ResponseMemoryMode mode)
 {
 	static const char html[] = "<html><head><title>";
-	struct MHD_Response *r = MHD_create_response_from_data(size, buffer, mode == MHD_RESPMEM_MUST_FREE, mode == MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *r = MHD_create_response_from_data(
+		size, buffer, mode == MHD_RESPMEM_MUST_FREE, mode == MHD_RESPMEM_MUST_COPY);
 	if (mode == MHD_RESPMEM_PERSISTENT && size > sizeof(html) && memcmp(buffer, html, sizeof(html) - 1) == 0)
 		page = r;
 	return r;

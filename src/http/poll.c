@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The long-poll: waits for events in the hub, answers with a whole response, and gives the connection back to HTTP if nothing
- * stands against it. */
+ * The long-poll: waits for events in the hub, answers with a whole response, and gives the connection back to HTTP if
+ * nothing stands against it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +28,9 @@ struct poll {
 	unsigned limit;
 	bool may_go_on, answering;
 	uint64_t accounted;
-	const char *reset;  /* its reason; NULL: none */
-	struct buf head;    /* the headers every answer has */
-	struct buf out;     /* the answer, while it is written */
+	const char *reset; /* its reason; NULL: none */
+	struct buf head;   /* the headers every answer has */
+	struct buf out;    /* the answer, while it is written */
 	size_t written;
 	char request_id[REQUEST_ID_MAX + 1];
 };
@@ -49,7 +49,8 @@ static void finish(struct poll *p)
 static void write_answer(struct poll *p)
 {
 	while (p->written < p->out.len) {
-		ssize_t n = send(p->s.fd, p->out.data + p->written, p->out.len - p->written, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n =
+			send(p->s.fd, p->out.data + p->written, p->out.len - p->written, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
@@ -104,7 +105,8 @@ static void answer_events(struct poll *p)
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);
 	buf_adds(&body, "{\"events\":[");
-	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last.pos)); n++) {
+	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last.pos));
+		n++) {
 		if (n > 0)
 			buf_addc(&body, ',');
 		buf_add(&body, f->ndjson_head, f->ndjson_head_len);
@@ -149,7 +151,8 @@ static void on_ready(struct subscriber *s)
 static void on_beat(struct subscriber *s)
 {
 	struct poll *p = poll_of(s);
-	bool reading = s->catching && s->first == NULL && p->reset == NULL && (uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
+	bool reading = s->catching && s->first == NULL && p->reset == NULL &&
+		(uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
 	if (!p->answering && !reading)
 		answer_events(p);
 }
@@ -173,7 +176,9 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	buf_init(&body, 4096);
 	problem_render(&body, problem_find("unauthorized"), "This credential is no longer good.", p->request_id, "");
 	buf_reset(&p->head);
-	buf_adds(&p->head, "HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\nWWW-Authenticate: Bearer realm=\"postern\"\r\n");
+	buf_adds(&p->head,
+		"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\nWWW-Authenticate: Bearer "
+		"realm=\"postern\"\r\n");
 	buf_addf(&p->head, "X-Request-Id: %s\r\n", p->request_id);
 	if (p->entry != NULL)
 		p->entry->status = 401;
@@ -197,9 +202,14 @@ static void on_gone(struct subscriber *s)
 	free(p);
 }
 
-static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
+static const struct subscriber_ops ops = {
+	.on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone
+};
 
-struct transport_head poll_head(void) { return (struct transport_head){ "application/json", "Cache-Control: no-store\r\n" }; }
+struct transport_head poll_head(void)
+{
+	return (struct transport_head) { "application/json", "Cache-Control: no-store\r\n" };
+}
 
 static void take(void *arg, struct request *req, int fd)
 {

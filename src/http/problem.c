@@ -83,9 +83,11 @@ const struct problem *problem_find(const char *code)
 	return &internal;
 }
 
-void problem_render(struct buf *out, const struct problem *p, const char *detail, const char *request_id, const char *extra)
+void problem_render(
+	struct buf *out, const struct problem *p, const char *detail, const char *request_id, const char *extra)
 {
-	buf_addf(out, "{\"type\":\"urn:postern:problem:%s\",\"title\":\"%s\",\"status\":%d,", p->code, p->title, p->status);
+	buf_addf(out, "{\"type\":\"urn:postern:problem:%s\",\"title\":\"%s\",\"status\":%d,", p->code, p->title,
+		p->status);
 	if (detail != NULL && *detail != '\0') {
 		buf_adds(out, "\"detail\":");
 		buf_add_json(out, detail, strlen(detail));

@@ -13,7 +13,9 @@ struct problem {
 
 const struct problem *problem_find(const char *code); /* never NULL: an unknown code is "internal" */
 
-/* {"type","title","status","detail","code","request_id"}; extra is "" or further members, each with a comma before it. */
-void problem_render(struct buf *out, const struct problem *p, const char *detail, const char *request_id, const char *extra);
+/* {"type","title","status","detail","code","request_id"}; extra is "" or further members, each with a comma before it.
+ */
+void problem_render(
+	struct buf *out, const struct problem *p, const char *detail, const char *request_id, const char *extra);
 
 #endif

@@ -80,7 +80,8 @@ static bool id_is_good(const char *id)
 void request_id_make(char ret[REQUEST_ID_MAX + 1])
 {
 	static uint64_t count;
-	snprintf(ret, REQUEST_ID_MAX + 1, "%llx-%llx", (unsigned long long)(clock_real_us() & 0xffffffffffff), (unsigned long long)++count);
+	snprintf(ret, REQUEST_ID_MAX + 1, "%llx-%llx", (unsigned long long)(clock_real_us() & 0xffffffffffff),
+		(unsigned long long)++count);
 }
 
 void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
@@ -179,7 +180,9 @@ static bool parse_address(const char *s, size_t len, struct sockaddr_storage *re
 	text[n] = '\0';
 	memset(ret, 0, sizeof(*ret));
 	ret->ss_family = six ? AF_INET6 : AF_INET;
-	return inet_pton(ret->ss_family, text, six ? (void *)&((struct sockaddr_in6 *)ret)->sin6_addr : (void *)&((struct sockaddr_in *)ret)->sin_addr) == 1;
+	return inet_pton(ret->ss_family, text,
+		       six ? (void *)&((struct sockaddr_in6 *)ret)->sin6_addr
+			   : (void *)&((struct sockaddr_in *)ret)->sin_addr) == 1;
 }
 
 /* The last address in a list that isn't a trusted proxy's; false: the list doesn't tell. */
@@ -227,7 +230,8 @@ static bool forwarded_for(const struct request *req, const char *name, const cha
 	struct lines l = { .name = name };
 	buf_init(&l.list, 65536);
 	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, &l);
-	bool told = l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
+	bool told =
+		l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
 	buf_release(&l.list);
 	return told;
 }
@@ -275,7 +279,8 @@ bool request_is_loopback(const struct request *req)
 	if (request_header(req, "X-Forwarded-For") != NULL || request_header(req, "Forwarded") != NULL)
 		return false;
 	request_client(req, text, sizeof(text));
-	return strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 || strcmp(text, "local") == 0 || strncmp(text, "::ffff:127.", 11) == 0;
+	return strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 || strcmp(text, "local") == 0 ||
+		strncmp(text, "::ffff:127.", 11) == 0;
 }
 
 bool request_is_https(const struct request *req)
@@ -284,13 +289,15 @@ bool request_is_https(const struct request *req)
 	if (conf->public_url != NULL)
 		return strncmp(conf->public_url, "https:", 6) == 0;
 	const char *proto = request_header(req, "X-Forwarded-Proto");
-	return proto != NULL && strcasecmp(proto, "https") == 0 && conf_is_trusted_proxy(conf, (struct sockaddr *)&req->conn->peer);
+	return proto != NULL && strcasecmp(proto, "https") == 0 &&
+		conf_is_trusted_proxy(conf, (struct sockaddr *)&req->conn->peer);
 }
 
 bool request_is_same_origin(const struct request *req, bool *ret_says_so)
 {
 	const struct conf *conf = http_conf(req->server);
-	const char *origin = request_header(req, "Origin"), *site = request_header(req, "Sec-Fetch-Site"), *host = request_header(req, "Host");
+	const char *origin = request_header(req, "Origin"), *site = request_header(req, "Sec-Fetch-Site"),
+		   *host = request_header(req, "Host");
 	*ret_says_so = origin != NULL || site != NULL;
 	if (site != NULL && strcmp(site, "same-origin") == 0)
 		return true;
@@ -303,8 +310,8 @@ bool request_is_same_origin(const struct request *req, bool *ret_says_so)
 			return true;
 	}
 	const char *at = strstr(origin, "://");
-	return conf->public_url == NULL && host != NULL && at != NULL && strcasecmp(at + 3, host) == 0
-		&& (strncmp(origin, "http://", 7) == 0 || strncmp(origin, "https://", 8) == 0);
+	return conf->public_url == NULL && host != NULL && at != NULL && strcasecmp(at + 3, host) == 0 &&
+		(strncmp(origin, "http://", 7) == 0 || strncmp(origin, "https://", 8) == 0);
 }
 
 /* ---- the answer ---- */
@@ -364,7 +371,9 @@ static void answer(struct request *req, int status, struct MHD_Response *respons
 
 static bool is_json(const char *type)
 {
-	return type != NULL && (strcmp(type, "application/json") == 0 || strcmp(type, "application/x-ndjson") == 0 || strcmp(type, "application/problem+json") == 0);
+	return type != NULL &&
+		(strcmp(type, "application/json") == 0 || strcmp(type, "application/x-ndjson") == 0 ||
+			strcmp(type, "application/problem+json") == 0);
 }
 
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len)
@@ -372,13 +381,16 @@ void request_reply(struct request *req, int status, const char *type, char *body
 	if (body != NULL && is_json(type) && (body = linesafe_take(body, &len)) == NULL)
 		fatal("out of memory");
 	req->bytes = req->head ? 0 : len;
-	answer(req, status, MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT), type);
+	answer(req, status,
+		MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT),
+		type);
 }
 
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
 {
 	req->bytes = req->head ? 0 : len;
-	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT), type);
+	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT),
+		type);
 }
 
 /* libmicrohttpd asks for at most size bytes; without any the connection is suspended until there are some. */
@@ -395,7 +407,8 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	}
 	if (req->piece.feed == FEED_LAST)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (req->piece.feed == FEED_CUT) { /* it forgets to act on an error from here while other connections are idle, but not on a write that fails */
+	if (req->piece.feed == FEED_CUT) { /* it forgets to act on an error from here while other connections are idle,
+					      but not on a write that fails */
 		shutdown(req->conn->fd, SHUT_RDWR);
 		*out = '\n';
 		return 1;
@@ -406,14 +419,17 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	return 0;
 }
 
-void request_reply_pieces(struct request *req, int status, const char *type, void (*more)(void *), void (*gone)(void *), void *arg)
+void request_reply_pieces(
+	struct request *req, int status, const char *type, void (*more)(void *), void (*gone)(void *), void *arg)
 {
 	req->piece.is_json = is_json(type);
 	req->piece.more = more;
 	req->piece.gone = gone;
 	req->piece.arg = arg;
-	struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL);
-	if (r != NULL && req->head) /* without chunks: libmicrohttpd 0.9.75 would send the last of them, before the next answer */
+	struct MHD_Response *r =
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL);
+	if (r != NULL && req->head) /* without chunks: libmicrohttpd 0.9.75 would send the last of them, before the next
+				       answer */
 		MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
 	answer(req, status, r, type);
 }
@@ -447,7 +463,8 @@ void request_problem(struct request *req, const char *code, const char *detail, 
 	req->code = p->code; /* code itself may be text of a result that is gone before the answer */
 	char path[256];
 	if (p->status >= 500)
-		log_event(LOG_WARN, "request failed", F("method", req->method), F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", p->status), F("code", code),
+		log_event(LOG_WARN, "request failed", F("method", req->method),
+			F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", p->status), F("code", code),
 			F("request", req->id));
 	char *body = buf_detach(&out, &len);
 	request_reply(req, p->status, "application/problem+json", body, len);
@@ -469,11 +486,12 @@ void request_head(const struct request *req, struct buf *out, int status, const 
 	time_t now = time(NULL);
 	struct tm tm;
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	buf_addf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n", status, MHD_get_reason_phrase_for((unsigned)status), date,
-		type, req->id);
+	buf_addf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: %s\r\nX-Request-Id: %s\r\n", status,
+		MHD_get_reason_phrase_for((unsigned)status), date, type, req->id);
 	const char *origin = allowed_origin(req);
 	if (origin != NULL)
-		buf_addf(out, "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: " EXPOSED "\r\n", origin);
+		buf_addf(out, "Access-Control-Allow-Origin: %s\r\nAccess-Control-Expose-Headers: " EXPOSED "\r\n",
+			origin);
 	if (http_conf(req->server)->cors_count > 0)
 		buf_adds(out, "Vary: Origin\r\n");
 }
@@ -481,16 +499,17 @@ void request_head(const struct request *req, struct buf *out, int status, const 
 bool request_may_go_on(const struct request *req, uint64_t *ret_accounted)
 {
 	const char *connection = request_header(req, "Connection");
-	const union MHD_ConnectionInfo *size = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const union MHD_ConnectionInfo *size =
+		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 	int unread;
-	if (request_is_http10(req) || req->conn->unaccountable || size == NULL || http_is_stopping(req->server)
-			|| (connection != NULL && strcasestr(connection, "close") != NULL))
+	if (request_is_http10(req) || req->conn->unaccountable || size == NULL || http_is_stopping(req->server) ||
+		(connection != NULL && strcasestr(connection, "close") != NULL))
 		return false;
-	if (getsockopt(req->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0
-			|| len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received)
-			|| ioctl(req->conn->fd, SIOCINQ, &unread) != 0)
+	if (getsockopt(req->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+		len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received) ||
+		ioctl(req->conn->fd, SIOCINQ, &unread) != 0)
 		return false;
 	*ret_accounted = req->conn->accounted + size->header_size;
 	return info.tcpi_bytes_received - (uint64_t)unread == *ret_accounted;

@@ -22,19 +22,19 @@ struct request;
 struct route {
 	const char *method, *path;
 	void (*handle)(struct request *req);
-	const void *spec;   /* the handler's own */
+	const void *spec; /* the handler's own */
 	unsigned flags;
 };
 enum {
-	ROUTE_BODY = 1,        /* takes a body, up to body_max */
-	ROUTE_BULK = 2,        /* up to bulk_max when its type is application/x-ndjson */
-	ROUTE_PUBLIC = 4,      /* asks nobody who he is; the rest is the api's */
-	ROUTE_TICKET = 8,      /* a ticket or a token in the query will do */
-	ROUTE_STREAM = 16,     /* is handed off */
-	ROUTE_LIMITED = 32,    /* counts for the setting rate_actions */
-	ROUTE_GATHERED = 64,   /* many of them are one call: see api/gather.h */
-	ROUTE_ALWAYS = 128,    /* also during maintenance */
-	ROUTE_REPLICA = 256,   /* its call only reads, as pg/replica.h wants it */
+	ROUTE_BODY = 1,      /* takes a body, up to body_max */
+	ROUTE_BULK = 2,      /* up to bulk_max when its type is application/x-ndjson */
+	ROUTE_PUBLIC = 4,    /* asks nobody who he is; the rest is the api's */
+	ROUTE_TICKET = 8,    /* a ticket or a token in the query will do */
+	ROUTE_STREAM = 16,   /* is handed off */
+	ROUTE_LIMITED = 32,  /* counts for the setting rate_actions */
+	ROUTE_GATHERED = 64, /* many of them are one call: see api/gather.h */
+	ROUTE_ALWAYS = 128,  /* also during maintenance */
+	ROUTE_REPLICA = 256, /* its call only reads, as pg/replica.h wants it */
 };
 
 /* What came. Strings live as long as the request. */
@@ -43,10 +43,11 @@ const struct route *request_route(const struct request *req);
 const char *request_method(const struct request *req); /* HEAD is told as GET */
 bool request_is_head(const struct request *req);
 bool request_is_http10(const struct request *req);
-const char *request_path(const struct request *req);   /* still encoded, without the query */
+const char *request_path(const struct request *req); /* still encoded, without the query */
 const char *request_var(const struct request *req, unsigned i);
 const char *request_param(const struct request *req, const char *name); /* of the query, decoded; NULL: absent */
-/* The first parameter whose name isn't in known (NULL-terminated), nor "_", which anybody may add against caches; NULL: none. */
+/* The first parameter whose name isn't in known (NULL-terminated), nor "_", which anybody may add against caches; NULL:
+ * none. */
 const char *request_unknown_param(const struct request *req, const char *const known[]);
 const char *request_header(const struct request *req, const char *name);
 /* Whether the body is of that media type, whatever its parameters. */
@@ -58,12 +59,14 @@ uint64_t request_received_us(const struct request *req); /* real time */
 uint64_t request_began_us(const struct request *req);    /* the same moment, monotonic time */
 /* Whose request it is, as text: the peer, or what a trusted proxy says of it. */
 void request_client(const struct request *req, char *out, size_t size);
-/* The same, of IPv6 only the network (/64): whoever has one address there has them all. What limits by address count by. */
+/* The same, of IPv6 only the network (/64): whoever has one address there has them all. What limits by address count
+ * by. */
 void request_client_network(const struct request *req, char *out, size_t size);
 bool request_is_loopback(const struct request *req); /* the peer itself is, and no proxy spoke for another */
-bool request_was_poll(const struct request *req); /* its connection has carried a poll before */
+bool request_was_poll(const struct request *req);    /* its connection has carried a poll before */
 bool request_on_metrics_port(const struct request *req);
-bool request_is_same_origin(const struct request *req, bool *ret_says_so); /* by Origin or Sec-Fetch-Site; says_so: one of them is there */
+bool request_is_same_origin(
+	const struct request *req, bool *ret_says_so); /* by Origin or Sec-Fetch-Site; says_so: one of them is there */
 bool request_is_https(const struct request *req);
 
 /* Whose it is, for logs: set when that is known, or claimed. NULL: not set. It is copied, and cut when it is long. */
@@ -82,19 +85,22 @@ void request_add_header(struct request *req, const char *name, const char *value
 void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s);
 /* Takes body (from malloc; NULL with len 0). type NULL: no body. */
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
-void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */
-/* An answer in pieces, whose length nobody knows yet: as much as the client takes, and no more than one piece of it in memory. more(arg) asks for the next
- * piece, to be given with request_feed(), later; the first one is given without being asked for. gone(arg) is the end, however it comes. While
- * a piece is waited for the request is there, as before every answer. */
-void request_reply_pieces(struct request *req, int status, const char *type, void (*more)(void *arg), void (*gone)(void *arg), void *arg);
+void request_reply_static(
+	struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */
+/* An answer in pieces, whose length nobody knows yet: as much as the client takes, and no more than one piece of it in
+ * memory. more(arg) asks for the next piece, to be given with request_feed(), later; the first one is given without
+ * being asked for. gone(arg) is the end, however it comes. While a piece is waited for the request is there, as before
+ * every answer. */
+void request_reply_pieces(
+	struct request *req, int status, const char *type, void (*more)(void *arg), void (*gone)(void *arg), void *arg);
 /* Takes data (from malloc; NULL with len 0). FEED_CUT: what came is not the whole, and the client shall see that. */
 enum feed { FEED_MORE, FEED_LAST, FEED_CUT };
 void request_feed(struct request *req, char *data, size_t len, enum feed feed);
 /* code: of problem.c. detail may be NULL. extra: "" or further JSON members, each with a comma before it. */
 void request_problem(struct request *req, const char *code, const char *detail, const char *extra);
 
-/* The connection leaves HTTP's hands: take is called with a descriptor that is now its own, and the request ends right after.
- * take writes the answer itself, beginning with request_head(). */
+/* The connection leaves HTTP's hands: take is called with a descriptor that is now its own, and the request ends right
+ * after. take writes the answer itself, beginning with request_head(). */
 void request_hand_off(struct request *req, void (*take)(void *arg, struct request *req, int fd), void *arg);
 /* Status line and the headers every answer has, without the empty line. */
 void request_head(const struct request *req, struct buf *out, int status, const char *type);

@@ -22,23 +22,23 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "conf/conf.h"
-#include "hub/hub.h"
-#include "http/internal.h"
 #include "http/access.h"
+#include "http/internal.h"
 #include "http/problem.h"
 #include "http/refusals.h"
+#include "hub/hub.h"
 #include "loop/loop.h"
 
-#define IDLE_S 75               /* a connection without a byte */
-#define REQUEST_MS 60000        /* from a request's first line to its last byte */
+#define IDLE_S 75        /* a connection without a byte */
+#define REQUEST_MS 60000 /* from a request's first line to its last byte */
 #define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
 #define ACCEPTS_A_TURN 64
 #define CROWD 8
-#define OWN_DESCRIPTORS 64      /* for everything that isn't a connection: database, epoll, timers, what is inherited */
+#define OWN_DESCRIPTORS 64 /* for everything that isn't a connection: database, epoll, timers, what is inherited */
 #define LINGER_MAX 16
-#define REQUESTS_ROOM 256       /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
-#define POOL_SIZE (32 * 1024)   /* libmicrohttpd's memory for a connection */
+#define REQUESTS_ROOM 256     /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
+#define POOL_SIZE (32 * 1024) /* libmicrohttpd's memory for a connection */
 
 struct listener {
 	struct list link;
@@ -64,9 +64,10 @@ struct http_server {
 	struct loop_hook *hook;
 	struct loop_timer *sweep, *pause;
 	struct list listeners;
-	struct list waiting, coming; /* connections without a request, and with the beginning of one; by when they began to wait */
+	struct list waiting,
+		coming; /* connections without a request, and with the beginning of one; by when they began to wait */
 	unsigned open, connections, limit;
-	unsigned crowd; /* connections at their most since the last sweep */
+	unsigned crowd;            /* connections at their most since the last sweep */
 	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
 	unsigned lingering_count;
 	bool run, stopping, dying;
@@ -107,7 +108,8 @@ static void free_forgotten(struct connection *c)
 	c->begun = NULL;
 }
 
-static void on_connection(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
+static void on_connection(
+	void *arg, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
 	struct http_server *s = arg;
 	struct connection *c = *context;
@@ -122,7 +124,11 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 	c = calloc(1, sizeof(*c));
 	if (c == NULL)
 		fatal("out of memory");
-	*c = (struct connection){ .server = s, .fd = fd->connect_fd, .accounted = s->adding_accounted, .on_metrics_port = s->adding_metrics, .was_poll = s->adding_poll,
+	*c = (struct connection) { .server = s,
+		.fd = fd->connect_fd,
+		.accounted = s->adding_accounted,
+		.on_metrics_port = s->adding_metrics,
+		.was_poll = s->adding_poll,
 		.peer = s->adding_peer };
 	list_init(&c->link);
 	wait_for_request(c);
@@ -134,7 +140,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 static void add_connection(struct http_server *s, int fd, bool is_metrics, bool was_poll, uint64_t accounted)
 {
 	socklen_t len = sizeof(s->adding_peer);
-	s->adding_peer = (struct sockaddr_storage){ .ss_family = AF_UNIX };
+	s->adding_peer = (struct sockaddr_storage) { .ss_family = AF_UNIX };
 	if (getpeername(fd, (struct sockaddr *)&s->adding_peer, &len) != 0)
 		len = sizeof(sa_family_t);
 	s->adding_metrics = is_metrics;
@@ -175,7 +181,10 @@ static void on_pause_over(void *arg)
 		listen_on_all(s, LOOP_READ);
 }
 
-static unsigned descriptors_used(const struct http_server *s) { return s->connections + hub_stats(s->hub)->subscribers + OWN_DESCRIPTORS; }
+static unsigned descriptors_used(const struct http_server *s)
+{
+	return s->connections + hub_stats(s->hub)->subscribers + OWN_DESCRIPTORS;
+}
 
 bool http_has_room(const struct http_server *s)
 {
@@ -193,8 +202,11 @@ static void turn_away(struct http_server *s, int fd)
 	buf_init(&body, 1024);
 	problem_render(&body, problem_find("overloaded"), "All of the server's connections are taken.", id, "");
 	buf_init(&out, 2048);
-	buf_addf(&out, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nX-Request-Id: %s\r\n"
-		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s", id, body.len, body.data);
+	buf_addf(&out,
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
+		"X-Request-Id: %s\r\n"
+		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+		id, body.len, body.data);
 	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
 	}
 	buf_release(&body);
@@ -243,7 +255,7 @@ void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 	struct listener *l = calloc(1, sizeof(*l));
 	if (l == NULL)
 		fatal("out of memory");
-	*l = (struct listener){ .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
+	*l = (struct listener) { .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
 	list_append(&s->listeners, &l->link);
 	s->turns_due = true;
 	l->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_accept, l);
@@ -272,7 +284,8 @@ static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
 static bool has_body(const struct request *req)
 {
 	const char *length = request_header(req, "Content-Length");
-	return request_header(req, "Transfer-Encoding") != NULL || (length != NULL && strspn(length, "0") != strlen(length));
+	return request_header(req, "Transfer-Encoding") != NULL ||
+		(length != NULL && strspn(length, "0") != strlen(length));
 }
 
 static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -306,7 +319,8 @@ static size_t body_cap(const struct request *req)
 /* A request whose head has come: NULL when it may go on, else the code of its refusal. */
 static const char *admit(struct request *req, char *allow, size_t size)
 {
-	const union MHD_ConnectionInfo *head = MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	const union MHD_ConnectionInfo *head =
+		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	if (head != NULL && req->server->conf->header_max > 0 && head->header_size > req->server->conf->header_max)
 		return "header_too_large";
 	if (is_ambiguous(req)) {
@@ -347,7 +361,8 @@ static bool answer_options(struct request *req, const char *allow)
 	if (request_header(req, "Access-Control-Request-Method") != NULL) {
 		request_add_header(req, "Access-Control-Allow-Methods", allow);
 		request_add_header(req, "Access-Control-Allow-Headers",
-			"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id, Cache-Control");
+			"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id, "
+			"Cache-Control");
 		request_add_header(req, "Access-Control-Max-Age", "600");
 	}
 	request_reply(req, 204, NULL, NULL, 0);
@@ -389,12 +404,16 @@ static enum MHD_Result finish(struct request *req)
 		if (may)
 			request_problem(req, "overloaded", "No room for one more stream here.", "");
 		else
-			request_problem(req, "database_away", "Word of a revocation has just come: who you are is looked up again when you try again.", "");
+			request_problem(req, "database_away",
+				"Word of a revocation has just come: who you are is looked up again when you try "
+				"again.",
+				"");
 		metrics_count(m, M_FULL_STREAMS, may);
 	}
 	count_answer(req, req->status);
 	/* A failed sign-in has a line of its own. */
-	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->code != NULL && strcmp(req->code, "bad_credentials") != 0)
+	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->code != NULL &&
+		strcmp(req->code, "bad_credentials") != 0)
 		refusals_note(req->server->refusals, req, req->status, req->code, req->offered);
 	char path[256];
 	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
@@ -414,7 +433,9 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 		return MHD_YES;
 	if (strcmp(code, "method_not_allowed") != 0 || !answer_options(req, allow))
 		refuse(req, code, allow);
-	return req->unclear || has_body(req) ? finish(req) : MHD_YES; /* without a body it is said in the last call: keep-alive holds */
+	return req->unclear || has_body(req)
+		? finish(req)
+		: MHD_YES; /* without a body it is said in the last call: keep-alive holds */
 }
 
 static enum MHD_Result on_body(struct request *req, const char *data, size_t size)
@@ -449,8 +470,8 @@ static enum MHD_Result on_whole(struct request *req)
 	return MHD_YES;
 }
 
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url, const char *method, const char *version, const char *data,
-	size_t *size, void **context)
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
+	const char *version, const char *data, size_t *size, void **context)
 {
 	struct request *req = *context;
 	(void)arg;
@@ -476,14 +497,17 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 		return;
 	connection_of(mhd)->begun = NULL;
 	if (req->conn != NULL) {
-		const union MHD_ConnectionInfo *head = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+		const union MHD_ConnectionInfo *head =
+			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 		req->conn->accounted += (head ? head->header_size : 0) + req->body.len + req->discarded;
 		wait_for_request(req->conn);
 		if (req->status > 0)
-			access_request(s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+			access_request(
+				s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	}
 	s->open -= req->is_open;
-	if (req->take != NULL) /* the client has gone before its connection could be handed off: what was set aside for it is given back */
+	if (req->take != NULL) /* the client has gone before its connection could be handed off: what was set aside for
+				  it is given back */
 		req->take(req->take_arg, req, -1);
 	request_free(req);
 }
@@ -538,7 +562,8 @@ static void trim(struct http_server *s)
 	s->crowd = s->connections;
 }
 
-/* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it once only. */
+/* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it
+ * once only. */
 static void let_go(const struct list *list, uint64_t since)
 {
 	char byte;
@@ -594,33 +619,38 @@ static unsigned descriptor_limit(void)
 	return getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < 1000000 ? (unsigned)r.rlim_cur : 1000000;
 }
 
-struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics, const struct route *routes,
-	const struct http_events *events, void *arg)
+struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics,
+	const struct route *routes, const struct http_events *events, void *arg)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		fatal("out of memory");
-	*s = (struct http_server){ .loop = loop, .conf = conf, .hub = hub, .metrics = metrics, .routes = routes, .events = events, .arg = arg,
+	*s = (struct http_server) { .loop = loop,
+		.conf = conf,
+		.hub = hub,
+		.metrics = metrics,
+		.routes = routes,
+		.events = events,
+		.arg = arg,
 		.limit = descriptor_limit() };
 	while (routes[s->routes_count].path != NULL)
 		s->routes_count++;
 	list_init(&s->listeners);
 	list_init(&s->waiting);
 	list_init(&s->coming);
-	s->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0,
-		NULL, NULL, on_access, s,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, s, /* first: it takes effect from here on */
+	s->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+		s,                               /* first: it takes effect from here on */
 		MHD_OPTION_STRICT_FOR_CLIENT, 0, /* what it would refuse it answers wrongly: is_ambiguous() does it */
-		MHD_OPTION_CONNECTION_LIMIT, s->limit,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE,
-		MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_CONNECTION_LIMIT, s->limit, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
 		MHD_OPTION_END);
 	if (s->daemon == NULL)
 		fatal("can't start libmicrohttpd");
-	s->watch = loop_fd_new(loop, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ, on_ready, s);
+	s->watch = loop_fd_new(
+		loop, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ, on_ready, s);
 	s->hook = loop_hook_new(loop, on_turn, s);
 	s->access = access_new(loop, metrics, conf->access_log); /* its hook comes after this one's */
 	s->refusals = refusals_new(loop);

@@ -24,7 +24,7 @@ void http_free(struct http_server *s); /* every request has been answered */
 /* The descriptor stays the caller's. is_shared: other workers accept from it too. */
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared);
 void http_stop_accepting(struct http_server *s);
-unsigned http_requests_open(const struct http_server *s);  /* whose head has come, and whose answer hasn't gone */
+unsigned http_requests_open(const struct http_server *s); /* whose head has come, and whose answer hasn't gone */
 unsigned http_connections(const struct http_server *s);
 bool http_has_room(const struct http_server *s); /* for one more stream */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SSE (WHATWG HTML, "Server-sent events") and NDJSON: close-delimited, so that an HTTP/1.0 proxy will do. The first bytes go out
- * with the head, and every heartbeat repeats the cursor: a cut never means "from now". */
+ * SSE (WHATWG HTML, "Server-sent events") and NDJSON: close-delimited, so that an HTTP/1.0 proxy will do. The first
+ * bytes go out with the head, and every heartbeat repeats the cursor: a cut never means "from now". */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -43,8 +43,8 @@ void transport_tune(int fd, bool is_stream)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	/* What TCP may hold unsent is bounded, and the window is left to it: with a send buffer of a fixed size it would be no larger than that
-	 * buffer. A Unix socket has nothing but the buffer. */
+	/* What TCP may hold unsent is bounded, and the window is left to it: with a send buffer of a fixed size it
+	 * would be no larger than that buffer. A Unix socket has nothing but the buffer. */
 	if (is_stream && setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &unsent, sizeof(unsent));
 }
@@ -70,7 +70,8 @@ static void push(struct stream *st, struct position at, struct buf *line)
 }
 
 /* An event that isn't in the log. retry_ms 0: says nothing of it. */
-static void add_event(const struct stream *st, struct buf *out, const char *event, struct position at, unsigned retry_ms, const char *json)
+static void add_event(const struct stream *st, struct buf *out, const char *event, struct position at,
+	unsigned retry_ms, const char *json)
 {
 	char cursor[CURSOR_MAX];
 	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), at, cursor);
@@ -107,12 +108,12 @@ static size_t wire_size(const struct stream *st, const struct frame *f)
 static int add_iov(const struct stream *st, const struct frame *f, struct iovec *iov)
 {
 	if (!st->s.ndjson || f->kind == FRAME_KINDS) {
-		iov[0] = (struct iovec){ (void *)(uintptr_t)f->sse, f->sse_len };
+		iov[0] = (struct iovec) { (void *)(uintptr_t)f->sse, f->sse_len };
 		return 1;
 	}
-	iov[0] = (struct iovec){ (void *)(uintptr_t)f->ndjson_head, f->ndjson_head_len };
-	iov[1] = (struct iovec){ (void *)(uintptr_t)f->json, f->json_len };
-	iov[2] = (struct iovec){ (void *)(uintptr_t)"}\n", 2 };
+	iov[0] = (struct iovec) { (void *)(uintptr_t)f->ndjson_head, f->ndjson_head_len };
+	iov[1] = (struct iovec) { (void *)(uintptr_t)f->json, f->json_len };
+	iov[2] = (struct iovec) { (void *)(uintptr_t) "}\n", 2 };
 	return 3;
 }
 
@@ -157,17 +158,19 @@ static ssize_t write_some(struct stream *st)
 	struct frame *f;
 	size_t bytes = 0;
 	int n = 0;
-	for (uint32_t i = 0; i < FRAMES_A_WRITE && bytes < WRITE_SLICE && (f = subscriber_waiting(&st->s, i)) != NULL; i++) {
+	for (uint32_t i = 0; i < FRAMES_A_WRITE && bytes < WRITE_SLICE && (f = subscriber_waiting(&st->s, i)) != NULL;
+		i++) {
 		n += add_iov(st, f, iov + n);
 		bytes += wire_size(st, f);
 	}
 	skip(iov, st->s.offset);
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)n };
 	return n == 1 ? send(st->s.fd, iov[0].iov_base, iov[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-		: sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		      : sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Writes what waits. Returns false when the socket takes no more or is gone, or when others shall have their turn before the rest. */
+/* Writes what waits. Returns false when the socket takes no more or is gone, or when others shall have their turn
+ * before the rest. */
 static bool write_waiting(struct stream *st)
 {
 	size_t written = 0;
@@ -206,8 +209,8 @@ static void on_ready(struct subscriber *s)
 		hub_catch_up(s);
 }
 
-/* Comes on a busy stream as well: a client that doesn't know all kinds of events, or a browser, which tells of those only that it was
- * asked to tell of, can count on it. It is an event because a browser keeps comments to itself. */
+/* Comes on a busy stream as well: a client that doesn't know all kinds of events, or a browser, which tells of those
+ * only that it was asked to tell of, can count on it. It is an event because a browser keeps comments to itself. */
 static void on_beat(struct subscriber *s)
 {
 	struct stream *st = stream_of(s);
@@ -233,7 +236,8 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	const char *reset = hub_reset_reason(why);
 	if (reset != NULL) {
 		metrics_reset(http_metrics(st->server), reset);
-		push_event(st, "reset", tail_position(hub_tail(http_hub(st->server))), 0, reset_json(reset, json, sizeof(json)));
+		push_event(st, "reset", tail_position(hub_tail(http_hub(st->server))), 0,
+			reset_json(reset, json, sizeof(json)));
 	} else {
 		snprintf(json, sizeof(json), "{\"retry\":%u}", retry);
 		push_event(st, "bye", hub_position(s), retry, json);
@@ -257,7 +261,9 @@ static void on_gone(struct subscriber *s)
 	slab_put(st, sizeof(*st));
 }
 
-static const struct subscriber_ops ops = { .on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone };
+static const struct subscriber_ops ops = {
+	.on_ready = on_ready, .on_beat = on_beat, .on_end = on_end, .on_gone = on_gone
+};
 
 /* ---- beginning ---- */
 
@@ -275,7 +281,7 @@ static void add_padding(const struct stream *st, struct buf *out, unsigned n)
 
 struct transport_head stream_head(bool ndjson)
 {
-	return (struct transport_head){
+	return (struct transport_head) {
 		ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8",
 		"Cache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n",
 	};
@@ -292,7 +298,8 @@ static void push_beginning(struct stream *st, struct request *req, const struct 
 	add_padding(st, &out, sub->padding);
 	char cursor[CURSOR_MAX];
 	cursor_print(tail_epoch(hub_tail(http_hub(st->server))), sub->opening.at, cursor);
-	snprintf(json, sizeof(json), "{\"cursor\":\"%s\",\"node\":\"%s\",\"heartbeat\":%u}", cursor, sub->node, st->s.period_ms / 1000);
+	snprintf(json, sizeof(json), "{\"cursor\":\"%s\",\"node\":\"%s\",\"heartbeat\":%u}", cursor, sub->node,
+		st->s.period_ms / 1000);
 	add_event(st, &out, "hello", sub->opening.at, RETRY_MS, json);
 	if (sub->opening.outcome == HUB_START_RESET) {
 		metrics_reset(http_metrics(st->server), sub->opening.reason);

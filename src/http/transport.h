@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The transports: SSE and NDJSON streams (stream.c) and the long-poll (poll.c). Each takes a request whose caller is known and
- * allowed, whose starting position is found, and hands its connection to the hub. */
+ * The transports: SSE and NDJSON streams (stream.c) and the long-poll (poll.c). Each takes a request whose caller is
+ * known and allowed, whose starting position is found, and hands its connection to the hub. */
 #ifndef HTTP_TRANSPORT_H
 #define HTTP_TRANSPORT_H
 
@@ -10,12 +10,12 @@
 struct subscription {
 	struct hub_opening opening; /* HUB_START or HUB_START_RESET; its user's reference is taken over */
 	uint64_t credential;
-	uint32_t expires_s;         /* 0: never */
-	uint64_t key;               /* of the user: told to http_new()'s on_stream_gone */
-	const char *node;           /* told in hello; outlives everything */
-	bool ndjson, close;         /* stream: the format; whether it ends after the first events */
-	unsigned padding;           /* stream: bytes of comment first */
-	unsigned wait_ms, limit;    /* poll */
+	uint32_t expires_s;      /* 0: never */
+	uint64_t key;            /* of the user: told to http_new()'s on_stream_gone */
+	const char *node;        /* told in hello; outlives everything */
+	bool ndjson, close;      /* stream: the format; whether it ends after the first events */
+	unsigned padding;        /* stream: bytes of comment first */
+	unsigned wait_ms, limit; /* poll */
 };
 
 #define PADDING_MAX 65536

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See audience.h. A user's edge knows its place among the chat's members; both arrays are unordered. There are many users, most of them
- * with few chats: their memory counts. */
+ * See audience.h. A user's edge knows its place among the chat's members; both arrays are unordered. There are many
+ * users, most of them with few chats: their memory counts. */
 #include "hub/audience.h"
 
 #include <assert.h>
@@ -35,7 +35,7 @@ struct chat {
 	struct chat_member {
 		struct hub_user *user;
 		uint64_t floor; /* messages with an id up to it are hidden from him */
-	} *members;
+	} * members;
 	uint32_t count, size;
 };
 
@@ -49,11 +49,12 @@ struct hub_user {
 	struct opening *openings; /* that wait for the load, the last first */
 	uint64_t loaded_at;       /* the position of the snapshot that the edges come from */
 	uint64_t key;
-	uint64_t told;            /* by polls: the latest message that nobody has confirmed; 1: what was told before isn't known, 0: none */
-	uint32_t loaded_check;    /* see struct position */
+	uint64_t told; /* by polls: the latest message that nobody has confirmed; 1: what was told before isn't known,
+			  0: none */
+	uint32_t loaded_check; /* see struct position */
 	uint32_t edges_count, edges_size, refs, idle_since_ms;
 	bool loaded, is_idle;
-	bool orphan;              /* known to its subscribers only */
+	bool orphan; /* known to its subscribers only */
 	char name[];
 };
 
@@ -123,8 +124,8 @@ static void add_edge(struct hub_user *u, uint64_t id, uint64_t since, uint64_t f
 		u->edges = grow(u->edges, sizeof(*u->edges), &u->edges_size);
 	if (c->count == c->size)
 		c->members = grow(c->members, sizeof(*c->members), &c->size);
-	u->edges[u->edges_count] = (struct edge){ .chat = c, .since = since, .place = c->count };
-	c->members[c->count++] = (struct chat_member){ .user = u, .floor = floor };
+	u->edges[u->edges_count] = (struct edge) { .chat = c, .since = since, .place = c->count };
+	c->members[c->count++] = (struct chat_member) { .user = u, .floor = floor };
 	u->edges_count++;
 }
 
@@ -319,13 +320,16 @@ void audience_leave(struct audience *a, const struct frame *f)
 		remove_edge(u, e);
 }
 
-/* Whether an event of a chat is a member's, who may have been loaded from a snapshot that is ahead of what this worker has been told. */
+/* Whether an event of a chat is a member's, who may have been loaded from a snapshot that is ahead of what this worker
+ * has been told. */
 static bool is_his(const struct chat *c, const struct chat_member *m, const struct frame *f, bool has_id)
 {
-	return !m->user->is_idle && (!has_id || (uint64_t)f->a > m->floor) && (f->pos > m->user->loaded_at || f->pos > find_edge(m->user, c->id)->since);
+	return !m->user->is_idle && (!has_id || (uint64_t)f->a > m->floor) &&
+		(f->pos > m->user->loaded_at || f->pos > find_edge(m->user, c->id)->since);
 }
 
-void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+void audience_deliver(
+	struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
 {
 	bool about_user = f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER);
 	struct hub_user *subject = about_user ? map_get(&a->users, f->user_key) : NULL;
@@ -347,7 +351,8 @@ void audience_deliver(struct audience *a, struct frame *f, void (*fn)(void *, st
 		apply_member(subject, f);
 }
 
-static void tell_user(const struct hub_user *u, const struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+static void tell_user(const struct hub_user *u, const struct live *l,
+	void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
 {
 	if (u->is_idle || u->key == l->except)
 		return;
@@ -355,7 +360,8 @@ static void tell_user(const struct hub_user *u, const struct live *l, void (*fn)
 		fn(arg, s, l->f);
 }
 
-void audience_deliver_live(struct audience *a, struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+void audience_deliver_live(
+	struct audience *a, struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
 {
 	for (unsigned i = 0; i < l->f->chats_count; i++) {
 		const struct chat *c = map_get(&a->chats, l->f->chats[i]);
@@ -378,7 +384,7 @@ static struct position later(struct position a, struct position b) { return a.po
 
 static struct position now_of(const struct hub_user *u)
 {
-	return later(tail_position(u->audience->tail), (struct position){ u->loaded_at, u->loaded_check });
+	return later(tail_position(u->audience->tail), (struct position) { u->loaded_at, u->loaded_check });
 }
 
 static void answer(struct opening *o, enum hub_start outcome, const char *reason, struct position at)
@@ -394,12 +400,13 @@ static void answer(struct opening *o, enum hub_start outcome, const char *reason
 	free(o);
 }
 
-static void away(struct opening *o) { answer(o, HUB_START_AWAY, NULL, (struct position){ 0 }); }
+static void away(struct opening *o) { answer(o, HUB_START_AWAY, NULL, (struct position) { 0 }); }
 
 static void reset(struct opening *o, const char *reason) { answer(o, HUB_START_RESET, reason, now_of(o->user)); }
 
-/* What the database says of a position that this worker knows nothing of: from before it started, or from another one that is ahead. Or no
- * position was given: then it is the head itself, for what was told here may be a moment behind. */
+/* What the database says of a position that this worker knows nothing of: from before it started, or from another one
+ * that is ahead. Or no position was given: then it is the head itself, for what was told here may be a moment behind.
+ */
 static void on_looked(void *arg, const struct pg_result *r)
 {
 	struct opening *o = arg;
@@ -419,15 +426,16 @@ static void on_looked(void *arg, const struct pg_result *r)
 	else if (o->since.unchecked ? at.pos > (uint64_t)pg_int(r, 0, 1) : at.check != check)
 		reset(o, "rewound");
 	else
-		answer(o, HUB_START, NULL, (struct position){ at.pos, check });
+		answer(o, HUB_START, NULL, (struct position) { at.pos, check });
 }
 
 static void look(struct opening *o)
 {
 	char pos[24];
 	snprintf(pos, sizeof(pos), "%" PRIu64, o->since.at.pos);
-	pg_pool_call(o->audience->pool, "select \"check\", unchecked, head, head_check, epoch, horizon from log_look($1)", 1,
-		(const char *[]){ o->has_since ? pos : NULL }, on_looked, o);
+	pg_pool_call(o->audience->pool,
+		"select \"check\", unchecked, head, head_check, epoch, horizon from log_look($1)", 1,
+		(const char *[]) { o->has_since ? pos : NULL }, on_looked, o);
 }
 
 static void resolve(struct opening *o, bool just_loaded)
@@ -491,8 +499,9 @@ static void on_loaded(void *arg, const struct pg_result *r)
 	struct hub_user *u = arg;
 	struct audience *a = u->audience;
 	/* What comes from a server that the tail doesn't follow isn't true. */
-	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 2), tail_epoch(a->tail)) == 0
-		&& tail_look(a->tail, (struct position){ (uint64_t)pg_int(r, 0, 0), (uint32_t)pg_int(r, 0, 1) }) != MARKS_OTHER;
+	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 2), tail_epoch(a->tail)) == 0 &&
+		tail_look(a->tail, (struct position) { (uint64_t)pg_int(r, 0, 0), (uint32_t)pg_int(r, 0, 1) }) !=
+			MARKS_OTHER;
 	if (!pg_ok(r) && !pg_away(r))
 		log_error("can't load the chats of %s: %s", u->name, pg_message(r));
 	if (ok) {
@@ -519,10 +528,12 @@ static void on_loaded(void *arg, const struct pg_result *r)
 
 static void load(struct hub_user *u)
 {
-	pg_pool_call(u->audience->pool, "select head, head_check, epoch, horizon, chats from subscribe($1)", 1, (const char *[]){ u->name }, on_loaded, u);
+	pg_pool_call(u->audience->pool, "select head, head_check, epoch, horizon, chats from subscribe($1)", 1,
+		(const char *[]) { u->name }, on_loaded, u);
 }
 
-void audience_open(struct audience *a, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg)
+void audience_open(struct audience *a, const char *name, const struct cursor *since,
+	void (*on_open)(void *, const struct hub_opening *), void *arg)
 {
 	uint64_t key = secret_keyed_hash(name, strlen(name));
 	struct hub_user *u = map_get(&a->users, key);
@@ -531,7 +542,7 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 	if (is_new)
 		u = new_user(a, name, key);
 	ref_user(u);
-	*o = (struct opening){ .audience = a, .user = u, .has_since = since != NULL, .on_open = on_open, .arg = arg };
+	*o = (struct opening) { .audience = a, .user = u, .has_since = since != NULL, .on_open = on_open, .arg = arg };
 	if (since != NULL)
 		o->since = *since;
 	if (u->loaded) {
@@ -548,10 +559,11 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 
 /* ---- */
 
-struct audience *audience_new(struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
+struct audience *audience_new(
+	struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
 {
 	struct audience *a = must_realloc(NULL, sizeof(*a));
-	*a = (struct audience){ .loop = loop, .hub = hub, .tail = tail, .pool = pool, .stats = stats };
+	*a = (struct audience) { .loop = loop, .hub = hub, .tail = tail, .pool = pool, .stats = stats };
 	list_init(&a->idle);
 	a->sweep = loop_timer_new(loop, on_sweep, a);
 	loop_timer_start(a->sweep, SWEEP_MS, SWEEP_MS);
@@ -581,7 +593,7 @@ unsigned audience_chats(const struct hub_user *u) { return u->edges_count; }
 struct hub_chat_view audience_chat(const struct hub_user *u, unsigned i)
 {
 	const struct edge *e = &u->edges[i];
-	return (struct hub_chat_view){ e->chat->id, e->since, e->chat->members[e->place].floor };
+	return (struct hub_chat_view) { e->chat->id, e->since, e->chat->members[e->place].floor };
 }
 
 bool audience_is_forgotten(const struct hub_user *u) { return u->orphan; }

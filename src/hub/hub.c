@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See hub.h. The subscribers' descriptors are in an epoll set of the hub's own, which is nested in the loop: a libuv handle for each
- * would cost more memory than all the rest of it. */
+ * See hub.h. The subscribers' descriptors are in an epoll set of the hub's own, which is nested in the loop: a libuv
+ * handle for each would cost more memory than all the rest of it. */
 #include "hub/hub.h"
 
 #include <errno.h>
@@ -20,8 +20,8 @@
 
 #define SENDS_A_TURN 256
 #define TICK_MS 100
-#define WHEEL 1024         /* slots of TICK_MS; what is due later is looked at again on the way */
-#define STUCK_MS 60000     /* a socket that takes nothing for that long is given up */
+#define WHEEL 1024     /* slots of TICK_MS; what is due later is looked at again on the way */
+#define STUCK_MS 60000 /* a socket that takes nothing for that long is given up */
 #define EVENTS 256
 
 struct hub {
@@ -30,7 +30,8 @@ struct hub {
 	struct hub_limits limits;
 	struct hub_stats stats;
 	struct audience *audience;
-	void (*on_user)(void *arg, const char *name, uint64_t key, bool here, bool comes_again); /* NULL: nobody watches */
+	void (*on_user)(
+		void *arg, const char *name, uint64_t key, bool here, bool comes_again); /* NULL: nobody watches */
 	void *on_user_arg;
 	struct replay *replay;
 	int epoll;
@@ -40,9 +41,10 @@ struct hub {
 	struct subscriber *ready, **ready_end; /* singly linked, first in first out */
 	struct list wheel[WHEEL];
 	uint64_t tick;
-	struct list behind[2]; /* subscribers that wait for the tail, linked by their place in the wheel; [1]: those who came while the others waited */
+	struct list behind[2]; /* subscribers that wait for the tail, linked by their place in the wheel; [1]: those who
+				  came while the others waited */
 	uint64_t behind_until; /* the position that those in behind[0] wait for */
-	struct list gone; /* detached in this turn, linked by their place in the wheel */
+	struct list gone;      /* detached in this turn, linked by their place in the wheel */
 };
 
 static struct hub *hub_of(const struct subscriber *s) { return audience_hub(s->user); }
@@ -130,7 +132,8 @@ static void schedule(struct hub *hub, struct subscriber *s)
 	list_append(&hub->wheel[(hub->tick + ticks) % WHEEL], &s->wheel);
 }
 
-/* Whoever waits wants the position that is expected now. That moves on, so the ones don't wait for what the others want. */
+/* Whoever waits wants the position that is expected now. That moves on, so the ones don't wait for what the others
+ * want. */
 static void await_head(struct hub *hub, struct subscriber *s)
 {
 	bool first = list_empty(&hub->behind[0]);
@@ -295,7 +298,7 @@ int hub_detach(struct subscriber *s, bool keep_fd)
 }
 
 /* Too much waits: what isn't on the wire yet is forgotten and read again from the ring when the socket takes more. */
-static struct position done(const struct subscriber *s) { return (struct position){ s->done, s->done_check }; }
+static struct position done(const struct subscriber *s) { return (struct position) { s->done, s->done_check }; }
 
 static void set_back(struct hub *hub, struct subscriber *s)
 {
@@ -356,7 +359,7 @@ void hub_catch_up(struct subscriber *s) { replay_next(hub_of(s)->replay, s); }
 struct position hub_position(const struct subscriber *s)
 {
 	struct position head = tail_position(hub_of(s)->tail);
-	return s->catching || s->pos > head.pos ? (struct position){ s->pos, s->pos_check } : head;
+	return s->catching || s->pos > head.pos ? (struct position) { s->pos, s->pos_check } : head;
 }
 
 struct end_request {
@@ -396,7 +399,10 @@ void hub_each_credential(struct hub *hub, void (*fn)(void *, uint64_t), void *ar
 
 const char *hub_reset_reason(enum subscriber_end why)
 {
-	return why == END_FOREIGN ? "foreign_epoch" : why == END_REWOUND ? "rewound" : why == END_EXPIRED ? "expired" : NULL;
+	return why == END_FOREIGN    ? "foreign_epoch"
+		: why == END_REWOUND ? "rewound"
+		: why == END_EXPIRED ? "expired"
+				     : NULL;
 }
 
 struct rewind {
@@ -404,7 +410,8 @@ struct rewind {
 	enum subscriber_end why;
 };
 
-/* What waits is of the history that is gone. A frame that is on the wire in part is finished: the client has its cursor then. */
+/* What waits is of the history that is gone. A frame that is on the wire in part is finished: the client has its cursor
+ * then. */
 static void rewind_one(void *arg, struct subscriber *s)
 {
 	const struct rewind *r = arg;
@@ -432,7 +439,8 @@ void hub_on_rewind(struct hub *hub, uint64_t common, bool foreign)
 	audience_forget(hub->audience);
 }
 
-void hub_open(struct hub *hub, const char *name, const struct cursor *since, void (*on_open)(void *, const struct hub_opening *), void *arg)
+void hub_open(struct hub *hub, const char *name, const struct cursor *since,
+	void (*on_open)(void *, const struct hub_opening *), void *arg)
 {
 	audience_open(hub->audience, name, since, on_open, arg);
 }
@@ -443,6 +451,9 @@ void hub_watch_users(struct hub *hub, void (*fn)(void *, const char *, uint64_t,
 	hub->on_user_arg = arg;
 }
 
-void hub_each_user(struct hub *hub, void (*fn)(void *, const char *), void *arg) { audience_each_user(hub->audience, fn, arg); }
+void hub_each_user(struct hub *hub, void (*fn)(void *, const char *), void *arg)
+{
+	audience_each_user(hub->audience, fn, arg);
+}
 
 void hub_user_unref(struct hub_user *user) { audience_unref(user); }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See replay.h. Pages are bounded by frames, never by positions split in two; each page of the tables is a snapshot of its own,
- * which is right because a row that changes in between only moves to a later page. */
+ * See replay.h. Pages are bounded by frames, never by positions split in two; each page of the tables is a snapshot of
+ * its own, which is right because a row that changes in between only moves to a later page. */
 #include "hub/replay.h"
 
 #include <inttypes.h>
@@ -17,10 +17,10 @@
 #include "loop/loop.h"
 #include "pg/replica.h"
 
-#define SLICE 1024     /* frames queued at once from the ring, */
+#define SLICE 1024                    /* frames queued at once from the ring, */
 #define SLICE_BYTES ((size_t)1 << 20) /* or so many bytes; a position more at most */
-#define PAGE "500"     /* rows read at once from the tables, */
-#define PAGE_BYTES "1048576" /* or about so many bytes; a position at least */
+#define PAGE "500"                    /* rows read at once from the tables, */
+#define PAGE_BYTES "1048576"          /* or about so many bytes; a position at least */
 #define RETRY_MS 500
 
 struct replay {
@@ -34,7 +34,7 @@ struct replay {
 	/* the frames of one walk; kept, because it is needed all the time */
 	struct frame **found;
 	size_t found_count, found_size;
-	uint64_t floor; /* of the chat that is walked */
+	uint64_t floor;  /* of the chat that is walked */
 	uint64_t reader; /* the user's key */
 };
 
@@ -55,7 +55,8 @@ static void on_member(void *arg, struct frame *f)
 	m->superseded |= f->to_user_only && f->pos > m->of->pos && f->chats[0] == m->of->chats[0];
 }
 
-/* What was said of another member has changed since, and the change was told to himself only: the tables know nothing of it either. */
+/* What was said of another member has changed since, and the change was told to himself only: the tables know nothing
+ * of it either. */
 static bool is_untold(const struct replay *r, const struct frame *f)
 {
 	struct member_search m = { .of = f };
@@ -88,7 +89,8 @@ static int by_seq(const void *x, const void *y)
 /* What a frame is the state of: two frames with one key are two states of one thing. */
 static uint64_t entity_key(const struct frame *f)
 {
-	uint64_t what[5] = { f->kind == FRAME_DELETED ? FRAME_MESSAGE : f->kind, f->chats_count > 0 ? f->chats[0] : 0, (uint64_t)f->a };
+	uint64_t what[5] = { f->kind == FRAME_DELETED ? FRAME_MESSAGE : f->kind, f->chats_count > 0 ? f->chats[0] : 0,
+		(uint64_t)f->a };
 	if (f->kind == FRAME_REACTION)
 		what[3] = f->user_key, what[4] = (uint64_t)f->b;
 	if (f->kind == FRAME_MEMBER)
@@ -102,7 +104,8 @@ static uint64_t entity_key(const struct frame *f)
 static bool of_dead_message(const struct map *seen, const struct frame *f)
 {
 	uint64_t what[5] = { FRAME_MESSAGE, f->chats_count > 0 ? f->chats[0] : 0, (uint64_t)f->a };
-	const struct frame *newer = f->kind == FRAME_REACTION ? map_get(seen, secret_keyed_hash(what, sizeof(what))) : NULL;
+	const struct frame *newer =
+		f->kind == FRAME_REACTION ? map_get(seen, secret_keyed_hash(what, sizeof(what))) : NULL;
 	return newer != NULL && newer->kind == FRAME_DELETED;
 }
 
@@ -151,8 +154,8 @@ static void find_as_of_now(struct replay *r, struct subscriber *s)
 	ring_walk(ring, ring_user_key(audience_key(s->user)), s->pos, on_found, r);
 }
 
-/* For one who was live and read too slowly: his own member frames since then tell which of the chats that he has left or joined
- * were his when. What find_as_of_now() left out of them is added, as far as he was there. */
+/* For one who was live and read too slowly: his own member frames since then tell which of the chats that he has left
+ * or joined were his when. What find_as_of_now() left out of them is added, as far as he was there. */
 static void add_as_of_then(struct replay *r, struct subscriber *s)
 {
 	struct ring *ring = tail_ring(hub_tail(r->hub));
@@ -161,11 +164,12 @@ static void add_as_of_then(struct replay *r, struct subscriber *s)
 		const struct frame *left = r->found[i];
 		if (left->kind != FRAME_MEMBER || left->user_key != audience_key(s->user) || left->a != 0)
 			continue;
-		const struct frame *before = NULL; /* the last word on his membership before that: says since when he had been there */
+		const struct frame *before =
+			NULL; /* the last word on his membership before that: says since when he had been there */
 		for (size_t k = 0; k < own; k++) {
 			const struct frame *f = r->found[k];
-			if (f->kind == FRAME_MEMBER && f->user_key == left->user_key && f->chats[0] == left->chats[0] && f->pos < left->pos
-					&& (before == NULL || f->pos > before->pos))
+			if (f->kind == FRAME_MEMBER && f->user_key == left->user_key && f->chats[0] == left->chats[0] &&
+				f->pos < left->pos && (before == NULL || f->pos > before->pos))
 				before = f;
 		}
 		uint64_t from = before != NULL && (uint64_t)before->a > s->pos ? (uint64_t)before->a : s->pos;
@@ -240,7 +244,8 @@ static void on_page(void *arg, const struct pg_result *res)
 			return;
 		}
 		if (!pg_away(res))
-			log_error("can't read what %s missed: %s", s->dead ? "somebody" : audience_name(s->user), pg_message(res));
+			log_error("can't read what %s missed: %s", s->dead ? "somebody" : audience_name(s->user),
+				pg_message(res));
 		list_append(&r->waiting, &read->link); /* the stream stays open */
 		loop_timer_start(r->retry, RETRY_MS, 0);
 		return;
@@ -253,7 +258,8 @@ static void on_page(void *arg, const struct pg_result *res)
 		struct position at = { (uint64_t)pg_int(res, i, 0), (uint32_t)pg_int(res, i, 1) };
 		if (!pg_null(res, i, 2)) {
 			s->replaying = true;
-			struct frame *f = frame_new(pg_text(res, i, 2), at, pg_text(res, i, 3), pg_size(res, i, 3), tail_epoch(hub_tail(r->hub)));
+			struct frame *f = frame_new(pg_text(res, i, 2), at, pg_text(res, i, 3), pg_size(res, i, 3),
+				tail_epoch(hub_tail(r->hub)));
 			if (f != NULL)
 				subscriber_push(s, f);
 			frame_unref(f);
@@ -269,7 +275,7 @@ static void from_tables(struct replay *r, struct subscriber *s)
 	struct read *read = calloc(1, sizeof(*read));
 	if (read == NULL)
 		fatal("out of memory");
-	*read = (struct read){ .replay = r, .s = s };
+	*read = (struct read) { .replay = r, .s = s };
 	list_init(&read->link);
 	snprintf(after, sizeof(after), "%" PRIu64, s->pos);
 	snprintf(check, sizeof(check), "%" PRIu32, s->pos_check);
@@ -277,7 +283,7 @@ static void from_tables(struct replay *r, struct subscriber *s)
 	r->stats->replays_tables++;
 	replica_call(r->replica,
 		"select pos, \"check\", kind, json from replay($1, $2, $3, $4, $5) where reaches($6, $7)", 5,
-		(const char *[]){ audience_name(s->user), after, check, PAGE, PAGE_BYTES }, on_page, read);
+		(const char *[]) { audience_name(s->user), after, check, PAGE, PAGE_BYTES }, on_page, read);
 }
 
 void replay_next(struct replay *r, struct subscriber *s)
@@ -296,13 +302,13 @@ void replay_next(struct replay *r, struct subscriber *s)
 	}
 }
 
-struct replay *replay_new(struct loop *loop, struct hub *hub, struct audience *audience, struct replica *replica,
-	struct hub_stats *stats)
+struct replay *replay_new(
+	struct loop *loop, struct hub *hub, struct audience *audience, struct replica *replica, struct hub_stats *stats)
 {
 	struct replay *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		fatal("out of memory");
-	*r = (struct replay){ .loop = loop, .hub = hub, .audience = audience, .replica = replica, .stats = stats };
+	*r = (struct replay) { .loop = loop, .hub = hub, .audience = audience, .replica = replica, .stats = stats };
 	list_init(&r->waiting);
 	r->retry = loop_timer_new(loop, on_retry, r);
 	return r;

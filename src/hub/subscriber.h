@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A subscriber: one connection that receives frames, whatever its transport. The struct is embedded first in the transport's own;
- * it is small, because there are many. Fields are the hub's unless said. */
+ * A subscriber: one connection that receives frames, whatever its transport. The struct is embedded first in the
+ * transport's own; it is small, because there are many. Fields are the hub's unless said. */
 #ifndef HUB_SUBSCRIBER_H
 #define HUB_SUBSCRIBER_H
 
@@ -21,11 +21,13 @@ enum subscriber_end {
 	END_FOREIGN,  /* it is another database now */
 	END_REWOUND,  /* the history doesn't hold the subscriber's position any more */
 	END_EXPIRED,  /* the cursor can't be served any more */
-	END_MOVED,    /* the history was rewound behind the subscriber's position: it should come again and goes on from there */
+	END_MOVED,    /* the history was rewound behind the subscriber's position: it should come again and goes on from
+			 there */
 };
 
 struct subscriber_ops {
-	/* Frames wait and the socket may take some: write. With catching set and nothing waiting: call hub_catch_up(). */
+	/* Frames wait and the socket may take some: write. With catching set and nothing waiting: call hub_catch_up().
+	 */
 	void (*on_ready)(struct subscriber *s);
 	/* period_ms have passed since beat_ms, whatever was written meanwhile: a heartbeat, or the end of the wait. */
 	void (*on_beat)(struct subscriber *s);
@@ -43,30 +45,30 @@ struct waiting {
 struct subscriber {
 	const struct subscriber_ops *ops;
 	struct hub_user *user;
-	struct subscriber *next;       /* of the same user */
+	struct subscriber *next; /* of the same user */
 	struct subscriber *ready_next;
 	struct list wheel;
-	struct frame *first;           /* what waits: this one, */
-	struct waiting *more;          /* then these; NULL most of the time */
-	uint64_t pos;                  /* all up to here is queued or written */
-	uint64_t done;                 /* all up to here is written */
+	struct frame *first;            /* what waits: this one, */
+	struct waiting *more;           /* then these; NULL most of the time */
+	uint64_t pos;                   /* all up to here is queued or written */
+	uint64_t done;                  /* all up to here is written */
 	uint32_t pos_check, done_check; /* see struct position */
-	uint64_t credential;           /* the transport sets it: which one it hangs on */
-	uint32_t expires_s;            /* the transport sets it: when that ends, seconds since 1970; 0 never */
-	uint32_t last_ms;              /* of the last progress in writing, low bits of the monotonic clock */
-	uint32_t beat_ms;              /* when the last period ended; a transport with more than one of them moves it on */
-	uint32_t period_ms;            /* the transport sets it */
+	uint64_t credential;            /* the transport sets it: which one it hangs on */
+	uint32_t expires_s;             /* the transport sets it: when that ends, seconds since 1970; 0 never */
+	uint32_t last_ms;               /* of the last progress in writing, low bits of the monotonic clock */
+	uint32_t beat_ms;   /* when the last period ended; a transport with more than one of them moves it on */
+	uint32_t period_ms; /* the transport sets it */
 	uint32_t queued_bytes;
-	uint32_t offset;               /* of first, what is written of it already; the transport's */
+	uint32_t offset; /* of first, what is written of it already; the transport's */
 	int fd;
-	bool catching : 1;             /* not live yet: frames come from the ring or the tables */
-	bool set_back : 1;             /* it was live: what it missed is read as its membership was then, not as it is now */
-	bool replaying : 1;            /* what waits was missed, not new; until nothing waits */
-	bool busy : 1;                 /* a read of the tables is under way */
-	bool blocked : 1;              /* the socket took no more; the transport sets it */
-	bool ready : 1;                /* on the ready list */
-	bool closing : 1;              /* nothing more is queued; ends when what waits is written */
-	bool waited : 1;               /* for the tail, once */
+	bool catching : 1;  /* not live yet: frames come from the ring or the tables */
+	bool set_back : 1;  /* it was live: what it missed is read as its membership was then, not as it is now */
+	bool replaying : 1; /* what waits was missed, not new; until nothing waits */
+	bool busy : 1;      /* a read of the tables is under way */
+	bool blocked : 1;   /* the socket took no more; the transport sets it */
+	bool ready : 1;     /* on the ready list */
+	bool closing : 1;   /* nothing more is queued; ends when what waits is written */
+	bool waited : 1;    /* for the tail, once */
 	bool dead : 1;
 	bool ndjson : 1, close_after : 1, got_events : 1; /* a stream's own; they fit in here */
 };

@@ -19,7 +19,7 @@
 #include "pg/fault.h"
 
 #define ITEMS_MAX 512
-#define BEHIND_MIN 24 /* items of a batch that is sent behind another one */
+#define BEHIND_MIN 24               /* items of a batch that is sent behind another one */
 #define BYTES_MAX ((size_t)1 << 20) /* of texts and contents; one item may be larger */
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
@@ -30,7 +30,21 @@
 #define REMIND_MS 60000
 #define SLOW_MS 3000 /* a batch that takes longer is trouble, although it may succeed yet */
 
-enum { P_NODE, P_TURN, P_AFTER, P_CHAT, P_SENDER, P_KEY, P_HASH, P_TEXT, P_TYPE, P_CONTENT, P_REPLY_TO, P_RECEIVED, PARAMS };
+enum {
+	P_NODE,
+	P_TURN,
+	P_AFTER,
+	P_CHAT,
+	P_SENDER,
+	P_KEY,
+	P_HASH,
+	P_TEXT,
+	P_TYPE,
+	P_CONTENT,
+	P_REPLY_TO,
+	P_RECEIVED,
+	PARAMS
+};
 
 #define FLIGHTS PG_CALLS_MAX
 
@@ -56,7 +70,8 @@ struct batcher {
 	struct list queue;
 	struct flight flights[FLIGHTS]; /* the oldest first */
 	unsigned flying;
-	struct list redo; /* what has failed with its flight, in order: it goes back to the queue's front when the last flight has landed */
+	struct list redo; /* what has failed with its flight, in order: it goes back to the queue's front when the last
+			     flight has landed */
 	unsigned redo_count;
 	uint64_t turns;
 	struct buf params[PARAMS];
@@ -74,7 +89,7 @@ static void done(struct batcher *b, struct send_item *item, const struct send_re
 
 static void fail(struct batcher *b, struct send_item *item, int status, const char *code)
 {
-	done(b, item, &(struct send_result){ .status = status, .code = code, .body = "" });
+	done(b, item, &(struct send_result) { .status = status, .code = code, .body = "" });
 }
 
 static void fail_queued(struct batcher *b, struct send_item *item, const char *code)
@@ -111,7 +126,8 @@ static size_t item_size(const struct send_item *item)
 	return 128 + (item->text ? strlen(item->text) : 0) + (item->content ? strlen(item->content) : 0);
 }
 
-/* Whether an item with the same chat, sender and key is in the batch already: send() wants to see it committed first. */
+/* Whether an item with the same chat, sender and key is in the batch already: send() wants to see it committed first.
+ */
 static bool is_twin(struct map *keys, const struct send_item *item)
 {
 	char text[320];
@@ -284,12 +300,13 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 }
 
 /* The tail hears of what was committed from here: the notification comes by way of another process, and later. */
-static void tell(struct batcher *b, const struct send_item *item, const struct send_result *r, uint32_t check, uint32_t before)
+static void tell(
+	struct batcher *b, const struct send_item *item, const struct send_result *r, uint32_t check, uint32_t before)
 {
 	if (!tail_awaits(b->tail, r->id, check, before))
 		return;
-	struct frame *f = frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail),
-		check);
+	struct frame *f = frame_message(
+		r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail), check);
 	if (f != NULL)
 		tail_tell(b->tail, f);
 }
@@ -313,8 +330,11 @@ static void on_sent(void *arg, const struct pg_result *r)
 	bool has_checks = sscanf(pg_text(r, 0, 5), "%" SCNu32 " %" SCNu32, &check, &before) == 2;
 	for (unsigned i = 0; i < n; i++) {
 		struct send_item *item = container_of(items.next, struct send_item, link);
-		struct send_result result = { .status = (int)pg_int(r, (int)i, 0), .code = pg_text(r, (int)i, 1),
-			.id = (uint64_t)pg_int(r, (int)i, 2), .body = pg_text(r, (int)i, 3), .body_len = pg_size(r, (int)i, 3) };
+		struct send_result result = { .status = (int)pg_int(r, (int)i, 0),
+			.code = pg_text(r, (int)i, 1),
+			.id = (uint64_t)pg_int(r, (int)i, 2),
+			.body = pg_text(r, (int)i, 3),
+			.body_len = pg_size(r, (int)i, 3) };
 		if (result.status == 201)
 			tail_expect(b->tail, result.id);
 		if (result.status == 201 && has_checks && *pg_text(r, (int)i, 4) == 't')
@@ -338,14 +358,16 @@ static void expire(struct batcher *b)
 	}
 }
 
-/* A flight behind another one is worth its commit if it isn't small: few senders, or many nodes that queue for the log lock, are served
- * better by fewer and larger batches. Nothing flies beside what failed before. */
+/* A flight behind another one is worth its commit if it isn't small: few senders, or many nodes that queue for the log
+ * lock, are served better by fewer and larger batches. Nothing flies beside what failed before. */
 static bool may_take_off(const struct batcher *b)
 {
 	if (list_empty(&b->queue) || b->flying == FLIGHTS || b->pausing || !pg_conn_has_room(b->conn))
 		return false;
 	const struct send_item *first = container_of(b->queue.next, struct send_item, link);
-	return b->flying == 0 || (b->redo_count == 0 && !first->alone && b->queued >= BEHIND_MIN && b->queued * 2 >= b->flights[b->flying - 1].count);
+	return b->flying == 0 ||
+		(b->redo_count == 0 && !first->alone && b->queued >= BEHIND_MIN &&
+			b->queued * 2 >= b->flights[b->flying - 1].count);
 }
 
 static void send_batch(struct batcher *b)
@@ -381,13 +403,20 @@ static void send_batch(struct batcher *b)
 			snprintf(forward_id, sizeof(forward_id), "%" PRIu64, item->forward_id);
 			values[PARAMS] = forward_chat;
 			values[PARAMS + 1] = forward_id;
-			pg_conn_call(b->conn, "select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+			pg_conn_call(b->conn,
+				"select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, "
+				"$7, $8, $9, $10, $11, $12, $13, $14)",
 				PARAMS + 2, values, on_sent, b);
 			return;
 		}
 	}
-	pg_conn_call(b->conn, f->count == 1 ? "select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-		: "select status, code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", PARAMS, values, on_sent, b);
+	pg_conn_call(b->conn,
+		f->count == 1
+			? "select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, "
+			  "$8, $9, $10, $11, $12)"
+			: "select status, code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, "
+			  "$9, $10, $11, $12)",
+		PARAMS, values, on_sent, b);
 }
 
 static void on_turn(void *arg) { send_batch(arg); }
@@ -447,8 +476,8 @@ const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate)
 
 static const struct pg_events events = { .on_up = on_up };
 
-struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
-	void (*on_commit)(void *, unsigned, uint64_t), void *arg)
+struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node,
+	unsigned deadline_ms, unsigned wait_ms, void (*on_commit)(void *, unsigned, uint64_t), void *arg)
 {
 	struct batcher *b = calloc(1, sizeof(*b));
 	if (b == NULL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Group commit: gathers sends while the previous batch is in flight and commits them in one round trip.
  *
- * An answer comes after the commit, or never as a success. When the connection is lost with a batch in flight, its items are
- * sent again: their keys make sure that each happens once. */
+ * An answer comes after the commit, or never as a success. When the connection is lost with a batch in flight, its
+ * items are sent again: their keys make sure that each happens once. */
 #ifndef LOG_BATCH_H
 #define LOG_BATCH_H
 
@@ -24,11 +24,13 @@ struct send_result {
 	size_t body_len;
 };
 
-/* One message on its way. The memory and all strings stay the caller's and unchanged until on_done, which comes exactly once. */
+/* One message on its way. The memory and all strings stay the caller's and unchanged until on_done, which comes exactly
+ * once. */
 struct send_item {
 	uint64_t chat;
-	uint64_t reply_to;    /* 0: none */
-	uint64_t forward_chat, forward_id; /* 0: nothing is forwarded; else that message's text, type and content are sent */
+	uint64_t reply_to; /* 0: none */
+	uint64_t forward_chat,
+		forward_id;   /* 0: nothing is forwarded; else that message's text, type and content are sent */
 	uint64_t received_us; /* real time */
 	const char *sender, *key, *hash;
 	const char *text, *type, *content; /* NULL: absent; valid UTF-8 without NUL; content is JSON */
@@ -40,8 +42,9 @@ struct send_item {
 };
 
 /* What it commits is told to the tail. A send is answered within wait_ms and deadline_ms together. */
-struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node, unsigned deadline_ms, unsigned wait_ms,
-	void (*on_commit)(void *arg, unsigned items, uint64_t took_us), void *arg);
+struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node,
+	unsigned deadline_ms, unsigned wait_ms, void (*on_commit)(void *arg, unsigned items, uint64_t took_us),
+	void *arg);
 void batcher_free(struct batcher *b); /* items under way end with 503 */
 void batcher_add(struct batcher *b, struct send_item *item);
 void batcher_set_wait(struct batcher *b, unsigned wait_ms);

@@ -16,7 +16,7 @@ bool cursor_parse(const char *text, struct cursor *ret)
 	size_t digits = text[n] == '.' ? strspn(text + n + 1, "0123456789") : 0;
 	if (n == 0 || n >= sizeof(ret->epoch) || digits == 0 || digits > 18 || text[n + 1 + digits] != '\0')
 		return false;
-	ret->at = (struct position){ .pos = strtoull(text + n + 1, NULL, 10) };
+	ret->at = (struct position) { .pos = strtoull(text + n + 1, NULL, 10) };
 	/* An epoch has 8 characters: a word that is no longer has no check. */
 	ret->unchecked = n <= CHECK_DIGITS || strspn(text + n - CHECK_DIGITS, "0123456789abcdef") < CHECK_DIGITS;
 	if (!ret->unchecked) {

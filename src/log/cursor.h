@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Cursors, opaque to clients: the epoch, 8 hexadecimal digits that check the position, a dot, the position. The same text as that of
- * cursor_text() in sql/functions/01_log.sql. */
+ * Cursors, opaque to clients: the epoch, 8 hexadecimal digits that check the position, a dot, the position. The same
+ * text as that of cursor_text() in sql/functions/01_log.sql. */
 #ifndef LOG_CURSOR_H
 #define LOG_CURSOR_H
 
@@ -9,7 +9,8 @@
 
 #define CURSOR_MAX 64
 
-/* A position, and what tells the history it was given out in from any other: see log_check() in sql/functions/01_log.sql. */
+/* A position, and what tells the history it was given out in from any other: see log_check() in
+ * sql/functions/01_log.sql. */
 struct position {
 	uint64_t pos;
 	uint32_t check;

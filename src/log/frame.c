@@ -12,7 +12,18 @@
 #include "log/live.h"
 
 const char *const frame_kind_names[FRAME_KINDS] = {
-	"message", "deleted", "reaction", "chat", "member", "user", "delivered", "read", "typing", "presence", "signal", "announcement",
+	"message",
+	"deleted",
+	"reaction",
+	"chat",
+	"member",
+	"user",
+	"delivered",
+	"read",
+	"typing",
+	"presence",
+	"signal",
+	"announcement",
 };
 
 /* What a line consists of, before it is given memory. */
@@ -52,12 +63,14 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	char cursor[CURSOR_MAX], sse_head[CURSOR_MAX + 64], nd_head[CURSOR_MAX + 64];
 	cursor_print(epoch, p->cursor, cursor);
 	const char *name = frame_kind_names[kind];
-	size_t sse_n = p->pos == 0 ? join(sse_head, (const char *[]) { "event: ", name, "\ndata: ", NULL })
-				   : join(sse_head, (const char *[]) { "id: ", cursor, "\nevent: ", name, "\ndata: ", NULL });
-	size_t nd_n = join(nd_head,
-		(const char *[]) { "{\"event\":\"", name, "\",\"cursor\":\"", cursor, "\",\"data\":", NULL });
+	size_t sse_n = p->pos == 0
+		? join(sse_head, (const char *[]) { "event: ", name, "\ndata: ", NULL })
+		: join(sse_head, (const char *[]) { "id: ", cursor, "\nevent: ", name, "\ndata: ", NULL });
+	size_t nd_n = join(
+		nd_head, (const char *[]) { "{\"event\":\"", name, "\",\"cursor\":\"", cursor, "\",\"data\":", NULL });
 	size_t user_size = p->user_len ? p->user_len + 1 : 0;
-	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth, sse_len = sse_n + json_len + 2;
+	size_t growth = linesafe_growth(p->json, p->json_len), json_len = p->json_len + growth,
+	       sse_len = sse_n + json_len + 2;
 	size_t arrays = p->chats_count * sizeof(uint64_t) + (p->chats_count + 1) * sizeof(struct frame_thread);
 	if (p->chats_count == 0 && p->user_len == 0)
 		arrays = 0;
@@ -65,7 +78,13 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	if (f == NULL)
 		return NULL;
 	char *at = (char *)(f + 1) + arrays;
-	*f = (struct frame){ .refs = 1, .kind = kind, .pos = p->pos, .check = p->cursor.check, .a = p->a, .b = p->b, .chats_count = p->chats_count,
+	*f = (struct frame) { .refs = 1,
+		.kind = kind,
+		.pos = p->pos,
+		.check = p->cursor.check,
+		.a = p->a,
+		.b = p->b,
+		.chats_count = p->chats_count,
 		.to_user_only = p->to_user_only };
 	f->threads = arrays ? (struct frame_thread *)(f + 1) : NULL;
 	f->chats = arrays ? (uint64_t *)(f->threads + p->chats_count + 1) : NULL;
@@ -140,9 +159,10 @@ static bool parse_line(const char *line, size_t len, struct parsed *ret)
 {
 	const char *at = line, *end = line + len;
 	int64_t pos;
-	*ret = (struct parsed){ 0 };
-	if (!number(&at, end, &pos) || pos <= 0 || !word(&at, end, &ret->kind, &ret->kind_len) || !word(&at, end, &ret->chats, &ret->chats_len)
-			|| !word(&at, end, &ret->user, &ret->user_len) || !number(&at, end, &ret->a) || !number(&at, end, &ret->b))
+	*ret = (struct parsed) { 0 };
+	if (!number(&at, end, &pos) || pos <= 0 || !word(&at, end, &ret->kind, &ret->kind_len) ||
+		!word(&at, end, &ret->chats, &ret->chats_len) || !word(&at, end, &ret->user, &ret->user_len) ||
+		!number(&at, end, &ret->a) || !number(&at, end, &ret->b))
 		return false;
 	ret->pos = (uint64_t)pos;
 	ret->json = at;
@@ -165,7 +185,7 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch, uint3
 	struct parsed p;
 	if (!parse_line(line, len, &p))
 		return NULL;
-	p.cursor = (struct position){ p.pos, check };
+	p.cursor = (struct position) { p.pos, check };
 	if (p.user_len == 1 && *p.user == '-')
 		p.user_len = 0;
 	if (*p.chats == '~') {
@@ -186,8 +206,8 @@ bool live_parse(const char *line, size_t len, const char *epoch, struct position
 	const char *at = line, *end = line + len, *except;
 	struct parsed p = { .cursor = cursor };
 	size_t except_len;
-	if (!word(&at, end, &p.kind, &p.kind_len) || !word(&at, end, &p.chats, &p.chats_len) || !word(&at, end, &ret->users, &ret->users_len)
-			|| !word(&at, end, &except, &except_len))
+	if (!word(&at, end, &p.kind, &p.kind_len) || !word(&at, end, &p.chats, &p.chats_len) ||
+		!word(&at, end, &ret->users, &ret->users_len) || !word(&at, end, &except, &except_len))
 		return false;
 	p.json = at;
 	p.json_len = (size_t)(end - at);
@@ -217,12 +237,21 @@ uint64_t live_next_user(struct live *l)
 	return key;
 }
 
-struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json, size_t json_len,
-	const char *epoch, uint32_t check)
+struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json,
+	size_t json_len, const char *epoch, uint32_t check)
 {
 	const char *kind = frame_kind_names[FRAME_MESSAGE];
-	struct parsed p = { .pos = id, .cursor = { id, check }, .kind = kind, .kind_len = strlen(kind), .user = sender, .user_len = strlen(sender), .chats_count = 1,
-		.a = (int64_t)id, .b = (int64_t)received_us, .json = json, .json_len = json_len };
+	struct parsed p = { .pos = id,
+		.cursor = { id, check },
+		.kind = kind,
+		.kind_len = strlen(kind),
+		.user = sender,
+		.user_len = strlen(sender),
+		.chats_count = 1,
+		.a = (int64_t)id,
+		.b = (int64_t)received_us,
+		.json = json,
+		.json_len = json_len };
 	struct frame *f = build(&p, epoch);
 	if (f != NULL)
 		*frame_chats(f) = chat;
@@ -231,7 +260,9 @@ struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint
 
 struct frame *frame_new(const char *kind, struct position at, const char *json, size_t json_len, const char *epoch)
 {
-	struct parsed p = { .pos = at.pos, .cursor = at, .kind = kind, .kind_len = strlen(kind), .json = json, .json_len = json_len };
+	struct parsed p = {
+		.pos = at.pos, .cursor = at, .kind = kind, .kind_len = strlen(kind), .json = json, .json_len = json_len
+	};
 	return build(&p, epoch);
 }
 
@@ -240,7 +271,9 @@ struct frame *frame_raw(struct position at, const char *bytes, size_t len)
 	struct frame *f = malloc(sizeof(*f) + len);
 	if (f == NULL)
 		return NULL;
-	*f = (struct frame){ .refs = 1, .kind = FRAME_KINDS, .pos = at.pos, .check = at.check, .sse_len = (unsigned)len };
+	*f = (struct frame) {
+		.refs = 1, .kind = FRAME_KINDS, .pos = at.pos, .check = at.check, .sse_len = (unsigned)len
+	};
 	f->sse = memcpy(f + 1, bytes, len);
 	return f;
 }
@@ -256,6 +289,7 @@ void frame_unref(struct frame *f)
 
 size_t frame_size(const struct frame *f)
 {
-	return sizeof(*f) + f->sse_len + f->ndjson_head_len + f->user_len + 1
-		+ (f->threads ? f->chats_count * sizeof(uint64_t) + (f->chats_count + 1) * sizeof(struct frame_thread) : 0);
+	return sizeof(*f) + f->sse_len + f->ndjson_head_len + f->user_len + 1 +
+		(f->threads ? f->chats_count * sizeof(uint64_t) + (f->chats_count + 1) * sizeof(struct frame_thread)
+			    : 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See marks.h. A circular array of ranges. What was read from the tables leaves gaps, for they hold the latest state only: a position
- * in a gap is not known. */
+ * See marks.h. A circular array of ranges. What was read from the tables leaves gaps, for they hold the latest state
+ * only: a position in a gap is not known. */
 #include "log/marks.h"
 
 #include <stdlib.h>
@@ -31,14 +31,18 @@ struct marks *marks_new(void)
 void marks_free(struct marks *m) { free(m); }
 
 static struct range *range(struct marks *m, unsigned i) { return &m->ranges[(m->first + i) % MARKS_MAX]; }
-static const struct range *range_at(const struct marks *m, unsigned i) { return &m->ranges[(m->first + i) % MARKS_MAX]; }
+static const struct range *range_at(const struct marks *m, unsigned i)
+{
+	return &m->ranges[(m->first + i) % MARKS_MAX];
+}
 
 void marks_add(struct marks *m, uint64_t from, uint64_t upto, uint32_t check)
 {
 	struct range *last = m->count > 0 ? range(m, m->count - 1) : NULL;
 	if (last != NULL && upto <= last->upto)
 		return;
-	if (last != NULL && last->check == check) { /* two positions of one batch: what lies between them is of it too */
+	if (last != NULL &&
+		last->check == check) { /* two positions of one batch: what lies between them is of it too */
 		last->upto = upto;
 		return;
 	}
@@ -48,7 +52,7 @@ void marks_add(struct marks *m, uint64_t from, uint64_t upto, uint32_t check)
 		m->first = (m->first + 1) % MARKS_MAX;
 		m->count--;
 	}
-	*range(m, m->count++) = (struct range){ from, upto, check };
+	*range(m, m->count++) = (struct range) { from, upto, check };
 }
 
 void marks_cut(struct marks *m, uint64_t pos)

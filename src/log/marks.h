@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The checks of the last positions that a worker was told: by them it judges cursors without asking, and finds out up to where a
- * database that came back holds the history it knew. */
+ * The checks of the last positions that a worker was told: by them it judges cursors without asking, and finds out up
+ * to where a database that came back holds the history it knew. */
 #ifndef LOG_MARKS_H
 #define LOG_MARKS_H
 

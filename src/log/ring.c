@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See ring.h. A circular array by sequence number; a thread's links are sequence numbers, which need no mending when the
- * oldest frames go: a link below the first sequence number simply ends the thread. */
+ * See ring.h. A circular array by sequence number; a thread's links are sequence numbers, which need no mending when
+ * the oldest frames go: a link below the first sequence number simply ends the thread. */
 #include "log/ring.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@ struct ring {
 	uint64_t first, next; /* sequence numbers: first ≤ seq < next are there; numbers begin at 1 */
 	uint64_t floor;
 	size_t bytes, max_bytes;
-	struct map last;      /* key → the newest frame of that thread */
+	struct map last; /* key → the newest frame of that thread */
 };
 
 struct ring *ring_new(size_t max_bytes)
@@ -73,7 +73,7 @@ static void thread_in(struct ring *r, struct frame *f, uint64_t key)
 	struct frame *prev = map_get(&r->last, key);
 	if (prev == f)
 		return;
-	f->threads[f->threads_count++] = (struct frame_thread){ .key = key, .prev = prev ? prev->seq : 0 };
+	f->threads[f->threads_count++] = (struct frame_thread) { .key = key, .prev = prev ? prev->seq : 0 };
 	map_set(&r->last, key, f);
 }
 

@@ -19,7 +19,7 @@
 #include "pg/fault.h"
 
 #define BEAT_MS 2000
-#define GRACE_MS 200          /* a notification may be on its way for that long */
+#define GRACE_MS 200           /* a notification may be on its way for that long */
 #define FILL_POSITIONS "20000" /* how far back the ring is filled at the start, if it holds that much, */
 #define FILL_MS 5000           /* and if the database gives it in that time */
 #define PAGE "5000"            /* rows a read, */
@@ -27,8 +27,8 @@
 #define BATCH_MAX ((size_t)64 << 20)
 #define HELD_MAX ((size_t)64 << 20)
 #define MARKS_BYTES ((size_t)1 << 20)
-/* The position that the workers share has a tag of its history in its upper bits: a worker that doesn't know of another history yet
- * can't hold up those that do. */
+/* The position that the workers share has a tag of its history in its upper bits: a worker that doesn't know of another
+ * history yet can't hold up those that do. */
 #define POSITION_BITS 48
 #define POSITION_MASK ((UINT64_C(1) << POSITION_BITS) - 1)
 
@@ -48,18 +48,18 @@ struct tail {
 	void *arg;
 	char node[32], epoch[32];
 	uint64_t head;
-	uint32_t check;     /* of head */
+	uint32_t check;      /* of head */
 	struct marks *marks; /* the last positions that were told */
 	struct ring *ring;
 	struct loop_timer *beat, *grace;
 	bool attached, filling, live;
 	enum { OPENING_ASKS, OPENING_FILLS, OPENED } opening; /* the ring is being filled for the first time */
-	uint64_t opening_ms;          /* since when; 0: it hasn't begun */
-	struct position opening_head; /* the head when it was attached last */
-	bool anchored;      /* the head's check is known: it isn't until the first page was read */
-	uint64_t promised; /* a head that was seen and must be reached */
+	uint64_t opening_ms;                                  /* since when; 0: it hasn't begun */
+	struct position opening_head;                         /* the head when it was attached last */
+	bool anchored;              /* the head's check is known: it isn't until the first page was read */
+	uint64_t promised;          /* a head that was seen and must be reached */
 	_Atomic uint64_t *expected; /* the last position that a client was told of, with the tag of its history */
-	uint64_t history; /* that tag */
+	uint64_t history;           /* that tag */
 	/* a batch whose parts are coming in */
 	struct buf parts;
 	uint64_t from, upto;
@@ -91,7 +91,8 @@ static void take_lines(struct tail *t, const char *lines, size_t len, uint32_t c
 			nl = end;
 		struct frame *f = frame_parse(lines, (size_t)(nl - lines), t->epoch, check);
 		if (f == NULL)
-			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines), lines);
+			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines),
+				lines);
 		else if (f->pos > t->head)
 			take(t, f, own);
 		else
@@ -112,12 +113,12 @@ static void reach(struct tail *t, uint64_t from, uint64_t upto, uint32_t check)
 
 enum outcome { APPLIED, HOLE, REWOUND };
 
-/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole, and one that belongs elsewhere is of another
- * history. */
+/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole, and one that belongs elsewhere
+ * is of another history. */
 static enum outcome apply(struct tail *t, const struct batch *b)
 {
 	if (b->upto <= t->head)
-		return marks_look(t->marks, (struct position){ b->upto, b->check }) == MARKS_OTHER ? REWOUND : APPLIED;
+		return marks_look(t->marks, (struct position) { b->upto, b->check }) == MARKS_OTHER ? REWOUND : APPLIED;
 	if (b->from > t->head + 1)
 		return HOLE;
 	if (t->check != (b->from <= t->head ? b->check : b->before)) /* the head may lie within it: see tail_tell() */
@@ -179,7 +180,8 @@ static void call_failed(struct tail *t, const struct pg_result *r)
 		pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
 }
 
-/* The rows of log_frames(): frames, and a last one that says how far they go. None: the head isn't in the database's history. */
+/* The rows of log_frames(): frames, and a last one that says how far they go. None: the head isn't in the database's
+ * history. */
 static void on_filled(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
@@ -222,7 +224,7 @@ static void fill(struct tail *t)
 	snprintf(check, sizeof(check), "%" PRIu32, t->check);
 	t->filling = true;
 	pg_conn_call(t->conn, "select pos, \"check\", line from log_frames($1, $2, $3, $4)", 4,
-		(const char *[]){ after, t->anchored ? check : NULL, PAGE, PAGE_BYTES }, on_filled, t);
+		(const char *[]) { after, t->anchored ? check : NULL, PAGE, PAGE_BYTES }, on_filled, t);
 }
 
 /* The answer of log_recent(): where the ring is filled from. */
@@ -245,7 +247,8 @@ static void ask_recent(struct tail *t)
 	char head[24], bytes[24];
 	snprintf(head, sizeof(head), "%" PRIu64, t->opening_head.pos);
 	snprintf(bytes, sizeof(bytes), "%zu", ring_max(t->ring));
-	pg_conn_call(t->conn, "select log_recent($1, $2, $3)", 3, (const char *[]){ head, bytes, FILL_POSITIONS }, on_recent, t);
+	pg_conn_call(t->conn, "select log_recent($1, $2, $3)", 3, (const char *[]) { head, bytes, FILL_POSITIONS },
+		on_recent, t);
 }
 
 /* Goes on without what was said of late: a ring that is empty at first is better than no start. */
@@ -274,8 +277,10 @@ static void rewind_to(struct tail *t, const char *epoch, struct position head, u
 	if (foreign)
 		log_warn("the database is another one now: all cursors are reset");
 	else
-		log_warn("the log was rewound: position %" PRIu64 " is gone, and %" PRIu64 " is the last that is known to be still there: "
-			"cursors past it are reset", t->head, common);
+		log_warn("the log was rewound: position %" PRIu64 " is gone, and %" PRIu64
+			 " is the last that is known to be still there: "
+			 "cursors past it are reset",
+			t->head, common);
 	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
 	marks_cut(t->marks, common);
 	t->head = 0;
@@ -295,7 +300,7 @@ static void on_attached(void *arg, const struct pg_result *r)
 	uint64_t head = (uint64_t)pg_int(r, 0, 1);
 	snprintf(origin, sizeof(origin), "%s %s", pg_text(r, 0, 0), pg_text(r, 0, 4));
 	t->history = secret_keyed_hash(origin, strlen(origin)) << POSITION_BITS;
-	t->opening_head = (struct position){ head, (uint32_t)pg_int(r, 0, 2) };
+	t->opening_head = (struct position) { head, (uint32_t)pg_int(r, 0, 2) };
 	if (!t->anchored)
 		begin(t, pg_text(r, 0, 0));
 	else if (pg_null(r, 0, 3) || (uint64_t)pg_int(r, 0, 3) < t->head)
@@ -316,8 +321,9 @@ static void on_up(void *arg)
 		buf_init(&known, MARKS_BYTES);
 		buf_init(&checks, MARKS_BYTES);
 		marks_list(t->marks, &known, &checks);
-		pg_conn_call(t->conn, "select epoch, head, head_check, common, origin from node_attach($1, $2, $3, $4)", 4,
-			(const char *[]){ t->node, *t->epoch != '\0' ? t->epoch : NULL, known.data, checks.data }, on_attached, t);
+		pg_conn_call(t->conn, "select epoch, head, head_check, common, origin from node_attach($1, $2, $3, $4)",
+			4, (const char *[]) { t->node, *t->epoch != '\0' ? t->epoch : NULL, known.data, checks.data },
+			on_attached, t);
 		buf_release(&known);
 		buf_release(&checks);
 		return;
@@ -349,10 +355,13 @@ static void on_down(void *arg)
 static struct batch *new_batch(struct tail *t)
 {
 	struct batch *b = malloc(sizeof(*b) + t->parts.len);
-	const char *lines = t->parts.data, *nl = b != NULL && t->parts.len > 0 ? memchr(lines, '\n', t->parts.len) : NULL;
+	const char *lines = t->parts.data,
+		   *nl = b != NULL && t->parts.len > 0 ? memchr(lines, '\n', t->parts.len) : NULL;
 	if (b == NULL || nl == NULL)
 		goto unusable;
-	*b = (struct batch){ .from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len - (size_t)(nl + 1 - lines) };
+	*b = (struct batch) {
+		.from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len - (size_t)(nl + 1 - lines)
+	};
 	if (!frame_parse_checks(lines, (size_t)(nl - lines), &b->check, &b->before))
 		goto unusable;
 	memcpy(b->lines, nl + 1, b->len);
@@ -400,7 +409,8 @@ static void on_log(struct tail *t, const char *payload)
 	unsigned part, parts;
 	char node[32];
 	int n = 0;
-	if (sscanf(payload, "%" SCNu64 " %" SCNu64 " %u %u %31s%n", &from, &upto, &part, &parts, node, &n) != 5 || payload[n] != '\n') {
+	if (sscanf(payload, "%" SCNu64 " %" SCNu64 " %u %u %31s%n", &from, &upto, &part, &parts, node, &n) != 5 ||
+		payload[n] != '\n') {
 		log_warn("a notification on postern_log isn't one of the log's");
 		return;
 	}
@@ -507,13 +517,14 @@ static void on_beat(void *arg)
 	snprintf(head, sizeof(head), "%" PRIu64, t->head);
 	snprintf(check, sizeof(check), "%" PRIu32, t->check);
 	if (t->live && pg_conn_ready(t->conn))
-		pg_conn_call(t->conn, "select node_beat($1), log_holds($2, $3)", 3, (const char *[]){ t->node, head, check }, on_beaten, t);
+		pg_conn_call(t->conn, "select node_beat($1), log_holds($2, $3)", 3,
+			(const char *[]) { t->node, head, check }, on_beaten, t);
 }
 
 static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down, .on_notify = on_notify };
 
-struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes, unsigned deadline_ms,
-	_Atomic uint64_t *expected, const struct tail_events *events, void *arg)
+struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes,
+	unsigned deadline_ms, _Atomic uint64_t *expected, const struct tail_events *events, void *arg)
 {
 	struct tail *t = calloc(1, sizeof(*t));
 	if (t == NULL)
@@ -560,7 +571,7 @@ bool tail_awaits(const struct tail *t, uint64_t pos, uint32_t check, uint32_t be
 	return t->live && pos == t->head + 1 && (t->check == before || t->check == check);
 }
 
-struct position tail_position(const struct tail *t) { return (struct position){ t->head, t->check }; }
+struct position tail_position(const struct tail *t) { return (struct position) { t->head, t->check }; }
 enum marks_answer tail_look(const struct tail *t, struct position at) { return marks_look(t->marks, at); }
 
 uint64_t tail_expected(const struct tail *t)
@@ -571,9 +582,11 @@ uint64_t tail_expected(const struct tail *t)
 
 void tail_expect(struct tail *t, uint64_t pos)
 {
-	uint64_t known = atomic_load_explicit(t->expected, memory_order_relaxed), next = t->history | (pos & POSITION_MASK);
-	while (((known & ~POSITION_MASK) != t->history || (known & POSITION_MASK) < pos)
-			&& !atomic_compare_exchange_weak_explicit(t->expected, &known, next, memory_order_release, memory_order_relaxed))
+	uint64_t known = atomic_load_explicit(t->expected, memory_order_relaxed),
+		 next = t->history | (pos & POSITION_MASK);
+	while (((known & ~POSITION_MASK) != t->history || (known & POSITION_MASK) < pos) &&
+		!atomic_compare_exchange_weak_explicit(
+			t->expected, &known, next, memory_order_release, memory_order_relaxed))
 		;
 }
 

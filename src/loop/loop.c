@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See loop.h. libuv frees a handle one turn after it was closed: hence every object is its own heap block with its handle inside. */
+ * See loop.h. libuv frees a handle one turn after it was closed: hence every object is its own heap block with its
+ * handle inside. */
 #include "loop/loop.h"
 
 #include <assert.h>
@@ -124,7 +125,8 @@ static void on_poll(uv_poll_t *h, int error, int events)
 	w->on_ready(w->arg, error < 0 ? LOOP_READ | LOOP_WRITE : (unsigned)events);
 }
 
-_Static_assert((int)LOOP_READ == (int)UV_READABLE && (int)LOOP_WRITE == (int)UV_WRITABLE, "the sets of events are libuv's");
+_Static_assert(
+	(int)LOOP_READ == (int)UV_READABLE && (int)LOOP_WRITE == (int)UV_WRITABLE, "the sets of events are libuv's");
 
 struct loop_fd *loop_fd_new(struct loop *loop, int fd, unsigned events, void (*on_ready)(void *, unsigned), void *arg)
 {
@@ -147,8 +149,9 @@ void loop_fd_set(struct loop_fd *w, unsigned events)
 		uv_poll_start(&w->uv, (int)events, on_poll);
 }
 
-/* libuv doesn't know EPOLLEXCLUSIVE, and a descriptor can't be given it later: so it is taken out of libuv's epoll set and put in
- * again, which libuv doesn't notice. The kernel wakes the first in the queue that is waiting; hence the turns. */
+/* libuv doesn't know EPOLLEXCLUSIVE, and a descriptor can't be given it later: so it is taken out of libuv's epoll set
+ * and put in again, which libuv doesn't notice. The kernel wakes the first in the queue that is waiting; hence the
+ * turns. */
 bool loop_fd_take_turns(struct loop_fd *w)
 {
 	int epoll = uv_backend_fd(w->uv.loop), fd;
@@ -265,7 +268,7 @@ enum status loop_job(struct loop *loop, void (*work)(void *), void (*on_done)(vo
 	struct job *j = calloc(1, sizeof(*j));
 	if (j == NULL)
 		return ST_NOMEM;
-	*j = (struct job){ .work = work, .on_done = on_done, .arg = arg };
+	*j = (struct job) { .work = work, .on_done = on_done, .arg = arg };
 	if (uv_queue_work(&loop->uv, &j->uv, on_work, on_work_done) != 0) {
 		free(j);
 		return ST_SYSTEM;

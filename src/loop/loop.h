@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The event loop, over libuv: one thread, descriptors, timers, signals, hooks at the end of a turn, and a thread pool for
- * what blocks. Everything here is called from the loop's thread, and callbacks run on it (a job's work function excepted).
+ * The event loop, over libuv: one thread, descriptors, timers, signals, hooks at the end of a turn, and a thread pool
+ * for what blocks. Everything here is called from the loop's thread, and callbacks run on it (a job's work function
+ * excepted).
  *
  * Objects are freed with their _free function; a callback may free the object that called it. */
 #ifndef LOOP_LOOP_H
@@ -17,7 +18,7 @@ struct loop_timer;
 struct loop_signal;
 struct loop_hook;
 
-struct loop *loop_new(void); /* exits when the system refuses */
+struct loop *loop_new(void);       /* exits when the system refuses */
 void loop_free(struct loop *loop); /* after every object of it was freed */
 void loop_run(struct loop *loop);  /* until loop_stop() */
 void loop_stop(struct loop *loop);
@@ -26,15 +27,18 @@ enum { LOOP_READ = 1, LOOP_WRITE = 2 };
 
 /* Watches fd, level-triggered; events is a set of LOOP_READ and LOOP_WRITE. The descriptor stays the caller's: free the
  * watcher before closing it. ready says which of the events are there; an error counts as all of them. */
-struct loop_fd *loop_fd_new(struct loop *loop, int fd, unsigned events, void (*on_ready)(void *arg, unsigned ready), void *arg);
+struct loop_fd *loop_fd_new(
+	struct loop *loop, int fd, unsigned events, void (*on_ready)(void *arg, unsigned ready), void *arg);
 void loop_fd_set(struct loop_fd *w, unsigned events); /* 0: pause */
-/* For a descriptor that several processes watch for LOOP_READ: from now on one of them is woken by an event, and not all of them, and this one
- * goes to the end of the queue. Called again after each event, they take turns. False: too early, the loop hasn't turned since it was watched. */
+/* For a descriptor that several processes watch for LOOP_READ: from now on one of them is woken by an event, and not
+ * all of them, and this one goes to the end of the queue. Called again after each event, they take turns. False: too
+ * early, the loop hasn't turned since it was watched. */
 bool loop_fd_take_turns(struct loop_fd *w);
-void loop_fd_free(struct loop_fd *w);                 /* NULL is fine */
+void loop_fd_free(struct loop_fd *w); /* NULL is fine */
 
 struct loop_timer *loop_timer_new(struct loop *loop, void (*on_time)(void *arg), void *arg);
-void loop_timer_start(struct loop_timer *t, uint64_t after_ms, uint64_t repeat_ms); /* repeat_ms 0: once; starting again re-arms */
+void loop_timer_start(
+	struct loop_timer *t, uint64_t after_ms, uint64_t repeat_ms); /* repeat_ms 0: once; starting again re-arms */
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL is fine */
 

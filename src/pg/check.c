@@ -36,14 +36,17 @@ static enum status check_pooler(struct sync *s, struct sync *other, struct buf *
 {
 	char mine[16], others[16], again[16];
 	static const char pid[] = "select pg_backend_pid()";
-	if (!sync_ask(s, pid, NULL, mine, sizeof(mine)) || !sync_ask(s, "listen postern_check", NULL, again, sizeof(again)))
+	if (!sync_ask(s, pid, NULL, mine, sizeof(mine)) ||
+		!sync_ask(s, "listen postern_check", NULL, again, sizeof(again)))
 		return failed(s, why, "LISTEN");
 	if (sync_exec(other, "begin") != ST_OK || !sync_ask(other, pid, NULL, others, sizeof(others)))
 		return failed(other, why, "checking for a pooler");
 	if (strcmp(mine, others) != 0 && !sync_ask(s, pid, NULL, again, sizeof(again)))
 		return failed(s, why, "checking for a pooler");
 	if (strcmp(mine, others) == 0 || strcmp(mine, again) != 0) {
-		buf_adds(why, "there is a pooler in transaction mode between Postern and the database, through which LISTEN doesn't work: connect directly, or pool by session");
+		buf_adds(why,
+			"there is a pooler in transaction mode between Postern and the database, through which "
+			"LISTEN doesn't work: connect directly, or pool by session");
 		return ST_REFUSED;
 	}
 	return ST_OK;
@@ -66,7 +69,9 @@ static enum status check_listen(struct sync *s, const char *conninfo, struct buf
 	for (uint64_t until = clock_mono_ms() + 5000; clock_mono_ms() < until;)
 		if (strcmp(sync_notification(s, 1000), token) == 0)
 			return ST_OK;
-	buf_adds(why, "a notification sent to the database didn't come back within 5 s: LISTEN doesn't work through whatever is in between");
+	buf_adds(why,
+		"a notification sent to the database didn't come back within 5 s: LISTEN doesn't work through "
+		"whatever is in between");
 	return ST_REFUSED;
 }
 
@@ -76,7 +81,8 @@ static enum status check(struct sync *s, const char *conninfo, unsigned connecti
 	if (version_check(sync_version(s) / 10000, why) != ST_OK)
 		return ST_REFUSED;
 	if (strcmp(sync_parameter(s, "server_encoding"), "UTF8") != 0) {
-		buf_addf(why, "the database is encoded in %s: make one in UTF8 (createdb -E UTF8 -T template0)", sync_parameter(s, "server_encoding"));
+		buf_addf(why, "the database is encoded in %s: make one in UTF8 (createdb -E UTF8 -T template0)",
+			sync_parameter(s, "server_encoding"));
 		return ST_REFUSED;
 	}
 	if (!sync_ask(s, "select pg_is_in_recovery()", NULL, value, sizeof(value)))
@@ -85,10 +91,16 @@ static enum status check(struct sync *s, const char *conninfo, unsigned connecti
 		buf_adds(why, "the database is a standby, which can't be written to");
 		return ST_REFUSED;
 	}
-	if (!sync_ask(s, "select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int", NULL, value, sizeof(value)))
+	if (!sync_ask(s,
+		    "select current_setting('max_connections')::int - "
+		    "current_setting('superuser_reserved_connections')::int",
+		    NULL, value, sizeof(value)))
 		return failed(s, why, "looking at the database");
 	if (strtoul(value, NULL, 10) < connections) {
-		buf_addf(why, "the database allows %s connections, and this server's workers need %u: raise max_connections, or lower workers", value, connections);
+		buf_addf(why,
+			"the database allows %s connections, and this server's workers need %u: raise "
+			"max_connections, or lower workers",
+			value, connections);
 		return ST_REFUSED;
 	}
 	return check_listen(s, conninfo, why);

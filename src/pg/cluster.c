@@ -151,8 +151,10 @@ static enum status check_user(struct buf *why)
 	struct identity self;
 	if (identity_of(geteuid(), &self))
 		return ST_OK;
-	buf_addf(why, "user id %u has no name, and initdb needs one to make a database: add the id to /etc/passwd, run as a user who is "
-		      "there, or use another server with --database",
+	buf_addf(why,
+		"user id %u has no name, and initdb needs one to make a database: add the id to /etc/passwd, run as "
+		"a user who is "
+		"there, or use another server with --database",
 		(unsigned)geteuid());
 	return ST_REFUSED;
 }
@@ -162,7 +164,9 @@ static enum status run_initdb(struct cluster *c, const char *dir, bool checksums
 {
 	char program[BINDIR_SIZE + 16], locale[32];
 	/* Since version 18 they are on unless one says otherwise, which older versions don't know. */
-	const char *last = checksums ? "--data-checksums" : bindir_version(c->bindir) >= 18 ? "--no-data-checksums" : NULL;
+	const char *last = checksums              ? "--data-checksums"
+		: bindir_version(c->bindir) >= 18 ? "--no-data-checksums"
+						  : NULL;
 	int wstatus;
 	snprintf(program, sizeof(program), "%s/initdb", c->bindir);
 	snprintf(locale, sizeof(locale), "--locale=%s", cluster_conf_locale());
@@ -233,7 +237,8 @@ static enum status finish_switch(const struct cluster *c, struct buf *why)
 }
 
 /* What starts and restores that didn't get to the rename have left. One that was just killed may have a child that
- * writes for a moment longer, so what can't be removed now is left to the next time, and each uses a name of its own. */
+ * writes for a moment longer, so what can't be removed now is left to the next time, and each uses a name of its own.
+ */
 static void remove_unfinished(const struct cluster *c)
 {
 	DIR *d = opendir(c->state);
@@ -253,7 +258,8 @@ static enum status create(struct cluster *c, bool checksums, struct buf *why)
 	secret_random_name(random, sizeof(random) - 1);
 	snprintf(name, sizeof(name), "%s%s", unfinished, random);
 	char *dir = join(c->state, name);
-	int log_fd = cluster_log_open(c->log, &c->log_from), state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int log_fd = cluster_log_open(c->log, &c->log_from),
+	    state_fd = open(c->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	enum status st = ST_OK;
 	uint64_t start = clock_mono_ms();
 	if (log_fd < 0 || state_fd < 0)
@@ -266,7 +272,8 @@ static enum status create(struct cluster *c, bool checksums, struct buf *why)
 	if (st == ST_OK && (syncfs(state_fd) < 0 || rename(dir, c->data) < 0 || fsync(state_fd) < 0))
 		st = failed(why, c->data);
 	if (st == ST_OK)
-		log_info("made a database cluster in %s in %llu ms", c->data, (unsigned long long)(clock_mono_ms() - start));
+		log_info("made a database cluster in %s in %llu ms", c->data,
+			(unsigned long long)(clock_mono_ms() - start));
 	if (log_fd >= 0)
 		close(log_fd);
 	if (state_fd >= 0)
@@ -347,7 +354,8 @@ static enum status wait_until_ready(struct cluster *c, struct buf *why)
 		}
 		uint64_t now = clock_mono_ms();
 		if (now - said >= 10000) {
-			log_info("the database has been starting for %llu s; it recovers from a crash", (unsigned long long)(now - start) / 1000);
+			log_info("the database has been starting for %llu s; it recovers from a crash",
+				(unsigned long long)(now - start) / 1000);
 			said = now;
 		}
 	}
@@ -360,8 +368,9 @@ static bool is_passing(const struct cluster *c)
 	struct buf reason;
 	buf_init(&reason, 4096);
 	cluster_log_reason(c->log, c->log_from, &reason);
-	bool passing = reason.data != NULL && (strstr(reason.data, "pre-existing shared memory") != NULL ||
-		(strstr(reason.data, "lock file") != NULL && strstr(reason.data, "already exists") != NULL));
+	bool passing = reason.data != NULL &&
+		(strstr(reason.data, "pre-existing shared memory") != NULL ||
+			(strstr(reason.data, "lock file") != NULL && strstr(reason.data, "already exists") != NULL));
 	buf_release(&reason);
 	return passing;
 }
@@ -379,7 +388,8 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 		return st;
 	bool exists = cluster_conf_version(c->data, &major);
 	remove_unfinished(c);
-	if ((st = bindir_find(c->pg_bindir, major, c->bindir, why)) != ST_OK || (st = make_run_directory(c, why)) != ST_OK)
+	if ((st = bindir_find(c->pg_bindir, major, c->bindir, why)) != ST_OK ||
+		(st = make_run_directory(c, why)) != ST_OK)
 		return st;
 	if (!exists && ((st = check_user(why)) != ST_OK || (st = create(c, true, why)) != ST_OK))
 		return st;
@@ -387,7 +397,8 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 		if ((st = evict_servers(c->data, c->socket_lock, why)) != ST_OK || (st = spawn(c, why)) != ST_OK)
 			return st;
 		st = wait_until_ready(c, why);
-	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until && waiting_pause("an earlier database server", PASSING_MS));
+	} while (st == ST_AWAY && is_passing(c) && clock_mono_ms() < until &&
+		waiting_pause("an earlier database server", PASSING_MS));
 	if (st == ST_AWAY) {
 		buf_adds(why, "the database server doesn't start: ");
 		cluster_log_reason(c->log, c->log_from, why);

@@ -2,9 +2,9 @@
  * The private PostgreSQL: a cluster in the state directory and its server, a child of this process that can be reached
  * through a Unix socket only, by this user only.
  *
- *     STATE/pg            the cluster; postern.conf in it is written at a start that would change it (ALTER SYSTEM beats it)
- *     STATE/run           the socket, unless that name is too long for one
- *     STATE/postgres.log  what the server says
+ *     STATE/pg            the cluster; postern.conf in it is written at a start that would change it (ALTER SYSTEM
+ * beats it) STATE/run           the socket, unless that name is too long for one STATE/postgres.log  what the server
+ * says
  *
  * The server stops by itself when this process dies. All of this blocks; whoever calls it holds the state directory's
  * lock and isn't root. A SIGTERM or SIGINT that is blocked and pending ends the waiting. */
@@ -29,8 +29,8 @@ struct cluster;
  * STATE/pg; beside STATE/pg it was never in use, and is removed. */
 #define CLUSTER_SWITCHING "pg.switching"
 
-/* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make, more are always possible. Only works out names. NULL: why was
- * added to. */
+/* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make,
+ * more are always possible. Only works out names. NULL: why was added to. */
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
 
@@ -42,7 +42,8 @@ enum status cluster_settle(struct cluster *c, struct buf *why) MUST_CHECK;
 
 /* Only makes the cluster, where there is none; checksums: whether its pages have them. */
 enum status cluster_make(struct cluster *c, bool checksums, struct buf *why) MUST_CHECK;
-const char *cluster_sockets(const struct cluster *c); /* the directory of its socket; made with the cluster or by a start */
+const char *cluster_sockets(
+	const struct cluster *c); /* the directory of its socket; made with the cluster or by a start */
 
 /* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it
  * accepts connections: through recovery, however long that takes. */
@@ -51,13 +52,13 @@ enum status cluster_start(struct cluster *c, struct buf *why) MUST_CHECK;
 /* For one that died: starts it again without waiting. */
 enum status cluster_restart(struct cluster *c, struct buf *why) MUST_CHECK;
 
-pid_t cluster_pid(const struct cluster *c);  /* 0: not running */
-void cluster_exited(struct cluster *c);      /* the caller has reaped it */
+pid_t cluster_pid(const struct cluster *c); /* 0: not running */
+void cluster_exited(struct cluster *c);     /* the caller has reaped it */
 /* Logs what the server has said since the last call. */
 void cluster_follow_log(struct cluster *c);
 /* Stopped: removes the directory of its socket, which may not be in the state directory. */
 void cluster_leave(const struct cluster *c);
-void cluster_stop(struct cluster *c);        /* ends sessions, writes everything out, and waits for it */
+void cluster_stop(struct cluster *c); /* ends sessions, writes everything out, and waits for it */
 
 const char *cluster_conninfo(const struct cluster *c); /* for base of migrate_conninfo(); owned by c */
 

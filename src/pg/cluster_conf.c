@@ -108,7 +108,8 @@ static uint64_t read_number(const char *path)
 static uint64_t memory_bytes(void)
 {
 	uint64_t least = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	static const char *const limits[] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes" };
+	static const char *const limits[] = { "/sys/fs/cgroup/memory.max",
+		"/sys/fs/cgroup/memory/memory.limit_in_bytes" };
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
 		uint64_t limit = read_number(limits[i]);
 		least = limit > 0 && limit < least ? limit : least;
@@ -116,7 +117,10 @@ static uint64_t memory_bytes(void)
 	return least;
 }
 
-static unsigned long long clamp_mib(uint64_t n, uint64_t min, uint64_t max) { return (n < min ? min : n > max ? max : n) >> 20; }
+static unsigned long long clamp_mib(uint64_t n, uint64_t min, uint64_t max)
+{
+	return (n < min ? min : n > max ? max : n) >> 20;
+}
 
 enum status cluster_conf_include(const char *data, struct buf *why)
 {
@@ -136,7 +140,8 @@ static bool holds(const char *path, const struct buf *text)
 {
 	char *there = malloc(text->len + 1);
 	FILE *f = fopen(path, "re");
-	bool same = there != NULL && f != NULL && fread(there, 1, text->len + 1, f) == text->len && memcmp(there, text->data, text->len) == 0;
+	bool same = there != NULL && f != NULL && fread(there, 1, text->len + 1, f) == text->len &&
+		memcmp(there, text->data, text->len) == 0;
 	if (f != NULL)
 		fclose(f);
 	free(there);
@@ -161,8 +166,8 @@ enum status cluster_conf_write(const char *data, struct buf *why)
 	snprintf(temporary, sizeof(temporary), "%s/postern.conf.tmp", data);
 	struct buf text;
 	buf_init(&text, TEXT_MAX);
-	buf_addf(&text, template, clamp_mib(memory / 8, MIB(128), MIB(2048)), clamp_mib(memory / 2, MIB(256), MIB(1 << 20)),
-		clamp_mib(memory / 32, MIB(32), MIB(512)));
+	buf_addf(&text, template, clamp_mib(memory / 8, MIB(128), MIB(2048)),
+		clamp_mib(memory / 2, MIB(256), MIB(1 << 20)), clamp_mib(memory / 32, MIB(32), MIB(512)));
 	enum status st = ST_OK;
 	if (buf_failed(&text)) {
 		buf_adds(why, "out of memory");

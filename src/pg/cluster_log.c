@@ -18,7 +18,8 @@ int cluster_log_open(const char *path, off_t *ret_from)
 {
 	struct stat st;
 	char old[PATH_MAX];
-	if (stat(path, &st) == 0 && st.st_size > BYTES_MAX && snprintf(old, sizeof(old), "%s.1", path) < (int)sizeof(old))
+	if (stat(path, &st) == 0 && st.st_size > BYTES_MAX &&
+		snprintf(old, sizeof(old), "%s.1", path) < (int)sizeof(old))
 		rename(path, old);
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	*ret_from = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
@@ -61,13 +62,15 @@ static void pass_on(const char *line)
 	static const struct {
 		const char *mark, *name;
 		enum log_level level;
-	} severities[] = { { "] PANIC:", "PANIC", LOG_ERROR }, { "] FATAL:", "FATAL", LOG_WARN }, { "] LOG:", "LOG", LOG_DEBUG } };
+	} severities[] = { { "] PANIC:", "PANIC", LOG_ERROR }, { "] FATAL:", "FATAL", LOG_WARN },
+		{ "] LOG:", "LOG", LOG_DEBUG } };
 	for (size_t i = 0; i < sizeof(severities) / sizeof(severities[0]); i++) {
 		const char *p = strstr(line, severities[i].mark);
 		if (p == NULL)
 			continue;
 		p += strlen(severities[i].mark);
-		log_event(severities[i].level, "PostgreSQL", F("severity", severities[i].name), F("text", p + strspn(p, " ")));
+		log_event(severities[i].level, "PostgreSQL", F("severity", severities[i].name),
+			F("text", p + strspn(p, " ")));
 		return;
 	}
 	log_event(LOG_DEBUG, "PostgreSQL", F("text", line));

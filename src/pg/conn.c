@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * See conn.h. The connection stays in libpq's pipeline mode, so that preparing a statement and its first run are one round
- * trip. libpq's traps: the socket may change between two PQconnectPoll calls, and PQflush may need both directions. */
+ * See conn.h. The connection stays in libpq's pipeline mode, so that preparing a statement and its first run are one
+ * round trip. libpq's traps: the socket may change between two PQconnectPoll calls, and PQflush may need both
+ * directions. */
 #include "pg/conn.h"
 
 #include <assert.h>
@@ -40,7 +41,7 @@ struct pg_conn {
 	bool broken; /* while something was sent: the timer ends it */
 	PGconn *pg;
 	struct loop_fd *watch;
-	struct loop_timer *timer; /* the pause before connecting, or the deadline of what is under way */
+	struct loop_timer *timer;        /* the pause before connecting, or the deadline of what is under way */
 	uint64_t lost_ms, complained_ms; /* since when no call succeeds, and when that was said last; 0: all is well */
 	const char *complaint;           /* what was said */
 	const char *prepared[STATEMENTS_MAX];
@@ -95,7 +96,7 @@ static void watch(struct pg_conn *c, unsigned events)
 		loop_fd_set(c->watch, events);
 }
 
-void pg_call_away(pg_result_fn *on_result, void *arg) { on_result(arg, &(struct pg_result){ .pg = NULL }); }
+void pg_call_away(pg_result_fn *on_result, void *arg) { on_result(arg, &(struct pg_result) { .pg = NULL }); }
 
 /* Ends the oldest call. */
 static void end_call(struct pg_conn *c, const PGresult *result)
@@ -244,7 +245,8 @@ static void on_time(void *arg)
 	}
 }
 
-struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms)
+struct pg_conn *pg_conn_new(
+	struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms)
 {
 	struct pg_conn *c = calloc(1, sizeof(*c));
 	if (c == NULL)
@@ -305,7 +307,8 @@ static void fail_later(struct pg_conn *c)
 	loop_timer_start(c->timer, 0, 0);
 }
 
-void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
+void pg_conn_call(
+	struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	char name[16];
 	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
@@ -313,8 +316,8 @@ void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *co
 		(struct call) { .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
 	if (c->calls_count == 1)
 		loop_timer_start(c->timer, c->deadline_ms, 0);
-	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1
-			|| PQpipelineSync(c->pg) != 1) {
+	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1 ||
+		PQpipelineSync(c->pg) != 1) {
 		fail_later(c);
 		return;
 	}

@@ -16,8 +16,8 @@ struct pg_conn;
 
 /* What came back. Only valid inside the callback that brings it. */
 struct pg_result;
-bool pg_ok(const struct pg_result *r);     /* rows; else an error, told by the next three */
-bool pg_away(const struct pg_result *r);   /* no answer: the database is away, and the outcome unknown */
+bool pg_ok(const struct pg_result *r);              /* rows; else an error, told by the next three */
+bool pg_away(const struct pg_result *r);            /* no answer: the database is away, and the outcome unknown */
 const char *pg_sqlstate(const struct pg_result *r); /* "" when away */
 const char *pg_message(const struct pg_result *r);  /* the error's message and hint, "" when absent; never NULL */
 const char *pg_hint(const struct pg_result *r);
@@ -40,17 +40,19 @@ struct pg_events {
 };
 
 /* conninfo is copied. deadline_ms bounds every call, from when it is made. */
-struct pg_conn *pg_conn_new(struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms);
-void pg_conn_free(struct pg_conn *c); /* a call under way ends with pg_away() */
-bool pg_conn_ready(const struct pg_conn *c); /* connected and without a call */
+struct pg_conn *pg_conn_new(
+	struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms);
+void pg_conn_free(struct pg_conn *c);           /* a call under way ends with pg_away() */
+bool pg_conn_ready(const struct pg_conn *c);    /* connected and without a call */
 bool pg_conn_has_room(const struct pg_conn *c); /* for one more call, behind what is under way */
 bool pg_conn_up(const struct pg_conn *c);
 
 #define PG_PARAMS_MAX 16
 #define PG_CALLS_MAX 2 /* under way at a time; each is a transaction of its own, and they run in their order */
-/* Runs sql (a string literal: its address is its identity) with values bound in text form, NULL being null. Copies the values.
- * The connection must have room. on_result is called exactly once, later. */
-void pg_conn_call(struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
+/* Runs sql (a string literal: its address is its identity) with values bound in text form, NULL being null. Copies the
+ * values. The connection must have room. on_result is called exactly once, later. */
+void pg_conn_call(
+	struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
 
 /* Drops the connection and makes it anew: for a caller who knows better than the socket. */
 void pg_conn_reset(struct pg_conn *c, const char *why);

@@ -261,15 +261,10 @@ static enum dial_next set_up(struct dial *d)
 static enum dial_next poll_connect(struct dial *d)
 {
 	switch (PQconnectPoll(d->pg)) {
-	case PGRES_POLLING_READING:
-		return DIAL_READ;
-	case PGRES_POLLING_WRITING:
-		return DIAL_WRITE;
-	case PGRES_POLLING_OK:
-		return set_up(d);
-	default:
-		note(d, PQerrorMessage(d->pg));
-		return pass(d);
+	case PGRES_POLLING_READING: return DIAL_READ;
+	case PGRES_POLLING_WRITING: return DIAL_WRITE;
+	case PGRES_POLLING_OK: return set_up(d);
+	default: note(d, PQerrorMessage(d->pg)); return pass(d);
 	}
 }
 
@@ -311,15 +306,10 @@ static enum dial_next read_answers(struct dial *d)
 enum dial_next dial_go_on(struct dial *d)
 {
 	switch (d->stage) {
-	case LOOKING_UP:
-		end_lookup(d);
-		return next(d);
-	case CONNECTING:
-		return poll_connect(d);
-	case SETTING_UP:
-		return read_answers(d);
-	default:
-		return DIAL_FAILED;
+	case LOOKING_UP: end_lookup(d); return next(d);
+	case CONNECTING: return poll_connect(d);
+	case SETTING_UP: return read_answers(d);
+	default: return DIAL_FAILED;
 	}
 }
 

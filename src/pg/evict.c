@@ -75,7 +75,8 @@ static bool is_zombie(long pid)
 	char path[64], line[512], *paren;
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
 	FILE *f = fopen(path, "re");
-	bool zombie = f != NULL && fgets(line, sizeof(line), f) != NULL && (paren = strrchr(line, ')')) != NULL && strncmp(paren, ") Z", 3) == 0;
+	bool zombie = f != NULL && fgets(line, sizeof(line), f) != NULL && (paren = strrchr(line, ')')) != NULL &&
+		strncmp(paren, ") Z", 3) == 0;
 	if (f != NULL)
 		fclose(f);
 	return zombie;
@@ -111,7 +112,8 @@ enum status evict_servers(const char *data, const char *socket_lock, struct buf 
 	for (unsigned ms = 0; (n = find(&dir, pids)) > 0; ms += STEP_MS) {
 		long server = pid_in_file(path);
 		if (ms == 0) {
-			log_info("an earlier database server is still there (process %ld): stopping it", server > 0 ? server : pids[0]);
+			log_info("an earlier database server is still there (process %ld): stopping it",
+				server > 0 ? server : pids[0]);
 			if (server > 0 && works_in(server, &dir) && is_postgres(server))
 				kill((pid_t)server, SIGINT); /* "fast"; sessions without a server end by themselves */
 		} else if (ms == QUIT_AFTER_MS)
@@ -123,7 +125,8 @@ enum status evict_servers(const char *data, const char *socket_lock, struct buf 
 			return ST_SYSTEM;
 		}
 		if (!waiting_pause("an earlier database server", STEP_MS)) {
-			buf_addf(why, "told to stop while an earlier database server (process %ld) was being stopped", pids[0]);
+			buf_addf(why, "told to stop while an earlier database server (process %ld) was being stopped",
+				pids[0]);
 			return ST_REFUSED;
 		}
 	}

@@ -6,9 +6,9 @@
 #include "base/buf.h"
 #include "base/status.h"
 
-/* Returns when no PostgreSQL process of this user works in the directory any more: asked to stop at once, forced after a
- * while. Removes a postmaster.pid and a socket's lock file that name a stranger by now, or a dead process, as happens in
- * containers. */
+/* Returns when no PostgreSQL process of this user works in the directory any more: asked to stop at once, forced after
+ * a while. Removes a postmaster.pid and a socket's lock file that name a stranger by now, or a dead process, as happens
+ * in containers. */
 enum status evict_servers(const char *data, const char *socket_lock, struct buf *why) MUST_CHECK;
 
 #endif

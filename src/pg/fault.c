@@ -9,8 +9,8 @@
 #include "pg/conn.h"
 
 #define CHANGED "the database isn't as this version expects it"
-#define CHANGED_ADVICE                                                                                                 \
-	"a function, table or schema of Postern is missing: if it isn't being put back right now, restart Postern, "   \
+#define CHANGED_ADVICE \
+	"a function, table or schema of Postern is missing: if it isn't being put back right now, restart Postern, " \
 	"which installs it again"
 
 static const struct fault table[] = {

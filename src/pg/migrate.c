@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See migrate.h. The SQL here is about schemas and the list of migrations only; what Postern does with its tables is in sql/. */
+ * See migrate.h. The SQL here is about schemas and the list of migrations only; what Postern does with its tables is in
+ * sql/. */
 #include "pg/migrate.h"
 
 #include <stdlib.h>
@@ -48,9 +49,9 @@ void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE])
 
 char *migrate_conninfo(const char *base, const char *session_attrs, struct buf *why)
 {
-	const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8",
-		"keepalives_idle", "30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs",
-		session_attrs, NULL };
+	const char *const defaults[] = { "application_name", "postern", "client_encoding", "UTF8", "keepalives_idle",
+		"30", "keepalives_interval", "10", "keepalives_count", "3", "target_session_attrs", session_attrs,
+		NULL };
 	return sync_conninfo(base, defaults, why);
 }
 
@@ -82,7 +83,10 @@ static enum status lock(struct sync *s, struct buf *why)
 	}
 }
 
-static void checksum(const struct embedded *e, char out[SECRET_HASH_HEX + 1]) { secret_hash_hex((const char *)e->data, e->size, out); }
+static void checksum(const struct embedded *e, char out[SECRET_HASH_HEX + 1])
+{
+	secret_hash_hex((const char *)e->data, e->size, out);
+}
 
 /* "0.10.2" against "0.9": numbers between dots; what follows them doesn't count. */
 static int compare_versions(const char *a, const char *b)
@@ -105,7 +109,7 @@ static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf 
 	char has_schema[2], has_list[2];
 	*ret = NULL;
 	if (!sync_ask(s, "select to_regnamespace('postern') is not null", NULL, has_schema, sizeof(has_schema)) ||
-			!sync_ask(s, "select to_regclass('postern.migration') is not null", NULL, has_list, sizeof(has_list)))
+		!sync_ask(s, "select to_regclass('postern.migration') is not null", NULL, has_list, sizeof(has_list)))
 		return failed(s, why, "looking at the database");
 	if (*has_list != 't' && *has_schema == 't') {
 		buf_adds(why, "the database has a schema named postern that is not Postern's: use another database");
@@ -113,23 +117,31 @@ static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf 
 	}
 	if (*has_list != 't')
 		return ST_OK;
-	*ret = sync_call(s, "select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-		" from postern.migration order by name", SYNC_END);
+	*ret = sync_call(s,
+		"select name, checksum, to_char(applied_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+		" from postern.migration order by name",
+		SYNC_END);
 	return *ret != NULL ? ST_OK : failed(s, why, "reading the list of migrations");
 }
 
-/* A migration in the database that this binary doesn't know comes from a newer one, which says who may still work with it. */
+/* A migration in the database that this binary doesn't know comes from a newer one, which says who may still work with
+ * it. */
 static enum status judge_unknown(struct sync *s, const char *name, struct buf *why)
 {
 	char has_meta[2], min_version[64] = "";
 	if (!sync_ask(s, "select to_regclass('postern.meta') is not null", NULL, has_meta, sizeof(has_meta)) ||
-			(*has_meta == 't' && !sync_ask(s, "select value from postern.meta where key = 'min_version'", NULL, min_version, sizeof(min_version))))
+		(*has_meta == 't' &&
+			!sync_ask(s, "select value from postern.meta where key = 'min_version'", NULL, min_version,
+				sizeof(min_version))))
 		return failed(s, why, "reading the oldest version allowed");
 	if (*min_version == '\0' || compare_versions(PACKAGE_VERSION, min_version) >= 0) {
 		log_info("a newer version has migrated the database (%s); this one may still use it", name);
 		return ST_OK;
 	}
-	buf_addf(why, "a newer version has migrated the database (%s): it needs at least version %s, and this is " PACKAGE_VERSION, name, min_version);
+	buf_addf(why,
+		"a newer version has migrated the database (%s): it needs at least version %s, and this "
+		"is " PACKAGE_VERSION,
+		name, min_version);
 	return ST_REFUSED;
 }
 
@@ -148,7 +160,10 @@ static enum status compare(struct sync *s, struct sync_rows *applied, struct buf
 		}
 		checksum(e, sum);
 		if (!sync_is(applied, i, 1, sum)) {
-			buf_addf(why, "migration %s in the database is not the one that this version of Postern carries: they come from different builds", e->name);
+			buf_addf(why,
+				"migration %s in the database is not the one that this version of Postern carries: "
+				"they come from different builds",
+				e->name);
 			return ST_REFUSED;
 		}
 	}
@@ -223,8 +238,8 @@ static enum status touch_functions(struct sync *s, const char *schema, struct bu
 	return st;
 }
 
-/* All or nothing: if the schema is there, it is complete. Bodies aren't checked on the way, so that files may come in any
- * order. */
+/* All or nothing: if the schema is there, it is complete. Bodies aren't checked on the way, so that files may come in
+ * any order. */
 static enum status install_functions(struct sync *s, const char *schema, struct buf *why)
 {
 	char exists[2], begin[256];
@@ -232,7 +247,9 @@ static enum status install_functions(struct sync *s, const char *schema, struct 
 		return failed(s, why, "looking for the functions");
 	if (*exists == 't')
 		return touch_functions(s, schema, why);
-	snprintf(begin, sizeof(begin), "begin; set local check_function_bodies = off; create schema %s; set local search_path = %s, postern, pg_catalog",
+	snprintf(begin, sizeof(begin),
+		"begin; set local check_function_bodies = off; create schema %s; set local search_path = %s, "
+		"postern, pg_catalog",
 		schema, schema);
 	if (sync_exec(s, begin) != ST_OK)
 		return failed(s, why, "making the functions' schema");
@@ -251,13 +268,17 @@ static enum status install_functions(struct sync *s, const char *schema, struct 
 /* Functions that no node calls and nobody has relied on lately. Failing to drop them harms nobody. */
 static void drop_unused(struct sync *s, const char *schema)
 {
-	struct sync_rows *r = sync_call(s, "select n.nspname from pg_namespace n where n.nspname ~ '^postern_[0-9a-f]{12}$' and n.nspname <> $1"
-		" and coalesce(substring(obj_description(n.oid, 'pg_namespace') from 'used (.*)$')::timestamptz, '-infinity') < clock_timestamp() - " FUNCTIONS_GRACE
-		" and not exists (select from postern.node o where o.functions = n.nspname and o.seen_at > clock_timestamp() - " FUNCTIONS_GRACE ")",
+	struct sync_rows *r = sync_call(s,
+		"select n.nspname from pg_namespace n where n.nspname ~ '^postern_[0-9a-f]{12}$' and n.nspname <> $1"
+		" and coalesce(substring(obj_description(n.oid, 'pg_namespace') from 'used (.*)$')::timestamptz, "
+		"'-infinity') < clock_timestamp() - " FUNCTIONS_GRACE
+		" and not exists (select from postern.node o where o.functions = n.nspname and o.seen_at > "
+		"clock_timestamp() - " FUNCTIONS_GRACE ")",
 		schema, SYNC_END);
 	for (int i = 0; r != NULL && i < sync_count(r); i++) {
 		char sql[256];
-		snprintf(sql, sizeof(sql), "begin; set local lock_timeout = '2s'; drop schema %s cascade; commit", sync_text(r, i, 0));
+		snprintf(sql, sizeof(sql), "begin; set local lock_timeout = '2s'; drop schema %s cascade; commit",
+			sync_text(r, i, 0));
 		if (sync_exec(s, sql) == ST_OK)
 			log_info("dropped unused functions %s", sync_text(r, i, 0));
 		else {
@@ -294,7 +315,8 @@ enum status migrate_status(const char *conninfo, FILE *out, struct buf *why)
 	if (s == NULL)
 		return ST_AWAY;
 	enum status st = read_list(s, &applied, why);
-	fprintf(out, "PostgreSQL %s (tested: %d to %d)\n", sync_parameter(s, "server_version"), VERSION_MAJOR_MIN, VERSION_MAJOR_TESTED);
+	fprintf(out, "PostgreSQL %s (tested: %d to %d)\n", sync_parameter(s, "server_version"), VERSION_MAJOR_MIN,
+		VERSION_MAJOR_TESTED);
 	for (int i = 0; applied != NULL && i < sync_count(applied); i++)
 		fprintf(out, "%-23s %s\n", sync_text(applied, i, 2), sync_text(applied, i, 0));
 	for (const struct embedded *e = embedded_migrations; e->name != NULL && st == ST_OK; e++)

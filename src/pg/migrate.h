@@ -15,10 +15,12 @@
 
 enum { MIGRATE_SCHEMA_SIZE = 32 };
 
-/* Applies what is missing. One node does it, the others wait for that. Does nothing quickly when there is nothing to do. */
+/* Applies what is missing. One node does it, the others wait for that. Does nothing quickly when there is nothing to
+ * do. */
 enum status migrate_run(const char *conninfo, struct buf *why) MUST_CHECK;
 
-/* The version of the server and the tested ones; then a line for each migration: its name, and when it was applied, or that it is pending. Changes nothing. */
+/* The version of the server and the tested ones; then a line for each migration: its name, and when it was applied, or
+ * that it is pending. Changes nothing. */
 enum status migrate_status(const char *conninfo, FILE *out, struct buf *why) MUST_CHECK;
 
 /* "postern_0123456789ab". */

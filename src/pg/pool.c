@@ -39,7 +39,8 @@ static void dispatch(struct pg_pool *p)
 			continue;
 		struct call *call = container_of(list_shift(&p->queue), struct call, link);
 		p->waiting--;
-		pg_conn_call(p->conns[i], call->sql, call->n, (const char *const *)call->values, call->on_result, call->arg);
+		pg_conn_call(
+			p->conns[i], call->sql, call->n, (const char *const *)call->values, call->on_result, call->arg);
 		free(call);
 	}
 }
@@ -74,7 +75,8 @@ static void on_sweep(void *arg)
 	}
 }
 
-struct pg_pool *pg_pool_new(struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms)
+struct pg_pool *pg_pool_new(
+	struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms)
 {
 	struct pg_pool *p = calloc(1, sizeof(*p));
 	if (p == NULL || (p->conns = calloc(size, sizeof(struct pg_conn *))) == NULL)
@@ -101,7 +103,8 @@ void pg_pool_free(struct pg_pool *p)
 	free(p);
 }
 
-void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
+void pg_pool_call(
+	struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	size_t size = sizeof(struct call);
 	for (unsigned i = 0; i < n; i++)
@@ -109,7 +112,7 @@ void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *co
 	struct call *call = malloc(size);
 	if (call == NULL)
 		fatal("out of memory");
-	*call = (struct call){ .since_ms = clock_mono_ms(), .sql = sql, .on_result = on_result, .arg = arg, .n = n };
+	*call = (struct call) { .since_ms = clock_mono_ms(), .sql = sql, .on_result = on_result, .arg = arg, .n = n };
 	char *at = (char *)(call + 1);
 	for (unsigned i = 0; i < n; i++) {
 		call->values[i] = values[i] ? strcpy(at, values[i]) : NULL;

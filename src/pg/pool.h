@@ -10,11 +10,13 @@
 
 struct pg_pool;
 
-struct pg_pool *pg_pool_new(struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms);
+struct pg_pool *pg_pool_new(
+	struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms);
 void pg_pool_free(struct pg_pool *p); /* every call ends with pg_away() */
 
 /* See pg_conn_call(). Never calls back before it returns. */
-void pg_pool_call(struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
+void pg_pool_call(
+	struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
 
 bool pg_pool_up(const struct pg_pool *p); /* at least one connection is there */
 void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms);

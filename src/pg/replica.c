@@ -15,8 +15,8 @@
 
 struct replica {
 	struct pg_pool *primary, *standby; /* standby NULL: there is none */
-	struct list waiting; /* for the next question about the head */
-	struct list asking;  /* for the answer to the one under way */
+	struct list waiting;               /* for the next question about the head */
+	struct list asking;                /* for the answer to the one under way */
 	struct list reading;
 	bool is_asking, closing;
 	struct replica_stats stats;
@@ -32,8 +32,8 @@ struct read {
 	const char *values[PG_PARAMS_MAX]; /* point behind the struct; NULL is null */
 };
 
-static struct read *read_new(struct replica *r, const char *sql, unsigned n, const char *const values[],
-	pg_result_fn *on_result, void *arg)
+static struct read *read_new(
+	struct replica *r, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	size_t size = sizeof(struct read);
 	for (unsigned i = 0; i < n; i++)
@@ -136,8 +136,8 @@ static void ask_head(struct replica *r)
 	pg_pool_call(r->primary, "select head, \"check\" from log_tip()", 0, NULL, on_head, r);
 }
 
-void replica_call(struct replica *r, const char *sql, unsigned n, const char *const values[],
-	pg_result_fn *on_result, void *arg)
+void replica_call(
+	struct replica *r, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
 	if (r->standby == NULL || !pg_pool_up(r->standby)) {
 		r->stats.failed += r->standby != NULL;
@@ -149,8 +149,8 @@ void replica_call(struct replica *r, const char *sql, unsigned n, const char *co
 		ask_head(r);
 }
 
-struct replica *replica_new(struct loop *loop, struct pg_pool *primary, const char *conninfo, unsigned size,
-	unsigned deadline_ms)
+struct replica *replica_new(
+	struct loop *loop, struct pg_pool *primary, const char *conninfo, unsigned size, unsigned deadline_ms)
 {
 	struct replica *r = calloc(1, sizeof(*r));
 	if (r == NULL)
@@ -160,7 +160,8 @@ struct replica *replica_new(struct loop *loop, struct pg_pool *primary, const ch
 	list_init(&r->asking);
 	list_init(&r->reading);
 	if (conninfo != NULL)
-		r->standby = pg_pool_new(loop, conninfo, size, deadline_ms < DEADLINE_MS ? deadline_ms : DEADLINE_MS, WAIT_MS);
+		r->standby = pg_pool_new(
+			loop, conninfo, size, deadline_ms < DEADLINE_MS ? deadline_ms : DEADLINE_MS, WAIT_MS);
 	return r;
 }
 

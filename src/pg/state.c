@@ -72,7 +72,8 @@ static enum status give(int fd, const char *dir, bool made, const struct identit
 		return ST_OK;
 	}
 	identity_of(st.st_uid, &holder);
-	buf_addf(why, "%s belongs to %s, not to %s: choose another directory, or give it away (chown -R %s)", dir, holder.name, owner->name, owner->name);
+	buf_addf(why, "%s belongs to %s, not to %s: choose another directory, or give it away (chown -R %s)", dir,
+		holder.name, owner->name, owner->name);
 	return ST_REFUSED;
 }
 
@@ -86,8 +87,7 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why)
 	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
 		failed(why, dir);
 		buf_adds(why, " (--state chooses another state directory)");
-	}
-	else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK) {
+	} else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK) {
 		close(fd);
 		fd = -1;
 	}
@@ -122,7 +122,9 @@ enum status state_owner(const char *dir, const char *user, struct identity *ret,
 	else
 		found = identity_find("postern", ret) || identity_find("postgres", ret);
 	if (!found)
-		buf_addf(why, "as root: %s%s", user != NULL ? "there is no user " : "name the user to become with --user (there is neither postern nor postgres)",
+		buf_addf(why, "as root: %s%s",
+			user != NULL ? "there is no user "
+				     : "name the user to become with --user (there is neither postern nor postgres)",
 			user != NULL ? user : "");
 	else if (ret->uid == 0)
 		buf_adds(why, "as root: the database never runs as root; name another user with --user");
@@ -140,7 +142,9 @@ enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long 
 	}
 	*ret_pid = 0;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		if (ftruncate(fd, 0) < 0 || dprintf(fd, "%s %ld\n", as_server ? "serve" : "command", (long)getpid()) < 0) { /* only a hint for others */
+		if (ftruncate(fd, 0) < 0 ||
+			dprintf(fd, "%s %ld\n", as_server ? "serve" : "command", (long)getpid()) <
+				0) { /* only a hint for others */
 		}
 		*ret_fd = fd;
 		return STATE_FREE;

@@ -10,12 +10,12 @@
 
 struct identity;
 
-/* As root: makes the directory (0700) and its parents if need be, and gives it to owner. One that somebody else owns already
- * is refused. As another user owner is ignored. Returns a descriptor of it; -1: why was added to. */
+/* As root: makes the directory (0700) and its parents if need be, and gives it to owner. One that somebody else owns
+ * already is refused. As another user owner is ignored. Returns a descriptor of it; -1: why was added to. */
 int state_make(const char *dir, const struct identity *owner, struct buf *why);
 
-/* Its absolute name, as the one who will use it. Root may have made it where its owner can't go by name: then a name through
- * this process (/proc/PID/fd/N), good for its children too. Free it; NULL: why was added to. */
+/* Its absolute name, as the one who will use it. Root may have made it where its owner can't go by name: then a name
+ * through this process (/proc/PID/fd/N), good for its children too. Free it; NULL: why was added to. */
 char *state_name(const char *dir, int fd, struct buf *why);
 
 /* Who is to use the directory: its owner when root isn't, else whoever is named, else postern, else postgres. */
@@ -23,8 +23,8 @@ enum status state_owner(const char *dir, const char *user, struct identity *ret,
 
 enum state_holder { STATE_FREE, STATE_SERVER, STATE_COMMAND, STATE_ERROR };
 
-/* Tries to lock the directory for as long as the process lives, or until state_unlock(). STATE_FREE: it is ours now, and
- * *ret_fd holds it (close it in children). Else *ret_pid has it: a server, or a command that will be done soon. */
+/* Tries to lock the directory for as long as the process lives, or until state_unlock(). STATE_FREE: it is ours now,
+ * and *ret_fd holds it (close it in children). Else *ret_pid has it: a server, or a command that will be done soon. */
 enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long *ret_pid, struct buf *why);
 void state_unlock(int fd);
 

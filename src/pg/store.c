@@ -63,15 +63,18 @@ static enum state_holder settle(struct store *s, const char *shown, bool as_serv
 	long pid = 0;
 	for (unsigned ms = 0;; ms += STEP_MS) {
 		holder = state_lock(s->state, as_server, &s->lock_fd, &pid, why);
-		if (holder == STATE_FREE || holder == STATE_ERROR || (holder == STATE_SERVER && (as_server || answers(cluster_conninfo(s->cluster), &reason))))
+		if (holder == STATE_FREE || holder == STATE_ERROR ||
+			(holder == STATE_SERVER && (as_server || answers(cluster_conninfo(s->cluster), &reason))))
 			break;
 		if (ms >= WAIT_MS) {
 			if (holder == STATE_SERVER)
-				buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid, shown,
-					reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
+				buf_addf(why, "process %ld is using %s, and its database doesn't answer%s%s", pid,
+					shown, reason.len > 0 ? ": " : "", reason.len > 0 ? reason.data : "");
 			else
-				buf_addf(why, "another command (process %ld) has been using %s for a minute: wait for its end", pid,
-					shown);
+				buf_addf(why,
+					"another command (process %ld) has been using %s for a minute: wait for its "
+					"end",
+					pid, shown);
 			holder = STATE_ERROR;
 			break;
 		}
@@ -98,14 +101,12 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 		return ST_REFUSED;
 	s->base = strdup(cluster_conninfo(s->cluster));
 	switch (settle(s, conf->state, as_server, why)) {
-	case STATE_FREE:
-		return cluster_start(s->cluster, why);
+	case STATE_FREE: return cluster_start(s->cluster, why);
 	case STATE_SERVER:
 		cluster_free(s->cluster);
 		s->cluster = NULL;
 		return ST_OK;
-	default:
-		return ST_REFUSED;
+	default: return ST_REFUSED;
 	}
 }
 

@@ -18,17 +18,20 @@ struct conf;
 #define STORE_WORKER_CONNECTIONS 6 /* that a worker makes */
 
 struct store {
-	int state_fd;             /* of the directory; -1 with a database of somebody's */
-	char *state;              /* its absolute name; NULL likewise */
-	int lock_fd;              /* -1: not ours */
-	struct cluster *cluster;  /* NULL: not ours to run */
-	char *base;               /* conninfo as it was given, or the cluster's */
-	char *conninfo;           /* with what it left open: what servers and commands connect with */
-	char *read_base;          /* database_read, with a password that was read as root */
-	char *read_conninfo;      /* the same of database_read; NULL: there is none */
+	int state_fd;            /* of the directory; -1 with a database of somebody's */
+	char *state;             /* its absolute name; NULL likewise */
+	int lock_fd;             /* -1: not ours */
+	struct cluster *cluster; /* NULL: not ours to run */
+	char *base;              /* conninfo as it was given, or the cluster's */
+	char *conninfo;          /* with what it left open: what servers and commands connect with */
+	char *read_base;         /* database_read, with a password that was read as root */
+	char *read_conninfo;     /* the same of database_read; NULL: there is none */
 };
 
-#define STORE_INIT { .state_fd = -1, .lock_fd = -1 }
+#define STORE_INIT \
+	{ \
+		.state_fd = -1, .lock_fd = -1 \
+	}
 
 /* Makes the state directory, and as root becomes its owner, for good. */
 enum status store_become_owner(struct store *s, const struct conf *conf, struct buf *why) MUST_CHECK;

@@ -97,8 +97,10 @@ void sync_close(struct sync *s)
 
 static void remember_error(struct sync *s, const PGresult *r)
 {
-	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY), *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
-	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE), *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
+	const char *primary = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY),
+		   *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
+	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE),
+		   *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
 	buf_reset(&s->error);
 	add_line(&s->error, primary != NULL ? primary : PQerrorMessage(s->pg));
 	if (detail != NULL)
@@ -107,14 +109,15 @@ static void remember_error(struct sync *s, const PGresult *r)
 	s->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
 }
 
-/* Waits for the end of what was sent, as PQexec() does, except that a signal ends the wait: then NULL is returned, and the
- * connection is good for nothing but being closed. */
+/* Waits for the end of what was sent, as PQexec() does, except that a signal ends the wait: then NULL is returned, and
+ * the connection is good for nothing but being closed. */
 static PGresult *finish(struct sync *s)
 {
 	PGresult *last = NULL, *r;
 	for (;;) {
 		while (PQflush(s->pg) == 1 || PQisBusy(s->pg)) {
-			if (!waiting_for("the database", PQsocket(s->pg), PQflush(s->pg) == 1 ? POLLIN | POLLOUT : POLLIN)) {
+			if (!waiting_for(
+				    "the database", PQsocket(s->pg), PQflush(s->pg) == 1 ? POLLIN | POLLOUT : POLLIN)) {
 				PQclear(last);
 				return NULL;
 			}
@@ -176,7 +179,10 @@ void sync_rows_free(struct sync_rows *r)
 
 int sync_count(const struct sync_rows *r) { return PQntuples(r->pg); }
 const char *sync_text(const struct sync_rows *r, int row, int col) { return PQgetvalue(r->pg, row, col); }
-bool sync_is(const struct sync_rows *r, int row, int col, const char *text) { return strcmp(sync_text(r, row, col), text) == 0; }
+bool sync_is(const struct sync_rows *r, int row, int col, const char *text)
+{
+	return strcmp(sync_text(r, row, col), text) == 0;
+}
 
 bool sync_ask(struct sync *s, const char *sql, const char *param, char *out, size_t size)
 {
@@ -221,7 +227,9 @@ const char *sync_notification(struct sync *s, unsigned timeout_ms)
 			return n->extra;
 		}
 		uint64_t now = clock_mono_ms();
-		if (now >= until || waiting_until("a notification", PQsocket(s->pg), POLLIN, (unsigned)(until - now)) <= 0 || !PQconsumeInput(s->pg))
+		if (now >= until ||
+			waiting_until("a notification", PQsocket(s->pg), POLLIN, (unsigned)(until - now)) <= 0 ||
+			!PQconsumeInput(s->pg))
 			return "";
 	}
 }

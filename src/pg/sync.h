@@ -18,8 +18,8 @@ struct sync *sync_open(const char *conninfo, struct buf *why);
 struct sync *sync_open_plain(const char *conninfo, struct buf *why);
 void sync_close(struct sync *s); /* NULL is fine */
 
-/* One call with values bound in text form, NULL being null, the last one followed by SYNC_END. Rows are owned by the caller.
- * NULL: refused or away; sync_error() says why. */
+/* One call with values bound in text form, NULL being null, the last one followed by SYNC_END. Rows are owned by the
+ * caller. NULL: refused or away; sync_error() says why. */
 extern const char SYNC_END[];
 struct sync_rows *sync_call(struct sync *s, const char *sql, ...);
 void sync_rows_free(struct sync_rows *r); /* NULL is fine */
@@ -27,7 +27,8 @@ int sync_count(const struct sync_rows *r);
 const char *sync_text(const struct sync_rows *r, int row, int col); /* "" for null */
 bool sync_is(const struct sync_rows *r, int row, int col, const char *text);
 
-/* A call for one value, with one parameter or none (NULL): it is cut to fit; "" for null or no row. false: see sync_error(). */
+/* A call for one value, with one parameter or none (NULL): it is cut to fit; "" for null or no row. false: see
+ * sync_error(). */
 bool sync_ask(struct sync *s, const char *sql, const char *param, char *out, size_t size);
 
 /* Several statements, rows thrown away. */
@@ -39,7 +40,7 @@ const char *sync_error(const struct sync *s);
 const char *sync_sqlstate(const struct sync *s);
 unsigned sync_error_position(const struct sync *s);
 
-int sync_version(const struct sync *s); /* 150004 */
+int sync_version(const struct sync *s);                             /* 150004 */
 const char *sync_parameter(const struct sync *s, const char *name); /* what the server reported; "" */
 /* Waits for a notification; "" when none came in time. The text is valid until the next call. */
 const char *sync_notification(struct sync *s, unsigned timeout_ms);

@@ -19,7 +19,7 @@ static const char title[] = "Demo";
 struct demo {
 	char chat[24]; /* the group's number; "" when it is gone */
 	struct {
-		char password[PASSWORD_LEN + 1]; /* "" for a user who was there before */
+		char password[PASSWORD_LEN + 1];  /* "" for a user who was there before */
 		char token[SECRET_TOKEN_LEN + 1]; /* "" for one who isn't there */
 	} users[USERS];
 };
@@ -39,12 +39,14 @@ static enum status make_users(struct demo *d, struct sync *db, struct buf *why)
 			buf_adds(why, "making the demo: out of memory");
 			return ST_NOMEM;
 		}
-		struct sync_rows *r = sync_call(db, "select body from user_add($1, $2, false)", names[i], hash, SYNC_END);
+		struct sync_rows *r =
+			sync_call(db, "select body from user_add($1, $2, false)", names[i], hash, SYNC_END);
 		if (r == NULL)
 			return failed(db, why);
 		sync_rows_free(r);
 	}
-	struct sync_rows *r = sync_call(db, "select body from chat_create($1, 'group', $2, $3)", names[0], title, "{bob,carol}", SYNC_END);
+	struct sync_rows *r = sync_call(
+		db, "select body from chat_create($1, 'group', $2, $3)", names[0], title, "{bob,carol}", SYNC_END);
 	if (r == NULL)
 		return failed(db, why);
 	sync_rows_free(r);
@@ -58,7 +60,8 @@ static enum status make_token(struct demo *d, unsigned i, struct sync *db, struc
 	clock_rfc3339(clock_real_us() + TOKEN_DAYS * UINT64_C(86400000000), expires);
 	secret_token(d->users[i].token);
 	secret_hash_hex(d->users[i].token, SECRET_TOKEN_LEN, hash);
-	struct sync_rows *r = sync_call(db, "select body from token_add($1, $2, 'demo', $3)", names[i], hash, expires, SYNC_END);
+	struct sync_rows *r =
+		sync_call(db, "select body from token_add($1, $2, 'demo', $3)", names[i], hash, expires, SYNC_END);
 	if (r == NULL)
 		return failed(db, why);
 	sync_rows_free(r);
@@ -90,8 +93,11 @@ static enum status fill(struct demo *d, struct sync *db, struct buf *why)
 		if (is_there(users, names[i]))
 			st = make_token(d, i, db, why);
 	sync_rows_free(users);
-	if (st == ST_OK && !sync_ask(db, "select c->>'id' from chats($1, null, 200) l, jsonb_array_elements(l.body::jsonb->'chats') c"
-			" where c->>'title' = 'Demo' order by (c->>'id')::bigint limit 1", names[0], d->chat, sizeof(d->chat)))
+	if (st == ST_OK &&
+		!sync_ask(db,
+			"select c->>'id' from chats($1, null, 200) l, jsonb_array_elements(l.body::jsonb->'chats') c"
+			" where c->>'title' = 'Demo' order by (c->>'id')::bigint limit 1",
+			names[0], d->chat, sizeof(d->chat)))
 		st = failed(db, why);
 	return st;
 }
@@ -125,7 +131,8 @@ void demo_print(const struct demo *d, const char *url, FILE *out)
 		fputs("\nThis database has users of its own, and none of them is a demo user.\n", out);
 		return;
 	}
-	fprintf(out, "\nOpen %s and sign in, or stay at the command line: receive in one terminal, send in another.\n", url);
+	fprintf(out, "\nOpen %s and sign in, or stay at the command line: receive in one terminal, send in another.\n",
+		url);
 	for (unsigned i = 0; i < USERS; i++) {
 		const char *token = d->users[i].token;
 		if (*token == '\0')
@@ -135,10 +142,14 @@ void demo_print(const struct demo *d, const char *url, FILE *out)
 			fprintf(out, "  password  %s\n", d->users[i].password);
 		fprintf(out, "  token     %s\n  receive   curl -N -u :%s %s/v1/stream\n", token, token, where);
 		if (*d->chat != '\0')
-			fprintf(out, "  send      curl -u :%s -H 'Content-Type: text/plain' -d 'hello from %s' %s/v1/chats/%s/messages\n", token, names[i], where, d->chat);
+			fprintf(out,
+				"  send      curl -u :%s -H 'Content-Type: text/plain' -d 'hello from %s' "
+				"%s/v1/chats/%s/messages\n",
+				token, names[i], where, d->chat);
 	}
 	if (!new)
-		fputs("\nTheir passwords were printed at the first start; `postern user passwd NAME` sets another.\n", out);
+		fputs("\nTheir passwords were printed at the first start; `postern user passwd NAME` sets another.\n",
+			out);
 	fputc('\n', out);
 }
 

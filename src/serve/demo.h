@@ -10,8 +10,8 @@
 
 struct demo;
 
-/* In a database without users makes alice, bob and carol, and a group of theirs. In any case a new token for each of the
- * three who is there. Blocks. */
+/* In a database without users makes alice, bob and carol, and a group of theirs. In any case a new token for each of
+ * the three who is there. Blocks. */
 enum status demo_prepare(const char *conninfo, struct demo **ret, struct buf *why) MUST_CHECK;
 /* What to type, with that address. */
 void demo_print(const struct demo *d, const char *url, FILE *out);

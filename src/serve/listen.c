@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See listen.h. SO_REUSEPORT alone would let a second server share our port silently, if it runs as the same user: so each
- * address is bound once without it first. */
+ * See listen.h. SO_REUSEPORT alone would let a second server share our port silently, if it runs as the same user: so
+ * each address is bound once without it first. */
 #include "serve/listen.h"
 
 #include <arpa/inet.h>
@@ -22,7 +22,8 @@ enum { BACKLOG = 4096, STEP_MS = 20, PATIENCE_MS = 1000 };
 
 static enum status failed(struct buf *why, const char *what, const char *address)
 {
-	buf_addf(why, "%s %s: %s", what, address, errno == EADDRINUSE ? "another server is using this address" : strerror(errno));
+	buf_addf(why, "%s %s: %s", what, address,
+		errno == EADDRINUSE ? "another server is using this address" : strerror(errno));
 	return ST_SYSTEM;
 }
 
@@ -31,7 +32,8 @@ static int wants_v6only(const struct conf *conf, const struct conf_listen *a)
 {
 	for (size_t i = 0; i < conf->listen_count; i++) {
 		const struct conf_listen *b = &conf->listen[i];
-		if (b->addr.sa.sa_family == AF_INET && b->addr.in.sin_port == a->addr.in6.sin6_port && b->addr.in.sin_port != 0)
+		if (b->addr.sa.sa_family == AF_INET && b->addr.in.sin_port == a->addr.in6.sin6_port &&
+			b->addr.in.sin_port != 0)
 			return 1;
 	}
 	return 0;
@@ -45,9 +47,10 @@ static int bind_tcp(const struct conf *conf, const struct conf_listen *a, int re
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
-			(!reuseport || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) == 0) &&
-			(a->addr.sa.sa_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) == 0) &&
-			bind(fd, &a->addr.sa, a->len) == 0)
+		(!reuseport || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) == 0) &&
+		(a->addr.sa.sa_family != AF_INET6 ||
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) == 0) &&
+		bind(fd, &a->addr.sa, a->len) == 0)
 		return fd;
 	int saved = errno;
 	close(fd);
@@ -76,7 +79,8 @@ static enum status probe_tcp(const struct conf *conf, struct conf_listen *a, str
 }
 
 /* A socket for each worker at fds[0], fds[stride], … */
-static enum status open_tcp(const struct conf *conf, const struct conf_listen *given, int *fds, size_t stride, struct conf_listen *ret_bound, struct buf *why)
+static enum status open_tcp(const struct conf *conf, const struct conf_listen *given, int *fds, size_t stride,
+	struct conf_listen *ret_bound, struct buf *why)
 {
 	*ret_bound = *given;
 	enum status st = probe_tcp(conf, ret_bound, why);
@@ -98,7 +102,8 @@ static char *copy(const char *text)
 }
 
 /* Whoever reaches the path may connect, as with TCP: a token is what lets people in. */
-static enum status open_unix(struct listen *l, const struct conf *conf, const struct conf_listen *a, int *fds, size_t stride, struct buf *why)
+static enum status open_unix(struct listen *l, const struct conf *conf, const struct conf_listen *a, int *fds,
+	size_t stride, struct buf *why)
 {
 	enum status st = socket_file_clear(a, why);
 	if (st != ST_OK)
@@ -155,12 +160,13 @@ static enum status open_one(struct listen *l, const struct conf *conf, size_t i,
 /* What has become of a passed socket's address: as if it had been written in the settings. */
 static void name_of(int fd, struct conf_listen *ret)
 {
-	*ret = (struct conf_listen){ .len = sizeof(ret->addr) };
+	*ret = (struct conf_listen) { .len = sizeof(ret->addr) };
 	if (getsockname(fd, &ret->addr.sa, &ret->len) < 0)
 		ret->addr.sa.sa_family = AF_UNSPEC;
 }
 
-/* One socket of the service manager's, for all workers. It stays open there, so nothing that arrives while we restart is lost. */
+/* One socket of the service manager's, for all workers. It stays open there, so nothing that arrives while we restart
+ * is lost. */
 static enum status take_passed(int fd, int *fds, unsigned workers, size_t stride, struct buf *why)
 {
 	struct conf_listen a;
@@ -168,9 +174,13 @@ static enum status take_passed(int fd, int *fds, unsigned workers, size_t stride
 	socklen_t type_len = sizeof(type), listens_len = sizeof(listens);
 	name_of(fd, &a);
 	int family = a.addr.sa.sa_family;
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_len) < 0 ||
-			type != SOCK_STREAM || !listens || (family != AF_INET && family != AF_INET6 && family != AF_UNIX)) {
-		buf_addf(why, "descriptor %d, passed by the service manager, isn't a listening stream socket: use ListenStream= with Accept=no", fd);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_len) < 0 || type != SOCK_STREAM ||
+		!listens || (family != AF_INET && family != AF_INET6 && family != AF_UNIX)) {
+		buf_addf(why,
+			"descriptor %d, passed by the service manager, isn't a listening stream socket: use "
+			"ListenStream= with Accept=no",
+			fd);
 		return ST_REFUSED;
 	}
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
@@ -185,7 +195,9 @@ static void add_url(struct listen *l, int fd)
 	struct conf_listen a;
 	name_of(fd, &a);
 	bool is_unix = a.addr.sa.sa_family == AF_UNIX;
-	if (l->url == NULL && is_unix && asprintf(&l->url, "unix:%s", a.len > offsetof(struct sockaddr_un, sun_path) ? a.addr.un.sun_path : "") < 0)
+	if (l->url == NULL && is_unix &&
+		asprintf(&l->url, "unix:%s", a.len > offsetof(struct sockaddr_un, sun_path) ? a.addr.un.sun_path : "") <
+			0)
 		fatal("out of memory");
 	if (l->url == NULL)
 		l->url = url_of(&a, false);
@@ -200,7 +212,8 @@ static enum status take_all_passed(struct listen *l, const struct service *servi
 	size_t i = 0;
 	for (unsigned n = 0; n < service->fd_count && st == ST_OK; n++) {
 		int fd = service->fds[n];
-		st = service->for_metrics[n] ? take_passed(fd, l->metrics_fds, l->workers, 1, why) : take_passed(fd, &l->fds[i], l->workers, l->count, why);
+		st = service->for_metrics[n] ? take_passed(fd, l->metrics_fds, l->workers, 1, why)
+					     : take_passed(fd, &l->fds[i], l->workers, l->count, why);
 		l->metrics_passed |= service->for_metrics[n];
 		l->passed |= !service->for_metrics[n];
 		if (st == ST_OK && !service->for_metrics[n]) {
@@ -235,7 +248,7 @@ enum status listen_open(struct listen *l, const struct conf *conf, const struct 
 	unsigned for_http = 0;
 	for (unsigned i = 0; i < service->fd_count; i++)
 		for_http += !service->for_metrics[i];
-	*l = (struct listen){ .workers = conf->workers, .count = for_http > 0 ? for_http : conf->listen_count };
+	*l = (struct listen) { .workers = conf->workers, .count = for_http > 0 ? for_http : conf->listen_count };
 	make_room(l);
 	enum status st = take_all_passed(l, service, why);
 	for (size_t i = 0; i < l->count && for_http == 0 && st == ST_OK; i++)
@@ -284,7 +297,7 @@ void listen_close(struct listen *l)
 	free(l->shared);
 	free(l->url);
 	free(l->local_url);
-	*l = (struct listen){ 0 };
+	*l = (struct listen) { 0 };
 }
 
 static void keep_in_column(int *fds, unsigned workers, size_t stride, unsigned worker)

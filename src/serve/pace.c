@@ -18,6 +18,8 @@ void pace_died(struct pace *p)
 	if (now - p->started >= YOUNG_MS)
 		p->pause_ms = 0;
 	else
-		p->pause_ms = p->pause_ms == 0 ? PAUSE_MIN_MS : p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2 : PAUSE_MAX_MS;
+		p->pause_ms = p->pause_ms == 0           ? PAUSE_MIN_MS
+			: p->pause_ms * 2 < PAUSE_MAX_MS ? p->pause_ms * 2
+							 : PAUSE_MAX_MS;
 	p->due = now + p->pause_ms;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See supervisor.h. It serves nobody itself, so it has no event loop: it waits for signals and for the workers' word that
- * they are ready. Whatever way it goes, its children go with it (PDEATHSIG).
+ * See supervisor.h. It serves nobody itself, so it has no event loop: it waits for signals and for the workers' word
+ * that they are ready. Whatever way it goes, its children go with it (PDEATHSIG).
  *
  * The order of the start: bind as root, become the state directory's owner, lock it, database, migrations, workers. */
 #include "serve/supervisor.h"
@@ -39,13 +39,13 @@ enum {
 	WORKERS_MAX = 64,
 	TICK_MS = 1000,
 	MEASURE_MS = 5000,
-	HUNG_MS = 10000,        /* without a beat */
-	ANSWER_MS = 5000,       /* a beat is due every second */
-	RELOAD_MS = 5000,       /* until every worker has the new settings */
+	HUNG_MS = 10000,  /* without a beat */
+	ANSWER_MS = 5000, /* a beat is due every second */
+	RELOAD_MS = 5000, /* until every worker has the new settings */
 	RELOAD_LOOK_MS = 20,
-	EXTEND_MS = 30000,      /* what a start that still goes on asks for */
-	START_MS = 60000,       /* until the first beat and the word that it is ready */
-	STOP_MS = 10000,        /* between SIGTERM and SIGKILL */
+	EXTEND_MS = 30000, /* what a start that still goes on asks for */
+	START_MS = 60000,  /* until the first beat and the word that it is ready */
+	STOP_MS = 10000,   /* between SIGTERM and SIGKILL */
 	DESCRIPTORS_MIN = 128,
 	DESCRIPTORS_MAX = 1 << 20,
 };
@@ -68,9 +68,9 @@ struct supervisor {
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
 	struct pace database;
-	bool serves;      /* a worker has been ready once */
-	bool announced;   /* every worker has been ready once */
-	bool answering;   /* every worker is: what the service manager was told last */
+	bool serves;    /* a worker has been ready once */
+	bool announced; /* every worker has been ready once */
+	bool answering; /* every worker is: what the service manager was told last */
 	bool stop, failed;
 	uint64_t ticked, pinged, measured;
 	uint64_t reload_until; /* by then the workers should have the new settings; 0: they have */
@@ -80,9 +80,18 @@ struct supervisor {
 static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
 {
 	char name[32];
-	struct worker_env env = { .conf = s->conf, .shared = s->shared, .index = i, .settings = shared_posted(s->shared), .listen_fds = &s->listen.fds[i * s->listen.count],
-		.listen_shared = s->listen.shared, .listen_count = (unsigned)s->listen.count, .metrics_fd = s->listen.metrics_fds[i],
-		.metrics_shared = s->listen.metrics_shared, .conninfo = s->store.conninfo, .read_conninfo = s->store.read_conninfo, .node = s->node,
+	struct worker_env env = { .conf = s->conf,
+		.shared = s->shared,
+		.index = i,
+		.settings = shared_posted(s->shared),
+		.listen_fds = &s->listen.fds[i * s->listen.count],
+		.listen_shared = s->listen.shared,
+		.listen_count = (unsigned)s->listen.count,
+		.metrics_fd = s->listen.metrics_fds[i],
+		.metrics_shared = s->listen.metrics_shared,
+		.conninfo = s->store.conninfo,
+		.read_conninfo = s->store.read_conninfo,
+		.node = s->node,
 		.ready_fd = ready_fd };
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);
@@ -122,7 +131,7 @@ static void start_worker(struct supervisor *s, unsigned i)
 	if (c->pid < 0) {
 		log_error("starting worker %u: %s", i, strerror(errno));
 		close(ready[0]);
-		*c = (struct child){ .ready_fd = -1, .pace = c->pace };
+		*c = (struct child) { .ready_fd = -1, .pace = c->pace };
 		pace_died(&c->pace);
 		return;
 	}
@@ -132,7 +141,8 @@ static void start_worker(struct supervisor *s, unsigned i)
 static void tell_status(const struct supervisor *s)
 {
 	if (s->answering)
-		service_notify(s->service, "STATUS=Serving at %s with %u worker%s", s->listen.url, s->conf->workers, s->conf->workers > 1 ? "s" : "");
+		service_notify(s->service, "STATUS=Serving at %s with %u worker%s", s->listen.url, s->conf->workers,
+			s->conf->workers > 1 ? "s" : "");
 	else
 		service_notify(s->service, "STATUS=A worker doesn't answer");
 }
@@ -170,7 +180,8 @@ static void take_ready(struct supervisor *s, struct child *c)
 static void log_death(const char *who, pid_t pid, int wstatus)
 {
 	if (WIFSIGNALED(wstatus))
-		log_error("%s (process %ld) was killed by signal %d (%s)", who, (long)pid, WTERMSIG(wstatus), strsignal(WTERMSIG(wstatus)));
+		log_error("%s (process %ld) was killed by signal %d (%s)", who, (long)pid, WTERMSIG(wstatus),
+			strsignal(WTERMSIG(wstatus)));
 	else
 		log_error("%s (process %ld) exited with status %d", who, (long)pid, WEXITSTATUS(wstatus));
 }
@@ -225,7 +236,8 @@ static void signal_workers(struct supervisor *s, int signum)
 			kill(s->workers[i].pid, signum);
 }
 
-/* The workers can't be left to read the file: what root may read they may not, and it may change from one to the next. */
+/* The workers can't be left to read the file: what root may read they may not, and it may change from one to the next.
+ */
 static bool post_settings(struct supervisor *s)
 {
 	struct buf text;
@@ -238,7 +250,8 @@ static bool post_settings(struct supervisor *s)
 
 static void reload(struct supervisor *s)
 {
-	service_notify(s->service, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the settings again", (unsigned long long)clock_mono_us());
+	service_notify(s->service, "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=Reading the settings again",
+		(unsigned long long)clock_mono_us());
 	if (conf_reload(s->conf)) {
 		log_set(s->conf->log_level, s->conf->log_format);
 		if (!post_settings(s))
@@ -248,12 +261,13 @@ static void reload(struct supervisor *s)
 	s->reload_until = clock_mono_ms() + RELOAD_MS;
 }
 
-/* Only then `systemctl reload` is told that it is done. One that doesn't come to it is replaced before long, and its successor has
- * them from the beginning. */
+/* Only then `systemctl reload` is told that it is done. One that doesn't come to it is replaced before long, and its
+ * successor has them from the beginning. */
 static void end_reload(struct supervisor *s, uint64_t now)
 {
 	for (unsigned i = 0; i < s->conf->workers && now < s->reload_until; i++)
-		if (s->workers[i].pid > 0 && s->workers[i].ready_fd < 0 && shared_taken(s->shared, i) != shared_posted(s->shared))
+		if (s->workers[i].pid > 0 && s->workers[i].ready_fd < 0 &&
+			shared_taken(s->shared, i) != shared_posted(s->shared))
 			return;
 	s->reload_until = 0;
 	log_info("reloaded");
@@ -266,12 +280,8 @@ static void take_signals(struct supervisor *s)
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		switch (info.ssi_signo) {
-		case SIGCHLD:
-			reap(s);
-			break;
-		case SIGHUP:
-			reload(s);
-			break;
+		case SIGCHLD: reap(s); break;
+		case SIGHUP: reload(s); break;
 		default:
 			log_info("%s: stopping", strsignal((int)info.ssi_signo));
 			if (s->stop) /* asked twice: at once, then */
@@ -295,7 +305,8 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 		uint64_t patience = coming_up ? START_MS : HUNG_MS;
 		if (c->pid == 0 || now < (coming_up ? c->pace.started : beat) + patience)
 			continue;
-		log_error("worker %u (process %ld) hasn't moved for %u s: killing it", i, (long)c->pid, (unsigned)patience / 1000);
+		log_error("worker %u (process %ld) hasn't moved for %u s: killing it", i, (long)c->pid,
+			(unsigned)patience / 1000);
 		kill(c->pid, SIGKILL);
 	}
 }
@@ -303,7 +314,8 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 static bool all_answer(const struct supervisor *s, uint64_t now)
 {
 	/* A watchdog that is shorter than that is to notice before it runs out. */
-	uint64_t patience = s->service->watchdog_ms > 0 && s->service->watchdog_ms < ANSWER_MS ? s->service->watchdog_ms : ANSWER_MS;
+	uint64_t patience = s->service->watchdog_ms > 0 && s->service->watchdog_ms < ANSWER_MS ? s->service->watchdog_ms
+											       : ANSWER_MS;
 	for (unsigned i = 0; i < s->conf->workers; i++) {
 		uint64_t beat = shared_last_beat(s->shared, i);
 		if (s->workers[i].pid == 0 || beat == 0 || now > beat + patience)
@@ -320,7 +332,8 @@ static void ping_watchdog(struct supervisor *s, uint64_t now)
 		s->answering = answering;
 		tell_status(s);
 	}
-	if (s->service->watchdog_ms == 0 || !answering || (s->pinged != 0 && now - s->pinged < s->service->watchdog_ms / 3))
+	if (s->service->watchdog_ms == 0 || !answering ||
+		(s->pinged != 0 && now - s->pinged < s->service->watchdog_ms / 3))
 		return;
 	service_notify(s->service, "WATCHDOG=1");
 	s->pinged = now;
@@ -361,7 +374,7 @@ static void wait_for_events(struct supervisor *s, int timeout_ms)
 {
 	struct pollfd p[1 + WORKERS_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
 	for (unsigned i = 0; i < s->conf->workers; i++)
-		p[1 + i] = (struct pollfd){ .fd = s->workers[i].ready_fd, .events = POLLIN };
+		p[1 + i] = (struct pollfd) { .fd = s->workers[i].ready_fd, .events = POLLIN };
 	if (poll(p, 1 + s->conf->workers, timeout_ms) <= 0)
 		return;
 	for (unsigned i = 0; i < s->conf->workers; i++)
@@ -432,7 +445,9 @@ static enum status raise_descriptor_limit(struct buf *why)
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
 		return ST_OK;
 	if (r.rlim_max < DESCRIPTORS_MIN) {
-		buf_addf(why, "only %llu files may be open in a process (ulimit -Hn, LimitNOFILE=): at least %d are needed, and one a stream",
+		buf_addf(why,
+			"only %llu files may be open in a process (ulimit -Hn, LimitNOFILE=): at least %d are "
+			"needed, and one a stream",
 			(unsigned long long)r.rlim_max, DESCRIPTORS_MIN);
 		return ST_REFUSED;
 	}
@@ -528,7 +543,9 @@ int supervisor_run(struct conf *conf, const struct service *service)
 	} else {
 		s.failed = !signals_stop_pending();
 		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", why.data != NULL ? why.data : "out of memory");
-		service_notify(service, "STOPPING=1\nSTATUS=%.*s", s.failed && why.data != NULL ? (int)strcspn(why.data, "\n") : 8, s.failed && why.data != NULL ? why.data : "Stopping");
+		service_notify(service, "STOPPING=1\nSTATUS=%.*s",
+			s.failed && why.data != NULL ? (int)strcspn(why.data, "\n") : 8,
+			s.failed && why.data != NULL ? why.data : "Stopping");
 	}
 	if (s.listen.fds != NULL)
 		listen_close(&s.listen);

@@ -34,10 +34,10 @@
 
 #define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* less the listener and the batcher */
 #define SECOND_MS 1000
-#define MEASURE_EVERY 5      /* seconds */
-#define SIZES_EVERY 60       /* likewise, a multiple of it */
-#define STOP_MS 100          /* between two looks at what is left when stopping */
-#define STOP_LOOKS 60        /* how many of them: then what is left is cut */
+#define MEASURE_EVERY 5 /* seconds */
+#define SIZES_EVERY 60  /* likewise, a multiple of it */
+#define STOP_MS 100     /* between two looks at what is left when stopping */
+#define STOP_LOOKS 60   /* how many of them: then what is left is cut */
 
 struct worker {
 	const struct worker_env *env;
@@ -52,9 +52,9 @@ struct worker {
 	struct api api;
 	struct upkeep *upkeep;
 	struct erasure *erasure;
-	struct follower *search; /* NULL: another worker of this node has it */
+	struct follower *search;     /* NULL: another worker of this node has it */
 	struct retention *retention; /* NULL: likewise */
-	struct loop_hook *starting; /* NULL: it listens */
+	struct loop_hook *starting;  /* NULL: it listens */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool ready, stopping;
@@ -62,7 +62,9 @@ struct worker {
 	unsigned seconds, stop_looks;
 	char timeline[16]; /* of the database, when it was looked at; "": not yet */
 	uint64_t second_due_us;
-	struct { uint64_t delivered, ring, tables, slow, notifications, holes, served, behind, failed; } last;
+	struct {
+		uint64_t delivered, ring, tables, slow, notifications, holes, served, behind, failed;
+	} last;
 };
 
 /* ---- what the log tells ---- */
@@ -133,7 +135,13 @@ static void on_control(void *arg, const char *name, uint64_t credential)
 		auth_recheck(w->api.auth);
 }
 
-static const struct tail_events tail_events = { .on_frame = on_frame, .on_rejoined = on_rejoined, .on_head = on_head, .on_rewind = on_rewind, .on_live = on_live, .on_settings = on_settings, .on_control = on_control };
+static const struct tail_events tail_events = { .on_frame = on_frame,
+	.on_rejoined = on_rejoined,
+	.on_head = on_head,
+	.on_rewind = on_rewind,
+	.on_live = on_live,
+	.on_settings = on_settings,
+	.on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {
@@ -151,8 +159,10 @@ static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
 	metrics_gauge(&w->metrics, G_SEARCH_LAG_SECONDS, (age_ms + 999) / 1000);
 }
 
-static const struct follower_kind search_kind = { .name = "search", .prepare = "select search_prepare()",
-	.step = "select mine, head, pos, age_ms from search_follow($1, $2)", .on_lag = on_search_lag };
+static const struct follower_kind search_kind = { .name = "search",
+	.prepare = "select search_prepare()",
+	.step = "select mine, head, pos, age_ms from search_follow($1, $2)",
+	.on_lag = on_search_lag };
 
 static void on_measured(void *arg, const struct pg_result *r)
 {
@@ -162,7 +172,8 @@ static void on_measured(void *arg, const struct pg_result *r)
 	w->api.notify_queue = strtod(pg_text(r, 0, 0), NULL);
 	/* "15.18 (Debian 15.18-0+deb12u1)" */
 	const char *version = pg_text(r, 0, 1);
-	snprintf(w->api.postgresql, sizeof(w->api.postgresql), "%.*s", (int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz"), version);
+	snprintf(w->api.postgresql, sizeof(w->api.postgresql), "%.*s",
+		(int)strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz"), version);
 	const char *timeline = pg_text(r, 0, 2);
 	if (*w->timeline != '\0' && strcmp(w->timeline, timeline) != 0 && w->env->index == 0)
 		metrics_count(&w->metrics, M_FAILOVERS, 1);
@@ -244,7 +255,8 @@ static void on_second(void *arg)
 	auth_reload_keys(w->api.auth, false);
 	measure_process(w);
 	if (pg_pool_up(w->pool))
-		pg_pool_call(w->pool, "select queue_usage, version, timeline, size, messages from database_measures($1)", 1,
+		pg_pool_call(w->pool,
+			"select queue_usage, version, timeline, size, messages from database_measures($1)", 1,
 			(const char *[]) { sizes ? "t" : "f" }, on_measured, w);
 }
 
@@ -274,7 +286,7 @@ static void on_sigterm(void *arg)
 
 static struct hub_limits limits_of(const struct conf *conf)
 {
-	return (struct hub_limits){ .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
+	return (struct hub_limits) { .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
 }
 
 /* Settings are looked up where they are needed; these are values that were copied. */
@@ -326,11 +338,22 @@ static void open_rooms(struct worker *w)
 	metrics_init(&w->metrics, env->shared, env->index);
 	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
 	w->replica = replica_new(w->loop, w->pool, env->read_conninfo, POOL_SIZE, deadline);
-	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared), &tail_events, w);
+	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared),
+		&tail_events, w);
 	w->batcher = batcher_new(w->loop, w->tail, env->conninfo, env->node, deadline, wait, on_commit, w);
 	w->hub = hub_new(w->loop, w->tail, w->pool, w->replica, &limits);
-	w->api = (struct api){ .loop = w->loop, .conf = conf, .shared = env->shared, .worker = env->index, .node = env->node, .metrics = &w->metrics,
-		.pool = w->pool, .replica = w->replica, .tail = w->tail, .batcher = w->batcher, .hub = w->hub, .metrics_apart = env->metrics_fd >= 0 };
+	w->api = (struct api) { .loop = w->loop,
+		.conf = conf,
+		.shared = env->shared,
+		.worker = env->index,
+		.node = env->node,
+		.metrics = &w->metrics,
+		.pool = w->pool,
+		.replica = w->replica,
+		.tail = w->tail,
+		.batcher = w->batcher,
+		.hub = w->hub,
+		.metrics_apart = env->metrics_fd >= 0 };
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who is who: signing in, cookies and where they may come from, tokens and tickets, and that whoever loses them loses his streams. */
+ * Who is who: signing in, cookies and where they may come from, tokens and tickets, and that whoever loses them loses
+ * his streams. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +35,9 @@ START_TEST(a_password_gives_a_session)
 	ck_assert_str_eq(str(a.json, "user.name"), ann->name);
 	ck_assert_uint_eq(strlen(str(a.json, "expires_at")), 24);
 	const char *cookie = said(a, "Set-Cookie");
-	ck_assert_msg(strcasestr(cookie, "; HttpOnly") && strcasestr(cookie, "; SameSite=Lax") && !strcasestr(cookie, "; Secure"), "%s", cookie);
+	ck_assert_msg(strcasestr(cookie, "; HttpOnly") && strcasestr(cookie, "; SameSite=Lax") &&
+			!strcasestr(cookie, "; Secure"),
+		"%s", cookie);
 	ck_assert_ptr_null(strcasestr(cookie, "Domain="));
 	ck_assert_str_eq(str(is(get(with_cookie(a), "/v1/me"), 200).json, "name"), ann->name);
 	ck_assert_str_eq(str(is(get(using(nobody(), str(a.json, "token")), "/v1/me"), 200).json, "name"), ann->name);
@@ -48,7 +51,10 @@ START_TEST(a_wrong_password_tells_nothing)
 	server_command(house(), NULL, "user", "disable", off->name);
 	struct answer wrong = refused(sign_in(ann, "over the wall"), 401, "bad_credentials");
 	struct answer refusals[] = {
-		sign_in(&(struct client) { .name = "no-such-user" }, PASSWORD), sign_in(off, PASSWORD), sign_in(ann, ""), sign_in(ann, ann->token),
+		sign_in(&(struct client) { .name = "no-such-user" }, PASSWORD),
+		sign_in(off, PASSWORD),
+		sign_in(ann, ""),
+		sign_in(ann, ann->token),
 		sign_in(&(struct client) { .name = "NO USER" }, PASSWORD),
 	};
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
@@ -64,8 +70,9 @@ START_TEST(signing_in_is_for_this_page_only)
 	struct client *ann = somebody();
 	char *body = format("{'name':'%s','password':'" PASSWORD "'}", ann->name);
 	refused(post(nobody(), "/v1/session", "%s", body), 403, "origin_required");
-	const char *const foreign[] = { "Origin: https://evil.example", "Origin: null", "Origin: http://127.0.0.1:1", "Origin: http://127.0.0.1", "Sec-Fetch-Site: cross-site",
-		"Sec-Fetch-Site: same-site", "Sec-Fetch-Site: none" };
+	const char *const foreign[] = { "Origin: https://evil.example", "Origin: null", "Origin: http://127.0.0.1:1",
+		"Origin: http://127.0.0.1", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site",
+		"Sec-Fetch-Site: none" };
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
 		refused(post(with(nobody(), "%s", foreign[i]), "/v1/session", "%s", body), 403, "bad_origin");
 	is(post(with(nobody(), "Sec-Fetch-Site: same-origin"), "/v1/session", "%s", body), 201);
@@ -78,11 +85,13 @@ START_TEST(a_write_with_a_cookie_must_come_from_this_page)
 	refused(post(cookie, "/v1/chats", "{'kind':'group','title':'x'}"), 403, "origin_required");
 	refused(patch(cookie, "/v1/me", "{'display_name':'x'}"), 403, "origin_required");
 	refused(del(cookie, "/v1/session"), 403, "origin_required");
-	refused(post(with(cookie, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"), 403, "bad_origin");
+	refused(post(with(cookie, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"), 403,
+		"bad_origin");
 	is(get(with(cookie, "Origin: https://evil.example"), "/v1/me"), 200); /* it can't read the answer */
 	is(post(from_page(cookie), "/v1/chats", "{'kind':'group','title':'x'}"), 201);
 	is(post(with(cookie, "Sec-Fetch-Site: same-origin"), "/v1/chats", "{'kind':'group','title':'x'}"), 201);
-	is(post(with(ann, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"), 201); /* who has a token isn't tricked */
+	is(post(with(ann, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"),
+		201); /* who has a token isn't tricked */
 }
 END_TEST
 
@@ -95,7 +104,8 @@ START_TEST(behind_a_proxy_the_public_address_counts)
 	struct answer a = is(post(page, "/v1/session", "%s", body), 201);
 	ck_assert_ptr_nonnull(strcasestr(said(a, "Set-Cookie"), "; Secure"));
 	refused(post(from_page(via(nobody(), node)), "/v1/session", "%s", body), 403, "bad_origin");
-	refused(post(with(via(nobody(), node), "Origin: http://chat.example.org"), "/v1/session", "%s", body), 403, "bad_origin");
+	refused(post(with(via(nobody(), node), "Origin: http://chat.example.org"), "/v1/session", "%s", body), 403,
+		"bad_origin");
 	server_stop(node);
 }
 END_TEST
@@ -134,7 +144,8 @@ START_TEST(a_token_may_be_a_basic_password)
 {
 	struct client *ann = somebody();
 	char *pair = format("%s:%s", ann->name, ann->token), encoded[512];
-	sodium_bin2base64(encoded, sizeof(encoded), (unsigned char *)pair, strlen(pair), sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(
+		encoded, sizeof(encoded), (unsigned char *)pair, strlen(pair), sodium_base64_VARIANT_ORIGINAL);
 	struct client *basic = with(nobody(), "Authorization: Basic %s", encoded);
 	ck_assert_str_eq(str(is(get(basic, "/v1/me"), 200).json, "name"), ann->name);
 	is(post(basic, "/v1/chats", "{'kind':'group','title':'x'}"), 201);
@@ -145,12 +156,22 @@ END_TEST
 START_TEST(who_is_unknown_is_offered_bearer_only)
 {
 	struct client *strangers[] = {
-		nobody(), using(nobody(), "not-a-token"), using(nobody(), ""), with(nobody(), "Authorization: Basic YTpi"), with(nobody(), "Authorization: Basic !!!"),
-		with(nobody(), "Authorization: Digest x"), with(nobody(), "Cookie: postern_session=x"), with(nobody(), "Authorization: Bearer"),
+		nobody(),
+		using(nobody(), "not-a-token"),
+		using(nobody(), ""),
+		with(nobody(), "Authorization: Basic YTpi"),
+		with(nobody(), "Authorization: Basic !!!"),
+		with(nobody(), "Authorization: Digest x"),
+		with(nobody(), "Cookie: postern_session=x"),
+		with(nobody(), "Authorization: Bearer"),
 	};
 	for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++)
 		for (int j = 0; j < 3; j++) {
-			struct answer a = refused(get(strangers[i], "%s", j == 0 ? "/v1/me" : j == 1 ? "/v1/stream" : "/v1/poll?wait=0"), 401, "unauthorized");
+			struct answer a = refused(get(strangers[i], "%s",
+							  j == 0           ? "/v1/me"
+								  : j == 1 ? "/v1/stream"
+									   : "/v1/poll?wait=0"),
+				401, "unauthorized");
 			ck_assert_str_eq(format("%.6s", said(a, "WWW-Authenticate")), "Bearer");
 			ck_assert_ptr_null(strcasestr(a.head, "Basic"));
 		}
@@ -199,7 +220,8 @@ START_TEST(revoking_a_token_ends_its_streams_at_once)
 	struct client *ann = somebody();
 	struct answer made = is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
 	struct client *phone = using(ann, str(made.json, "token"));
-	struct stream *here = live(phone), *there = live(via(phone, node)), *ndjson = stream_open(phone, "?format=ndjson"), *others = live(ann);
+	struct stream *here = live(phone), *there = live(via(phone, node)),
+		      *ndjson = stream_open(phone, "?format=ndjson"), *others = live(ann);
 	expect(ndjson, "hello");
 	struct wire *w = dial(house());
 	double open = metric(house(), "postern_streams");
@@ -281,7 +303,8 @@ START_TEST(a_ticket_hangs_on_its_token)
 	struct client *ann = somebody();
 	struct answer made = is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
 	struct client *phone = using(ann, str(made.json, "token"));
-	struct stream *s = stream_open(nobody(), "?ticket=%s", str(is(post(phone, "/v1/stream-tickets", NULL), 201).json, "ticket"));
+	struct stream *s = stream_open(
+		nobody(), "?ticket=%s", str(is(post(phone, "/v1/stream-tickets", NULL), 201).json, "ticket"));
 	expect(s, "hello");
 	const char *unused = str(is(post(phone, "/v1/stream-tickets", NULL), 201).json, "ticket");
 	is(del(ann, "/v1/tokens/%lld", num(made.json, "id")), 204);
@@ -335,10 +358,13 @@ END_TEST
 
 static int guess(const struct client *page, const char *name, const char *forwarded)
 {
-	return post(with(page, "X-Forwarded-For: %s", forwarded), "/v1/session", "{'name':'%s','password':'guess'}", name).status;
+	return post(
+		with(page, "X-Forwarded-For: %s", forwarded), "/v1/session", "{'name':'%s','password':'guess'}", name)
+		.status;
 }
 
-/* Many accounts from one address, of which a trusted proxy tells: in a list, or, as some do, in a line of its own behind the client's. */
+/* Many accounts from one address, of which a trusted proxy tells: in a list, or, as some do, in a line of its own
+ * behind the client's. */
 START_TEST(guessing_is_slowed_down_behind_a_proxy)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1,10.1.1.1", NULL };
@@ -350,13 +376,15 @@ START_TEST(guessing_is_slowed_down_behind_a_proxy)
 		for (int i = 0; i < 6; i++) {
 			ck_assert_int_eq(status, 401);
 			const struct client *one = way == 2 ? with(page, "X-Forwarded-For: 198.51.100.%d", i) : page;
-			status = guess(one, somebody()->name, way == 0 ? format("198.51.100.%d, %s", i, second[0]) : second[way]);
+			status = guess(one, somebody()->name,
+				way == 0 ? format("198.51.100.%d, %s", i, second[0]) : second[way]);
 		}
 		ck_assert_int_eq(status, 429);
 	}
 	for (int i = 0, status = 401; i < 6; i++) { /* who has one address of an IPv6 network has them all */
 		ck_assert_int_eq(status, 401);
-		ck_assert_int_eq(status = guess(page, somebody()->name, format("2001:db8::%d", i + 1)), i < 5 ? 401 : 429);
+		ck_assert_int_eq(
+			status = guess(page, somebody()->name, format("2001:db8::%d", i + 1)), i < 5 ? 401 : 429);
 	}
 	ck_assert_int_eq(guess(page, somebody()->name, "2001:db8:0:1::1"), 401);
 	/* Who comes from elsewhere isn't held up; what somebody untrusted says doesn't count. */
@@ -419,7 +447,8 @@ END_TEST
 START_TEST(the_command_line_knows_good_names)
 {
 	char *said;
-	const char *const bad[] = { "A", "a", "Alice", "with space", "-dash", "a/b", "\xc3\xa9t\xc3\xa9", "zoe" /* taken */, "this-name-is-longer-than-thirty-two" };
+	const char *const bad[] = { "A", "a", "Alice", "with space", "-dash", "a/b", "\xc3\xa9t\xc3\xa9",
+		"zoe" /* taken */, "this-name-is-longer-than-thirty-two" };
 	user("zoe");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		const char *const args[] = { "user", "add", bad[i], "--state", server_state(house()), NULL };
@@ -427,7 +456,8 @@ START_TEST(the_command_line_knows_good_names)
 		ck_assert_str_ne(said, "");
 	}
 	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "user", "list"), "zoe"));
-	struct client *brief = using(nobody(), server_command(house(), NULL, "token", "zoe", "--label", "cron", "--expires", "30d"));
+	struct client *brief =
+		using(nobody(), server_command(house(), NULL, "token", "zoe", "--label", "cron", "--expires", "30d"));
 	struct answer list = is(get(brief, "/v1/tokens"), 200);
 	ck_assert_ptr_nonnull(strstr(list.body, "\"cron\""));
 }
@@ -437,14 +467,31 @@ int main(void)
 {
 	const char *const flags[] = { "--rate-logins", "0", "--rate-sends", "0", "--log-level", "debug", NULL };
 	const TTest *const tests[] = {
-		a_password_gives_a_session, a_wrong_password_tells_nothing, signing_in_is_for_this_page_only,
-		a_write_with_a_cookie_must_come_from_this_page, behind_a_proxy_the_public_address_counts, signing_out_ends_the_session_everywhere,
-		a_new_password_ends_sessions_and_leaves_tokens, a_token_may_be_a_basic_password, who_is_unknown_is_offered_bearer_only,
-		tokens_are_made_listed_and_revoked, bad_tokens_are_not_made, revoking_a_token_ends_its_streams_at_once, a_disabled_user_is_out_at_once,
-		a_stream_ends_when_its_token_does, a_ticket_is_good_once, a_ticket_hangs_on_its_token,
-		an_access_token_in_the_address_is_for_streams_and_not_logged, an_invitation_is_logged_without_its_code, guessing_is_slowed_down, guessing_is_slowed_down_behind_a_proxy,
-		guessing_one_account_from_everywhere_is_slowed_down, a_display_name_is_seen_by_who_shares_a_chat,
-		users_are_found, the_command_line_knows_good_names, NULL,
+		a_password_gives_a_session,
+		a_wrong_password_tells_nothing,
+		signing_in_is_for_this_page_only,
+		a_write_with_a_cookie_must_come_from_this_page,
+		behind_a_proxy_the_public_address_counts,
+		signing_out_ends_the_session_everywhere,
+		a_new_password_ends_sessions_and_leaves_tokens,
+		a_token_may_be_a_basic_password,
+		who_is_unknown_is_offered_bearer_only,
+		tokens_are_made_listed_and_revoked,
+		bad_tokens_are_not_made,
+		revoking_a_token_ends_its_streams_at_once,
+		a_disabled_user_is_out_at_once,
+		a_stream_ends_when_its_token_does,
+		a_ticket_is_good_once,
+		a_ticket_hangs_on_its_token,
+		an_access_token_in_the_address_is_for_streams_and_not_logged,
+		an_invitation_is_logged_without_its_code,
+		guessing_is_slowed_down,
+		guessing_is_slowed_down_behind_a_proxy,
+		guessing_one_account_from_everywhere_is_slowed_down,
+		a_display_name_is_seen_by_who_shares_a_chat,
+		users_are_found,
+		the_command_line_knows_good_names,
+		NULL,
 	};
 	return suite_run("accounts", tests, flags);
 }

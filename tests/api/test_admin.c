@@ -25,7 +25,8 @@ START_TEST(announcements_reach_everybody)
 	ck_assert_str_eq(str(is(get(ben, "/v1/sync"), 200).json, "announcements.0.text"), "We move on Sunday.");
 	is(post(root, "/v1/admin/announcements", "{'text':'later','until':'2999-01-01T00:00:00Z'}"), 201);
 	ck_assert_uint_eq(count(is(get(ben, "/v1/announcements"), 200).json, "announcements"), 2);
-	refused(post(root, "/v1/admin/announcements", "{'text':'x','until':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
+	refused(post(root, "/v1/admin/announcements", "{'text':'x','until':'2001-01-01T00:00:00Z'}"), 422,
+		"out_of_range");
 	refused(post(root, "/v1/admin/announcements", "{'text':''}"), 422, "empty_text");
 	refused(del(ann, "/v1/admin/announcements/%lld", num(a.json, "id")), 403, "forbidden");
 	hear(sa, "announcement");
@@ -115,7 +116,8 @@ START_TEST(what_they_delete_leaves_its_names_free)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
 	struct stream *s = live(ben);
-	long long id = num(is(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'one'}"), 201).json, "chat");
+	long long id =
+		num(is(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'one'}"), 201).json, "chat");
 	is(del(root, "/v1/admin/chats/%lld", id), 204);
 	expect(s, "member");
 	expect(s, "chat");
@@ -135,16 +137,26 @@ START_TEST(a_time_is_found_among_the_positions)
 	long long chat = group(somebody());
 	ck_assert_int_gt(chat, 0);
 	sql(pg, "select set_config('search_path', (select functions from postern.node limit 1) || ',postern', false)");
-	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
-	ck_assert_str_eq(sql(pg, "select log_before('infinity') = log_head() and log_before('-infinity') is null"), "t");
-	sql(pg, "create temp table log_batch as select i * 3 as upto, '2026-01-01'::timestamptz + i / 4 * interval '1 s' as at from generate_series(1, 200) i where i %% 7 > 0");
-	ck_assert_str_eq(sql(pg, "select count(*) from log_batch b where log_before(b.at) is distinct from (select max(x.upto) from log_batch x where x.at < b.at)"), "0");
+	ck_assert_str_eq(sql(pg,
+				 "select count(*) from log_batch b where log_before(b.at) is distinct from (select "
+				 "max(x.upto) from log_batch x where x.at < b.at)"),
+		"0");
+	ck_assert_str_eq(
+		sql(pg, "select log_before('infinity') = log_head() and log_before('-infinity') is null"), "t");
+	sql(pg,
+		"create temp table log_batch as select i * 3 as upto, '2026-01-01'::timestamptz + i / 4 * interval "
+		"'1 s' as at from generate_series(1, 200) i where i %% 7 > 0");
+	ck_assert_str_eq(sql(pg,
+				 "select count(*) from log_batch b where log_before(b.at) is distinct from (select "
+				 "max(x.upto) from log_batch x where x.at < b.at)"),
+		"0");
 }
 END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write, administrators_see_all_chats_and_may_delete_them,
-		what_they_delete_leaves_its_names_free, a_time_is_found_among_the_positions, NULL };
+	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write,
+		administrators_see_all_chats_and_may_delete_them, what_they_delete_leaves_its_names_free,
+		a_time_is_found_among_the_positions, NULL };
 	return suite_run("admin", tests, NULL);
 }

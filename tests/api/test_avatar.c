@@ -14,17 +14,27 @@ struct picture {
 	const char *data;
 };
 
-#define PICTURE(type, data) { type, sizeof(data) - 1, data }
+#define PICTURE(type, data) \
+	{ \
+		type, sizeof(data) - 1, data \
+	}
 /* A whole one of one pixel; the others are no longer than what says their size: nobody decodes them here. */
-static const struct picture png = PICTURE("image/png", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde"
-	"\0\0\0\x0cIDATx\xda" "c\xd0\x9a;\x01\0\x02L\x01X\xdb\x87\x81\xec\0\0\0\0IEND\xae""B`\x82");
+static const struct picture png = PICTURE("image/png",
+	"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde"
+	"\0\0\0\x0cIDATx\xda"
+	"c\xd0\x9a;\x01\0\x02L\x01X\xdb\x87\x81\xec\0\0\0\0IEND\xae"
+	"B`\x82");
 static const struct picture gif = PICTURE("image/gif", "GIF89a\x10\0\x20\0\x80\0\0");
 static const struct picture old_gif = PICTURE("image/gif", "GIF87a\x10\0\x20\0\x80\0\0");
-static const struct picture jpeg = PICTURE("image/jpeg", "\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
+static const struct picture jpeg = PICTURE("image/jpeg",
+	"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0"
 	"\xff\xff\xff\xc2\0\x11\x08\0\x20\0\x10\x03\x01\"\0\x02\x11\x01\x03\x11\x01");
-static const struct picture webp_lossy = PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0\x30\x01\0\x9d\x01\x2a\x10\0\x20\0\0\0");
-static const struct picture webp_lossless = PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8L\x14\0\0\0\x2f\x0f\xc0\x07\0\0\0\0\0\0\0\0");
-static const struct picture webp_extended = PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0\x0f\0\0\x1f\0\0");
+static const struct picture webp_lossy =
+	PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0\x30\x01\0\x9d\x01\x2a\x10\0\x20\0\0\0");
+static const struct picture webp_lossless =
+	PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8L\x14\0\0\0\x2f\x0f\xc0\x07\0\0\0\0\0\0\0\0");
+static const struct picture webp_extended =
+	PICTURE("image/webp", "RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x10\0\0\0\x0f\0\0\x1f\0\0");
 
 static struct answer put_as(const struct client *who, const char *type, const struct picture *p)
 {
@@ -32,7 +42,10 @@ static struct answer put_as(const struct client *who, const char *type, const st
 }
 
 /* Gives oneself that picture; gives its hash. */
-static const char *give(const struct client *who, const struct picture *p) { return str(is(put_as(who, p->type, p), 200).json, "avatar"); }
+static const char *give(const struct client *who, const struct picture *p)
+{
+	return str(is(put_as(who, p->type, p), 200).json, "avatar");
+}
 
 static char *avatar_of(const struct client *who) { return format("/v1/users/%s/avatar", who->name); }
 
@@ -123,7 +136,8 @@ END_TEST
 
 START_TEST(pictures_of_each_kind_come_back_as_they_were)
 {
-	static const struct picture *const all[] = { &png, &gif, &old_gif, &jpeg, &webp_lossy, &webp_lossless, &webp_extended };
+	static const struct picture *const all[] = { &png, &gif, &old_gif, &jpeg, &webp_lossy, &webp_lossless,
+		&webp_extended };
 	struct client *ann = somebody(), *ben = somebody();
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		give(ann, all[i]);
@@ -140,14 +154,18 @@ START_TEST(what_is_no_picture_is_refused)
 {
 	static const struct picture none[] = {
 		PICTURE("image/svg+xml", "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>"),
-		PICTURE("text/html", "<!doctype html><script>alert(1)</script>"), PICTURE("image/png", "not one"), PICTURE("application/json", "{}"),
-		PICTURE("image/gif", "GIF89a\0\0\x10\0\0\0\0"), PICTURE("image/gif", "GIF89b\x10\0\x10\0\0\0\0"),
-		PICTURE("image/bmp", "BM\x10\0\0\0\0\0\0\0"),
-		PICTURE("image/jpeg", "\xff\xd8\xff\xda\0\x04\0\0\0\0\xff\xc0\0\x11\x08\0\x20\0\x10\x03"), /* data before a frame */
-		PICTURE("image/jpeg", "\xff\xd8\xff\xe0\xff\xff" "abcdefgh"),
+		PICTURE("text/html", "<!doctype html><script>alert(1)</script>"), PICTURE("image/png", "not one"),
+		PICTURE("application/json", "{}"), PICTURE("image/gif", "GIF89a\0\0\x10\0\0\0\0"),
+		PICTURE("image/gif", "GIF89b\x10\0\x10\0\0\0\0"), PICTURE("image/bmp", "BM\x10\0\0\0\0\0\0\0"),
+		PICTURE("image/jpeg",
+			"\xff\xd8\xff\xda\0\x04\0\0\0\0\xff\xc0\0\x11\x08\0\x20\0\x10\x03"), /* data before a frame */
+		PICTURE("image/jpeg",
+			"\xff\xd8\xff\xe0\xff\xff"
+			"abcdefgh"),
 		PICTURE("image/jpeg", "\xff\xd8\xff\xe0\0\0\xff\xc0\0\x11\x08\0\x20\0\x10\x03"),
 		PICTURE("image/webp", "RIFF\x20\0\0\0WEBPALPH\x14\0\0\0\x30\x01\0\x9d\x01\x2a\x10\0\x20\0\0\0"),
-		PICTURE("image/webp", "RIFF\x20\0\0\0WAVEVP8 \x14\0\0\0\x30\x01\0\x9d\x01\x2a\x10\0\x20\0\0\0") };
+		PICTURE("image/webp", "RIFF\x20\0\0\0WAVEVP8 \x14\0\0\0\x30\x01\0\x9d\x01\x2a\x10\0\x20\0\0\0")
+	};
 	static const struct picture *const cut[] = { &png, &gif, &jpeg, &webp_lossy, &webp_lossless, &webp_extended };
 	static const size_t needed[] = { 24, 10, 30, 30, 30, 30 };
 	struct client *ann = somebody();
@@ -163,7 +181,8 @@ START_TEST(what_is_no_picture_is_refused)
 	refused(put_as(ann, "image/pngx", &png), 415, "unsupported_type");
 	refused(put(ann, "/v1/me/avatar", NULL), 422, "missing_field");
 	refused(ask(ann, "PUT", "/v1/me/avatar?x=y", "image/png", png.data, png.len), 400, "bad_parameter");
-	struct picture wide = PICTURE("image/gif", "GIF89a\x01\x10\x01\0\0\0\0"), high = PICTURE("image/gif", "GIF89a\x01\0\x01\x10\0\0\0");
+	struct picture wide = PICTURE("image/gif", "GIF89a\x01\x10\x01\0\0\0\0"),
+		       high = PICTURE("image/gif", "GIF89a\x01\0\x01\x10\0\0\0");
 	refused(put_as(ann, "image/gif", &wide), 422, "out_of_range");
 	refused(put_as(ann, "image/gif", &high), 422, "out_of_range");
 	struct picture largest = PICTURE("image/gif", "GIF89a\0\x10\0\x10\0\0\0");
@@ -210,19 +229,26 @@ START_TEST(a_page_shows_it_by_its_cookie_and_others_by_a_ticket)
 	ck_picture(is(get(nobody(), "%s?access_token=%s", avatar_of(ann), ben->token), 200), &png);
 	refused(get(nobody(), "%s", avatar_of(ann)), 401, "unauthorized");
 	refused(put_as(nobody(), "image/png", &png), 401, "unauthorized");
-	refused(ask(nobody(), "PUT", format("/v1/me/avatar?access_token=%s", ben->token), "image/png", png.data, png.len), 401, "unauthorized");
+	refused(ask(nobody(), "PUT", format("/v1/me/avatar?access_token=%s", ben->token), "image/png", png.data,
+			png.len),
+		401, "unauthorized");
 	refused(del(nobody(), "/v1/me/avatar"), 401, "unauthorized");
 }
 END_TEST
 
-static const char *without_id(struct answer a) { return format("%.*s", (int)(strstr(a.body, "\"request_id\"") - a.body), a.body); }
+static const char *without_id(struct answer a)
+{
+	return format("%.*s", (int)(strstr(a.body, "\"request_id\"") - a.body), a.body);
+}
 
 START_TEST(no_picture_and_nobody_look_alike)
 {
 	struct client *ann = somebody(), *ben = somebody();
 	struct answer none = refused(get(ben, "%s", avatar_of(ann)), 404, "not_found");
-	ck_assert_str_eq(without_id(none), without_id(refused(get(ben, "/v1/users/nobody-by-that-name/avatar"), 404, "not_found")));
-	ck_assert_str_eq(without_id(none), without_id(refused(get(ben, "/v1/users/%%D0%%B1%%27/avatar"), 404, "not_found")));
+	ck_assert_str_eq(without_id(none),
+		without_id(refused(get(ben, "/v1/users/nobody-by-that-name/avatar"), 404, "not_found")));
+	ck_assert_str_eq(
+		without_id(none), without_id(refused(get(ben, "/v1/users/%%D0%%B1%%27/avatar"), 404, "not_found")));
 	is(get(ben, "/v1/users/%s", ann->name), 200);
 }
 END_TEST
@@ -267,7 +293,11 @@ START_TEST(an_administrator_takes_somebodys_away)
 	refused(get(ben, "%s", avatar_of(ann)), 404, "not_found");
 	is(del(root, "%s", path), 204);
 	expect_quiet(s);
-	ck_assert_str_eq(sql(db, "select string_agg(actor || ' ' || act, ', ') from postern.admin_audit where target = '%s' and act = 'avatar_removed'", ann->name),
+	ck_assert_str_eq(
+		sql(db,
+			"select string_agg(actor || ' ' || act, ', ') from postern.admin_audit where target = '%s' "
+			"and act = 'avatar_removed'",
+			ann->name),
 		format("%s avatar_removed", root->name));
 }
 END_TEST
@@ -298,7 +328,9 @@ START_TEST(it_comes_too_late_when_the_account_is_being_deleted)
 	struct wire *leaving = dial(house()), *giving = dial(house());
 	wire_send(leaving, "DELETE /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	await_waiting(db, 1);
-	wire_send(giving, "PUT /v1/me/avatar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n", ann->token, png.len);
+	wire_send(giving,
+		"PUT /v1/me/avatar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n",
+		ann->token, png.len);
 	wire_bytes(giving, png.data, png.len);
 	await_waiting(db, 2);
 	sql(db, "commit");
@@ -336,16 +368,19 @@ START_TEST(one_takes_it_along)
 	ck_assert_str_eq(str(o, "data.type"), "image/gif");
 	ck_assert_str_eq(str(o, "data.data"), "R0lGODlhEAAgAIAAAA==");
 	json_object_put(o);
-	ck_assert_str_eq(strstr(a.body, "{\"kind\":\"end\""), "{\"kind\":\"end\",\"lines\":3}\n"); /* the profile, this, the token */
+	ck_assert_str_eq(strstr(a.body, "{\"kind\":\"end\""),
+		"{\"kind\":\"end\",\"lines\":3}\n"); /* the profile, this, the token */
 }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = { everybody_sees_the_picture_that_one_gives_oneself, who_has_it_isnt_sent_it_again,
-		a_change_is_told_once_and_to_who_was_away_too, pictures_of_each_kind_come_back_as_they_were, what_is_no_picture_is_refused,
-		a_picture_has_256_kib, a_page_shows_it_by_its_cookie_and_others_by_a_ticket, no_picture_and_nobody_look_alike,
-		one_takes_ones_picture_away, an_administrator_takes_somebodys_away, changes_are_limited, one_takes_it_along,
-		it_comes_too_late_when_the_account_is_being_deleted, it_goes_with_the_account, NULL };
+		a_change_is_told_once_and_to_who_was_away_too, pictures_of_each_kind_come_back_as_they_were,
+		what_is_no_picture_is_refused, a_picture_has_256_kib,
+		a_page_shows_it_by_its_cookie_and_others_by_a_ticket, no_picture_and_nobody_look_alike,
+		one_takes_ones_picture_away, an_administrator_takes_somebodys_away, changes_are_limited,
+		one_takes_it_along, it_comes_too_late_when_the_account_is_being_deleted, it_goes_with_the_account,
+		NULL };
 	return suite_run("avatar", tests, NULL);
 }

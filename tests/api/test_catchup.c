@@ -29,8 +29,8 @@ static const char *blob(unsigned number, size_t len)
 
 static long long say_blob(const struct client *who, long long chat, unsigned number, size_t len)
 {
-	struct answer a = post(who, messages(chat), "{'type':'blob','content':{'n':%u,'data':'%s'}}", number,
-		blob(number, len));
+	struct answer a =
+		post(who, messages(chat), "{'type':'blob','content':{'n':%u,'data':'%s'}}", number, blob(number, len));
 	return num(is(a, 201).json, "id");
 }
 

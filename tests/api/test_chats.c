@@ -11,7 +11,8 @@ START_TEST(a_group_is_made)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	struct stream *s = live(bob);
-	struct answer a = is(post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','alice','bob']}"), 201);
+	struct answer a =
+		is(post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','alice','bob']}"), 201);
 	ck_assert_str_eq(str(a.json, "kind"), "group");
 	ck_assert_str_eq(str(a.json, "title"), "garden");
 	ck_assert_str_eq(str(a.json, "created_by"), "alice");
@@ -35,7 +36,8 @@ START_TEST(impossible_chats_are_not_made)
 	user("bob");
 	refused(post(alice, "/v1/chats", "{'kind':'group'}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':''}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422, "unknown_user");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422,
+		"unknown_user");
 	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['no-such-user']}"), 422, "unknown_user");
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':' \\t '}"), 422, "bad_chat");
 	refused(post(alice, "/v1/chats", "{'kind':'group','title':'two\\nlines'}"), 422, "bad_chat");
@@ -61,7 +63,8 @@ START_TEST(a_direct_chat_is_there_once)
 	refused(get(ann, "%s", to_ben), 404, "not_found");
 	long long id = num(is(post(ann, to("%s/messages", to_ben), "{'text':'psst'}"), 201).json, "chat");
 	ck_assert_int_eq(num(is(post(ben, to("%s/messages", to_ann), "{'text':'yes?'}"), 201).json, "chat"), id);
-	ck_assert_int_eq(num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 200).json, "id"), id);
+	ck_assert_int_eq(
+		num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 200).json, "id"), id);
 	struct answer hers = is(get(ann, "%s", to_ben), 200);
 	ck_assert_int_eq(num(hers.json, "id"), id);
 	ck_assert_str_eq(str(hers.json, "kind"), "direct");
@@ -84,8 +87,12 @@ START_TEST(two_who_write_to_each_other_at_once_meet)
 		struct client *both[] = { somebody(), somebody() };
 		struct wire *w[] = { dial(house()), dial(house()) };
 		for (int j = 0; j < 2; j++)
-			wire_send(w[j], "POST /v1/chats/@%s/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\nhi", both[!j]->name, both[j]->token);
-		long long a = num(is(wire_answer(w[0]), 201).json, "chat"), b = num(is(wire_answer(w[1]), 201).json, "chat");
+			wire_send(w[j],
+				"POST /v1/chats/@%s/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+				"Content-Length: 2\r\n\r\nhi",
+				both[!j]->name, both[j]->token);
+		long long a = num(is(wire_answer(w[0]), 201).json, "chat"),
+			  b = num(is(wire_answer(w[1]), 201).json, "chat");
 		ck_assert_int_eq(a, b);
 		ck_assert_uint_eq(count(is(get(both[0], "%s", messages(a)), 200).json, "messages"), 2);
 	}
@@ -113,7 +120,8 @@ static long long garden(void)
 
 START_TEST(owners_and_admins_add_members)
 {
-	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"), *frank = user("frank");
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"),
+		      *frank = user("frank");
 	long long chat = garden();
 	refused(put(bob, member(chat, erin), "{}"), 403, "forbidden");
 	refused(put(erin, member(chat, erin), "{}"), 404, "not_found");
@@ -129,7 +137,9 @@ START_TEST(owners_and_admins_add_members)
 	ck_assert_str_eq(str(all.json, "members.0.name"), "alice");
 	ck_assert_str_eq(str(all.json, "members.0.role"), "owner");
 	refused(put(alice, to("/v1/chats/%lld/members/no-such-user", chat), "{}"), 422, "unknown_user");
-	ck_assert_str_eq(str(refused(put(alice, member(chat, bob), "{'role':'king'}"), 422, "out_of_range").json, "detail"), "role must be owner, admin or member.");
+	ck_assert_str_eq(
+		str(refused(put(alice, member(chat, bob), "{'role':'king'}"), 422, "out_of_range").json, "detail"),
+		"role must be owner, admin or member.");
 	refused(put(alice, member(chat, bob), "{'name':'joined'}"), 422, "unknown_field");
 }
 END_TEST
@@ -157,7 +167,8 @@ END_TEST
 
 START_TEST(admins_kick_members_and_nobody_above)
 {
-	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"), *erin = user("erin");
+	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"),
+		      *erin = user("erin");
 	long long chat = garden();
 	is(put(alice, member(chat, erin), "{'role':'admin'}"), 200);
 	refused(del(bob, "%s", member(chat, dave)), 403, "forbidden");
@@ -221,7 +232,12 @@ START_TEST(the_last_one_takes_the_chat_along)
 {
 	struct client *ann = somebody(), *ben = somebody();
 	const char *handle = format("last-%s", ann->name);
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s','system_messages':'all'}", handle), 201).json, "id");
+	long long chat =
+		num(is(post(ann, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s','system_messages':'all'}",
+			       handle),
+			    201)
+				.json,
+			"id");
 	const char *code = str(is(post(ann, to("/v1/chats/%lld/invites", chat), NULL), 201).json, "code");
 	struct stream *s = live(ann);
 	is(del(ann, "%s", member(chat, ann)), 204);
@@ -229,7 +245,8 @@ START_TEST(the_last_one_takes_the_chat_along)
 	expect_quiet(s);
 	refused(post(ben, to("/v1/invites/%s", code), NULL), 404, "not_found");
 	refused(post(ben, to("/v1/channels/%s", handle), NULL), 404, "not_found");
-	is(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle), 201); /* it is free again */
+	is(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle),
+		201); /* it is free again */
 }
 END_TEST
 
@@ -248,7 +265,8 @@ START_TEST(the_title_changes_for_everyone)
 	struct json_object *c = expect(s, "chat");
 	ck_assert_int_eq(num(c, "id"), chat);
 	ck_assert_str_eq(str(c, "title"), "orchard");
-	ck_assert_msg(!has(c, "unread") && !has(c, "my_role"), "an event is the same for all: %s", json_object_to_json_string(c));
+	ck_assert_msg(!has(c, "unread") && !has(c, "my_role"), "an event is the same for all: %s",
+		json_object_to_json_string(c));
 	expect_quiet(s);
 }
 END_TEST
@@ -298,7 +316,8 @@ END_TEST
 START_TEST(unread_is_counted_and_read)
 {
 	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"), third = say(ann, chat, "3");
+	long long chat = group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"),
+		  third = say(ann, chat, "3");
 	char *path = format("/v1/chats/%lld", chat);
 	struct answer a = is(get(ben, "%s", path), 200);
 	ck_assert_int_eq(num(a.json, "unread"), 3);
@@ -364,15 +383,28 @@ START_TEST(absent_and_forbidden_look_the_same)
 	const struct {
 		const char *method, *path, *body;
 	} asked[] = {
-		{ "GET", "", NULL }, { "PATCH", "", "{\"title\":\"x\"}" }, { "DELETE", "", NULL }, { "GET", "/members", NULL }, { "PUT", "/members/bob", "{}" },
-		{ "PUT", "/members/mallory", "{}" }, { "DELETE", "/members/bob", NULL }, { "DELETE", "/members/mallory", NULL }, { "GET", "/messages", NULL },
-		{ "POST", "/messages", "{\"text\":\"x\"}" }, { "POST", "/read", "{\"up_to\":1}" }, { "POST", "/delivered", "{\"up_to\":1}" }, { "GET", "/receipts", NULL },
+		{ "GET", "", NULL },
+		{ "PATCH", "", "{\"title\":\"x\"}" },
+		{ "DELETE", "", NULL },
+		{ "GET", "/members", NULL },
+		{ "PUT", "/members/bob", "{}" },
+		{ "PUT", "/members/mallory", "{}" },
+		{ "DELETE", "/members/bob", NULL },
+		{ "DELETE", "/members/mallory", NULL },
+		{ "GET", "/messages", NULL },
+		{ "POST", "/messages", "{\"text\":\"x\"}" },
+		{ "POST", "/read", "{\"up_to\":1}" },
+		{ "POST", "/delivered", "{\"up_to\":1}" },
+		{ "GET", "/receipts", NULL },
 	};
 	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method, to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
-				asked[i].body ? "application/json" : NULL, asked[i].body, asked[i].body ? strlen(asked[i].body) : 0), 404, "not_found");
+			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method,
+					       to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
+					       asked[i].body ? "application/json" : NULL, asked[i].body,
+					       asked[i].body ? strlen(asked[i].body) : 0),
+				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
 }
@@ -413,8 +445,10 @@ START_TEST(a_group_has_a_largest_size)
 	struct server *node = server_join(house(), flags);
 	struct client *alice = via(user("alice"), node);
 	user("bob"), user("carol"), user("dave");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol','dave']}"), 422, "too_many_members");
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol']}"), 201).json, "id");
+	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol','dave']}"), 422,
+		"too_many_members");
+	long long chat = num(
+		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol']}"), 201).json, "id");
 	refused(put(alice, member(chat, user("dave")), "{}"), 422, "too_many_members");
 	is(del(alice, "%s", member(chat, user("bob"))), 204);
 	is(put(alice, member(chat, user("dave")), "{}"), 200);
@@ -425,13 +459,29 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_group_is_made, impossible_chats_are_not_made, a_direct_chat_is_there_once, two_who_write_to_each_other_at_once_meet,
-		one_may_write_to_oneself, owners_and_admins_add_members, only_the_owner_gives_roles, admins_kick_members_and_nobody_above,
-		anybody_leaves, a_chat_is_never_without_owner, who_cant_sign_in_inherits_nothing,
-		the_last_one_takes_the_chat_along, the_title_changes_for_everyone, what_is_so_already_is_no_change,
+		a_group_is_made,
+		impossible_chats_are_not_made,
+		a_direct_chat_is_there_once,
+		two_who_write_to_each_other_at_once_meet,
+		one_may_write_to_oneself,
+		owners_and_admins_add_members,
+		only_the_owner_gives_roles,
+		admins_kick_members_and_nobody_above,
+		anybody_leaves,
+		a_chat_is_never_without_owner,
+		who_cant_sign_in_inherits_nothing,
+		the_last_one_takes_the_chat_along,
+		the_title_changes_for_everyone,
+		what_is_so_already_is_no_change,
 		a_deleted_chat_is_gone_for_everyone,
-		unread_is_counted_and_read, delivered_is_a_mark_of_its_own, ones_chats_are_listed_in_pages, absent_and_forbidden_look_the_same,
-		the_muted_only_read, in_a_channel_only_those_above_write, a_group_has_a_largest_size, NULL,
+		unread_is_counted_and_read,
+		delivered_is_a_mark_of_its_own,
+		ones_chats_are_listed_in_pages,
+		absent_and_forbidden_look_the_same,
+		the_muted_only_read,
+		in_a_channel_only_those_above_write,
+		a_group_has_a_largest_size,
+		NULL,
 	};
 	return suite_run("chats", tests, NULL);
 }

@@ -180,11 +180,11 @@ static const char *worst_of(const struct outcome *o, const char *check, const ch
 	return worst;
 }
 
-#define expect_finding(outcome, check, finding)                                                                        \
-	do {                                                                                                           \
-		const char *text_ = "nothing was reported";                                                            \
-		const char *worst_ = worst_of(&(outcome), check, &text_);                                              \
-		ck_assert_msg(strcmp(worst_, finding) == 0, "%s: %s (%s)", check, worst_, text_);                      \
+#define expect_finding(outcome, check, finding) \
+	do { \
+		const char *text_ = "nothing was reported"; \
+		const char *worst_ = worst_of(&(outcome), check, &text_); \
+		ck_assert_msg(strcmp(worst_, finding) == 0, "%s: %s (%s)", check, worst_, text_); \
 	} while (0)
 
 START_TEST(doctor_finds_a_running_server_well)

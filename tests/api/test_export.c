@@ -52,10 +52,14 @@ START_TEST(one_takes_along_what_is_ones_own)
 	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
 	long long chat = group(ann, ben), was = group(ben, ann), gone = group(ann, ben);
 	long long secret = say(ben, chat, format("SECRET of ben for @%s", ann->name)), mine = say(ann, chat, "of ann");
-	long long reply = num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", secret), 201).json, "id");
-	long long note = num(is(post(ann, messages(chat), "{'type':'note','content':{'a':null,'b':[1]}}"), 201).json, "id");
-	long long forwarded = num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, secret), 201).json, "id");
-	long long again = num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, mine), 201).json, "id");
+	long long reply =
+		num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", secret), 201).json, "id");
+	long long note =
+		num(is(post(ann, messages(chat), "{'type':'note','content':{'a':null,'b':[1]}}"), 201).json, "id");
+	long long forwarded =
+		num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, secret), 201).json, "id");
+	long long again =
+		num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, mine), 201).json, "id");
 	long long before = say(ann, was, "before I left");
 	say(ann, gone, "DELETED");
 	is(patch(ann, message(chat, mine), "{'text':'of ann, edited'}"), 200);
@@ -111,7 +115,8 @@ START_TEST(one_takes_along_what_is_ones_own)
 END_TEST
 
 /* As many texts of that size, of one after the other. */
-static void say_much(const struct client *one, const struct client *other, long long chat, unsigned count, unsigned size)
+static void say_much(
+	const struct client *one, const struct client *other, long long chat, unsigned count, unsigned size)
 {
 	for (unsigned i = 0; i < count; i += 50) {
 		char *lines = format("%s", "");
@@ -205,7 +210,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { one_takes_along_what_is_ones_own, much_comes_in_pieces_and_whole, who_is_shut_out_meanwhile_sees_that_it_was_cut,
-		exports_are_limited, NULL };
+	const TTest *const tests[] = { one_takes_along_what_is_ones_own, much_comes_in_pieces_and_whole,
+		who_is_shut_out_meanwhile_sees_that_it_was_cut, exports_are_limited, NULL };
 	return suite_run("export", tests, NULL);
 }

@@ -32,7 +32,7 @@ START_TEST(the_banned_stay_out)
 	refused(post(ben, messages(chat), "{'text':'why?'}"), 404, "not_found");
 	refused(put(ann, member(chat, ben), "{}"), 403, "banned");
 	is(put(ann, member(chat, ben), "{'state':'banned'}"), 200); /* again */
-	is(del(ann, "%s", member(chat, ben)), 204);                /* which lifts nothing */
+	is(del(ann, "%s", member(chat, ben)), 204);                 /* which lifts nothing */
 	refused(put(ann, member(chat, ben), "{'state':'joined'}"), 403, "banned");
 
 	struct answer list = is(get(ann, "%s?state=banned", members_of(chat)), 200);
@@ -127,7 +127,8 @@ END_TEST
 
 START_TEST(adding_is_for_whom_the_owner_says)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody(), *fay = somebody(), *gus = somebody();
+	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody(), *fay = somebody(),
+		      *gus = somebody();
 	long long chat = group(ann, ben, cat);
 	is(put(ann, member(chat, cat), "{'role':'admin'}"), 200);
 	refused(put(ben, member(chat, eve), "{}"), 403, "forbidden");
@@ -145,7 +146,8 @@ START_TEST(adding_is_for_whom_the_owner_says)
 	refused(put(ben, member(chat, fay), "{}"), 403, "forbidden");
 	refused(put(cat, member(chat, fay), "{}"), 403, "forbidden");
 	refused(post(cat, members_of(chat), "{'add':['%s']}", fay->name), 403, "forbidden");
-	is(put(cat, member(chat, eve), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200); /* the rest is still an admin's */
+	is(put(cat, member(chat, eve), "{'muted_until':'2100-01-01T00:00:00Z'}"),
+		200); /* the rest is still an admin's */
 	is(del(cat, "%s", member(chat, eve)), 204);
 	is(put(ann, member(chat, fay), "{}"), 200);
 }
@@ -165,16 +167,19 @@ START_TEST(slow_mode_spaces_a_members_messages)
 	long wait = atol(said(a, "Retry-After"));
 	ck_assert_msg(wait > 3000 && wait <= 3600, "Retry-After is %ld", wait);
 	said(a, "RateLimit-Reset");
-	ck_assert_int_eq(num(is(say_keyed(ben, chat, "k", "one"), 201).json, "id"), num(first.json, "id")); /* a repeat isn't another one */
-	long long cats = say(cat, chat, "mine");                                                         /* each his own */
-	long long anns = say(ann, chat, "one"), again = say(ann, chat, "two");                          /* not for those above */
+	ck_assert_int_eq(num(is(say_keyed(ben, chat, "k", "one"), 201).json, "id"),
+		num(first.json, "id"));                                        /* a repeat isn't another one */
+	long long cats = say(cat, chat, "mine");                               /* each his own */
+	long long anns = say(ann, chat, "one"), again = say(ann, chat, "two"); /* not for those above */
 	expect_message(s, num(first.json, "id"));
 	expect_message(s, cats);
 	expect_message(s, anns);
 	expect_message(s, again);
 	is(patch(ben, message(chat, num(first.json, "id")), "{'text':'edited'}"), 200);
 
-	sql(database(house()), "update postern.pace set at = at - interval '1 hour' where chat_id = %lld and name = '%s'", chat, ben->name);
+	sql(database(house()),
+		"update postern.pace set at = at - interval '1 hour' where chat_id = %lld and name = '%s'", chat,
+		ben->name);
 	say(ben, chat, "an hour later");
 	refused(post(ben, messages(chat), "{'text':'two'}"), 429, "slow_mode");
 	is(patch(ann, chat_path(chat), "{'slow_mode':0}"), 200);
@@ -213,7 +218,9 @@ START_TEST(slow_mode_holds_within_a_batch)
 	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben), other = group(ann, ben);
 	is(patch(ann, chat_path(chat), "{'slow_mode':3600}"), 200);
-	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson", "{\"text\":\"1\"}\n{\"text\":\"2\",\"key\":\"two\"}\n{\"text\":\"3\"}\n"), 200);
+	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson",
+				     "{\"text\":\"1\"}\n{\"text\":\"2\",\"key\":\"two\"}\n{\"text\":\"3\"}\n"),
+		200);
 	ck_assert_int_eq(status_of(a, 0), 201);
 	ck_assert_int_eq(status_of(a, 1), 429);
 	ck_assert_int_eq(status_of(a, 2), 429);
@@ -226,7 +233,9 @@ START_TEST(slow_mode_holds_within_a_batch)
 	/* In one batch with others, in the order of their positions. */
 	is(patch(ann, chat_path(chat), "{'rate_limit':60}"), 200);
 	struct stream *s = live(ann);
-	a = is(post_as(ben, messages(chat), "application/x-ndjson", "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\",\"reply_to\":1}\n{\"text\":\"4\"}\n"), 200);
+	a = is(post_as(ben, messages(chat), "application/x-ndjson",
+		       "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\",\"reply_to\":1}\n{\"text\":\"4\"}\n"),
+		200);
 	ck_assert_int_eq(status_of(a, 2), 422);
 	long long id = say(ben, other, "elsewhere");
 	const char *texts[] = { "1", "2", "4" };
@@ -249,7 +258,8 @@ START_TEST(a_chat_has_a_rate_of_its_own)
 	ck_assert_str_eq(said(a, "RateLimit-Limit"), "12");
 	refused(post(cat, messages(chat), "{'text':'more'}"), 429, "chat_rate_limited");
 	say(ann, chat, "order!");
-	sql(database(house()), "update postern.pace set at = at - interval '5 s' where chat_id = %lld and name = '*'", chat);
+	sql(database(house()), "update postern.pace set at = at - interval '5 s' where chat_id = %lld and name = '*'",
+		chat);
 	say(cat, chat, "in time");
 	refused(post(ben, messages(chat), "{'text':'more'}"), 429, "chat_rate_limited");
 	refused(patch(ben, chat_path(chat), "{'rate_limit':0}"), 403, "forbidden");
@@ -269,16 +279,22 @@ START_TEST(many_come_and_go_at_once)
 	is(del(ben, "%s", member(chat, ben)), 204);
 	is(put(ann, member(chat, ben), "{'state':'banned'}"), 200);
 	struct stream *s = live(ann);
-	struct answer a = is(post(cat, members_of(chat), "{'add':['%s','%s','%s','%s','no-such-user','%s'],'remove':['nobody-either','%s']}",
-		dan->name, eve->name, dan->name, cat->name, ben->name, ann->name), 200);
+	struct answer a =
+		is(post(cat, members_of(chat),
+			   "{'add':['%s','%s','%s','%s','no-such-user','%s'],'remove':['nobody-either','%s']}",
+			   dan->name, eve->name, dan->name, cat->name, ben->name, ann->name),
+			200);
 	ck_assert_int_eq(num(a.json, "added"), 2);
 	ck_assert_int_eq(num(a.json, "removed"), 0);
 	ck_assert_int_eq(num(a.json, "members_count"), 4);
 	ck_assert_uint_eq(count(a.json, "skipped"), 4);
 	for (size_t i = 0; i < 4; i++) {
-		const char *name = str(a.json, format("skipped.%zu.name", i)), *code = str(a.json, format("skipped.%zu.code", i));
-		const char *expected = strcmp(name, ben->name) == 0 ? "banned" : strcmp(name, ann->name) == 0 ? "forbidden"
-			: strcmp(name, "no-such-user") == 0 ? "unknown_user" : "not_found";
+		const char *name = str(a.json, format("skipped.%zu.name", i)),
+			   *code = str(a.json, format("skipped.%zu.code", i));
+		const char *expected = strcmp(name, ben->name) == 0 ? "banned"
+			: strcmp(name, ann->name) == 0              ? "forbidden"
+			: strcmp(name, "no-such-user") == 0         ? "unknown_user"
+								    : "not_found";
 		ck_assert_msg(strcmp(code, expected) == 0, "%s was skipped for %s", name, code);
 	}
 	expect(s, "member");
@@ -297,7 +313,8 @@ START_TEST(many_come_and_go_at_once)
 	ck_assert_uint_eq(count(a.json, "skipped"), 0);
 	is(post(cat, members_of(chat), "{}"), 200);
 	expect_quiet(s);
-	refused(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, dan->name), 422, "out_of_range");
+	refused(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, dan->name), 422,
+		"out_of_range");
 	char *many = later(free, malloc(60000));
 	for (size_t i = 0, len = 0; i < 10001; i++)
 		len += (size_t)sprintf(many + len, "%s'aa'", i ? "," : "");
@@ -328,14 +345,18 @@ static long long crowd(const struct client *owner, const struct client *one, con
 {
 	static unsigned n;
 	n++;
-	sql(database(house()), "insert into postern.account (name, created_at, rev) select 'crowd' || %u || '-' || i, now(), 0 from generate_series(1, %d) i", n, CROWD);
+	sql(database(house()),
+		"insert into postern.account (name, created_at, rev) select 'crowd' || %u || '-' || i, now(), 0 from "
+		"generate_series(1, %d) i",
+		n, CROWD);
 	size_t size = 64 * 1024;
 	char *names = malloc(size);
 	later(free, names);
 	size_t len = (size_t)snprintf(names, size, "'%s','%s'", one->name, two->name);
 	for (int i = 1; i <= CROWD; i++)
 		len += (size_t)snprintf(names + len, size - len, ",'crowd%u-%d'", n, i);
-	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'crowd','members':[%s]}", names), 201).json, "id");
+	return num(
+		is(post(owner, "/v1/chats", "{'kind':'group','title':'crowd','members':[%s]}", names), 201).json, "id");
 }
 
 /* The next events are his own joining, the others' silence, and the chat. */
@@ -376,7 +397,8 @@ START_TEST(a_crowd_hears_of_its_size_only)
 }
 END_TEST
 
-/* That others aren't told doesn't matter to himself: it takes effect at its position, on his streams and on what is in memory. */
+/* That others aren't told doesn't matter to himself: it takes effect at its position, on his streams and on what is in
+ * memory. */
 START_TEST(a_kick_from_a_crowd_takes_effect)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
@@ -413,19 +435,23 @@ START_TEST(a_crowd_hears_in_steps_of_who_leaves)
 }
 END_TEST
 
-/* What comes by way of the ring, on the first node, comes by way of the tables on one whose ring holds next to nothing. */
+/* What comes by way of the ring, on the first node, comes by way of the tables on one whose ring holds next to nothing.
+ */
 START_TEST(a_crowd_is_replayed_as_it_was_told)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(house(), flags);
 	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
 	long long chat = crowd(ann, ben, cat), other = group(ann);
-	const char *his = str(is(get(ben, "/v1/sync"), 200).json, "cursor"), *hers = str(is(get(eve, "/v1/sync"), 200).json, "cursor");
+	const char *his = str(is(get(ben, "/v1/sync"), 200).json, "cursor"),
+		   *hers = str(is(get(eve, "/v1/sync"), 200).json, "cursor");
 	is(put(ann, member(chat, eve), "{}"), 200);
 	is(del(ann, "%s", member(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
 	for (int i = 0; i < 40; i++)
-		say(ann, other, "to fill the ring, a text of some length that has nothing to say to anybody and takes its place in memory");
+		say(ann, other,
+			"to fill the ring, a text of some length that has nothing to say to anybody and takes its "
+			"place in memory");
 	for (int i = 0; i < 2; i++) {
 		struct client *b = i ? via(ben, node) : ben, *e = i ? via(eve, node) : eve;
 		struct stream *s = live_since(b, his);
@@ -440,7 +466,8 @@ START_TEST(a_crowd_is_replayed_as_it_was_told)
 }
 END_TEST
 
-/* What was told of somebody while the chat was small isn't told again once he has gone from the crowd that it has become. */
+/* What was told of somebody while the chat was small isn't told again once he has gone from the crowd that it has
+ * become. */
 START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
@@ -451,7 +478,10 @@ START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
 	is(put(ann, member(chat, cat), "{}"), 200);
 	is(put(ann, member(chat, dan), "{}"), 200);
 	char names[CROWD * 12] = "";
-	sql(database(house()), "insert into postern.account (name, created_at, rev) select 'many' || i, now(), 0 from generate_series(1, %d) i", CROWD);
+	sql(database(house()),
+		"insert into postern.account (name, created_at, rev) select 'many' || i, now(), 0 from "
+		"generate_series(1, %d) i",
+		CROWD);
 	for (int i = 1; i <= CROWD; i++)
 		sprintf(names + strlen(names), "%s'many%d'", i > 1 ? "," : "", i);
 	ck_assert_int_eq(num(is(post(ann, members_of(chat), "{'add':[%s]}", names), 200).json, "added"), CROWD);
@@ -461,7 +491,9 @@ START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
 	is(del(ann, "%s", member(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
 	for (int i = 0; i < 40; i++)
-		say(ann, other, "to fill the ring, a text of some length that has nothing to say to anybody and takes its place in memory");
+		say(ann, other,
+			"to fill the ring, a text of some length that has nothing to say to anybody and takes its "
+			"place in memory");
 	for (int i = 0; i < 2; i++) {
 		struct stream *s = live_since(i ? via(ben, node) : ben, cursor);
 		ck_assert_str_eq(str(expect(s, "member"), "name"), dan->name);
@@ -493,8 +525,8 @@ START_TEST(what_admins_do_is_on_record)
 	is(del(ben, "%s", member(chat, ben)), 204); /* nor is it an act to leave */
 	is(del(ann, "%s", member(chat, ann)), 204); /* but the chat is another's then */
 
-	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added", "unbanned", "banned", "chat_changed",
-		"message_deleted", "muted", "unmuted", "muted", "role_changed" };
+	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added",
+		"unbanned", "banned", "chat_changed", "message_deleted", "muted", "unmuted", "muted", "role_changed" };
 	size_t n = sizeof(acts) / sizeof(acts[0]), seen = 0;
 	const char *cursor = "";
 	do {
@@ -542,15 +574,26 @@ START_TEST(absent_and_forbidden_look_the_same)
 	const struct {
 		const char *method, *path, *body;
 	} asked[] = {
-		{ "POST", "/members", "{\"add\":[\"alice\"]}" }, { "POST", "/members", "{}" }, { "PATCH", "", "{\"slow_mode\":1}" }, { "PATCH", "", "{\"handle\":\"x1\"}" },
-		{ "GET", "/members?state=banned", NULL }, { "GET", "/audit", NULL }, { "GET", "/invites", NULL }, { "POST", "/invites", "{}" },
-		{ "DELETE", "/invites/1", NULL }, { "PUT", "/members/alice", "{\"state\":\"banned\"}" }, { "PUT", "/members/alice", "{\"state\":\"left\"}" },
+		{ "POST", "/members", "{\"add\":[\"alice\"]}" },
+		{ "POST", "/members", "{}" },
+		{ "PATCH", "", "{\"slow_mode\":1}" },
+		{ "PATCH", "", "{\"handle\":\"x1\"}" },
+		{ "GET", "/members?state=banned", NULL },
+		{ "GET", "/audit", NULL },
+		{ "GET", "/invites", NULL },
+		{ "POST", "/invites", "{}" },
+		{ "DELETE", "/invites/1", NULL },
+		{ "PUT", "/members/alice", "{\"state\":\"banned\"}" },
+		{ "PUT", "/members/alice", "{\"state\":\"left\"}" },
 	};
 	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method, to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
-				asked[i].body ? "application/json" : NULL, asked[i].body, asked[i].body ? strlen(asked[i].body) : 0), 404, "not_found");
+			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method,
+					       to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
+					       asked[i].body ? "application/json" : NULL, asked[i].body,
+					       asked[i].body ? strlen(asked[i].body) : 0),
+				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
 }
@@ -559,12 +602,26 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_banned_stay_out, who_was_a_member_is_banned_too, only_those_above_ban, an_owner_is_not_muted, posting_is_for_whom_the_group_says,
-		adding_is_for_whom_the_owner_says, slow_mode_spaces_a_members_messages, what_is_refused_anyway_costs_no_turn, slow_mode_holds_within_a_batch,
-		a_chat_has_a_rate_of_its_own, many_come_and_go_at_once,
-		a_batch_keeps_to_the_largest_size, a_crowd_hears_of_its_size_only, a_kick_from_a_crowd_takes_effect, a_crowd_hears_in_steps_of_who_leaves, a_crowd_is_replayed_as_it_was_told,
+		the_banned_stay_out,
+		who_was_a_member_is_banned_too,
+		only_those_above_ban,
+		an_owner_is_not_muted,
+		posting_is_for_whom_the_group_says,
+		adding_is_for_whom_the_owner_says,
+		slow_mode_spaces_a_members_messages,
+		what_is_refused_anyway_costs_no_turn,
+		slow_mode_holds_within_a_batch,
+		a_chat_has_a_rate_of_its_own,
+		many_come_and_go_at_once,
+		a_batch_keeps_to_the_largest_size,
+		a_crowd_hears_of_its_size_only,
+		a_kick_from_a_crowd_takes_effect,
+		a_crowd_hears_in_steps_of_who_leaves,
+		a_crowd_is_replayed_as_it_was_told,
 		a_group_that_becomes_a_crowd_is_replayed_alike,
-		what_admins_do_is_on_record, absent_and_forbidden_look_the_same, NULL,
+		what_admins_do_is_on_record,
+		absent_and_forbidden_look_the_same,
+		NULL,
 	};
 	return suite_run("groups", tests, NULL);
 }

@@ -344,7 +344,8 @@ START_TEST(a_clock_that_went_back_hides_no_lost_message)
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
 		"backend_type = 'client backend'");
-	stream_is_reset(s.stream); /* to the node this is another history, of which it hears when it has connected again */
+	stream_is_reset(
+		s.stream); /* to the node this is another history, of which it hears when it has connected again */
 	say_at_last(&s, "and on");
 	struct stream *ahead = live(s.ben);
 	s.kept = cursor_behind(ahead, say_at_last(&s, "ahead"));

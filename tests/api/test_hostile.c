@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What no client should send: each request is refused with a problem of the 4xx kind or cut off, never a 5xx, never silence, and
- * the worker that took it is still there afterwards. (501 and 505 are what HTTP has for an unknown method and version.) */
+ * What no client should send: each request is refused with a problem of the 4xx kind or cut off, never a 5xx, never
+ * silence, and the worker that took it is still there afterwards. (501 and 505 are what HTTP has for an unknown method
+ * and version.) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,12 +27,13 @@ static void note(const char *what, const char *answered)
 
 static void check_answer(const char *what, struct answer a)
 {
-	ck_assert_msg(a.status < 500 || a.status == 501 || a.status == 505, "%s: answered %d: %s", what, a.status, a.body);
+	ck_assert_msg(
+		a.status < 500 || a.status == 501 || a.status == 505, "%s: answered %d: %s", what, a.status, a.body);
 	if (a.status < 400)
 		return;
 	const char *type = header(a, "Content-Type"), *id = header(a, "X-Request-Id");
-	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !has(a.json, "code") || num(a.json, "status") != a.status
-			|| id == NULL || strcmp(str(a.json, "request_id"), id) != 0)
+	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !has(a.json, "code") ||
+		num(a.json, "status") != a.status || id == NULL || strcmp(str(a.json, "request_id"), id) != 0)
 		note(what, format("%d %.80s", a.status, a.body));
 }
 
@@ -48,7 +50,8 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 		return false;
 	wire_take(w, (size_t)n);
 	const char *id = header(a, "X-Request-Id");
-	*probed = id != NULL && strcmp(id, "probe") == 0; /* it may have got a wrong beginning from what was before it */
+	*probed =
+		id != NULL && strcmp(id, "probe") == 0; /* it may have got a wrong beginning from what was before it */
 	*first = *first || *probed ? *first : a.status;
 	if (!to_head)
 		check_answer(what, a);
@@ -56,8 +59,9 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 	return true;
 }
 
-/* Sends it, with a request behind it that is in order, and reads until that is answered or the server closes. Who still says nothing
- * may be waiting for more: then it is told that there is no more. Gives the first status; 0: there was no answer. */
+/* Sends it, with a request behind it that is in order, and reads until that is answered or the server closes. Who still
+ * says nothing may be waiting for more: then it is told that there is no more. Gives the first status; 0: there was no
+ * answer. */
 static int attack_bytes(const char *what, const void *data, size_t len)
 {
 	struct wire *w = dial(house());
@@ -107,11 +111,46 @@ END_TEST
 START_TEST(bad_request_lines)
 {
 	static const char *const lines[] = {
-		"", "\r\n\r\n\r\n", "G", "GET", "GET ", "GET /", "GET / ", "GET /healthz\r\n", "GET /healthz HTTP", "GET /healthz HTTP/", "GET /healthz HTTP/1", "GET /healthz HTTP/1.",
-		"GET /healthz HTTP/0.9", "GET /healthz HTTP/1.2", "GET /healthz HTTP/2.0", "GET /healthz HTTP/9.9", "GET /healthz HTTP/1.1 HTTP/1.1", "GET  /healthz HTTP/1.1", "GET\t/healthz\tHTTP/1.1",
-		"GET /healthz http/1.1", "GET /healthz HTTP/-1.1", "GET /healthz HTTP/1.1\x00", "GET /healthz FTP/1.1", "get /healthz HTTP/1.1", "BREW /v1/chats HTTP/1.1", "CONNECT localhost:22 HTTP/1.1",
-		"TRACE /healthz HTTP/1.1", "PRI * HTTP/2.0", "OPTIONS * HTTP/1.1", "G\x80T / HTTP/1.1", "GET! / HTTP/1.1", " GET / HTTP/1.1", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-		"SSH-2.0-OpenSSH_9.2", "GET http://localhost/healthz HTTP/1.1", "GET http://evil.example/healthz HTTP/1.1", "GET healthz HTTP/1.1", "GET ?x HTTP/1.1", "GET # HTTP/1.1", "GET //healthz HTTP/1.1",
+		"",
+		"\r\n\r\n\r\n",
+		"G",
+		"GET",
+		"GET ",
+		"GET /",
+		"GET / ",
+		"GET /healthz\r\n",
+		"GET /healthz HTTP",
+		"GET /healthz HTTP/",
+		"GET /healthz HTTP/1",
+		"GET /healthz HTTP/1.",
+		"GET /healthz HTTP/0.9",
+		"GET /healthz HTTP/1.2",
+		"GET /healthz HTTP/2.0",
+		"GET /healthz HTTP/9.9",
+		"GET /healthz HTTP/1.1 HTTP/1.1",
+		"GET  /healthz HTTP/1.1",
+		"GET\t/healthz\tHTTP/1.1",
+		"GET /healthz http/1.1",
+		"GET /healthz HTTP/-1.1",
+		"GET /healthz HTTP/1.1\x00",
+		"GET /healthz FTP/1.1",
+		"get /healthz HTTP/1.1",
+		"BREW /v1/chats HTTP/1.1",
+		"CONNECT localhost:22 HTTP/1.1",
+		"TRACE /healthz HTTP/1.1",
+		"PRI * HTTP/2.0",
+		"OPTIONS * HTTP/1.1",
+		"G\x80T / HTTP/1.1",
+		"GET! / HTTP/1.1",
+		" GET / HTTP/1.1",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"SSH-2.0-OpenSSH_9.2",
+		"GET http://localhost/healthz HTTP/1.1",
+		"GET http://evil.example/healthz HTTP/1.1",
+		"GET healthz HTTP/1.1",
+		"GET ?x HTTP/1.1",
+		"GET # HTTP/1.1",
+		"GET //healthz HTTP/1.1",
 	};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		attack(lines[i], format("%s\r\n" HOST "\r\n", lines[i]));
@@ -121,15 +160,59 @@ END_TEST
 START_TEST(bad_paths)
 {
 	static const char *const paths[] = {
-		"/..", "/../", "/../../../../etc/passwd", "/..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/static/../../etc/passwd", "/./healthz", "/%00", "/healthz%00", "/healthz%00.html", "/%", "/%2", "/%zz",
-		"/%ff", "/%c0%af", "/%ed%a0%80", "/healthz?%", "/healthz?%zz=1", "/healthz?a=%", "/healthz?a=%00", "/healthz?%ff", "/v1/chats/%00/messages", "/v1/chats/%2f/messages", "/v1/users/%", "/v1/users/%0d%0a",
-		"/v1/users/a%0d%0aX-Injected:%20yes", "/v1/chats//messages", "/v1//chats", "/v1/chats/", "/v1", "/v1/", "/healthz/", "/HEALTHZ", "/\\..\\..\\windows", "/~root", "/v1/chats/@", "/v1/chats/@%00",
-		"/v1/chats/99999999999999999999999999", "/v1/chats/-1", "/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z", "/;", "/healthz;x", "/<script>", "/'%20or%201=1--",
+		"/..",
+		"/../",
+		"/../../../../etc/passwd",
+		"/..%2f..%2fetc/passwd",
+		"/%2e%2e/%2e%2e/etc/passwd",
+		"/static/../../etc/passwd",
+		"/./healthz",
+		"/%00",
+		"/healthz%00",
+		"/healthz%00.html",
+		"/%",
+		"/%2",
+		"/%zz",
+		"/%ff",
+		"/%c0%af",
+		"/%ed%a0%80",
+		"/healthz?%",
+		"/healthz?%zz=1",
+		"/healthz?a=%",
+		"/healthz?a=%00",
+		"/healthz?%ff",
+		"/v1/chats/%00/messages",
+		"/v1/chats/%2f/messages",
+		"/v1/users/%",
+		"/v1/users/%0d%0a",
+		"/v1/users/a%0d%0aX-Injected:%20yes",
+		"/v1/chats//messages",
+		"/v1//chats",
+		"/v1/chats/",
+		"/v1",
+		"/v1/",
+		"/healthz/",
+		"/HEALTHZ",
+		"/\\..\\..\\windows",
+		"/~root",
+		"/v1/chats/@",
+		"/v1/chats/@%00",
+		"/v1/chats/99999999999999999999999999",
+		"/v1/chats/-1",
+		"/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z",
+		"/;",
+		"/healthz;x",
+		"/<script>",
+		"/'%20or%201=1--",
 	};
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		for (int j = 0; j < 2; j++) {
-			int status = attack(paths[i], format("GET %s HTTP/1.1\r\n" HOST "%s\r\n", paths[i], j ? format("Authorization: Bearer %s\r\n", user("alice")->token) : ""));
-			ck_assert_msg(status / 100 != 2 || strncmp(paths[i], "/healthz", 8) == 0 || strcmp(paths[i], "/./healthz") == 0, "%s is answered %d", paths[i], status);
+			int status = attack(paths[i],
+				format("GET %s HTTP/1.1\r\n" HOST "%s\r\n", paths[i],
+					j ? format("Authorization: Bearer %s\r\n", user("alice")->token) : ""));
+			ck_assert_msg(status / 100 != 2 || strncmp(paths[i], "/healthz", 8) == 0 ||
+					strcmp(paths[i], "/./healthz") == 0,
+				"%s is answered %d", paths[i], status);
 		}
 	/* More parameters than anybody needs. */
 	char *many = format("%s", "/healthz?a=1");
@@ -148,12 +231,58 @@ END_TEST
 START_TEST(bad_headers)
 {
 	static const char *const headers[] = {
-		"NoColon", ": no name", "Space : x", " folded: x", "X: a\r\n b", "X\x01: y", "X: \x01", "X: \x7f", "\xff: x", "X: \xff\xfe", "X: a\rb", "X: a\nY: b", "Host: other", "Host:", "Content-Length: 5\r\nContent-Length: 5",
-		"Content-Length: 5\r\nContent-Length: 6", "Content-Length: -1", "Content-Length: +5", "Content-Length: 5x", "Content-Length: 0x5", "Content-Length: 1e3", "Content-Length: 99999999999999999999999", "Content-Length: 18446744073709551615",
-		"Content-Length: 9223372036854775807", "Content-Length:", "Content-Length: 5, 5", "Content-Length: 5\r\nTransfer-Encoding: chunked", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked, gzip", "Transfer-Encoding: xchunked",
-		"Transfer-Encoding:", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding : chunked", "Expect: 200-maybe", "Expect: 100-continue", "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13",
-		"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__", "Authorization: Bearer \x01", "Authorization: Basic ====", "Authorization: Basic \xff", "Authorization:", "Cookie: postern_session=\x01; =; ;;;=",
-		"Cookie: postern_session=\"unended", "Origin: \x01", "Range: bytes=0-,-1", "If-None-Match: \"", "X-Forwarded-For: , , ,", "Forwarded: for=\"[", "X-Request-Id: a\tb", "Last-Event-ID: \xff", "Accept: \xff", "Accept-Encoding: gzip;q=x",
+		"NoColon",
+		": no name",
+		"Space : x",
+		" folded: x",
+		"X: a\r\n b",
+		"X\x01: y",
+		"X: \x01",
+		"X: \x7f",
+		"\xff: x",
+		"X: \xff\xfe",
+		"X: a\rb",
+		"X: a\nY: b",
+		"Host: other",
+		"Host:",
+		"Content-Length: 5\r\nContent-Length: 5",
+		"Content-Length: 5\r\nContent-Length: 6",
+		"Content-Length: -1",
+		"Content-Length: +5",
+		"Content-Length: 5x",
+		"Content-Length: 0x5",
+		"Content-Length: 1e3",
+		"Content-Length: 99999999999999999999999",
+		"Content-Length: 18446744073709551615",
+		"Content-Length: 9223372036854775807",
+		"Content-Length:",
+		"Content-Length: 5, 5",
+		"Content-Length: 5\r\nTransfer-Encoding: chunked",
+		"Transfer-Encoding: gzip",
+		"Transfer-Encoding: chunked, gzip",
+		"Transfer-Encoding: xchunked",
+		"Transfer-Encoding:",
+		"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+		"Transfer-Encoding : chunked",
+		"Expect: 200-maybe",
+		"Expect: 100-continue",
+		"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13",
+		"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__",
+		"Authorization: Bearer \x01",
+		"Authorization: Basic ====",
+		"Authorization: Basic \xff",
+		"Authorization:",
+		"Cookie: postern_session=\x01; =; ;;;=",
+		"Cookie: postern_session=\"unended",
+		"Origin: \x01",
+		"Range: bytes=0-,-1",
+		"If-None-Match: \"",
+		"X-Forwarded-For: , , ,",
+		"Forwarded: for=\"[",
+		"X-Request-Id: a\tb",
+		"Last-Event-ID: \xff",
+		"Accept: \xff",
+		"Accept-Encoding: gzip;q=x",
 	};
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		attack(headers[i], format("GET /healthz HTTP/1.1\r\n" HOST "%s\r\n\r\nhello", headers[i]));
@@ -188,11 +317,15 @@ START_TEST(too_much_header)
 			attack_long("a long method", "", 'A', sizes[i], " / HTTP/1.1\r\n" HOST "\r\n"),
 			attack_long("a long value", "GET /healthz HTTP/1.1\r\n" HOST "X: ", 'a', sizes[i], "\r\n\r\n"),
 			attack_long("a long name", "GET /healthz HTTP/1.1\r\n" HOST, 'a', sizes[i], ": x\r\n\r\n"),
-			attack_long("a long token", "GET /v1/me HTTP/1.1\r\n" HOST "Authorization: Bearer ", 'a', sizes[i], "\r\n\r\n"),
-			attack_long("a long cookie", "GET /v1/me HTTP/1.1\r\n" HOST "Cookie: postern_session=", 'a', sizes[i], "\r\n\r\n"),
+			attack_long("a long token", "GET /v1/me HTTP/1.1\r\n" HOST "Authorization: Bearer ", 'a',
+				sizes[i], "\r\n\r\n"),
+			attack_long("a long cookie", "GET /v1/me HTTP/1.1\r\n" HOST "Cookie: postern_session=", 'a',
+				sizes[i], "\r\n\r\n"),
 		};
 		for (size_t j = 0; j < sizeof(statuses) / sizeof(statuses[0]); j++)
-			ck_assert_msg(statuses[j] == 431 || statuses[j] == 414 || statuses[j] == 400 || statuses[j] == 0, "%zu bytes, case %zu: %d", sizes[i], j, statuses[j]);
+			ck_assert_msg(
+				statuses[j] == 431 || statuses[j] == 414 || statuses[j] == 400 || statuses[j] == 0,
+				"%zu bytes, case %zu: %d", sizes[i], j, statuses[j]);
 		attack_long("empty lines", "", '\n', sizes[i], "");
 		attack_long("no end of the line", "GET /", 'a', sizes[i], "");
 		attack_long("no end of the header", "GET /healthz HTTP/1.1\r\n" HOST "X: ", 'a', sizes[i], "");
@@ -209,33 +342,67 @@ END_TEST
 
 static char *head(const char *method, const char *path, const char *more)
 {
-	return format("%s %s HTTP/1.1\r\n" HOST "Authorization: Bearer %s\r\n%s\r\n", method, path, user("alice")->token, more);
+	return format("%s %s HTTP/1.1\r\n" HOST "Authorization: Bearer %s\r\n%s\r\n", method, path,
+		user("alice")->token, more);
 }
 
 START_TEST(bad_bodies)
 {
 	char *path = messages(group(user("alice")));
 	static const char *const chunks[] = {
-		"5\r\nhello\r\n0\r\n", "5\r\nhello", "x\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "5\r\nhelloX\r\n0\r\n\r\n", "ffffffffffffffffff\r\nhello\r\n0\r\n\r\n", "ffffffffffffffff\r\nhello\r\n0\r\n\r\n", "7fffffffffffffff\r\nhi",
-		"0x5\r\nhello\r\n0\r\n\r\n", "5;ext=\"\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n", "5 \r\nhello\r\n0\r\n\r\n", "\r\n\r\n", "0\r\nTrailer\r\n\r\n", "0\r\nContent-Length: 5\r\n\r\n", "5\nhello\n0\n\n", "00000000000000000000000005\r\nhello\r\n0\r\n\r\n",
+		"5\r\nhello\r\n0\r\n",
+		"5\r\nhello",
+		"x\r\nhello\r\n0\r\n\r\n",
+		"-5\r\nhello\r\n0\r\n\r\n",
+		"5\r\nhelloX\r\n0\r\n\r\n",
+		"ffffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+		"ffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+		"7fffffffffffffff\r\nhi",
+		"0x5\r\nhello\r\n0\r\n\r\n",
+		"5;ext=\"\r\nhello\r\n0\r\n\r\n",
+		" 5\r\nhello\r\n0\r\n\r\n",
+		"5 \r\nhello\r\n0\r\n\r\n",
+		"\r\n\r\n",
+		"0\r\nTrailer\r\n\r\n",
+		"0\r\nContent-Length: 5\r\n\r\n",
+		"5\nhello\n0\n\n",
+		"00000000000000000000000005\r\nhello\r\n0\r\n\r\n",
 	};
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
-		attack(chunks[i], format("%s%s", head("POST", path, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"), chunks[i]));
-		attack(chunks[i], format("%s%s", head("GET", "/v1/poll?wait=0", "Transfer-Encoding: chunked\r\n"), chunks[i]));
+		attack(chunks[i],
+			format("%s%s", head("POST", path, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"),
+				chunks[i]));
+		attack(chunks[i],
+			format("%s%s", head("GET", "/v1/poll?wait=0", "Transfer-Encoding: chunked\r\n"), chunks[i]));
 	}
 	attack("a body that is too short", format("%s%s", head("POST", path, "Content-Length: 500\r\n"), "short"));
-	attack("a body that is too long", format("%s%s", head("POST", path, "Content-Length: 2\r\n"), "hi and more of it"));
+	attack("a body that is too long",
+		format("%s%s", head("POST", path, "Content-Length: 2\r\n"), "hi and more of it"));
 	attack("a body on GET", format("%s%s", head("GET", path, "Content-Length: 5\r\n"), "hello"));
 	attack("a body on DELETE", format("%s%s", head("DELETE", path, "Content-Length: 5\r\n"), "hello"));
 	attack("a body on HEAD", format("%s%s", head("HEAD", "/healthz", "Content-Length: 5\r\n"), "hello"));
 	attack("a body on OPTIONS", format("%s%s", head("OPTIONS", path, "Content-Length: 5\r\n"), "hello"));
-	const char *const announced[] = { "300000", "10000000", "1000000000000", "9223372036854775807", "18446744073709551616" };
+	const char *const announced[] = { "300000", "10000000", "1000000000000", "9223372036854775807",
+		"18446744073709551616" };
 	for (size_t i = 0; i < sizeof(announced) / sizeof(announced[0]); i++)
-		attack("a huge body announced", format("%s%s", head("POST", path, format("Content-Type: application/json\r\nContent-Length: %s\r\n", announced[i])), "{"));
-	attack_long("a huge body sent", head("POST", path, "Content-Type: application/json\r\nContent-Length: 5000000\r\n"), 'x', 5000000, "");
-	attack_long("a huge bulk sent", head("POST", path, "Content-Type: application/x-ndjson\r\nContent-Length: 20000000\r\n"), '\n', 20000000, "");
-	attack_long("a chunk of a million bytes", format("%s%x\r\n", head("POST", path, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"), 1000000), 'x', 1000000, "\r\n0\r\n\r\n");
-	ck_assert_uint_le(count(is(get(user("alice"), "%s", path), 200).json, "messages"), 60); /* some of it was fit to send */
+		attack("a huge body announced",
+			format("%s%s",
+				head("POST", path,
+					format("Content-Type: application/json\r\nContent-Length: %s\r\n",
+						announced[i])),
+				"{"));
+	attack_long("a huge body sent",
+		head("POST", path, "Content-Type: application/json\r\nContent-Length: 5000000\r\n"), 'x', 5000000, "");
+	attack_long("a huge bulk sent",
+		head("POST", path, "Content-Type: application/x-ndjson\r\nContent-Length: 20000000\r\n"), '\n',
+		20000000, "");
+	attack_long("a chunk of a million bytes",
+		format("%s%x\r\n",
+			head("POST", path, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"),
+			1000000),
+		'x', 1000000, "\r\n0\r\n\r\n");
+	ck_assert_uint_le(
+		count(is(get(user("alice"), "%s", path), 200).json, "messages"), 60); /* some of it was fit to send */
 }
 END_TEST
 
@@ -259,11 +426,13 @@ START_TEST(bad_json)
 	struct answer a = post(alice, path, "{'type':'x','content':{'a':%s}}", deep);
 	check_answer("deep", a);
 	ck_assert_int_ge(a.status, 400);
-	const char *const numbers[] = { "1e999", "-1e999", "1e-999", "123456789012345678901234567890", "0.1e1000000000", "1E+9999999999", "0.00000000000000000000000000000000000000000000001" };
+	const char *const numbers[] = { "1e999", "-1e999", "1e-999", "123456789012345678901234567890", "0.1e1000000000",
+		"1E+9999999999", "0.00000000000000000000000000000000000000000000001" };
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		check_answer(numbers[i], post(alice, path, "{'text':'x','reply_to':%s}", numbers[i]));
 		check_answer(numbers[i], post(alice, path, "{'type':'x','content':{'n':%s}}", numbers[i]));
-		check_answer(numbers[i], post(alice, to("/v1/chats/%lld/read", group(alice)), "{'up_to':%s}", numbers[i]));
+		check_answer(
+			numbers[i], post(alice, to("/v1/chats/%lld/read", group(alice)), "{'up_to':%s}", numbers[i]));
 	}
 	check_answer("twice", post(alice, path, "{'text':'a','text':'b'}"));
 	check_answer("__proto__", post(alice, path, "{'__proto__':{'text':'x'}}"));
@@ -279,10 +448,13 @@ START_TEST(odd_conditions)
 {
 	struct client *alice = user("alice");
 	long long chat = group(alice), id = say(alice, chat, "x");
-	const char *const revs[] = { "x", "\"\"", "\"x\"", "\"-1\"", "\"99999999999999999999999\"", "W/\"1\"", "*", "\"1\", \"2\"", "\"1", "\xff", "\"1.5\"" };
+	const char *const revs[] = { "x", "\"\"", "\"x\"", "\"-1\"", "\"99999999999999999999999\"", "W/\"1\"", "*",
+		"\"1\", \"2\"", "\"1", "\xff", "\"1.5\"" };
 	for (size_t i = 0; i < sizeof(revs) / sizeof(revs[0]); i++)
 		check_answer(revs[i], patch(with(alice, "If-Match: %s", revs[i]), message(chat, id), "{'text':'y'}"));
-	const char *const times[] = { "", "x", "2020", "0000-00-00T00:00:00Z", "9999-99-99T99:99:99Z", "2020-02-30T00:00:00Z", "infinity", "now", "294277-01-01T00:00:00Z", "2100-01-01T00:00:00.123456789012345678Z", "2100-01-01" };
+	const char *const times[] = { "", "x", "2020", "0000-00-00T00:00:00Z", "9999-99-99T99:99:99Z",
+		"2020-02-30T00:00:00Z", "infinity", "now", "294277-01-01T00:00:00Z",
+		"2100-01-01T00:00:00.123456789012345678Z", "2100-01-01" };
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		check_answer(times[i], post(alice, "/v1/tokens", "{'label':'x','expires_at':'%s'}", times[i]));
 		check_answer(times[i], put(alice, member(chat, user("bob")), "{'muted_until':'%s'}", times[i]));
@@ -294,7 +466,8 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 {
 	struct client *alice = user("alice");
 	struct wire *w = dial(house());
-	char *text = format("%s%s%s%s", head("GET", "/v1/me", ""), head("GET", "/nothing", ""), head("GET", "/v1/poll?wait=0", ""), head("GET", "/v1/me", ""));
+	char *text = format("%s%s%s%s", head("GET", "/v1/me", ""), head("GET", "/nothing", ""),
+		head("GET", "/v1/poll?wait=0", ""), head("GET", "/v1/me", ""));
 	ck_assert(wire_bytes(w, text, strlen(text)));
 	const int expected[] = { 200, 404, 200, 200 };
 	for (int i = 0; i < 4; i++) {
@@ -314,7 +487,8 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 	expect(s, "hello");
 	expect_message(s, say(alice, chat, "the stream goes on"));
 	is(get(alice, "%s", message(chat, id)), 200);
-	attack("a hundred at once", format("%s%s%s%s%s%s%s%s%s%s", text, text, text, text, text, text, text, text, text, text));
+	attack("a hundred at once",
+		format("%s%s%s%s%s%s%s%s%s%s", text, text, text, text, text, text, text, text, text, text));
 }
 END_TEST
 
@@ -327,7 +501,8 @@ START_TEST(noise)
 		if (i % 3 == 1)
 			len = (size_t)sprintf((char *)bytes, "GET /");
 		if (i % 3 == 2)
-			len = (size_t)sprintf((char *)bytes, "POST /v1/session HTTP/1.1\r\n" HOST "Content-Length: %d\r\n", i * 7);
+			len = (size_t)sprintf(
+				(char *)bytes, "POST /v1/session HTTP/1.1\r\n" HOST "Content-Length: %d\r\n", i * 7);
 		while (len < most) {
 			seed = seed * 6364136223846793005u + 1442695040888963407u;
 			unsigned char c = (unsigned char)(seed >> 56);
@@ -391,8 +566,21 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_workers_are_there, bad_request_lines, bad_paths, bad_headers, too_much_header, bad_bodies, bad_json, odd_conditions,
-		pipelined_requests_are_answered_in_order_or_not_at_all, noise, every_refusal_is_a_problem, who_has_said_all_is_let_go, many_who_say_nothing, the_server_is_as_it_was, NULL,
+		the_workers_are_there,
+		bad_request_lines,
+		bad_paths,
+		bad_headers,
+		too_much_header,
+		bad_bodies,
+		bad_json,
+		odd_conditions,
+		pipelined_requests_are_answered_in_order_or_not_at_all,
+		noise,
+		every_refusal_is_a_problem,
+		who_has_said_all_is_let_go,
+		many_who_say_nothing,
+		the_server_is_as_it_was,
+		NULL,
 	};
 	return suite_run("hostile", tests, NULL);
 }

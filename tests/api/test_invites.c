@@ -58,7 +58,8 @@ START_TEST(an_invite_lets_in)
 	ck_assert_uint_eq(count(list.json, "invites"), 1);
 	ck_assert_int_eq(num(list.json, "invites.0.uses"), 1);
 	ck_assert_msg(strstr(list.body, code) == NULL, "the code is shown again");
-	ck_assert_str_eq(sql(database(house()), "select count(*) from postern.invite i where i::text like '%%%s%%'", code), "0");
+	ck_assert_str_eq(
+		sql(database(house()), "select count(*) from postern.invite i where i::text like '%%%s%%'", code), "0");
 }
 END_TEST
 
@@ -74,7 +75,10 @@ START_TEST(an_invite_ends)
 
 	code = invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
 	is(post(cat, invite(code), NULL), 200);
-	sql(database(house()), "update postern.invite set expires_at = now() - interval '1 s' where chat_id = %lld and max_uses is null", chat);
+	sql(database(house()),
+		"update postern.invite set expires_at = now() - interval '1 s' where chat_id = %lld and max_uses is "
+		"null",
+		chat);
 	refused(get(dan, "%s", invite(code)), 404, "not_found");
 	refused(post(dan, invite(code), NULL), 404, "not_found");
 
@@ -103,7 +107,9 @@ START_TEST(what_lets_nobody_in_looks_the_same)
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(ben, "X-Request-Id: same"), m ? "POST" : "GET", invite(asked[j]), NULL, NULL, 0), 404, "not_found");
+			a[j] = refused(ask(with(ben, "X-Request-Id: same"), m ? "POST" : "GET", invite(asked[j]), NULL,
+					       NULL, 0),
+				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
 	refused(post(ben, invite("no%20code"), NULL), 404, "not_found");
@@ -164,7 +170,8 @@ START_TEST(of_the_last_seat_one_gets_it)
 	struct wire *w[2];
 	for (int i = 0; i < 2; i++) {
 		w[i] = dial(house());
-		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", invite(code), both[i]->token);
+		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
+			invite(code), both[i]->token);
 	}
 	int in = 0, out = 0;
 	for (int i = 0; i < 2; i++) {
@@ -235,13 +242,21 @@ START_TEST(what_has_run_out_is_removed)
 	invited(ann, chat, "{}");
 	invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
 	invited(ann, gone, "{}");
-	sql(pg, "update postern.invite set expires_at = now() - interval '2 days' where chat_id = %lld and expires_at is not null", chat);
+	sql(pg,
+		"update postern.invite set expires_at = now() - interval '2 days' where chat_id = %lld and "
+		"expires_at is not null",
+		chat);
 	is(del(ann, "%s", chat_path(gone)), 204);
 	sql(pg, "select set_config('search_path', functions || ', postern', false) from postern.node limit 1");
 	sql(pg, "select upkeep_groups(1000)");
 	ck_assert_uint_eq(count(is(get(ann, "%s", invites_of(chat)), 200).json, "invites"), 1);
 	ck_assert_uint_eq(count(is(get(ann, "%s/audit", chat_path(chat)), 200).json, "acts"), 2);
-	ck_assert_str_eq(sql(pg, "select (select count(*) from invite where chat_id = %lld) + (select count(*) from audit where chat_id = %lld)", gone, gone), "0");
+	ck_assert_str_eq(
+		sql(pg,
+			"select (select count(*) from invite where chat_id = %lld) + (select count(*) from audit "
+			"where chat_id = %lld)",
+			gone, gone),
+		"0");
 }
 END_TEST
 
@@ -259,7 +274,8 @@ START_TEST(a_channel_is_found_and_joined)
 	struct client *ann = somebody(), *eve = somebody();
 	long long id = make_channel(ann, "Weather of Today", "wx.today");
 	long long first = say(ann, id, "rain");
-	const char *const found[] = { "wx", "WX.t", "weather", "tod" }, *const not_found[] = { "ather", "today.wx", "xyz", "%25", "_x" };
+	const char *const found[] = { "wx", "WX.t", "weather", "tod" },
+			  *const not_found[] = { "ather", "today.wx", "xyz", "%25", "_x" };
 	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
 		struct answer a = is(get(eve, "/v1/channels?q=%s", found[i]), 200);
 		ck_assert_uint_eq(count(a.json, "channels"), 1);
@@ -297,7 +313,9 @@ START_TEST(who_is_banned_does_not_find_the_channel)
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(eve, "X-Request-Id: same"), m ? "POST" : "GET", channel(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0), 404, "not_found");
+			a[j] = refused(ask(with(eve, "X-Request-Id: same"), m ? "POST" : "GET",
+					       channel(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0),
+				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
 	is(put(ann, member(id, eve), "{'state':'left'}"), 200);
@@ -308,14 +326,18 @@ END_TEST
 START_TEST(a_public_name_is_one_channels)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
-	long long id = make_channel(ann, "First", "first.one"), other = num(is(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
+	long long id = make_channel(ann, "First", "first.one"),
+		  other = num(is(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
 	refused(patch(ben, chat_path(other), "{'handle':'first.one'}"), 409, "name_taken");
 	is(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
 	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'first.one'}"), 409, "name_taken");
 	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'_'}"), 422, "bad_name");
 	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','handle':'a-group'}"), 422, "bad_chat");
-	refused(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422, "bad_chat");
-	ck_assert_str_eq(str(is(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201).json, "handle"), "made.so");
+	refused(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422,
+		"bad_chat");
+	ck_assert_str_eq(str(is(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201).json,
+				 "handle"),
+		"made.so");
 	is(get(cat, "%s", channel("made.so")), 200);
 	refused(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
 	refused(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
@@ -353,10 +375,21 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		an_invite_lets_in, an_invite_ends, what_lets_nobody_in_looks_the_same, invites_are_for_those_who_may_add, invites_are_bounded,
-		of_the_last_seat_one_gets_it, joins_have_a_rate, a_full_chat_takes_nobody,
-		a_muting_outlasts_leaving, what_has_run_out_is_removed, a_channel_is_found_and_joined,
-		who_is_banned_does_not_find_the_channel, a_public_name_is_one_channels, channels_are_listed_in_pages, NULL,
+		an_invite_lets_in,
+		an_invite_ends,
+		what_lets_nobody_in_looks_the_same,
+		invites_are_for_those_who_may_add,
+		invites_are_bounded,
+		of_the_last_seat_one_gets_it,
+		joins_have_a_rate,
+		a_full_chat_takes_nobody,
+		a_muting_outlasts_leaving,
+		what_has_run_out_is_removed,
+		a_channel_is_found_and_joined,
+		who_is_banned_does_not_find_the_channel,
+		a_public_name_is_one_channels,
+		channels_are_listed_in_pages,
+		NULL,
 	};
 	return suite_run("invites", tests, NULL);
 }

@@ -30,7 +30,9 @@ static struct client *bearer(const char *kid, const char *fmt, ...)
 	int n = vsnprintf(claims + 1, sizeof(claims) - 2, fmt, ap);
 	va_end(ap);
 	strcpy(claims + 1 + n, "}");
-	char *token = kid != NULL && strcmp(kid, "confused") == 0 ? jwt_confuse(claims) : kid != NULL && strcmp(kid, "none") == 0 ? jwt_unsigned(claims) : jwt_sign(kid, claims);
+	char *token = kid != NULL && strcmp(kid, "confused") == 0 ? jwt_confuse(claims)
+		: kid != NULL && strcmp(kid, "none") == 0         ? jwt_unsigned(claims)
+								  : jwt_sign(kid, claims);
 	return using(nobody(), later(free, token));
 }
 
@@ -69,9 +71,15 @@ START_TEST(what_is_wrong_with_one_is_found)
 	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", in(600), in(300)), "yet");
 	is(get(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", in(600), in(-300)), "/v1/me"), 200);
 	refused_saying(bearer("hs", "\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "issuer");
-	refused_saying(bearer("hs", "\"iss\":\"https://evil.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "issuer");
-	refused_saying(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"other\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "somebody else");
-	is(get(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)), "/v1/me"), 200);
+	refused_saying(bearer("hs", "\"iss\":\"https://evil.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld",
+			       in(600)),
+		"issuer");
+	refused_saying(
+		bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"other\",\"sub\":\"jo\",\"exp\":%lld", in(600)),
+		"somebody else");
+	is(get(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", in(600)),
+		   "/v1/me"),
+		200);
 	refused_saying(bearer("hs", GOOD ",\"exp\":%lld", in(600)), "sub");
 	refused_saying(bearer("hs", GOOD ",\"sub\":\"Jo Doe\",\"exp\":%lld", in(600)), "sub");
 	refused_saying(bearer("none", GOOD ",\"sub\":\"jo\",\"exp\":%lld", in(600)), "JWT");
@@ -95,10 +103,12 @@ END_TEST
 START_TEST(what_is_made_with_one_ends_with_it)
 {
 	struct client *c = bearer("es", GOOD ",\"sub\":\"mia\",\"exp\":%lld", in(600));
-	struct answer own = is(get(c, "/v1/tokens"), 200), made = is(post(c, "/v1/tokens", "{'expires_at':'2100-01-01T00:00:00Z'}"), 201);
+	struct answer own = is(get(c, "/v1/tokens"), 200),
+		      made = is(post(c, "/v1/tokens", "{'expires_at':'2100-01-01T00:00:00Z'}"), 201);
 	struct client *token = using(c, str(made.json, "token"));
 	ck_assert_str_eq(str(made.json, "expires_at"), str(own.json, "tokens.0.expires_at"));
-	ck_assert_str_eq(str(is(post(token, "/v1/tokens", NULL), 201).json, "expires_at"), str(own.json, "tokens.0.expires_at")); /* nor by a detour */
+	ck_assert_str_eq(str(is(post(token, "/v1/tokens", NULL), 201).json, "expires_at"),
+		str(own.json, "tokens.0.expires_at")); /* nor by a detour */
 	refused(post(c, "/v1/tokens", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
 }
 END_TEST
@@ -108,7 +118,10 @@ START_TEST(keys_alone_are_warned_of)
 	char *said;
 	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, NULL }, 5, &said), 0);
 	ck_assert_ptr_nonnull(strstr(said, "without jwt_audience and jwt_issuer"));
-	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, "--jwt-audience", "postern", NULL }, 5, &said), 0);
+	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, "--jwt-audience",
+					    "postern", NULL },
+				 5, &said),
+		0);
 	ck_assert_ptr_null(strstr(said, "jwt_audience"));
 	ck_assert(!server_logged(house(), "without jwt_audience"));
 }
@@ -151,7 +164,8 @@ START_TEST(keys_are_exchanged_while_it_runs)
 	is(get(known, "/v1/me"), 200);
 	jwt_write_keys(path, two);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(700 + i)), "/v1/me").status != 401; i++)
+	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(700 + i)), "/v1/me").status != 401;
+		i++)
 		left(until, "the keys to be read again");
 	refused(get(known, "/v1/me"), 401, "unauthorized"); /* although it was remembered */
 	is(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(600)), "/v1/me"), 200);
@@ -164,7 +178,8 @@ START_TEST(keys_are_exchanged_while_it_runs)
 	is(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(601)), "/v1/me"), 200);
 	jwt_write_keys(path, all);
 	until = clock_mono_ms() + PATIENCE;
-	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(2700 + i)), "/v1/me").status != 200; i++)
+	for (int i = 0; get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", in(2700 + i)), "/v1/me").status != 200;
+		i++)
 		left(until, "the keys to be read again");
 }
 END_TEST
@@ -182,7 +197,8 @@ START_TEST(nobody_is_made_unless_it_is_wanted)
 	/* Without keys a JWT is a token that nobody knows. */
 	struct server *none = server_join(house(), NULL);
 	refused(get(via(c, none), "/v1/me"), 401, "unauthorized"); /* although it was seen elsewhere */
-	refused(get(via(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(601)), none), "/v1/me"), 401, "unauthorized");
+	refused(get(via(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", in(601)), none), "/v1/me"), 401,
+		"unauthorized");
 	server_stop(none);
 }
 END_TEST
@@ -190,11 +206,12 @@ END_TEST
 int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
-	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found, a_stream_ends_with_its_token,
-		what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
-		who_is_deleted_is_not_made_again, keys_alone_are_warned_of,
-		keys_are_exchanged_while_it_runs, nobody_is_made_unless_it_is_wanted, NULL };
-	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience", "postern", "--jwt-create", "--rate-sends", "0", NULL };
+	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found,
+		a_stream_ends_with_its_token, what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
+		who_is_deleted_is_not_made_again, keys_alone_are_warned_of, keys_are_exchanged_while_it_runs,
+		nobody_is_made_unless_it_is_wanted, NULL };
+	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience",
+		"postern", "--jwt-create", "--rate-sends", "0", NULL };
 	int fd = mkstemp(path);
 	if (fd < 0)
 		return 1;

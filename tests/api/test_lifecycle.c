@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * From the first use of a credential to the end of an account: what is told of sessions, and what stays of somebody who is gone. */
+ * From the first use of a credential to the end of an account: what is told of sessions, and what stays of somebody who
+ * is gone. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,10 @@ static struct json_object *await_use(const struct client *who, long long id)
 	return c;
 }
 
-static struct answer new_token(const struct client *who) { return is(post(who, "/v1/tokens", "{'label':'phone'}"), 201); }
+static struct answer new_token(const struct client *who)
+{
+	return is(post(who, "/v1/tokens", "{'label':'phone'}"), 201);
+}
 
 START_TEST(a_credential_says_when_and_where_it_was_last_used)
 {
@@ -49,7 +53,11 @@ START_TEST(a_credential_says_when_and_where_it_was_last_used)
 	ck_assert_str_ge(str(c, "last_used_at"), str(c, "created_at"));
 
 	made = new_token(ann);
-	is(get(with(with(via(using(ann, str(made.json, "token")), behind), "X-Forwarded-For: 198.51.100.1, 203.0.113.7"), "User-Agent: %0300d", 1), "/v1/me"), 200);
+	is(get(with(with(via(using(ann, str(made.json, "token")), behind),
+			    "X-Forwarded-For: 198.51.100.1, 203.0.113.7"),
+		       "User-Agent: %0300d", 1),
+		   "/v1/me"),
+		200);
 	c = await_use(ann, num(made.json, "id"));
 	ck_assert_str_eq(str(c, "last_address"), "203.0.113.7");
 	ck_assert_uint_eq(strlen(str(c, "user_agent")), 200);
@@ -78,7 +86,10 @@ START_TEST(uses_are_written_seldom)
 	await_use(ann, num(later_made.json, "id"));
 	ck_assert_str_eq(str(credential(ann, id), "user_agent"), "one");
 
-	sql(db, "update postern.credential set last_used_at = clock_timestamp() - interval '10 minutes' where id = %lld", id);
+	sql(db,
+		"update postern.credential set last_used_at = clock_timestamp() - interval '10 minutes' where id = "
+		"%lld",
+		id);
 	struct server *third = server_join(house(), NULL);
 	is(get(with(via(phone, third), "User-Agent: three"), "/v1/me"), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -93,7 +104,8 @@ END_TEST
 
 static struct client *signed_in(const struct client *who, struct answer *ret)
 {
-	*ret = post(with(with(nobody(), "Origin: %s", server_url(who->server)), "Accept: */*"), "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", who->name);
+	*ret = post(with(with(nobody(), "Origin: %s", server_url(who->server)), "Accept: */*"), "/v1/session",
+		"{'name':'%s','password':'" PASSWORD "'}", who->name);
 	return using(who, str(is(*ret, 201).json, "token"));
 }
 
@@ -116,7 +128,8 @@ static void await_settled(PGconn *db, const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	await_erased(db, who);
-	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'", who->name);
+	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'",
+		who->name);
 	while (*sql(db, "select 1 from postern.erasure where name = '%s'", who->name) != '\0')
 		left(until, "the second look");
 }
@@ -144,7 +157,9 @@ START_TEST(whoever_has_signed_in_says_the_password_again)
 	expect_end(other);
 	refused(get(ann, "/v1/me"), 401, "unauthorized");
 	refused(del(ann, "/v1/me"), 401, "unauthorized");
-	refused(post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", ann->name), 401, "bad_credentials");
+	refused(post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session",
+			"{'name':'%s','password':'" PASSWORD "'}", ann->name),
+		401, "bad_credentials");
 	a = is(get(ben, "/v1/users/%s", ann->name), 200);
 	ck_assert_str_eq(str(a.json, "state"), "deleted");
 	ck_assert(!has(a.json, "display_name") && !has(a.json, "about"));
@@ -226,8 +241,10 @@ END_TEST
 START_TEST(nobody_writes_to_who_is_gone)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
-	long long chat = num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
-	long long self = num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
+	long long chat =
+		num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
+	long long self =
+		num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
 	PGconn *db = database(house());
 	say(ann, chat, "hello");
 	say(ann, self, "to myself");
@@ -241,8 +258,10 @@ START_TEST(nobody_writes_to_who_is_gone)
 	expect_end(hers);
 	await_erased(db, ann);
 	refused(post(ben, messages(chat), "{'text':'are you there?'}"), 403, "user_deleted");
-	refused(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403, "user_deleted");
-	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n"), 200);
+	refused(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403,
+		"user_deleted");
+	struct answer a = is(
+		post_as(ben, messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n"), 200);
 	ck_assert_ptr_nonnull(strstr(a.body, "user_deleted"));
 	refused(post(ben, format("/v1/chats/%lld/typing", chat), NULL), 403, "user_deleted");
 	refused(put(ben, format("/v1/blocks/%s", ann->name), NULL), 404, "not_found");
@@ -281,12 +300,19 @@ START_TEST(nothing_of_ones_own_is_left)
 	expect_end(s);
 	server_command(house(), NULL, "user", "delete", ann->name); /* again: nothing happens */
 	await_settled(db, ann);
-	static const char *const traces[] = { "credential", "password_reset", "contact", "block", "seen", "watermark", "thread_mark", "mention", "erasure" };
+	static const char *const traces[] = { "credential", "password_reset", "contact", "block", "seen", "watermark",
+		"thread_mark", "mention", "erasure" };
 	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
-		ck_assert_msg(*sql(db, "select 1 from postern.%s where name = '%s'", traces[i], ann->name) == '\0', "%s", traces[i]);
+		ck_assert_msg(*sql(db, "select 1 from postern.%s where name = '%s'", traces[i], ann->name) == '\0',
+			"%s", traces[i]);
 	ck_assert_str_eq(sql(db, "select count(*) from postern.contact where contact = '%s'", ann->name), "0");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.block where blocked = '%s'", ann->name), "0");
-	ck_assert_str_eq(sql(db, "select count(*) from postern.account where name = '%s' and password_hash is null and not admin", ann->name), "1");
+	ck_assert_str_eq(
+		sql(db,
+			"select count(*) from postern.account where name = '%s' and password_hash is null and not "
+			"admin",
+			ann->name),
+		"1");
 }
 END_TEST
 
@@ -299,9 +325,11 @@ START_TEST(it_is_looked_at_once_more)
 	is(del(ann, "/v1/me"), 204);
 	await_erased(db, ann);
 	sql(db, "update postern.member set state = 'joined' where chat_id = %lld and name = '%s'", chat, ann->name);
-	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'", ann->name);
+	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'",
+		ann->name);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (strcmp(sql(db, "select state from postern.member where chat_id = %lld and name = '%s'", chat, ann->name), "left") != 0)
+	while (strcmp(sql(db, "select state from postern.member where chat_id = %lld and name = '%s'", chat, ann->name),
+		       "left") != 0)
 		left(until, "the second look");
 }
 END_TEST
@@ -309,7 +337,8 @@ END_TEST
 static struct wire *ask_with(const struct client *who, const char *method, const char *path, const char *body)
 {
 	struct wire *w = dial(house());
-	wire_send(w, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s", method, path, who->token, strlen(body), body);
+	wire_send(w, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s", method,
+		path, who->token, strlen(body), body);
 	return w;
 }
 
@@ -318,7 +347,8 @@ START_TEST(what_was_asked_for_a_moment_before_comes_too_late)
 	struct client *ann = somebody(), *ben = somebody();
 	PGconn *db = database(house());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") != '\0') /* nobody else waits for the lock */
+	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") !=
+		'\0') /* nobody else waits for the lock */
 		left(until, "the others to be gone");
 	is(get(ann, "/v1/me"), 200);
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
@@ -383,9 +413,12 @@ START_TEST(messages_go_with_the_account_where_that_is_wanted)
 {
 	struct client *ann = user_at(thorough(), "ann"), *ben = user_at(thorough(), "ben");
 	PGconn *db = database(thorough());
-	long long chat = group(ben, ann), was = group(ben, ann), direct = num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['ben']}"), 201).json, "id");
-	long long first = say(ben, chat, "of ben"), mine = say(ann, chat, "@ben, of ann"), before = say(ann, was, "in a chat that I left"), to_ben = say(ann, direct, "to ben");
-	long long reply = num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", first), 201).json, "id");
+	long long chat = group(ben, ann), was = group(ben, ann),
+		  direct = num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['ben']}"), 201).json, "id");
+	long long first = say(ben, chat, "of ben"), mine = say(ann, chat, "@ben, of ann"),
+		  before = say(ann, was, "in a chat that I left"), to_ben = say(ann, direct, "to ben");
+	long long reply =
+		num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", first), 201).json, "id");
 	is(patch(ann, message(chat, mine), "{'text':'@ben, of ann, edited'}"), 200);
 	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, first)), NULL), 200);
 	is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, first)), NULL), 200);
@@ -434,7 +467,8 @@ START_TEST(a_crash_is_no_way_to_keep_them)
 	is(del(cid, "/v1/me"), 204);
 	while (*sql(db, "select 1 from postern.tombstone where chat_id = %lld limit 1", chat) == '\0')
 		left(until, "the first ones to go");
-	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat), "1"); /* in the midst of it */
+	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat),
+		"1"); /* in the midst of it */
 	server_kill(thorough(), SIGKILL);
 	server_restart(thorough());
 	db = database(thorough());
@@ -449,8 +483,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { a_credential_says_when_and_where_it_was_last_used, uses_are_written_seldom,
-		whoever_has_signed_in_says_the_password_again, a_token_is_enough_by_itself, guessing_is_limited_as_with_signing_in, a_group_goes_on_without_its_owner,
-		nobody_writes_to_who_is_gone, nothing_of_ones_own_is_left, it_is_looked_at_once_more, what_was_asked_for_a_moment_before_comes_too_late,
+		whoever_has_signed_in_says_the_password_again, a_token_is_enough_by_itself,
+		guessing_is_limited_as_with_signing_in, a_group_goes_on_without_its_owner, nobody_writes_to_who_is_gone,
+		nothing_of_ones_own_is_left, it_is_looked_at_once_more,
+		what_was_asked_for_a_moment_before_comes_too_late,
 		administrators_delete_others_but_not_the_last_of_them,
 		messages_go_with_the_account_where_that_is_wanted, a_crash_is_no_way_to_keep_them, NULL };
 	return suite_run("lifecycle", tests, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who may do what: every route, asked by everyone, on a chat made for that one question. The table is the promise; a route of
- * openapi.json without a row fails. */
+ * Who may do what: every route, asked by everyone, on a chat made for that one question. The table is the promise; a
+ * route of openapi.json without a row fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,19 +11,32 @@
 
 /* Who asks. The last ones have no say at all. */
 enum who { STRANGER, SERVER_ADMIN, FORMER, BANNED, MUTED, MEMBER, ADMIN, OWNER, DISABLED, EXPIRED, NOBODY, ALL };
-static const char *const names[ALL] = { "stranger", "server administrator", "former member", "banned member", "muted member", "member", "admin", "owner", "disabled user", "expired token",
-	"nobody" };
+static const char *const names[ALL] = { "stranger", "server administrator", "former member", "banned member",
+	"muted member", "member", "admin", "owner", "disabled user", "expired token", "nobody" };
 static struct client *people[ALL], *extra;
 static char token[24]; /* the number of somebody else's */
 
 /* Those who aren't members see nothing; then what the muted, members, admins and the owner get. */
-#define INSIDE(muted, member, admin, owner) { 404, 404, 404, 404, muted, member, admin, owner }
-#define EVERYBODY(status) { status, status, status, status, status, status, status, status }
-#define ALL_BUT_BANNED(status) { status, status, status, 404, status, status, status, status }
+#define INSIDE(muted, member, admin, owner) \
+	{ \
+		404, 404, 404, 404, muted, member, admin, owner \
+	}
+#define EVERYBODY(status) \
+	{ \
+		status, status, status, status, status, status, status, status \
+	}
+#define ALL_BUT_BANNED(status) \
+	{ \
+		status, status, status, 404, status, status, status, status \
+	}
 #define TINY_GIF "GIF89a\1\1\1\1\1" /* as much of one as the server looks at */
-#define SERVER(status) { 403, status, 403, 403, 403, 403, 403, 403 } /* administrators' */
+#define SERVER(status) \
+	{ \
+		403, status, 403, 403, 403, 403, 403, 403 \
+	} /* administrators' */
 
-/* In paths: {chat}, {id} the owner's message, {mine} one's own (the owner's for who has none), {gone} a deleted one, {name} another plain member. */
+/* In paths: {chat}, {id} the owner's message, {mine} one's own (the owner's for who has none), {gone} a deleted one,
+ * {name} another plain member. */
 static const struct row {
 	const char *method, *path, *body;
 	int expected[DISABLED]; /* of STRANGER … OWNER */
@@ -34,7 +47,8 @@ static const struct row {
 	{ "DELETE", "/v1/chats/{chat}", NULL, INSIDE(403, 403, 403, 204), 404 },
 	{ "GET", "/v1/chats/{chat}/members", NULL, INSIDE(200, 200, 200, 200), 404 },
 	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'role':'admin'}", INSIDE(403, 403, 403, 200), 404 },
-	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'muted_until':'2999-01-01T00:00:00Z'}", INSIDE(403, 403, 200, 200), 404 },
+	{ "PUT", "/v1/chats/{chat}/members/{name}", "{'muted_until':'2999-01-01T00:00:00Z'}",
+		INSIDE(403, 403, 200, 200), 404 },
 	{ "PUT", "/v1/chats/{chat}/members/{new}", "{}", INSIDE(403, 403, 200, 200), 404 },
 	{ "DELETE", "/v1/chats/{chat}/members/{name}", NULL, INSIDE(403, 403, 204, 204), 404 },
 	{ "DELETE", "/v1/chats/{chat}/members/{me}", NULL, INSIDE(204, 204, 204, 204), 404 },
@@ -171,8 +185,9 @@ static const struct row {
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
 /* Routes whose answer says nothing of who may: tried elsewhere. */
-static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json",
-	"PUT /v1/admin/maintenance", "POST /v1/accounts", "DELETE /v1/me", "POST /v1/me/password", "POST /v1/password-reset", NULL };
+static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz",
+	"GET /readyz", "GET /metrics", "GET /openapi.json", "PUT /v1/admin/maintenance", "POST /v1/accounts",
+	"DELETE /v1/me", "POST /v1/me/password", "POST /v1/password-reset", NULL };
 
 static void make_people(void)
 {
@@ -186,9 +201,11 @@ static void make_people(void)
 	user("matrix.new");
 	user("matrix.other");
 	user("matrix.doomed");
-	snprintf(token, sizeof(token), "%s", sql(db, "select id from postern.credential where name = '%s'", extra->name));
+	snprintf(token, sizeof(token), "%s",
+		sql(db, "select id from postern.credential where name = '%s'", extra->name));
 	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
-	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'", people[EXPIRED]->name);
+	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'",
+		people[EXPIRED]->name);
 	struct answer channel = is(post(extra, "/v1/chats", "{'kind':'channel','title':'Channel'}"), 201);
 	is(patch(extra, format("/v1/chats/%lld", num(channel.json, "id")), "{'handle':'matrix-channel'}"), 200);
 	is(put(extra, member(num(channel.json, "id"), people[BANNED]), NULL), 200);
@@ -213,7 +230,9 @@ static struct place make_place(void)
 	p.id = say(owner, p.chat, "of the owner");
 	p.gone = say(owner, p.chat, "gone");
 	for (int i = 0; i < ALL; i++)
-		p.mine[i] = i == FORMER || i == BANNED || i == MUTED || i == MEMBER || i == ADMIN ? say(people[i], p.chat, "mine") : p.id;
+		p.mine[i] = i == FORMER || i == BANNED || i == MUTED || i == MEMBER || i == ADMIN
+			? say(people[i], p.chat, "mine")
+			: p.id;
 	is(del(owner, "%s", message(p.chat, p.gone)), 204);
 	is(put(owner, member(p.chat, people[ADMIN]), "{'role':'admin'}"), 200);
 	is(put(owner, member(p.chat, people[MUTED]), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
@@ -247,7 +266,9 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{emoji}", "%F0%9F%91%8D");
 	s = replaced(s, "{handle}", "matrix-channel");
 	if (s != NULL && strstr(s, "{code}") != NULL)
-		s = replaced(s, "{code}", str(is(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201).json, "code"));
+		s = replaced(s, "{code}",
+			str(is(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201).json,
+				"code"));
 	return replaced(s, "{token}", token);
 }
 
@@ -256,7 +277,8 @@ static struct answer asked(const struct row *r, const struct place *p, enum who 
 	char *body = filled(r->body, p, who);
 	for (char *c = body; c != NULL && *c != '\0'; c++)
 		*c = *c == '\'' ? '"' : *c;
-	return ask(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body, body ? strlen(body) : 0);
+	return ask(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body,
+		body ? strlen(body) : 0);
 }
 
 static char *complaints;
@@ -265,7 +287,8 @@ static char *complaints;
 static void check(const struct row *r, struct answer a, enum who who, int expected, const char *where)
 {
 	if (a.status != expected)
-		complaints = format("%s%s %s by %s%s: %d, not %d: %.200s\n", complaints, r->method, r->path, names[who], where, a.status, expected, a.body);
+		complaints = format("%s%s %s by %s%s: %d, not %d: %.200s\n", complaints, r->method, r->path, names[who],
+			where, a.status, expected, a.body);
 	test_moves();
 }
 
@@ -315,7 +338,10 @@ END_TEST
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);
-	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{doomed}", "{name}" }, { "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" }, { "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" }, { "{handle}", "{name}" } };
+	static const char *const same[][2] = { { "{new}", "{name}" }, { "{other}", "{name}" }, { "{doomed}", "{name}" },
+		{ "{me}", "{name}" }, { "{former}", "{name}" }, { "{banned}", "{name}" }, { "{owner}", "{name}" },
+		{ "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" },
+		{ "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		path = replaced(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';

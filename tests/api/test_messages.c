@@ -41,13 +41,15 @@ START_TEST(any_type_but_json_is_the_text_itself)
 {
 	struct client *alice = user("alice");
 	long long chat = group(alice);
-	const char *const types[] = { "text/plain", "text/plain; charset=utf-8", "application/x-www-form-urlencoded", "application/octet-stream", NULL };
+	const char *const types[] = { "text/plain", "text/plain; charset=utf-8", "application/x-www-form-urlencoded",
+		"application/octet-stream", NULL };
 	const char *text = "{\"text\":\"not JSON here\"} a=1&b=%20+\nsecond line";
 	for (size_t i = 0; types[i] != NULL; i++) {
 		struct answer sent = is(post_as(alice, messages(chat), types[i], text), 201);
 		ck_assert_str_eq(str(sent.json, "text"), text);
 	}
-	struct answer sent = is(post_as(alice, messages(chat), "application/json; charset=utf-8", "{\"text\":\"JSON\"}"), 201);
+	struct answer sent =
+		is(post_as(alice, messages(chat), "application/json; charset=utf-8", "{\"text\":\"JSON\"}"), 201);
 	ck_assert_str_eq(str(sent.json, "text"), "JSON");
 }
 END_TEST
@@ -58,24 +60,34 @@ START_TEST(every_character_comes_through)
 	long long chat = group(alice, bob);
 	struct stream *s = live(bob);
 	const char *const texts[] = {
-		"\"quoted\" \\back\\slash/ <b>&amp;</b>", "tab\there\nand a new line\r\nand another\rkind", "\x01\x08\x0c\x1f\x7f",
-		"e\xcc\x81 \xc3\xa9 \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d \xe4\xbd\xa0\xe5\xa5\xbd", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 \xf0\x9f\x8f\xb4",
-		"\xe2\x80\xa8line\xe2\x80\xa9paragraph\xc2\x85", "\xef\xbb\xbf\xef\xbf\xbd\xef\xbf\xbf\xf4\x8f\xbf\xbf", "data: x\n\nid: 1\n\nevent: bye\n", " ", "0",
+		"\"quoted\" \\back\\slash/ <b>&amp;</b>",
+		"tab\there\nand a new line\r\nand another\rkind",
+		"\x01\x08\x0c\x1f\x7f",
+		"e\xcc\x81 \xc3\xa9 \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d \xe4\xbd\xa0\xe5\xa5\xbd",
+		"\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x9a\x80 \xf0\x9f\x8f\xb4",
+		"\xe2\x80\xa8line\xe2\x80\xa9paragraph\xc2\x85",
+		"\xef\xbb\xbf\xef\xbf\xbd\xef\xbf\xbf\xf4\x8f\xbf\xbf",
+		"data: x\n\nid: 1\n\nevent: bye\n",
+		" ",
+		"0",
 	};
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct json_object *body = json_object_new_object();
 		json_object_object_add(body, "text", json_object_new_string(texts[i]));
-		struct answer as_json = is(post_as(alice, messages(chat), "application/json", json_object_to_json_string(body)), 201);
+		struct answer as_json =
+			is(post_as(alice, messages(chat), "application/json", json_object_to_json_string(body)), 201);
 		json_object_put(body);
 		struct answer as_text = is(post_as(alice, messages(chat), "text/plain", texts[i]), 201);
 		ck_assert_str_eq(str(as_json.json, "text"), texts[i]);
 		ck_assert_str_eq(str(as_text.json, "text"), texts[i]);
 		ck_assert_str_eq(str(expect_message(s, num(as_json.json, "id")), "text"), texts[i]);
 		ck_assert_str_eq(str(expect_message(s, num(as_text.json, "id")), "text"), texts[i]);
-		ck_assert_str_eq(str(is(get(bob, "%s", message(chat, num(as_json.json, "id"))), 200).json, "text"), texts[i]);
+		ck_assert_str_eq(
+			str(is(get(bob, "%s", message(chat, num(as_json.json, "id"))), 200).json, "text"), texts[i]);
 	}
 	/* The same character, escaped as JSON may. */
-	struct answer a = is(post_as(alice, messages(chat), "application/json", "{\"text\":\"\\ud83d\\ude80 \\u00e9\\/\"}"), 201);
+	struct answer a =
+		is(post_as(alice, messages(chat), "application/json", "{\"text\":\"\\ud83d\\ude80 \\u00e9\\/\"}"), 201);
 	ck_assert_str_eq(str(a.json, "text"), "\xf0\x9f\x9a\x80 \xc3\xa9/");
 }
 END_TEST
@@ -121,14 +133,17 @@ START_TEST(many_are_sent_at_once)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob), last = 0;
 	struct stream *s = live(bob);
-	char *body = format("{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"\"}\n{\"txt\":\"?\"}\n{broken\n{\"text\":\"three\",\"key\":\"k\"}\n"
-		"{\"text\":\"three\",\"key\":\"k\"}\n{\"text\":\"other\",\"key\":\"k\"}\n{\"text\":\"four\",\"reply_to\":1}\n{\"text\":\"five\"}");
+	char *body = format("{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"\"}\n{\"txt\":\"?\"}\n{broken\n"
+			    "{\"text\":\"three\",\"key\":\"k\"}\n"
+			    "{\"text\":\"three\",\"key\":\"k\"}\n{\"text\":\"other\",\"key\":\"k\"}\n"
+			    "{\"text\":\"four\",\"reply_to\":1}\n{\"text\":\"five\"}");
 	struct answer a = is(post_as(alice, messages(chat), "application/x-ndjson", body), 200);
 	ck_assert_str_eq(header(a, "Content-Type"), "application/x-ndjson");
 	ck_assert_uint_eq(lines(a.body), 10);
 	const int expected[] = { 201, 201, 422, 422, 400, 201, 201, 409, 422, 201 };
 	for (int i = 0; i < 10; i++)
-		ck_assert_msg(num(line_of(a, i), "status") == expected[i], "line %d is %s", i, json_object_to_json_string(line_of(a, i)));
+		ck_assert_msg(num(line_of(a, i), "status") == expected[i], "line %d is %s", i,
+			json_object_to_json_string(line_of(a, i)));
 	ck_assert_str_eq(str(line_of(a, 2), "code"), "empty_text");
 	ck_assert_str_eq(str(line_of(a, 3), "code"), "unknown_field");
 	ck_assert_str_eq(str(line_of(a, 4), "code"), "bad_json");
@@ -156,7 +171,8 @@ START_TEST(a_media_type_is_one_in_any_case)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		ck_assert_str_eq(str(is(post_as(alice, messages(chat), types[i], json), 201).json, "text"), "hi");
 	ck_assert_str_eq(str(is(post_as(alice, messages(chat), "application/json-seq", json), 201).json, "text"), json);
-	ck_assert_int_eq(num(line_of(is(post_as(alice, messages(chat), "APPLICATION/X-NDJSON", json), 200), 0), "status"), 201);
+	ck_assert_int_eq(
+		num(line_of(is(post_as(alice, messages(chat), "APPLICATION/X-NDJSON", json), 200), 0), "status"), 201);
 }
 END_TEST
 
@@ -176,7 +192,8 @@ END_TEST
 START_TEST(many_are_refused_one_by_one_to_an_outsider)
 {
 	long long chat = group(user("alice"));
-	struct answer a = post_as(user("mallory"), messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
+	struct answer a = post_as(
+		user("mallory"), messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n");
 	if (a.status == 200) {
 		ck_assert_int_eq(num(line_of(a, 0), "status"), 404);
 		ck_assert_int_eq(num(line_of(a, 1), "status"), 404);
@@ -259,7 +276,9 @@ START_TEST(a_key_opens_nothing_to_who_has_gone)
 	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "once"), 404, "not_found").body, unknown.body);
 	ck_assert_str_eq(refused(say_keyed(who, chat, "k", "twice"), 404, "not_found").body, unknown.body);
 	struct answer a = is(post_as(ben, messages(chat), "application/x-ndjson",
-		"{\"text\":\"once\",\"key\":\"k\"}\n{\"text\":\"x\",\"key\":\"l\"}\n{\"text\":\"x\",\"key\":\"m\"}\n"), 200);
+				     "{\"text\":\"once\",\"key\":\"k\"}\n{\"text\":\"x\",\"key\":\"l\"}\n"
+				     "{\"text\":\"x\",\"key\":\"m\"}\n"),
+		200);
 	ck_assert_msg(strstr(a.body, "once") == NULL && strncmp(a.body, "{\"status\":404", 13) == 0, "%s", a.body);
 	is(put(ann, member(chat, ben), "{}"), 200);
 	ck_assert_int_eq(num(is(say_keyed(ben, chat, "k", "once"), 201).json, "id"), id);
@@ -281,10 +300,12 @@ START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 	refused(patch(alice, message(chat, id), "{'text':'mine'}"), 403, "forbidden");
 	refused(patch(user("mallory"), message(chat, id), "{'text':'mine'}"), 404, "not_found");
 	ck_assert_str_eq(str(is(get(alice, "%s", message(chat, id)), 200).json, "text"), "first");
-	is(patch(with(bob, "If-Match: \"%lld\"", num(edited.json, "rev")), message(chat, id), "{'text':'second'}"), 200);
+	is(patch(with(bob, "If-Match: \"%lld\"", num(edited.json, "rev")), message(chat, id), "{'text':'second'}"),
+		200);
 	long long rev = num(is(patch(bob, message(chat, id), "{'text':'whatever it was'}"), 200).json, "rev");
 	is(patch(with(bob, "If-Match: \"1\", W/\"%lld\"", rev), message(chat, id), "{'text':'one of them'}"), 200);
-	refused(patch(with(bob, "If-Match: \"1\", \"2\", x"), message(chat, id), "{'text':'none of them'}"), 412, "stale");
+	refused(patch(with(bob, "If-Match: \"1\", \"2\", x"), message(chat, id), "{'text':'none of them'}"), 412,
+		"stale");
 }
 END_TEST
 
@@ -367,7 +388,8 @@ END_TEST
 START_TEST(owners_and_admins_delete_what_others_wrote)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
-	long long chat = group(alice, bob, carol), first = say(bob, chat, "1"), second = say(bob, chat, "2"), owners = say(alice, chat, "3");
+	long long chat = group(alice, bob, carol), first = say(bob, chat, "1"), second = say(bob, chat, "2"),
+		  owners = say(alice, chat, "3");
 	refused(del(carol, "%s", message(chat, first)), 403, "forbidden");
 	is(del(alice, "%s", message(chat, first)), 204);
 	is(put(alice, member(chat, carol), "{'role':'admin'}"), 200);
@@ -379,7 +401,8 @@ END_TEST
 START_TEST(replies_point_into_their_chat)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), elsewhere = say(alice, group(alice), "elsewhere"), id = say(alice, chat, "question");
+	long long chat = group(alice, bob), elsewhere = say(alice, group(alice), "elsewhere"),
+		  id = say(alice, chat, "question");
 	struct answer reply = is(post(bob, messages(chat), "{'text':'answer','reply_to':%lld}", id), 201);
 	ck_assert_int_eq(num(reply.json, "reply_to"), id);
 	refused(post(bob, messages(chat), "{'text':'x','reply_to':%lld}", elsewhere), 422, "unknown_reply_to");
@@ -392,7 +415,9 @@ START_TEST(other_types_have_content)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob);
 	struct stream *s = live(bob);
-	struct answer a = is(post(alice, messages(chat), "{'type':'encrypted','content':{'to':{'bob':'c2VjcmV0'},'n':[1,2.5,null,true]}}"), 201);
+	struct answer a = is(post(alice, messages(chat),
+				     "{'type':'encrypted','content':{'to':{'bob':'c2VjcmV0'},'n':[1,2.5,null,true]}}"),
+		201);
 	struct json_object *m = expect_message(s, num(a.json, "id"));
 	ck_assert_str_eq(str(m, "type"), "encrypted");
 	ck_assert_str_eq(str(m, "content.to.bob"), "c2VjcmV0");
@@ -444,7 +469,8 @@ START_TEST(links_lead_to_the_public_address)
 	struct server *node = server_join(house(), flags);
 	long long ids[11], chat = ten(ids);
 	const char *link = said(is(get(via(user("bob"), node), "%s?limit=4", messages(chat)), 200), "Link");
-	ck_assert_msg(strncmp(link, format("</talk%s?before=", messages(chat)), strlen(messages(chat)) + 14) == 0, "the link is %s", link);
+	ck_assert_msg(strncmp(link, format("</talk%s?before=", messages(chat)), strlen(messages(chat)) + 14) == 0,
+		"the link is %s", link);
 	server_stop(node);
 }
 END_TEST
@@ -499,7 +525,8 @@ START_TEST(bad_pages_are_refused)
 	const char *const beyond[] = { "limit=0", "limit=201", "limit=99999999999999999999" };
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
 		refused(get(bob, "%s?%s", messages(chat), beyond[i]), 422, "out_of_range");
-	const char *const cursors[] = { "before=x", "after=-5", "around=1e3", "before=99999999999999999999", "after=%00" };
+	const char *const cursors[] = { "before=x", "after=-5", "around=1e3", "before=99999999999999999999",
+		"after=%00" };
 	for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
 		struct answer a = is(get(bob, "%s?%s", messages(chat), cursors[i]), 400);
 		refused(a, 400, strcmp(str(a.json, "code"), "bad_cursor") == 0 ? "bad_cursor" : "bad_parameter");
@@ -558,7 +585,8 @@ START_TEST(texts_are_clean_utf8)
 {
 	struct client *alice = user("alice");
 	char *path = messages(group(alice));
-	const char *const bad[] = { "\xff", "a\x80z", "\xc3", "\xc0\xaf", "\xe2\x28\xa1", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80" };
+	const char *const bad[] = { "\xff", "a\x80z", "\xc3", "\xc0\xaf", "\xe2\x28\xa1", "\xed\xa0\x80",
+		"\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		refused(post_as(alice, path, "text/plain", bad[i]), 400, "bad_utf8");
 		refused(post_as(alice, path, "application/json", format("{\"text\":\"%s\"}", bad[i])), 400, "bad_utf8");
@@ -573,7 +601,8 @@ START_TEST(half_a_surrogate_is_no_character)
 {
 	struct client *alice = user("alice");
 	char *path = messages(group(alice));
-	const char *const bad[] = { "\\ud800", "\\udc00", "\\ud800x", "\\ud83d\\u0041", "\\ude80\\ud83d", "\\ud83d\\ud83d\\ude80" };
+	const char *const bad[] = { "\\ud800", "\\udc00", "\\ud800x", "\\ud83d\\u0041", "\\ude80\\ud83d",
+		"\\ud83d\\ud83d\\ude80" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct answer a = post(alice, path, "{'text':'%s'}", bad[i]);
 		ck_assert_msg(a.status == 400 || a.status == 422, "%s is answered %d: %s", bad[i], a.status, a.body);
@@ -591,7 +620,8 @@ static void all_refused(struct client *who, const char *path, const char *const 
 		if (a.status == status && has(a.json, "code") && strcmp(str(a.json, "code"), code) == 0)
 			refused(a, status, code);
 		else
-			snprintf(wrong + strlen(wrong), sizeof(wrong) - strlen(wrong), "\n#   %s is answered %d %.120s", bodies[i], a.status, a.body);
+			snprintf(wrong + strlen(wrong), sizeof(wrong) - strlen(wrong), "\n#   %s is answered %d %.120s",
+				bodies[i], a.status, a.body);
 		if (status == 400 && a.status == 400)
 			ck_assert_msg(strpbrk(str(a.json, "detail"), "0123456789") != NULL, "where? %s", a.body);
 	}
@@ -602,9 +632,12 @@ START_TEST(malformed_json_is_refused_with_the_place)
 {
 	struct client *alice = user("alice");
 	char *path = messages(group(alice));
-	const char *const bad[] = { "{", "{'text':'hi'", "{'text':'hi'}}", "{'text':'hi',}", "{'text' 'hi'}", "{text:'hi'}", "{'text':'hi'} {'text':'ho'}", "nul", "{'text':'a\nb'}",
-		"{'text':'a\x01z'}", "{'text':'\\x'}", "{'text':'\\u12g4'}", "{'text':NaN}", "{'text':Infinity}", "{'text':'hi'/*?*/}", "{'text':'x','reply_to':01}",
-		"{'text':'x','reply_to':1.}", "{'text':'x','reply_to':+1}", "{'text':'x','reply_to':.5}", "{'text':'x','reply_to':0x1}", "{'text':True}", "{'text':'hi'}x", "{,'text':'hi'}", "{'a':1 'text':'hi'}", NULL };
+	const char *const bad[] = { "{", "{'text':'hi'", "{'text':'hi'}}", "{'text':'hi',}", "{'text' 'hi'}",
+		"{text:'hi'}", "{'text':'hi'} {'text':'ho'}", "nul", "{'text':'a\nb'}", "{'text':'a\x01z'}",
+		"{'text':'\\x'}", "{'text':'\\u12g4'}", "{'text':NaN}", "{'text':Infinity}", "{'text':'hi'/*?*/}",
+		"{'text':'x','reply_to':01}", "{'text':'x','reply_to':1.}", "{'text':'x','reply_to':+1}",
+		"{'text':'x','reply_to':.5}", "{'text':'x','reply_to':0x1}", "{'text':True}", "{'text':'hi'}x",
+		"{,'text':'hi'}", "{'a':1 'text':'hi'}", NULL };
 	all_refused(alice, path, bad, 400, "bad_json");
 	struct answer a = refused(post_as(alice, path, "application/json", "{\"text\":\"hi\", oops}"), 400, "bad_json");
 	ck_assert_msg(strstr(str(a.json, "detail"), "14") != NULL, "where? %s", a.body);
@@ -617,15 +650,20 @@ START_TEST(json_of_the_wrong_shape_is_refused)
 {
 	struct client *alice = user("alice");
 	char *path = messages(group(alice));
-	const char *const wrong[] = { "[]", "'hi'", "5", "null", "true", "{'text':5}", "{'text':['hi']}", "{'text':{}}", "{'text':true}", "{'text':'x','reply_to':'1'}",
-		"{'text':'x','reply_to':1.5}", "{'text':'x','reply_to':true}", "{'text':'x','key':5}", "{'type':5,'content':{}}", "{'type':'encrypted','content':'x'}", "{'type':'encrypted','content':[]}", NULL };
+	const char *const wrong[] = { "[]", "'hi'", "5", "null", "true", "{'text':5}", "{'text':['hi']}", "{'text':{}}",
+		"{'text':true}", "{'text':'x','reply_to':'1'}", "{'text':'x','reply_to':1.5}",
+		"{'text':'x','reply_to':true}", "{'text':'x','key':5}", "{'type':5,'content':{}}",
+		"{'type':'encrypted','content':'x'}", "{'type':'encrypted','content':[]}", NULL };
 	all_refused(alice, path, wrong, 422, "wrong_type");
-	const char *const unknown[] = { "{'text':'x','id':5}", "{'text':'x','from':'bob'}", "{'Text':'x'}", "{'text':'x','':1}", "{'text':'x','at':'2020-01-01T00:00:00Z'}", NULL };
+	const char *const unknown[] = { "{'text':'x','id':5}", "{'text':'x','from':'bob'}", "{'Text':'x'}",
+		"{'text':'x','':1}", "{'text':'x','at':'2020-01-01T00:00:00Z'}", NULL };
 	all_refused(alice, path, unknown, 422, "unknown_field");
-	const char *const range[] = { "{'text':'x','reply_to':-1}", "{'text':'x','reply_to':0}", "{'text':'x','reply_to':9223372036854775808}", "{'text':'x','reply_to':99999999999999999999999}",
+	const char *const range[] = { "{'text':'x','reply_to':-1}", "{'text':'x','reply_to':0}",
+		"{'text':'x','reply_to':9223372036854775808}", "{'text':'x','reply_to':99999999999999999999999}",
 		"{'text':'x','reply_to':-9223372036854775809}",
 		/* PostgreSQL writes these out: 131,072 digits, and as many of them as one likes. */
-		"{'type':'x','content':{'a':1e131071}}", "{'type':'x','content':{'a':[1E-4000,1e+200]}}", "{'type':'x','content':{'a':1e99999999999999999999}}", NULL };
+		"{'type':'x','content':{'a':1e131071}}", "{'type':'x','content':{'a':[1E-4000,1e+200]}}",
+		"{'type':'x','content':{'a':1e99999999999999999999}}", NULL };
 	all_refused(alice, path, range, 422, "out_of_range");
 	ck_assert_uint_eq(count(is(get(alice, "%s", path), 200).json, "messages"), 0);
 	is(post(alice, path, "{'type':'x','content':{'a':[1.5e300,-2E-300,0e0],'e9':'1e131071','text':'\\\\'}}"), 201);
@@ -662,16 +700,41 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		what_is_sent_can_be_read, any_type_but_json_is_the_text_itself, every_character_comes_through, ids_ascend_and_time_never_runs_back,
-		many_are_sent_at_once, many_are_refused_one_by_one_to_an_outsider,
-		a_media_type_is_one_in_any_case, what_is_all_bad_makes_no_direct_chat, a_key_sends_once, a_key_may_be_a_header,
-		the_key_that_the_server_made_is_a_key, a_key_outlives_an_edit, a_key_opens_nothing_to_who_has_gone, an_edit_is_for_who_wrote_it_and_saw_the_latest,
-		who_may_not_write_edits_nothing, a_block_stops_what_is_done_to_messages_too,
-		an_edit_is_checked_like_a_send, a_deleted_message_is_gone, owners_and_admins_delete_what_others_wrote,
-		replies_point_into_their_chat, other_types_have_content, history_is_read_in_pages, links_lead_to_the_public_address, a_message_id_is_a_cursor,
-		history_is_read_around_a_message, bad_pages_are_refused, an_outsider_learns_nothing, texts_have_bounds, texts_are_clean_utf8,
-		half_a_surrogate_is_no_character, malformed_json_is_refused_with_the_place, json_of_the_wrong_shape_is_refused,
-		ids_that_cannot_be_are_not_found, only_so_many_methods, NULL,
+		what_is_sent_can_be_read,
+		any_type_but_json_is_the_text_itself,
+		every_character_comes_through,
+		ids_ascend_and_time_never_runs_back,
+		many_are_sent_at_once,
+		many_are_refused_one_by_one_to_an_outsider,
+		a_media_type_is_one_in_any_case,
+		what_is_all_bad_makes_no_direct_chat,
+		a_key_sends_once,
+		a_key_may_be_a_header,
+		the_key_that_the_server_made_is_a_key,
+		a_key_outlives_an_edit,
+		a_key_opens_nothing_to_who_has_gone,
+		an_edit_is_for_who_wrote_it_and_saw_the_latest,
+		who_may_not_write_edits_nothing,
+		a_block_stops_what_is_done_to_messages_too,
+		an_edit_is_checked_like_a_send,
+		a_deleted_message_is_gone,
+		owners_and_admins_delete_what_others_wrote,
+		replies_point_into_their_chat,
+		other_types_have_content,
+		history_is_read_in_pages,
+		links_lead_to_the_public_address,
+		a_message_id_is_a_cursor,
+		history_is_read_around_a_message,
+		bad_pages_are_refused,
+		an_outsider_learns_nothing,
+		texts_have_bounds,
+		texts_are_clean_utf8,
+		half_a_surrogate_is_no_character,
+		malformed_json_is_refused_with_the_place,
+		json_of_the_wrong_shape_is_refused,
+		ids_that_cannot_be_are_not_found,
+		only_so_many_methods,
+		NULL,
 	};
 	return suite_run("messages", tests, NULL);
 }

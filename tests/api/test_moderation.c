@@ -56,7 +56,8 @@ START_TEST(administrators_see_any_chat_and_who_is_in_it)
 	a = is(get(root, "%s/members?cursor=%s", admin_path(chat), str(a.json, "next")), 200);
 	ck_assert_uint_eq(count(a.json, "members"), 1);
 	ck_assert(!has(a.json, "next"));
-	ck_assert_str_eq(str(is(get(root, "%s/members?state=banned", admin_path(chat)), 200).json, "members.0.name"), cem->name);
+	ck_assert_str_eq(
+		str(is(get(root, "%s/members?state=banned", admin_path(chat)), 200).json, "members.0.name"), cem->name);
 	refused(get(ann, "%s", admin_path(chat)), 403, "forbidden");
 	refused(get(ann, "%s/members", admin_path(chat)), 403, "forbidden");
 	is(del(ann, "/v1/chats/%lld", chat), 204);
@@ -88,7 +89,8 @@ END_TEST
 START_TEST(a_deleted_channels_name_is_free)
 {
 	struct client *root = administrator(), *ann = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201).json, "id");
+	long long chat = num(
+		is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201).json, "id");
 	is(del(root, "%s", admin_path(chat)), 204);
 	is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201);
 }
@@ -111,7 +113,8 @@ START_TEST(reports_are_resolved)
 	const char *when = str(a.json, "resolved_at");
 	ck_assert_str_eq(str(is(post(other, path, NULL), 200).json, "resolved_at"), when); /* it stays as it was */
 	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "report_resolved");
-	ck_assert_int_eq(num(is(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json, "reports.0.id"), number);
+	ck_assert_int_eq(
+		num(is(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json, "reports.0.id"), number);
 	a = is(get(root, "/v1/admin/reports?state=open&limit=200"), 200);
 	for (size_t i = 0; i < count(a.json, "reports"); i++)
 		ck_assert_int_ne(num(a.json, to("reports.%zu.id", i)), number);
@@ -162,15 +165,20 @@ END_TEST
 START_TEST(chats_are_looked_after_by_command)
 {
 	struct client *ann = somebody(), *ben = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'Garden','members':['%s']}", ben->name), 201).json, "id");
+	long long chat = num(
+		is(post(ann, "/v1/chats", "{'kind':'group','title':'Garden','members':['%s']}", ben->name), 201).json,
+		"id");
 	char *number = format("%lld", chat);
 	say(ann, chat, "private");
 	char *all = server_command(house(), NULL, "chat", "list"), *line = line_of(all, chat);
 	ck_assert_msg(strstr(line, "group") && strstr(line, ann->name) && strstr(line, "Garden"), "%s", line);
 	ck_assert_ptr_null(strstr(all, "private"));
-	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "chat", "list", "--json"), format("{\"id\":%lld,", chat)));
+	ck_assert_ptr_nonnull(
+		strstr(server_command(house(), NULL, "chat", "list", "--json"), format("{\"id\":%lld,", chat)));
 	char *shown = server_command(house(), NULL, "chat", "show", number);
-	ck_assert_msg(strstr(shown, "Garden") && strstr(shown, ann->name) && strstr(shown, "owner") && strstr(shown, ben->name), "%s", shown);
+	ck_assert_msg(strstr(shown, "Garden") && strstr(shown, ann->name) && strstr(shown, "owner") &&
+			strstr(shown, ben->name),
+		"%s", shown);
 	shown = server_command(house(), NULL, "chat", "show", number, "--json");
 	int objects = 0;
 	for (char *at = strtok(shown, "\n"); at != NULL; at = strtok(NULL, "\n"), objects++)
@@ -192,7 +200,8 @@ END_TEST
 START_TEST(reports_are_looked_after_by_command)
 {
 	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = num(is(post(ben, messages(chat), "{'text':'\\u001b[31mabuse'}"), 201).json, "id");
+	long long chat = group(ann, ben),
+		  id = num(is(post(ben, messages(chat), "{'text':'\\u001b[31mabuse'}"), 201).json, "id");
 	is(post(ann, to("%s/report", message(chat, id)), "{'reason':'sp\\u0085am'}"), 204);
 	char *number = sql(database(house()), "select id from postern.report where chat_id = %lld", chat);
 	char *line = line_of(server_command(house(), NULL, "report", "list"), atoll(number));
@@ -202,12 +211,14 @@ START_TEST(reports_are_looked_after_by_command)
 	ck_assert_ptr_null(strstr(server_command(house(), NULL, "report", "list"), ben->name));
 	line = line_of(server_command(house(), NULL, "report", "list", "--all"), atoll(number));
 	ck_assert_ptr_nonnull(strstr(line, "resolved"));
-	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "report", "list", "--all", "--json"), "\"resolved_by\":\"server\""));
+	ck_assert_ptr_nonnull(strstr(
+		server_command(house(), NULL, "report", "list", "--all", "--json"), "\"resolved_by\":\"server\""));
 	ck_assert_str_eq(fails(1, "report", "resolve", "999999999"), "postern: there is no report 999999999");
 	fails(2, "report", "resolve", "this");
 	fails(2, "report", "resolve", number, "--all");
 	char *entry = server_command(house(), NULL, "audit", "--limit", "1", "--json");
-	ck_assert_msg(strstr(entry, "\"act\":\"report_resolved\"") && strstr(entry, "\"actor\":\"server\""), "%s", entry);
+	ck_assert_msg(
+		strstr(entry, "\"act\":\"report_resolved\"") && strstr(entry, "\"actor\":\"server\""), "%s", entry);
 	ck_assert_ptr_null(strchr(entry, '\n'));
 	fails(2, "audit", "--limit", "none");
 }
@@ -235,7 +246,8 @@ START_TEST(retention_is_said_by_command)
 	ck_assert_str_eq(server_command(house(), NULL, "retention", "--chat", number), "off, as for all");
 	ck_assert_str_eq(server_command(house(), NULL, "retention", "12h", "--chat", number), "12h");
 	ck_assert_int_eq(num(expect(s, "chat"), "retention"), 43200);
-	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "retention", "--chat", number, "--json"), "\"retention_own\":43200"));
+	ck_assert_ptr_nonnull(strstr(
+		server_command(house(), NULL, "retention", "--chat", number, "--json"), "\"retention_own\":43200"));
 	ck_assert_str_eq(server_command(house(), NULL, "retention", "off", "--chat", number), "off, as for all");
 	ck_assert(!has(expect(s, "chat"), "retention"));
 	sql(database(house()), "update postern.message set at = at - interval '15 days' where id = %lld", old);
@@ -255,9 +267,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { administrators_see_any_chat_and_who_is_in_it, after_a_direct_chat_was_deleted_there_may_be_another,
-		a_deleted_channels_name_is_free, reports_are_resolved, what_was_reported_may_be_deleted_with_it,
-		chats_are_looked_after_by_command, reports_are_looked_after_by_command,
-		a_long_list_comes_in_pages, retention_is_said_by_command, NULL };
+	const TTest *const tests[] = { administrators_see_any_chat_and_who_is_in_it,
+		after_a_direct_chat_was_deleted_there_may_be_another, a_deleted_channels_name_is_free,
+		reports_are_resolved, what_was_reported_may_be_deleted_with_it, chats_are_looked_after_by_command,
+		reports_are_looked_after_by_command, a_long_list_comes_in_pages, retention_is_said_by_command, NULL };
 	return suite_run("moderation", tests, NULL);
 }

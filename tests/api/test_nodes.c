@@ -9,7 +9,8 @@
 
 enum { STREAMS = 8 };
 
-static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user",
+	"0", NULL };
 
 static struct server *second(void)
 {
@@ -33,7 +34,8 @@ START_TEST(both_are_whole)
 		is(get(via(nobody(), node(i)), "/readyz"), 200);
 		await_metric(node(i), "postern_workers_live", 2);
 	}
-	ck_assert_str_ne(str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"), str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
+	ck_assert_str_ne(str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"),
+		str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
 }
 END_TEST
 
@@ -86,7 +88,10 @@ START_TEST(all_see_one_order)
 		w[i] = dial(node(i));
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 8; i++)
-			wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\n%02d", messages(chat), (i % 3 ? alice : bob)->token, i);
+			wire_send(w[i],
+				"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\n"
+				"%02d",
+				messages(chat), (i % 3 ? alice : bob)->token, i);
 		for (int i = 0; i < 8; i++)
 			is(wire_answer(w[i]), 201);
 	}
@@ -146,8 +151,12 @@ START_TEST(a_direct_chat_is_one_on_both)
 {
 	struct client *ann = somebody(), *ben = somebody();
 	struct stream *s = live(via(ben, second()));
-	long long chat = num(is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json, "chat");
-	ck_assert_int_eq(num(is(post(via(ben, second()), to("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"), 201).json, "chat"), chat);
+	long long chat =
+		num(is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json, "chat");
+	ck_assert_int_eq(
+		num(is(post(via(ben, second()), to("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"), 201).json,
+			"chat"),
+		chat);
 	struct json_object *m;
 	do
 		expect(s, peek(s));
@@ -165,9 +174,11 @@ START_TEST(what_was_written_is_read_from_any_worker)
 	long long chat = group(alice, bob), last = say(alice, chat, "stays");
 	for (int i = 0; i < 60; i++) {
 		long long id = say(fresh(alice, 0), chat, format("%d", i));
-		ck_assert_int_eq(num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
+		ck_assert_int_eq(
+			num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
 		is(del(fresh(alice, 0), "%s/%lld", messages(chat), id), 204);
-		ck_assert_int_eq(num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), last);
+		ck_assert_int_eq(
+			num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), last);
 		is(del(fresh(alice, 0), "%s", member(chat, bob)), 204);
 		refused(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 404, "not_found");
 		is(put(fresh(alice, 0), member(chat, bob), NULL), 200);
@@ -192,18 +203,24 @@ START_TEST(one_goes_and_the_other_carries_on)
 }
 END_TEST
 
-START_TEST(the_second_node_stops)
-{
-	server_stop(second());
-}
+START_TEST(the_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		both_are_whole, a_message_arrives_wherever_one_listens, long_texts_arrive_whole, all_see_one_order, a_cursor_of_one_resumes_at_the_other, a_kick_here_counts_there,
-		a_key_is_known_everywhere, a_direct_chat_is_one_on_both, what_was_written_is_read_from_any_worker, one_goes_and_the_other_carries_on,
-		the_second_node_stops, NULL,
+		both_are_whole,
+		a_message_arrives_wherever_one_listens,
+		long_texts_arrive_whole,
+		all_see_one_order,
+		a_cursor_of_one_resumes_at_the_other,
+		a_kick_here_counts_there,
+		a_key_is_known_everywhere,
+		a_direct_chat_is_one_on_both,
+		what_was_written_is_read_from_any_worker,
+		one_goes_and_the_other_carries_on,
+		the_second_node_stops,
+		NULL,
 	};
 	return suite_run("nodes", tests, flags);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What operators see: health, metrics, limits as they are by default, request ids, the page, and how a server starts and stops. */
+ * What operators see: health, metrics, limits as they are by default, request ids, the page, and how a server starts
+ * and stops. */
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ START_TEST(metrics_are_sums_over_the_workers)
 	ck_assert_uint_eq(server_workers(house(), pids, 4), 2);
 	await_metric(house(), "postern_workers", 2);
 	await_metric(house(), "postern_workers_live", 2);
-	double sent = metric(house(), "postern_messages_sent_total"), requests = metric(house(), "postern_http_requests_total");
+	double sent = metric(house(), "postern_messages_sent_total"),
+	       requests = metric(house(), "postern_http_requests_total");
 	struct stream *s[6];
 	for (int i = 0; i < 6; i++)
 		s[i] = live(ben);
@@ -50,12 +52,17 @@ START_TEST(metrics_are_sums_over_the_workers)
 	}
 	struct answer a = is(get(nobody(), "/metrics"), 200);
 	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "text/plain; version=0.0.4", 25), 0);
-	const char *const names[] = { "postern_http_responses_total{class=\"2xx\"}", "postern_commit_seconds_bucket{le=\"+Inf\"}", "postern_delivery_seconds_count", "postern_loop_lag_seconds_sum",
-		"postern_streams{transport=\"sse\"}", "postern_streams{transport=\"ndjson\"}", "postern_streams{transport=\"poll\"}", "postern_memory_bytes", "postern_connections" };
+	const char *const names[] = { "postern_http_responses_total{class=\"2xx\"}",
+		"postern_commit_seconds_bucket{le=\"+Inf\"}", "postern_delivery_seconds_count",
+		"postern_loop_lag_seconds_sum", "postern_streams{transport=\"sse\"}",
+		"postern_streams{transport=\"ndjson\"}", "postern_streams{transport=\"poll\"}", "postern_memory_bytes",
+		"postern_connections" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		ck_assert_msg(strstr(a.body, names[i]) != NULL, "there is no %s", names[i]);
 	for (const char *line = a.body; line != NULL && *line != '\0'; line = strchr(line, '\n') + 1)
-		ck_assert_msg(strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0 || strncmp(line, "postern_", 8) == 0 || strncmp(line, "process_", 8) == 0, "%.80s", line);
+		ck_assert_msg(strncmp(line, "# HELP ", 7) == 0 || strncmp(line, "# TYPE ", 7) == 0 ||
+				strncmp(line, "postern_", 8) == 0 || strncmp(line, "process_", 8) == 0,
+			"%.80s", line);
 }
 END_TEST
 
@@ -65,25 +72,37 @@ START_TEST(metrics_are_not_for_everybody)
 	refused(get(far, "/metrics"), 401, "unauthorized");
 	refused(get(with(user("alice"), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 403, "forbidden");
 	server_command(house(), PASSWORD "\n", "user", "add", "warden", "--admin");
-	is(get(with(using(nobody(), server_command(house(), NULL, "token", "warden")), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 200);
+	is(get(with(using(nobody(), server_command(house(), NULL, "token", "warden")), "X-Forwarded-For: 192.0.2.1"),
+		   "/metrics"),
+		200);
 }
 END_TEST
 
 START_TEST(every_answer_has_a_request_id)
 {
-	const char *const good[] = { "a", "abc-DEF_1.2", "0123456789012345678901234567890123456789012345678901234567890123" };
-	const char *const bad[] = { "", "with space", "new\tline", "sl/ash", "\xc3\xa9", "01234567890123456789012345678901234567890123456789012345678901234" };
+	const char *const good[] = { "a", "abc-DEF_1.2",
+		"0123456789012345678901234567890123456789012345678901234567890123" };
+	const char *const bad[] = { "", "with space", "new\tline", "sl/ash", "\xc3\xa9",
+		"01234567890123456789012345678901234567890123456789012345678901234" };
 	const char *const paths[] = { "/healthz", "/v1/nothing", "/v1/me", "/", "/v1/poll?wait=0" };
 	for (size_t p = 0; p < sizeof(paths) / sizeof(paths[0]); p++) {
 		for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-			ck_assert_str_eq(header(get(with(user("alice"), "X-Request-Id: %s", good[i]), "%s", paths[p]), "X-Request-Id"), good[i]);
+			ck_assert_str_eq(header(get(with(user("alice"), "X-Request-Id: %s", good[i]), "%s", paths[p]),
+						 "X-Request-Id"),
+				good[i]);
 		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-			const char *id = header(get(with(user("alice"), *bad[i] ? "X-Request-Id: %s" : "X-Request-Id;%s", bad[i]), "%s", paths[p]), "X-Request-Id");
-			ck_assert_msg(id != NULL && *id != '\0' && strlen(id) <= 64 && strcmp(id, bad[i]) != 0, "%s: %s", bad[i], id ? id : "(none)");
+			const char *id = header(
+				get(with(user("alice"), *bad[i] ? "X-Request-Id: %s" : "X-Request-Id;%s", bad[i]), "%s",
+					paths[p]),
+				"X-Request-Id");
+			ck_assert_msg(id != NULL && *id != '\0' && strlen(id) <= 64 && strcmp(id, bad[i]) != 0,
+				"%s: %s", bad[i], id ? id : "(none)");
 		}
 	}
-	ck_assert_str_ne(header(get(nobody(), "/healthz"), "X-Request-Id"), header(get(nobody(), "/healthz"), "X-Request-Id"));
-	ck_assert_str_eq(stream_header(stream_open(with(user("alice"), "X-Request-Id: mine"), NULL), "X-Request-Id"), "mine");
+	ck_assert_str_ne(
+		header(get(nobody(), "/healthz"), "X-Request-Id"), header(get(nobody(), "/healthz"), "X-Request-Id"));
+	ck_assert_str_eq(
+		stream_header(stream_open(with(user("alice"), "X-Request-Id: mine"), NULL), "X-Request-Id"), "mine");
 }
 END_TEST
 
@@ -93,7 +112,8 @@ START_TEST(the_api_is_described)
 	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "application/json", 16), 0);
 	ck_assert_int_eq(strncmp(str(a.json, "openapi"), "3.", 2), 0);
 	struct json_object *paths = at(a.json, "paths"), *found;
-	const char *const expected[] = { "/v1/session", "/v1/me", "/v1/users", "/v1/tokens", "/v1/sync", "/v1/chats", "/v1/stream", "/v1/poll", "/v1/stream-tickets" };
+	const char *const expected[] = { "/v1/session", "/v1/me", "/v1/users", "/v1/tokens", "/v1/sync", "/v1/chats",
+		"/v1/stream", "/v1/poll", "/v1/stream-tickets" };
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
 		ck_assert_msg(json_object_object_get_ex(paths, expected[i], &found), "%s isn't described", expected[i]);
 }
@@ -139,7 +159,9 @@ START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
 	say(ben, chat, "I may"); /* a limit is one user's */
 	is(get(ann, "%s", messages(chat)), 200);
 	/* In a bulk each line counts. */
-	struct answer bulk = is(post_as(ann, messages(chat), "application/x-ndjson", "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"), 200);
+	struct answer bulk = is(post_as(ann, messages(chat), "application/x-ndjson",
+					"{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"),
+		200);
 	ck_assert_ptr_nonnull(strstr(bulk.body, "rate_limited"));
 }
 END_TEST
@@ -198,7 +220,8 @@ START_TEST(hanging_up_early_costs_no_place)
 	struct client *ann = somebody();
 	for (int i = 0; i < 300; i++) {
 		struct wire *w = wire_new(house(), 0);
-		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", i % 3 ? "stream" : "poll?wait=60", ann->token);
+		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+			i % 3 ? "stream" : "poll?wait=60", ann->token);
 		if (i % 3 == 1)
 			wire_wait(w, PATIENCE); /* for its head */
 		wire_free(w);
@@ -240,7 +263,8 @@ START_TEST(a_full_server_says_so)
 	server_stop(node);
 
 	char *said;
-	const char *const too_few[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0", NULL };
+	const char *const too_few[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0",
+		NULL };
 	server_limit_files(100);
 	int status = server_try(too_few, 20, &said);
 	server_limit_files(0);
@@ -265,7 +289,8 @@ START_TEST(a_port_has_one_server)
 	const char *const same_port[] = { "serve", "--database", server_conninfo(house()), "--listen", listen, NULL };
 	ck_assert_int_ne(server_try(same_port, 20, &said), 0);
 	ck_assert_msg(strstr(said, listen) != NULL, "%s", said);
-	const char *const too_many[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0", "--workers", "64", NULL };
+	const char *const too_many[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0",
+		"--workers", "64", NULL };
 	ck_assert_int_ne(server_try(too_many, 20, &said), 0);
 	ck_assert_msg(strstr(said, "max_connections") != NULL, "%s", said);
 	is(get(nobody(), "/readyz"), 200);
@@ -275,7 +300,8 @@ END_TEST
 START_TEST(the_private_database_is_safe)
 {
 	PGconn *pg = database(house());
-	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" }, { "synchronous_commit", "on" }, { "server_encoding", "UTF8" }, { "listen_addresses", "" } };
+	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" },
+		{ "synchronous_commit", "on" }, { "server_encoding", "UTF8" }, { "listen_addresses", "" } };
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		ck_assert_str_eq(sql(pg, "show %s", settings[i][0]), settings[i][1]);
 }
@@ -397,8 +423,12 @@ START_TEST(the_command_line_knows_its_words)
 	ck_assert_int_eq(server_try((const char *const[]) { "--version", NULL }, 5, &said), 0);
 	ck_assert_int_eq(server_try((const char *const[]) { "check-config", NULL }, 5, &said), 0);
 	const char *const *const wrong[] = {
-		(const char *const[]) { "srve", NULL }, (const char *const[]) { "serve", "--no-such-flag", NULL }, (const char *const[]) { "serve", "--workers", "x", NULL },
-		(const char *const[]) { "serve", "--workers", "0", NULL }, (const char *const[]) { "serve", "--listen", "nowhere", NULL }, (const char *const[]) { "user", NULL },
+		(const char *const[]) { "srve", NULL },
+		(const char *const[]) { "serve", "--no-such-flag", NULL },
+		(const char *const[]) { "serve", "--workers", "x", NULL },
+		(const char *const[]) { "serve", "--workers", "0", NULL },
+		(const char *const[]) { "serve", "--listen", "nowhere", NULL },
+		(const char *const[]) { "user", NULL },
 		(const char *const[]) { "token", NULL },
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -415,7 +445,9 @@ START_TEST(a_demo_is_ready_to_play_with)
 	struct server *demo = server_start(flags);
 	char *list = server_command(demo, NULL, "user", "list");
 	ck_assert_msg(strstr(list, "alice") && strstr(list, "bob") && strstr(list, "carol"), "%s", list);
-	struct client *alice = &(struct client) { .name = "alice", .server = demo, .token = server_command(demo, NULL, "token", "alice") };
+	struct client *alice = &(struct client) {
+		.name = "alice", .server = demo, .token = server_command(demo, NULL, "token", "alice")
+	};
 	struct answer chats = is(get(alice, "/v1/chats"), 200);
 	ck_assert_str_eq(str(chats.json, "chats.0.kind"), "group");
 	ck_assert_int_eq(num(chats.json, "chats.0.members_count"), 3);
@@ -430,10 +462,26 @@ int main(void)
 {
 	const char *const flags[] = { "--workers", "2", NULL };
 	const TTest *const tests[] = {
-		it_is_well_and_ready, metrics_are_sums_over_the_workers, metrics_are_not_for_everybody, every_answer_has_a_request_id, the_api_is_described,
-		the_page_is_there, a_hundred_a_minute_may_be_sent_over_all_workers, sixteen_streams_a_user_over_all_workers, hanging_up_early_costs_no_place, a_full_server_says_so, a_directory_has_one_server,
-		a_port_has_one_server, the_private_database_is_safe, the_database_goes_and_comes_back, a_frozen_database_holds_nobody_up, a_dead_worker_is_replaced,
-		metrics_name_the_build, the_command_line_knows_its_words, a_demo_is_ready_to_play_with, NULL,
+		it_is_well_and_ready,
+		metrics_are_sums_over_the_workers,
+		metrics_are_not_for_everybody,
+		every_answer_has_a_request_id,
+		the_api_is_described,
+		the_page_is_there,
+		a_hundred_a_minute_may_be_sent_over_all_workers,
+		sixteen_streams_a_user_over_all_workers,
+		hanging_up_early_costs_no_place,
+		a_full_server_says_so,
+		a_directory_has_one_server,
+		a_port_has_one_server,
+		the_private_database_is_safe,
+		the_database_goes_and_comes_back,
+		a_frozen_database_holds_nobody_up,
+		a_dead_worker_is_replaced,
+		metrics_name_the_build,
+		the_command_line_knows_its_words,
+		a_demo_is_ready_to_play_with,
+		NULL,
 	};
 	return suite_run("ops", tests, flags);
 }

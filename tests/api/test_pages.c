@@ -111,6 +111,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_page_follows_what_happens, who_sends_sees_it_at_once, a_page_is_for_members, a_page_hears_of_other_nodes, NULL };
-	return suite_run("pages", tests, (const char *const[]){ "--rate-sends", "0", "--rate-actions", "0", NULL });
+	const TTest *const tests[] = { a_page_follows_what_happens, who_sends_sees_it_at_once, a_page_is_for_members,
+		a_page_hears_of_other_nodes, NULL };
+	return suite_run("pages", tests, (const char *const[]) { "--rate-sends", "0", "--rate-actions", "0", NULL });
 }

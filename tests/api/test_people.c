@@ -75,7 +75,9 @@ END_TEST
 START_TEST(only_who_may_read_a_message_has_received_it)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'t','history':'joined'}"), 201).json, "id"), id = say(ann, chat, "before");
+	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'t','history':'joined'}"), 201).json,
+			  "id"),
+		  id = say(ann, chat, "before");
 	is(put(ann, member(chat, ben), "{}"), 200);
 	is(put(ann, member(chat, cem), "{}"), 200);
 	long long later_id = say(ann, chat, "after");
@@ -176,7 +178,8 @@ START_TEST(a_polls_next_cursor_is_a_receipt)
 	long long id = say(ann, chat, "hi");
 	p = is(get(ben, "/v1/poll?wait=10&since=%s", str(p.json, "cursor")), 200);
 	ck_assert_int_eq(num(p.json, "events.0.data.id"), id);
-	ck_assert_uint_eq(count(is(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 0); /* it isn't known that it arrived */
+	ck_assert_uint_eq(count(is(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"),
+		0); /* it isn't known that it arrived */
 	is(get(ben, "/v1/poll?wait=0&since=%s", str(p.json, "cursor")), 200);
 	ck_assert_int_ge(num(expect_of(s, "delivered", ben), "up_to"), id);
 }
@@ -188,7 +191,10 @@ START_TEST(in_a_crowd_only_the_author_hears_how_many)
 	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dan = somebody();
 	long long chat = group(ann, ben, cem, dan);
 	PGconn *db = database(house());
-	sql(db, "insert into postern.member (chat_id, name, state, since, rev) select %lld, 'crowd' || i, 'joined', 0, 0 from generate_series(1, %d) i", chat, CROWD);
+	sql(db,
+		"insert into postern.member (chat_id, name, state, since, rev) select %lld, 'crowd' || i, 'joined', "
+		"0, 0 from generate_series(1, %d) i",
+		chat, CROWD);
 	sql(db, "update postern.chat set members_count = members_count + %d where id = %lld", CROWD, chat);
 	struct stream *sa = live(ann), *sc = live(cem);
 	long long first = say(ann, chat, "first"), id = say(ann, chat, "second");
@@ -237,7 +243,9 @@ START_TEST(a_burst_of_reads_is_a_handful_of_transactions)
 	for (int n = 0; n < EACH; n++)
 		for (int i = 0; i < READERS; i++) {
 			char *body = format("{\"up_to\":%lld}", id - EACH + 1 + n);
-			wire_send(w[i], "POST /v1/chats/%lld/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			wire_send(w[i],
+				"POST /v1/chats/%lld/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+				"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 				chat, c[i]->token, strlen(body), body);
 		}
 	for (int i = 0; i < READERS; i++)
@@ -300,7 +308,8 @@ START_TEST(signals_are_relayed_whole)
 	ck_assert_str_eq(str(hear(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
 	hear_nothing(so);
 	refused(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
-	struct answer a = refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422, "unknown_user");
+	struct answer a = refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name),
+		422, "unknown_user");
 	ck_assert_str_eq(str(a.json, "detail"), "to is no member of this chat.");
 	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
 	refused(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
@@ -320,7 +329,8 @@ START_TEST(polls_and_ndjson_hear_of_it_too)
 	struct answer p = is(get(ben, "/v1/poll?wait=0"), 200);
 	char *since = format("%s", str(p.json, "cursor"));
 	struct wire *w = dial(house());
-	wire_send(w, "GET /v1/poll?since=%s&wait=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", since, ben->token);
+	wire_send(w, "GET /v1/poll?since=%s&wait=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", since,
+		ben->token);
 	await_metric(house(), "postern_streams", 2);
 	is(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 204);
 	struct answer a = is(wire_answer(w), 200);
@@ -406,7 +416,8 @@ START_TEST(one_chooses_who_may_see_it)
 	expect_state(sb, ann, "offline");
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_str_eq(state_of(ann, ann), "online");
-	/* Whoever comes onto the list or leaves it sees it at once; where the list decides nothing, nobody hears of it. */
+	/* Whoever comes onto the list or leaves it sees it at once; where the list decides nothing, nobody hears of it.
+	 */
 	is(del(ann, "/v1/contacts/%s", ben->name), 204);
 	is(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200);
 	expect_state(sb, ann, "offline");
@@ -419,7 +430,8 @@ START_TEST(one_chooses_who_may_see_it)
 	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
 	hear_nothing(sb);
 	/* Hidden and absent look the same. */
-	struct answer hidden = is(get(ben, "/v1/presence?users=%s", ann->name), 200), absent = is(get(ben, "/v1/presence?users=no-such-user"), 200);
+	struct answer hidden = is(get(ben, "/v1/presence?users=%s", ann->name), 200),
+		      absent = is(get(ben, "/v1/presence?users=no-such-user"), 200);
 	ck_assert_str_eq(hidden.body, absent.body);
 	refused(patch(ann, "/v1/me", "{'presence':'x'}"), 422, "out_of_range");
 }
@@ -514,14 +526,16 @@ START_TEST(what_others_are_told_of_is_counted)
 {
 	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben), id = say(ann, chat, "x");
-	struct server *node = server_join(house(), (const char *const[]){ "--rate-actions", "6", NULL }); /* one at once */
+	struct server *node =
+		server_join(house(), (const char *const[]) { "--rate-actions", "6", NULL }); /* one at once */
 	struct client *slow = via(ann, node);
 	is(patch(slow, "/v1/me", "{'about':'x'}"), 200);
 	refused(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
 	refused(patch(slow, message(chat, id), "{'text':'y'}"), 429, "rate_limited");
 	refused(patch(slow, format("/v1/chats/%lld", chat), "{'title':'y'}"), 429, "rate_limited");
 	refused(put(slow, member(chat, ben), "{'role':'admin'}"), 429, "rate_limited");
-	refused(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429, "rate_limited");
+	refused(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429,
+		"rate_limited");
 	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
 	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
 	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
@@ -557,7 +571,8 @@ START_TEST(nothing_is_written_across_a_block)
 	refused(put(ben, member(own, ann), "{}"), 403, "blocked");
 	a = is(post(ben, format("/v1/chats/%lld/members", own), "{'add':['%s']}", ann->name), 200);
 	ck_assert_str_eq(str(a.json, "skipped.0.code"), "blocked");
-	refused(post(ben, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 403, "blocked");
+	refused(post(ben, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 403,
+		"blocked");
 	is(post(cem, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 204);
 	ck_assert_str_eq(str(hear(sa, "signal"), "from"), cem->name);
 	is(del(ben, "%s", message(chat, id)), 204); /* what is taken back says nothing */
@@ -625,13 +640,16 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head, unread_is_right_on_every_device,
-		what_one_wrote_oneself_is_passed_over, a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many,
-		a_burst_of_reads_is_a_handful_of_transactions,
-		typing_is_told_to_the_others_and_throttled, signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
-		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it, a_page_that_is_loaded_again_was_never_away,
-		several_nodes_know_of_each_other_and_of_a_dead_one, who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,
-		who_has_left_hears_of_no_receipts, only_who_may_read_a_message_has_received_it, whom_one_lets_see_it_is_nobodys_business,
-		whose_account_is_disabled_has_gone, nothing_is_written_across_a_block, what_others_are_told_of_is_counted, NULL };
+	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head,
+		unread_is_right_on_every_device, what_one_wrote_oneself_is_passed_over,
+		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many,
+		a_burst_of_reads_is_a_handful_of_transactions, typing_is_told_to_the_others_and_throttled,
+		signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
+		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it,
+		a_page_that_is_loaded_again_was_never_away, several_nodes_know_of_each_other_and_of_a_dead_one,
+		who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,
+		who_has_left_hears_of_no_receipts, only_who_may_read_a_message_has_received_it,
+		whom_one_lets_see_it_is_nobodys_business, whose_account_is_disabled_has_gone,
+		nothing_is_written_across_a_block, what_others_are_told_of_is_counted, NULL };
 	return suite_run("people", tests, NULL);
 }

@@ -56,7 +56,9 @@ START_TEST(a_password_changes_while_somebody_signs_in_with_the_old_one)
 	char *body = format("{\"name\":\"%s\",\"password\":\"" PASSWORD "\"}", ann->name);
 	sql(pg, "begin; update postern.account set password_hash = 'another' where name = '%s'", ann->name);
 	struct wire *w = dial(house());
-	wire_send(w, "POST /v1/session HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+	wire_send(w,
+		"POST /v1/session HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: %zu\r\n\r\n%s",
+		strlen(body), body);
 	await_waiting(pg, 1);
 	sql(pg, "commit");
 	refused(wire_answer(w), 401, "bad_credentials");
@@ -67,15 +69,21 @@ END_TEST
 START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 {
 	struct client *ann = somebody(), *ben = somebody(), *eve = somebody();
-	char *direct = format("/v1/chats/@%s/messages", ben->name), *before = format("%s", str(is(get(ann, "/v1/sync"), 200).json, "cursor"));
+	char *direct = format("/v1/chats/@%s/messages", ben->name),
+	     *before = format("%s", str(is(get(ann, "/v1/sync"), 200).json, "cursor"));
 	long long old = num(is(post(ann, direct, "{'text':'to ben'}"), 201).json, "chat");
 	PGconn *pg = database(house());
 	sql(pg, "update postern.chat set kind = 'group', pair = null, title = 'of eve' where id = %lld", old);
-	sql(pg, "update postern.member set name = '%s' where chat_id = %lld and name = '%s'", eve->name, old, ben->name);
+	sql(pg, "update postern.member set name = '%s' where chat_id = %lld and name = '%s'", eve->name, old,
+		ben->name);
 	sql(pg, "update postern.meta set value = 'another1' where key = 'epoch'");
-	sql(pg, "select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and backend_type = 'client backend'");
+	sql(pg,
+		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
+		"backend_type = 'client backend'");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before), a.status != 200 || count(a.json, "events") == 0 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
+	for (struct answer a;
+		a = get(ann, "/v1/poll?wait=0&since=%s", before),
+		a.status != 200 || count(a.json, "events") == 0 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
 		left(until, "the other history to be noticed");
 	ck_assert_int_ne(num(is(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
 	ck_assert_uint_eq(count(is(get(eve, "%s", messages(old)), 200).json, "messages"), 1);
@@ -104,14 +112,17 @@ START_TEST(nothing_is_left_running_after_its_deadline)
 }
 END_TEST
 
-/* Batches fly one behind the other. When one fails as a whole, what was sent behind it is held back until its items were tried singly. */
+/* Batches fly one behind the other. When one fails as a whole, what was sent behind it is held back until its items
+ * were tried singly. */
 START_TEST(a_batch_that_fails_is_not_overtaken)
 {
 	enum { LINES = 2000, POISON = 300 };
 	struct client *ann = somebody();
 	long long chat = group(ann), last = 0;
 	PGconn *pg = database(house());
-	sql(pg, "create function refuse_poison() returns trigger language plpgsql as $$ begin if new.text = 'poison' then raise 'poison'; end if; return new; end $$");
+	sql(pg,
+		"create function refuse_poison() returns trigger language plpgsql as $$ begin if new.text = 'poison' "
+		"then raise 'poison'; end if; return new; end $$");
 	sql(pg, "create trigger poison before insert on postern.message for each row execute function refuse_poison()");
 	char *body = later(free, malloc(LINES * 32)), *at = body;
 	for (int i = 0; i < LINES; i++)
@@ -135,10 +146,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_token_is_revoked_while_its_stream_is_opened, another_token_is_revoked_while_a_stream_is_opened,
-		a_password_changes_while_somebody_signs_in_with_the_old_one, nothing_is_left_running_after_its_deadline,
+		a_token_is_revoked_while_its_stream_is_opened,
+		another_token_is_revoked_while_a_stream_is_opened,
+		a_password_changes_while_somebody_signs_in_with_the_old_one,
+		nothing_is_left_running_after_its_deadline,
 		a_batch_that_fails_is_not_overtaken,
-		a_direct_chat_is_looked_up_again_in_another_history, NULL,
+		a_direct_chat_is_looked_up_again_in_another_history,
+		NULL,
 	};
-	return suite_run("races", tests, (const char *const[]){ "--rate-sends", "0", "--rate-actions", "0", NULL });
+	return suite_run("races", tests, (const char *const[]) { "--rate-sends", "0", "--rate-actions", "0", NULL });
 }

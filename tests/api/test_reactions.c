@@ -10,7 +10,10 @@
 #define THUMB "%F0%9F%91%8D"
 #define HEART "%E2%9D%A4%EF%B8%8F"
 
-static char *reaction(long long chat, long long id, const char *emoji) { return format("%s/reactions/%s", message(chat, id), emoji); }
+static char *reaction(long long chat, long long id, const char *emoji)
+{
+	return format("%s/reactions/%s", message(chat, id), emoji);
+}
 
 START_TEST(a_reaction_is_counted_and_seen)
 {
@@ -96,7 +99,8 @@ START_TEST(only_an_emoji_is_a_reaction)
 {
 	struct client *alice = user("alice");
 	long long chat = group(alice), id = say(alice, chat, "hi");
-	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F", "%3Cb%3E", "%F0%9F%8F%BD" };
+	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F",
+		"%3Cb%3E", "%F0%9F%8F%BD" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		refused(put(alice, reaction(chat, id, bad[i]), NULL), 422, "bad_emoji");
 		refused(del(alice, "%s", reaction(chat, id, bad[i])), 422, "bad_emoji");
@@ -126,7 +130,8 @@ END_TEST
 START_TEST(only_who_may_read_reacts)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory"), *dave = user("dave");
-	struct answer made = is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
+	struct answer made =
+		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
 	long long chat = num(made.json, "id"), id = say(alice, chat, "hi"), gone = say(alice, chat, "oops");
 	is(del(alice, "%s", message(chat, gone)), 204);
 	is(put(alice, member(chat, dave), "{}"), 200);
@@ -134,8 +139,10 @@ START_TEST(only_who_may_read_reacts)
 	for (size_t i = 0; i < 2; i++) {
 		struct client *who = with(outside[i], "X-Request-Id: same");
 		struct answer absent = refused(put(who, reaction(chat, id + 1000000, THUMB), NULL), 404, "not_found");
-		ck_assert_str_eq(refused(put(who, reaction(chat, id, THUMB), NULL), 404, "not_found").body, absent.body);
-		ck_assert_str_eq(refused(put(who, reaction(chat, gone, THUMB), NULL), 404, "not_found").body, absent.body);
+		ck_assert_str_eq(
+			refused(put(who, reaction(chat, id, THUMB), NULL), 404, "not_found").body, absent.body);
+		ck_assert_str_eq(
+			refused(put(who, reaction(chat, gone, THUMB), NULL), 404, "not_found").body, absent.body);
 		refused(del(who, "%s", reaction(chat, id, THUMB)), 404, "not_found");
 		refused(get(who, "%s/reactions", message(chat, id)), 404, "not_found");
 	}
@@ -201,8 +208,14 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_reaction_is_counted_and_seen, who_reacted_is_listed, spellings_of_an_emoji_are_one, only_an_emoji_is_a_reaction,
-		a_message_has_only_so_many_kinds, only_who_may_read_reacts, what_was_missed_is_told, NULL,
+		a_reaction_is_counted_and_seen,
+		who_reacted_is_listed,
+		spellings_of_an_emoji_are_one,
+		only_an_emoji_is_a_reaction,
+		a_message_has_only_so_many_kinds,
+		only_who_may_read_reacts,
+		what_was_missed_is_told,
+		NULL,
 	};
 	return suite_run("reactions", tests, NULL);
 }

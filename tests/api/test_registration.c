@@ -20,7 +20,8 @@ static struct client *admin(void)
 
 static struct answer sign_in(const char *name, const char *password)
 {
-	return post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session", "{'name':'%s','password':'%s'}", name, password);
+	return post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session", "{'name':'%s','password':'%s'}",
+		name, password);
 }
 
 static struct server *join_with(const char *registration, const char *rate)
@@ -40,14 +41,17 @@ START_TEST(where_it_is_open_anybody_registers)
 {
 	struct server *node = join_with("open", "0");
 	struct client *any = via(nobody(), node);
-	ck_assert_str_eq(str(is(post(any, "/v1/accounts", "{'name':'emil','password':'long enough'}"), 201).json, "name"), "emil");
+	ck_assert_str_eq(
+		str(is(post(any, "/v1/accounts", "{'name':'emil','password':'long enough'}"), 201).json, "name"),
+		"emil");
 	struct answer a = is(sign_in("emil", "long enough"), 201);
 	ck_assert(!yes(is(get(using(nobody(), str(a.json, "token")), "/v1/me"), 200).json, "admin"));
 	refused(post(any, "/v1/accounts", "{'name':'emil','password':'other words'}"), 409, "name_taken");
 	refused(post(any, "/v1/accounts", "{'name':'E','password':'long enough'}"), 422, "bad_name");
 	refused(post(any, "/v1/accounts", "{'name':'fritz','password':'short'}"), 422, "out_of_range");
 	refused(post(any, "/v1/accounts", "{'name':'fritz'}"), 422, "missing_field");
-	refused(post(any, "/v1/accounts", "{'name':'fritz','password':'long enough','admin':true}"), 422, "unknown_field");
+	refused(post(any, "/v1/accounts", "{'name':'fritz','password':'long enough','admin':true}"), 422,
+		"unknown_field");
 	server_stop(node);
 }
 END_TEST
@@ -59,16 +63,21 @@ START_TEST(an_invitation_is_good_as_often_as_it_says)
 	struct answer made = is(post(root, "/v1/admin/invites", "{'uses':1}"), 201);
 	const char *invite = str(made.json, "invite");
 	refused(post(any, "/v1/accounts", "{'name':'gina','password':'long enough'}"), 403, "invite_required");
-	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'nonsense'}"), 403, "invite_required");
-	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'%s'}", invite), 409, "name_taken"); /* costs no use */
+	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'nonsense'}"), 403,
+		"invite_required");
+	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'%s'}", invite), 409,
+		"name_taken"); /* costs no use */
 	ck_assert_ptr_null(strstr(is(get(root, "/v1/admin/invites"), 200).body, invite));
 	is(post(any, "/v1/accounts", "{'name':'gina','password':'long enough','invite':'%s'}", invite), 201);
-	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", invite), 403, "invite_required");
+	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", invite), 403,
+		"invite_required");
 
 	made = is(post(root, "/v1/admin/invites", "{'uses':9}"), 201);
 	is(del(root, "/v1/admin/invites/%lld", num(made.json, "id")), 204);
 	refused(del(root, "/v1/admin/invites/%lld", num(made.json, "id")), 404, "not_found");
-	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", str(made.json, "invite")), 403, "invite_required");
+	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}",
+			str(made.json, "invite")),
+		403, "invite_required");
 	refused(post(root, "/v1/admin/invites", "{'uses':0}"), 422, "out_of_range");
 	refused(post(root, "/v1/admin/invites", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
 	server_stop(node);
@@ -94,10 +103,12 @@ START_TEST(a_password_changes_for_who_knows_the_old_one)
 	struct client *there = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct stream *other = live(there), *own = live(here);
 	double failed = metric(house(), "postern_logins_failed_total");
-	refused(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401, "bad_credentials");
+	refused(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401,
+		"bad_credentials");
 	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 1);
 	refused(post(here, "/v1/me/password", "{'password':'over the wall'}"), 422, "missing_field");
-	refused(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422, "out_of_range");
+	refused(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422,
+		"out_of_range");
 	is(get(there, "/v1/me"), 200);
 	is(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 204);
 	expect_end(other);
@@ -117,13 +128,16 @@ START_TEST(a_reset_is_good_once)
 	const char *link = server_command(house(), NULL, "user", "reset-link", ann->name);
 	struct client *session = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct stream *s = live(session);
-	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", first), 404, "not_found"); /* there is a later one */
+	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", first), 404,
+		"not_found"); /* there is a later one */
 	is(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", link), 204);
 	expect_end(s);
 	is(sign_in(ann->name, "over the wall"), 201);
 	refused(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
-	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'once again!'}", link), 404, "not_found");
-	refused(post(nobody(), "/v1/password-reset", "{'token':'nonsense','password':'once again!'}"), 404, "not_found");
+	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'once again!'}", link), 404,
+		"not_found");
+	refused(post(nobody(), "/v1/password-reset", "{'token':'nonsense','password':'once again!'}"), 404,
+		"not_found");
 	refused(post(admin(), "/v1/admin/users/nobody-here/reset", NULL), 404, "not_found");
 	ck_assert(!server_logged(house(), link));
 }
@@ -164,7 +178,9 @@ START_TEST(credentials_are_not_hoarded)
 	PGconn *pg = database(house());
 	const char *first = str(is(sign_in("hamster", PASSWORD), 201).json, "token");
 	struct stream *s = live(using(nobody(), first));
-	sql(pg, "insert into postern.credential (hash, name, kind) select k || i, 'hamster', k from generate_series(1, 99) i, (values ('token'), ('session')) v (k)");
+	sql(pg,
+		"insert into postern.credential (hash, name, kind) select k || i, 'hamster', k from "
+		"generate_series(1, 99) i, (values ('token'), ('session')) v (k)");
 	sql(pg, "delete from postern.credential where hash = 'token99'");
 	struct client *second = using(nobody(), str(is(sign_in("hamster", PASSWORD), 201).json, "token"));
 	refused(get(using(nobody(), first), "/v1/me"), 401, "unauthorized");
@@ -200,14 +216,15 @@ END_TEST
 
 START_TEST(commands_leave_a_trail_too)
 {
-	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled", "user_disabled", "token_created",
-		"password_reset_link", "password_set", "user_created" };
+	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled",
+		"user_disabled", "token_created", "password_reset_link", "password_set", "user_created" };
 	struct client *root = admin();
 	server_command(house(), "long enough", "user", "add", "kuno");
 	server_command(house(), "even longer", "user", "passwd", "kuno");
 	char *link = server_command(house(), NULL, "user", "reset-link", "kuno");
 	char *token = server_command(house(), NULL, "token", "kuno", "--label", "ci");
-	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete", "delete" }; /* the second time nothing happens */
+	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete",
+		"delete" }; /* the second time nothing happens */
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		server_command(house(), NULL, "user", changes[i], "kuno");
 	struct answer trail = is(get(root, "/v1/admin/audit?limit=9"), 200);
@@ -226,7 +243,8 @@ START_TEST(nobody_else_may)
 {
 	struct client *ann = somebody();
 	static const char *const reads[] = { "users", "invites", "audit" };
-	static const char *const writes[] = { "users", "invites", "users/root/disable", "users/root/enable", "users/root/promote", "users/root/reset" };
+	static const char *const writes[] = { "users", "invites", "users/root/disable", "users/root/enable",
+		"users/root/promote", "users/root/reset" };
 	admin();
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
 		refused(get(ann, "/v1/admin/%s", reads[i]), 403, "forbidden");
@@ -237,7 +255,8 @@ START_TEST(nobody_else_may)
 		refused(post(nobody(), to("/v1/admin/%s", writes[i]), NULL), 401, "unauthorized");
 	}
 	refused(del(ann, "/v1/admin/invites/1"), 403, "forbidden");
-	refused(post(nobody(), "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 401, "unauthorized");
+	refused(post(nobody(), "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 401,
+		"unauthorized");
 }
 END_TEST
 
@@ -263,10 +282,19 @@ int main(void)
 {
 	const char *const flags[] = { "--rate-logins", "0", "--rate-sends", "0", "--log-level", "debug", NULL };
 	const TTest *const tests[] = {
-		registration_is_closed_unless_it_is_opened, where_it_is_open_anybody_registers, an_invitation_is_good_as_often_as_it_says,
-		registering_is_limited_by_address, a_password_changes_for_who_knows_the_old_one, a_reset_is_good_once,
-		administrators_make_and_disable_users, credentials_are_not_hoarded, administrators_make_administrators, commands_leave_a_trail_too,
-		nobody_else_may, the_profile_and_the_session_in_hand, NULL,
+		registration_is_closed_unless_it_is_opened,
+		where_it_is_open_anybody_registers,
+		an_invitation_is_good_as_often_as_it_says,
+		registering_is_limited_by_address,
+		a_password_changes_for_who_knows_the_old_one,
+		a_reset_is_good_once,
+		administrators_make_and_disable_users,
+		credentials_are_not_hoarded,
+		administrators_make_administrators,
+		commands_leave_a_trail_too,
+		nobody_else_may,
+		the_profile_and_the_session_in_hand,
+		NULL,
 	};
 	return suite_run("registration", tests, flags);
 }

@@ -48,8 +48,8 @@ START_TEST(two_nodes_start_on_a_primary_with_a_standby)
 	server_stop(node); /* the standby has the functions from its beginning */
 	standby = cluster_copy(primary, true);
 	cluster_start(standby);
-	const char *const flags[] = { "--database-read", cluster_conninfo(standby, "postgres"), "--ring-bytes", "4K", "--rate-sends", "0",
-		"--rate-searches", "0", "--workers", "1", NULL };
+	const char *const flags[] = { "--database-read", cluster_conninfo(standby, "postgres"), "--ring-bytes", "4K",
+		"--rate-sends", "0", "--rate-searches", "0", "--workers", "1", NULL };
 	node = server_on(cluster_conninfo(primary, "postgres"), flags);
 	other = server_on(cluster_conninfo(primary, "postgres"), flags);
 }
@@ -68,9 +68,10 @@ START_TEST(doctor_knows_a_standby_from_a_primary_and_a_stranger)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct outcome o = command_run((struct invocation) { 0 }, "doctor", "--database",
-			cluster_conninfo(primary, "postgres"), "--database-read", cases[i].conninfo, "--listen", "127.0.0.1:0");
-		ck_assert_msg(strstr(o.out, cases[i].text) != NULL && (cases[i].status == 0 || o.status == 1), "case %zu: %s", i,
-			o.out);
+			cluster_conninfo(primary, "postgres"), "--database-read", cases[i].conninfo, "--listen",
+			"127.0.0.1:0");
+		ck_assert_msg(strstr(o.out, cases[i].text) != NULL && (cases[i].status == 0 || o.status == 1),
+			"case %zu: %s", i, o.out);
 	}
 }
 END_TEST
@@ -86,7 +87,8 @@ START_TEST(the_standby_answers_history_search_and_replay)
 	cluster_await_standby(primary);
 	double served = reads(node, "served");
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), ids[i * 10]), 200).json, "messages.0.id"),
+		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), ids[i * 10]), 200).json,
+					 "messages.0.id"),
 			ids[i * 10 + 1]);
 	await_more(node, "served", served + 9);
 	served = reads(node, "served");
@@ -120,9 +122,12 @@ START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 	double behind = reads(node, "behind") + reads(other, "behind");
 	for (int i = 0; i < 20; i++) {
 		long long id = say(i % 2 ? ann : elsewhere, chat, format("m%d", i));
-		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), id - 1), 200).json, "messages.0.id"), id);
+		ck_assert_int_eq(
+			num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), id - 1), 200).json, "messages.0.id"),
+			id);
 		/* Not the latest page: a node that has not yet heard of the message may have that in memory. */
-		ck_assert_int_eq(num(is(get(elsewhere, "%s?before=%lld&limit=1", messages(chat), id + 1), 200).json, "messages.0.id"),
+		ck_assert_int_eq(num(is(get(elsewhere, "%s?before=%lld&limit=1", messages(chat), id + 1), 200).json,
+					 "messages.0.id"),
 			id);
 	}
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -147,7 +152,8 @@ START_TEST(a_standby_of_another_history_is_not_believed)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(sql(pg, "select pg_is_in_recovery()"), "f") != 0)
 		left(until, "the standby to be promoted");
-	struct server *strange = server_on(cluster_conninfo(standby, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
+	struct server *strange =
+		server_on(cluster_conninfo(standby, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
 	struct client *there = via(ann, strange);
 	for (int i = 0; i < 5; i++)
 		say(there, chat, "in the other history");
@@ -170,7 +176,8 @@ START_TEST(reads_go_on_without_the_standby)
 	double failed = reads(node, "failed");
 	cluster_stop(standby);
 	for (int i = 0; i < 5; i++)
-		ck_assert_int_eq(num(is(get(ann, "%s?before=%lld", messages(chat), id + 1), 200).json, "messages.0.id"), id);
+		ck_assert_int_eq(
+			num(is(get(ann, "%s?before=%lld", messages(chat), id + 1), 200).json, "messages.0.id"), id);
 	await_more(node, "failed", failed);
 	is(get(ann, "/readyz"), 200);
 }

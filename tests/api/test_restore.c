@@ -206,8 +206,8 @@ static void both_refuse(const struct member *members, size_t count, const char *
 	run_shell(format("rm -rf %s", in("anew")));
 }
 
-#define BOTH_REFUSE(reason, inner, ...)                                                                                \
-	both_refuse((const struct member[]) { __VA_ARGS__ },                                                           \
+#define BOTH_REFUSE(reason, inner, ...) \
+	both_refuse((const struct member[]) { __VA_ARGS__ }, \
 		sizeof((const struct member[]) { __VA_ARGS__ }) / sizeof(struct member), reason, inner)
 
 START_TEST(hostile_archives_are_refused)

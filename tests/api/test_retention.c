@@ -23,7 +23,10 @@ static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", 
 /* A group that tells what happens in it. */
 static long long telling_group(const struct client *owner, const struct client *other)
 {
-	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}", other->name), 201).json,
+	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}",
+			      other->name),
+			   201)
+			   .json,
 		"id");
 }
 
@@ -31,9 +34,13 @@ static long long telling_group(const struct client *owner, const struct client *
 static void age(long long chat, long long upto)
 {
 	PGconn *pg = database(house());
-	sql(pg, "update postern.message set at = at - interval '2 hours' where chat_id = %lld and id <= %lld", chat, upto);
-	sql(pg, "update postern.report set message = jsonb_set(message, '{at}', to_jsonb((message ->> 'at')::timestamptz - interval '2 hours'))"
-		" where chat_id = %lld and message_id <= %lld", chat, upto);
+	sql(pg, "update postern.message set at = at - interval '2 hours' where chat_id = %lld and id <= %lld", chat,
+		upto);
+	sql(pg,
+		"update postern.report set message = jsonb_set(message, '{at}', to_jsonb((message ->> "
+		"'at')::timestamptz - interval '2 hours'))"
+		" where chat_id = %lld and message_id <= %lld",
+		chat, upto);
 	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", chat);
 }
 
@@ -249,8 +256,14 @@ START_TEST(many_go_in_small_batches)
 	ck_assert_int_eq(num(is(get(ann, "%s", messages(large)), 200).json, "messages.0.id"), kept);
 	ck_assert_str_eq(left_in(pg, "message", large, "true"), "1");
 	/* Each batch is a row of the log. */
-	ck_assert_str_eq(sql(pg, "select max(t.n) <= 50 from (select count(*) as n from postern.tombstone t, lateral (select b.upto"
-		" from postern.log_batch b where b.upto >= t.rev order by b.upto limit 1) b where t.chat_id = %lld group by b.upto) t", large), "t");
+	ck_assert_str_eq(
+		sql(pg,
+			"select max(t.n) <= 50 from (select count(*) as n from postern.tombstone t, lateral (select "
+			"b.upto"
+			" from postern.log_batch b where b.upto >= t.rev order by b.upto limit 1) b where t.chat_id "
+			"= %lld group by b.upto) t",
+			large),
+		"t");
 }
 END_TEST
 
@@ -274,7 +287,9 @@ START_TEST(of_several_nodes_one_works_and_each_message_goes_once)
 		expect(s, "deleted");
 	expect_quiet(s);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (metric(house(), "postern_retention_removed_total") - removed + metric(other, "postern_retention_removed_total") < EACH * CHATS)
+	while (metric(house(), "postern_retention_removed_total") - removed +
+			metric(other, "postern_retention_removed_total") <
+		EACH * CHATS)
 		left(until, "what they count");
 	server_stop(other);
 	is(get(ann, "/readyz"), 200);
@@ -296,8 +311,12 @@ START_TEST(it_comes_back_when_the_next_one_is_due)
 	sql(pg, "update postern.message set at = at - interval '9 hours' where id = %lld", second);
 	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", chat);
 	ck_assert_int_eq(num(expect(s, "deleted"), "id"), first);
-	ck_assert_str_eq(sql(pg, "select due_at - now() between interval '58 minutes' and interval '60 minutes' from postern.retention_due"
-		" where chat_id = %lld", chat), "t");
+	ck_assert_str_eq(sql(pg,
+				 "select due_at - now() between interval '58 minutes' and interval '60 minutes' from "
+				 "postern.retention_due"
+				 " where chat_id = %lld",
+				 chat),
+		"t");
 	/* What is due in a moment waits for others to go with it: a sixtieth of ten hours. */
 	sql(pg, "update postern.message set at = now() - interval '9 hours 59 minutes' where id = %lld", second);
 	say(ann, chat, "third");
@@ -305,7 +324,10 @@ START_TEST(it_comes_back_when_the_next_one_is_due)
 	sql(pg, "update postern.message set at = at - interval '11 hours' where id = %lld", second);
 	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", chat);
 	ck_assert_int_eq(num(expect(s, "deleted"), "id"), second);
-	ck_assert_str_eq(sql(pg, "select due_at - now() > interval '9 hours' from postern.retention_due where chat_id = %lld", chat), "t");
+	ck_assert_str_eq(
+		sql(pg, "select due_at - now() > interval '9 hours' from postern.retention_due where chat_id = %lld",
+			chat),
+		"t");
 }
 END_TEST
 
@@ -321,7 +343,8 @@ static void await_applied(const struct client *root)
 START_TEST(it_may_hold_for_all)
 {
 	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
-	long long chat = group(ann), own = group(ann), gone = group(ann), old = say(ann, chat, "old"), stays = say(ann, own, "stays");
+	long long chat = group(ann), own = group(ann), gone = group(ann), old = say(ann, chat, "old"),
+		  stays = say(ann, own, "stays");
 	say(ann, chat, "new");
 	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'direct'}"), 201);
 	is(patch(root, admin_path(own), "{'retention':864000}"), 200);
@@ -336,7 +359,8 @@ START_TEST(it_may_hold_for_all)
 	refused(patch(root, "/v1/admin/retention", "{'retention':365}"), 422, "out_of_range");
 	ck_assert(!has(is(get(root, "/v1/admin/retention"), 200).json, "retention"));
 	struct stream *s = live(ann);
-	ck_assert_int_eq(num(is(patch(root, "/v1/admin/retention", "{'retention':3600}"), 200).json, "retention"), 3600);
+	ck_assert_int_eq(
+		num(is(patch(root, "/v1/admin/retention", "{'retention':3600}"), 200).json, "retention"), 3600);
 	long long made = group(ann); /* in the middle of it */
 	ck_assert_int_eq(num(is(get(ann, "%s", chat_path(made)), 200).json, "retention"), 3600);
 	await_applied(root);
@@ -353,8 +377,10 @@ START_TEST(it_may_hold_for_all)
 		left(until, "the message to go");
 	ck_assert_int_eq(num(is(get(ben, "/v1/chats/@%s", ann->name), 200).json, "retention"), 3600);
 	ck_assert_int_eq(num(is(get(ann, "%s", chat_path(own)), 200).json, "retention"), 864000);
-	ck_assert_str_eq(sql(database(house()), "select count(*) from postern.chat where state = 'active' and retention_own is null"
-		" and retention is distinct from 3600"), "0");
+	ck_assert_str_eq(sql(database(house()),
+				 "select count(*) from postern.chat where state = 'active' and retention_own is null"
+				 " and retention is distinct from 3600"),
+		"0");
 	is(get(ann, "%s", message(own, stays)), 200);
 
 	/* What was said of one ends: it is as all others. */
@@ -367,15 +393,18 @@ START_TEST(it_may_hold_for_all)
 	await_applied(root);
 	ck_assert(!has(is(get(ann, "%s", chat_path(chat)), 200).json, "retention"));
 	ck_assert(!has(is(get(ann, "%s", chat_path(group(ann))), 200).json, "retention"));
-	ck_assert_str_eq(sql(database(house()), "select count(*) from postern.retention_due d join postern.chat c on c.id = d.chat_id"
-		" where c.retention is null"), "0");
+	ck_assert_str_eq(sql(database(house()),
+				 "select count(*) from postern.retention_due d join postern.chat c on c.id = d.chat_id"
+				 " where c.retention is null"),
+		"0");
 }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = { administrators_say_how_long_a_chat_is_kept, whoever_was_away_hears_of_it,
-		nothing_is_left_of_what_is_too_old, many_go_in_small_batches, of_several_nodes_one_works_and_each_message_goes_once,
-		it_comes_back_when_the_next_one_is_due, it_may_hold_for_all, NULL };
+		nothing_is_left_of_what_is_too_old, many_go_in_small_batches,
+		of_several_nodes_one_works_and_each_message_goes_once, it_comes_back_when_the_next_one_is_due,
+		it_may_hold_for_all, NULL };
 	return suite_run("retention", tests, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Search: what is found, and what isn't, by whom, and when. The index follows the log, so a first look may take some moments; what is gone or
- * forbidden must be so at once. */
+ * Search: what is found, and what isn't, by whom, and when. The index follows the log, so a first look may take some
+ * moments; what is gone or forbidden must be so at once. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,9 +9,15 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static struct answer search(const struct client *who, const char *query) { return is(get(who, "/v1/search?%s", query), 200); }
+static struct answer search(const struct client *who, const char *query)
+{
+	return is(get(who, "/v1/search?%s", query), 200);
+}
 
-static unsigned found(const struct client *who, const char *query) { return (unsigned)count(search(who, query).json, "results"); }
+static unsigned found(const struct client *who, const char *query)
+{
+	return (unsigned)count(search(who, query).json, "results");
+}
 
 /* Until that many are found. */
 static struct answer await_found(const struct client *who, const char *query, unsigned n)
@@ -32,18 +38,24 @@ static void await_index(long long pos)
 		left(until, "the index");
 }
 
-static const char *first(const struct client *who, const char *query) { return str(search(who, query).json, "results.0.message.text"); }
+static const char *first(const struct client *who, const char *query)
+{
+	return str(search(who, query).json, "results.0.message.text");
+}
 
 START_TEST(words_are_found)
 {
-	static const struct { const char *query; unsigned n; } looks[] = {
-		{ "q=run", 1 }, { "q=RUNNING", 1 }, { "q=meetings", 1 }, { "q=the", 2 }, { "q=xylograph", 0 },
+	static const struct {
+		const char *query;
+		unsigned n;
+	} looks[] = { { "q=run", 1 }, { "q=RUNNING", 1 }, { "q=meetings", 1 }, { "q=the", 2 }, { "q=xylograph", 0 },
 		{ "q=%D0%BA%D0%BD%D0%B8%D0%B3%D0%B0", 2 }, /* книга, for книги and книгу */
 		{ "q=%D0%B5%D1%89%D0%B5", 1 },             /* еще, for ещё */
 		{ "q=me*", 1 }, { "q=runni*", 1 }, { "q=%D0%BA%D0%BD*", 2 }, { "q=eeting*", 0 },
-		{ "q=%22brown%20fox%22", 1 }, { "q=%22fox%20brown%22", 0 }, { "q=fox%20brown", 1 }, { "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 },
-		{ "q=quick%20running", 0 }, { "q=fooled%20then", 1 },
-		{ "q=%22brown+fax%22", 0 }, { "q=up-to-date", 1 }, { "q=up-to*", 1 }, { "q=up-to-d*", 1 }, { "q=to-da", 0 }, { "q=%22an%20up-to-date%22", 1 } };
+		{ "q=%22brown%20fox%22", 1 }, { "q=%22fox%20brown%22", 0 }, { "q=fox%20brown", 1 },
+		{ "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 }, { "q=quick%20running", 0 },
+		{ "q=fooled%20then", 1 }, { "q=%22brown+fax%22", 0 }, { "q=up-to-date", 1 }, { "q=up-to*", 1 },
+		{ "q=up-to-d*", 1 }, { "q=to-da", 0 }, { "q=%22an%20up-to-date%22", 1 } };
 	struct client *ann = somebody(), *ben = somebody();
 	long long chat = group(ann, ben);
 	say(ann, chat, "I was running to the meeting, ещё книги лежат");
@@ -52,13 +64,15 @@ START_TEST(words_are_found)
 	say(ann, chat, "if (a <fooled) b > then");
 	await_index(say(ben, chat, "The quick brown fox"));
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		ck_assert_msg(found(ben, looks[i].query) == looks[i].n, "%s: %s", looks[i].query, search(ben, looks[i].query).body);
+		ck_assert_msg(found(ben, looks[i].query) == looks[i].n, "%s: %s", looks[i].query,
+			search(ben, looks[i].query).body);
 }
 END_TEST
 
 START_TEST(misspelt_words_are_found)
 {
-	static const char *const typos[] = { "q=conections", "q=conenctions", "q=connectoins", "q=%D0%B1%D0%B8%D0%B1%D0%BB%D0%B5%D0%BE%D1%82%D0%B5%D0%BA%D0%B0" };
+	static const char *const typos[] = { "q=conections", "q=conenctions", "q=connectoins",
+		"q=%D0%B1%D0%B8%D0%B1%D0%BB%D0%B5%D0%BE%D1%82%D0%B5%D0%BA%D0%B0" };
 	struct client *ann = somebody();
 	long long chat = group(ann);
 	await_index(say(ann, chat, "two connections, одна библиотека"));
@@ -94,7 +108,9 @@ START_TEST(only_what_one_may_read)
 	refused(get(ben, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
 	is(put(ann, member(chat, ben), NULL), 200); /* who comes back sees what comes from now on */
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
-	direct = num(is(post(ann, format("/v1/chats/@%s/messages", dan->name), "{'text':'ephialtes between us'}"), 201).json, "id");
+	direct = num(
+		is(post(ann, format("/v1/chats/@%s/messages", dan->name), "{'text':'ephialtes between us'}"), 201).json,
+		"id");
 	await_index(direct);
 	ck_assert_uint_eq(found(dan, "q=ephialtes"), 1);
 	ck_assert_uint_eq(found(ann, format("q=ephialtes&chat=@%s", dan->name)), 1);
@@ -126,7 +142,8 @@ END_TEST
 START_TEST(what_is_gone_is_gone_at_once)
 {
 	struct client *ann = somebody();
-	long long chat = group(ann), deleted = say(ann, chat, "zanzibarian one"), edited = say(ann, chat, "zanzibarian two");
+	long long chat = group(ann), deleted = say(ann, chat, "zanzibarian one"),
+		  edited = say(ann, chat, "zanzibarian two");
 	PGconn *pg = database(house());
 	await_index(edited);
 	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 2);
@@ -176,7 +193,11 @@ START_TEST(filters)
 	while (strcmp(now, str(is(get(ann, "%s", message(here, one)), 200).json, "at")) <= 0);
 	long long two = say(ben, here, "filtered two"), three = say(ann, there, "filtered three");
 	const char *when = str(is(get(ann, "%s", message(here, two)), 200).json, "at");
-	await_index(num(is(post(ann, messages(there), "{'text':'filtered four','type':'photo','content':{'media':[{'id':1}]}}"), 201).json, "id"));
+	await_index(num(
+		is(post(ann, messages(there), "{'text':'filtered four','type':'photo','content':{'media':[{'id':1}]}}"),
+			201)
+			.json,
+		"id"));
 	ck_assert_uint_eq(found(ann, "q=filtered"), 4);
 	ck_assert_uint_eq(found(ann, format("q=filtered&chat=%lld", here)), 2);
 	ck_assert_uint_eq(found(ann, format("q=filtered&from=%s", ann->name)), 3);
@@ -216,7 +237,8 @@ static void read_pages(const struct client *who, const char *query, unsigned n, 
 			cursor = has(a.json, "next") ? str(a.json, "next") : NULL;
 		} while (cursor != NULL && got <= n);
 		ck_assert_uint_eq(got, n);
-		ck_assert_int_eq(seen, num(is(get(who, "/v1/chats"), 200).json, "chats.0.last_message.id") * n - n * (n - 1) / 2);
+		ck_assert_int_eq(seen,
+			num(is(get(who, "/v1/chats"), 200).json, "chats.0.last_message.id") * n - n * (n - 1) / 2);
 	}
 }
 
@@ -225,9 +247,13 @@ START_TEST(pages)
 	struct client *ann = somebody();
 	long long chat = group(ann), id = 0;
 	/* In one batch, lest other tests' messages come in between. */
-	struct answer a = is(post_as(ann, messages(chat), "application/x-ndjson", "{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
-		"{\"text\":\"paginated paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"much later it was paginated\"}\n{\"text\":\"paginated, once\"}\n"
-		"{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n"), 200);
+	struct answer a = is(
+		post_as(ann, messages(chat), "application/x-ndjson",
+			"{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
+			"{\"text\":\"paginated paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"much later it was "
+			"paginated\"}\n{\"text\":\"paginated, once\"}\n"
+			"{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"paginated\"}\n"),
+		200);
 	for (const char *p = a.body; (p = strstr(p, "\"id\":")) != NULL; p++)
 		sscanf(p, "\"id\":%lld", &id);
 	await_index(id);
@@ -235,7 +261,8 @@ START_TEST(pages)
 	read_pages(ann, "q=paginatde", 9, true);
 	read_pages(ann, "q=paginated&order=rank", 9, false);
 	read_pages(ann, "q=paginatde&order=rank", 9, false);
-	ck_assert_str_eq(str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
+	ck_assert_str_eq(
+		str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
 	refused(get(ann, "/v1/search?q=paginated&cursor=r1_0.1_1"), 400, "bad_cursor");
 	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=t1"), 400, "bad_cursor");
 	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=r1_0_1e999_1"), 400, "bad_cursor");
@@ -263,14 +290,19 @@ END_TEST
 
 START_TEST(what_it_refuses)
 {
-	static const struct { const char *query, *code; int status; } refusals[] = {
-		{ "", "missing_field", 422 }, { "q=", "missing_field", 422 }, { "q=-not", "empty_text", 422 }, { "q=%2B%2B%2B", "empty_text", 422 },
-		{ "q=*", "empty_text", 422 }, { "q=%22%22", "empty_text", 422 },
-		{ "q=a&limit=0", "out_of_range", 422 }, { "q=a&limit=101", "out_of_range", 422 }, { "q=a&order=best", "out_of_range", 422 },
-		{ "q=a&has=hope", "out_of_range", 422 }, { "q=a&before=yesterday", "bad_parameter", 400 }, { "q=a&after=2026-02-30", "bad_parameter", 400 },
-		{ "q=a&after=2026-02-01T25:00:00Z", "bad_parameter", 400 }, { "q=a&cursor=1", "bad_cursor", 400 }, { "q=a&what=1", "bad_parameter", 400 } };
-	static const char *const taken[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*", "q=%27a%27%3AB", "q=a%2Fb%5C%27c", "q=%22a%22%22b",
-		"q=--a%20b", "q=http%3A%2F%2Fx.example%2Fa%27b%5C%3Fc", "q=%F0%9F%98%80%20a", "q=%01a", "q=a%20%3C-%3E%20b" };
+	static const struct {
+		const char *query, *code;
+		int status;
+	} refusals[] = { { "", "missing_field", 422 }, { "q=", "missing_field", 422 }, { "q=-not", "empty_text", 422 },
+		{ "q=%2B%2B%2B", "empty_text", 422 }, { "q=*", "empty_text", 422 }, { "q=%22%22", "empty_text", 422 },
+		{ "q=a&limit=0", "out_of_range", 422 }, { "q=a&limit=101", "out_of_range", 422 },
+		{ "q=a&order=best", "out_of_range", 422 }, { "q=a&has=hope", "out_of_range", 422 },
+		{ "q=a&before=yesterday", "bad_parameter", 400 }, { "q=a&after=2026-02-30", "bad_parameter", 400 },
+		{ "q=a&after=2026-02-01T25:00:00Z", "bad_parameter", 400 }, { "q=a&cursor=1", "bad_cursor", 400 },
+		{ "q=a&what=1", "bad_parameter", 400 } };
+	static const char *const taken[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*",
+		"q=%27a%27%3AB", "q=a%2Fb%5C%27c", "q=%22a%22%22b", "q=--a%20b",
+		"q=http%3A%2F%2Fx.example%2Fa%27b%5C%3Fc", "q=%F0%9F%98%80%20a", "q=%01a", "q=a%20%3C-%3E%20b" };
 	struct client *ann = somebody();
 	group(ann);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
@@ -285,12 +317,16 @@ END_TEST
 /* Whatever a text holds, the follower gets past it, and so does who searches for it. */
 START_TEST(hostile_texts)
 {
-	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c", "\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
-		"http://x.example/a'b\\\\?c=%27", "a@b.example-c.d", "-1e400 1e-9", "<!-- <a href='x'> &lt; &#x27;", "\\uffff\\ufffe", "\\ud83d\\ude00\\ufe0f\\u200d" };
+	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c",
+		"\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
+		"http://x.example/a'b\\\\?c=%27", "a@b.example-c.d", "-1e400 1e-9", "<!-- <a href='x'> &lt; &#x27;",
+		"\\uffff\\ufffe", "\\ud83d\\ude00\\ufe0f\\u200d" };
 	struct client *ann = somebody();
 	long long chat = group(ann), id = 0;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		is(ask(ann, "POST", messages(chat), "application/json", format("{\"text\":\"%s hostile\"}", texts[i]), strlen(texts[i]) + 19), 201);
+		is(ask(ann, "POST", messages(chat), "application/json", format("{\"text\":\"%s hostile\"}", texts[i]),
+			   strlen(texts[i]) + 19),
+			201);
 	char *dots = format("%16000s", ""), *word = format("%16000s", "");
 	memset(dots, '.', 16000);
 	memset(word, 'w', 16000);
@@ -323,7 +359,7 @@ END_TEST
 
 START_TEST(searches_are_limited)
 {
-	struct server *node = server_join(house(), (const char *const[]){ "--rate-searches", "3", NULL });
+	struct server *node = server_join(house(), (const char *const[]) { "--rate-searches", "3", NULL });
 	struct client *ann = somebody(), *ben = somebody(), *there = via(ann, node);
 	for (int i = 0; i < 3; i++)
 		search(there, "q=a");
@@ -372,8 +408,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats, what_is_gone_is_gone_at_once,
-		what_is_pinned_stays_found, filters, pages,
-		snippets_are_safe, what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time, it_goes_on_after_a_crash, NULL };
+	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats,
+		what_is_gone_is_gone_at_once, what_is_pinned_stays_found, filters, pages, snippets_are_safe,
+		what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time,
+		it_goes_on_after_a_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

@@ -151,8 +151,11 @@ static void make_slow_initdb(const char *dir)
 {
 	FILE *f = fopen(format("%s/initdb", dir), "we");
 	ck_assert_ptr_nonnull(f);
-	fprintf(f, "#!/bin/sh\n[ \"$1\" = --version ] && exec \"$(ls /usr/lib/postgresql/*/bin/initdb | head -n 1)\" --version\n"
-		   "sleep 600 & echo $! >%s/began.new && mv %s/began.new %s/began && wait\n", dir, dir, dir);
+	fprintf(f,
+		"#!/bin/sh\n[ \"$1\" = --version ] && exec \"$(ls /usr/lib/postgresql/*/bin/initdb | head -n 1)\" "
+		"--version\n"
+		"sleep 600 & echo $! >%s/began.new && mv %s/began.new %s/began && wait\n",
+		dir, dir, dir);
 	fclose(f);
 	ck_assert_int_eq(chmod(format("%s/initdb", dir), 0755), 0);
 	ck_assert_int_eq(
@@ -178,7 +181,8 @@ START_TEST(sigterm_while_the_private_cluster_is_made_ends_the_start)
 		left(until, "initdb's own processes to end");
 	ck_assert_int_ne(access(format("%s/pg", state), F_OK), 0);
 	/* Nothing is in the way of the next start. */
-	p = program_start((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--state", state, NULL }, NULL, NULL);
+	p = program_start(
+		(const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--state", state, NULL }, NULL, NULL);
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);
 	ck_assert_int_ne(system(format("ls -d %s/pg.new.* 2>/dev/null", state)), 0);

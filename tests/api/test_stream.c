@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What is received: by whom, in which order, from where on; and what a cut, a kick, a restart or a slow reader may and may not do. */
+ * What is received: by whom, in which order, from where on; and what a cut, a kick, a restart or a slow reader may and
+ * may not do. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 static struct server *second(void)
 {
 	static struct server *node;
-	static const char *const flags[] = { "--ring-bytes", "4K", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
+	static const char *const flags[] = { "--ring-bytes", "4K", "--rate-sends", "0", "--rate-actions", "0",
+		"--streams-per-user", "0", NULL };
 	if (node == NULL)
 		node = server_join(house(), flags);
 	return node;
@@ -52,7 +54,8 @@ START_TEST(a_message_reaches_every_stream_of_the_chat)
 	expect_message(his_phone, id);
 	struct json_object *m = expect_message(his, id);
 	struct json_object *read = is(get(bob, "%s", message(chat, id)), 200).json;
-	ck_assert_msg(json_object_equal(m, read), "%s is not %s", json_object_to_json_string(m), json_object_to_json_string(read));
+	ck_assert_msg(json_object_equal(m, read), "%s is not %s", json_object_to_json_string(m),
+		json_object_to_json_string(read));
 	expect_quiet(others);
 }
 END_TEST
@@ -131,7 +134,8 @@ START_TEST(any_cursor_resumes_any_transport)
 		expect_message(sse, ids[i]);
 	}
 	for (int i = 0; i < 3; i++) {
-		struct stream *a = live_since(bob, cursors[i]), *b = stream_open(bob, "?format=ndjson&since=%s", cursors[i]);
+		struct stream *a = live_since(bob, cursors[i]),
+			      *b = stream_open(bob, "?format=ndjson&since=%s", cursors[i]);
 		expect(b, "hello");
 		struct answer c = is(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 200);
 		ck_assert_uint_eq(count(c.json, "events"), 2);
@@ -293,7 +297,8 @@ static void await_title(struct stream *s, const char *title)
 START_TEST(changes_arrive_once_as_the_latest_state)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), edited = say(alice, chat, "1"), deleted = say(alice, chat, "2"), both = say(alice, chat, "3");
+	long long chat = group(alice, bob), edited = say(alice, chat, "1"), deleted = say(alice, chat, "2"),
+		  both = say(alice, chat, "3");
 	const char *cursor = now_of(bob);
 	struct stream *witness = live(alice);
 	is(patch(alice, message(chat, edited), "{'text':'1a'}"), 200);
@@ -416,7 +421,8 @@ START_TEST(a_planned_end_says_bye_and_loses_nothing)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob);
-	struct stream *s = stream_open(via(bob, second()), NULL), *ndjson = stream_open(via(bob, second()), "?format=ndjson");
+	struct stream *s = stream_open(via(bob, second()), NULL),
+		      *ndjson = stream_open(via(bob, second()), "?format=ndjson");
 	struct wire *w = dial(second());
 	expect(s, "hello");
 	expect(ndjson, "hello");
@@ -451,8 +457,10 @@ START_TEST(stop_with_a_request_under_way_refuses_new_connections_at_once)
 	long long chat = group(alice);
 	struct wire *w = dial(second()), *late;
 	size_t len;
-	ck_assert(wire_send(w, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
-			       "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n", messages(chat), alice->token));
+	ck_assert(wire_send(w,
+		"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
+		"Content-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		messages(chat), alice->token));
 	while (strstr(wire_data(w, &len), "\r\n\r\n") == NULL)
 		ck_assert(wire_wait(w, 10000) && wire_pump(w));
 	ck_assert_ptr_nonnull(strstr(wire_data(w, &len), " 100 "));
@@ -484,23 +492,35 @@ START_TEST(a_restart_forgets_nothing)
 }
 END_TEST
 
-START_TEST(the_second_node_stops)
-{
-	server_stop(second());
-}
+START_TEST(the_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		hello_comes_first, a_message_reaches_every_stream_of_the_chat, a_cut_stream_resumes_where_it_was,
-		what_the_browser_saw_last_beats_the_address, a_cut_right_after_hello_misses_nothing, any_cursor_resumes_any_transport,
-		a_cursor_of_another_history_is_reset, sync_and_stream_meet_without_gap_or_overlap, a_kick_takes_effect_at_its_place,
-		who_comes_back_hears_from_then_on, a_new_member_hears_of_himself_first, who_leaves_hears_that_and_no_more,
-		the_first_direct_message_brings_its_chat, changes_arrive_once_as_the_latest_state, changes_arrive_one_by_one_when_live,
-		long_messages_come_whole, a_thousand_missed_come_in_order_from_memory_or_tables, a_slow_reader_loses_nothing,
+		hello_comes_first,
+		a_message_reaches_every_stream_of_the_chat,
+		a_cut_stream_resumes_where_it_was,
+		what_the_browser_saw_last_beats_the_address,
+		a_cut_right_after_hello_misses_nothing,
+		any_cursor_resumes_any_transport,
+		a_cursor_of_another_history_is_reset,
+		sync_and_stream_meet_without_gap_or_overlap,
+		a_kick_takes_effect_at_its_place,
+		who_comes_back_hears_from_then_on,
+		a_new_member_hears_of_himself_first,
+		who_leaves_hears_that_and_no_more,
+		the_first_direct_message_brings_its_chat,
+		changes_arrive_once_as_the_latest_state,
+		changes_arrive_one_by_one_when_live,
+		long_messages_come_whole,
+		a_thousand_missed_come_in_order_from_memory_or_tables,
+		a_slow_reader_loses_nothing,
 		a_planned_end_says_bye_and_loses_nothing,
-		stop_with_a_request_under_way_refuses_new_connections_at_once, a_restart_forgets_nothing, the_second_node_stops, NULL,
+		stop_with_a_request_under_way_refuses_new_connections_at_once,
+		a_restart_forgets_nothing,
+		the_second_node_stops,
+		NULL,
 	};
 	return suite_run("stream", tests, NULL);
 }

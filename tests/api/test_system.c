@@ -15,7 +15,12 @@ START_TEST(what_happens_in_a_group_is_told)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	struct stream *s = live(bob);
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','carol'],'system_messages':'all'}"), 201).json, "id");
+	long long chat =
+		num(is(post(alice, "/v1/chats",
+			       "{'kind':'group','title':'garden','members':['bob','carol'],'system_messages':'all'}"),
+			    201)
+				.json,
+			"id");
 	struct json_object *m = expect_system(s, "chat_created");
 	ck_assert_int_eq(num(m, "chat"), chat);
 	ck_assert_str_eq(str(m, "from"), "alice");
@@ -60,7 +65,12 @@ END_TEST
 START_TEST(who_goes_is_not_told_of_it_and_who_comes_is)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined','system_messages':'all'}"), 201).json, "id");
+	long long chat = num(
+		is(post(alice, "/v1/chats",
+			   "{'kind':'group','title':'x','members':['bob'],'history':'joined','system_messages':'all'}"),
+			201)
+			.json,
+		"id");
 	struct stream *gone = live(bob), *new = live(dave);
 	is(del(alice, "%s", member(chat, bob)), 204);
 	ck_assert_str_eq(str(expect(gone, "member"), "state"), "kicked");
@@ -80,13 +90,19 @@ END_TEST
 START_TEST(a_crowd_that_goes_is_not_listed)
 {
 	struct client *ann = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
+	long long chat =
+		num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
 	char *names = later(free, malloc(101 * 24));
 	for (size_t i = 0, len = 0; i < 101; i++)
 		len += (size_t)sprintf(names + len, "%s'crowd-%zu'", i ? "," : "", i);
-	sql(database(house()), "insert into postern.account (name, created_at, rev) select 'crowd-' || i, now(), 0 from generate_series(0, 100) i");
-	ck_assert_int_eq(num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'add':[%s]}", names), 200).json, "added"), 101);
-	ck_assert_int_eq(num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'remove':[%s]}", names), 200).json, "removed"), 101);
+	sql(database(house()),
+		"insert into postern.account (name, created_at, rev) select 'crowd-' || i, now(), 0 from "
+		"generate_series(0, 100) i");
+	ck_assert_int_eq(
+		num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'add':[%s]}", names), 200).json, "added"), 101);
+	ck_assert_int_eq(
+		num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'remove':[%s]}", names), 200).json, "removed"),
+		101);
 	struct answer a = is(get(ann, "%s", messages(chat)), 200);
 	ck_assert_uint_eq(count(a.json, "messages"), 1);
 	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "chat_created");
@@ -96,7 +112,11 @@ END_TEST
 START_TEST(they_are_nobodys_to_write)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'system_messages':'all'}"), 201).json, "id");
+	long long chat = num(
+		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'system_messages':'all'}"),
+			201)
+			.json,
+		"id");
 	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
 	is(patch(bob, chat_path(chat), "{'title':'y'}"), 200);
 	is(put(alice, member(chat, bob), "{'role':'member'}"), 200);
@@ -115,7 +135,8 @@ END_TEST
 START_TEST(so_are_bans_invites_and_many_at_once)
 {
 	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dee = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
+	long long chat =
+		num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
 	struct stream *s = live(ann);
 	is(post(ann, to("%s/members", chat_path(chat)), "{'add':['%s','%s']}", ben->name, cem->name), 200);
 	ck_assert_uint_eq(count(expect_system(s, "members_added"), "content.names"), 2);
@@ -146,7 +167,11 @@ END_TEST
 START_TEST(comings_and_goings_are_not_told_in_channels_and_direct_chats)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *ann = somebody(), *ben = somebody();
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'channel','title':'news','members':['bob'],'system_messages':'all'}"), 201).json, "id");
+	long long chat = num(is(post(alice, "/v1/chats",
+					"{'kind':'channel','title':'news','members':['bob'],'system_messages':'all'}"),
+				     201)
+				     .json,
+		"id");
 	is(put(alice, member(chat, ann), "{}"), 200);
 	is(del(bob, "%s", member(chat, bob)), 204);
 	struct answer a = is(get(ann, "%s", messages(chat)), 200);
@@ -161,8 +186,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { what_happens_in_a_group_is_told, who_goes_is_not_told_of_it_and_who_comes_is, a_crowd_that_goes_is_not_listed, they_are_nobodys_to_write,
-		so_are_bans_invites_and_many_at_once,
+	const TTest *const tests[] = { what_happens_in_a_group_is_told, who_goes_is_not_told_of_it_and_who_comes_is,
+		a_crowd_that_goes_is_not_listed, they_are_nobodys_to_write, so_are_bans_invites_and_many_at_once,
 		a_chat_may_go_without, comings_and_goings_are_not_told_in_channels_and_direct_chats, NULL };
 	return suite_run("system", tests, NULL);
 }

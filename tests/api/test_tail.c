@@ -174,7 +174,8 @@ START_TEST(tail_goes_on_from_its_file)
 	ck_assert_str_eq(texts(p, "d"), "c d");
 	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
 	/* One chat's file is no other's. */
-	struct outcome o = command_run((struct invocation) { .who = ann }, "tail", format("%lld", chat), "--cursor-file", file);
+	struct outcome o =
+		command_run((struct invocation) { .who = ann }, "tail", format("%lld", chat), "--cursor-file", file);
 	ck_assert_msg(o.status == 2 && strstr(o.err, file) != NULL, "%d %s", o.status, o.err);
 	unlink(file);
 	rmdir(dir);
@@ -214,18 +215,20 @@ START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
 	struct stat st;
 	const char *const damaged[] = { "", "nonsense", "[]", "{}", "{\"cursor\":\"\"}", "{\"cursor\":7}",
 		"{\"cursor\":\"zzz\",\"printed\":[]}", "{\"cursor\":\"x.1\",\"printed\":[]} and more",
-		"{\"cursor\":\"a b\",\"printed\":[]}", "{\"cursor\":\"abcdefgh.1\"}", "{\"cursor\":\"x.1\",\"printed\":[{}]}",
+		"{\"cursor\":\"a b\",\"printed\":[]}", "{\"cursor\":\"abcdefgh.1\"}",
+		"{\"cursor\":\"x.1\",\"printed\":[{}]}",
 		"{\"cursor\":\"x.1\",\"printed\":[{\"id\":-1,\"chat\":1,\"at\":\"2026-01-01T00:00:00.000Z\"}]}" };
 	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
 		put_text(file, damaged[i]);
 		struct outcome o = command_run((struct invocation) { .who = ann }, "tail", "--cursor-file", file);
-		ck_assert_msg(o.status == 78 && strstr(o.err, "damaged") != NULL, "case %zu: %d %s", i, o.status, o.err);
+		ck_assert_msg(
+			o.status == 78 && strstr(o.err, "damaged") != NULL, "case %zu: %d %s", i, o.status, o.err);
 		ck_assert_int_eq(stat(file, &st), 0);
 		ck_assert_uint_eq((size_t)st.st_size, strlen(damaged[i]));
 	}
 	ck_assert_int_eq(command_run((struct invocation) { .who = ann }, "tail", "--cursor-file", dir).status, 78);
-	struct outcome nowhere = command_run(
-		(struct invocation) { .who = ann }, "tail", "--cursor-file", format("%s/no/such", dir));
+	struct outcome nowhere =
+		command_run((struct invocation) { .who = ann }, "tail", "--cursor-file", format("%s/no/such", dir));
 	ck_assert_msg(nowhere.status == 74 && strstr(nowhere.err, "No such file") != NULL, "%s", nowhere.err);
 	unlink(file);
 	rmdir(dir);
@@ -257,8 +260,9 @@ START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
 	for (int i = 1; i < MESSAGES; i++)
 		say(ann, chat, format("m%d %s", i, text));
 	/* A cursor of another database. */
-	put_text(file, format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}", first,
-			       chat, at));
+	put_text(file,
+		format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}",
+			first, chat, at));
 	/* Nobody reads its output: it stands still in the middle, and is killed. */
 	struct program *p = tail(ann, "--cursor-file", file);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -292,9 +296,10 @@ static void say_at_last(const struct client *who, long long chat, const char *te
 
 static void put_back(void)
 {
-	cluster_run(home, "createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)'"
-			  " -c 'create database postgres'"
-			  " && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
+	cluster_run(home,
+		"createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)'"
+		" -c 'create database postgres'"
+		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
 }
 
 /* The same positions are given out again: what is new under them isn't taken for what was printed. */

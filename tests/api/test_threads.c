@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What members make of messages: replies and threads, mentions, pins, forwards, versions, reports, and messages that run out. */
+ * What members make of messages: replies and threads, mentions, pins, forwards, versions, reports, and messages that
+ * run out. */
 #include <string.h>
 
 #include "../lib/client.h"
@@ -17,14 +18,17 @@ static struct answer reply(const struct client *who, long long chat, long long t
 START_TEST(a_reply_shows_what_it_replies_to)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), id = say(alice, chat, "question"), answer = num(reply(bob, chat, id, "answer").json, "id");
+	long long chat = group(alice, bob), id = say(alice, chat, "question"),
+		  answer = num(reply(bob, chat, id, "answer").json, "id");
 	struct answer a = is(get(alice, "%s", message(chat, answer)), 200);
 	ck_assert_int_eq(num(a.json, "reply.id"), id);
 	ck_assert_str_eq(str(a.json, "reply.from"), "alice");
 	ck_assert_str_eq(str(a.json, "reply.text"), "question");
-	ck_assert_str_eq(str(is(get(alice, "%s?after=%lld", messages(chat), id), 200).json, "messages.0.reply.text"), "question");
+	ck_assert_str_eq(str(is(get(alice, "%s?after=%lld", messages(chat), id), 200).json, "messages.0.reply.text"),
+		"question");
 	is(patch(alice, message(chat, id), "{'text':'better question'}"), 200);
-	ck_assert_str_eq(str(is(get(alice, "%s?after=%lld", messages(chat), id), 200).json, "messages.0.reply.text"), "better question");
+	ck_assert_str_eq(str(is(get(alice, "%s?after=%lld", messages(chat), id), 200).json, "messages.0.reply.text"),
+		"better question");
 	is(del(alice, "%s", message(chat, id)), 204);
 	a = is(get(alice, "%s", messages(chat)), 200);
 	ck_assert_ptr_null(strstr(a.body, "question"));
@@ -35,7 +39,8 @@ END_TEST
 START_TEST(a_preview_is_short_and_shows_only_what_one_may_read)
 {
 	struct client *alice = user("alice"), *dave = user("dave");
-	long long chat = num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','history':'joined'}"), 201).json, "id");
+	long long chat =
+		num(is(post(alice, "/v1/chats", "{'kind':'group','title':'x','history':'joined'}"), 201).json, "id");
 	char text[1000] = "secret ";
 	memset(text + 7, 'x', 900);
 	long long id = say(alice, chat, text);
@@ -64,7 +69,10 @@ START_TEST(replies_make_a_thread)
 	struct answer second = reply(alice, chat, num(first.json, "id"), "2");
 	ck_assert_int_eq(num(second.json, "thread"), root);
 	struct answer many = is(post_as(bob, messages(chat), "application/x-ndjson",
-		format("{\"text\":\"3\",\"reply_to\":%lld}\n{\"text\":\"aside\"}\n{\"text\":\"4\",\"reply_to\":%lld}\n", root, root)), 200);
+					format("{\"text\":\"3\",\"reply_to\":%lld}\n{\"text\":\"aside\"}\n"
+					       "{\"text\":\"4\",\"reply_to\":%lld}\n",
+						root, root)),
+		200);
 	ck_assert_ptr_nonnull(strstr(many.body, format("\"thread\":%lld", root)));
 	ck_assert_int_eq(num(is(get(carol, "%s", message(chat, root)), 200).json, "replies"), 4);
 
@@ -97,7 +105,8 @@ START_TEST(threads_are_listed_with_what_is_unread)
 	char *path = format("/v1/chats/%lld/threads", chat);
 	ck_assert_uint_eq(count(is(get(bob, "%s", path), 200).json, "threads"), 0);
 	reply(alice, chat, two, "2a");
-	long long middle = num(reply(alice, chat, one, "1a").json, "id"), last = num(reply(alice, chat, one, "1b").json, "id");
+	long long middle = num(reply(alice, chat, one, "1a").json, "id"),
+		  last = num(reply(alice, chat, one, "1b").json, "id");
 	struct answer a = is(get(bob, "%s?limit=1", path), 200);
 	ck_assert_uint_eq(count(a.json, "threads"), 1);
 	ck_assert_int_eq(num(a.json, "threads.0.root.id"), one);
@@ -115,7 +124,8 @@ START_TEST(threads_are_listed_with_what_is_unread)
 	is(post(bob, to("%s/thread/read", message(chat, one)), "{'up_to':%lld}", middle), 204); /* never goes back */
 	ck_assert_int_eq(num(is(get(bob, "%s/thread", message(chat, one)), 200).json, "unread"), 0);
 	ck_assert_int_eq(num(is(get(bob, "%s", path), 200).json, "threads.1.unread"), 1);
-	is(post(bob, to("/v1/chats/%lld/read", chat), "{'up_to':%lld}", last), 204); /* what is read in the chat is read */
+	is(post(bob, to("/v1/chats/%lld/read", chat), "{'up_to':%lld}", last),
+		204); /* what is read in the chat is read */
 	ck_assert_int_eq(num(is(get(bob, "%s", path), 200).json, "threads.1.unread"), 0);
 
 	refused(get(mallory, "%s", path), 404, "not_found");
@@ -127,7 +137,10 @@ END_TEST
 
 /* ---- mentions ---- */
 
-static size_t mentions_of(const struct client *who) { return count(is(get(who, "/v1/mentions"), 200).json, "mentions"); }
+static size_t mentions_of(const struct client *who)
+{
+	return count(is(get(who, "/v1/mentions"), 200).json, "mentions");
+}
 
 START_TEST(a_thread_outlives_its_first_message)
 {
@@ -171,7 +184,8 @@ START_TEST(who_is_mentioned_is_told)
 	struct client *ann = somebody(), *ben = somebody(), *cay = somebody(), *mallory = somebody();
 	long long chat = group(ann, ben, cay);
 	struct stream *s = live(ben);
-	struct answer a = is(post(ann, messages(chat), "{'text':'Hello @%s, and @%s.'}", ben->name, mallory->name), 201);
+	struct answer a =
+		is(post(ann, messages(chat), "{'text':'Hello @%s, and @%s.'}", ben->name, mallory->name), 201);
 	ck_assert_uint_eq(count(a.json, "mentions"), 1);
 	ck_assert_str_eq(str(a.json, "mentions.0"), ben->name);
 	ck_assert_str_eq(str(expect(s, "message"), "mentions.0"), ben->name);
@@ -184,9 +198,11 @@ START_TEST(who_is_mentioned_is_told)
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		const char *name = strchr(plain[i], '%') != NULL ? ben->name : "";
 		char *text = format("%.*s%s", (int)strcspn(plain[i], "%"), plain[i], name);
-		ck_assert_msg(!has(is(post(ann, messages(chat), "{'text':'%s'}", text), 201).json, "mentions"), "%s mentions him", text);
+		ck_assert_msg(!has(is(post(ann, messages(chat), "{'text':'%s'}", text), 201).json, "mentions"),
+			"%s mentions him", text);
 	}
-	char *many = format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n", ben->name, cay->name, ben->name, ben->name);
+	char *many = format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n", ben->name,
+		cay->name, ben->name, ben->name);
 	a = is(post_as(ann, messages(chat), "application/x-ndjson", many), 200);
 	ck_assert_uint_eq(mentions_of(ben), 3);
 	ck_assert_uint_eq(mentions_of(cay), 1);
@@ -270,7 +286,8 @@ START_TEST(only_so_many_mentions_are_looked_for)
 	char *much = later(free, calloc(1, 200 * 5 + 64));
 	for (size_t i = 0; i < 199; i++)
 		strcat(much, "a@b, ");
-	ck_assert_uint_eq(count(is(post(ann, messages(chat), "{'text':'%s@%s'}", much, ben->name), 201).json, "mentions"), 1);
+	ck_assert_uint_eq(
+		count(is(post(ann, messages(chat), "{'text':'%s@%s'}", much, ben->name), 201).json, "mentions"), 1);
 	strcat(much, "a@b, ");
 	ck_assert(!has(is(post(ann, messages(chat), "{'text':'%s@%s'}", much, ben->name), 201).json, "mentions"));
 	ck_assert_uint_eq(mentions_of(ben), 1);
@@ -342,13 +359,15 @@ START_TEST(what_is_forwarded_says_who_wrote_it)
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long from = group(alice, bob), dest = group(bob, carol), id = say(alice, from, "news");
 	struct stream *s = live(carol);
-	struct answer a = is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id), 201);
+	struct answer a =
+		is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id), 201);
 	ck_assert_str_eq(str(a.json, "text"), "news");
 	ck_assert_str_eq(str(a.json, "from"), "bob");
 	ck_assert_str_eq(str(a.json, "forwarded.from"), "alice");
 	ck_assert_ptr_null(strstr(a.body, format("\"chat\":%lld", from)));
 	ck_assert_str_eq(str(expect_message(s, num(a.json, "id")), "forwarded.from"), "alice");
-	struct answer again = is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld}}", dest, num(a.json, "id")), 201);
+	struct answer again =
+		is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld}}", dest, num(a.json, "id")), 201);
 	ck_assert_str_eq(str(again.json, "forwarded.from"), "alice"); /* who wrote it, not who passed it on */
 	ck_assert_str_eq(str(again.json, "forwarded.at"), str(a.json, "forwarded.at"));
 	a = is(post(alice, messages(from), "{'type':'vote','content':{'a':[1,2]}}"), 201);
@@ -359,22 +378,35 @@ START_TEST(what_is_forwarded_says_who_wrote_it)
 
 	/* It happens once, also when what was forwarded is gone by now. */
 	is(del(alice, "%s", message(from, id)), 204);
-	long long first = num(is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id), 201).json, "id");
+	long long first =
+		num(is(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id), 201).json,
+			"id");
 	ck_assert_str_eq(str(is(get(carol, "%s", message(dest, first)), 200).json, "text"), "news");
-	refused(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id + 1), 409, "key_conflict");
+	refused(post(bob, messages(dest), "{'forward':{'chat':%lld,'id':%lld},'key':'f1'}", from, id + 1), 409,
+		"key_conflict");
 }
 END_TEST
 
 START_TEST(one_forwards_what_one_may_read)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
-	struct answer made = is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
-	long long secret = num(made.json, "id"), id = say(alice, secret, "secret"), gone = say(alice, secret, "gone"), mine = group(dave, bob);
+	struct answer made =
+		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
+	long long secret = num(made.json, "id"), id = say(alice, secret, "secret"), gone = say(alice, secret, "gone"),
+		  mine = group(dave, bob);
 	is(del(alice, "%s", message(secret, gone)), 204);
 	struct client *same = with(dave, "X-Request-Id: same");
-	struct answer absent = refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", 987654321LL, 1LL), 422, "unknown_forward");
-	ck_assert_str_eq(refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, id), 422, "unknown_forward").body, absent.body);
-	ck_assert_str_eq(refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, gone), 422, "unknown_forward").body, absent.body);
+	struct answer absent =
+		refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", 987654321LL, 1LL), 422,
+			"unknown_forward");
+	ck_assert_str_eq(refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, id), 422,
+				 "unknown_forward")
+				 .body,
+		absent.body);
+	ck_assert_str_eq(refused(post(same, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, gone), 422,
+				 "unknown_forward")
+				 .body,
+		absent.body);
 	is(put(alice, member(secret, dave), "{}"), 200); /* joins later */
 	refused(post(dave, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, id), 422, "unknown_forward");
 	is(post(bob, messages(mine), "{'forward':{'chat':%lld,'id':%lld}}", secret, id), 201);
@@ -482,7 +514,9 @@ START_TEST(messages_run_out)
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.mention where id = %lld", id), "0");
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.reaction where message_id = %lld", id), "0");
 
-	is(post_as(alice, messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n"), 200);
+	is(post_as(alice, messages(chat), "application/x-ndjson",
+		   "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n"),
+		200);
 	for (int i = 0; i < 3; i++)
 		expect(s, "message");
 	for (int i = 0; i < 3; i++)
@@ -496,7 +530,9 @@ START_TEST(both_may_say_how_long_messages_stay_in_a_direct_chat)
 {
 	struct client *ann = somebody(), *ben = somebody();
 	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'hi'}"), 201);
-	ck_assert_int_eq(num(is(patch(ben, to("/v1/chats/@%s", ann->name), "{'message_ttl':3600}"), 200).json, "message_ttl"), 3600);
+	ck_assert_int_eq(
+		num(is(patch(ben, to("/v1/chats/@%s", ann->name), "{'message_ttl':3600}"), 200).json, "message_ttl"),
+		3600);
 	ck_assert_int_eq(num(is(get(ann, "/v1/chats/@%s", ben->name), 200).json, "message_ttl"), 3600);
 	refused(patch(ben, to("/v1/chats/@%s", ann->name), "{'message_ttl':3600,'title':'x'}"), 403, "forbidden");
 	refused(patch(ben, to("/v1/chats/@%s", ann->name), "{}"), 403, "forbidden");
@@ -513,11 +549,20 @@ START_TEST(absent_hidden_and_former_look_the_same)
 	is(put(alice, to("%s/pin", message(chat, id)), NULL), 200);
 	is(del(alice, "%s", message(chat, gone)), 204);
 	is(del(alice, "%s", member(chat, bob)), 204);
-	const struct { const char *method, *path, *body; } asked[] = {
-		{ "GET", "/messages/%lld/reactions", NULL }, { "PUT", "/messages/%lld/reactions/%F0%9F%91%8D", NULL },
-		{ "DELETE", "/messages/%lld/reactions/%F0%9F%91%8D", NULL }, { "PUT", "/messages/%lld/pin", NULL }, { "DELETE", "/messages/%lld/pin", NULL },
-		{ "GET", "/messages/%lld/thread", NULL }, { "POST", "/messages/%lld/thread/read", "{\"up_to\":1}" }, { "GET", "/messages/%lld/edits", NULL },
-		{ "POST", "/messages/%lld/report", "{}" }, { "GET", "/pins", NULL }, { "GET", "/threads", NULL },
+	const struct {
+		const char *method, *path, *body;
+	} asked[] = {
+		{ "GET", "/messages/%lld/reactions", NULL },
+		{ "PUT", "/messages/%lld/reactions/%F0%9F%91%8D", NULL },
+		{ "DELETE", "/messages/%lld/reactions/%F0%9F%91%8D", NULL },
+		{ "PUT", "/messages/%lld/pin", NULL },
+		{ "DELETE", "/messages/%lld/pin", NULL },
+		{ "GET", "/messages/%lld/thread", NULL },
+		{ "POST", "/messages/%lld/thread/read", "{\"up_to\":1}" },
+		{ "GET", "/messages/%lld/edits", NULL },
+		{ "POST", "/messages/%lld/report", "{}" },
+		{ "GET", "/pins", NULL },
+		{ "GET", "/threads", NULL },
 	};
 	const long long chats[] = { 987654321, chat, chat, 0 };
 	const char *ids[] = { format("%lld", id), format("%lld", id), format("%lld", gone), "5" };
@@ -525,11 +570,17 @@ START_TEST(absent_hidden_and_former_look_the_same)
 		for (size_t who = 0; who < 2; who++) {
 			const char *before = NULL, *at = strstr(asked[i].path, "%lld");
 			for (size_t j = 0; j < 4; j++) {
-				char *path = at == NULL ? format("/v1/chats/%lld%s", chats[j], asked[i].path)
-					: format("/v1/chats/%lld%.*s%s%s", chats[j], (int)(at - asked[i].path), asked[i].path, ids[j], at + 4);
-				struct answer a = refused(ask(with(who ? bob : mallory, "X-Request-Id: same"), asked[i].method, path,
-					asked[i].body ? "application/json" : NULL, asked[i].body, asked[i].body ? strlen(asked[i].body) : 0), 404, "not_found");
-				ck_assert_msg(before == NULL || strcmp(before, a.body) == 0, "%s %s: %s, not %s", asked[i].method, path, a.body, before);
+				char *path = at == NULL
+					? format("/v1/chats/%lld%s", chats[j], asked[i].path)
+					: format("/v1/chats/%lld%.*s%s%s", chats[j], (int)(at - asked[i].path),
+						  asked[i].path, ids[j], at + 4);
+				struct answer a =
+					refused(ask(with(who ? bob : mallory, "X-Request-Id: same"), asked[i].method,
+							path, asked[i].body ? "application/json" : NULL, asked[i].body,
+							asked[i].body ? strlen(asked[i].body) : 0),
+						404, "not_found");
+				ck_assert_msg(before == NULL || strcmp(before, a.body) == 0, "%s %s: %s, not %s",
+					asked[i].method, path, a.body, before);
 				before = a.body;
 			}
 		}
@@ -556,22 +607,42 @@ START_TEST(what_was_taken_back_is_forgotten_behind_the_horizon)
 	is(patch(alice, message(chat, id), "{'text':'@bob'}"), 200);
 	is(del(alice, "/v1/chats/%lld", chat), 204);
 	sql(pg, "select messages_upkeep(log_head(), 1000)");
-	ck_assert_str_eq(sql(pg, "select (select count(*) from reaction where chat_id = %1$lld) + (select count(*) from mention where chat_id = %1$lld)"
-		" + (select count(*) from message_version where chat_id = %1$lld)", chat), "0");
+	ck_assert_str_eq(
+		sql(pg,
+			"select (select count(*) from reaction where chat_id = %1$lld) + (select count(*) from "
+			"mention where chat_id = %1$lld)"
+			" + (select count(*) from message_version where chat_id = %1$lld)",
+			chat),
+		"0");
 }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_reply_shows_what_it_replies_to, a_preview_is_short_and_shows_only_what_one_may_read, replies_make_a_thread,
-		threads_are_listed_with_what_is_unread, a_thread_outlives_its_first_message, who_is_mentioned_is_told,
-		all_is_for_those_who_lead, a_mention_goes_with_what_it_stands_in,
-		unread_mentions_are_counted, only_so_many_mentions_are_looked_for,
-		what_is_pinned_is_listed, who_pinned_what_is_on_record, both_pin_in_a_direct_chat, what_is_forwarded_says_who_wrote_it, one_forwards_what_one_may_read,
-		what_was_edited_is_kept, only_so_many_versions_are_kept, reports_come_before_the_administrators, messages_run_out,
-		both_may_say_how_long_messages_stay_in_a_direct_chat, absent_hidden_and_former_look_the_same,
-		what_was_taken_back_is_forgotten_behind_the_horizon, NULL,
+		a_reply_shows_what_it_replies_to,
+		a_preview_is_short_and_shows_only_what_one_may_read,
+		replies_make_a_thread,
+		threads_are_listed_with_what_is_unread,
+		a_thread_outlives_its_first_message,
+		who_is_mentioned_is_told,
+		all_is_for_those_who_lead,
+		a_mention_goes_with_what_it_stands_in,
+		unread_mentions_are_counted,
+		only_so_many_mentions_are_looked_for,
+		what_is_pinned_is_listed,
+		who_pinned_what_is_on_record,
+		both_pin_in_a_direct_chat,
+		what_is_forwarded_says_who_wrote_it,
+		one_forwards_what_one_may_read,
+		what_was_edited_is_kept,
+		only_so_many_versions_are_kept,
+		reports_come_before_the_administrators,
+		messages_run_out,
+		both_may_say_how_long_messages_stay_in_a_direct_chat,
+		absent_hidden_and_former_look_the_same,
+		what_was_taken_back_is_forgotten_behind_the_horizon,
+		NULL,
 	};
 	return suite_run("threads", tests, NULL);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * How it is received: SSE, NDJSON and long-poll, and how each behaves as HTTP, in the hands of browsers, proxies and smugglers. */
+ * How it is received: SSE, NDJSON and long-poll, and how each behaves as HTTP, in the hands of browsers, proxies and
+ * smugglers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@
 static struct server *second(void)
 {
 	static struct server *node;
-	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", NULL };
+	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--rate-actions", "0",
+		"--streams-per-user", "0", NULL };
 	if (node == NULL)
 		node = server_join(house(), flags);
 	return node;
@@ -28,7 +30,8 @@ START_TEST(ndjson_is_a_line_an_event)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob);
-	struct stream *by_accept = stream_open(with(bob, "Accept: application/x-ndjson"), NULL), *by_format = stream_open(bob, "?format=ndjson");
+	struct stream *by_accept = stream_open(with(bob, "Accept: application/x-ndjson"), NULL),
+		      *by_format = stream_open(bob, "?format=ndjson");
 	ck_assert_int_eq(strncmp(said(stream_head(by_accept), "Content-Type"), "application/x-ndjson", 20), 0);
 	ck_assert_int_eq(strncmp(said(stream_head(by_format), "Content-Type"), "application/x-ndjson", 20), 0);
 	ck_assert_str_eq(str(expect(by_accept, "hello"), "cursor"), stream_cursor(by_accept));
@@ -94,8 +97,10 @@ START_TEST(a_poll_answers_at_once_if_there_is_something)
 	/* A lost answer is asked for again. */
 	struct answer again = is(get(bob, "/v1/poll?since=%s&wait=0", str(start.json, "cursor")), 200);
 	ck_assert_uint_eq(count(again.json, "events"), 2);
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?since=%s&wait=0", str(a.json, "cursor")), 200).json, "events"), 0);
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?since=%s&wait=1", str(a.json, "cursor")), 200).json, "events"), 0);
+	ck_assert_uint_eq(
+		count(is(get(bob, "/v1/poll?since=%s&wait=0", str(a.json, "cursor")), 200).json, "events"), 0);
+	ck_assert_uint_eq(
+		count(is(get(bob, "/v1/poll?since=%s&wait=1", str(a.json, "cursor")), 200).json, "events"), 0);
 }
 END_TEST
 
@@ -143,14 +148,16 @@ END_TEST
 START_TEST(bad_parameters_are_refused_before_anything_else)
 {
 	struct client *bob = user("bob");
-	const char *const unreadable[] = { "poll?wait=-1", "poll?wait=x", "poll?wait=", "poll?limit=-1", "poll?limit=x", "poll?wiat=5", "stream?format=xml", "stream?close=maybe",
-		"stream?padding=x", "stream?padding=-1" };
+	const char *const unreadable[] = { "poll?wait=-1", "poll?wait=x", "poll?wait=", "poll?limit=-1", "poll?limit=x",
+		"poll?wiat=5", "stream?format=xml", "stream?close=maybe", "stream?padding=x", "stream?padding=-1" };
 	for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++)
 		refused(get(bob, "/v1/%s", unreadable[i]), 400, "bad_parameter");
-	const char *const beyond[] = { "poll?wait=61", "poll?limit=0", "poll?limit=99999999999999999999", "stream?padding=99999999999" };
+	const char *const beyond[] = { "poll?wait=61", "poll?limit=0", "poll?limit=99999999999999999999",
+		"stream?padding=99999999999" };
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
 		refused(get(bob, "/v1/%s", beyond[i]), 422, "out_of_range");
-	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x", "a%2e5%20" };
+	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x",
+		"a%2e5%20" };
 	for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
 		refused(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 400, "bad_cursor");
 		refused(get(bob, "/v1/stream?since=%s", cursors[i]), 400, "bad_cursor");
@@ -166,8 +173,8 @@ START_TEST(empty_since_starts_from_now)
 	const char *before = now_of(bob);
 	struct stream *witness = live(bob);
 	expect_message(witness, say(alice, chat, "before"));
-	struct stream *s[] = { stream_open(bob, "?since="), stream_open(bob, "?lastEventId="), stream_open(with(bob, "Last-Event-ID:"), NULL),
-		stream_open(bob, "?since=&lastEventId=") };
+	struct stream *s[] = { stream_open(bob, "?since="), stream_open(bob, "?lastEventId="),
+		stream_open(with(bob, "Last-Event-ID:"), NULL), stream_open(bob, "?since=&lastEventId=") };
 	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++)
 		expect(s[i], "hello");
 	long long id = say(alice, chat, "after");
@@ -191,7 +198,8 @@ START_TEST(last_event_id_parameter_resumes)
 	const char *cursor = stream_cursor(witness);
 	long long id = say(alice, chat, "2");
 	expect_message(witness, id);
-	struct stream *s = stream_open(bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to the address it was given */
+	struct stream *s = stream_open(
+		bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to the address it was given */
 	expect(s, "hello");
 	expect_message(s, id);
 	struct answer a = is(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
@@ -201,7 +209,12 @@ START_TEST(last_event_id_parameter_resumes)
 }
 END_TEST
 
-#define BREAKS "a\xe2\x80\xa8" "b\xe2\x80\xa9" "c\xc2\x85" "d \xc2\xa9\xe2\x80\x94\xe2\x80" "\xaa"
+#define BREAKS \
+	"a\xe2\x80\xa8" \
+	"b\xe2\x80\xa9" \
+	"c\xc2\x85" \
+	"d \xc2\xa9\xe2\x80\x94\xe2\x80" \
+	"\xaa"
 
 /* Asserts that whoever takes U+0085, U+2028 and U+2029 for ends of lines finds no more lines than there are. */
 static void expect_no_breaks(const char *what, const char *data)
@@ -240,9 +253,11 @@ START_TEST(unicode_line_breaks_are_escaped_in_every_answer)
 	expect_no_breaks("a stream in NDJSON", raw_stream(bob, to("?format=ndjson&since=%s", since)));
 	expect_no_breaks("history", is(get(bob, "%s?limit=5", messages(chat)), 200).body);
 	expect_no_breaks("sync", is(get(bob, "/v1/sync"), 200).body);
-	expect_no_breaks("lines of their own", is(post_as(alice, messages(chat), "application/x-ndjson", "{\"text\":\"" BREAKS "\"}\n"), 200).body);
+	expect_no_breaks("lines of their own",
+		is(post_as(alice, messages(chat), "application/x-ndjson", "{\"text\":\"" BREAKS "\"}\n"), 200).body);
 	expect_no_breaks("an export", is(get(alice, "/v1/me/export"), 200).body);
-	expect_no_breaks("what is no text of a message", is(patch(bob, to("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
+	expect_no_breaks(
+		"what is no text of a message", is(patch(bob, to("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
 }
 END_TEST
 
@@ -261,18 +276,22 @@ END_TEST
 
 START_TEST(other_pages_may_listen_if_they_are_listed)
 {
-	struct client *bob = with(user("bob"), "Origin: " APP), *evil = with(user("bob"), "Origin: https://evil.example");
+	struct client *bob = with(user("bob"), "Origin: " APP),
+		      *evil = with(user("bob"), "Origin: https://evil.example");
 	struct stream *s = stream_open(bob, NULL);
 	ck_assert_str_eq(stream_header(s, "Access-Control-Allow-Origin"), APP);
 	ck_assert_ptr_nonnull(strcasestr(said(stream_head(s), "Vary"), "Origin"));
 	struct stream *hidden = stream_open(evil, NULL);
 	ck_assert_ptr_null(stream_header(hidden, "Access-Control-Allow-Origin"));
-	struct answer a[] = { get(bob, "/v1/poll?wait=0"), get(bob, "/v1/me"), get(bob, "/v1/nothing"), get(bob, "/v1/stream?since=x"), get(with(nobody(), "Origin: " APP), "/v1/me") };
+	struct answer a[] = { get(bob, "/v1/poll?wait=0"), get(bob, "/v1/me"), get(bob, "/v1/nothing"),
+		get(bob, "/v1/stream?since=x"), get(with(nobody(), "Origin: " APP), "/v1/me") };
 	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++)
-		ck_assert_msg(header(a[i], "Access-Control-Allow-Origin") != NULL, "no CORS on answer %zu: %s", i, a[i].head);
+		ck_assert_msg(
+			header(a[i], "Access-Control-Allow-Origin") != NULL, "no CORS on answer %zu: %s", i, a[i].head);
 	ck_assert_ptr_null(header(is(get(evil, "/v1/me"), 200), "Access-Control-Allow-Origin"));
 
-	struct client *before = with(with(with(nobody(), "Origin: " APP), "Access-Control-Request-Method: POST"), "Access-Control-Request-Headers: authorization, content-type");
+	struct client *before = with(with(with(nobody(), "Origin: " APP), "Access-Control-Request-Method: POST"),
+		"Access-Control-Request-Headers: authorization, content-type");
 	struct answer may = ask(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
 	ck_assert_int_eq(may.status / 100, 2);
 	ck_assert_str_eq(header(may, "Access-Control-Allow-Origin"), APP);
@@ -331,7 +350,8 @@ START_TEST(head_and_options_are_answered_and_over)
 		ck_assert_ptr_null(header(head, "Content-Length")); /* GET's isn't 0, and nobody knows it */
 		ck_assert_ptr_null(header(head, "Transfer-Encoding"));
 		ck_assert_ptr_null(header(head, "Connection"));
-		ck_assert_str_eq(said(head, "Content-Type"), i == 0 ? "text/event-stream; charset=utf-8" : "application/json");
+		ck_assert_str_eq(
+			said(head, "Content-Type"), i == 0 ? "text/event-stream; charset=utf-8" : "application/json");
 		ck_assert_str_eq(said(head, "Cache-Control"), i == 0 ? "no-cache, no-transform" : "no-store");
 		wire_send(w, "OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
 		struct answer a = wire_answer(w);
@@ -354,8 +374,10 @@ START_TEST(a_body_on_a_stream_is_refused_and_never_read_as_a_request)
 		if (i < 3)
 			wire_send(w, "Content-Length: %zu\r\n\r\n%s", strlen(smuggled), smuggled);
 		else
-			wire_send(w, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", strlen(smuggled), smuggled);
-		ck_assert_ptr_null(header(refused(wire_answer(w), 400, "body_not_allowed"), "Allow")); /* it isn't the method */
+			wire_send(w, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", strlen(smuggled),
+				smuggled);
+		ck_assert_ptr_null(
+			header(refused(wire_answer(w), 400, "body_not_allowed"), "Allow")); /* it isn't the method */
 		wire_expect_end(w);
 	}
 }
@@ -388,8 +410,10 @@ START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
 		struct wire *w = dial(house());
 		const char *cursor = now_of(bob);
 		long long id = i % 2 ? say(alice, chat, "at once") : 0;
-		char *both = format("GET /v1/poll?wait=60&since=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
-			"GET /v1/chats/%lld HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", cursor, bob->token, chat, bob->token);
+		char *both =
+			format("GET /v1/poll?wait=60&since=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
+			       "GET /v1/chats/%lld HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+				cursor, bob->token, chat, bob->token);
 		if (i / 2 % 2) { /* in two pieces, the second with a piece of the first */
 			wire_bytes(w, both, 60);
 			wire_bytes(w, both + 60, strlen(both) - 60);
@@ -462,24 +486,36 @@ START_TEST(hanging_up_frees_a_poll_within_100_ms)
 }
 END_TEST
 
-START_TEST(the_second_node_stops)
-{
-	server_stop(second());
-}
+START_TEST(the_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const char *const flags[] = { "--cors-origins", APP, "--rate-sends", "0", "--streams-per-user", "0", NULL };
 	const TTest *const tests[] = {
-		ndjson_is_a_line_an_event, padding_comes_first, close_ends_after_the_first_batch, a_poll_answers_at_once_if_there_is_something,
-		a_poll_comes_in_pages, a_poll_waits_for_what_comes, bad_parameters_are_refused_before_anything_else,
-		empty_since_starts_from_now, last_event_id_parameter_resumes,
-		unicode_line_breaks_are_escaped_in_every_answer, heartbeats_come_on_a_busy_stream,
-		other_pages_may_listen_if_they_are_listed, an_idle_stream_beats, http_1_0_will_do, head_and_options_are_answered_and_over,
-		a_body_on_a_stream_is_refused_and_never_read_as_a_request, a_connection_goes_on_after_a_poll,
-		a_request_behind_a_poll_is_answered_rightly_or_not_at_all, a_head_may_come_byte_by_byte,
-		hanging_up_frees_a_stream_within_100_ms, hanging_up_frees_a_poll_within_100_ms, the_second_node_stops, NULL,
+		ndjson_is_a_line_an_event,
+		padding_comes_first,
+		close_ends_after_the_first_batch,
+		a_poll_answers_at_once_if_there_is_something,
+		a_poll_comes_in_pages,
+		a_poll_waits_for_what_comes,
+		bad_parameters_are_refused_before_anything_else,
+		empty_since_starts_from_now,
+		last_event_id_parameter_resumes,
+		unicode_line_breaks_are_escaped_in_every_answer,
+		heartbeats_come_on_a_busy_stream,
+		other_pages_may_listen_if_they_are_listed,
+		an_idle_stream_beats,
+		http_1_0_will_do,
+		head_and_options_are_answered_and_over,
+		a_body_on_a_stream_is_refused_and_never_read_as_a_request,
+		a_connection_goes_on_after_a_poll,
+		a_request_behind_a_poll_is_answered_rightly_or_not_at_all,
+		a_head_may_come_byte_by_byte,
+		hanging_up_frees_a_stream_within_100_ms,
+		hanging_up_frees_a_poll_within_100_ms,
+		the_second_node_stops,
+		NULL,
 	};
 	return suite_run("transport", tests, flags);
 }

@@ -377,7 +377,9 @@ START_TEST(private_database_is_heard_in_the_log)
 	PGconn *victim = database(house());
 	char *pid = sql(victim, "select pg_backend_pid()");
 	sql(pg, "select pg_terminate_backend(%s)", pid);
-	await_line(server_log(house()), " warn supervisor PostgreSQL severity=FATAL text=\"terminating connection due to administrator command\"");
+	await_line(server_log(house()),
+		" warn supervisor PostgreSQL severity=FATAL text=\"terminating connection due to administrator "
+		"command\"");
 }
 END_TEST
 
@@ -414,7 +416,8 @@ int main(void)
 		requests_are_counted_by_route_and_status,
 		processes_are_measured_one_by_one,
 		database_is_measured,
-		private_database_is_heard_in_the_log, reset_of_a_stream_is_counted_by_its_reason,
+		private_database_is_heard_in_the_log,
+		reset_of_a_stream_is_counted_by_its_reason,
 		worker_that_died_is_counted,
 		NULL,
 	};

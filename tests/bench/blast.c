@@ -51,12 +51,13 @@ void blast_start(struct blast *b)
 	socklen_t len = sizeof(sin);
 	int trigger[2];
 	b->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (b->listener < 0 || bind(b->listener, (struct sockaddr *)&sin, sizeof(sin)) != 0 || listen(b->listener, 4096) != 0 ||
-		getsockname(b->listener, (struct sockaddr *)&sin, &len) != 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, trigger) != 0)
+	if (b->listener < 0 || bind(b->listener, (struct sockaddr *)&sin, sizeof(sin)) != 0 ||
+		listen(b->listener, 4096) != 0 || getsockname(b->listener, (struct sockaddr *)&sin, &len) != 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, trigger) != 0)
 		die("blast");
 	b->port = ntohs(sin.sin_port);
 	b->trigger = trigger[0];
-	b->pid = proc_fork(serve, (int[]){ b->listener, trigger[1] });
+	b->pid = proc_fork(serve, (int[]) { b->listener, trigger[1] });
 	close(trigger[1]);
 	close(b->listener);
 }
@@ -70,8 +71,10 @@ void blast_stop(struct blast *b)
 void blast_fire(struct blast *b, unsigned long long at_us)
 {
 	char frame[512];
-	int n = snprintf(frame, sizeof(frame), "id: 0123.123456\nevent: message\ndata: {\"id\":12345,\"chat\":1,\"from\":\"user1\","
-		"\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT "\",\"rev\":12345}\n\n", (uint64_t)at_us);
+	int n = snprintf(frame, sizeof(frame),
+		"id: 0123.123456\nevent: message\ndata: {\"id\":12345,\"chat\":1,\"from\":\"user1\","
+		"\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT "\",\"rev\":12345}\n\n",
+		(uint64_t)at_us);
 	if (write(b->trigger, frame, (size_t)n) != n)
 		die("blast");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Bare send(): a process that holds sockets and sends what it is given to each of them, in one loop. No server can deliver
- * for less. */
+ * Bare send(): a process that holds sockets and sends what it is given to each of them, in one loop. No server can
+ * deliver for less. */
 #ifndef BENCH_BLAST_H
 #define BENCH_BLAST_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See results.h: a chart of horizontal bars. A group a quantity, a bar a side; bars of a group have one scale, and a thin
- * line goes from the least round to the greatest. */
+ * See results.h: a chart of horizontal bars. A group a quantity, a bar a side; bars of a group have one scale, and a
+ * thin line goes from the least round to the greatest. */
 #include <string.h>
 #include <sys/stat.h>
 
@@ -43,7 +43,8 @@ static void bar(FILE *out, const struct row *row, double scale, int y)
 	range(row, &least, &greatest);
 	int end = LEFT + (int)(greatest * scale);
 	text(out, LEFT - 8, y + 14, "side", row->side);
-	fprintf(out, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" class=\"%s\"/>\n", LEFT, y + 2, median * scale < 1 ? 1 : median * scale, LINE - 5,
+	fprintf(out, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" class=\"%s\"/>\n", LEFT, y + 2,
+		median * scale < 1 ? 1 : median * scale, LINE - 5,
 		strncmp(row->side, OURS, strlen(OURS)) == 0 ? "ours" : "theirs");
 	fprintf(out, "<path d=\"M%.1f %dH%d\" class=\"range\"/>\n", LEFT + least * scale, y + 9, end);
 	snprintf(label, sizeof(label), "%s %s", number_text(median, number), row->unit);
@@ -81,9 +82,15 @@ void chart_write(const struct results *r)
 	FILE *out = fopen(path, "w");
 	if (out == NULL)
 		die(path);
-	fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\">\n", WIDTH, height, WIDTH, height);
-	fputs("<style>text{font:13px sans-serif;fill:#222}.title{font-size:17px;font-weight:bold}.what{font-weight:bold}.side{text-anchor:end}"
-		  ".ours{fill:#1f6f5c}.theirs{fill:#a9b4b8}.range{stroke:#222;stroke-width:1.5}</style>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", out);
+	fprintf(out,
+		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+		"role=\"img\">\n",
+		WIDTH, height, WIDTH, height);
+	fputs("<style>text{font:13px sans-serif;fill:#222}.title{font-size:17px;font-weight:bold}"
+	      ".what{font-weight:bold}.side{text-anchor:end}"
+	      ".ours{fill:#1f6f5c}.theirs{fill:#a9b4b8}.range{stroke:#222;stroke-width:1.5}</style>\n"
+	      "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n",
+		out);
 	text(out, 16, 28, "title", r->title);
 	for (unsigned i = 0; i < r->count; i++)
 		if (results_is_first(r, i))

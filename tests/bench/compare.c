@@ -9,16 +9,20 @@ static unsigned add(struct comparison *out, const struct row *ours, const struct
 {
 	double value = ours != NULL ? row_median(ours) : 0, other = theirs != NULL ? row_median(theirs) : 0;
 	char number[24];
-	*out = (struct comparison){ .ours = ours, .theirs = theirs, .ratio = other > 0 && ours != NULL ? value / other : 0, .verdict = "" };
+	*out = (struct comparison) {
+		.ours = ours, .theirs = theirs, .ratio = other > 0 && ours != NULL ? value / other : 0, .verdict = ""
+	};
 	if (t != NULL) {
 		double is = t->side != NULL ? out->ratio : value;
-		snprintf(out->target, sizeof(out->target), "%s %s%s", t->op == '<' ? "≤" : "≥", number_text(t->limit, number), t->side != NULL ? " ×" : "");
+		snprintf(out->target, sizeof(out->target), "%s %s%s", t->op == '<' ? "≤" : "≥",
+			number_text(t->limit, number), t->side != NULL ? " ×" : "");
 		out->verdict = (t->op == '<' ? is <= t->limit : is >= t->limit) ? "ok" : "missed";
 	}
 	return 1;
 }
 
-/* Postern's own lines of a quantity: one a target on the value itself, or one if there is nobody to be compared with. */
+/* Postern's own lines of a quantity: one a target on the value itself, or one if there is nobody to be compared with.
+ */
 static unsigned alone(const struct results *r, const struct row *ours, unsigned others, struct comparison *out)
 {
 	unsigned n = 0;
@@ -73,7 +77,7 @@ void results_print(const struct results *r, FILE *out)
 			number_text(row_median(c->theirs), theirs);
 		if (c->ratio > 0)
 			number_text(c->ratio, ratio);
-		fprintf(out, "%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s %s\n", r->scenario, row->what, row->unit, ours, theirs,
-			c->theirs ? c->theirs->side : "", ratio, c->target, c->verdict);
+		fprintf(out, "%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s %s\n", r->scenario, row->what, row->unit,
+			ours, theirs, c->theirs ? c->theirs->side : "", ratio, c->target, c->verdict);
 	}
 }

@@ -28,9 +28,9 @@ static void line(FILE *out, const struct comparison *c, const char *scenario)
 		number_text(row_median(c->theirs), theirs);
 	if (c->ratio > 0)
 		number_text(c->ratio, ratio);
-	fprintf(out, "| %s%s%s | %s | %s | %s%s%s | %s | %s | %s |\n", scenario ? scenario : "", scenario ? ": " : "", row->what, row->unit, ours, theirs,
-		c->theirs ? " " : "", c->theirs ? c->theirs->side : "", ratio, *c->target ? c->target : "–",
-		strcmp(c->verdict, "missed") == 0 ? "**missed**" : c->verdict);
+	fprintf(out, "| %s%s%s | %s | %s | %s%s%s | %s | %s | %s |\n", scenario ? scenario : "", scenario ? ": " : "",
+		row->what, row->unit, ours, theirs, c->theirs ? " " : "", c->theirs ? c->theirs->side : "", ratio,
+		*c->target ? c->target : "–", strcmp(c->verdict, "missed") == 0 ? "**missed**" : c->verdict);
 }
 
 #define TABLE "| what | unit | Postern | reference | ratio | target | |\n|---|---|---:|---:|---:|---|---|\n"
@@ -53,8 +53,8 @@ static void section(FILE *out, const struct results *r, unsigned machine)
 {
 	static struct comparison lines[ROWS_MAX * 2];
 	unsigned n = results_compare(r, lines);
-	fprintf(out, "\n## %s\n\n%s. Measured %s%s%s on machine %u, %s.\n\n", r->scenario, r->title, r->date, *r->commit ? " at commit " : "", r->commit,
-		machine + 1, r->settings);
+	fprintf(out, "\n## %s\n\n%s. Measured %s%s%s on machine %u, %s.\n\n", r->scenario, r->title, r->date,
+		*r->commit ? " at commit " : "", r->commit, machine + 1, r->settings);
 	fputs(TABLE, out);
 	for (unsigned i = 0; i < n; i++)
 		line(out, &lines[i], NULL);
@@ -70,9 +70,12 @@ void document_write(const char *const scenarios[])
 	FILE *out = fopen(path, "w");
 	if (out == NULL)
 		die(path);
-	fputs("# What was measured\n\nMade by `make bench`: medians of the rounds, in which the sides take turns; the values of the single rounds are in `results/`.\n"
-		  "Ratio: Postern's by the reference's. What the scenarios are, how the references are configured and what the figures don't tell: [README.md](README.md).\n"
-		  "To repeat: `./bootstrap bench`, or `make bench WHAT=\"send fanout\"` for some of it.\n\n", out);
+	fputs("# What was measured\n\nMade by `make bench`: medians of the rounds, in which the sides take turns; "
+	      "the values of the single rounds are in `results/`.\n"
+	      "Ratio: Postern's by the reference's. What the scenarios are, how the references are configured and "
+	      "what the figures don't tell: [README.md](README.md).\n"
+	      "To repeat: `./bootstrap bench`, or `make bench WHAT=\"send fanout\"` for some of it.\n\n",
+		out);
 	for (unsigned i = 0; scenarios[i] != NULL; i++)
 		if (results_load(&r, scenarios[i]))
 			machine_number(known, &count, r.machine);

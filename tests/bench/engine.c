@@ -63,7 +63,9 @@ void engine_run(uint64_t for_us)
 
 static struct sockaddr_in loopback(int port)
 {
-	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	return (struct sockaddr_in) {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
 }
 
 int engine_dial(int port) { return engine_dial_buffered(port, 0); }
@@ -87,7 +89,8 @@ int engine_free_port(void)
 	struct sockaddr_in any = loopback(0);
 	socklen_t len = sizeof(any);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0 || getsockname(fd, (struct sockaddr *)&any, &len) != 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0 ||
+		getsockname(fd, (struct sockaddr *)&any, &len) != 0)
 		die("no free port");
 	close(fd);
 	return ntohs(any.sin_port);

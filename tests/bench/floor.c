@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See floor.h. The batches look as those of src/log/batch.c do: arrays in text form, every message with a key of its own. */
+ * See floor.h. The batches look as those of src/log/batch.c do: arrays in text form, every message with a key of its
+ * own. */
 #include "floor.h"
 
 #include <errno.h>
@@ -15,7 +16,9 @@
 
 #define ITEM_MAX 100 /* bytes of an array's element */
 #define ITEMS_MAX 512
-#define NAIVE "with i as (insert into bench.naive (chat, sender, text) values (1, 'user1', '" TEXT "') returning id) select pg_notify('naive', id::text) from i"
+#define NAIVE \
+	"with i as (insert into bench.naive (chat, sender, text) values (1, 'user1', '" TEXT \
+	"') returning id) select pg_notify('naive', id::text) from i"
 #define TEXT "~~0000000000000000~~ a message of some length"
 
 static void prepare(PGconn *pg, const char *name, const char *text)
@@ -26,7 +29,8 @@ static void prepare(PGconn *pg, const char *name, const char *text)
 	PQclear(r);
 }
 
-/* What waits to be sent: the parameters of send(), in its order; those of send_one() are the same, without the arrays. */
+/* What waits to be sent: the parameters of send(), in its order; those of send_one() are the same, without the arrays.
+ */
 struct floor_batch {
 	char arrays[FLOOR_PARAMS_MAX][ITEMS_MAX * ITEM_MAX];
 	const char *values[FLOOR_PARAMS_MAX];
@@ -36,7 +40,9 @@ struct floor_batch {
 static void prepare_send(struct floor *f)
 {
 	char params[128] = "", call[256];
-	PGresult *r = PQexec(f->sender, "select unnest(proargnames[1:pronargs]) from pg_proc where proname = 'send' and pronamespace = current_schema()::regnamespace");
+	PGresult *r = PQexec(f->sender,
+		"select unnest(proargnames[1:pronargs]) from pg_proc where proname = 'send' and pronamespace = "
+		"current_schema()::regnamespace");
 	f->params = (unsigned)PQntuples(r);
 	if (f->params == 0 || f->params > FLOOR_PARAMS_MAX)
 		die("no function send()");
@@ -53,7 +59,7 @@ static void prepare_send(struct floor *f)
 
 void floor_open(struct floor *f, const struct postern *p)
 {
-	*f = (struct floor){ 0 };
+	*f = (struct floor) { 0 };
 	postern_migrate(p, "floor", f->conninfo, sizeof(f->conninfo));
 	postern_populate(f->conninfo, 2, "select bench.groups(1, 2, 1, 2)");
 	f->sender = postern_database(f->conninfo);
@@ -88,8 +94,10 @@ double floor_naive(struct floor *f)
 	char command[512], line[256];
 	double best = 0, tps;
 	for (unsigned c = 1; c <= 32; c *= 2) {
-		snprintf(command, sizeof(command), "pgbench -n -M prepared -f '%s/sql/naive.sql' -c %u -j %u -T %u '%s' 2>/dev/null", settings.folder, c,
-			c < 2 ? c : 2, settings.seconds > 2 ? settings.seconds - 1 : 1, f->conninfo);
+		snprintf(command, sizeof(command),
+			"pgbench -n -M prepared -f '%s/sql/naive.sql' -c %u -j %u -T %u '%s' 2>/dev/null",
+			settings.folder, c, c < 2 ? c : 2, settings.seconds > 2 ? settings.seconds - 1 : 1,
+			f->conninfo);
 		FILE *p = popen(command, "r");
 		while (p != NULL && fgets(line, sizeof(line), p) != NULL)
 			if (sscanf(line, "tps = %lf", &tps) == 1 && tps > best)
@@ -153,8 +161,10 @@ static void send_batch(struct floor *f, const char *with)
 static void finish(PGconn *pg, int rows)
 {
 	for (PGresult *r; (r = PQgetResult(pg)) != NULL; PQclear(r))
-		if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != rows || (rows > 0 && PQnfields(r) > 1 && strcmp(PQgetvalue(r, 0, 0), "201") != 0))
-			die(PQresultStatus(r) != PGRES_TUPLES_OK ? PQerrorMessage(pg) : "the floor: not what was expected");
+		if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != rows ||
+			(rows > 0 && PQnfields(r) > 1 && strcmp(PQgetvalue(r, 0, 0), "201") != 0))
+			die(PQresultStatus(r) != PGRES_TUPLES_OK ? PQerrorMessage(pg)
+								 : "the floor: not what was expected");
 }
 
 double floor_batches(struct floor *f, unsigned items)

@@ -32,7 +32,8 @@ double floor_batches(struct floor *f, unsigned items);
 
 enum floor_kind { FLOOR_SEND, FLOOR_NAIVE };
 
-/* Adds the time from giving a message to PostgreSQL until another connection has heard of it; with a pause between them. */
+/* Adds the time from giving a message to PostgreSQL until another connection has heard of it; with a pause between
+ * them. */
 void floor_latency(struct floor *f, enum floor_kind kind, unsigned samples, unsigned pause_ms, struct histogram *out);
 
 #endif

@@ -12,7 +12,8 @@ static unsigned bucket_of(uint64_t value)
 		value >>= 1;
 		octave++;
 	}
-	return octave < HISTOGRAM_OCTAVES ? octave * HISTOGRAM_SUB + (unsigned)value : HISTOGRAM_OCTAVES * HISTOGRAM_SUB - 1;
+	return octave < HISTOGRAM_OCTAVES ? octave * HISTOGRAM_SUB + (unsigned)value
+					  : HISTOGRAM_OCTAVES * HISTOGRAM_SUB - 1;
 }
 
 /* The middle of a bucket. */

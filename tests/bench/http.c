@@ -98,7 +98,9 @@ static void on_ready(struct watcher *w, uint32_t events)
 
 void http_open(struct http_client *c, int port, void (*on_answer)(struct http_client *), void *arg)
 {
-	*c = (struct http_client){ .watcher = { .fd = engine_dial(port), .on_ready = on_ready }, .on_answer = on_answer, .arg = arg };
+	*c = (struct http_client) {
+		.watcher = { .fd = engine_dial(port), .on_ready = on_ready }, .on_answer = on_answer, .arg = arg
+	};
 	engine_watch(&c->watcher, EPOLLOUT);
 }
 

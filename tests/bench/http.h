@@ -13,9 +13,9 @@ struct http_client {
 	void (*on_answer)(struct http_client *c); /* the next http_ask() may come from here */
 	void *arg;
 	bool connected, busy;
-	char *out;             /* what waits for the connection to be made, or to take more */
+	char *out; /* what waits for the connection to be made, or to take more */
 	size_t out_len, out_sent, out_size;
-	char *in;              /* the answer: head and body, NUL-terminated, until the next request */
+	char *in; /* the answer: head and body, NUL-terminated, until the next request */
 	size_t len, size, head_len, body_len;
 	int status;
 };

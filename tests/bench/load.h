@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Requests in numbers, over keep-alive connections: in a closed loop (each connection asks again as soon as it is answered)
- * or in an open one (a schedule; a request that has to wait for a connection has waited since it was due, so that a stall
- * of the server counts for everything that should have happened during it). */
+ * Requests in numbers, over keep-alive connections: in a closed loop (each connection asks again as soon as it is
+ * answered) or in an open one (a schedule; a request that has to wait for a connection has waited since it was due, so
+ * that a stall of the server counts for everything that should have happened during it). */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
@@ -9,22 +9,22 @@
 #include "http.h"
 
 struct load {
-	int ports[8];        /* of the servers to spread the connections over */
+	int ports[8]; /* of the servers to spread the connections over */
 	unsigned ports_count;
 	unsigned senders;
-	double rate;         /* requests a second; 0: a closed loop */
+	double rate; /* requests a second; 0: a closed loop */
 	uint64_t for_us;
 	/* Writes the number-th request, due at that time; gives its length. */
 	size_t (*write)(void *arg, unsigned number, uint64_t at_us, char *out, size_t size);
 	void *arg;
-	size_t request_max;  /* 0: 4 KiB */
+	size_t request_max;                                        /* 0: 4 KiB */
 	void (*on_answer)(void *arg, const struct http_client *c); /* may be NULL */
-	int expect;          /* the status that is right; others are counted as failed */
+	int expect; /* the status that is right; others are counted as failed */
 
 	/* What came of it. */
 	uint64_t done, failed, unsent; /* unsent: due, but never sent */
 	double took_us;
-	struct histogram answers;      /* µs from due to answered */
+	struct histogram answers; /* µs from due to answered */
 
 	struct sender *all, *idle;
 	char *request;

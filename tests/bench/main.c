@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The benchmark: a real server beside its references, in rounds that take turns. Prints medians and ratios, and keeps them
- * (results.h). No pass or fail: machines differ and are noisy.
+ * The benchmark: a real server beside its references, in rounds that take turns. Prints medians and ratios, and keeps
+ * them (results.h). No pass or fail: machines differ and are noisy.
  *
  *     bench [SCENARIO]...      POSTERN_BIN names the server, BENCH_DIR this folder; without a name all scenarios run
  *     bench report             measures nothing: the table, RESULTS.md and the charts from what was measured before
@@ -19,7 +19,10 @@
 
 struct settings settings;
 
-static const struct { const char *name; void (*run)(void); } scenarios[] = {
+static const struct {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
 	{ "send", scenario_send },
 	{ "latency", scenario_latency },
 	{ "fanout", scenario_fanout },
@@ -63,8 +66,12 @@ static unsigned number(const char *name, unsigned otherwise)
 static void read_settings(void)
 {
 	const char *server = getenv("POSTERN_BIN"), *folder = getenv("BENCH_DIR"), *full = getenv("BENCH_FULL");
-	settings = (struct settings){ .rounds = number("BENCH_ROUNDS", 3), .seconds = number("BENCH_SECONDS", 3), .streams = number("BENCH_STREAMS", 10000),
-		.full = full != NULL && *full != '\0', .server = server ? server : "src/postern", .folder = folder ? folder : "tests/bench" };
+	settings = (struct settings) { .rounds = number("BENCH_ROUNDS", 3),
+		.seconds = number("BENCH_SECONDS", 3),
+		.streams = number("BENCH_STREAMS", 10000),
+		.full = full != NULL && *full != '\0',
+		.server = server ? server : "src/postern",
+		.folder = folder ? folder : "tests/bench" };
 	if (settings.rounds > VALUES_MAX)
 		settings.rounds = VALUES_MAX;
 }
@@ -110,7 +117,8 @@ static void check_names(int argc, char **argv)
 static void print_table(const bool wanted[COUNT])
 {
 	static struct results r;
-	printf("\n%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s\n", "scenario", "what", "unit", "Postern", "reference", "", "ratio", "target");
+	printf("\n%-10s %-44s %-11s %10s %10s %-26s %7s  %-10s\n", "scenario", "what", "unit", "Postern", "reference",
+		"", "ratio", "target");
 	for (size_t i = 0; i < COUNT; i++)
 		if (wanted[i] && results_load(&r, scenarios[i].name))
 			results_print(&r, stdout);

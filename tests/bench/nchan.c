@@ -62,9 +62,10 @@ void nchan_start(struct nchan *n, unsigned workers)
 	snprintf(count, sizeof(count), "%u", workers);
 	snprintf(files, sizeof(files), "%lu", (unsigned long)limit.rlim_cur);
 	proc_shell("mkdir -m 755 -p '%s/files'", n->dir);
-	template_fill(from, conf, (const struct template_value[]){ { "MODULES", MODULES }, { "DIR", n->dir }, { "PORT", port }, { "WORKERS", count },
-		{ "FILES", files }, { NULL, NULL } });
-	n->pid = proc_start("nginx", (const char *const[]){ NGINX, "-e", "stderr", "-c", conf, NULL }, NULL);
+	template_fill(from, conf,
+		(const struct template_value[]) { { "MODULES", MODULES }, { "DIR", n->dir }, { "PORT", port },
+			{ "WORKERS", count }, { "FILES", files }, { NULL, NULL } });
+	n->pid = proc_start("nginx", (const char *const[]) { NGINX, "-e", "stderr", "-c", conf, NULL }, NULL);
 	await_port(n->port);
 }
 
@@ -88,13 +89,18 @@ void nchan_file(const struct nchan *n, const char *name, size_t size)
 size_t nchan_publish(char *out, size_t size, const char *channel, unsigned number, unsigned long long at_us)
 {
 	char body[256];
-	int len = snprintf(body, sizeof(body), "{\"id\":%07u,\"chat\":1,\"from\":\"user1\",\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT "\",\"rev\":%07u}",
+	int len = snprintf(body, sizeof(body),
+		"{\"id\":%07u,\"chat\":1,\"from\":\"user1\",\"at\":\"2026-01-01T00:00:00.000Z\",\"text\":\"" MARKER_TEXT
+		"\",\"rev\":%07u}",
 		number % 10000000, (uint64_t)at_us, number % 10000000);
-	return (size_t)snprintf(out, size, "POST /pub/%s HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", channel, len, body);
+	return (size_t)snprintf(out, size,
+		"POST /pub/%s HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", channel,
+		len, body);
 }
 
 size_t nchan_subscribe(char *out, size_t size, const char *channel, unsigned number)
 {
 	(void)number;
-	return (size_t)snprintf(out, size, "GET /sub/%s HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n", channel);
+	return (size_t)snprintf(
+		out, size, "GET /sub/%s HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n", channel);
 }

@@ -12,7 +12,9 @@
 #include "clock.h"
 #include "proc.h"
 
-static const struct { const char *name, *script; } kinds[] = { [NODE_SOCKETIO] = { "socket.io, polling", "socketio.js" }, [NODE_WS] = { "Node, ws", "ws.js" } };
+static const struct {
+	const char *name, *script;
+} kinds[] = { [NODE_SOCKETIO] = { "socket.io, polling", "socketio.js" }, [NODE_WS] = { "Node, ws", "ws.js" } };
 
 const char *node_name(enum node_kind kind) { return kinds[kind].name; }
 
@@ -24,7 +26,8 @@ bool node_present(void)
 	if (known < 0) {
 		known = access(path, R_OK) == 0 && system("node --version >/dev/null 2>&1") == 0;
 		if (!known)
-			say("  no Node with the packages of tests/bench/node here (./bootstrap bench installs them): left out");
+			say("  no Node with the packages of tests/bench/node here (./bootstrap bench installs them): "
+			    "left out");
 	}
 	return known;
 }
@@ -52,7 +55,7 @@ void node_start(struct node *n, enum node_kind kind, const struct postern *p)
 	setenv("PGUSER", "postern", 1);
 	setenv("PGDATABASE", "postgres", 1);
 	setenv("NODE_ENV", "production", 1);
-	n->pid = proc_start("node", (const char *const[]){ "node", script, NULL }, NULL);
+	n->pid = proc_start("node", (const char *const[]) { "node", script, NULL }, NULL);
 	unsetenv("PGHOST"), unsetenv("PGUSER"), unsetenv("PGDATABASE"), unsetenv("PORT");
 	for (uint64_t until = now_us() + 10 * SECOND; !is_up(n->port);)
 		if (now_us() > until) {

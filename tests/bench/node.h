@@ -43,7 +43,8 @@ struct node_client {
 };
 
 /* Connects, and joins a room ("" for none); NODE_READY says that this is done. */
-void node_client_open(struct node_client *c, const struct node *n, const char *room, void (*on_event)(struct node_client *, enum node_event), void *arg);
+void node_client_open(struct node_client *c, const struct node *n, const char *room,
+	void (*on_event)(struct node_client *, enum node_event), void *arg);
 /* A message to a room, answered by NODE_ACK. One at a time. */
 void node_client_say(struct node_client *c, unsigned room, unsigned long long at_us);
 void node_client_close(struct node_client *c);

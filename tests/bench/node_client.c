@@ -17,18 +17,23 @@
 static void poll_again(struct node_client *c)
 {
 	char request[256];
-	http_ask(&c->get, request, (size_t)snprintf(request, sizeof(request), "GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", c->sid));
+	http_ask(&c->get, request,
+		(size_t)snprintf(request, sizeof(request),
+			"GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", c->sid));
 }
 
 static void post(struct node_client *c, const char *packet)
 {
 	char request[512];
-	http_ask(&c->post, request, (size_t)snprintf(request, sizeof(request),
-		"POST /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: %zu\r\n\r\n%s", c->sid,
-		strlen(packet), packet));
+	http_ask(&c->post, request,
+		(size_t)snprintf(request, sizeof(request),
+			"POST /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Type: "
+			"text/plain;charset=UTF-8\r\nContent-Length: %zu\r\n\r\n%s",
+			c->sid, strlen(packet), packet));
 }
 
-/* What makes a client go on waits until its post is answered: a second one at the same time is an error of the protocol. */
+/* What makes a client go on waits until its post is answered: a second one at the same time is an error of the
+ * protocol. */
 static void emit(struct node_client *c, enum node_event event)
 {
 	if (event != NODE_MESSAGE && c->post.busy) {
@@ -92,7 +97,9 @@ static void open_socketio(struct node_client *c, int port)
 	char request[256];
 	http_open(&c->get, port, on_polled, c);
 	http_open(&c->post, port, on_posted, c);
-	http_ask(&c->get, request, (size_t)snprintf(request, sizeof(request), "GET /socket.io/?EIO=4&transport=polling&room=%s HTTP/1.1\r\nHost: x\r\n\r\n", c->room));
+	http_ask(&c->get, request,
+		(size_t)snprintf(request, sizeof(request),
+			"GET /socket.io/?EIO=4&transport=polling&room=%s HTTP/1.1\r\nHost: x\r\n\r\n", c->room));
 }
 
 /* ---- ws ---- */
@@ -122,7 +129,8 @@ static void shake_hands(struct node_client *c)
 {
 	char request[256];
 	size_t len = (size_t)snprintf(request, sizeof(request),
-		"GET /?room=%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+		"GET /?room=%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
 		c->room);
 	engine_rewatch(&c->watcher, EPOLLIN);
 	if (send(c->watcher.fd, request, len, MSG_NOSIGNAL) != (ssize_t)len)
@@ -152,14 +160,15 @@ static void on_ws(struct watcher *w, uint32_t events)
 
 /* ---- both ---- */
 
-void node_client_open(struct node_client *c, const struct node *n, const char *room, void (*on_event)(struct node_client *, enum node_event), void *arg)
+void node_client_open(struct node_client *c, const struct node *n, const char *room,
+	void (*on_event)(struct node_client *, enum node_event), void *arg)
 {
-	*c = (struct node_client){ .kind = n->kind, .on_event = on_event, .arg = arg, .watcher.fd = -1 };
+	*c = (struct node_client) { .kind = n->kind, .on_event = on_event, .arg = arg, .watcher.fd = -1 };
 	snprintf(c->room, sizeof(c->room), "%s", room);
 	if (n->kind == NODE_SOCKETIO) {
 		open_socketio(c, n->port);
 	} else {
-		c->watcher = (struct watcher){ .fd = engine_dial(n->port), .on_ready = on_ws };
+		c->watcher = (struct watcher) { .fd = engine_dial(n->port), .on_ready = on_ws };
 		engine_watch(&c->watcher, EPOLLOUT);
 	}
 }
@@ -172,8 +181,9 @@ void node_client_say(struct node_client *c, unsigned room, unsigned long long at
 		post(c, packet);
 		return;
 	}
-	int n = snprintf(packet + 6, sizeof(packet) - 6, MESSAGE, room, (uint64_t)at_us); /* masked with 0; shorter than 126 */
-	memcpy(packet, (char[]){ (char)0x81, (char)(0x80 | n), 0, 0, 0, 0 }, 6);
+	int n = snprintf(
+		packet + 6, sizeof(packet) - 6, MESSAGE, room, (uint64_t)at_us); /* masked with 0; shorter than 126 */
+	memcpy(packet, (char[]) { (char)0x81, (char)(0x80 | n), 0, 0, 0, 0 }, 6);
 	if (send(c->watcher.fd, packet, (size_t)n + 6, MSG_NOSIGNAL) != n + 6)
 		die("send");
 }

@@ -30,7 +30,8 @@ static bool reaches(const uint64_t *counter, uint64_t goal, uint64_t timeout)
 }
 
 /* Opens n clients of a room (own_rooms: each his own), some at a time. */
-static struct node_client *open_all(const struct node *server, unsigned n, const char *room, void (*on_event)(struct node_client *, enum node_event))
+static struct node_client *open_all(const struct node *server, unsigned n, const char *room,
+	void (*on_event)(struct node_client *, enum node_event))
 {
 	struct node_client *all = calloc(n, sizeof(*all));
 	uint64_t until = now_us() + TIMEOUT;

@@ -5,7 +5,8 @@
 
 #include "node.h"
 
-/* Stored messages a second, by so many senders who wait for each acknowledgement; and the server's µs of CPU for one. */
+/* Stored messages a second, by so many senders who wait for each acknowledgement; and the server's µs of CPU for one.
+ */
 double node_sends(const struct node *n, unsigned senders, double *ret_cpu);
 /* Bytes of Private_Dirty a connected client. */
 double node_idle(const struct node *n, unsigned clients);

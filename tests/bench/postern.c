@@ -21,11 +21,12 @@ static void start(struct postern *p, const char *option, const char *value)
 	char workers[16], line[128] = "";
 	int out;
 	snprintf(workers, sizeof(workers), "%u", p->workers);
-	const char *const argv[] = { settings.server, "serve", option, value, "--listen", "127.0.0.1:0", "--workers", workers,
-		"--rate-sends=0", "--rate-actions=0", "--rate-searches=0", "--streams-per-user=0", NULL };
+	const char *const argv[] = { settings.server, "serve", option, value, "--listen", "127.0.0.1:0", "--workers",
+		workers, "--rate-sends=0", "--rate-actions=0", "--rate-searches=0", "--streams-per-user=0", NULL };
 	p->pid = proc_start("postern", argv, &out);
 	FILE *f = fdopen(out, "r");
-	if (f == NULL || fgets(line, sizeof(line), f) == NULL || sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1) {
+	if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
+		sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1) {
 		proc_shell("tail -n 5 '%s/postern.log' >&2", proc_scratch());
 		die("the server doesn't start");
 	}
@@ -34,7 +35,7 @@ static void start(struct postern *p, const char *option, const char *value)
 
 void postern_start(struct postern *p, const char *name, unsigned workers)
 {
-	*p = (struct postern){ .workers = workers };
+	*p = (struct postern) { .workers = workers };
 	snprintf(p->state, sizeof(p->state), "%s/%s", proc_scratch(), name);
 	snprintf(p->conninfo, sizeof(p->conninfo), "host=%s/run user=postern dbname=postgres", p->state);
 	start(p, "--state", p->state);
@@ -55,7 +56,7 @@ static void make_database(const struct postern *owner, const char *database)
 
 void postern_start_beside(struct postern *p, const struct postern *owner, const char *database, unsigned workers)
 {
-	*p = (struct postern){ .workers = workers, .owner = owner->pid };
+	*p = (struct postern) { .workers = workers, .owner = owner->pid };
 	memcpy(p->state, owner->state, sizeof(p->state));
 	on_database(owner, database != NULL ? database : "postgres", p->conninfo, sizeof(p->conninfo));
 	start(p, "--database", p->conninfo);
@@ -92,9 +93,13 @@ PGconn *postern_database(const char *conninfo)
 	PGconn *pg = PQconnectdb(conninfo);
 	if (PQstatus(pg) != CONNECTION_OK)
 		die(PQerrorMessage(pg));
-	PGresult *r = PQexec(pg, "select nspname from pg_namespace where nspname like 'postern\\_%' order by oid desc limit 1");
+	PGresult *r = PQexec(
+		pg, "select nspname from pg_namespace where nspname like 'postern\\_%' order by oid desc limit 1");
 	if (PQntuples(r) == 1)
-		sql(pg, "set search_path = %s, postern, pg_catalog; set enable_seqscan = off; set jit = off; set plan_cache_mode = force_generic_plan", PQgetvalue(r, 0, 0));
+		sql(pg,
+			"set search_path = %s, postern, pg_catalog; set enable_seqscan = off; set jit = off; set "
+			"plan_cache_mode = force_generic_plan",
+			PQgetvalue(r, 0, 0));
 	PQclear(r);
 	return pg;
 }
@@ -152,7 +157,8 @@ double postern_metric(const struct postern *p, const char *name)
 
 void postern_cursor(const struct postern *p, char *out, size_t size)
 {
-	char *body = http_once(p->port, "GET /v1/poll?wait=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n", NULL);
+	char *body = http_once(
+		p->port, "GET /v1/poll?wait=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n", NULL);
 	const char *at = strstr(body, "\"cursor\":\"");
 	if (at == NULL)
 		die("no cursor");

@@ -9,16 +9,17 @@
 #include <sys/types.h>
 
 struct postern {
-	char state[64];     /* of the cluster's owner */
+	char state[64]; /* of the cluster's owner */
 	char conninfo[160];
-	pid_t pid, owner;   /* owner: of the cluster; the same process if it is its own */
+	pid_t pid, owner; /* owner: of the cluster; the same process if it is its own */
 	int port;
 	unsigned workers;
 };
 
 /* On a private cluster, which is made when there is none of that name yet. */
 void postern_start(struct postern *p, const char *name, unsigned workers);
-/* One more server on the cluster of another: a node of it, or, with the name of another database there, a server of its own. */
+/* One more server on the cluster of another: a node of it, or, with the name of another database there, a server of its
+ * own. */
 void postern_start_beside(struct postern *p, const struct postern *owner, const char *database, unsigned workers);
 void postern_stop(struct postern *p);
 /* Makes a database with Postern's tables and functions that no server follows; gives its conninfo. */
@@ -44,7 +45,8 @@ void postern_cursor(const struct postern *p, char *out, size_t size);
 /* Requests: a message to a chat, a stream. */
 size_t post_message(char *out, size_t size, unsigned user, unsigned long chat, unsigned long long at_us);
 /* The same with length bytes of text. */
-size_t post_long_message(char *out, size_t size, unsigned user, unsigned long chat, unsigned long long at_us, int length);
+size_t post_long_message(
+	char *out, size_t size, unsigned user, unsigned long chat, unsigned long long at_us, int length);
 size_t get_stream(char *out, size_t size, unsigned user, const char *cursor);
 
 #endif

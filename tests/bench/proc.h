@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The processes that the benchmark starts, and what /proc knows of them. Whatever way the benchmark ends, they are ended
- * by their own ids and the scratch directory is removed. */
+ * The processes that the benchmark starts, and what /proc knows of them. Whatever way the benchmark ends, they are
+ * ended by their own ids and the scratch directory is removed. */
 #ifndef BENCH_PROC_H
 #define BENCH_PROC_H
 
@@ -11,8 +11,8 @@
 void proc_init(void);
 const char *proc_scratch(void);
 
-/* argv[0] is looked up in PATH. Standard error goes to NAME.log in the scratch directory; so does standard output, unless
- * ret_out is given: then it is the reading end of a pipe. */
+/* argv[0] is looked up in PATH. Standard error goes to NAME.log in the scratch directory; so does standard output,
+ * unless ret_out is given: then it is the reading end of a pipe. */
 pid_t proc_start(const char *name, const char *const argv[], int *ret_out);
 /* Forks a process that runs body(arg) and exits. */
 pid_t proc_fork(void (*body)(void *arg), void *arg);
@@ -32,7 +32,8 @@ double proc_dirty_children(pid_t pid, const char *prefix);
 pid_t proc_child(pid_t pid, const char *prefix);
 /* Private_Dirty in bytes. */
 double proc_dirty(pid_t pid);
-/* Kernel memory in bytes: slab, and the buffers of TCP sockets. Of the whole machine: only differences say something. */
+/* Kernel memory in bytes: slab, and the buffers of TCP sockets. Of the whole machine: only differences say something.
+ */
 double proc_kernel(void);
 
 #endif

@@ -36,7 +36,8 @@ static bool has_name(pid_t pid, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* The process's own CPU clock is what utime + stime of /proc/PID/stat are made from, without their rounding to 10 ms. */
+/* The process's own CPU clock is what utime + stime of /proc/PID/stat are made from, without their rounding to 10 ms.
+ */
 double proc_cpu(pid_t pid)
 {
 	clockid_t id;
@@ -53,7 +54,8 @@ static double reaped(pid_t pid)
 	long user = 0, sys = 0;
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	FILE *f = fopen(path, "re");
-	if (f != NULL && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user, &sys) != 2)
+	if (f != NULL &&
+		fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %ld %ld", &user, &sys) != 2)
 		user = sys = 0;
 	if (f != NULL)
 		fclose(f);

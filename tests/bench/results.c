@@ -19,7 +19,8 @@ void results_begin(const char *scenario, const char *title)
 	snprintf(now.scenario, sizeof(now.scenario), "%s", scenario);
 	snprintf(now.title, sizeof(now.title), "%s", title);
 	strftime(now.date, sizeof(now.date), "%Y-%m-%d", gmtime(&t));
-	snprintf(now.settings, sizeof(now.settings), "%u rounds of %u s, %u streams", settings.rounds, settings.seconds, settings.streams);
+	snprintf(now.settings, sizeof(now.settings), "%u rounds of %u s, %u streams", settings.rounds, settings.seconds,
+		settings.streams);
 	machine_commit(now.commit, sizeof(now.commit));
 	machine_describe(now.machine, sizeof(now.machine));
 	say("%s: %s", scenario, title);
@@ -69,7 +70,8 @@ void results_end(void)
 	FILE *f = fopen(path, "w");
 	if (f == NULL)
 		die(path);
-	fprintf(f, "#title\t%s\n#date\t%s\n#commit\t%s\n#settings\t%s\n#machine\t%s\n", now.title, now.date, now.commit, now.settings, now.machine);
+	fprintf(f, "#title\t%s\n#date\t%s\n#commit\t%s\n#settings\t%s\n#machine\t%s\n", now.title, now.date, now.commit,
+		now.settings, now.machine);
 	for (unsigned i = 0; i < now.count; i++) {
 		fprintf(f, "%s\t%s\t%s", now.rows[i].what, now.rows[i].unit, now.rows[i].side);
 		for (unsigned v = 0; v < now.rows[i].count; v++)
@@ -82,8 +84,13 @@ void results_end(void)
 
 static void take_label(struct results *r, const char *label, const char *value)
 {
-	const struct { const char *name; char *to; size_t size; } labels[] = { { "title", r->title, sizeof(r->title) }, { "date", r->date, sizeof(r->date) },
-		{ "commit", r->commit, sizeof(r->commit) }, { "settings", r->settings, sizeof(r->settings) }, { "machine", r->machine, sizeof(r->machine) } };
+	const struct {
+		const char *name;
+		char *to;
+		size_t size;
+	} labels[] = { { "title", r->title, sizeof(r->title) }, { "date", r->date, sizeof(r->date) },
+		{ "commit", r->commit, sizeof(r->commit) }, { "settings", r->settings, sizeof(r->settings) },
+		{ "machine", r->machine, sizeof(r->machine) } };
 	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++)
 		if (strcmp(labels[i].name, label) == 0)
 			snprintf(labels[i].to, labels[i].size, "%s", value);
@@ -145,6 +152,11 @@ const struct row *results_ours(const struct results *r, const char *what)
 const char *number_text(double value, char out[24])
 {
 	double size = value < 0 ? -value : value;
-	snprintf(out, 24, size >= 100 || value == 0 ? "%.0f" : size >= 10 ? "%.1f" : size >= 0.1 ? "%.2f" : "%.4f", value);
+	snprintf(out, 24,
+		size >= 100 || value == 0 ? "%.0f"
+			: size >= 10      ? "%.1f"
+			: size >= 0.1     ? "%.2f"
+					  : "%.4f",
+		value);
 	return out;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What was measured: kept a value a round, in results/NAME.tsv, one file a scenario, so that running one leaves the others
- * alone. RESULTS.md, the charts and the table on the terminal are made from these files. */
+ * What was measured: kept a value a round, in results/NAME.tsv, one file a scenario, so that running one leaves the
+ * others alone. RESULTS.md, the charts and the table on the terminal are made from these files. */
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H
 
@@ -45,7 +45,7 @@ struct comparison {
 	const struct row *ours, *theirs; /* either may be NULL */
 	double ratio;                    /* ours / theirs; 0: none */
 	char target[48];
-	const char *verdict;             /* "ok", "missed" or "" */
+	const char *verdict; /* "ok", "missed" or "" */
 };
 
 /* The lines of a scenario's table; out has room for ROWS_MAX * 2. */

@@ -33,7 +33,8 @@ static void post_missed(const struct postern *p)
 	struct http_client http;
 	http_open(&http, p->port, NULL, NULL);
 	for (unsigned i = 0; i < MISSED; i++)
-		if (http_call(&http, request, post_long_message(request, sizeof(request), 1, CHAT, now_us(), LENGTH)) != 201)
+		if (http_call(&http, request, post_long_message(request, sizeof(request), 1, CHAT, now_us(), LENGTH)) !=
+			201)
 			die(http.in);
 	http_close(&http);
 }
@@ -41,8 +42,13 @@ static void post_missed(const struct postern *p)
 /* One client, who reads as fast as it comes. */
 static void catch_up(const struct postern *p, char *cursor, const char *what)
 {
-	struct subscribers one = { .ports = { p->port }, .ports_count = 1, .count = 1, .write = write_stream, .arg = cursor,
-		.greeting = "event: hello", .expect = MISSED };
+	struct subscribers one = { .ports = { p->port },
+		.ports_count = 1,
+		.count = 1,
+		.write = write_stream,
+		.arg = cursor,
+		.greeting = "event: hello",
+		.expect = MISSED };
 	uint64_t began = now_us();
 	subscribers_open(&one);
 	if (!subscribers_await(&one, MISSED, 120 * SECOND))
@@ -92,14 +98,22 @@ static void await_streams(const struct postern *p, double count)
 static void vanish(const struct postern *p, char *cursor)
 {
 	unsigned count = settings.streams < CLIENTS ? settings.streams : CLIENTS;
-	struct subscribers deaf = { .ports = { p->port }, .ports_count = 1, .count = count, .write = write_stream, .arg = cursor,
-		.greeting = "event: hello", .is_deaf = true };
+	struct subscribers deaf = { .ports = { p->port },
+		.ports_count = 1,
+		.count = count,
+		.write = write_stream,
+		.arg = cursor,
+		.greeting = "event: hello",
+		.is_deaf = true };
 	double dirty = postern_dirty(p), memory = kernel_memory();
 	subscribers_open(&deaf);
 	engine_run(2 * SECOND); /* what goes out goes out */
-	results_add("unsent in the kernel, a client who reads nothing", "KiB", OURS, kernel_unsent(p->port) / count / 1024);
-	results_add("kernel memory, a client who reads nothing", "KiB", OURS, (kernel_memory() - memory) / count / 1024);
-	results_add("the worker's memory, a client who reads nothing", "KiB", OURS, (postern_dirty(p) - dirty) / count / 1024);
+	results_add(
+		"unsent in the kernel, a client who reads nothing", "KiB", OURS, kernel_unsent(p->port) / count / 1024);
+	results_add(
+		"kernel memory, a client who reads nothing", "KiB", OURS, (kernel_memory() - memory) / count / 1024);
+	results_add("the worker's memory, a client who reads nothing", "KiB", OURS,
+		(postern_dirty(p) - dirty) / count / 1024);
 	double cpu = postern_cpu(p);
 	uint64_t began = now_us();
 	subscribers_close(&deaf);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * fanout: one message to everyone in a group of 1,000, of 10,000, of 19,000: when the first, the middle and the last of them
- * have it, and what a delivery costs the server in CPU. Beside it Nchan, and a loop of bare send(). */
+ * fanout: one message to everyone in a group of 1,000, of 10,000, of 19,000: when the first, the middle and the last of
+ * them have it, and what a delivery costs the server in CPU. Beside it Nchan, and a loop of bare send(). */
 #include <stdio.h>
 
 #include "bench.h"
@@ -50,8 +50,15 @@ static double cpu_blast(const struct side *s)
 
 static void run_ours(struct postern *p, const char *what, unsigned group, unsigned before, unsigned count)
 {
-	struct side s = { .name = OURS, .port = p->port, .greeting = "event: hello", .subscribe = subscribe_ours, .arg = &before, .publish = publish_ours, .cpu = cpu_ours,
-		.server = p, .number = group + 1 };
+	struct side s = { .name = OURS,
+		.port = p->port,
+		.greeting = "event: hello",
+		.subscribe = subscribe_ours,
+		.arg = &before,
+		.publish = publish_ours,
+		.cpu = cpu_ours,
+		.server = p,
+		.number = group + 1 };
 	http_open(&s.http, p->port, NULL, NULL);
 	side_broadcast(&s, what, count, TIMES);
 	http_close(&s.http);
@@ -59,7 +66,12 @@ static void run_ours(struct postern *p, const char *what, unsigned group, unsign
 
 static void run_nchan(struct nchan *n, const char *name, const char *what, unsigned count)
 {
-	struct side s = { .name = name, .port = n->port, .greeting = NCHAN_GREETING, .subscribe = subscribe_nchan, .publish = publish_nchan, .cpu = cpu_nchan,
+	struct side s = { .name = name,
+		.port = n->port,
+		.greeting = NCHAN_GREETING,
+		.subscribe = subscribe_nchan,
+		.publish = publish_nchan,
+		.cpu = cpu_nchan,
 		.server = n };
 	http_open(&s.http, n->port, NULL, NULL);
 	side_broadcast(&s, what, count, TIMES);
@@ -70,7 +82,9 @@ static void run_blast(const char *what, unsigned count)
 {
 	struct blast b;
 	blast_start(&b);
-	struct side s = { .name = "bare send()", .port = b.port, .publish = publish_blast, .cpu = cpu_blast, .server = &b };
+	struct side s = {
+		.name = "bare send()", .port = b.port, .publish = publish_blast, .cpu = cpu_blast, .server = &b
+	};
 	side_broadcast(&s, what, count, TIMES);
 	blast_stop(&b);
 }
@@ -99,8 +113,11 @@ void scenario_fanout(void)
 	char statements[256];
 	results_begin("fanout", "One message to many streams");
 	postern_start(&p, "fanout", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u); select bench.groups(2, %u, %u, %u); select bench.groups(3, %u, %u, %u)", counts[0],
-		counts[0], counts[1], counts[0] + 1, counts[0] + counts[1], counts[2], counts[0] + counts[1] + 1, users);
+	snprintf(statements, sizeof(statements),
+		"select bench.groups(1, %u, 1, %u); select bench.groups(2, %u, %u, %u); select bench.groups(3, %u, "
+		"%u, %u)",
+		counts[0], counts[0], counts[1], counts[0] + 1, counts[0] + counts[1], counts[2],
+		counts[0] + counts[1] + 1, users);
 	postern_populate(p.conninfo, users, statements);
 	for (unsigned i = 0; i < 2 && nchan_present(); i++)
 		nchan_start(&n[i], i + 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * groups: 10,000 streams, in groups of 10, of 500 and of 10,000, everyone connected. One message after the other, each to the
- * next group, when the last member of the one before has it: what a delivery costs, the send's share included, and
- * how long the last member waits. */
+ * groups: 10,000 streams, in groups of 10, of 500 and of 10,000, everyone connected. One message after the other, each
+ * to the next group, when the last member of the one before has it: what a delivery costs, the send's share included,
+ * and how long the last member waits. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -38,7 +38,8 @@ static void measure(const struct postern *p, struct subscribers *s, struct hall 
 		unsigned group = sent % groups;
 		subscribers_reset(s);
 		uint64_t at = now_us();
-		http_call(&c, request, post_message(request, sizeof(request), h->before + group * h->size + 1, h->first + group, at));
+		http_call(&c, request,
+			post_message(request, sizeof(request), h->before + group * h->size + 1, h->first + group, at));
 		if (!subscribers_await(s, h->size, 10 * SECOND))
 			say("    a message didn't arrive everywhere");
 		histogram_add(&last, s->last_at - at);
@@ -59,13 +60,21 @@ void scenario_groups(void)
 	char statements[256];
 	results_begin("groups", "Small groups and large ones, all connected");
 	postern_start(&p, "groups", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(%u, %u, 1, %u); select bench.groups(%u, %u, %u, %u); select bench.groups(%u, %u, %u, %u)",
-		halls[0].first, halls[0].size, n, halls[1].first, halls[1].size, n + 1, 2 * n, halls[2].first, halls[2].size, 2 * n + 1, 3 * n);
+	snprintf(statements, sizeof(statements),
+		"select bench.groups(%u, %u, 1, %u); select bench.groups(%u, %u, %u, %u); select bench.groups(%u, "
+		"%u, %u, %u)",
+		halls[0].first, halls[0].size, n, halls[1].first, halls[1].size, n + 1, 2 * n, halls[2].first,
+		halls[2].size, 2 * n + 1, 3 * n);
 	postern_populate(p.conninfo, 3 * n, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
 		for (unsigned k = 0; k < KINDS; k++) {
-			struct subscribers s = { .ports = { p.port }, .ports_count = 1, .count = n, .write = write_stream, .arg = &halls[k], .greeting = "event: hello" };
+			struct subscribers s = { .ports = { p.port },
+				.ports_count = 1,
+				.count = n,
+				.write = write_stream,
+				.arg = &halls[k],
+				.greeting = "event: hello" };
 			subscribers_open(&s);
 			measure(&p, &s, &halls[k]);
 			subscribers_close(&s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * history: the latest page of a chat that everyone asks for, beside nginx serving a file of exactly that size; and a page
- * anywhere in chats of 10,000, of 1,000,000 and (history-full) of 10,000,000 messages, each a database and a server of its own. */
+ * history: the latest page of a chat that everyone asks for, beside nginx serving a file of exactly that size; and a
+ * page anywhere in chats of 10,000, of 1,000,000 and (history-full) of 10,000,000 messages, each a database and a
+ * server of its own. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ struct archive {
 static size_t write_latest(void *arg, unsigned number, uint64_t at, char *out, size_t size)
 {
 	(void)arg, (void)number, (void)at;
-	return (size_t)snprintf(out, size, "GET /v1/chats/1/messages?limit=50 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n");
+	return (size_t)snprintf(out, size,
+		"GET /v1/chats/1/messages?limit=50 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n");
 }
 
 static size_t write_path(void *arg, unsigned number, uint64_t at, char *out, size_t size)
@@ -39,12 +41,22 @@ static size_t write_anywhere(void *arg, unsigned number, uint64_t at, char *out,
 	const struct archive *a = arg;
 	unsigned long long before = 51 + (unsigned long long)(drand48() * (double)(a->size - 51));
 	(void)number, (void)at;
-	return (size_t)snprintf(out, size, "GET /v1/chats/1/messages?limit=50&before=%llu HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n", before);
+	return (size_t)snprintf(out, size,
+		"GET /v1/chats/1/messages?limit=50&before=%llu HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n"
+		"\r\n",
+		before);
 }
 
-static double run(int port, unsigned connections, size_t (*write)(void *, unsigned, uint64_t, char *, size_t), void *arg, struct histogram *ret_times)
+static double run(int port, unsigned connections, size_t (*write)(void *, unsigned, uint64_t, char *, size_t),
+	void *arg, struct histogram *ret_times)
 {
-	struct load l = { .ports = { port }, .ports_count = 1, .senders = connections, .for_us = settings.seconds * SECOND, .write = write, .arg = arg, .expect = 200 };
+	struct load l = { .ports = { port },
+		.ports_count = 1,
+		.senders = connections,
+		.for_us = settings.seconds * SECOND,
+		.write = write,
+		.arg = arg,
+		.expect = 200 };
 	load_open(&l);
 	load_run(&l);
 	if (ret_times != NULL)
@@ -85,7 +97,8 @@ static void round_anywhere(struct archive *a, unsigned count)
 		run(a[i].server.port, 1, write_anywhere, &a[i], &h);
 		times[i] = histogram_quantile(&h, 0.5) / 1000;
 		snprintf(what, sizeof(what), "a page anywhere: CPU of PostgreSQL in 10^%.0f", log10((double)a[i].size));
-		results_add(what, "µs/page", OURS, (postern_cpu_postgres(&a[i].server) - cpu) / (double)(h.count ? h.count : 1));
+		results_add(what, "µs/page", OURS,
+			(postern_cpu_postgres(&a[i].server) - cpu) / (double)(h.count ? h.count : 1));
 	}
 	for (unsigned i = 1; i < count; i++) {
 		snprintf(what, sizeof(what), "a page anywhere in 10^%.0f", log10((double)a[i].size));

@@ -27,10 +27,15 @@ static size_t subscribe_nchan(void *arg, unsigned number, char *out, size_t size
 }
 
 /* Bytes a stream, and the kernel's. */
-static double measure(int port, const char *greeting, size_t (*subscribe)(void *, unsigned, char *, size_t), void *arg, double (*dirty)(const void *),
-	const void *server, double *ret_kernel)
+static double measure(int port, const char *greeting, size_t (*subscribe)(void *, unsigned, char *, size_t), void *arg,
+	double (*dirty)(const void *), const void *server, double *ret_kernel)
 {
-	struct subscribers s = { .ports = { port }, .ports_count = 1, .count = settings.streams, .write = subscribe, .arg = arg, .greeting = greeting };
+	struct subscribers s = { .ports = { port },
+		.ports_count = 1,
+		.count = settings.streams,
+		.write = subscribe,
+		.arg = arg,
+		.greeting = greeting };
 	double before = dirty(server), kernel = proc_kernel();
 	subscribers_open(&s);
 	engine_run(2 * SECOND); /* what a crowd left is given back once a second */
@@ -49,7 +54,8 @@ static void run_ours(const char *what, const struct postern *owner, unsigned bas
 	struct postern p;
 	double kernel;
 	postern_start_beside(&p, owner, NULL, 1);
-	results_add(what, "bytes", OURS, measure(p.port, "event: hello", subscribe_ours, &base, dirty_ours, &p, &kernel));
+	results_add(
+		what, "bytes", OURS, measure(p.port, "event: hello", subscribe_ours, &base, dirty_ours, &p, &kernel));
 	if (base == 1)
 		results_add("kernel, with the client's end", "bytes", OURS, kernel);
 	postern_stop(&p);
@@ -62,7 +68,8 @@ static void run_nchan(const char *what, const char *side, void *own_channels)
 	if (!nchan_present())
 		return;
 	nchan_start(&n, 1);
-	results_add(what, "bytes", side, measure(n.port, NCHAN_GREETING, subscribe_nchan, own_channels, dirty_nchan, &n, &kernel));
+	results_add(what, "bytes", side,
+		measure(n.port, NCHAN_GREETING, subscribe_nchan, own_channels, dirty_nchan, &n, &kernel));
 	if (own_channels != NULL)
 		results_add("kernel, with the client's end", "bytes", side, kernel);
 	nchan_stop(&n);
@@ -74,7 +81,8 @@ static void run_node(const char *what, const struct postern *p, enum node_kind k
 	if (!node_present())
 		return;
 	node_start(&n, kind, p);
-	results_add(what, "bytes", node_name(kind), node_idle(&n, settings.streams / 4)); /* with socket.io two connections each */
+	results_add(what, "bytes", node_name(kind),
+		node_idle(&n, settings.streams / 4)); /* with socket.io two connections each */
 	node_stop(&n);
 }
 
@@ -85,7 +93,8 @@ void scenario_idle(void)
 	char statements[256];
 	results_begin("idle", "Memory of an idle stream");
 	postern_start(&p, "idle", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(1, 10, 1, %u); select bench.groups(100000, %u, %u, %u)", n, n, n + 1, 2 * n);
+	snprintf(statements, sizeof(statements),
+		"select bench.groups(1, 10, 1, %u); select bench.groups(100000, %u, %u, %u)", n, n, n + 1, 2 * n);
 	postern_populate(p.conninfo, 2 * n, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * latency: from giving a message to the server until it has arrived on another user's stream. At light load (one at a time)
- * beside bare PostgreSQL; then on a schedule (open loop) among thousands of idle streams of distinct users. */
+ * latency: from giving a message to the server until it has arrived on another user's stream. At light load (one at a
+ * time) beside bare PostgreSQL; then on a schedule (open loop) among thousands of idle streams of distinct users. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -32,7 +32,10 @@ static size_t write_pair(void *arg, unsigned number, uint64_t at, char *out, siz
 static void add(const char *load, const char *side, const struct histogram *h)
 {
 	char what[64];
-	static const struct { const char *name; double q; } parts[] = { { "p50", 0.5 }, { "p99", 0.99 } };
+	static const struct {
+		const char *name;
+		double q;
+	} parts[] = { { "p50", 0.5 }, { "p99", 0.99 } };
 	for (int i = 0; i < 2; i++) {
 		snprintf(what, sizeof(what), "%s: %s", load, parts[i].name);
 		results_add(what, "ms", side, histogram_quantile(h, parts[i].q) / 1000);
@@ -57,7 +60,9 @@ static void light_load(const struct postern *p, struct subscribers *s)
 
 static void round_light(const struct postern *p, struct floor *f)
 {
-	struct subscribers s = { .ports = { p->port }, .ports_count = 1, .count = 1, .write = write_stream, .greeting = "event: hello" };
+	struct subscribers s = {
+		.ports = { p->port }, .ports_count = 1, .count = 1, .write = write_stream, .greeting = "event: hello"
+	};
 	static struct histogram h;
 	subscribers_open(&s);
 	light_load(p, &s);
@@ -79,14 +84,19 @@ static void round_light(const struct postern *p, struct floor *f)
 static void round_rate(const struct postern *p, struct subscribers *s, double rate)
 {
 	char name[32];
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .rate = rate, .for_us = (settings.seconds + (rate < 100 ? 5 : 0)) * SECOND,
+	struct load l = { .ports = { p->port },
+		.ports_count = 1,
+		.senders = SENDERS,
+		.rate = rate,
+		.for_us = (settings.seconds + (rate < 100 ? 5 : 0)) * SECOND,
 		.write = write_pair };
 	load_open(&l);
 	subscribers_reset(s);
 	double worker = postern_cpu(p);
 	load_run(&l);
 	if (!subscribers_await(s, l.done, 10 * SECOND) || l.unsent > 0)
-		say("    %llu of %llu arrived, %llu weren't sent in time", (unsigned long long)s->deliveries, (unsigned long long)l.done, (unsigned long long)l.unsent);
+		say("    %llu of %llu arrived, %llu weren't sent in time", (unsigned long long)s->deliveries,
+			(unsigned long long)l.done, (unsigned long long)l.unsent);
 	snprintf(name, sizeof(name), "%.0f/s", rate);
 	add(name, OURS, &s->delays);
 	snprintf(name, sizeof(name), "%.0f/s: CPU of the worker", rate);
@@ -103,12 +113,17 @@ void scenario_latency(void)
 	char statements[256];
 	results_begin("latency", "From POST to the frame on another's stream");
 	postern_start(&p, "latency", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(1, 2, 1, %d); select bench.groups(1000, 10, %d, %u)", PAIRS * 2, PAIRS * 2 + 1,
+	snprintf(statements, sizeof(statements),
+		"select bench.groups(1, 2, 1, %d); select bench.groups(1000, 10, %d, %u)", PAIRS * 2, PAIRS * 2 + 1,
 		PAIRS * 2 + idle);
 	postern_populate(p.conninfo, PAIRS * 2 + idle, statements);
 	floor_open(&f, &p);
 	for (unsigned round = 0; round < settings.rounds; round++) {
-		struct subscribers s = { .ports = { p.port }, .ports_count = 1, .count = PAIRS + idle, .write = write_stream, .greeting = "event: hello" };
+		struct subscribers s = { .ports = { p.port },
+			.ports_count = 1,
+			.count = PAIRS + idle,
+			.write = write_stream,
+			.greeting = "event: hello" };
 		say("  round %u", round + 1);
 		round_light(&p, &f);
 		subscribers_open(&s);

@@ -41,7 +41,10 @@ static size_t publish_ours(char *out, size_t size, unsigned number)
 	return post_message(out, size, 1, 1, now_us());
 }
 
-static size_t publish_nchan(char *out, size_t size, unsigned number) { return nchan_publish(out, size, "all", number, now_us()); }
+static size_t publish_nchan(char *out, size_t size, unsigned number)
+{
+	return nchan_publish(out, size, "all", number, now_us());
+}
 
 /* The last "cursor" of the answer is the whole answer's. */
 static size_t ask_ours(struct http_client *c, unsigned number, const char *position, char *out, size_t size)
@@ -50,8 +53,9 @@ static size_t ask_ours(struct http_client *c, unsigned number, const char *posit
 	for (const char *p = c->in != NULL ? http_body(c) : NULL; p != NULL && (p = strstr(p, mark)) != NULL;)
 		last = p += strlen(mark);
 	last = last != NULL ? last : position;
-	return (size_t)snprintf(out, size, "GET /v1/poll?wait=25&since=%.*s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\n\r\n", (int)strcspn(last, "\""), last,
-		number + 1);
+	return (size_t)snprintf(out, size,
+		"GET /v1/poll?wait=25&since=%.*s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\n\r\n",
+		(int)strcspn(last, "\""), last, number + 1);
 }
 
 static size_t ask_nchan(struct http_client *c, unsigned number, const char *position, char *out, size_t size)
@@ -59,9 +63,12 @@ static size_t ask_nchan(struct http_client *c, unsigned number, const char *posi
 	char modified[64], etag[64];
 	(void)number;
 	(void)position;
-	if (c->in == NULL || !http_header(c, "Last-Modified", modified, sizeof(modified)) || !http_header(c, "Etag", etag, sizeof(etag)))
+	if (c->in == NULL || !http_header(c, "Last-Modified", modified, sizeof(modified)) ||
+		!http_header(c, "Etag", etag, sizeof(etag)))
 		return (size_t)snprintf(out, size, "GET /poll/all HTTP/1.1\r\nHost: x\r\n\r\n");
-	return (size_t)snprintf(out, size, "GET /poll/all HTTP/1.1\r\nHost: x\r\nIf-Modified-Since: %s\r\nIf-None-Match: %s\r\n\r\n", modified, etag);
+	return (size_t)snprintf(out, size,
+		"GET /poll/all HTTP/1.1\r\nHost: x\r\nIf-Modified-Since: %s\r\nIf-None-Match: %s\r\n\r\n", modified,
+		etag);
 }
 
 static double cpu_ours(const void *server) { return postern_cpu(server); }
@@ -111,7 +118,7 @@ static void run(struct poll_side *s)
 	unsigned n = 0;
 	http_open(&publisher, s->port, NULL, NULL);
 	for (unsigned i = 0; i < POLLERS; i++) {
-		pollers[i] = (struct poller){ .side = s, .number = i };
+		pollers[i] = (struct poller) { .side = s, .number = i };
 		http_open(&pollers[i].http, s->port, on_answer, &pollers[i]);
 		ask(&pollers[i]);
 	}
@@ -154,13 +161,22 @@ void scenario_poll(void)
 	for (unsigned i = 0; i < 2 && nchan_present(); i++)
 		nchan_start(&n[i], i + 1);
 	for (unsigned round = 0; round < settings.rounds; round++) {
-		struct poll_side ours = { .name = OURS, .port = p.port, .publish = publish_ours, .ask = ask_ours, .cpu = cpu_ours, .server = &p };
+		struct poll_side ours = { .name = OURS,
+			.port = p.port,
+			.publish = publish_ours,
+			.ask = ask_ours,
+			.cpu = cpu_ours,
+			.server = &p };
 		say("  round %u", round + 1);
 		postern_cursor(&p, ours.position, sizeof(ours.position));
 		run(&ours);
 		for (unsigned i = 0; i < 2 && nchan_present(); i++)
-			run(&(struct poll_side){ .name = i == 0 ? "Nchan, 1 worker" : "Nchan, 2 workers", .port = n[i].port, .publish = publish_nchan, .ask = ask_nchan,
-				.cpu = cpu_nchan, .server = &n[i] });
+			run(&(struct poll_side) { .name = i == 0 ? "Nchan, 1 worker" : "Nchan, 2 workers",
+				.port = n[i].port,
+				.publish = publish_nchan,
+				.ask = ask_nchan,
+				.cpu = cpu_nchan,
+				.server = &n[i] });
 		run_node(&p);
 	}
 	for (unsigned i = 0; i < 2 && nchan_present(); i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * receipts: read marks a second, each of another member than the one before; the final values are held against the table. */
+ * receipts: read marks a second, each of another member than the one before; the final values are held against the
+ * table. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,7 +30,8 @@ static size_t write_mark(void *arg, unsigned number, uint64_t at, char *out, siz
 	(void)at;
 	int n = snprintf(body, sizeof(body), "{\"up_to\":%u}", number / USERS + 1);
 	return (size_t)snprintf(out, size,
-		"POST /v1/chats/%u/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		"POST /v1/chats/%u/read HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\nContent-Type: "
+		"application/json\r\nContent-Length: %d\r\n\r\n%s",
 		user / GROUP + 1, user + 1, n, body);
 }
 
@@ -46,8 +48,14 @@ static void check(PGconn *pg, unsigned long long marks)
 void scenario_receipts(void)
 {
 	struct postern p;
-	struct load l = { .ports_count = 1, .senders = SENDERS, .for_us = settings.seconds * SECOND, .write = write_mark, .expect = 204 };
-	struct load first = { .ports_count = 1, .senders = SENDERS, .for_us = SECOND, .write = write_message, .rate = MESSAGES };
+	struct load l = { .ports_count = 1,
+		.senders = SENDERS,
+		.for_us = settings.seconds * SECOND,
+		.write = write_mark,
+		.expect = 204 };
+	struct load first = {
+		.ports_count = 1, .senders = SENDERS, .for_us = SECOND, .write = write_message, .rate = MESSAGES
+	};
 	unsigned long long marks = 0;
 	results_begin("receipts", "Read marks of 10,000 members");
 	postern_start(&p, "receipts", 1);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * reconnect: thousands of clients come back at once, 1,000 positions behind, which are spread over 1,000 chats; each client is
- * in ten of them. The server has just been restarted: it knows no token and nobody's chats. Until every client has
- * its ten messages. Then once more, with tokens and chats known; and a third time with nothing missed. The first less the
- * second is authentication, the second less the third is replay and sending, the third is connecting and being greeted. */
+ * reconnect: thousands of clients come back at once, 1,000 positions behind, which are spread over 1,000 chats; each
+ * client is in ten of them. The server has just been restarted: it knows no token and nobody's chats. Until every
+ * client has its ten messages. Then once more, with tokens and chats known; and a third time with nothing missed. The
+ * first less the second is authentication, the second less the third is replay and sending, the third is connecting and
+ * being greeted. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -14,7 +15,9 @@
 
 #define CHATS 1000
 #define EACH 10
-#define AT_ONCE 4000 /* below the queue of a listening socket (4,096): above it the kernel drops, and clients wait for seconds */
+#define AT_ONCE \
+	4000 /* below the queue of a listening socket (4,096): above it the kernel drops, and clients wait for seconds \
+	      */
 #define DATABASE "town"
 #define TIMEOUT (30 * SECOND)
 
@@ -79,7 +82,13 @@ static double wait_for_all(struct subscribers *s, enum pass pass)
 
 static void come_back(const struct postern *p, struct town *t, enum pass pass)
 {
-	struct subscribers s = { .ports = { p->port }, .ports_count = 1, .count = t->users, .window = AT_ONCE, .write = write_stream, .arg = t, .greeting = "event: hello",
+	struct subscribers s = { .ports = { p->port },
+		.ports_count = 1,
+		.count = t->users,
+		.window = AT_ONCE,
+		.write = write_stream,
+		.arg = t,
+		.greeting = "event: hello",
 		.expect = EACH };
 	double worker = postern_cpu(p), postgres = postern_cpu_postgres(p), generator = own_cpu_us();
 	double from_ring = replays(p, "ring"), from_tables = replays(p, "tables");
@@ -103,7 +112,8 @@ void scenario_reconnect(void)
 	char statements[128], conninfo[160];
 	results_begin("reconnect", "Everyone comes back at once, 1,000 positions behind");
 	postern_start(&owner, "reconnect", 1);
-	snprintf(statements, sizeof(statements), "select bench.mesh(1, %u, %d, %d, %u)", t.users, CHATS, EACH, t.users + 1);
+	snprintf(statements, sizeof(statements), "select bench.mesh(1, %u, %d, %d, %u)", t.users, CHATS, EACH,
+		t.users + 1);
 	postern_migrate(&owner, DATABASE, conninfo, sizeof(conninfo)); /* which the cluster's owner doesn't follow */
 	postern_populate(conninfo, t.users + 1, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * scale: the same senders on 1, 2 and 4 workers, and on 1, 2 and 4 nodes of one database. On two cores, on which PostgreSQL and
- * the generator run as well, more processes can't be faster; what can be seen is what they cost. */
+ * scale: the same senders on 1, 2 and 4 workers, and on 1, 2 and 4 nodes of one database. On two cores, on which
+ * PostgreSQL and the generator run as well, more processes can't be faster; what can be seen is what they cost. */
 #include <stdio.h>
 
 #include "bench.h"

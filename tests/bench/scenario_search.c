@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * search: over 1,000,000 messages in 1,000 chats, by somebody who is in all of them; and what keeping the index costs senders. */
+ * search: over 1,000,000 messages in 1,000 chats, by somebody who is in all of them; and what keeping the index costs
+ * senders. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static size_t write_search(void *arg, unsigned number, uint64_t at, char *out, s
 {
 	const struct queries *q = arg;
 	(void)at;
-	return (size_t)snprintf(out, size, "GET /v1/search?q=%s&order=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n",
+	return (size_t)snprintf(out, size,
+		"GET /v1/search?q=%s&order=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\n\r\n",
 		q->text[number % QUERIES], q->order);
 }
 
@@ -48,13 +50,21 @@ static size_t write_message(void *arg, unsigned number, uint64_t at, char *out, 
 {
 	static const char text[] = "a message of some length, as people write them";
 	(void)arg, (void)at;
-	return (size_t)snprintf(out, size, "POST /v1/chats/%u/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\nContent-Type: text/plain\r\n"
-		"Content-Length: %zu\r\n\r\n%s", 1 + number % CHATS, sizeof(text) - 1, text);
+	return (size_t)snprintf(out, size,
+		"POST /v1/chats/%u/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_1\r\nContent-Type: "
+		"text/plain\r\n"
+		"Content-Length: %zu\r\n\r\n%s",
+		1 + number % CHATS, sizeof(text) - 1, text);
 }
 
 static void measure_searches(const struct postern *p, struct queries *q, const char *kind, const char *order)
 {
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = 1, .for_us = settings.seconds * SECOND, .write = write_search, .arg = q,
+	struct load l = { .ports = { p->port },
+		.ports_count = 1,
+		.senders = 1,
+		.for_us = settings.seconds * SECOND,
+		.write = write_search,
+		.arg = q,
 		.expect = 200 };
 	char what[64];
 	q->order = order;
@@ -71,7 +81,11 @@ static void measure_searches(const struct postern *p, struct queries *q, const c
 
 static double measure_sends(const struct postern *p)
 {
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = SENDERS, .for_us = 3 * settings.seconds * SECOND, .write = write_message,
+	struct load l = { .ports = { p->port },
+		.ports_count = 1,
+		.senders = SENDERS,
+		.for_us = 3 * settings.seconds * SECOND,
+		.write = write_message,
 		.expect = 201 };
 	load_open(&l);
 	load_run(&l);
@@ -99,7 +113,8 @@ void scenario_search(void)
 	postern_start(&owner, "search", 1);
 	postern_migrate(&owner, "searched", conninfo, sizeof(conninfo));
 	say("  filling %d chats with %d messages", CHATS, MESSAGES);
-	snprintf(statements, sizeof(statements), "select bench.mesh(1, 2, %d, %d, 3); select bench.corpus(%d, %d)", CHATS, CHATS, CHATS, MESSAGES);
+	snprintf(statements, sizeof(statements), "select bench.mesh(1, 2, %d, %d, 3); select bench.corpus(%d, %d)",
+		CHATS, CHATS, CHATS, MESSAGES);
 	postern_populate(conninfo, 3, statements);
 	PGconn *pg = postern_database(conninfo);
 	say("  indexing them");

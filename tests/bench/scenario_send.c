@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * send: durable messages a second (answered after their commit), by keep-alive senders who wait for each answer, and in bulk.
- * Beside it bare PostgreSQL in another database of the same cluster: the naive transaction, and send() itself, called with
- * whole batches on one connection. */
+ * send: durable messages a second (answered after their commit), by keep-alive senders who wait for each answer, and in
+ * bulk. Beside it bare PostgreSQL in another database of the same cluster: the naive transaction, and send() itself,
+ * called with whole batches on one connection. */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,15 +37,22 @@ static size_t write_bulk(void *arg, unsigned number, uint64_t at, char *out, siz
 	for (unsigned i = 0; i < BULK_LINES; i++)
 		len += (size_t)snprintf(body + len, sizeof(body) - len, "{\"text\":\"" MARKER_TEXT "\"}\n", at);
 	size_t head = (size_t)snprintf(out, size,
-		"POST /v1/chats/%u/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n", user + 1,
-		user * GROUP + 1, len);
+		"POST /v1/chats/%u/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer pt_%u\r\nContent-Type: "
+		"application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+		user + 1, user * GROUP + 1, len);
 	memcpy(out + head, body, len);
 	return head + len;
 }
 
-static double measure(const struct postern *p, unsigned senders, double *ret_worker, double *ret_postgres, double *ret_generator)
+static double measure(
+	const struct postern *p, unsigned senders, double *ret_worker, double *ret_postgres, double *ret_generator)
 {
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = senders, .for_us = settings.seconds * SECOND, .write = write_one, .arg = &senders };
+	struct load l = { .ports = { p->port },
+		.ports_count = 1,
+		.senders = senders,
+		.for_us = settings.seconds * SECOND,
+		.write = write_one,
+		.arg = &senders };
 	load_open(&l);
 	double worker = postern_cpu(p), postgres = postern_cpu_postgres(p), own = own_cpu_us();
 	load_run(&l);
@@ -75,8 +82,13 @@ static void round_senders(const struct postern *p, unsigned senders)
 
 static void round_bulk(const struct postern *p)
 {
-	struct load l = { .ports = { p->port }, .ports_count = 1, .senders = BULK_SENDERS, .for_us = settings.seconds * SECOND, .write = write_bulk,
-		.request_max = BULK_MAX + 512, .expect = 200 };
+	struct load l = { .ports = { p->port },
+		.ports_count = 1,
+		.senders = BULK_SENDERS,
+		.for_us = settings.seconds * SECOND,
+		.write = write_bulk,
+		.request_max = BULK_MAX + 512,
+		.expect = 200 };
 	load_open(&l);
 	double worker = postern_cpu(p), postgres = postern_cpu_postgres(p);
 	load_run(&l);

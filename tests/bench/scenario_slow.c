@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * slow: broadcasts to a group, first to readers who all read, then with a tenth more beside them who read nothing: what the others
- * notice, what the server's memory does, and whether the slow ones, once they read, get everything after all. */
+ * slow: broadcasts to a group, first to readers who all read, then with a tenth more beside them who read nothing: what
+ * the others notice, what the server's memory does, and whether the slow ones, once they read, get everything after
+ * all. */
 #include <math.h>
 #include <stdio.h>
 
@@ -41,8 +42,18 @@ static void run_round(struct postern *p, unsigned count)
 {
 	unsigned none = 0;
 	struct http_client http;
-	struct subscribers readers = { .ports = { p->port }, .ports_count = 1, .count = count, .write = subscribe, .arg = &none, .greeting = "event: hello" };
-	struct subscribers slow = { .ports = { p->port }, .ports_count = 1, .count = count / 10, .write = subscribe, .arg = &count, .greeting = "event: hello",
+	struct subscribers readers = { .ports = { p->port },
+		.ports_count = 1,
+		.count = count,
+		.write = subscribe,
+		.arg = &none,
+		.greeting = "event: hello" };
+	struct subscribers slow = { .ports = { p->port },
+		.ports_count = 1,
+		.count = count / 10,
+		.write = subscribe,
+		.arg = &count,
+		.greeting = "event: hello",
 		.is_deaf = true };
 	http_open(&http, p->port, NULL, NULL);
 	subscribers_open(&readers);
@@ -51,13 +62,15 @@ static void run_round(struct postern *p, unsigned count)
 	double dirty = postern_dirty(p), set_back = postern_metric(p, "postern_slow_subscribers_total");
 	broadcasts(p, &http, &readers, OURS);
 	results_add("memory a slow reader", "KiB", OURS, (postern_dirty(p) - dirty) / 1024 / slow.count);
-	results_add("set back for slowness", "readers", OURS, postern_metric(p, "postern_slow_subscribers_total") - set_back);
+	results_add("set back for slowness", "readers", OURS,
+		postern_metric(p, "postern_slow_subscribers_total") - set_back);
 	uint64_t began = now_us();
 	subscribers_listen(&slow);
 	subscribers_await(&slow, (uint64_t)TIMES * slow.count, 30 * SECOND);
 	results_add("the slow ones read: all caught up", "s", OURS, (double)(now_us() - began) / SECOND);
 	engine_run(SECOND / 2); /* what comes twice would come now */
-	results_add("messages the slow ones missed or got twice", "messages", OURS, fabs((double)TIMES * slow.count - (double)slow.deliveries));
+	results_add("messages the slow ones missed or got twice", "messages", OURS,
+		fabs((double)TIMES * slow.count - (double)slow.deliveries));
 	results_add("slow readers who were closed", "readers", OURS, slow.lost);
 	subscribers_close(&slow);
 	subscribers_close(&readers);
@@ -72,7 +85,8 @@ void scenario_slow(void)
 	char statements[128];
 	results_begin("slow", "Broadcasts beside readers who read nothing");
 	postern_start(&p, "slow", 1);
-	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u), bench.groups(2, 1, 1, 1)", users, users);
+	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u), bench.groups(2, 1, 1, 1)", users,
+		users);
 	postern_populate(p.conninfo, users, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);

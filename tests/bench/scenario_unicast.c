@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * unicast: messages to thousands of direct chats in turn, each of which has one other member with an open stream, at 20,000 a
- * second or as fast as it goes. What a delivery costs is the server's CPU a message, less that of the same load with
- * nobody connected. Beside it Nchan, publishing to as many channels. */
+ * unicast: messages to thousands of direct chats in turn, each of which has one other member with an open stream, at
+ * 20,000 a second or as fast as it goes. What a delivery costs is the server's CPU a message, less that of the same
+ * load with nobody connected. Beside it Nchan, publishing to as many channels. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -60,7 +60,13 @@ static double cpu_nchan(const void *server) { return nchan_cpu(server); }
 /* µs of CPU a message. */
 static double measure(const struct unicast *u, double *ret_rate)
 {
-	struct load l = { .ports = { u->port }, .ports_count = 1, .senders = SENDERS, .rate = RATE, .for_us = settings.seconds * SECOND, .write = u->publish, .expect = u->expect };
+	struct load l = { .ports = { u->port },
+		.ports_count = 1,
+		.senders = SENDERS,
+		.rate = RATE,
+		.for_us = settings.seconds * SECOND,
+		.write = u->publish,
+		.expect = u->expect };
 	load_open(&l);
 	double cpu = u->cpu(u->server);
 	load_run(&l);
@@ -75,7 +81,11 @@ static void run(struct unicast u)
 {
 	double rate, before, with, after;
 	struct unicast heard = u;
-	struct subscribers s = { .ports = { u.port }, .ports_count = 1, .count = settings.streams, .write = u.subscribe, .greeting = u.greeting };
+	struct subscribers s = { .ports = { u.port },
+		.ports_count = 1,
+		.count = settings.streams,
+		.write = u.subscribe,
+		.greeting = u.greeting };
 	heard.expect = 201; /* Nchan answers 202 when nobody is there */
 	measure(&u, &rate); /* warm: Nchan makes its channels */
 	before = measure(&u, &rate);
@@ -104,11 +114,12 @@ void scenario_unicast(void)
 	postern_populate(p.conninfo, settings.streams + 1, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
-		run((struct unicast){ OURS, "event: hello", p.port, subscribe_ours, publish_ours, cpu_ours, &p, 201 });
+		run((struct unicast) { OURS, "event: hello", p.port, subscribe_ours, publish_ours, cpu_ours, &p, 201 });
 		if (!nchan_present())
 			continue;
 		nchan_start(&n, 1); /* a new one each time: messages that nobody has fetched stay for a minute */
-		run((struct unicast){ "Nchan, 1 worker", NCHAN_GREETING, n.port, subscribe_nchan, publish_nchan, cpu_nchan, &n, 202 });
+		run((struct unicast) { "Nchan, 1 worker", NCHAN_GREETING, n.port, subscribe_nchan, publish_nchan,
+			cpu_nchan, &n, 202 });
 		nchan_stop(&n);
 	}
 	postern_stop(&p);

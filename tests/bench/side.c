@@ -35,7 +35,12 @@ static void add(const char *what, const char *part, const char *unit, const char
 void side_broadcast(struct side *s, const char *what, unsigned count, unsigned times)
 {
 	static struct delays d;
-	struct subscribers subs = { .ports = { s->port }, .ports_count = 1, .count = count, .write = s->subscribe, .arg = s->arg, .greeting = s->greeting };
+	struct subscribers subs = { .ports = { s->port },
+		.ports_count = 1,
+		.count = count,
+		.write = s->subscribe,
+		.arg = s->arg,
+		.greeting = s->greeting };
 	histogram_reset(&d.first);
 	histogram_reset(&d.median);
 	histogram_reset(&d.last);
@@ -52,7 +57,8 @@ void side_broadcast(struct side *s, const char *what, unsigned count, unsigned t
 	do
 		broadcast(s, &subs, &d);
 	while (++done < times && now_us() < until);
-	say("    %s, %s: %.0f bytes a delivery, %u broadcasts", s->name, what, (double)subs.bytes / (double)subs.deliveries, done);
+	say("    %s, %s: %.0f bytes a delivery, %u broadcasts", s->name, what,
+		(double)subs.bytes / (double)subs.deliveries, done);
 	add(what, "CPU a delivery", "µs", s->name, (s->cpu(s) - cpu) / done / count);
 	add(what, "first", "ms", s->name, histogram_quantile(&d.first, 0.5) / 1000);
 	add(what, "median", "ms", s->name, histogram_quantile(&d.median, 0.5) / 1000);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What can be broadcast with: Postern, Nchan, bare send(). One shape for all of them, so that a scenario is written once. */
+ * What can be broadcast with: Postern, Nchan, bare send(). One shape for all of them, so that a scenario is written
+ * once. */
 #ifndef BENCH_SIDE_H
 #define BENCH_SIDE_H
 
@@ -22,8 +23,8 @@ struct side {
 	unsigned number;
 };
 
-/* Broadcasts to count streams, settings.seconds long at most and `times` times at most, the next when the last has arrived
- * everywhere; adds the delays and the CPU a delivery to the results, named after that. */
+/* Broadcasts to count streams, settings.seconds long at most and `times` times at most, the next when the last has
+ * arrived everywhere; adds the delays and the CPU a delivery to the results, named after that. */
 void side_broadcast(struct side *s, const char *what, unsigned count, unsigned times);
 
 #endif

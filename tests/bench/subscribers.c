@@ -45,7 +45,8 @@ static void lose(struct subscriber *one)
 {
 	struct subscribers *s = one->set;
 	if (s->lost++ == 0)
-		say("    a stream was closed, with %s: %.300s", one->greeted ? "greeting" : "no greeting", scratch + KEEP);
+		say("    a stream was closed, with %s: %.300s", one->greeted ? "greeting" : "no greeting",
+			scratch + KEEP);
 	engine_close(&one->watcher);
 	if (!one->greeted) {
 		s->opening--;
@@ -115,7 +116,10 @@ static void open_next(struct subscribers *s)
 {
 	while (s->next < s->count && (s->window == 0 || s->opening < s->window)) {
 		struct subscriber *one = &s->all[s->next];
-		*one = (struct subscriber){ .set = s, .watcher = { .on_ready = on_ready, .fd = engine_dial_buffered(s->ports[s->next % s->ports_count], s->is_deaf ? DEAF_BUFFER : 0) } };
+		*one = (struct subscriber) { .set = s,
+			.watcher = { .on_ready = on_ready,
+				.fd = engine_dial_buffered(
+					s->ports[s->next % s->ports_count], s->is_deaf ? DEAF_BUFFER : 0) } };
 		s->next++;
 		s->opening++;
 		engine_watch(&one->watcher, EPOLLOUT);

@@ -15,7 +15,7 @@ struct subscribers {
 	int ports[8];
 	unsigned ports_count;
 	unsigned count;
-	unsigned window;      /* how many may be opening at the same time; 0: all at once */
+	unsigned window; /* how many may be opening at the same time; 0: all at once */
 	/* Writes the request of the number-th stream, from 0; gives its length. NULL: nothing is sent. */
 	size_t (*write)(void *arg, unsigned number, char *out, size_t size);
 	void *arg;
@@ -26,7 +26,7 @@ struct subscribers {
 	/* What is known of them. */
 	unsigned opening, opened, complete, lost;
 	uint64_t deliveries, bytes, last_at, greeted_at; /* the last message; the last greeting */
-	struct histogram delays; /* µs from the time in the message to its arrival */
+	struct histogram delays;                         /* µs from the time in the message to its arrival */
 	struct subscriber *all;
 	unsigned next;
 };

@@ -5,8 +5,8 @@
 
 struct target {
 	const char *scenario, *what;
-	const char *side;  /* the limit is on the ratio to it; NULL: on the value itself */
-	char op;           /* '<' at most, '>' at least */
+	const char *side; /* the limit is on the ratio to it; NULL: on the value itself */
+	char op;          /* '<' at most, '>' at least */
 	double limit;
 };
 

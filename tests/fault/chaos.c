@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What may go wrong, going wrong under load: cut streams, killed processes, kicked members, and two who do the same at once.
+ * What may go wrong, going wrong under load: cut streams, killed processes, kicked members, and two who do the same at
+ * once.
  *
  *     chaos [--full] [load|kill|kick|races]…      all of them, small, if not said otherwise */
 #include <signal.h>
@@ -14,7 +15,8 @@
 
 static bool full;
 
-static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", "--log-level", "warn", NULL };
+static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user",
+	"0", "--log-level", "warn", NULL };
 
 /* Both nodes. */
 static struct server *const *town(void)
@@ -29,8 +31,20 @@ static struct server *const *town(void)
 
 static struct plan plan(void)
 {
-	return full ? (struct plan) { .people = 50, .rooms = 20, .senders = 50, .watchers = 200, .messages = 20000, .cuts_a_second = 50, .seed = 1 }
-		    : (struct plan) { .people = 8, .rooms = 5, .senders = 8, .watchers = 32, .messages = 2000, .cuts_a_second = 100, .seed = 1 };
+	return full ? (struct plan) { .people = 50,
+		.rooms = 20,
+		.senders = 50,
+		.watchers = 200,
+		.messages = 20000,
+		.cuts_a_second = 50,
+		.seed = 1 }
+		    : (struct plan) { .people = 8,
+			      .rooms = 5,
+			      .senders = 8,
+			      .watchers = 32,
+			      .messages = 2000,
+			      .cuts_a_second = 100,
+			      .seed = 1 };
 }
 
 START_TEST(every_message_reaches_every_member_once)
@@ -65,9 +79,7 @@ static void kill_one_more(struct load *l, size_t decided, void *arg)
 	struct server *node = town()[k->done / 4 % 2];
 	switch (k->done++ % 4) {
 	case 0:
-	case 2:
-		kill_worker(l, node);
-		break;
+	case 2: kill_worker(l, node); break;
 	case 1:
 		ck_assert_int_gt(server_postmaster(node), 0);
 		kill(server_postmaster(node), SIGKILL);
@@ -120,10 +132,13 @@ struct race {
 	struct wire *first, *second;
 };
 
-static void ask_on(struct wire *w, const struct client *who, const char *method, const char *path, long long rev, const char *body)
+static void ask_on(
+	struct wire *w, const struct client *who, const char *method, const char *path, long long rev, const char *body)
 {
 	char *match = rev ? format("If-Match: \"%lld\"\r\n", rev) : format("%s", "");
-	ck_assert(wire_send(w, "%s %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	ck_assert(wire_send(w,
+		"%s %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Type: "
+		"application/json\r\nContent-Length: %zu\r\n\r\n%s",
 		method, path, who->token, match, strlen(body), body));
 }
 
@@ -140,7 +155,8 @@ static void both_edit(struct race *r, struct client *alice, long long chat, long
 	ask_on(r->first, alice, "PATCH", message(chat, id), id, "{\"text\":\"first\"}");
 	ask_on(r->second, alice, "PATCH", message(chat, id), id, "{\"text\":\"second\"}");
 	struct answer a = wire_answer(r->first), b = wire_answer(r->second);
-	ck_assert_msg((a.status == 200 && b.status == 412) || (a.status == 412 && b.status == 200), "two edits: %d and %d", a.status, b.status);
+	ck_assert_msg((a.status == 200 && b.status == 412) || (a.status == 412 && b.status == 200),
+		"two edits: %d and %d", a.status, b.status);
 	struct answer now = is(get(alice, "%s", message(chat, id)), 200);
 	ck_assert_str_eq(str(now.json, "text"), a.status == 200 ? "first" : "second");
 	is(del(alice, "%s", message(chat, id)), 204);
@@ -171,7 +187,8 @@ static void expect_life(struct stream *s, long long id, unsigned most_edits)
 
 START_TEST(of_two_at_once_each_is_answered_rightly)
 {
-	static void (*const races[])(struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
+	static void (*const races[])(
+		struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = group(alice, bob);
 	struct stream *s = live(bob);
@@ -196,7 +213,8 @@ START_TEST(the_same_key_at_once_sends_once)
 		char *body = format("{\"text\":\"once\",\"key\":\"race-%d\"}", i);
 		ask_on(r.first, alice, "POST", messages(chat), 0, body);
 		ask_on(r.second, alice, "POST", messages(chat), 0, body);
-		long long a = num(is(wire_answer(r.first), 201).json, "id"), b = num(is(wire_answer(r.second), 201).json, "id");
+		long long a = num(is(wire_answer(r.first), 201).json, "id"),
+			  b = num(is(wire_answer(r.second), 201).json, "id");
 		ck_assert_int_eq(a, b);
 		expect_message(s, a);
 		test_moves();
@@ -205,10 +223,7 @@ START_TEST(the_same_key_at_once_sends_once)
 }
 END_TEST
 
-START_TEST(the_second_node_stops)
-{
-	server_stop(town()[1]);
-}
+START_TEST(the_second_node_stops) { server_stop(town()[1]); }
 END_TEST
 
 int main(int argc, char **argv)

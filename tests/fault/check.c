@@ -23,7 +23,8 @@ static long long last_return(const struct load *l, const struct person *who, con
 {
 	long long since = 0;
 	for (size_t i = 0; i < l->absence_count; i++)
-		if (l->absences[i].who == who && l->absences[i].room == room && (l->absences[i].to > since || l->absences[i].to == 0))
+		if (l->absences[i].who == who && l->absences[i].room == room &&
+			(l->absences[i].to > since || l->absences[i].to == 0))
 			since = l->absences[i].to != 0 ? l->absences[i].to : LLONG_MAX;
 	return since;
 }
@@ -53,8 +54,10 @@ static const struct message **confirmed_in(const struct load *l, const struct ro
 	return list;
 }
 
-/* The first message that a watcher has not got and must have; NULL: none. All that he got must be there for him to get. */
-static const struct message *compare(const struct load *l, const struct watcher *w, const struct room *room, const struct message **list, size_t n)
+/* The first message that a watcher has not got and must have; NULL: none. All that he got must be there for him to get.
+ */
+static const struct message *compare(
+	const struct load *l, const struct watcher *w, const struct room *room, const struct message **list, size_t n)
 {
 	const struct arrivals *got = &w->rooms[room_index(l, room)];
 	const struct message *missing = NULL;
@@ -96,7 +99,9 @@ void explain_missing(const struct load *l)
 		for (unsigned i = 0; i < l->watcher_count; i++) {
 			const struct message *m = compare(l, &l->watchers[i], &l->rooms[r], list, n);
 			if (m != NULL)
-				printf("# %s (watcher %u, at %s) lacks %lld of chat %lld\n", l->watchers[i].who->client->name, i, l->watchers[i].cursor, m->id, m->room->chat);
+				printf("# %s (watcher %u, at %s) lacks %lld of chat %lld\n",
+					l->watchers[i].who->client->name, i, l->watchers[i].cursor, m->id,
+					m->room->chat);
 		}
 		free(list);
 	}
@@ -108,16 +113,21 @@ static void check_history(const struct load *l, const struct room *room)
 	size_t n, at = 0;
 	const struct message **list = confirmed_in(l, room, &n);
 	for (long long after = 0;;) {
-		struct answer page = is(get(l->people[0].client, "%s?limit=200&after=%lld", messages(room->chat), after), 200);
+		struct answer page =
+			is(get(l->people[0].client, "%s?limit=200&after=%lld", messages(room->chat), after), 200);
 		size_t rows = count(page.json, "messages");
 		for (size_t i = 0; i < rows; i++, at++) {
-			struct json_object *row = json_object_array_get_idx(json_object_object_get(page.json, "messages"), i);
+			struct json_object *row =
+				json_object_array_get_idx(json_object_object_get(page.json, "messages"), i);
 			after = num(row, "id");
-			ck_assert_msg(at < n && list[at]->id == after, "the history has %s, which was not confirmed, or twice", json_object_to_json_string(row));
+			ck_assert_msg(at < n && list[at]->id == after,
+				"the history has %s, which was not confirmed, or twice",
+				json_object_to_json_string(row));
 			const char *text = format(TEXT, room->chat, (unsigned)(list[at] - l->messages));
 			ck_assert_str_eq(str(row, "text"), text);
 			ck_assert_str_eq(str(row, "from"), list[at]->from->client->name);
-			ck_assert_msg(!was_absent(l, list[at]->from, room, after), "%lld was sent by one who was no member", after);
+			ck_assert_msg(!was_absent(l, list[at]->from, room, after),
+				"%lld was sent by one who was no member", after);
 		}
 		if (rows == 0)
 			break;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What hurts: readers who don't read, and senders who send more than can be stored. Nothing grows without bounds, the others don't
- * notice, and afterwards everything is as it was.
+ * What hurts: readers who don't read, and senders who send more than can be stored. Nothing grows without bounds, the
+ * others don't notice, and afterwards everything is as it was.
  *
  *     hurt [--full]      with a thousand readers; --full needs some 2,500 open files */
 #include <stdio.h>
@@ -60,7 +60,8 @@ START_TEST(readers_who_do_not_read)
 	}
 	await_at_least("postern_slow_subscribers_total", readers); /* all were set back at least once */
 	double grown = metric(house(), "postern_memory_bytes") - before;
-	ck_assert_msg(grown < 64 * MIB, "%.0f bytes for %u readers of %d bytes each", grown, readers, MESSAGES * LETTERS);
+	ck_assert_msg(
+		grown < 64 * MIB, "%.0f bytes for %u readers of %d bytes each", grown, readers, MESSAGES * LETTERS);
 	for (unsigned i = 0; i < readers; i++)
 		catch_up(ben, slow[i], first, last);
 	expect_quiet(quick);
@@ -83,7 +84,8 @@ static unsigned stored(struct client *who, long long chat)
 	for (char *page = format("%s?limit=200", messages(chat)); page != NULL; test_moves()) {
 		struct answer a = is(get(who, "%s", page), 200);
 		n += (unsigned)count(a.json, "messages");
-		page = has(a.json, "older") ? format("%s?limit=200&before=%s", messages(chat), str(a.json, "older")) : NULL;
+		page = has(a.json, "older") ? format("%s?limit=200&before=%s", messages(chat), str(a.json, "older"))
+					    : NULL;
 	}
 	return n;
 }
@@ -104,8 +106,10 @@ START_TEST(more_than_can_be_stored)
 	struct wire *w[BULKS];
 	for (int i = 0; i < BULKS; i++) {
 		w[i] = dial(house());
-		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n", messages(chat),
-			ann->token, strlen(body));
+		wire_send(w[i],
+			"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: "
+			"application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
+			messages(chat), ann->token, strlen(body));
 		wire_bytes(w[i], body, strlen(body));
 	}
 	await_at_least("postern_turned_away_total", 1);
@@ -123,7 +127,8 @@ START_TEST(more_than_can_be_stored)
 	ck_assert(metric(house(), "postern_turned_away_total") >= full + 1);
 	say(ann, chat, "the last one");
 	ck_assert_uint_eq(stored(ann, chat), sent + 1);
-	/* The stream had all of it, or goes on: it wasn't read all the while, and on a slow machine that is longer than the server waits. */
+	/* The stream had all of it, or goes on: it wasn't read all the while, and on a slow machine that is longer than
+	 * the server waits. */
 	for (unsigned i = 0; i <= sent; i++) {
 		if (stream_is_over(s))
 			s = live_since(ben, stream_cursor(s));
@@ -135,8 +140,8 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0", "--stream-queue-max", "64K",
-		"--send-wait", "60", "--log-level", "warn", NULL };
+	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0",
+		"--stream-queue-max", "64K", "--send-wait", "60", "--log-level", "warn", NULL };
 	const TTest *const tests[] = { readers_who_do_not_read, more_than_can_be_stored, NULL };
 	if (argc > 1 && strcmp(argv[1], "--full") == 0)
 		readers = 1000;

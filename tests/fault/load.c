@@ -35,8 +35,11 @@ static void found(struct load *l, unsigned r)
 	size_t len = 0;
 	for (unsigned i = 1; i < l->person_count; i++)
 		if (l->people[i].joined[r])
-			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "", l->people[i].client->name);
-	struct answer a = is(post(l->people[0].client, "/v1/chats", "{'kind':'group','title':'room %u','members':[%s]}", r, names), 201);
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "",
+				l->people[i].client->name);
+	struct answer a = is(
+		post(l->people[0].client, "/v1/chats", "{'kind':'group','title':'room %u','members':[%s]}", r, names),
+		201);
 	l->rooms[r].chat = num(a.json, "id");
 }
 
@@ -114,8 +117,10 @@ static void send_message(struct load *l, struct sender *s)
 	struct message *m = s->message;
 	unsigned n = (unsigned)(m - l->messages);
 	int len = snprintf(body, sizeof(body), "{\"text\":\"" TEXT "\",\"key\":\"key-%u\"}", m->room->chat, n, n);
-	snprintf(request, sizeof(request), "POST /v1/chats/%lld/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
-		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", m->room->chat, m->from->client->token, len, body);
+	snprintf(request, sizeof(request),
+		"POST /v1/chats/%lld/messages HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		m->room->chat, m->from->client->token, len, body);
 	s->sent_ms = clock_mono_ms();
 	s->in_flight = wire_bytes(s->wire, request, strlen(request));
 	l->requests++;
@@ -250,7 +255,8 @@ static void turn(struct load *l)
 
 void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, void *arg), void *arg)
 {
-	/* Nobody sends, and nobody is kicked, before all streams are open: what was sent before an absence reaches only who was there. */
+	/* Nobody sends, and nobody is kicked, before all streams are open: what was sent before an absence reaches only
+	 * who was there. */
 	for (unsigned long long until = clock_mono_ms() + STALL_MS; l->resumed < l->watcher_count; turn(l))
 		ck_assert_int_gt(left(until, "all streams to open"), 0);
 	l->begin_ms = l->progress_ms = clock_mono_ms();
@@ -274,7 +280,9 @@ void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, vo
 void load_report(const struct load *l, const char *name)
 {
 	unsigned long long ms = (l->end_ms ? l->end_ms : clock_mono_ms()) - l->begin_ms;
-	printf("# %s: %zu of %zu sends decided in %llu.%03llu s by %u senders (%zu requests, %zu repeated, %zu refused, %zu answered 503, "
-		"%zu without an answer), %zu kicks and returns; %zu deliveries to %u streams, %zu cuts, %zu resumed\n", name, l->decided, l->message_count, ms / 1000, ms % 1000,
-		l->sender_count, l->requests, l->repeated, l->refused, l->away, l->lost, l->kicks_done, l->deliveries, l->watcher_count, l->cuts, l->resumed);
+	printf("# %s: %zu of %zu sends decided in %llu.%03llu s by %u senders (%zu requests, %zu repeated, %zu "
+	       "refused, %zu answered 503, "
+	       "%zu without an answer), %zu kicks and returns; %zu deliveries to %u streams, %zu cuts, %zu resumed\n",
+		name, l->decided, l->message_count, ms / 1000, ms % 1000, l->sender_count, l->requests, l->repeated,
+		l->refused, l->away, l->lost, l->kicks_done, l->deliveries, l->watcher_count, l->cuts, l->resumed);
 }

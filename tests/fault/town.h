@@ -18,8 +18,8 @@ struct room {
 
 struct person {
 	struct client *client;
-	bool joined[ROOMS_MAX]; /* at the beginning */
-	bool away[ROOMS_MAX];   /* kicked now */
+	bool joined[ROOMS_MAX];   /* at the beginning */
+	bool away[ROOMS_MAX];     /* kicked now */
 	bool troubled[ROOMS_MAX]; /* was kicked at least once */
 };
 

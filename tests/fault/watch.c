@@ -47,7 +47,8 @@ static void open_stream(struct load *l, struct watcher *w)
 {
 	struct wire *wire = wire_new(l->nodes[load_random(l, l->node_count)], 0);
 	char request[512];
-	snprintf(request, sizeof(request), "GET /v1/stream?since=%s%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", w->cursor,
+	snprintf(request, sizeof(request),
+		"GET /v1/stream?since=%s%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", w->cursor,
 		load_random(l, 3) == 0 ? "&format=ndjson" : "", w->who->client->token);
 	if (wire == NULL || !wire_bytes(wire, request, strlen(request))) {
 		wire_free(wire);
@@ -61,7 +62,8 @@ static void arrived(struct load *l, struct watcher *w, struct json_object *json)
 {
 	struct room *room = room_of(l, num(json, "chat"));
 	if (room == NULL || !w->who->joined[room_index(l, room)])
-		ck_abort_msg("a message reached %s, who isn't in its chat: %s", w->who->client->name, json_object_to_json_string(json));
+		ck_abort_msg("a message reached %s, who isn't in its chat: %s", w->who->client->name,
+			json_object_to_json_string(json));
 	struct arrivals *a = &w->rooms[room_index(l, room)];
 	long long id = num(json, "id");
 	if (a->count > 0 && a->ids[a->count - 1] >= id)
@@ -91,7 +93,9 @@ static void witness(struct load *l, struct json_object *json)
 	l->kicks_seen++;
 	if (strcmp(str(json, "state"), "joined") != 0) {
 		if (l->absence_count == l->absence_size)
-			l->absences = realloc(l->absences, (l->absence_size = l->absence_size ? 2 * l->absence_size : 64) * sizeof(l->absences[0]));
+			l->absences = realloc(l->absences,
+				(l->absence_size = l->absence_size ? 2 * l->absence_size : 64) *
+					sizeof(l->absences[0]));
 		l->absences[l->absence_count++] = (struct absence) { .who = who, .room = room, .from = rev };
 		return;
 	}

@@ -119,7 +119,8 @@ static CURL *handle(void)
 
 static struct curl_slist *headers_of(const struct client *who, const char *type)
 {
-	struct curl_slist *list = curl_slist_append(NULL, type != NULL ? format("Content-Type: %s", type) : "Content-Type:");
+	struct curl_slist *list =
+		curl_slist_append(NULL, type != NULL ? format("Content-Type: %s", type) : "Content-Type:");
 	if (who->token != NULL)
 		list = curl_slist_append(list, format("Authorization: Bearer %s", who->token));
 	for (size_t i = 0; i < CLIENT_HEADERS && who->headers[i] != NULL; i++)
@@ -133,7 +134,8 @@ static void drop(void *answer)
 	free(answer);
 }
 
-struct answer ask(const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len)
+struct answer ask(
+	const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len)
 {
 	CURL *curl = handle();
 	struct bytes head = { 0 }, content = { 0 };
@@ -170,8 +172,10 @@ struct answer ask(const struct client *who, const char *method, const char *path
 	return *a;
 }
 
-static struct answer ask_json(const struct client *who, const char *method, const char *path, const char *fmt, va_list ap) PATH_LIKE(4, 0);
-static struct answer ask_json(const struct client *who, const char *method, const char *path, const char *fmt, va_list ap)
+static struct answer ask_json(
+	const struct client *who, const char *method, const char *path, const char *fmt, va_list ap) PATH_LIKE(4, 0);
+static struct answer ask_json(
+	const struct client *who, const char *method, const char *path, const char *fmt, va_list ap)
 {
 	char *body = NULL;
 	if (fmt == NULL)
@@ -191,9 +195,15 @@ static struct answer ask_json(const struct client *who, const char *method, cons
 	va_end(ap); \
 	return a
 
-struct answer post(const struct client *who, const char *path, const char *fmt, ...) { FORWARD(who, "POST", path, fmt); }
+struct answer post(const struct client *who, const char *path, const char *fmt, ...)
+{
+	FORWARD(who, "POST", path, fmt);
+}
 struct answer put(const struct client *who, const char *path, const char *fmt, ...) { FORWARD(who, "PUT", path, fmt); }
-struct answer patch(const struct client *who, const char *path, const char *fmt, ...) { FORWARD(who, "PATCH", path, fmt); }
+struct answer patch(const struct client *who, const char *path, const char *fmt, ...)
+{
+	FORWARD(who, "PATCH", path, fmt);
+}
 
 #define FORWARD_PATH(who, method, fmt) \
 	char *path; \
@@ -216,7 +226,8 @@ struct answer post_as(const struct client *who, const char *path, const char *ty
 struct answer client_is(const char *file, int line, struct answer a, int status)
 {
 	if (a.status != status)
-		fail_at(file, line, "answered %d, not %d: %.500s", a.status, status, a.body != NULL ? a.body : "(nothing)");
+		fail_at(file, line, "answered %d, not %d: %.500s", a.status, status,
+			a.body != NULL ? a.body : "(nothing)");
 	/* What has no content says so and nothing else; what has, says what it is. */
 	if (status == 204 && a.len != 0)
 		fail_at(file, line, "a 204 with a body: %.500s", a.body);
@@ -231,8 +242,8 @@ struct answer client_refused(const char *file, int line, struct answer a, int st
 		fail_at(file, line, "a refusal of type %s: %.500s", type ? type : "(none)", a.body);
 	if (strcmp(look_str(file, line, a.json, "code"), code) != 0)
 		fail_at(file, line, "code is %s, not %s: %.500s", look_str(file, line, a.json, "code"), code, a.body);
-	if (look_num(file, line, a.json, "status") != status || *look_str(file, line, a.json, "title") == '\0'
-			|| look_str(file, line, a.json, "type") == NULL)
+	if (look_num(file, line, a.json, "status") != status || *look_str(file, line, a.json, "title") == '\0' ||
+		look_str(file, line, a.json, "type") == NULL)
 		fail_at(file, line, "not a whole problem: %.500s", a.body);
 	if (id == NULL || strcmp(look_str(file, line, a.json, "request_id"), id) != 0)
 		fail_at(file, line, "X-Request-Id is %s, but: %.500s", id ? id : "(none)", a.body);
@@ -251,7 +262,8 @@ long long client_group(const struct client *owner, ...)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "", c->name);
 	va_end(ap);
 	ck_assert_uint_lt(len, sizeof(names));
-	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s]}", names), 201).json, "id");
+	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s]}", names), 201).json,
+		"id");
 }
 
 char *messages(long long chat) { return format("/v1/chats/%lld/messages", chat); }

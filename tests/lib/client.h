@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Users and what they ask of the server, with libcurl: `is(post(alice, to("/v1/chats/%lld/messages", chat), "{'text':'hi'}"), 201)`.
+ * Users and what they ask of the server, with libcurl: `is(post(alice, to("/v1/chats/%lld/messages", chat),
+ * "{'text':'hi'}"), 201)`.
  *
- * In the bodies of post(), put() and patch() a single quote stands for a double one. Answers live as long as the test. */
+ * In the bodies of post(), put() and patch() a single quote stands for a double one. Answers live as long as the test.
+ */
 #ifndef LIB_CLIENT_H
 #define LIB_CLIENT_H
 
@@ -40,11 +42,13 @@ struct client *using(const struct client *who, const char *token);
 
 struct answer get(const struct client *who, const char *path_fmt, ...) PATH_LIKE(2, 3);
 struct answer del(const struct client *who, const char *path_fmt, ...) PATH_LIKE(2, 3);
-struct answer post(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4); /* json_fmt NULL: no body */
+struct answer post(const struct client *who, const char *path, const char *json_fmt, ...)
+	PATH_LIKE(3, 4); /* json_fmt NULL: no body */
 struct answer put(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
 struct answer patch(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
 /* Any method, any body; type NULL: no Content-Type, and no body either. */
-struct answer ask(const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len);
+struct answer ask(
+	const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len);
 struct answer post_as(const struct client *who, const char *path, const char *type, const char *text);
 
 /* Asserts an answer's status. Gives it. */

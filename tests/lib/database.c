@@ -28,7 +28,8 @@ char *sql(PGconn *pg, const char *fmt, ...)
 	va_end(ap);
 	ck_assert_int_lt(n, (int)sizeof(text));
 	PGresult *r = PQexec(pg, text);
-	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", text, PQerrorMessage(pg));
+	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK, "%s: %s", text,
+		PQerrorMessage(pg));
 	char *value = format("%s", PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
 	PQclear(r);
 	return value;

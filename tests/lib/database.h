@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A hand in the server's database: to hold a lock while something is under way, or to change what only time or an accident does. */
+ * A hand in the server's database: to hold a lock while something is under way, or to change what only time or an
+ * accident does. */
 #ifndef LIB_DATABASE_H
 #define LIB_DATABASE_H
 

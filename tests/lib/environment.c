@@ -14,7 +14,8 @@
 void environment_plain(void)
 {
 	static const char *const kept[][2] = { { "ASAN_OPTIONS", "ASAN_OPTIONS" }, { "UBSAN_OPTIONS", "UBSAN_OPTIONS" },
-		{ "TEST_PG_BINDIR", "POSTERN_PG_BINDIR" }, { "TEST_NOTIFY_SOCKET", "NOTIFY_SOCKET" }, { "TEST_PRELOAD", "LD_PRELOAD" } };
+		{ "TEST_PG_BINDIR", "POSTERN_PG_BINDIR" }, { "TEST_NOTIFY_SOCKET", "NOTIFY_SOCKET" },
+		{ "TEST_PRELOAD", "LD_PRELOAD" } };
 	enum { KEPT = sizeof(kept) / sizeof(kept[0]) };
 	char *values[KEPT];
 	const struct passwd *user = getpwuid(geteuid());

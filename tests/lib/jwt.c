@@ -83,7 +83,8 @@ static char *serialized(jwk_t *key, jwa_alg alg, const char *kid, const char *cl
 	must(r_jwt_set_sign_alg(jwt, alg));
 	if (kid != NULL)
 		must(r_jwt_set_header_str_value(jwt, "kid", kid));
-	char *made = key != NULL ? r_jwt_serialize_signed(jwt, key, R_FLAG_IGNORE_REMOTE) : r_jwt_serialize_signed_unsecure(jwt, NULL, R_FLAG_IGNORE_REMOTE);
+	char *made = key != NULL ? r_jwt_serialize_signed(jwt, key, R_FLAG_IGNORE_REMOTE)
+				 : r_jwt_serialize_signed_unsecure(jwt, NULL, R_FLAG_IGNORE_REMOTE);
 	if (made == NULL)
 		abort();
 	char *copy = strdup(made);

@@ -7,7 +7,8 @@
 void jwt_make_keys(void);
 /* Writes a JWKS of those kids (NULL ends them), without what is secret but for hs. Replaces the file at once. */
 void jwt_write_keys(const char *path, const char *const kids[]);
-/* A token of those claims (JSON), signed with the key of that kid by what it is for; kid NULL: hs, but not named. free() it. */
+/* A token of those claims (JSON), signed with the key of that kid by what it is for; kid NULL: hs, but not named.
+ * free() it. */
 char *jwt_sign(const char *kid, const char *claims);
 /* Signed with HS256 and the public key of rs as the secret, naming rs. */
 char *jwt_confuse(const char *claims);

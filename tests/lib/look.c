@@ -25,11 +25,13 @@ struct json_object *at(struct json_object *json, const char *path)
 
 bool has(struct json_object *json, const char *path) { return at(json, path) != NULL; }
 
-static struct json_object *typed(const char *file, int line, struct json_object *json, const char *path, enum json_type type)
+static struct json_object *typed(
+	const char *file, int line, struct json_object *json, const char *path, enum json_type type)
 {
 	struct json_object *it = at(json, path);
 	if (it == NULL || !json_object_is_type(it, type))
-		fail_at(file, line, "no %s %s in %s", json_type_to_name(type), path, json != NULL ? json_object_to_json_string(json) : "(no JSON)");
+		fail_at(file, line, "no %s %s in %s", json_type_to_name(type), path,
+			json != NULL ? json_object_to_json_string(json) : "(no JSON)");
 	return it;
 }
 

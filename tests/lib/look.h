@@ -18,7 +18,7 @@ bool look_yes(const char *file, int line, struct json_object *json, const char *
 size_t look_count(const char *file, int line, struct json_object *json, const char *path); /* of an array */
 
 struct json_object *at(struct json_object *json, const char *path); /* NULL: absent */
-bool has(struct json_object *json, const char *path);              /* there, and not null */
+bool has(struct json_object *json, const char *path);               /* there, and not null */
 
 /* Strictly: one value, valid UTF-8, nothing behind it. NULL: it isn't JSON. json_object_put() it. */
 struct json_object *look_parse(const char *text, size_t len);

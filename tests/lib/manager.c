@@ -51,7 +51,8 @@ static char *find(const char *datagram, const char *line)
 	size_t len = strlen(line);
 	for (const char *p = datagram; *p != '\0'; p += strcspn(p, "\n"), p += *p == '\n') {
 		size_t has = strcspn(p, "\n");
-		if (has >= len && memcmp(p, line, len) == 0 && (has == len || line[len - 1] == '=' || line[len - 1] == ' '))
+		if (has >= len && memcmp(p, line, len) == 0 &&
+			(has == len || line[len - 1] == '=' || line[len - 1] == ' '))
 			return format("%.*s", (int)has, p);
 	}
 	return NULL;

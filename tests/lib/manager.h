@@ -7,7 +7,8 @@ struct manager;
 
 /* name: a path, or @ and a name in the abstract namespace. */
 struct manager *manager_new(const char *name);
-/* Waits for a datagram that has this line, or one that begins so if it ends with an equals sign or a blank. Gives the line. */
+/* Waits for a datagram that has this line, or one that begins so if it ends with an equals sign or a blank. Gives the
+ * line. */
 char *manager_await(struct manager *m, const char *line);
 /* Forgets what has come so far. */
 void manager_forget(struct manager *m);

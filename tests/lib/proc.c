@@ -40,7 +40,8 @@ size_t proc_children(pid_t parent, const char *name, pid_t *ret_pids, size_t mos
 	for (struct dirent *entry; dir != NULL && n < most && (entry = readdir(dir)) != NULL;) {
 		char who[64], state;
 		pid_t pid = atoi(entry->d_name), its_parent;
-		if (pid <= 0 || !read_stat(pid, who, sizeof(who), &state, &its_parent) || its_parent != parent || state == 'Z')
+		if (pid <= 0 || !read_stat(pid, who, sizeof(who), &state, &its_parent) || its_parent != parent ||
+			state == 'Z')
 			continue;
 		if (name == NULL || strncmp(who, name, strlen(name)) == 0)
 			ret_pids[n++] = pid;

@@ -19,7 +19,8 @@ void program_run_as(uid_t user);
 pid_t program_pid(const struct program *p);
 /* Waits until it has said that, on standard output or standard error. Gives the line. */
 char *program_await(struct program *p, const char *text);
-/* How many bytes it has written that nothing of this has taken yet: a program that nobody reads stands still at 64 KiB. */
+/* How many bytes it has written that nothing of this has taken yet: a program that nobody reads stands still at 64 KiB.
+ */
 size_t program_unread(const struct program *p);
 /* What it has said so far. */
 const char *program_said(struct program *p);

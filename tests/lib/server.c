@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See server.h. This process adopts what its servers leave behind (PR_SET_CHILD_SUBREAPER): that is how it sees orphans. */
+ * See server.h. This process adopts what its servers leave behind (PR_SET_CHILD_SUBREAPER): that is how it sees
+ * orphans. */
 #include "server.h"
 
 #include <errno.h>
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,7 +70,7 @@ static pid_t spawn(const char *const argv[], int in, int out, int err)
 	pid_t parent = getpid(), pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0 && files > 0)
-		setrlimit(RLIMIT_NOFILE, &(struct rlimit){ .rlim_cur = files, .rlim_max = files });
+		setrlimit(RLIMIT_NOFILE, &(struct rlimit) { .rlim_cur = files, .rlim_max = files });
 	if (pid == 0)
 		become(argv, parent, in, out, err);
 	return pid;
@@ -91,8 +92,8 @@ static bool await_ready(struct server *s)
 		text[len += (size_t)n] = '\0';
 		line = strncmp(text, "ready ", 6) == 0 ? text : strstr(text, "\nready ");
 		if (line != NULL && strchr(line + 1, '\n') != NULL)
-			return sscanf(line + (*line == '\n'), "ready %47s", s->url) == 1
-				&& sscanf(s->url, "http://127.0.0.1:%u", &s->port) == 1;
+			return sscanf(line + (*line == '\n'), "ready %47s", s->url) == 1 &&
+				sscanf(s->url, "http://127.0.0.1:%u", &s->port) == 1;
 	}
 	return false;
 }
@@ -132,7 +133,8 @@ static struct server *server_new(const struct server *first, const char *conninf
 	strcpy(s->dir, dir);
 	snprintf(s->state, sizeof(s->state), "%s/s", dir);
 	snprintf(s->log, sizeof(s->log), "%s/log", dir);
-	snprintf(s->conninfo, sizeof(s->conninfo), "host=%s/run user=postern dbname=postgres", first != NULL ? first->state : format("%s/s", dir));
+	snprintf(s->conninfo, sizeof(s->conninfo), "host=%s/run user=postern dbname=postgres",
+		first != NULL ? first->state : format("%s/s", dir));
 	if (conninfo != NULL)
 		snprintf(s->conninfo, sizeof(s->conninfo), "%s", conninfo);
 	strcpy(s->listen, "127.0.0.1:0");
@@ -192,7 +194,8 @@ static size_t orphans(pid_t *ret_pids, size_t most)
 		if (!runs_one(children[i]))
 			ret_pids[count++] = children[i];
 	siginfo_t dead = { 0 };
-	while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid != 0 && !runs_one(dead.si_pid)) {
+	while (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid != 0 &&
+		!runs_one(dead.si_pid)) {
 		waitpid(dead.si_pid, NULL, WNOHANG);
 		dead.si_pid = 0;
 	}
@@ -226,7 +229,8 @@ void server_await_exit(struct server *s)
 	size_t n = orphans(left_behind, 8);
 	if (n > 0)
 		proc_name(left_behind[0], name, sizeof(name));
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with status 0x%x after SIGTERM", (unsigned)status);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the server ended with status 0x%x after SIGTERM",
+		(unsigned)status);
 	ck_assert_msg(n == 0, "%s (%d) outlives its server", name, (int)left_behind[0]);
 }
 
@@ -306,8 +310,10 @@ char *server_command_args(const struct server *s, const char *input, const char 
 	close(in[1]);
 	char *said = read_all(out[0], PATIENCE);
 	close(out[0]);
-	ck_assert_msg(proc_await(pid, PATIENCE, &status), "`postern %s %s` doesn't end", args[0], args[1] ? args[1] : "");
-	ck_assert_msg(status == 0, "`postern %s %s` ended with status 0x%x", args[0], args[1] ? args[1] : "", (unsigned)status);
+	ck_assert_msg(
+		proc_await(pid, PATIENCE, &status), "`postern %s %s` doesn't end", args[0], args[1] ? args[1] : "");
+	ck_assert_msg(status == 0, "`postern %s %s` ended with status 0x%x", args[0], args[1] ? args[1] : "",
+		(unsigned)status);
 	return said;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The real server as a child process: $POSTERN_BIN, on a port of its own, with a private PostgreSQL in a state directory
- * under /tmp, or as a further node on the database of another.
+ * The real server as a child process: $POSTERN_BIN, on a port of its own, with a private PostgreSQL in a state
+ * directory under /tmp, or as a further node on the database of another.
  *
- * Functions that can fail end the test when they do. Servers live until server_remove_all(), not until the test is over. */
+ * Functions that can fail end the test when they do. Servers live until server_remove_all(), not until the test is
+ * over. */
 #ifndef LIB_SERVER_H
 #define LIB_SERVER_H
 
@@ -43,20 +44,20 @@ size_t server_workers(const struct server *s, pid_t *ret_pids, size_t most); /* 
 pid_t server_postmaster(const struct server *s);
 bool process_lives(pid_t pid); /* not even as a zombie */
 
-/* Runs `$POSTERN_BIN ARG…` on that server's database, with the input (NULL: none) and gives what it printed, without the last
- * newline, until the test is over. An exit status other than 0 fails the test. */
+/* Runs `$POSTERN_BIN ARG…` on that server's database, with the input (NULL: none) and gives what it printed, without
+ * the last newline, until the test is over. An exit status other than 0 fails the test. */
 #define server_command(s, input, ...) server_command_args(s, input, (const char *const[]) { __VA_ARGS__, NULL })
 char *server_command_args(const struct server *s, const char *input, const char *const args[]);
-/* The exit status of `$POSTERN_BIN ARG…`, which is given no more than `seconds`; what it says on standard error goes to *ret_said
- * (until the test is over). */
+/* The exit status of `$POSTERN_BIN ARG…`, which is given no more than `seconds`; what it says on standard error goes to
+ * *ret_said (until the test is over). */
 int server_try(const char *const args[], unsigned seconds, char **ret_said);
 
-const char *server_log(const struct server *s);   /* the file that its standard error goes to */
-unsigned server_log_lines(const struct server *s); /* how many it has written there */
+const char *server_log(const struct server *s);               /* the file that its standard error goes to */
+unsigned server_log_lines(const struct server *s);            /* how many it has written there */
 bool server_logged(const struct server *s, const char *text); /* somewhere in what it has written on standard error */
 
-void server_kill_all(void); /* at once; for signal handlers */
-void server_show_logs(void); /* their ends, as TAP comments */
+void server_kill_all(void);   /* at once; for signal handlers */
+void server_show_logs(void);  /* their ends, as TAP comments */
 void server_remove_all(void); /* with their directories */
 
 #endif

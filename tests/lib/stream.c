@@ -15,12 +15,12 @@ struct stream {
 	char *head;               /* NULL: not there yet */
 	int status;
 	bool ndjson;
-	bool borrowed;            /* the wire is somebody else's */
+	bool borrowed; /* the wire is somebody else's */
 	/* SSE: the event that is being put together */
 	char *kind, *data, *id;
-	char *cursor;             /* of what was taken last */
+	char *cursor;               /* of what was taken last */
 	struct event *first, *last; /* taken: they live as long as the stream */
-	struct event *ahead;      /* seen, but not taken */
+	struct event *ahead;        /* seen, but not taken */
 	unsigned heartbeats, heartbeats_seen;
 	size_t comment_bytes;
 	long retry;
@@ -130,7 +130,8 @@ static struct event *dispatch(struct stream *s)
 		struct json_object *json = look_parse(s->data, strlen(s->data));
 		ck_assert_msg(json != NULL, "an event's data is no JSON: %s", s->data);
 		if (s->kind != NULL && strcmp(s->kind, "heartbeat") == 0) {
-			ck_assert_msg(s->id != NULL && json_object_object_length(json) == 0, "a heartbeat without an id, or with data: %s", s->data);
+			ck_assert_msg(s->id != NULL && json_object_object_length(json) == 0,
+				"a heartbeat without an id, or with data: %s", s->data);
 			s->heartbeats++;
 			json_object_put(json);
 		} else {
@@ -293,7 +294,8 @@ static struct event *await_event(const char *file, int line, struct stream *s, c
 			return NULL;
 		if (s->ahead == NULL) {
 			if (clock_mono_ms() >= until)
-				fail_at(file, line, "waited in vain for %s, having got up to %s", kind, s->cursor != NULL ? s->cursor : "nothing");
+				fail_at(file, line, "waited in vain for %s, having got up to %s", kind,
+					s->cursor != NULL ? s->cursor : "nothing");
 			wire_wait(s->wire, (int)(until - clock_mono_ms()));
 			wire_pump(s->wire);
 		}
@@ -343,7 +345,8 @@ struct json_object *stream_expect_system(const char *file, int line, struct stre
 		take(s);
 	take(s);
 	if (e == NULL || strcmp(look_str(file, line, e->json, "content.code"), code) != 0)
-		fail_at(file, line, "%s came instead of %s", e != NULL ? json_object_to_json_string(e->json) : "the end", code);
+		fail_at(file, line, "%s came instead of %s",
+			e != NULL ? json_object_to_json_string(e->json) : "the end", code);
 	return e->json;
 }
 
@@ -360,8 +363,8 @@ void stream_expect_quiet(const char *file, int line, struct stream *s)
 	ck_assert_ptr_nonnull(s->who);
 	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet'}"), 201);
 	long long chat = look_num(file, line, a.json, "id");
-	if (look_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat
-			|| look_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)
+	if (look_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat ||
+		look_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)
 		fail_at(file, line, "something came before: %s", json_object_to_json_string(s->last->json));
 }
 
@@ -385,7 +388,8 @@ struct json_object *stream_hear(const char *file, int line, struct stream *s, co
 	struct event *e;
 	while (strcmp((e = any_event(file, line, s, kind))->name, kind) != 0)
 		if (is_ephemeral(e->name))
-			fail_at(file, line, "%s came instead of %s: %s", e->name, kind, json_object_to_json_string(e->json));
+			fail_at(file, line, "%s came instead of %s: %s", e->name, kind,
+				json_object_to_json_string(e->json));
 	return e->json;
 }
 
@@ -393,8 +397,10 @@ void stream_hear_nothing(const char *file, int line, struct stream *s)
 {
 	struct event *e;
 	ck_assert_ptr_nonnull(s->who);
-	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
-	while (strcmp((e = any_event(file, line, s, "a chat"))->name, "chat") != 0 || look_num(file, line, e->json, "id") != look_num(file, line, a.json, "id"))
+	struct answer a =
+		client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
+	while (strcmp((e = any_event(file, line, s, "a chat"))->name, "chat") != 0 ||
+		look_num(file, line, e->json, "id") != look_num(file, line, a.json, "id"))
 		if (is_ephemeral(e->name))
 			fail_at(file, line, "heard %s: %s", e->name, json_object_to_json_string(e->json));
 }

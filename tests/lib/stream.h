@@ -21,7 +21,8 @@ struct event {
 	struct event *next;
 };
 
-/* Opens /v1/stream with that query ("?since=…"; NULL: none) and reads the head, which must be a 200's. Until the test is over. */
+/* Opens /v1/stream with that query ("?since=…"; NULL: none) and reads the head, which must be a 200's. Until the test
+ * is over. */
 struct stream *stream_open(const struct client *who, const char *query_fmt, ...) PATH_LIKE(2, 3);
 /* Opens one from now, or from a cursor, and takes its hello. */
 struct stream *live(const struct client *who);
@@ -31,8 +32,8 @@ struct stream *stream_on(struct wire *w);
 /* Hangs up, at once: what has arrived and wasn't taken is lost. */
 void stream_cut(struct stream *s);
 
-/* Waits for the next event, which must be of that kind; gives its data. Ephemeral events (typing, presence, …), system messages and
- * heartbeats are passed over, unless it's one of them that is expected. */
+/* Waits for the next event, which must be of that kind; gives its data. Ephemeral events (typing, presence, …), system
+ * messages and heartbeats are passed over, unless it's one of them that is expected. */
 #define expect(s, kind) stream_expect(__FILE__, __LINE__, s, kind)
 struct json_object *stream_expect(const char *file, int line, struct stream *s, const char *kind);
 /* The same, and that message: its id. */
@@ -62,18 +63,18 @@ void expect_heartbeat(struct stream *s);
 
 const char *stream_cursor(const struct stream *s); /* of the latest event or heartbeat taken; until the test is over */
 const char *stream_header(const struct stream *s, const char *name); /* NULL: absent */
-struct answer stream_head(const struct stream *s);  /* for said() */
+struct answer stream_head(const struct stream *s);                   /* for said() */
 unsigned stream_heartbeats(const struct stream *s);
-long stream_retry(const struct stream *s);         /* in ms; -1: none was sent */
+long stream_retry(const struct stream *s); /* in ms; -1: none was sent */
 size_t stream_comment_bytes(const struct stream *s);
 
 /* The pieces, for programs with many streams: none of these blocks. */
-struct stream *stream_new(struct wire *w);          /* takes the wire; stream_free() */
+struct stream *stream_new(struct wire *w); /* takes the wire; stream_free() */
 void stream_free(void *stream);
 struct wire *stream_wire(const struct stream *s);
 /* The next event that is wholly there, heartbeats and ephemerals included; event_free() it. NULL: none yet. */
 struct event *stream_next(struct stream *s);
 void event_free(struct event *e);
-int stream_status(const struct stream *s);          /* of the head; 0: it isn't there yet */
+int stream_status(const struct stream *s); /* of the head; 0: it isn't there yet */
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See suite.h. Tests run in this process (CK_FORK=no): a fork a test would lose the server it shares with the others. */
+ * See suite.h. Tests run in this process (CK_FORK=no): a fork a test would lose the server it shares with the others.
+ */
 #include "suite.h"
 
 #include <signal.h>
@@ -15,13 +16,13 @@ enum { TEST_SECONDS = 120 };
 
 static struct server *the_house;
 static const char *const *house_flags;
-static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0", "--rate-searches", "0", "--rate-exports", "0",
-	"--streams-per-user", "0", NULL };
+static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0",
+	"--rate-searches", "0", "--rate-exports", "0", "--streams-per-user", "0", NULL };
 
 static struct {
 	void (*fn)(void *);
 	void *p;
-} *leftovers;
+} * leftovers;
 static size_t leftover_count, leftover_size;
 
 struct server *house(void) { return the_house; }
@@ -93,16 +94,10 @@ static void teardown(void)
 	alarm(0);
 }
 
-START_TEST(the_server_starts)
-{
-	the_house = server_start(house_flags);
-}
+START_TEST(the_server_starts) { the_house = server_start(house_flags); }
 END_TEST
 
-START_TEST(the_server_stops)
-{
-	server_stop(the_house);
-}
+START_TEST(the_server_stops) { server_stop(the_house); }
 END_TEST
 
 static TCase *tcase(Suite *suite, const char *name)

@@ -11,8 +11,8 @@
 
 #include "server.h"
 
-/* Runs the tests (NULL ends the list) on a house started with those flags (NULL ends them; may be NULL itself: then limits
- * are off and there is one worker). Returns main's exit status. */
+/* Runs the tests (NULL ends the list) on a house started with those flags (NULL ends them; may be NULL itself: then
+ * limits are off and there is one worker). Returns main's exit status. */
 int suite_run(const char *name, const TTest *const tests[], const char *const flags[]);
 
 /* The server of this program. */
@@ -23,7 +23,8 @@ void *later(void (*fn)(void *), void *p);
 /* A string that lives as long as the test. */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* How long anything that must happen may take to happen: long enough for sanitizers on a busy machine. In milliseconds. */
+/* How long anything that must happen may take to happen: long enough for sanitizers on a busy machine. In milliseconds.
+ */
 enum { PATIENCE = 20000 };
 /* A test may take two minutes; whoever sees it move on begins them anew. */
 void test_moves(void);

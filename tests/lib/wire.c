@@ -92,7 +92,8 @@ static long unchunk(const char *data, size_t len, char *body, size_t *ret_len)
 }
 
 /* The body behind the head. As unchunk(). */
-static long read_body(const char *head, int status, bool no_body, const char *data, size_t len, bool eof, char *body, size_t *ret_len)
+static long read_body(
+	const char *head, int status, bool no_body, const char *data, size_t len, bool eof, char *body, size_t *ret_len)
 {
 	size_t n;
 	const char *value;
@@ -145,7 +146,9 @@ long answer_parse(const char *data, size_t len, bool eof, bool no_body, struct a
 
 struct wire *wire_new(const struct server *server, int receive_buffer)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)server_port(server)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		.sin_port = htons((uint16_t)server_port(server)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 	if (receive_buffer > 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));

@@ -26,8 +26,8 @@ const char *header(struct answer a, const char *name);
 /* The same for one that must be there. */
 #define said(answer, name) answer_said(__FILE__, __LINE__, answer, name)
 const char *answer_said(const char *file, int line, struct answer a, const char *name);
-/* Reads the first answer in data. 0: not complete; -1: that's no answer; else the bytes it takes. eof: nothing will follow.
- * no_body: it answers a HEAD. Release *ret when the result is positive. */
+/* Reads the first answer in data. 0: not complete; -1: that's no answer; else the bytes it takes. eof: nothing will
+ * follow. no_body: it answers a HEAD. Release *ret when the result is positive. */
 long answer_parse(const char *data, size_t len, bool eof, bool no_body, struct answer *ret);
 
 struct wire;
@@ -54,10 +54,10 @@ void wire_expect_end(struct wire *w);
 
 /* The pieces: */
 int wire_fd(const struct wire *w);
-bool wire_pump(struct wire *w);                        /* reads what is there; false: the peer has closed */
-bool wire_wait(struct wire *w, int ms);                /* until there is something to pump; false: there isn't */
+bool wire_pump(struct wire *w);                               /* reads what is there; false: the peer has closed */
+bool wire_wait(struct wire *w, int ms);                       /* until there is something to pump; false: there isn't */
 const char *wire_data(const struct wire *w, size_t *ret_len); /* read and not taken; NUL-terminated */
 void wire_take(struct wire *w, size_t n);
-bool wire_ended(const struct wire *w);                 /* the peer has closed */
+bool wire_ended(const struct wire *w); /* the peer has closed */
 
 #endif

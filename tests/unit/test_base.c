@@ -39,7 +39,8 @@ END_TEST
 START_TEST(buf_quotes_json)
 {
 	struct buf b;
-	const char *s = "a\"b\\c\nd\x01" "é";
+	const char *s = "a\"b\\c\nd\x01"
+			"é";
 	buf_init(&b, 100);
 	buf_add_json(&b, s, strlen(s));
 	ck_assert_str_eq(b.data, "\"a\\\"b\\\\c\\nd\\u0001é\"");
@@ -77,11 +78,15 @@ static bool all_are(const unsigned char *bytes, size_t from, size_t to, unsigned
 	return from >= to;
 }
 
-/* Objects of every size live side by side, come and go and grow; each keeps what it was given, and begins with zeros. */
+/* Objects of every size live side by side, come and go and grow; each keeps what it was given, and begins with zeros.
+ */
 START_TEST(slab_objects_are_apart)
 {
 	enum { OBJECTS = 5000 };
-	static struct { unsigned char *at; size_t size; } o[OBJECTS];
+	static struct {
+		unsigned char *at;
+		size_t size;
+	} o[OBJECTS];
 	unsigned random = 1;
 	for (int step = 0; step < 20 * OBJECTS; step++) {
 		random = random * 1103515245 + 12345;
@@ -106,11 +111,29 @@ START_TEST(slab_objects_are_apart)
 }
 END_TEST
 
-static const struct { const char *text; bool valid; } texts[] = {
-	{ "", true }, { "plain", true }, { "\xc3\xa9", true }, { "\xe2\x82\xac", true }, { "\xf0\x9f\x98\x80", true }, { "12345678\xc3\xa9", true },
-	{ "\xf4\x8f\xbf\xbf", true }, { "\xed\x9f\xbf", true }, { "\xc3", false }, { "\x80", false }, { "\xc0\xaf", false }, { "\xe0\x80\xaf", false },
-	{ "\xed\xa0\x80", false }, { "\xf4\x90\x80\x80", false }, { "\xff", false }, { "\xe2\x82", false }, { "1234567\xc3", false },
-	{ "\xf0\x8f\xbf\xbf", false }, { "\xf8\x88\x80\x80\x80", false },
+static const struct {
+	const char *text;
+	bool valid;
+} texts[] = {
+	{ "", true },
+	{ "plain", true },
+	{ "\xc3\xa9", true },
+	{ "\xe2\x82\xac", true },
+	{ "\xf0\x9f\x98\x80", true },
+	{ "12345678\xc3\xa9", true },
+	{ "\xf4\x8f\xbf\xbf", true },
+	{ "\xed\x9f\xbf", true },
+	{ "\xc3", false },
+	{ "\x80", false },
+	{ "\xc0\xaf", false },
+	{ "\xe0\x80\xaf", false },
+	{ "\xed\xa0\x80", false },
+	{ "\xf4\x90\x80\x80", false },
+	{ "\xff", false },
+	{ "\xe2\x82", false },
+	{ "1234567\xc3", false },
+	{ "\xf0\x8f\xbf\xbf", false },
+	{ "\xf8\x88\x80\x80\x80", false },
 };
 
 START_TEST(utf8_is_what_rfc_3629_says)
@@ -119,9 +142,20 @@ START_TEST(utf8_is_what_rfc_3629_says)
 }
 END_TEST
 
-static const struct { const char *in, *out; bool plus; } escapes[] = {
-	{ "a%20b", "a b", false }, { "a+b", "a+b", false }, { "a+b", "a b", true }, { "%C3%A9", "é", false }, { "%c3%a9", "é", false },
-	{ "%", NULL, false }, { "%2", NULL, false }, { "%zz", NULL, false }, { "%00", NULL, false }, { "%ff", NULL, false },
+static const struct {
+	const char *in, *out;
+	bool plus;
+} escapes[] = {
+	{ "a%20b", "a b", false },
+	{ "a+b", "a+b", false },
+	{ "a+b", "a b", true },
+	{ "%C3%A9", "é", false },
+	{ "%c3%a9", "é", false },
+	{ "%", NULL, false },
+	{ "%2", NULL, false },
+	{ "%zz", NULL, false },
+	{ "%00", NULL, false },
+	{ "%ff", NULL, false },
 };
 
 START_TEST(percent_decoding)
@@ -221,7 +255,8 @@ START_TEST(linesafe_escapes_what_ends_a_line_for_some)
 		{ "\xe2\x80\xa8", "\\u2028" },
 		{ "\xe2\x80\xa9x\xc2\x85", "\\u2029x\\u0085" },
 		{ "\xc2\x85\xc2\x85\xe2\x80\xa8y\xe2\x80\xa8", "\\u0085\\u0085\\u2028y\\u2028" },
-		{ "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa", "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours stay */
+		{ "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa",
+			"\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours stay */
 		{ "cut \xe2\x80", "cut \xe2\x80" },
 		{ "cut \xc2", "cut \xc2" },
 	};

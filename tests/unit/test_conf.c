@@ -58,7 +58,7 @@ static int load_scoped(enum conf_scope scope, const char *line)
 	snprintf(copy, sizeof(copy), "%s", line);
 	for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	args = (struct conf_args){ .argc = argc, .argv = argv, .scope = scope, .options = own };
+	args = (struct conf_args) { .argc = argc, .argv = argv, .scope = scope, .options = own };
 	dup2(fileno(f), STDERR_FILENO);
 	int code = conf_load(&c, &args);
 	dup2(keep, STDERR_FILENO);
@@ -191,7 +191,9 @@ END_TEST
 START_TEST(values)
 {
 	uint64_t n;
-	ck_assert_int_eq(load("--text-max 1M --bulk-max 16MiB --session-ttl 12h --key-ttl 90m --tombstone-ttl 2w --streams-max 0 --no-demo"), 0);
+	ck_assert_int_eq(load("--text-max 1M --bulk-max 16MiB --session-ttl 12h --key-ttl 90m --tombstone-ttl 2w "
+			      "--streams-max 0 --no-demo"),
+		0);
 	ck_assert_uint_eq(c.text_max, 1 << 20);
 	ck_assert_uint_eq(c.bulk_max, 16 << 20);
 	ck_assert_uint_eq(c.session_ttl, 12 * 3600);
@@ -215,14 +217,19 @@ static bool trusted(const char *addr)
 	} a;
 	memset(&a, 0, sizeof(a));
 	a.sa.sa_family = strchr(addr, ':') != NULL ? AF_INET6 : AF_INET;
-	ck_assert_int_eq(inet_pton(a.sa.sa_family, addr, a.sa.sa_family == AF_INET6 ? (void *)&a.in6.sin6_addr : (void *)&a.in.sin_addr), 1);
+	ck_assert_int_eq(inet_pton(a.sa.sa_family, addr,
+				 a.sa.sa_family == AF_INET6 ? (void *)&a.in6.sin6_addr : (void *)&a.in.sin_addr),
+		1);
 	return conf_is_trusted_proxy(&c, &a.sa);
 }
 
 START_TEST(trusted_proxies)
 {
 	struct sockaddr local = { .sa_family = AF_UNIX };
-	ck_assert_int_eq(load("--trusted-proxies 10.0.0.0/8,192.168.1.128/25 --trusted-proxies ::1,fd00::/7 --trusted-proxies 127.0.0.1"), 0);
+	ck_assert_int_eq(
+		load("--trusted-proxies 10.0.0.0/8,192.168.1.128/25 --trusted-proxies ::1,fd00::/7 --trusted-proxies "
+		     "127.0.0.1"),
+		0);
 	ck_assert(trusted("10.255.0.1"));
 	ck_assert(trusted("::ffff:10.1.2.3"));
 	ck_assert(!trusted("11.0.0.1"));
@@ -246,7 +253,9 @@ END_TEST
 
 START_TEST(origins_and_urls)
 {
-	ck_assert_int_eq(load("--cors-origins https://App.Example.org:443/,http://localhost:5173 --public-url https://Chat.Example.org/Postern/"), 0);
+	ck_assert_int_eq(load("--cors-origins https://App.Example.org:443/,http://localhost:5173 --public-url "
+			      "https://Chat.Example.org/Postern/"),
+		0);
 	ck_assert(conf_allows_origin(&c, "https://app.example.org"));
 	ck_assert(conf_allows_origin(&c, "http://localhost:5173"));
 	ck_assert(!conf_allows_origin(&c, "http://app.example.org"));
@@ -268,7 +277,10 @@ END_TEST
 START_TEST(print_round_trip)
 {
 	static char text[8192], again[8192];
-	ck_assert_int_eq(load("--text-max 5000 --heartbeat 90 --trusted-proxies 10.0.0.0/8,::1 --listen [::]:0 --public-url http://h/x"), 0);
+	ck_assert_int_eq(
+		load("--text-max 5000 --heartbeat 90 --trusted-proxies 10.0.0.0/8,::1 --listen [::]:0 --public-url "
+		     "http://h/x"),
+		0);
 	FILE *f = fmemopen(text, sizeof(text), "w");
 	conf_print(&c, f);
 	fclose(f);
@@ -289,8 +301,8 @@ END_TEST
 
 START_TEST(passwords_are_masked)
 {
-	static const char *const conninfos[] = { "postgres://u:S3cret@h/db?password=S3cret&x=1", "host=h password=S3cret dbname=d",
-		"host=h password = 'S3cr\\'et S3cret' dbname=d" };
+	static const char *const conninfos[] = { "postgres://u:S3cret@h/db?password=S3cret&x=1",
+		"host=h password=S3cret dbname=d", "host=h password = 'S3cr\\'et S3cret' dbname=d" };
 	for (size_t i = 0; i < 3; i++) {
 		char text[8192] = "";
 		setenv("POSTERN_DATABASE", conninfos[i], 1);
@@ -310,7 +322,9 @@ START_TEST(settings_are_read_again)
 {
 	write_file("text_max = 1K\nworkers = 2\n");
 	ck_assert_int_eq(load("--body-max 2K"), 0);
-	write_file("log_level = debug\nlog_format = json\nworkers = 3\nbody_max = 4K\ncors_origins = https://a.example, https://b.example\n");
+	write_file(
+		"log_level = debug\nlog_format = json\nworkers = 3\nbody_max = 4K\ncors_origins = https://a.example, "
+		"https://b.example\n");
 	ck_assert(conf_reload(&c));
 	ck_assert_int_eq(c.log_level, LOG_DEBUG);
 	ck_assert_int_eq(c.log_format, LOG_JSON);
@@ -330,7 +344,9 @@ START_TEST(settings_are_packed_and_unpacked)
 	char *before, *after;
 	size_t len;
 	struct buf packed;
-	write_file("public_url = https://chat.example.org/x\ntrusted_proxies = 10.0.0.0/8, ::1, unix\ncors_origins = *\ntext_max = 0\n"
+	write_file(
+		"public_url = https://chat.example.org/x\ntrusted_proxies = 10.0.0.0/8, ::1, unix\ncors_origins = *\n"
+		"text_max = 0\n"
 		"jwt_issuer = a b = c\nheartbeat = 90s\nring_bytes = 5000\nregistration = invite\nlog_level = warn\n");
 	ck_assert_int_eq(load(""), 0);
 	buf_init(&packed, 1 << 20);

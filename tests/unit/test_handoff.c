@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * What the hand-off of a connection relies on in libmicrohttpd, and nothing guarantees: that a request whose handler
- * says MHD_NO is let go without a shutdown of the socket, so that a duplicate of the descriptor goes on working; and that the
- * duplicate can be given back for the next request. And what a socket is set to that stays with us. */
+ * says MHD_NO is let go without a shutdown of the socket, so that a duplicate of the descriptor goes on working; and
+ * that the duplicate can be given back for the next request. And what a socket is set to that stays with us. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <fcntl.h>
 #include <microhttpd.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,8 +21,8 @@ static struct MHD_Daemon *daemon_;
 static int taken, client;
 static size_t header_size;
 
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *c, const char *url, const char *method, const char *version, const char *data, size_t *size,
-	void **context)
+static enum MHD_Result on_access(void *arg, struct MHD_Connection *c, const char *url, const char *method,
+	const char *version, const char *data, size_t *size, void **context)
 {
 	static int seen;
 	(void)arg, (void)method, (void)version, (void)data, (void)size;
@@ -32,10 +32,11 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *c, const char
 	}
 	if (strcmp(url, "/take") == 0) {
 		header_size = MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
-		taken = fcntl(MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, F_DUPFD_CLOEXEC, 3);
+		taken = fcntl(
+			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, F_DUPFD_CLOEXEC, 3);
 		return MHD_NO;
 	}
-	struct MHD_Response *r = MHD_create_response_from_buffer(2, (void *)(uintptr_t)"ok", MHD_RESPMEM_PERSISTENT);
+	struct MHD_Response *r = MHD_create_response_from_buffer(2, (void *)(uintptr_t) "ok", MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result rc = MHD_queue_response(c, 200, r);
 	MHD_destroy_response(r);
 	return rc;
@@ -46,13 +47,15 @@ static void on_log(void *arg, const char *fmt, va_list ap) { (void)arg, (void)fm
 static void setup(void)
 {
 	int pair[2];
-	daemon_ = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		on_access, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_END);
+	daemon_ = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_access, NULL, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_END);
 	ck_assert_ptr_nonnull(daemon_);
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sin);
 	int lis = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert(bind(lis, (struct sockaddr *)&sin, sizeof(sin)) == 0 && listen(lis, 1) == 0 && getsockname(lis, (struct sockaddr *)&sin, &len) == 0);
+	ck_assert(bind(lis, (struct sockaddr *)&sin, sizeof(sin)) == 0 && listen(lis, 1) == 0 &&
+		getsockname(lis, (struct sockaddr *)&sin, &len) == 0);
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	ck_assert(connect(client, (struct sockaddr *)&sin, sizeof(sin)) == 0);
 	pair[0] = accept4(lis, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -82,7 +85,7 @@ static void run_until(bool (*done)(void))
 }
 
 static bool is_taken(void) { return taken >= 0; }
-static bool is_answered(void) { return poll(&(struct pollfd){ .fd = client, .events = POLLIN }, 1, 0) == 1; }
+static bool is_answered(void) { return poll(&(struct pollfd) { .fd = client, .events = POLLIN }, 1, 0) == 1; }
 
 static void say(const char *text) { ck_assert_int_eq(send(client, text, strlen(text), 0), (ssize_t)strlen(text)); }
 
@@ -100,7 +103,7 @@ START_TEST(the_peer_sees_no_end)
 {
 	char got[8] = "";
 	let_go();
-	ck_assert_int_eq(poll(&(struct pollfd){ .fd = client, .events = POLLIN | POLLRDHUP }, 1, 50), 0);
+	ck_assert_int_eq(poll(&(struct pollfd) { .fd = client, .events = POLLIN | POLLRDHUP }, 1, 50), 0);
 	ck_assert_int_eq(send(taken, "hello", 5, MSG_NOSIGNAL), 5);
 	ck_assert_int_eq(recv(client, got, sizeof(got), 0), 5);
 	ck_assert_str_eq(got, "hello");

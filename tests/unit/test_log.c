@@ -16,7 +16,8 @@ static struct frame *parse(const char *line) { return frame_parse(line, strlen(l
 static struct frame *message(uint64_t pos, unsigned chat)
 {
 	char line[200];
-	snprintf(line, sizeof(line), "%llu message %u alice %llu 0 {\"id\":%llu}", (unsigned long long)pos, chat, (unsigned long long)pos, (unsigned long long)pos);
+	snprintf(line, sizeof(line), "%llu message %u alice %llu 0 {\"id\":%llu}", (unsigned long long)pos, chat,
+		(unsigned long long)pos, (unsigned long long)pos);
 	return parse(line);
 }
 
@@ -25,7 +26,7 @@ START_TEST(frame_says_what_its_line_said)
 {
 	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
 	struct frame *f = _i == 0 ? parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}")
-		: frame_message(12, 7, "alice", 1700000000000001, json, strlen(json), "ep", 0xbeef);
+				  : frame_message(12, 7, "alice", 1700000000000001, json, strlen(json), "ep", 0xbeef);
 	ck_assert_uint_eq(f->pos, 12);
 	ck_assert_int_eq(f->kind, FRAME_MESSAGE);
 	ck_assert_uint_eq(f->chats_count, 1);
@@ -71,8 +72,8 @@ START_TEST(frame_audiences)
 }
 END_TEST
 
-static const char *const bad_lines[] = { "", "x", "0 message 1 a 1 0 {}", "5", "5 message", "5 nonsense 1 a 1 0 {}", "5 message 1 a x 0 {}", "-1 message 1 a 1 0 {}",
-	"5  message 1 a 1 0 {}" };
+static const char *const bad_lines[] = { "", "x", "0 message 1 a 1 0 {}", "5", "5 message", "5 nonsense 1 a 1 0 {}",
+	"5 message 1 a x 0 {}", "-1 message 1 a 1 0 {}", "5  message 1 a 1 0 {}" };
 
 START_TEST(frame_refuses_other_lines) { ck_assert_ptr_null(parse(bad_lines[_i])); }
 END_TEST
@@ -174,10 +175,22 @@ static const struct {
 	const char *text;
 	bool good, unchecked;
 } cursors[] = {
-	{ "abcDEF12a0000001.12", true, false }, { "abcDEF12ffffffff.0", true, false }, { "abcDEF12.12", true, true }, { "A9z.0", true, true },
-	{ "12345678.5", true, true }, { "abcDEF12notahexa.5", true, true }, { "abcdefg00000000.999999999999999999", true, false }, { "", false, false },
-	{ "12", false, false }, { ".12", false, false }, { "abc.", false, false }, { "abc.-1", false, false }, { "abc.1x", false, false },
-	{ "abc.9999999999999999999", false, false }, { "a b.1", false, false }, { "abc.1.2", false, false },
+	{ "abcDEF12a0000001.12", true, false },
+	{ "abcDEF12ffffffff.0", true, false },
+	{ "abcDEF12.12", true, true },
+	{ "A9z.0", true, true },
+	{ "12345678.5", true, true },
+	{ "abcDEF12notahexa.5", true, true },
+	{ "abcdefg00000000.999999999999999999", true, false },
+	{ "", false, false },
+	{ "12", false, false },
+	{ ".12", false, false },
+	{ "abc.", false, false },
+	{ "abc.-1", false, false },
+	{ "abc.1x", false, false },
+	{ "abc.9999999999999999999", false, false },
+	{ "a b.1", false, false },
+	{ "abc.1.2", false, false },
 	{ "abcdefghijklmnopqrstuvwxyzabcdefghijkl.1", false, false },
 };
 
@@ -207,7 +220,10 @@ START_TEST(checks_of_a_batch_are_read_from_its_first_line)
 }
 END_TEST
 
-static enum marks_answer look(const struct marks *m, uint64_t pos, uint32_t check) { return marks_look(m, (struct position){ pos, check }); }
+static enum marks_answer look(const struct marks *m, uint64_t pos, uint32_t check)
+{
+	return marks_look(m, (struct position) { pos, check });
+}
 
 START_TEST(marks_know_what_was_told_and_nothing_between)
 {

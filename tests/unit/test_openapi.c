@@ -110,18 +110,23 @@ START_TEST(a_route_is_an_operation)
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *responses = get(op, "responses");
 	holds(op != NULL, "%s", "is no operation");
-	holds(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s", "operationId or summary is missing");
+	holds(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s",
+		"operationId or summary is missing");
 	for (const struct route *other = api_routes; other < r; other++)
-		holds(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0, "operationId %s is %s's", text(op, "operationId"), other->path);
+		holds(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0,
+			"operationId %s is %s's", text(op, "operationId"), other->path);
 	bool succeeds = false;
 	holds(json_object_is_type(responses, json_type_object), "%s", "has no responses");
-	json_object_object_foreach(responses, status, response) {
+	json_object_object_foreach(responses, status, response)
+	{
 		struct json_object *content = get(resolve(response), "content");
 		holds(*text(resolve(response), "description") != '\0', "%s has no description", status);
 		succeeds |= *status == '2';
 		if (*status == '2' || *status == '3')
 			continue;
-		holds(content != NULL && json_object_object_length(content) == 1 && get(content, "application/problem+json") != NULL, "%s isn't a problem", status);
+		holds(content != NULL && json_object_object_length(content) == 1 &&
+				get(content, "application/problem+json") != NULL,
+			"%s isn't a problem", status);
 	}
 	holds(succeeds, "%s", "never succeeds");
 	holds(get(responses, "default") != NULL, "%s", "says nothing of other errors");
@@ -152,17 +157,21 @@ START_TEST(who_may_is_said)
 	}
 	holds(anybody == !!(r->flags & ROUTE_PUBLIC), "security says that it is %spublic", anybody ? "" : "not ");
 	holds(ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
-	holds(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s", "401 or 503 is missing");
+	holds(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s",
+		"401 or 503 is missing");
 }
 END_TEST
 
 static void check_range(const struct route *r, const struct field *f, struct json_object *schema)
 {
-	holds(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL, "%s: the minimum is %lld", f->name, (long long)f->min);
+	holds(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL,
+		"%s: the minimum is %lld", f->name, (long long)f->min);
 	if (f->max < INT64_MAX - 1)
-		holds(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld", f->name, (long long)f->max);
+		holds(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld", f->name,
+			(long long)f->max);
 	if (f->preset != NULL)
-		holds(json_object_get_int64(get(schema, "default")) == atoll(f->preset), "%s: the default is %s", f->name, f->preset);
+		holds(json_object_get_int64(get(schema, "default")) == atoll(f->preset), "%s: the default is %s",
+			f->name, f->preset);
 }
 
 static void check_field(const struct route *r, const struct field *f, struct json_object *schema)
@@ -173,30 +182,36 @@ static void check_field(const struct route *r, const struct field *f, struct jso
 	for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
 		holds(has_string(get(schema, "enum"), f->one_of[i]), "%s may be %s", f->name, f->one_of[i]);
 	if (f->from == FROM_BODY)
-		holds(has_string(get(body_schema(r), "required"), f->name) == f->required, "%s is%s required", f->name, f->required ? "" : "n't");
+		holds(has_string(get(body_schema(r), "required"), f->name) == f->required, "%s is%s required", f->name,
+			f->required ? "" : "n't");
 }
 
 START_TEST(what_it_takes_is_said)
 {
 	const struct route *r = &api_routes[_i];
-	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"), *properties = get(body_schema(r), "properties");
+	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"),
+			   *properties = get(body_schema(r), "properties");
 	holds((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "%s a body", body ? "doesn't take" : "takes");
 	if (r->handle != call_handle)
 		return;
 	const struct call *call = r->spec;
 	for (const struct field *f = call->fields; f->from != FROM_END; f++) {
 		if (f->from == FROM_QUERY || f->from == FROM_BODY)
-			check_field(r, f, f->from == FROM_BODY ? get(properties, f->name) : get(parameter(r, "query", f->name), "schema"));
+			check_field(r, f,
+				f->from == FROM_BODY ? get(properties, f->name)
+						     : get(parameter(r, "query", f->name), "schema"));
 		if (f->from == FROM_IF_MATCH)
 			holds(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match isn't there");
 	}
 	for (size_t i = 0; params != NULL && i < json_object_array_length(params); i++) {
 		struct json_object *p = resolve(json_object_array_get_idx(params, i));
-		holds(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL, "takes no parameter %s", text(p, "name"));
+		holds(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL,
+			"takes no parameter %s", text(p, "name"));
 	}
 	if (properties == NULL)
 		return;
-	json_object_object_foreach(properties, name, schema) {
+	json_object_object_foreach(properties, name, schema)
+	{
 		holds(schema != NULL && field(r, FROM_BODY, name) != NULL, "takes no field %s", name);
 	}
 }
@@ -222,9 +237,12 @@ static bool is_route(const char *method, const char *path)
 
 START_TEST(an_operation_is_a_route)
 {
-	json_object_object_foreach(get(doc, "paths"), path, item) {
-		json_object_object_foreach(item, method, op) {
-			ck_assert_msg(op != NULL && (strcmp(method, "parameters") == 0 || is_route(method, path)), "%s %s is no route", method, path);
+	json_object_object_foreach(get(doc, "paths"), path, item)
+	{
+		json_object_object_foreach(item, method, op)
+		{
+			ck_assert_msg(op != NULL && (strcmp(method, "parameters") == 0 || is_route(method, path)),
+				"%s %s is no route", method, path);
 		}
 	}
 }
@@ -242,8 +260,10 @@ START_TEST(problems_have_their_codes)
 		snprintf(name, sizeof(name), "`%s`", p->code);
 		ck_assert_msg(has_string(codes, p->code), "%s is no code", p->code);
 		for (const struct route *r = api_routes; r->path != NULL; r++) {
-			struct json_object *responses = get(operation(r), "responses"), *response = get(responses, status);
-			named |= strstr(text(response ? response : get(responses, "default"), "description"), name) != NULL;
+			struct json_object *responses = get(operation(r), "responses"),
+					   *response = get(responses, status);
+			named |= strstr(text(response ? response : get(responses, "default"), "description"), name) !=
+				NULL;
 		}
 		ck_assert_msg(named, "%s is named by no response with %s", p->code, status);
 	}
@@ -258,7 +278,8 @@ static void check_references(struct json_object *o)
 		check_references(json_object_array_get_idx(o, i));
 	if (!json_object_is_type(o, json_type_object))
 		return;
-	json_object_object_foreach(o, name, value) {
+	json_object_object_foreach(o, name, value)
+	{
 		ck_assert_ptr_nonnull(name);
 		check_references(value);
 	}

@@ -77,11 +77,14 @@ START_TEST(exact_over_processes)
 	for (unsigned p = 0; p < PROCESSES; p++)
 		if ((pids[p] = fork()) == 0) {
 			shared_set(&shared_gauges(s, 0)[p], 1);
-			while (shared_sum_gauge(s, 0) + shared_sum_gauge(s, 1) + shared_sum_gauge(s, 2) + shared_sum_gauge(s, 3) < PROCESSES)
+			while (shared_sum_gauge(s, 0) + shared_sum_gauge(s, 1) + shared_sum_gauge(s, 2) +
+					shared_sum_gauge(s, 3) <
+				PROCESSES)
 				;
 			for (uint64_t k = 0; k < KEYS; k++)
 				for (unsigned t = 0; t < TRIES; t++)
-					if (shared_gcra(s, 1 + k * UINT64_C(0x9e3779b97f4a7c15), 1000, SECOND, BURST, NULL, NULL))
+					if (shared_gcra(s, 1 + k * UINT64_C(0x9e3779b97f4a7c15), 1000, SECOND, BURST,
+						    NULL, NULL))
 						atomic_fetch_add(&shared_counters(s, 0)[0], 1);
 			_exit(0);
 		}
