@@ -11,10 +11,10 @@
 #include "api/auth.h"
 #include "api/body.h"
 #include "api/call.h"
+#include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "base/shared.h"
 #include "conf/conf.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -54,35 +54,12 @@ static void wipe(void *p, size_t size)
 	free(p);
 }
 
-static uint64_t interval_of(const struct api *api)
-{
-	return api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0;
-}
-
-/* Counted like sign-ins; refuses the request when there were too many. */
-static bool admitted(struct request *req, uint64_t key)
-{
-	struct api *api = api_of(req);
-	uint64_t retry = 0;
-	if (shared_gcra(api->shared, key, clock_mono_us(), interval_of(api), api->conf->rate_logins, &retry, NULL))
-		return true;
-	request_add_rate(req, api->conf->rate_logins, retry / 1000000 + 1);
-	metrics_count(api->metrics, M_RATE_LIMITED, 1);
-	request_problem(req, "rate_limited", "Too many attempts.", "");
-	return false;
-}
-
-static uint64_t key_for(const char *what, const char *who)
-{
-	char text[128];
-	return secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "%s %s", what, who));
-}
-
+/* Counts an attempt by the address that it comes from. Returns false if there were too many: it has been answered. */
 static bool admitted_address(struct request *req, const char *what)
 {
 	char address[64];
 	request_client_network(req, address, sizeof(address));
-	return admitted(req, key_for(what, address));
+	return limit_take(req, LIMIT_LOGINS, limit_key(LIMIT_LOGINS, what, address));
 }
 
 /* Whether the caller, as far as this worker knows, is an administrator: the functions look again. */
@@ -142,7 +119,7 @@ static void on_stored(void *arg, const struct pg_result *r)
 	if (name >= 0) /* every worker hears of it; this one at once */
 		auth_forget(api->auth, pg_text(r, 0, name), 0);
 	if (c->rate_key != 0)
-		shared_gcra_refund(api->shared, c->rate_key, interval_of(api));
+		limit_refund(api, LIMIT_LOGINS, c->rate_key);
 	if (pg_null(r, 0, body)) {
 		request_reply(c->req, 204, NULL, NULL, 0);
 	} else {
@@ -271,10 +248,10 @@ void password_change(struct request *req)
 		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
 	}
 	json_object_put(o);
-	c->rate_key = key_for("login account", c->name); /* guessing here is guessing there */
+	c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name); /* guessing here is guessing there */
 	if (e.code != NULL)
 		request_problem(req, e.code, e.detail, "");
-	else if (admitted(req, c->rate_key)) {
+	else if (limit_take(req, LIMIT_LOGINS, c->rate_key)) {
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
 			(const char *[]) { c->name }, on_old_hash, c);
 		return;
@@ -365,11 +342,11 @@ void account_delete(struct request *req)
 		take(c->old, sizeof(c->old), o, "password", 1, false, &e);
 	json_object_put(o);
 	if (*c->old != '\0')
-		c->rate_key = key_for("login account", c->name);
+		c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name);
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
 	if (e.code != NULL)
 		request_problem(req, e.code, e.detail, "");
-	else if (c->rate_key == 0 || admitted(req, c->rate_key)) {
+	else if (c->rate_key == 0 || limit_take(req, LIMIT_LOGINS, c->rate_key)) {
 		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2,
 			(const char *[]) { c->name, id }, on_needs, c);
 		return;

@@ -53,12 +53,6 @@ void api_release(struct api *api)
 	auth_free(api->auth);
 }
 
-/* The port for metrics serves nothing else that is anybody's. */
-static bool is_for_operators(const struct route *r)
-{
-	return r->handle == ops_health || r->handle == ops_ready || r->handle == ops_metrics;
-}
-
 static void on_reloaded(void *arg, const struct pg_result *r)
 {
 	struct api *api = arg;
@@ -100,7 +94,7 @@ static void dispatch(void *arg, struct request *req)
 {
 	struct api *api = arg;
 	const struct route *route = request_route(req);
-	if (request_on_metrics_port(req) && !is_for_operators(route))
+	if (request_on_metrics_port(req) && !(route->flags & ROUTE_OPERATOR))
 		request_problem(req, "not_found", NULL, "");
 	else if (route->flags & ROUTE_PUBLIC)
 		handle(req);

@@ -48,6 +48,9 @@ struct api {
 	bool reloading, reload_again;
 };
 
+/* What a token must be good for: a column of the route table. */
+enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
+
 struct call;
 extern const struct call
 	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/45_receipts.sql */
@@ -61,7 +64,6 @@ static inline struct api *api_of(const struct request *req) { return http_arg(re
 
 /* Handlers that are more than a call (the rest is call_handle). */
 void messages_send(struct request *req);
-void joins_handle(struct request *req);
 void session_create(struct request *req);
 void session_delete(struct request *req);
 void token_delete(struct request *req);
@@ -81,7 +83,6 @@ void streams_open(struct request *req);
 void streams_poll(struct request *req);
 void streams_gone(struct api *api, uint64_t key);
 void sync_get(struct request *req);
-void search_get(struct request *req);
 void ops_health(struct request *req);
 void ops_ready(struct request *req);
 void ops_metrics(struct request *req);

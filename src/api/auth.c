@@ -164,8 +164,7 @@ static void on_found(void *arg, const struct pg_result *r)
 		metrics_sign_in(l->auth->api->metrics, l->how, true);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
 		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
-		/* A stream asks once for hours: it isn't worth the memory. */
-		bool once = l->is_ticket || request_route(l->req)->handle == streams_open;
+		bool once = l->is_ticket || (request_route(l->req)->flags & ROUTE_LASTING);
 		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
 		uses_note(l->auth->api->uses, l->req, c.credential);

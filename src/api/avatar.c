@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/call.h"
+#include "api/limit.h"
 #include "base/log.h"
 #include "base/picture.h"
 #include "base/utf8.h"
@@ -64,7 +65,7 @@ void avatar_put(struct request *req)
 		request_problem(req, "unsupported_type", "The picture isn't of the type that Content-Type says.", "");
 	else if (width > SIDE_MAX || height > SIDE_MAX)
 		request_problem(req, "out_of_range", "A picture may be 4096 pixels wide and as high.", "");
-	else if (call_may_act(req))
+	else if (limit_route(req))
 		store(req, type, body);
 }
 

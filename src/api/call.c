@@ -11,11 +11,9 @@
 #include "api/auth.h"
 #include "api/body.h"
 #include "api/gather.h"
-#include "base/clock.h"
+#include "api/limit.h"
 #include "base/emoji.h"
 #include "base/log.h"
-#include "base/secret.h"
-#include "base/shared.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "http/access.h"
@@ -219,31 +217,6 @@ static const char *if_match(struct arguments *a, struct buf *out)
 
 #define NO_SUCH_PARAM "There is no parameter \"%.64s\" here."
 
-/* Counts what the caller does, by the rate of one every interval_us. */
-static bool may(struct request *req, const char *what, const char *object, uint64_t interval_us, unsigned burst,
-	uint64_t *ret_retry_us)
-{
-	char key[256];
-	int n = snprintf(key, sizeof(key), "%s %s %s", what, caller_of(req)->name, object);
-	return shared_gcra(api_of(req)->shared,
-		secret_keyed_hash(key, (size_t)n < sizeof(key) ? (size_t)n : sizeof(key) - 1), clock_mono_us(),
-		interval_us, burst, ret_retry_us, NULL);
-}
-
-bool call_may_act(struct request *req)
-{
-	struct api *api = api_of(req);
-	unsigned rate = api->conf->rate_actions;
-	uint64_t retry_us;
-	if (!(request_route(req)->flags & ROUTE_LIMITED) || rate == 0 ||
-		may(req, "actions", "", 60000000 / rate, rate / 6, &retry_us))
-		return true;
-	metrics_count(api->metrics, M_RATE_LIMITED, 1);
-	request_add_rate(req, rate, retry_us / 1000000 + 1);
-	request_problem(req, "rate_limited", "You do more than this server allows.", "");
-	return false;
-}
-
 static void add(struct arguments *a, const struct field *f)
 {
 	const struct caller *caller = caller_of(a->req);
@@ -277,7 +250,7 @@ static void add(struct arguments *a, const struct field *f)
 		s = out->data;
 		break;
 	case FROM_THROTTLE:
-		s = may(a->req, f->name, request_var(a->req, 0), (uint64_t)f->max * 1000, 1, NULL) ? "f" : "t";
+		s = limit_once(a->req, f->name, request_var(a->req, 0), (unsigned)f->max) ? "f" : "t";
 		break;
 	case FROM_REACTIONS_MAX:
 		buf_addu(out, http_conf(request_server(a->req))->reactions_max);
@@ -429,7 +402,7 @@ void call_handle(struct request *req)
 		add(&a, f);
 	if (a.error.code != NULL)
 		request_problem(req, a.error.code, a.error.detail, "");
-	else if (!call_may_act(req))
+	else if (!limit_route(req))
 		; /* it is refused */
 	else if (request_route(req)->flags & ROUTE_GATHERED)
 		gather(api_of(req)->gatherer, call, req, a.count, a.values);

@@ -53,8 +53,6 @@ struct call {
 
 void call_handle(struct request *req); /* the route's spec is a struct call */
 
-/* Whether the caller may act once more, if the route counts it (ROUTE_LIMITED); refuses the request otherwise. */
-bool call_may_act(struct request *req);
 /* Whether the query has those parameters only (NULL: none); refuses the request otherwise. */
 bool call_takes_only(struct request *req, const char *const known[]);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */

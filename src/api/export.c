@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/call.h"
+#include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -83,21 +84,8 @@ static void on_piece(void *arg, const struct pg_result *r)
 
 void export_get(struct request *req)
 {
-	struct api *api = api_of(req);
-	unsigned rate = api->conf->rate_exports;
-	uint64_t retry_us = 0;
-	char text[64];
-	if (!call_takes_only(req, NULL))
+	if (!call_takes_only(req, NULL) || !limit_route(req))
 		return;
-	int n = snprintf(text, sizeof(text), "export %s", caller_of(req)->name);
-	if (rate > 0 &&
-		!shared_gcra(api->shared, secret_keyed_hash(text, (size_t)n), clock_mono_us(), 60000000 / rate, rate,
-			&retry_us, NULL)) {
-		request_add_rate(req, rate, retry_us / 1000000 + 1);
-		metrics_count(api->metrics, M_RATE_LIMITED, 1);
-		request_problem(req, "rate_limited", "That was taken along just now.", "");
-		return;
-	}
 	struct export *e = calloc(1, sizeof(*e));
 	if (e == NULL)
 		fatal("out of memory");

@@ -10,6 +10,7 @@
 #include "api/auth.h"
 #include "api/body.h"
 #include "api/call.h"
+#include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -33,7 +34,7 @@ struct outgoing {
 	char *strings[4];
 	char hash[HASH_HEX + 1];
 	struct body_error error; /* it was refused before it was sent */
-	uint64_t retry_us;       /* rate_limited: when to try again */
+	unsigned retry_s;        /* rate_limited: when to try again */
 	char *answer;            /* bulk: its line */
 };
 
@@ -205,13 +206,12 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 static void take_rate(struct outgoing *o, const struct caller *caller)
 {
 	struct api *api = api_of(o->post->req);
-	if (o->error.code != NULL || api->conf->rate_sends == 0)
+	char detail[128];
+	if (o->error.code != NULL ||
+		limit_try(api, LIMIT_SENDS, limit_key(LIMIT_SENDS, "of", caller->name), &o->retry_s))
 		return;
-	if (!shared_gcra(api->shared, secret_keyed_hash(caller->name, strlen(caller->name)), clock_mono_us(),
-		    60000000 / api->conf->rate_sends, api->conf->rate_sends_burst, &o->retry_us, NULL)) {
-		metrics_count(api->metrics, M_RATE_LIMITED, 1);
-		body_fail(&o->error, "rate_limited", "You send faster than this server allows.");
-	}
+	limit_detail(api, LIMIT_SENDS, o->retry_s, detail, sizeof(detail));
+	body_fail(&o->error, "rate_limited", "%s", detail);
 }
 
 /* ---- answering ---- */
@@ -353,15 +353,13 @@ static void on_done(struct send_item *item, const struct send_result *r)
 
 static void refuse(struct outgoing *o)
 {
-	if (o->post->bulk) {
-		line_refused(o, problem_find(o->error.code)->status, o->error.code, o->error.detail,
-			o->retry_us > 0 ? o->retry_us / 1000000 + 1 : 0);
-		return;
-	}
-	if (o->retry_us > 0)
-		request_add_rate(
-			o->post->req, http_conf(request_server(o->post->req))->rate_sends, o->retry_us / 1000000 + 1);
-	request_problem(o->post->req, o->error.code, o->error.detail, "");
+	const char *code = o->error.code;
+	if (o->post->bulk)
+		line_refused(o, problem_find(code)->status, code, o->error.detail, o->retry_s);
+	else if (o->retry_s > 0)
+		limit_refuse(o->post->req, LIMIT_SENDS, o->retry_s);
+	else
+		request_problem(o->post->req, code, o->error.detail, "");
 }
 
 /* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends

@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "api/auth.h"
+#include "api/limit.h"
 #include "base/build.h"
 #include "base/embedded.h"
 #include "base/log.h"
@@ -152,12 +153,12 @@ void assets_routes(struct route *rows)
 		if (path == NULL)
 			fatal("out of memory");
 		snprintf(path, len, "/%s", f->name);
-		*rows++ = (struct route) { "GET", path, assets_get, f, ROUTE_PUBLIC };
+		*rows++ = (struct route) { "GET", path, SCOPE_NONE, LIMIT_NONE, assets_get, f, ROUTE_PUBLIC };
 		if (strcmp(f->name, "index.html") == 0) {
 			char *root = strdup("/");
 			if (root == NULL)
 				fatal("out of memory");
-			*rows++ = (struct route) { "GET", root, assets_get, f, ROUTE_PUBLIC };
+			*rows++ = (struct route) { "GET", root, SCOPE_NONE, LIMIT_NONE, assets_get, f, ROUTE_PUBLIC };
 		}
 	}
 }

@@ -11,6 +11,7 @@
 #include "api/auth.h"
 #include "api/body.h"
 #include "api/call.h"
+#include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -82,10 +83,8 @@ static void on_issued(void *arg, const struct pg_result *r)
 
 static void give_back(struct issue *i)
 {
-	struct api *api = api_of(i->req);
-	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0;
-	shared_gcra_refund(api->shared, i->account_key, interval);
-	shared_gcra_refund(api->shared, i->address_key, interval);
+	limit_refund(api_of(i->req), LIMIT_LOGINS, i->account_key);
+	limit_refund(api_of(i->req), LIMIT_LOGINS, i->address_key);
 }
 
 static void verify(void *arg)
@@ -138,22 +137,17 @@ static void on_password(void *arg, const struct pg_result *r)
 static bool admitted(struct issue *i)
 {
 	struct api *api = api_of(i->req);
-	char text[128], address[64];
-	uint64_t interval = api->conf->rate_logins ? 60000000 / api->conf->rate_logins : 0, now = clock_mono_us(),
-		 retry = 0;
+	char address[64];
+	unsigned retry_s;
 	request_client_network(i->req, address, sizeof(address));
-	i->account_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login account %s", i->name));
-	i->address_key = secret_keyed_hash(text, (size_t)snprintf(text, sizeof(text), "login address %s", address));
-	bool ok = shared_gcra(api->shared, i->address_key, now, interval, api->conf->rate_logins, &retry, NULL);
-	if (ok && !shared_gcra(api->shared, i->account_key, now, interval, api->conf->rate_logins, &retry, NULL)) {
-		shared_gcra_refund(api->shared, i->address_key, interval);
-		ok = false;
-	}
-	if (ok)
+	i->account_key = limit_key(LIMIT_LOGINS, "account", i->name);
+	i->address_key = limit_key(LIMIT_LOGINS, "address", address);
+	if (!limit_take(i->req, LIMIT_LOGINS, i->address_key))
+		return false;
+	if (limit_try(api, LIMIT_LOGINS, i->account_key, &retry_s))
 		return true;
-	request_add_rate(i->req, api->conf->rate_logins, retry / 1000000 + 1);
-	metrics_count(api->metrics, M_RATE_LIMITED, 1);
-	request_problem(i->req, "rate_limited", "Too many failed attempts to sign in.", "");
+	limit_refund(api, LIMIT_LOGINS, i->address_key);
+	limit_refuse(i->req, LIMIT_LOGINS, retry_s);
 	return false;
 }
 
@@ -190,34 +184,45 @@ void session_create(struct request *req)
 		free_issue(i);
 }
 
-/* Every worker hears of it; this one at once, so that whoever was told can rely on it. */
-static void on_deleted(void *arg, const struct pg_result *r)
+/* Every worker hears of it; this one forgets at once, so that the caller can rely on the answer. Returns false if the
+ * request has been answered with an error. */
+static bool is_deleted(struct request *req, const struct pg_result *r)
 {
-	struct request *req = arg;
-	if (!pg_ok(r)) {
+	if (pg_ok(r))
+		auth_forget(api_of(req)->auth, caller_of(req)->name, 0);
+	else
 		call_refuse(req, r);
-		return;
-	}
-	auth_forget(api_of(req)->auth, caller_of(req)->name, 0);
-	if (request_route(req)->handle == session_delete)
-		add_cookie(req, "", 0);
-	request_reply(req, 204, NULL, NULL, 0);
+	return pg_ok(r);
 }
 
-static void delete_credential(struct request *req, const char *id)
+static void on_token_deleted(void *arg, const struct pg_result *r)
+{
+	if (is_deleted(arg, r))
+		request_reply(arg, 204, NULL, NULL, 0);
+}
+
+static void on_session_deleted(void *arg, const struct pg_result *r)
+{
+	if (!is_deleted(arg, r))
+		return;
+	add_cookie(arg, "", 0);
+	request_reply(arg, 204, NULL, NULL, 0);
+}
+
+static void delete_credential(struct request *req, const char *id, void (*on_deleted)(void *, const struct pg_result *))
 {
 	pg_pool_call(api_of(req)->pool, "select body from credential_delete($1, $2)", 2,
 		(const char *[]) { caller_of(req)->name, id }, on_deleted, req);
 }
 
-/* DELETE /v1/session: whatever credential it came with. */
+/* DELETE /v1/session: ends the credential that the request came with, of whatever kind. */
 void session_delete(struct request *req)
 {
 	char id[24];
 	if (!call_takes_only(req, NULL))
 		return;
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
-	delete_credential(req, id);
+	delete_credential(req, id, on_session_deleted);
 }
 
 /* DELETE /v1/tokens/ID */
@@ -230,7 +235,7 @@ void token_delete(struct request *req)
 	if (n == 0 || n > 18 || id[n] != '\0')
 		request_problem(req, "not_found", NULL, "");
 	else
-		delete_credential(req, id);
+		delete_credential(req, id, on_token_deleted);
 }
 
 /* ---- POST /v1/tokens, POST /v1/stream-tickets ---- */
@@ -252,7 +257,7 @@ void token_create(struct request *req)
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
-	} else if (call_may_act(req)) {
+	} else if (limit_route(req)) {
 		struct issue *i = new_issue(req, "token");
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 		snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
@@ -265,7 +270,7 @@ void token_create(struct request *req)
 void ticket_create(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1], id[24];
-	if (!call_takes_only(req, NULL) || !call_may_act(req))
+	if (!call_takes_only(req, NULL) || !limit_route(req))
 		return;
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);

@@ -21,6 +21,7 @@ struct request;
 /* A row of the route table. {x} in path takes one segment. */
 struct route {
 	const char *method, *path;
+	unsigned char scope, limit; /* the api's: enum scope (api/api.h), enum limit (api/limit.h) */
 	void (*handle)(struct request *req);
 	const void *spec; /* the handler's own */
 	unsigned flags;
@@ -31,9 +32,10 @@ enum {
 	ROUTE_PUBLIC = 4,    /* asks nobody who he is; the rest is the api's */
 	ROUTE_TICKET = 8,    /* a ticket or a token in the query will do */
 	ROUTE_STREAM = 16,   /* is handed off */
-	ROUTE_LIMITED = 32,  /* counts for the setting rate_actions */
+	ROUTE_OPERATOR = 32, /* also on the port for metrics, which serves nothing else */
 	ROUTE_GATHERED = 64, /* many of them are one call: see api/gather.h */
 	ROUTE_ALWAYS = 128,  /* also during maintenance */
+	ROUTE_LASTING = 512, /* stays open for hours: its credential is not kept for the next request */
 	ROUTE_REPLICA = 256, /* its call only reads, as pg/replica.h wants it */
 };
 

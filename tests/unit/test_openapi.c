@@ -156,6 +156,9 @@ START_TEST(who_may_is_said)
 		ticket |= get(one, "ticket") != NULL;
 	}
 	holds(anybody == !!(r->flags & ROUTE_PUBLIC), "security says that it is %spublic", anybody ? "" : "not ");
+	holds((r->scope == SCOPE_NONE) == !!(r->flags & ROUTE_PUBLIC), "%s", "scope and ROUTE_PUBLIC disagree");
+	holds((r->scope == SCOPE_ADMIN) == (strncmp(r->path, "/v1/admin/", 10) == 0), "%s",
+		"the scope admin is for /v1/admin/");
 	holds(ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
 	holds(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s",
 		"401 or 503 is missing");
