@@ -120,16 +120,7 @@ static void on_stored(void *arg, const struct pg_result *r)
 		auth_forget(api->auth, pg_text(r, 0, name), 0);
 	if (c->rate_key != 0)
 		limit_refund(api, LIMIT_LOGINS, c->rate_key);
-	if (pg_null(r, 0, body)) {
-		request_reply(c->req, 204, NULL, NULL, 0);
-	} else {
-		struct buf out;
-		size_t len;
-		buf_init(&out, 65536);
-		buf_adds(&out, pg_text(r, 0, body));
-		char *text = buf_detach(&out, &len);
-		request_reply(c->req, 201, "application/json", text, len);
-	}
+	call_reply(c->req, 201, r, 0, body);
 	wipe(c, sizeof(*c));
 }
 

@@ -12,6 +12,7 @@
 #include "api/body.h"
 #include "api/gather.h"
 #include "api/limit.h"
+#include "base/decimal.h"
 #include "base/emoji.h"
 #include "base/log.h"
 #include "base/utf8.h"
@@ -33,9 +34,7 @@ struct arguments {
 	unsigned count, vars;
 };
 
-static bool is_number(const char *s) { return *s != '\0' && strlen(s) <= 18 && strspn(s, "0123456789") == strlen(s); }
-
-static bool is_name(const char *s)
+bool call_is_name(const char *s)
 {
 	size_t n = strlen(s);
 	return n >= 2 && n <= 32 && isalnum((unsigned char)s[0]) &&
@@ -88,21 +87,21 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 {
 	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
 	const char *malformed = f->from == FROM_QUERY ? "bad_parameter" : "wrong_type";
-	char *end;
 	switch (f->type) {
 	case TYPE_CHAT:
-		return is_number(s) || (*s == '@' && is_name(s + 1))
+		return decimal_is_bigint(s) || (*s == '@' && call_is_name(s + 1))
 			? s
 			: (body_fail(&a->error, "not_found", "There is no such chat."), NULL);
-	case TYPE_ID: return is_number(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+	case TYPE_ID:
+		return decimal_is_bigint(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_NAME:
-		return is_name(s) ? s
-				  : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range",
-					     "%s is no user's name.", f->name),
-					    NULL);
+		return call_is_name(s) ? s
+				       : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range",
+						  "%s is no user's name.", f->name),
+						 NULL);
 	case TYPE_CODE: return is_code(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
 	case TYPE_CURSOR:
-		return is_number(s)
+		return decimal_is_bigint(s)
 			? s
 			: (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
 	case TYPE_TIME:
@@ -111,10 +110,11 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 						  "%s must be a time like 2026-01-31T12:00:00Z.", f->name),
 						 NULL);
 	case TYPE_INT: {
-		long long n = strtoll(s, &end, 10);
-		if (*s == '\0' || *end != '\0' || isspace((unsigned char)*s))
+		uint64_t n = 0;
+		bool is_negative = *s == '-';
+		if (!decimal_parse(s + is_negative, &n))
 			body_fail(&a->error, malformed, "%s must be a whole number.", f->name);
-		else if (n < f->min || n > f->max || len > 19)
+		else if ((is_negative && n > 0) || n < (uint64_t)f->min || n > (uint64_t)f->max)
 			body_fail(&a->error, "out_of_range", "%s must be %lld to %lld.", f->name, (long long)f->min,
 				(long long)f->max);
 		return s;
@@ -158,7 +158,7 @@ static const char *names(struct arguments *a, const struct field *f, struct json
 		struct json_object *s = json_object_array_get_idx(v, i);
 		if (!json_object_is_type(s, json_type_string))
 			body_fail(&a->error, "wrong_type", "%s must be an array of strings.", f->name);
-		else if (!is_name(json_object_get_string(s)))
+		else if (!call_is_name(json_object_get_string(s)))
 			body_fail(&a->error, "unknown_user", "\"%.64s\" is no user's name.", json_object_get_string(s));
 		else
 			buf_addf(out, "%s%s", i ? "," : "", json_object_get_string(s));
@@ -356,6 +356,14 @@ static const char *value(const struct pg_result *r, const char *column)
 	return col >= 0 && !pg_null(r, 0, col) ? pg_text(r, 0, col) : NULL;
 }
 
+void call_reply(struct request *req, int status, const struct pg_result *r, int row, int col)
+{
+	if (pg_null(r, row, col))
+		request_reply(req, 204, NULL, NULL, 0);
+	else
+		request_reply_copy(req, status, "application/json", pg_text(r, row, col), pg_size(r, row, col));
+}
+
 static void on_result(void *arg, const struct pg_result *r)
 {
 	struct request *req = arg;
@@ -377,16 +385,7 @@ static void on_result(void *arg, const struct pg_result *r)
 	if (pos >= 0 && !pg_null(r, 0, pos)) /* what was written is read by whoever asks next */
 		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, pos));
 	call_add_links(req, value(r, "older"), value(r, "newer"));
-	if (pg_null(r, 0, body)) {
-		request_reply(req, 204, NULL, NULL, 0);
-		return;
-	}
-	size_t len = pg_size(r, 0, body);
-	char *copy = malloc(len + 1);
-	if (copy == NULL)
-		fatal("out of memory");
-	memcpy(copy, pg_text(r, 0, body), len + 1);
-	request_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, "application/json", copy, len);
+	call_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, r, 0, body);
 }
 
 void call_answer(struct request *req, const struct pg_result *r) { on_result(req, r); }

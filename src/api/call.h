@@ -22,7 +22,7 @@ enum field_source {
 
 enum field_type {
 	TYPE_TEXT,   /* min..max: bytes; 0 max: text_max */
-	TYPE_INT,    /* min..max */
+	TYPE_INT,    /* min..max, not negative */
 	TYPE_CURSOR, /* a position or number that we gave out */
 	TYPE_TIME,   /* RFC 3339 */
 	TYPE_NAMES,  /* JSON array of strings, up to max */
@@ -55,15 +55,19 @@ void call_handle(struct request *req); /* the route's spec is a struct call */
 
 /* Whether the query has those parameters only (NULL: none); refuses the request otherwise. */
 bool call_takes_only(struct request *req, const char *const known[]);
+/* Returns whether s can be the name of a user: see account_add() for the rule. */
+bool call_is_name(const char *s);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */
 
 /* RFC 8288: older is rel="prev", newer rel="next"; the other parameters of the query stay. NULL: there is none. */
 void call_add_links(struct request *req, const char *older, const char *newer);
 
-/* Ends a request with what a failed call says: a refusal of the functions, or that the database is away. */
 struct pg_result;
+/* Answers with the JSON of that field; null: with 204 and no body. */
+void call_reply(struct request *req, int status, const struct pg_result *r, int row, int col);
+/* Answers with what a failed call says: a refusal of the functions, or that the database is away. */
 void call_refuse(struct request *req, const struct pg_result *r);
-/* The same with what any call says, as it is for call_handle(). */
+/* Answers with what any call says, as call_handle() does. */
 void call_answer(struct request *req, const struct pg_result *r);
 
 #endif

@@ -53,13 +53,8 @@ static void answer(const struct gathered *g, struct request *req, const struct p
 		call_refuse(req, r);
 	} else if (!pg_null(r, row, 0)) {
 		request_problem(req, pg_text(r, row, 0), pg_text(r, row, 1), "");
-	} else if (pg_null(r, row, 2)) {
-		request_reply(req, 204, NULL, NULL, 0);
 	} else {
-		char *copy = strdup(pg_text(r, row, 2));
-		if (copy == NULL)
-			fatal("out of memory");
-		request_reply(req, 200, "application/json", copy, pg_size(r, row, 2));
+		call_reply(req, 200, r, row, 2);
 	}
 }
 

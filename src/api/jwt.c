@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/call.h"
 #include "api/jws.h"
 #include "conf/conf.h"
 
@@ -56,13 +57,6 @@ static bool is_for(struct json_object *claims, const char *audience)
 	return false;
 }
 
-static bool is_name(const char *s)
-{
-	size_t n = strlen(s);
-	return n >= 2 && n <= 32 && strchr("_.-", *s) == NULL &&
-		strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
-}
-
 static const char *check(const struct conf *conf, struct json_object *claims, uint64_t now_s, struct jwt_claims *ret)
 {
 	uint64_t not_before = 0;
@@ -78,7 +72,7 @@ static const char *check(const struct conf *conf, struct json_object *claims, ui
 		return "The JWT is another issuer's.";
 	if (conf->jwt_audience != NULL && !is_for(claims, conf->jwt_audience))
 		return "The JWT is for somebody else.";
-	if (sub == NULL || !is_name(sub))
+	if (sub == NULL || !call_is_name(sub))
 		return "The JWT's sub is no user's name.";
 	snprintf(ret->name, sizeof(ret->name), "%s", sub);
 	return NULL;

@@ -12,6 +12,7 @@
 #include "api/call.h"
 #include "api/limit.h"
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/utf8.h"
@@ -414,8 +415,8 @@ static void find_chat(struct post *p)
 {
 	const char *chat = request_var(p->req, 0);
 	if (*chat != '@') {
-		size_t n = strspn(chat, "0123456789");
-		p->chat = n > 0 && n <= 18 && chat[n] == '\0' ? strtoull(chat, NULL, 10) : 0;
+		if (!decimal_is_bigint(chat) || !decimal_parse(chat, &p->chat))
+			p->chat = 0; /* no chat has this number: each message is answered 404 */
 		send_all(p);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/call.h"
+#include "base/decimal.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -142,13 +143,8 @@ void pages_forget(struct pages *p)
 
 static void answer(struct request *req, const char *body, size_t len, const char *older)
 {
-	char *copy = malloc(len + 1);
-	if (copy == NULL)
-		fatal("out of memory");
-	memcpy(copy, body, len);
-	copy[len] = '\0';
 	call_add_links(req, *older ? older : NULL, NULL);
-	request_reply(req, 200, "application/json", copy, len);
+	request_reply_copy(req, 200, "application/json", body, len);
 }
 
 static uint64_t user_key(const struct request *req)
@@ -236,21 +232,16 @@ static void from_page(struct pages *p, struct request *req, uint64_t id, unsigne
 		page->load = load(p, req, c, limit);
 }
 
-/* A number of at most so many digits that is all of s; 0: it isn't. */
-static uint64_t number(const char *s, size_t digits)
-{
-	size_t n = strspn(s, "0123456789");
-	return n > 0 && n <= digits && s[n] == '\0' ? strtoull(s, NULL, 10) : 0;
-}
-
 void pages_get(struct request *req)
 {
 	static const char *const known[] = { "limit", NULL };
 	struct api *api = api_of(req);
 	const char *limit = request_param(req, "limit");
-	uint64_t id = number(request_var(req, 0), 18), most = limit != NULL ? number(limit, 3) : LIMIT_PRESET;
-	if (id == 0 || most == 0 || most > LIMIT_MAX || request_unknown_param(req, known) != NULL ||
-		!tail_live(api->tail) || tail_is_behind(api->tail))
+	uint64_t id, most = LIMIT_PRESET;
+	bool is_usual = decimal_parse(request_var(req, 0), &id) && id > 0 && id != UINT64_MAX &&
+		(limit == NULL || decimal_parse(limit, &most)) && most > 0 && most <= LIMIT_MAX;
+	if (!is_usual || request_unknown_param(req, known) != NULL || !tail_live(api->tail) ||
+		tail_is_behind(api->tail))
 		call_handle(req);
 	else
 		from_page(api->pages, req, id, (unsigned)most);

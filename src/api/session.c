@@ -13,6 +13,7 @@
 #include "api/call.h"
 #include "api/limit.h"
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "conf/conf.h"
@@ -229,10 +230,9 @@ void session_delete(struct request *req)
 void token_delete(struct request *req)
 {
 	const char *id = request_var(req, 0);
-	size_t n = strspn(id, "0123456789");
 	if (!call_takes_only(req, NULL))
 		return;
-	if (n == 0 || n > 18 || id[n] != '\0')
+	if (!decimal_is_bigint(id))
 		request_problem(req, "not_found", NULL, "");
 	else
 		delete_credential(req, id, on_token_deleted);

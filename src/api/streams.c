@@ -9,6 +9,7 @@
 #include "api/auth.h"
 #include "api/call.h"
 #include "api/gather.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "conf/conf.h"
@@ -92,12 +93,12 @@ static void on_open(void *arg, const struct hub_opening *found)
 static bool number(struct request *req, const char *name, unsigned min, unsigned max, unsigned preset, unsigned *ret)
 {
 	const char *s = request_param(req, name);
-	char *end, detail[96];
+	uint64_t n;
+	char detail[96];
 	*ret = preset;
 	if (s == NULL)
 		return true;
-	unsigned long long n = strtoull(s, &end, 10);
-	if (*s < '0' || *s > '9' || *end != '\0') {
+	if (!decimal_parse(s, &n)) {
 		snprintf(detail, sizeof(detail), "%s must be a whole number.", name);
 		request_problem(req, "bad_parameter", detail, "");
 		return false;
@@ -226,13 +227,8 @@ static void on_synced(void *arg, const struct pg_result *r)
 		call_refuse(req, r);
 		return;
 	}
-	size_t len = pg_size(r, 0, 0);
-	char *body = malloc(len + 1);
-	if (body == NULL)
-		fatal("out of memory");
-	memcpy(body, pg_text(r, 0, 0), len + 1);
 	request_add_header(req, "Cache-Control", "no-store");
-	request_reply(req, 200, "application/json", body, len);
+	call_reply(req, 200, r, 0, 0);
 }
 
 void sync_get(struct request *req)

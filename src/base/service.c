@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * See service.h. */
 #include "base/service.h"
+#include "base/decimal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +16,11 @@
 
 enum { FIRST_FD = 3, TEXT_MAX = 1024, SEND_S = 5 };
 
+/* 0: it is no number. */
 static uint64_t number_of(const char *text)
 {
-	char *end;
-	errno = 0;
-	unsigned long long n = text != NULL && *text >= '0' && *text <= '9' ? strtoull(text, &end, 10) : 0;
-	return n > 0 && *end == '\0' && errno == 0 ? n : 0;
+	uint64_t n = 0;
+	return text != NULL && decimal_parse(text, &n) && n != UINT64_MAX ? n : 0;
 }
 
 /* A path, or '@' and a name in the abstract namespace. */

@@ -17,12 +17,6 @@ struct json_object *listing_get(struct json_object *o, const char *name)
 	return json_object_object_get_ex(o, name, &v) ? v : NULL;
 }
 
-bool listing_is_number(const char *s)
-{
-	size_t n = strspn(s, "0123456789");
-	return n > 0 && n <= 18 && s[n] == '\0';
-}
-
 static const char *plain(struct json_object *o)
 {
 	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);

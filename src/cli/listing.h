@@ -24,9 +24,6 @@ int listing_print(struct database *d, const struct listing *l);
  * 404 as `absent`. */
 struct json_object *listing_call(struct database *d, const char *sql, const char *param, const char *absent);
 
-/* Whether it is the number of something. */
-bool listing_is_number(const char *s);
-
 void listing_print_json(struct json_object *o);
 /* A text in a column of that many characters, negative: to the right; 0: the last of its line, of which 100 characters
  * are shown. Control characters become question marks: what users wrote must not steer the terminal. */

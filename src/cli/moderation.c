@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -215,7 +216,7 @@ static int act(const struct command *self, const struct conf *conf, const struct
 		a++;
 	if (a->name == NULL || args->operand_count != 1 + a->numbered || (optioned && !a->lists))
 		return command_misused(self);
-	if (a->numbered && !listing_is_number(args->operands[1])) {
+	if (a->numbered && !decimal_is_bigint(args->operands[1])) {
 		command_failed("%s: that is no number; see postern %s list", args->operands[1], self->name);
 		return CONF_EXIT_USAGE;
 	}
@@ -242,7 +243,7 @@ int audit_command(const struct command *self, const struct conf *conf, const str
 {
 	if (args->operand_count > 0)
 		return command_misused(self);
-	if (limit != NULL && (!listing_is_number(limit) || strlen(limit) > 9 || atol(limit) == 0)) {
+	if (limit != NULL && (!decimal_is_bigint(limit) || strlen(limit) > 9 || atol(limit) == 0)) {
 		command_failed("--limit: %s: expected a number", limit);
 		return CONF_EXIT_USAGE;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/decimal.h"
 #include "cli/command.h"
 #include "cli/database.h"
 #include "cli/listing.h"
@@ -80,7 +81,7 @@ int retention_command(const struct command *self, const struct conf *conf, const
 	const char *given = args->operands[0];
 	if (args->operand_count > 1)
 		return command_misused(self);
-	if (chat != NULL && !listing_is_number(chat)) {
+	if (chat != NULL && !decimal_is_bigint(chat)) {
 		command_failed("--chat: %s: that is no number; see postern chat list", chat);
 		return CONF_EXIT_USAGE;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/utf8.h"
@@ -132,7 +133,7 @@ int send_command(const struct command *self, const struct conf *conf, const stru
 	(void)conf;
 	if (args->operand_count == 0)
 		return command_misused(self);
-	if (reply_to != NULL && !listing_is_number(reply_to)) {
+	if (reply_to != NULL && !decimal_is_bigint(reply_to)) {
 		command_failed("--reply-to: %s is no message id, which is a number", reply_to);
 		return CONF_EXIT_USAGE;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "cli/backlog.h"
 #include "cli/bookmark.h"
@@ -241,7 +242,7 @@ static int choose_start(struct backlog *b)
 		return backlog_latest(b, (unsigned)strtoul(latest, NULL, 10));
 	if (since == NULL)
 		return 0;
-	if (listing_is_number(since))
+	if (decimal_is_bigint(since))
 		return backlog_after_id(b, strtoull(since, NULL, 10));
 	return moment_parse(since, at) ? backlog_from_time(b, at) : CONF_EXIT_USAGE;
 }
@@ -326,11 +327,12 @@ static void end_by(int sig)
 static int check_options(void)
 {
 	char at[CLOCK_RFC3339_LEN + 1];
-	if (latest != NULL && (!listing_is_number(latest) || strtoull(latest, NULL, 10) > LATEST_MAX))
+	uint64_t most;
+	if (latest != NULL && (!decimal_parse(latest, &most) || most > LATEST_MAX))
 		command_failed("-n: %s is no number from 0 to %d", latest, LATEST_MAX);
 	else if (latest != NULL && since != NULL)
 		command_failed("only one of -n and --since");
-	else if (since != NULL && !listing_is_number(since) && !moment_parse(since, at))
+	else if (since != NULL && !decimal_is_bigint(since) && !moment_parse(since, at))
 		command_failed(
 			"--since: %s is no message id, no time (2026-01-31, 2026-01-31T12:00:00Z), and no duration"
 			" (10m, 12h, 30d)",

@@ -386,6 +386,16 @@ void request_reply(struct request *req, int status, const char *type, char *body
 		type);
 }
 
+void request_reply_copy(struct request *req, int status, const char *type, const char *body, size_t len)
+{
+	char *copy = malloc(len + 1);
+	if (copy == NULL)
+		fatal("out of memory");
+	memcpy(copy, body, len);
+	copy[len] = '\0';
+	request_reply(req, status, type, copy, len);
+}
+
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
 {
 	req->bytes = req->head ? 0 : len;

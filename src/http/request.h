@@ -87,6 +87,8 @@ void request_add_header(struct request *req, const char *name, const char *value
 void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s);
 /* Takes body (from malloc; NULL with len 0). type NULL: no body. */
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
+/* The same with a copy of body. */
+void request_reply_copy(struct request *req, int status, const char *type, const char *body, size_t len);
 void request_reply_static(
 	struct request *req, int status, const char *type, const void *body, size_t len); /* body outlives everything */
 /* An answer in pieces, whose length nobody knows yet: as much as the client takes, and no more than one piece of it in
