@@ -3,6 +3,7 @@
  * of the pool; passwords and secrets live here only until they are hashed or answered. */
 #include <inttypes.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,36 +71,37 @@ static bool require_admin(struct request *req)
 	return caller_of(req)->admin;
 }
 
-/* NULL: refused. An absent body has no fields. */
-static struct json_object *fields(struct request *req, const char *const known[], struct body_error *e)
-{
-	const struct buf *body = request_body(req);
-	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, e) : json_object_new_object();
-	if (o != NULL)
-		body_only(o, known, e);
-	return o;
-}
+/* The members of the bodies here. */
+struct account_body {
+	const char *name, *old_password, *password, *invite, *token, *expires_at;
+	int64_t uses;
+	bool admin;
+};
 
-static void take(char *out, size_t size, struct json_object *o, const char *name, size_t min, bool required,
-	struct body_error *e)
-{
-	const char *s = body_text(o, name, size - 1, e);
-	if (s != NULL && strlen(s) < min)
-		body_fail(e, "out_of_range", "%s must have %zu to %zu bytes.", name, min, size - 1);
-	else if (s == NULL && required)
-		body_fail(e, "missing_field", "%s is missing.", name);
-	else if (s != NULL && e->code == NULL)
-		snprintf(out, size, "%s", s);
-}
+#define NAME(is_required) BODY_FIELD(account_body, name, BODY_TEXT, .max = NAME_MAX_BYTES, .required = is_required)
+#define NEW_PASSWORD(is_required) \
+	BODY_FIELD(account_body, password, BODY_TEXT, .min = NEW_MIN, .max = NEW_MAX, .required = is_required)
 
-static void take_secret(struct change *c, struct json_object *o, const char *name, bool required, struct body_error *e)
+/* A change whose body was read by `fields`; the body's texts are copied. NULL: the request has been refused. */
+static struct change *new_change(struct request *req, const struct body_field fields[], void (*store)(struct change *c))
 {
-	const char *s = body_text(o, name, SECRET_MAX, e);
-	if (s == NULL && required)
-		body_fail(e, "missing_field", "%s is missing.", name);
-	c->has_secret = s != NULL;
-	if (s != NULL)
-		secret_hash_hex(s, strlen(s), c->secret_hash);
+	struct body_error e = { 0 };
+	struct account_body b = { 0 };
+	struct json_object *o = body_read(request_body(req), fields, &b, &e);
+	if (o == NULL) {
+		request_problem(req, e.code, e.detail, "");
+		return NULL;
+	}
+	struct change *c = zeroed(sizeof(*c));
+	const char *secret = b.invite != NULL ? b.invite : b.token;
+	*c = (struct change) { .req = req, .store = store, .admin = b.admin, .has_secret = secret != NULL };
+	snprintf(c->name, sizeof(c->name), "%s", b.name != NULL ? b.name : "");
+	snprintf(c->old, sizeof(c->old), "%s", b.old_password != NULL ? b.old_password : "");
+	snprintf(c->password, sizeof(c->password), "%s", b.password != NULL ? b.password : "");
+	if (secret != NULL)
+		secret_hash_hex(secret, strlen(secret), c->secret_hash);
+	json_object_put(o);
+	return c;
 }
 
 /* ---- hashing ---- */
@@ -170,29 +172,20 @@ static void store_registration(struct change *c)
 
 void account_register(struct request *req)
 {
-	static const char *const known[] = { "name", "password", "invite", NULL };
-	struct body_error e = { 0 };
+	static const struct body_field fields[] = { NAME(true), NEW_PASSWORD(true),
+		BODY_FIELD(account_body, invite, BODY_TEXT, .max = SECRET_MAX), { .type = BODY_END } };
 	if (!call_takes_only(req, NULL))
 		return;
 	if (api_of(req)->conf->registration == REGISTRATION_CLOSED) {
 		request_problem(req, "registration_closed", "Accounts are made by administrators here.", "");
 		return;
 	}
-	struct change *c = zeroed(sizeof(*c));
-	struct json_object *o = fields(req, known, &e);
-	c->req = req;
-	c->store = store_registration;
-	if (o != NULL) {
-		take(c->name, sizeof(c->name), o, "name", 0, true, &e);
-		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
-		take_secret(c, o, "invite", false, &e);
-	}
-	json_object_put(o);
-	if (e.code == NULL && !c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE)
-		body_fail(&e, "invite_required", "Registering here needs an invitation.");
-	if (e.code != NULL)
-		request_problem(req, e.code, e.detail, "");
-	else if (admitted_address(req, "register address")) {
+	struct change *c = new_change(req, fields, store_registration);
+	if (c == NULL)
+		return;
+	if (!c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE) {
+		request_problem(req, "invite_required", "Registering here needs an invitation.", "");
+	} else if (admitted_address(req, "register address")) {
 		hash(c);
 		return;
 	}
@@ -225,29 +218,21 @@ static void on_old_hash(void *arg, const struct pg_result *r)
 
 void password_change(struct request *req)
 {
-	static const char *const known[] = { "old_password", "password", NULL };
-	struct body_error e = { 0 };
+	static const struct body_field fields[] = { BODY_FIELD(account_body, old_password, BODY_TEXT, .min = 1,
+							    .max = OLD_MAX, .required = true),
+		NEW_PASSWORD(true), { .type = BODY_END } };
 	if (!call_takes_only(req, NULL))
 		return;
-	struct change *c = zeroed(sizeof(*c));
-	struct json_object *o = fields(req, known, &e);
-	c->req = req;
-	c->store = store_password;
+	struct change *c = new_change(req, fields, store_password);
+	if (c == NULL)
+		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
-	if (o != NULL) {
-		take(c->old, sizeof(c->old), o, "old_password", 1, true, &e);
-		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
-	}
-	json_object_put(o);
-	c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name); /* guessing here is guessing there */
-	if (e.code != NULL)
-		request_problem(req, e.code, e.detail, "");
-	else if (limit_take(req, LIMIT_LOGINS, c->rate_key)) {
+	c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name); /* guessing a password here counts as a sign-in */
+	if (limit_take(req, LIMIT_LOGINS, c->rate_key))
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
 			(const char *[]) { c->name }, on_old_hash, c);
-		return;
-	}
-	wipe(c, sizeof(*c));
+	else
+		wipe(c, sizeof(*c));
 }
 
 /* ---- POST /v1/password-reset ---- */
@@ -260,26 +245,18 @@ static void store_reset(struct change *c)
 
 void password_redeem(struct request *req)
 {
-	static const char *const known[] = { "token", "password", NULL };
-	struct body_error e = { 0 };
+	static const struct body_field fields[] = { BODY_FIELD(account_body, token, BODY_TEXT, .max = SECRET_MAX,
+							    .required = true),
+		NEW_PASSWORD(true), { .type = BODY_END } };
 	if (!call_takes_only(req, NULL))
 		return;
-	struct change *c = zeroed(sizeof(*c));
-	struct json_object *o = fields(req, known, &e);
-	c->req = req;
-	c->store = store_reset;
-	if (o != NULL) {
-		take_secret(c, o, "token", true, &e);
-		take(c->password, sizeof(c->password), o, "password", NEW_MIN, true, &e);
-	}
-	json_object_put(o);
-	if (e.code != NULL)
-		request_problem(req, e.code, e.detail, "");
-	else if (admitted_address(req, "reset address")) {
-		hash(c);
+	struct change *c = new_change(req, fields, store_reset);
+	if (c == NULL)
 		return;
-	}
-	wipe(c, sizeof(*c));
+	if (admitted_address(req, "reset address"))
+		hash(c);
+	else
+		wipe(c, sizeof(*c));
 }
 
 /* ---- DELETE /v1/me ---- */
@@ -319,30 +296,27 @@ static void on_needs(void *arg, const struct pg_result *r)
 
 void account_delete(struct request *req)
 {
-	static const char *const known[] = { "password", NULL };
-	struct body_error e = { 0 };
+	static const struct body_field fields[] = { { .name = "password",
+							    .type = BODY_TEXT,
+							    .offset = offsetof(struct account_body, old_password),
+							    .min = 1,
+							    .max = OLD_MAX },
+		{ .type = BODY_END } };
 	char id[24];
 	if (!call_takes_only(req, NULL))
 		return;
-	struct change *c = zeroed(sizeof(*c));
-	struct json_object *o = fields(req, known, &e);
-	c->req = req;
-	c->store = store_deletion;
+	struct change *c = new_change(req, fields, store_deletion);
+	if (c == NULL)
+		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
-	if (o != NULL)
-		take(c->old, sizeof(c->old), o, "password", 1, false, &e);
-	json_object_put(o);
 	if (*c->old != '\0')
 		c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name);
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
-	if (e.code != NULL)
-		request_problem(req, e.code, e.detail, "");
-	else if (c->rate_key == 0 || limit_take(req, LIMIT_LOGINS, c->rate_key)) {
+	if (c->rate_key == 0 || limit_take(req, LIMIT_LOGINS, c->rate_key))
 		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2,
 			(const char *[]) { c->name, id }, on_needs, c);
-		return;
-	}
-	wipe(c, sizeof(*c));
+	else
+		wipe(c, sizeof(*c));
 }
 
 /* ---- POST /v1/admin/users ---- */
@@ -357,30 +331,13 @@ static void store_user(struct change *c)
 
 void admin_user_create(struct request *req)
 {
-	static const char *const known[] = { "name", "password", "admin", NULL };
-	struct body_error e = { 0 };
-	struct json_object *admin = NULL;
+	static const struct body_field fields[] = { NAME(true), NEW_PASSWORD(false),
+		BODY_FIELD(account_body, admin, BODY_BOOL, .required = false), { .type = BODY_END } };
 	if (!call_takes_only(req, NULL) || !require_admin(req))
 		return;
-	struct change *c = zeroed(sizeof(*c));
-	struct json_object *o = fields(req, known, &e);
-	c->req = req;
-	c->store = store_user;
-	if (o != NULL) {
-		take(c->name, sizeof(c->name), o, "name", 0, true, &e);
-		take(c->password, sizeof(c->password), o, "password", NEW_MIN, false, &e);
-		if (json_object_object_get_ex(o, "admin", &admin) && admin != NULL &&
-			!json_object_is_type(admin, json_type_boolean))
-			body_fail(&e, "wrong_type", "admin must be true or false.");
-		c->admin = json_object_get_boolean(admin);
-	}
-	json_object_put(o);
-	if (e.code == NULL) {
+	struct change *c = new_change(req, fields, store_user);
+	if (c != NULL)
 		hash(c);
-		return;
-	}
-	request_problem(req, e.code, e.detail, "");
-	wipe(c, sizeof(*c));
 }
 
 /* ---- POST /v1/admin/users/NAME/reset, POST /v1/admin/invites ---- */
@@ -424,25 +381,23 @@ void admin_user_reset(struct request *req)
 
 void admin_invite_create(struct request *req)
 {
-	static const char *const known[] = { "uses", "expires_at", NULL };
+	static const struct body_field fields[] = { BODY_FIELD(account_body, uses, BODY_INT, .min = 1, .max = USES_MAX),
+		BODY_FIELD(account_body, expires_at, BODY_TEXT, .max = 64), { .type = BODY_END } };
 	struct body_error e = { 0 };
+	struct account_body b = { .uses = 1 };
 	char hex[SECRET_HASH_HEX + 1], number[24];
-	int64_t uses = 1;
 	if (!call_takes_only(req, NULL) || !require_admin(req))
 		return;
-	struct json_object *o = fields(req, known, &e);
-	const char *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
-	if (o != NULL && !body_int(o, "uses", 1, USES_MAX, &uses, &e))
-		uses = 1;
-	if (expires_at != NULL && !call_is_time(expires_at))
+	struct json_object *o = body_read(request_body(req), fields, &b, &e);
+	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
 	} else {
 		struct grant *g = new_grant(req, "invite", hex);
-		snprintf(number, sizeof(number), "%" PRId64, uses);
+		snprintf(number, sizeof(number), "%" PRId64, b.uses);
 		pg_pool_call(api_of(req)->pool, "select body from admin_invite_add($1, $2, $3, $4)", 4,
-			(const char *[]) { caller_of(req)->name, hex, number, expires_at }, on_granted, g);
+			(const char *[]) { caller_of(req)->name, hex, number, b.expires_at }, on_granted, g);
 	}
 	json_object_put(o);
 }

@@ -133,11 +133,9 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	return o;
 }
 
-const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e)
+/* The text of v; NULL with e filled when it is none. */
+static const char *text_in(struct json_object *v, const char *name, size_t max_bytes, struct body_error *e)
 {
-	struct json_object *v;
-	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
-		return NULL;
 	if (!json_object_is_type(v, json_type_string)) {
 		body_fail(e, "wrong_type", "%s must be a string.", name);
 		return NULL;
@@ -150,11 +148,9 @@ const char *body_text(struct json_object *o, const char *name, size_t max_bytes,
 	return json_object_get_string(v);
 }
 
-bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
+static bool int_in(
+	struct json_object *v, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
 {
-	struct json_object *v;
-	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
-		return false;
 	if (!json_object_is_type(v, json_type_int)) {
 		body_fail(e, "wrong_type", "%s must be a whole number.", name);
 		return false;
@@ -165,6 +161,91 @@ bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max,
 		return false;
 	}
 	return true;
+}
+
+const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e)
+{
+	struct json_object *v;
+	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+		return NULL;
+	return text_in(v, name, max_bytes, e);
+}
+
+bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
+{
+	struct json_object *v;
+	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+		return false;
+	return int_in(v, name, min, max, ret, e);
+}
+
+static void fill_one(const struct body_field *f, struct json_object *v, char *at, struct body_error *e)
+{
+	switch (f->type) {
+	case BODY_TEXT: {
+		const char *s = text_in(v, f->name, f->max > 0 ? (size_t)f->max : 0, e);
+		if (s != NULL && json_object_get_string_len(v) < f->min)
+			body_fail(e, "out_of_range", "%s must have %lld to %lld bytes.", f->name, (long long)f->min,
+				(long long)f->max);
+		memcpy(at, &s, sizeof(s));
+		break;
+	}
+	case BODY_INT: {
+		int64_t n;
+		if (int_in(v, f->name, f->min, f->max, &n, e))
+			memcpy(at, &n, sizeof(n));
+		break;
+	}
+	case BODY_BOOL: {
+		bool yes = json_object_get_boolean(v);
+		if (!json_object_is_type(v, json_type_boolean))
+			body_fail(e, "wrong_type", "%s must be true or false.", f->name);
+		memcpy(at, &yes, sizeof(yes));
+		break;
+	}
+	case BODY_OBJECT:
+		if (!json_object_is_type(v, json_type_object))
+			body_fail(e, "wrong_type", "%s must be an object.", f->name);
+		else if (!body_numbers_fit(v))
+			body_fail(e, "out_of_range", "A number in %s is too large.", f->name);
+		memcpy(at, &v, sizeof(v));
+		break;
+	case BODY_END: break;
+	}
+}
+
+void body_fill(struct json_object *o, const struct body_field fields[], void *out, struct body_error *e)
+{
+	uint64_t seen = 0;
+	struct body_error unknown = { 0 };
+	json_object_object_foreach(o, name, v)
+	{
+		const struct body_field *f = fields;
+		while (f->type != BODY_END && strcmp(f->name, name) != 0)
+			f++;
+		if (f->type == BODY_END)
+			body_fail(&unknown, "unknown_field", "There is no field \"%.64s\" here.", name);
+		if (f->type == BODY_END || v == NULL)
+			continue;
+		seen |= UINT64_C(1) << (f - fields);
+		fill_one(f, v, (char *)out + f->offset, e);
+	}
+	if (unknown.code != NULL) /* most likely a misspelling, which explains the other errors */
+		*e = unknown;
+	for (const struct body_field *f = fields; f->type != BODY_END; f++)
+		if (f->required && !(seen & UINT64_C(1) << (f - fields)))
+			body_fail(e, "missing_field", "%s is missing.", f->name);
+}
+
+struct json_object *body_read(const struct buf *body, const struct body_field fields[], void *out, struct body_error *e)
+{
+	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, e) : json_object_new_object();
+	if (o != NULL)
+		body_fill(o, fields, out, e);
+	if (e->code == NULL)
+		return o;
+	json_object_put(o);
+	return NULL;
 }
 
 void body_only(struct json_object *o, const char *const known[], struct body_error *e)

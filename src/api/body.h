@@ -6,7 +6,10 @@
 
 #include <json.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "base/buf.h"
 
 struct body_error {
 	const char *code; /* NULL: none */
@@ -16,6 +19,36 @@ struct body_error {
 /* An object, to be put with json_object_put(); NULL with the error filled. */
 struct json_object *body_parse(const char *text, size_t len, struct body_error *e);
 void body_fail(struct body_error *e, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* How a member of an object has to look, and where its value goes. */
+enum body_type {
+	BODY_END,    /* ends the array */
+	BODY_TEXT,   /* const char *, which belongs to the object; min..max bytes, 0 max: any */
+	BODY_INT,    /* int64_t; min..max */
+	BODY_BOOL,   /* bool */
+	BODY_OBJECT, /* struct json_object *, which belongs to the object */
+};
+struct body_field {
+	const char *name;
+	enum body_type type;
+	size_t offset; /* of the value in what body_fill() fills */
+	int64_t min, max;
+	bool required;
+};
+
+/* clang-format off */
+#define BODY_FIELD(body, member, kind, ...) \
+	{ .name = #member, .type = kind, .offset = offsetof(struct body, member), __VA_ARGS__ }
+/* clang-format on */
+
+/* Fills `out` with the members of o, in one pass; a member that is absent or null leaves its value as it was. Fills e
+ * for a member that isn't in fields, has another type, is out of range, or is required and absent. */
+void body_fill(struct json_object *o, const struct body_field fields[], void *out, struct body_error *e);
+
+/* The same with a body, in which nothing is an object without members. Returns the object that the texts belong to, to
+ * be put with json_object_put(); NULL with e filled. */
+struct json_object *body_read(
+	const struct buf *body, const struct body_field fields[], void *out, struct body_error *e);
 
 /* A member, NULL when it is absent or null (the same thing) or e is filled already. They fill e for another type. */
 const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e);

@@ -2,6 +2,7 @@
  * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then given to the
  * batcher. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "api/body.h"
 #include "api/call.h"
 #include "api/limit.h"
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/log.h"
@@ -28,11 +30,10 @@
 
 struct post;
 
-/* One message on its way; the strings it points to lie in its own memory. */
+/* One message on its way; its strings lie in the post's arena. */
 struct outgoing {
 	struct send_item item;
 	struct post *post;
-	char *strings[4];
 	char hash[HASH_HEX + 1];
 	struct body_error error; /* it was refused before it was sent */
 	unsigned retry_s;        /* rate_limited: when to try again */
@@ -46,24 +47,22 @@ struct post {
 	unsigned count, left;
 	uint64_t chat;
 	struct outgoing *items;
+	struct arena arena; /* the items' strings */
 };
 
 static void free_post(struct post *p)
 {
-	for (unsigned i = 0; i < p->count; i++) {
-		for (int s = 0; s < 4; s++)
-			free(p->items[i].strings[s]);
+	for (unsigned i = 0; i < p->count; i++)
 		free(p->items[i].answer);
-	}
+	arena_release(&p->arena);
 	free(p->items);
 	free(p);
 }
 
-static const char *own(struct outgoing *o, int place, const char *s)
+/* A copy that lives as long as the post. */
+static const char *keep(struct outgoing *o, const char *s)
 {
-	if (s != NULL && (o->strings[place] = strdup(s)) == NULL)
-		fatal("out of memory");
-	return o->strings[place];
+	return s != NULL ? arena_copy(&o->post->arena, s, strlen(s)) : NULL;
 }
 
 /* ---- checking ---- */
@@ -84,69 +83,70 @@ static bool is_key(const char *s)
 	return n >= 1 && n <= KEY_MAX && utf8_valid(s, n);
 }
 
-static void check_content(struct outgoing *o, struct json_object *body)
+/* The members of a message's body. */
+struct draft {
+	const char *text, *type, *key;
+	struct json_object *content, *forward;
+	int64_t reply_to;
+};
+struct source { /* of a message that is forwarded */
+	int64_t chat, id;
+};
+
+static void check_type(struct outgoing *o, const struct draft *d)
 {
-	struct json_object *content = NULL;
-	bool has = json_object_object_get_ex(body, "content", &content) && content != NULL;
-	if (o->error.code != NULL)
-		return;
-	if (has && !json_object_is_type(content, json_type_object))
-		body_fail(&o->error, "wrong_type", "content must be an object.");
-	else if (has && o->item.type == NULL)
+	if (d->type != NULL && !is_type(d->type))
+		body_fail(&o->error, "out_of_range",
+			"type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and not \"system\".");
+	else if (d->content != NULL && d->type == NULL)
 		body_fail(&o->error, "missing_field", "A content needs a type.");
-	else if (!has && o->item.type != NULL)
+	else if (d->content == NULL && d->type != NULL)
 		body_fail(&o->error, "missing_field", "A message with a type needs a content.");
-	else if (has && !body_numbers_fit(content))
-		body_fail(&o->error, "out_of_range", "A number in content is too large.");
-	else if (has)
-		o->item.content = own(o, 2,
-			json_object_to_json_string_ext(
-				content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-static void check_forward(struct outgoing *o, struct json_object *body)
+static void check_forward(struct outgoing *o, const struct draft *d)
 {
-	static const char *const known[] = { "chat", "id", NULL };
-	struct json_object *forward;
-	int64_t chat = 0, id = 0;
-	if (o->error.code != NULL || !json_object_object_get_ex(body, "forward", &forward) || forward == NULL)
+	static const struct body_field fields[] = {
+		BODY_FIELD(source, chat, BODY_INT, .min = 1, .max = INT64_MAX - 1, .required = true),
+		BODY_FIELD(source, id, BODY_INT, .min = 1, .max = INT64_MAX - 1, .required = true),
+		{ .type = BODY_END },
+	};
+	struct source source = { 0 };
+	if (d->forward == NULL)
 		return;
-	if (!json_object_is_type(forward, json_type_object)) {
-		body_fail(&o->error, "wrong_type", "forward must be an object.");
-		return;
-	}
-	body_only(forward, known, &o->error);
-	if (!body_int(forward, "chat", 1, INT64_MAX - 1, &chat, &o->error) ||
-		!body_int(forward, "id", 1, INT64_MAX - 1, &id, &o->error)) {
-		body_fail(&o->error, "missing_field", "forward names a message by its chat and id.");
-		return;
-	}
-	if (o->item.text != NULL || o->item.type != NULL)
+	body_fill(d->forward, fields, &source, &o->error);
+	if (d->text != NULL || d->type != NULL)
 		body_fail(&o->error, "unknown_field", "What is forwarded has its own text, type and content.");
-	o->item.forward_chat = (uint64_t)chat;
-	o->item.forward_id = (uint64_t)id;
+	o->item.forward_chat = (uint64_t)source.chat;
+	o->item.forward_id = (uint64_t)source.id;
 }
 
-static void read_json(struct outgoing *o, const char *text, size_t len)
+static void read_json(struct outgoing *o, const char *json, size_t len)
 {
-	static const char *const known[] = { "text", "reply_to", "type", "content", "forward", "key", NULL };
-	const struct conf *conf = http_conf(request_server(o->post->req));
-	struct json_object *body = body_parse(text, len, &o->error);
-	int64_t reply_to = 0;
+	const struct body_field fields[] = {
+		BODY_FIELD(draft, text, BODY_TEXT, .max = http_conf(request_server(o->post->req))->text_max),
+		BODY_FIELD(draft, type, BODY_TEXT, .max = TYPE_MAX),
+		BODY_FIELD(draft, content, BODY_OBJECT, .required = false),
+		BODY_FIELD(draft, forward, BODY_OBJECT, .required = false),
+		BODY_FIELD(draft, reply_to, BODY_INT, .min = 1, .max = INT64_MAX - 1),
+		BODY_FIELD(draft, key, BODY_TEXT, .required = false),
+		{ .type = BODY_END },
+	};
+	struct draft d = { 0 };
+	struct json_object *body = body_parse(json, len, &o->error);
 	if (body == NULL)
 		return;
-	body_only(body, known, &o->error);
-	o->item.text = own(o, 0, body_text(body, "text", conf->text_max, &o->error));
-	o->item.type = own(o, 1, body_text(body, "type", TYPE_MAX, &o->error));
-	if (o->item.type != NULL && !is_type(o->item.type))
-		body_fail(&o->error, "out_of_range",
-			"type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and \"system\" isn't yours to "
-			"send.");
-	check_content(o, body);
-	check_forward(o, body);
-	o->item.key = own(o, 3, body_text(body, "key", 0, &o->error));
-	if (body_int(body, "reply_to", 1, INT64_MAX - 1, &reply_to, &o->error))
-		o->item.reply_to = (uint64_t)reply_to;
+	body_fill(body, fields, &d, &o->error);
+	check_type(o, &d);
+	check_forward(o, &d);
+	o->item.text = keep(o, d.text);
+	o->item.type = keep(o, d.type);
+	o->item.key = keep(o, d.key);
+	if (d.content != NULL)
+		o->item.content = keep(o,
+			json_object_to_json_string_ext(
+				d.content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	o->item.reply_to = (uint64_t)d.reply_to;
 	json_object_put(body);
 }
 
@@ -160,7 +160,7 @@ static void read_text(struct outgoing *o, const char *text, size_t len)
 	else if (!utf8_valid(text, len))
 		body_fail(&o->error, "bad_utf8", "The text isn't valid UTF-8.");
 	else
-		o->item.text = own(o, 0, len ? text : "");
+		o->item.text = len > 0 ? arena_copy(&o->post->arena, text, len) : "";
 }
 
 /* What every message must have; its key and the hash of what its sender wrote. */
@@ -174,7 +174,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	if (header_key != NULL && o->item.key != NULL && strcmp(header_key, o->item.key) != 0)
 		body_fail(&o->error, "out_of_range", "The key and the Idempotency-Key header differ.");
 	if (header_key != NULL && o->item.key == NULL)
-		o->item.key = own(o, 3, header_key);
+		o->item.key = keep(o, header_key);
 	if (o->item.key != NULL && !is_key(o->item.key))
 		body_fail(&o->error, "out_of_range", "A key has 1 to %d bytes and no control characters.", KEY_MAX);
 	if (o->error.code != NULL)
@@ -182,7 +182,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	if (o->item.key == NULL) {
 		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(),
 			++api->keys);
-		o->item.key = own(o, 3, made);
+		o->item.key = keep(o, made);
 	}
 	buf_init(&all, SIZE_MAX / 2);
 	buf_addu(&all, o->item.reply_to);

@@ -21,6 +21,7 @@
 #include "pg/pool.h"
 
 #define PASSWORD_MAX 1024
+#define NAME_BYTES_MAX 63
 
 /* Something that ends with a secret in its answer. */
 struct issue {
@@ -29,7 +30,8 @@ struct issue {
 	const char *member; /* its name in the answer */
 	bool cookie;
 	/* signing in */
-	char name[64], password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX], expires_at[CLOCK_RFC3339_LEN + 1];
+	char name[NAME_BYTES_MAX + 1], password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX],
+		expires_at[CLOCK_RFC3339_LEN + 1];
 	size_t password_len;
 	bool known, right;
 	uint64_t account_key, address_key;
@@ -152,20 +154,24 @@ static bool admitted(struct issue *i)
 	return false;
 }
 
+struct session_body {
+	const char *name, *password;
+};
+
 void session_create(struct request *req)
 {
-	static const char *const known[] = { "name", "password", NULL };
+	static const struct body_field fields[] = { BODY_FIELD(session_body, name, BODY_TEXT, .max = NAME_BYTES_MAX,
+							    .required = true),
+		BODY_FIELD(session_body, password, BODY_TEXT, .max = PASSWORD_MAX, .required = true),
+		{ .type = BODY_END } };
 	const struct buf *body = request_body(req);
-	struct body_error e;
+	struct body_error e = { 0 };
+	struct session_body b = { 0 };
 	if (!call_takes_only(req, NULL) || !auth_require_origin(req))
 		return;
 	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
 	if (o != NULL)
-		body_only(o, known, &e);
-	const char *name = o ? body_text(o, "name", 63, &e) : NULL,
-		   *password = o ? body_text(o, "password", PASSWORD_MAX, &e) : NULL;
-	if (name == NULL || password == NULL)
-		body_fail(&e, "missing_field", "name and password are needed.");
+		body_fill(o, fields, &b, &e);
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
 		json_object_put(o);
@@ -173,10 +179,10 @@ void session_create(struct request *req)
 	}
 	struct issue *i = new_issue(req, "token");
 	i->cookie = true;
-	snprintf(i->name, sizeof(i->name), "%s", name);
-	request_set_user(req, name);
-	i->password_len = strlen(password);
-	memcpy(i->password, password, i->password_len);
+	snprintf(i->name, sizeof(i->name), "%s", b.name);
+	request_set_user(req, b.name);
+	i->password_len = strlen(b.password);
+	memcpy(i->password, b.password, i->password_len);
 	json_object_put(o);
 	if (admitted(i))
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
@@ -240,20 +246,21 @@ void token_delete(struct request *req)
 
 /* ---- POST /v1/tokens, POST /v1/stream-tickets ---- */
 
+struct token_body {
+	const char *label, *expires_at;
+};
+
 void token_create(struct request *req)
 {
-	static const char *const known[] = { "label", "expires_at", NULL };
-	const struct buf *body = request_body(req);
+	static const struct body_field fields[] = { BODY_FIELD(token_body, label, BODY_TEXT, .max = 100),
+		BODY_FIELD(token_body, expires_at, BODY_TEXT, .max = 64), { .type = BODY_END } };
+	char hex[SECRET_HASH_HEX + 1], id[24];
+	struct body_error e = { 0 };
+	struct token_body b = { 0 };
 	if (!call_takes_only(req, NULL))
 		return;
-	struct body_error e = { 0 };
-	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, &e) : json_object_new_object();
-	char hex[SECRET_HASH_HEX + 1], id[24];
-	if (o != NULL)
-		body_only(o, known, &e);
-	const char *label = o ? body_text(o, "label", 100, &e) : NULL,
-		   *expires_at = o ? body_text(o, "expires_at", 64, &e) : NULL;
-	if (expires_at != NULL && !call_is_time(expires_at))
+	struct json_object *o = body_read(request_body(req), fields, &b, &e);
+	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
 		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != NULL) {
 		request_problem(req, e.code, e.detail, "");
@@ -262,7 +269,7 @@ void token_create(struct request *req)
 		secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 		snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
 		pg_pool_call(api_of(req)->pool, "select body from token_add($1, $2, $3, $4, $5)", 5,
-			(const char *[]) { caller_of(req)->name, hex, label, expires_at, id }, on_issued, i);
+			(const char *[]) { caller_of(req)->name, hex, b.label, b.expires_at, id }, on_issued, i);
 	}
 	json_object_put(o);
 }

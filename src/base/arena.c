@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * See arena.h. Chunks double in size, so that an arena of n bytes has a logarithm of n of them. */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { CHUNK_MIN = 512, CHUNK_MAX = 1 << 20 };
+
+struct arena_chunk {
+	struct arena_chunk *next;
+	size_t size;
+	alignas(max_align_t) char data[];
+};
+
+void arena_init(struct arena *a) { *a = (struct arena) { 0 }; }
+
+void arena_release(struct arena *a)
+{
+	while (a->chunks != NULL) {
+		struct arena_chunk *next = a->chunks->next;
+		free(a->chunks);
+		a->chunks = next;
+	}
+	arena_init(a);
+}
+
+static void add_chunk(struct arena *a, size_t least)
+{
+	size_t size = a->chunks == NULL ? CHUNK_MIN : a->chunks->size < CHUNK_MAX ? a->chunks->size * 2 : CHUNK_MAX;
+	if (size < least)
+		size = least;
+	struct arena_chunk *c = malloc(sizeof(*c) + size);
+	if (c == NULL)
+		fatal("out of memory");
+	*c = (struct arena_chunk) { .next = a->chunks, .size = size };
+	a->chunks = c;
+	a->left = size;
+}
+
+static void *take(struct arena *a, size_t size)
+{
+	if (size > a->left)
+		add_chunk(a, size);
+	char *p = a->chunks->data + a->chunks->size - a->left;
+	a->left -= size;
+	return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+	a->left -= a->left % alignof(max_align_t); /* chunks begin aligned, and their sizes are multiples */
+	return take(a, (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t));
+}
+
+char *arena_copy(struct arena *a, const char *s, size_t len)
+{
+	char *copy = take(a, len + 1);
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	return copy;
+}
