@@ -12,11 +12,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "loop/loop.h"
 #include "pg/dial.h"
 #include "pg/fault.h"
 
-#define STATEMENTS_MAX 128
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 500      /* while nobody lets us in */
 #define PAUSE_USELESS_MS 3000 /* when somebody does, and then no call succeeds */
@@ -27,8 +27,8 @@ enum state { DOWN, DIALLING, UP };
 struct call {
 	pg_result_fn *on_result;
 	void *arg;
-	uint64_t due_ms; /* when it is given up: its own time, whatever is before it */
-	bool preparing;  /* it begins with a preparation */
+	uint64_t due_ms;       /* when it is given up: its own time, whatever is before it */
+	const char *preparing; /* the statement that it prepares first; NULL: none */
 };
 
 struct pg_conn {
@@ -44,8 +44,8 @@ struct pg_conn {
 	struct loop_timer *timer;        /* the pause before connecting, or the deadline of what is under way */
 	uint64_t lost_ms, complained_ms; /* since when no call succeeds, and when that was said last; 0: all is well */
 	const char *complaint;           /* what was said */
-	const char *prepared[STATEMENTS_MAX];
-	unsigned prepared_count;
+	struct map prepared;             /* the address of a statement's text → its number on this connection */
+	uintptr_t numbers;               /* given out on this connection; none is used again */
 	struct call calls[PG_CALLS_MAX]; /* under way, the oldest first */
 	unsigned calls_count;
 	PGresult *result; /* the first of the oldest call's results that matters */
@@ -122,7 +122,8 @@ static void disconnect(struct pg_conn *c)
 	c->pg = NULL;
 	PQclear(c->result);
 	c->result = NULL;
-	c->prepared_count = 0;
+	map_release(&c->prepared);
+	c->numbers = 0;
 	c->broken = false;
 }
 
@@ -276,19 +277,19 @@ bool pg_conn_ready(const struct pg_conn *c) { return c->state == UP && c->calls_
 bool pg_conn_has_room(const struct pg_conn *c) { return c->state == UP && c->calls_count < PG_CALLS_MAX; }
 bool pg_conn_up(const struct pg_conn *c) { return c->state == UP; }
 
-/* The index of sql among the prepared; prepares it first when it is new. -1: the connection is broken. */
-static int statement(struct pg_conn *c, const char *sql, char name[16])
+/* Writes the name of the prepared statement, which is prepared first when it is new. Returns false if the connection is
+ * broken. */
+static bool statement(struct pg_conn *c, const char *sql, char name[24])
 {
-	unsigned i;
-	for (i = 0; i < c->prepared_count && c->prepared[i] != sql; i++)
-		;
-	assert(i < STATEMENTS_MAX);
-	snprintf(name, 16, "s%u", i);
-	if (i < c->prepared_count)
-		return 0;
-	c->prepared[c->prepared_count++] = sql;
-	c->calls[c->calls_count - 1].preparing = true;
-	return PQsendPrepare(c->pg, name, sql, 0, NULL) == 1 ? 0 : -1;
+	uintptr_t number = (uintptr_t)map_get(&c->prepared, (uintptr_t)sql);
+	bool is_new = number == 0;
+	if (is_new) {
+		number = ++c->numbers;
+		map_set(&c->prepared, (uintptr_t)sql, (void *)number);
+		c->calls[c->calls_count - 1].preparing = sql;
+	}
+	snprintf(name, 24, "s%llu", (unsigned long long)number);
+	return !is_new || PQsendPrepare(c->pg, name, sql, 0, NULL) == 1;
 }
 
 static void flush(struct pg_conn *c)
@@ -310,13 +311,13 @@ static void fail_later(struct pg_conn *c)
 void pg_conn_call(
 	struct pg_conn *c, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg)
 {
-	char name[16];
+	char name[24];
 	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
 	c->calls[c->calls_count++] =
 		(struct call) { .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
 	if (c->calls_count == 1)
 		loop_timer_start(c->timer, c->deadline_ms, 0);
-	if (statement(c, sql, name) != 0 || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1 ||
+	if (!statement(c, sql, name) || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1 ||
 		PQpipelineSync(c->pg) != 1) {
 		fail_later(c);
 		return;
@@ -347,9 +348,10 @@ static void call_done(struct pg_conn *c)
 static void keep(struct pg_conn *c, PGresult *result)
 {
 	ExecStatusType old = c->result ? PQresultStatus(c->result) : PGRES_COMMAND_OK;
-	if (c->calls[0].preparing && PQresultStatus(result) != PGRES_COMMAND_OK)
-		c->prepared_count--; /* it has not come to be */
-	c->calls[0].preparing = false;
+	const char *preparing = c->calls[0].preparing;
+	if (preparing != NULL && PQresultStatus(result) != PGRES_COMMAND_OK)
+		map_remove(&c->prepared, (uintptr_t)preparing);
+	c->calls[0].preparing = NULL;
 	if (old == PGRES_COMMAND_OK || old == PGRES_TUPLES_OK) {
 		PQclear(c->result);
 		c->result = result;
