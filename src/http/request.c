@@ -21,6 +21,7 @@
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "http/internal.h"
+#include "http/mhd.h"
 #include "http/problem.h"
 
 #define PIECE_BLOCK 16384 /* what libmicrohttpd sets aside for an answer in pieces */
@@ -381,9 +382,7 @@ void request_reply(struct request *req, int status, const char *type, char *body
 	if (body != NULL && is_json(type) && (body = linesafe_take(body, &len)) == NULL)
 		fatal("out of memory");
 	req->bytes = req->head ? 0 : len;
-	answer(req, status,
-		MHD_create_response_from_buffer(len, body, body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT),
-		type);
+	answer(req, status, mhd_response(body, len, body != NULL), type);
 }
 
 void request_reply_copy(struct request *req, int status, const char *type, const char *body, size_t len)
@@ -399,8 +398,7 @@ void request_reply_copy(struct request *req, int status, const char *type, const
 void request_reply_static(struct request *req, int status, const char *type, const void *body, size_t len)
 {
 	req->bytes = req->head ? 0 : len;
-	answer(req, status, MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT),
-		type);
+	answer(req, status, mhd_response((void *)(uintptr_t)body, len, false), type);
 }
 
 /* libmicrohttpd asks for at most size bytes; without any the connection is suspended until there are some. */
@@ -509,18 +507,17 @@ void request_head(const struct request *req, struct buf *out, int status, const 
 bool request_may_go_on(const struct request *req, uint64_t *ret_accounted)
 {
 	const char *connection = request_header(req, "Connection");
-	const union MHD_ConnectionInfo *size =
-		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	size_t head_size = mhd_head_size(req->mhd);
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
 	int unread;
-	if (request_is_http10(req) || req->conn->unaccountable || size == NULL || http_is_stopping(req->server) ||
+	if (request_is_http10(req) || req->conn->unaccountable || head_size == 0 || http_is_stopping(req->server) ||
 		(connection != NULL && strcasestr(connection, "close") != NULL))
 		return false;
 	if (getsockopt(req->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
 		len < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof(info.tcpi_bytes_received) ||
 		ioctl(req->conn->fd, SIOCINQ, &unread) != 0)
 		return false;
-	*ret_accounted = req->conn->accounted + size->header_size;
+	*ret_accounted = req->conn->accounted + head_size;
 	return info.tcpi_bytes_received - (uint64_t)unread == *ret_accounted;
 }

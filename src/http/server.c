@@ -24,6 +24,7 @@
 #include "conf/conf.h"
 #include "http/access.h"
 #include "http/internal.h"
+#include "http/mhd.h"
 #include "http/problem.h"
 #include "http/refusals.h"
 #include "hub/hub.h"
@@ -319,9 +320,8 @@ static size_t body_cap(const struct request *req)
 /* A request whose head has come: NULL when it may go on, else the code of its refusal. */
 static const char *admit(struct request *req, char *allow, size_t size)
 {
-	const union MHD_ConnectionInfo *head =
-		MHD_get_connection_info(req->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	if (head != NULL && req->server->conf->header_max > 0 && head->header_size > req->server->conf->header_max)
+	size_t header_max = req->server->conf->header_max;
+	if (header_max > 0 && mhd_head_size(req->mhd) > header_max)
 		return "header_too_large";
 	if (is_ambiguous(req)) {
 		req->unclear = true;
@@ -497,9 +497,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 		return;
 	connection_of(mhd)->begun = NULL;
 	if (req->conn != NULL) {
-		const union MHD_ConnectionInfo *head =
-			MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-		req->conn->accounted += (head ? head->header_size : 0) + req->body.len + req->discarded;
+		req->conn->accounted += mhd_head_size(mhd) + req->body.len + req->discarded;
 		wait_for_request(req->conn);
 		if (req->status > 0)
 			access_request(

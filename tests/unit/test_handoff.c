@@ -15,7 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/mhd.h"
 #include "http/transport.h"
+
+#define PAGE "<html><head><title>Like one of the library's own</title></head></html>"
 
 static struct MHD_Daemon *daemon_;
 static int taken, client;
@@ -36,7 +39,8 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *c, const char
 			MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, F_DUPFD_CLOEXEC, 3);
 		return MHD_NO;
 	}
-	struct MHD_Response *r = MHD_create_response_from_buffer(2, (void *)(uintptr_t) "ok", MHD_RESPMEM_PERSISTENT);
+	const char *body = strcmp(url, "/page") == 0 ? PAGE : "ok";
+	struct MHD_Response *r = mhd_response((void *)(uintptr_t)body, strlen(body), false);
 	enum MHD_Result rc = MHD_queue_response(c, 200, r);
 	MHD_destroy_response(r);
 	return rc;
@@ -129,6 +133,33 @@ START_TEST(the_descriptor_can_be_given_back)
 }
 END_TEST
 
+START_TEST(response_like_a_page_of_the_library_is_sent_as_it_is)
+{
+	char got[1024];
+	say("GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+	run_until(is_answered);
+	ssize_t n = recv(client, got, sizeof(got) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_int_eq(strncmp(got, "HTTP/1.1 200", 12), 0);
+	ck_assert_ptr_nonnull(strstr(got, "\r\n\r\n" PAGE));
+}
+END_TEST
+
+START_TEST(error_page_of_the_library_becomes_a_problem)
+{
+	char got[1024];
+	say("GET /page HTTP/9.9\r\nHost: x\r\n\r\n");
+	run_until(is_answered);
+	ssize_t n = recv(client, got, sizeof(got) - 1, 0);
+	ck_assert_int_gt(n, 0);
+	got[n] = '\0';
+	ck_assert_int_eq(strncmp(got, "HTTP/1.1 505", 12), 0);
+	ck_assert_ptr_nonnull(strstr(got, "application/problem+json"));
+	ck_assert_ptr_null(strstr(got, "<html>"));
+}
+END_TEST
+
 static int option(int fd, int level, int name)
 {
 	int value = -1;
@@ -169,6 +200,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_peer_sees_no_end);
 	tcase_add_test(tc, the_descriptor_can_be_given_back);
+	tcase_add_test(tc, response_like_a_page_of_the_library_is_sent_as_it_is);
+	tcase_add_test(tc, error_page_of_the_library_becomes_a_problem);
 	tcase_add_test(tc, stream_over_tcp_bounds_what_is_unsent_and_not_the_window);
 	tcase_add_test(tc, stream_over_a_unix_socket_has_a_small_send_buffer);
 	suite_add_tcase(suite, tc);

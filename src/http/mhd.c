@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * What libmicrohttpd can't parse it answers by itself, before anybody is asked, with a page of HTML and no code; 0.9.75
- * has no option for that. But it makes and queues those answers with its own public functions, which the dynamic linker
- * looks up like any other symbol: the two here stand in front of them and turn the page into a problem.
+ * See mhd.h.
+ *
+ * libmicrohttpd answers a request that it can't parse by itself, before it calls anybody, with a page of HTML and no
+ * code; 0.9.75 has no option against that. But it makes and queues such an answer with two of its own public functions,
+ * which the dynamic linker looks up like any other symbol. The two functions here take their place and replace the page
+ * with a problem. Our own responses are made by another function, so that what they contain doesn't matter.
  *
  * They also mend a fault: an error that is found when all headers have come (a bad Content-Length, too large a cookie)
  * is answered with two heads, since the library forgets that it has begun to answer. There the connection is closed
  * instead.
  *
- * Where the library is linked statically, its pages remain, and nothing else changes. */
+ * If the library is linked statically, its pages remain, and nothing else changes. */
+#include "http/mhd.h"
+
 #include <dlfcn.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,14 +27,23 @@
 
 static const struct MHD_Response *page; /* the library's last one, from its making to its queueing */
 
+struct MHD_Response *mhd_response(void *body, size_t size, bool must_free)
+{
+	return MHD_create_response_from_data(size, body, must_free ? MHD_YES : MHD_NO, MHD_NO);
+}
+
+size_t mhd_head_size(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	return info != NULL ? info->header_size : 0;
+}
+
+/* Called by the library only, for its error pages. */
 struct MHD_Response *MHD_create_response_from_buffer(size_t size, void *buffer, enum MHD_ResponseMemoryMode mode)
 {
-	static const char html[] = "<html><head><title>";
-	struct MHD_Response *r = MHD_create_response_from_data(
+	page = MHD_create_response_from_data(
 		size, buffer, mode == MHD_RESPMEM_MUST_FREE, mode == MHD_RESPMEM_MUST_COPY);
-	if (mode == MHD_RESPMEM_PERSISTENT && size > sizeof(html) && memcmp(buffer, html, sizeof(html) - 1) == 0)
-		page = r;
-	return r;
+	return (struct MHD_Response *)(uintptr_t)page;
 }
 
 static const char *code_of(unsigned status)
@@ -52,7 +67,7 @@ static struct MHD_Response *problem_response(unsigned status)
 	buf_init(&out, 1024);
 	problem_render(&out, problem_find(code_of(status)), NULL, id, "");
 	char *body = buf_detach(&out, &len);
-	struct MHD_Response *r = MHD_create_response_from_data(len, body, MHD_YES, MHD_NO);
+	struct MHD_Response *r = mhd_response(body, len, true);
 	if (r == NULL)
 		fatal("out of memory");
 	MHD_add_response_header(r, "Content-Type", "application/problem+json");
@@ -63,10 +78,9 @@ static struct MHD_Response *problem_response(unsigned status)
 /* Whether all headers have come, but nobody here has been asked about the request yet. */
 static bool is_between(struct MHD_Connection *mhd)
 {
-	const union MHD_ConnectionInfo *head = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	const union MHD_ConnectionInfo *context = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	const struct connection *c = context != NULL ? context->socket_context : NULL;
-	return head != NULL && head->header_size > 0 && c != NULL && !c->asked;
+	return mhd_head_size(mhd) > 0 && c != NULL && !c->asked;
 }
 
 enum MHD_Result MHD_queue_response(struct MHD_Connection *mhd, unsigned status, struct MHD_Response *response)
