@@ -4,7 +4,6 @@
 #include "conf/conf.h"
 
 #include <errno.h>
-#include <ini.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +34,6 @@ struct source {
 	FILE *file;
 	const char *path;
 	unsigned line;
-	bool too_long;
 	const struct conf *before; /* NULL: the first time */
 };
 
@@ -68,43 +66,15 @@ static void take_defaults(struct conf *c)
 			fatal("default of %s: %s", s->name, error);
 }
 
-/* A line for libinih, which neither tells its handler the number of a line nor says when one doesn't fit. Comments
- * after a value are taken off here, since which characters begin one depends on how the library was built. */
-static char *read_line(char *out, int size, void *stream)
+static void take_pair(struct source *src, const char *name, const char *value)
 {
-	struct source *src = stream;
-	char *line = NULL;
-	size_t allocated = 0;
-	if (getline(&line, &allocated, src->file) < 0) {
-		free(line);
-		return NULL;
-	}
-	src->line++;
-	char *start = line + strspn(line, " \t");
-	for (char *p = start; *p != '\0'; p++)
-		if ((*p == '#' || *p == ';') && (p == start || p[-1] == ' ' || p[-1] == '\t'))
-			*p = '\0';
-	start[strcspn(start, "\r\n")] = '\0';
-	if (strlen(start) + 3 > (size_t)size) {
-		src->too_long = true;
-		*start = '\0';
-	}
-	snprintf(out, (size_t)size, "%s\n", start);
-	free(line);
-	return out;
-}
-
-static int on_pair(void *user, const char *section, const char *name, const char *value)
-{
-	struct source *src = user;
-	char where[512], error[SETTING_ERROR_MAX];
-	(void)section; /* for whoever likes to divide the file */
+	char where[PATH_MAX + 128], error[SETTING_ERROR_MAX];
 	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
 	const struct setting *s = setting_find(name, strlen(name), CONF_ALL);
 	if (s == NULL) {
 		snprintf(error, sizeof(error), "%.80s: no such setting", name);
 		complain(src, CONF_EXIT_CONFIG, where, error);
-		return 1;
+		return;
 	}
 	size_t len = strlen(where);
 	snprintf(where + len, sizeof(where) - len, ": %s", s->name);
@@ -114,30 +84,61 @@ static int on_pair(void *user, const char *section, const char *name, const char
 		complain(src, CONF_EXIT_CONFIG, where, error);
 	} else if (!take(src->conf, s, (struct conf_origin) { CONF_FILE, src->line }, value, error))
 		complain(src, CONF_EXIT_CONFIG, where, error);
-	return 1;
 }
 
-/* Debian's libinih has these as variables; elsewhere they are fixed when it is built, and lines are of 197 bytes at
- * most. */
-extern bool ini_use_stack __attribute__((weak));
-extern int ini_max_line __attribute__((weak));
-extern int ini_initial_alloc __attribute__((weak));
+/* Cuts the blanks off both ends. */
+static char *trimmed(char *text)
+{
+	text += strspn(text, " \t");
+	size_t len = strlen(text);
+	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
+		text[--len] = '\0';
+	return text;
+}
+
+/* A comment begins with # or ; at the beginning of the line or after a blank. */
+static void cut_comment(char *line)
+{
+	for (char *p = line; *p != '\0'; p++)
+		if ((*p == '#' || *p == ';') && (p == line || p[-1] == ' ' || p[-1] == '\t'))
+			*p = '\0';
+}
+
+/* NAME = VALUE or NAME: VALUE, [SECTION], or nothing. Sections divide the file for its readers and mean nothing. */
+static void take_line(struct source *src, char *line)
+{
+	char where[PATH_MAX + 16];
+	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
+	if (strlen(line) > LINE_LENGTH_MAX) {
+		complain(src, CONF_EXIT_CONFIG, where, "the line is too long");
+		return;
+	}
+	if (src->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+		line += 3;
+	cut_comment(line);
+	line = trimmed(line);
+	size_t len = strlen(line), name_len = strcspn(line, "=:");
+	if (len == 0 || (line[0] == '[' && line[len - 1] == ']'))
+		return;
+	if (line[0] == '[' || name_len == len) {
+		complain(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");
+		return;
+	}
+	line[name_len] = '\0';
+	take_pair(src, trimmed(line), trimmed(line + name_len + 1));
+}
 
 static void parse_file(struct source *src)
 {
-	char where[512];
-	if (&ini_max_line != NULL && &ini_use_stack != NULL && &ini_initial_alloc != NULL) {
-		ini_use_stack = false;
-		ini_max_line = ini_initial_alloc = LINE_LENGTH_MAX;
+	char *line = NULL;
+	size_t allocated = 0;
+	while (getline(&line, &allocated, src->file) >= 0) {
+		src->line++;
+		take_line(src, line);
 	}
-	int wrong = ini_parse_stream(read_line, src, on_pair, src);
-	if (wrong > 0) {
-		snprintf(where, sizeof(where), "%s:%d", src->path, wrong);
-		complain(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");
-	} else if (wrong < 0 || ferror(src->file))
+	free(line);
+	if (ferror(src->file))
 		complain(src, CONF_EXIT_CONFIG, src->path, "can't be read");
-	if (src->too_long)
-		complain(src, CONF_EXIT_CONFIG, src->path, "a line is too long");
 }
 
 static bool same_content(FILE *a, FILE *b)
@@ -241,7 +242,7 @@ static void take_flags(struct source *src, const struct args *a)
 static void take_password(struct source *src)
 {
 	struct conf *c = src->conf;
-	char where[512];
+	char where[PATH_MAX + 16];
 	if (c->database_password_file == NULL || c->database == NULL || src->before != NULL)
 		return;
 	const char *wrong = secret_file_read(c->database_password_file, &c->database_password);

@@ -145,6 +145,11 @@ START_TEST(mistakes_name_their_source)
 	reject(78, "", line);
 	snprintf(line, sizeof(line), "%s:5: workers: given before, in line 2", path);
 	reject(78, "", line);
+	write_file("this\nand this\nworkers = 3\n[section\n");
+	for (int i = 1; i <= 4; i += i == 2 ? 2 : 1) { /* each of them is said */
+		snprintf(line, sizeof(line), "%s:%d: expected NAME = VALUE", path, i);
+		reject(78, "", line);
+	}
 	reject(78, "--config /nonexistent/file", "/nonexistent/file: No such file");
 }
 END_TEST
@@ -162,8 +167,19 @@ START_TEST(long_lines)
 	memcpy(huge, "database = ", 11);
 	write_file(huge);
 	free(huge);
-	snprintf(line, sizeof(line), "%s: a line is too long", path);
+	snprintf(line, sizeof(line), "%s:1: the line is too long", path);
 	reject(78, "", line);
+}
+END_TEST
+
+START_TEST(file_forms_of_a_line)
+{
+	write_file("\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n  workers=3 # why\r\n"
+		   "\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
+	ck_assert_int_eq(load(""), 0);
+	ck_assert_uint_eq(c.workers, 3);
+	ck_assert_str_eq(c.listen[0].text, "127.0.0.1:8001");
+	release();
 }
 END_TEST
 
@@ -394,6 +410,7 @@ int main(void)
 	tcase_add_test(tc, lists_replace_then_append);
 	tcase_add_test(tc, mistakes_name_their_source);
 	tcase_add_test(tc, long_lines);
+	tcase_add_test(tc, file_forms_of_a_line);
 	tcase_add_test(tc, own_options_and_operands);
 	tcase_add_test(tc, values);
 	tcase_add_test(tc, trusted_proxies);
