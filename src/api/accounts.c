@@ -15,6 +15,7 @@
 #include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "log/tail.h"
@@ -43,9 +44,7 @@ struct grant {
 
 static void *zeroed(size_t size)
 {
-	void *p = calloc(1, size);
-	if (p == NULL)
-		fatal("out of memory");
+	void *p = mem_zeroed(1, size);
 	return p;
 }
 

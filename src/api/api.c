@@ -12,6 +12,7 @@
 #include "api/presence.h"
 #include "api/uses.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "pg/pool.h"
 
 static unsigned rows(const struct route *r)
@@ -31,9 +32,7 @@ void api_init(struct api *api)
 	api->presence = presence_new(api);
 	api->uses = uses_new(api);
 	api->notify_queue = -1;
-	api->routes = calloc(n + assets_count() + 1, sizeof(struct route));
-	if (api->routes == NULL)
-		fatal("out of memory");
+	api->routes = mem_zeroed(n + assets_count() + 1, sizeof(struct route));
 	memcpy(api->routes, api_routes, n * sizeof(struct route));
 	assets_routes(api->routes + n);
 	assert(n + assets_count() < SHARED_ROUTES); /* each has counters of its own */

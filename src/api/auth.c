@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "hub/hub.h"
@@ -132,9 +133,7 @@ bool auth_require_origin(struct request *req)
 
 static void pass(struct request *req, const struct caller *found, void (*next)(struct request *req))
 {
-	struct caller *c = malloc(sizeof(*c));
-	if (c == NULL)
-		fatal("out of memory");
+	struct caller *c = mem_alloc(sizeof(*c));
 	*c = *found;
 	request_set_user(req, c->name);
 	request_set_data(req, c, free);
@@ -176,9 +175,7 @@ static void on_found(void *arg, const struct pg_result *r)
 static struct lookup *new_lookup(
 	struct auth *a, struct request *req, const char *secret, void (*next)(struct request *))
 {
-	struct lookup *l = malloc(sizeof(*l));
-	if (l == NULL)
-		fatal("out of memory");
+	struct lookup *l = mem_alloc(sizeof(*l));
 	*l = (struct lookup) { .auth = a, .req = req, .next = next, .generation = a->generation };
 	secret_hash(secret, strlen(secret), l->hash);
 	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
@@ -359,9 +356,7 @@ void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *, en
 		then(arg, AUTH_STILL_GOOD);
 		return;
 	}
-	struct confirmation *c = malloc(sizeof(*c));
-	if (c == NULL)
-		fatal("out of memory");
+	struct confirmation *c = mem_alloc(sizeof(*c));
 	*c = (struct confirmation) { .auth = a, .caller = caller, .then = then, .arg = arg };
 	confirm(c);
 }
@@ -414,9 +409,7 @@ void auth_recheck(struct auth *a)
 
 struct auth *auth_new(struct api *api)
 {
-	struct auth *a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		fatal("out of memory");
+	struct auth *a = mem_zeroed(1, sizeof(*a));
 	a->api = api;
 	a->keys = jws_keys_new(api->conf->jwt_keys);
 	list_init(&a->order);

@@ -12,6 +12,7 @@
 #include "api/call.h"
 #include "api/limit.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/picture.h"
 #include "base/utf8.h"
 #include "pg/pool.h"
@@ -22,9 +23,7 @@
 
 static void *room_for(size_t size)
 {
-	void *p = malloc(size);
-	if (p == NULL)
-		fatal("out of memory");
+	void *p = mem_alloc(size);
 	return p;
 }
 

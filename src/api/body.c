@@ -208,7 +208,8 @@ static void fill_one(const struct body_field *f, struct json_object *v, char *at
 			body_fail(e, "wrong_type", "%s must be an object.", f->name);
 		else if (!body_numbers_fit(v))
 			body_fail(e, "out_of_range", "A number in %s is too large.", f->name);
-		memcpy(at, &v, sizeof(v));
+		else
+			memcpy(at, &v, sizeof(v));
 		break;
 	case BODY_END: break;
 	}

@@ -13,6 +13,7 @@
 #include "api/limit.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/shared.h"
 #include "conf/conf.h"
@@ -86,9 +87,7 @@ void export_get(struct request *req)
 {
 	if (!call_takes_only(req, NULL) || !limit_route(req))
 		return;
-	struct export *e = calloc(1, sizeof(*e));
-	if (e == NULL)
-		fatal("out of memory");
+	struct export *e = mem_zeroed(1, sizeof(*e));
 	e->req = req;
 	ask(e);
 }

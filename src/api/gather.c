@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "loop/loop.h"
 #include "pg/array.h"
 #include "pg/fault.h"
@@ -151,9 +152,7 @@ void gather(struct gatherer *all, const struct call *call, struct request *req, 
 
 struct gatherer *gatherer_new(struct api *api)
 {
-	struct gatherer *all = calloc(1, sizeof(*all));
-	if (all == NULL)
-		fatal("out of memory");
+	struct gatherer *all = mem_zeroed(1, sizeof(*all));
 	all->api = api;
 	all->hook = loop_hook_new(api->loop, on_turn, all);
 	return all;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #define FILE_MAX ((size_t)1 << 20)
 
@@ -101,9 +102,7 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 
 struct jws_keys *jws_keys_new(const char *path)
 {
-	struct jws_keys *k = calloc(1, sizeof(*k));
-	if (k == NULL)
-		fatal("out of memory");
+	struct jws_keys *k = mem_zeroed(1, sizeof(*k));
 	*k = (struct jws_keys) { .path = path };
 	jws_keys_reload(k, true);
 	return k;
@@ -158,8 +157,8 @@ char *jws_open(struct jws_keys *k, const char *token, const char **ret_why)
 		*ret_why = "The JWT isn't signed by a key that is known here.";
 		claims = is_signed(k, jwt) ? r_jwt_get_full_claims_str(jwt) : NULL;
 	}
-	if (claims != NULL && (copy = strdup(claims)) == NULL)
-		fatal("out of memory");
+	if (claims != NULL)
+		copy = mem_strdup(claims);
 	r_free(claims);
 	r_jwt_free(jwt);
 	return copy;

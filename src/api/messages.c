@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
@@ -47,7 +48,7 @@ struct post {
 	unsigned count, left;
 	uint64_t chat;
 	struct outgoing *items;
-	struct arena arena; /* the items' strings */
+	struct arena arena; /* items and their strings */
 };
 
 static void free_post(struct post *p)
@@ -55,7 +56,6 @@ static void free_post(struct post *p)
 	for (unsigned i = 0; i < p->count; i++)
 		free(p->items[i].answer);
 	arena_release(&p->arena);
-	free(p->items);
 	free(p);
 }
 
@@ -137,8 +137,10 @@ static void read_json(struct outgoing *o, const char *json, size_t len)
 	if (body == NULL)
 		return;
 	body_fill(body, fields, &d, &o->error);
-	check_type(o, &d);
-	check_forward(o, &d);
+	if (o->error.code == NULL)
+		check_type(o, &d);
+	if (o->error.code == NULL)
+		check_forward(o, &d);
 	o->item.text = keep(o, d.text);
 	o->item.type = keep(o, d.type);
 	o->item.key = keep(o, d.key);
@@ -430,9 +432,9 @@ static void find_chat(struct post *p)
 
 static struct post *new_post(struct request *req, unsigned count)
 {
-	struct post *p = calloc(1, sizeof(*p));
-	if (p == NULL || (p->items = calloc(count ? count : 1, sizeof(*p->items))) == NULL)
-		fatal("out of memory");
+	struct post *p = mem_zeroed(1, sizeof(*p));
+	p->items = arena_alloc(&p->arena, count * sizeof(*p->items));
+	memset(p->items, 0, count * sizeof(*p->items));
 	p->req = req;
 	p->count = count;
 	for (unsigned i = 0; i < count; i++) {

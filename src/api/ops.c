@@ -11,6 +11,7 @@
 #include "base/build.h"
 #include "base/embedded.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "log/batch.h"
@@ -65,9 +66,7 @@ static void show(struct request *req)
 	unsigned n = 0;
 	while (api->routes[n].path != NULL)
 		n++;
-	struct metrics_route *routes = calloc(n + 1, sizeof(*routes));
-	if (routes == NULL)
-		fatal("out of memory");
+	struct metrics_route *routes = mem_zeroed(n + 1, sizeof(*routes));
 	for (unsigned i = 0; i < n; i++)
 		routes[i] = (struct metrics_route) { api->routes[i].method, api->routes[i].path };
 	buf_init(&out, METRICS_MAX);
@@ -149,15 +148,11 @@ void assets_routes(struct route *rows)
 {
 	for (const struct embedded *f = embedded_assets; f->name != NULL; f++) {
 		size_t len = strlen(f->name) + 2;
-		char *path = malloc(len);
-		if (path == NULL)
-			fatal("out of memory");
+		char *path = mem_alloc(len);
 		snprintf(path, len, "/%s", f->name);
 		*rows++ = (struct route) { "GET", path, SCOPE_NONE, LIMIT_NONE, assets_get, f, ROUTE_PUBLIC };
 		if (strcmp(f->name, "index.html") == 0) {
-			char *root = strdup("/");
-			if (root == NULL)
-				fatal("out of memory");
+			char *root = mem_strdup("/");
 			*rows++ = (struct route) { "GET", root, SCOPE_NONE, LIMIT_NONE, assets_get, f, ROUTE_PUBLIC };
 		}
 	}

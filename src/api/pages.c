@@ -13,6 +13,7 @@
 #include "base/decimal.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "log/frame.h"
 #include "log/tail.h"
@@ -83,8 +84,7 @@ static struct chat *chat_of(struct pages *p, uint64_t id)
 	if (c == NULL) {
 		if (p->chats.count >= CHATS_MAX)
 			drop_chat(p, oldest(p));
-		if ((c = calloc(1, sizeof(*c))) == NULL)
-			fatal("out of memory");
+		c = mem_zeroed(1, sizeof(*c));
 		c->id = id;
 		c->version = ++p->versions;
 		list_init(&c->link);
@@ -194,18 +194,15 @@ static void on_loaded(void *arg, const struct pg_result *r)
 
 static void join(struct load *l, struct request *req)
 {
-	if ((l->count & (l->count - 1)) == 0 &&
-		(l->requests = realloc(l->requests, (l->count ? l->count * 2 : 1) * sizeof(struct request *))) == NULL)
-		fatal("out of memory");
+	if ((l->count & (l->count - 1)) == 0)
+		l->requests = mem_resize(l->requests, l->count ? l->count * 2 : 1, sizeof(struct request *));
 	l->requests[l->count++] = req;
 }
 
 static struct load *load(struct pages *p, struct request *req, const struct chat *c, unsigned limit)
 {
 	char chat[24], most[12];
-	struct load *l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		fatal("out of memory");
+	struct load *l = mem_zeroed(1, sizeof(*l));
 	*l = (struct load) { .pages = p, .chat = c->id, .version = c->version, .limit = limit };
 	join(l, req);
 	snprintf(chat, sizeof(chat), "%" PRIu64, c->id);
@@ -249,9 +246,7 @@ void pages_get(struct request *req)
 
 struct pages *pages_new(struct api *api)
 {
-	struct pages *p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		fatal("out of memory");
+	struct pages *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
 	list_init(&p->order);
 	return p;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/slab.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
@@ -168,9 +169,7 @@ static void on_tick(void *arg)
 
 struct presence *presence_new(struct api *api)
 {
-	struct presence *p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		fatal("out of memory");
+	struct presence *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
 	presence_resync(p); /* whoever had this worker's place before may have left rows behind */
 	list_init(&p->order);

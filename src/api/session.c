@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "loop/loop.h"
@@ -39,9 +40,7 @@ struct issue {
 
 static struct issue *new_issue(struct request *req, const char *member)
 {
-	struct issue *i = calloc(1, sizeof(*i));
-	if (i == NULL)
-		fatal("out of memory");
+	struct issue *i = mem_zeroed(1, sizeof(*i));
 	i->req = req;
 	i->member = member;
 	secret_token(i->secret);

@@ -11,6 +11,7 @@
 #include "api/gather.h"
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "http/transport.h"
@@ -153,9 +154,7 @@ static void open_at(struct opening *o)
 
 static struct opening *new_opening(struct request *req, bool is_poll)
 {
-	struct opening *o = calloc(1, sizeof(*o));
-	if (o == NULL)
-		fatal("out of memory");
+	struct opening *o = mem_zeroed(1, sizeof(*o));
 	o->req = req;
 	o->is_poll = is_poll;
 	return o;

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
@@ -172,9 +173,7 @@ static void on_streams(void *arg)
 
 struct uses *uses_new(struct api *api)
 {
-	struct uses *u = calloc(1, sizeof(*u));
-	if (u == NULL)
-		fatal("out of memory");
+	struct uses *u = mem_zeroed(1, sizeof(*u));
 	u->api = api;
 	init(&u->gathered);
 	u->flush = loop_timer_new(api->loop, on_flush, u);

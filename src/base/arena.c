@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 enum { CHUNK_MIN = 512, CHUNK_MAX = 1 << 20 };
 
@@ -33,9 +34,7 @@ static void add_chunk(struct arena *a, size_t least)
 	size_t size = a->chunks == NULL ? CHUNK_MIN : a->chunks->size < CHUNK_MAX ? a->chunks->size * 2 : CHUNK_MAX;
 	if (size < least)
 		size = least;
-	struct arena_chunk *c = malloc(sizeof(*c) + size);
-	if (c == NULL)
-		fatal("out of memory");
+	struct arena_chunk *c = mem_alloc(sizeof(*c) + size);
 	*c = (struct arena_chunk) { .next = a->chunks, .size = size };
 	a->chunks = c;
 	a->left = size;
@@ -43,7 +42,7 @@ static void add_chunk(struct arena *a, size_t least)
 
 static void *take(struct arena *a, size_t size)
 {
-	if (size > a->left)
+	if (a->chunks == NULL || size > a->left)
 		add_chunk(a, size);
 	char *p = a->chunks->data + a->chunks->size - a->left;
 	a->left -= size;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 void buf_init(struct buf *b, size_t cap) { *b = (struct buf) { .cap = cap }; }
 
 void buf_release(struct buf *b)
@@ -44,12 +46,7 @@ static bool reserve(struct buf *b, size_t n)
 	size_t size = b->size ? b->size : 64;
 	while (size < need)
 		size *= 2;
-	char *data = realloc(b->data, size);
-	if (data == NULL) {
-		fail(b);
-		return false;
-	}
-	b->data = data;
+	b->data = mem_resize(b->data, size, 1);
 	b->size = size;
 	return true;
 }
@@ -122,14 +119,9 @@ void buf_add_json(struct buf *b, const char *s, size_t len)
 	buf_addc(b, '"');
 }
 
-void buf_consume(struct buf *b, size_t n)
+const char *buf_text(const struct buf *b)
 {
-	assert(n <= b->len);
-	b->len -= n;
-	if (b->data != NULL) {
-		memmove(b->data, b->data + n, b->len);
-		b->data[b->len] = '\0';
-	}
+	return b->failed ? "(the text is too long)" : b->data != NULL ? b->data : "";
 }
 
 char *buf_detach(struct buf *b, size_t *ret_len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * See linesafe.h. On the path of every message: what is looked for first are bytes that most texts don't have. */
 #include "base/linesafe.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +51,10 @@ char *linesafe_take(char *json, size_t *len)
 	size_t growth = json != NULL ? linesafe_growth(json, *len) : 0;
 	if (growth == 0)
 		return json;
-	char *safe = malloc(*len + growth + 1);
-	if (safe != NULL) {
-		linesafe_copy(safe, json, *len);
-		*len += growth;
-		safe[*len] = '\0';
-	}
+	char *safe = mem_alloc(*len + growth + 1);
+	linesafe_copy(safe, json, *len);
+	*len += growth;
+	safe[*len] = '\0';
 	free(json);
 	return safe;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 static size_t slot_of(const struct map *m, uint64_t key)
 {
@@ -35,9 +36,7 @@ static void resize(struct map *m, size_t size)
 {
 	struct map_entry *old = m->entries;
 	size_t n = m->size;
-	m->entries = calloc(size, sizeof(*m->entries));
-	if (m->entries == NULL)
-		fatal("out of memory");
+	m->entries = mem_zeroed(size, sizeof(*m->entries));
 	m->size = size;
 	for (size_t i = 0; i < n; i++)
 		if (old[i].value != NULL)

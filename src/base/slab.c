@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * See slab.h. A chunk begins at a multiple of its size, so that an object's address tells its chunk. */
 #include "base/slab.h"
+#include "base/mem.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -71,9 +72,7 @@ static struct chunk *chunk_with_room(size_t index)
 void *slab_get(size_t size)
 {
 	if (!is_small(size)) {
-		void *p = calloc(1, size);
-		if (p == NULL)
-			fatal("out of memory");
+		void *p = mem_zeroed(1, size);
 		return p;
 	}
 	size_t index = size_index(size), step = (index + 1) * GRAIN;
@@ -115,9 +114,7 @@ void slab_put(void *object, size_t size)
 void *slab_resize(void *object, size_t size, size_t new_size)
 {
 	if (object != NULL && !is_small(size) && !is_small(new_size)) {
-		void *p = realloc(object, new_size);
-		if (p == NULL)
-			fatal("out of memory");
+		void *p = mem_resize(object, new_size, 1);
 		if (new_size > size)
 			memset((char *)p + size, 0, new_size - size);
 		return p;

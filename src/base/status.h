@@ -8,7 +8,6 @@
 
 enum status {
 	ST_OK = 0,
-	ST_FULL,    /* a cap was reached; nothing was taken */
 	ST_NOMEM,   /* out of memory */
 	ST_INVALID, /* the input is malformed or out of range */
 	ST_SYSTEM,  /* a system call failed; errno says why */

@@ -27,7 +27,7 @@ int migrate_command(const struct command *self, const struct conf *conf, const s
 	if (code == 0 && st == ST_OK)
 		st = migrate_status(d.store.base, stdout, &why);
 	if (st != ST_OK)
-		code = command_failed("%s", why.data != NULL ? why.data : "out of memory");
+		code = command_failed("%s", buf_text(&why));
 	database_close(&d);
 	buf_release(&why);
 	return code;

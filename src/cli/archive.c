@@ -128,10 +128,6 @@ static void format_sum(const char *text, size_t len, char out[SHA256_LINE_MAX])
 enum status archive_end(struct archive *a, struct buf *why)
 {
 	char sum[SHA256_LINE_MAX], *text = manifest_format(&a->manifest);
-	if (text == NULL) {
-		buf_adds(why, "out of memory");
-		return ST_NOMEM;
-	}
 	format_sum(text, strlen(text), sum);
 	enum status st = write_text(a, manifest_name, text, why);
 	if (st == ST_OK)
@@ -320,7 +316,7 @@ static enum status compare(struct scan *s)
 	buf_init(&reason, 4096);
 	enum status st = manifest_parse(s->manifest.data, s->manifest.len, &s->a->manifest, &reason);
 	if (st != ST_OK)
-		damaged(s, reason.data != NULL ? reason.data : "out of memory");
+		damaged(s, buf_text(&reason));
 	buf_release(&reason);
 	for (unsigned i = 0; st == ST_OK && i < s->a->manifest.part_count; i++)
 		st = compare_part(s, i);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/bookmark.h"
 #include "cli/client.h"
 #include "cli/command.h"
@@ -73,10 +74,8 @@ int backlog_open(struct backlog *b, struct client *client, const char *only)
 		json_object_put(sync);
 		return b->code;
 	}
-	b->cursor = strdup(cursor);
-	b->chats = calloc(json_object_array_length(chats) + 1, sizeof(*b->chats));
-	if (b->cursor == NULL || b->chats == NULL)
-		fatal("out of memory");
+	b->cursor = mem_strdup(cursor);
+	b->chats = mem_zeroed(json_object_array_length(chats) + 1, sizeof(*b->chats));
 	for (size_t i = 0; i < json_object_array_length(chats); i++) {
 		struct json_object *o = json_object_array_get_idx(chats, i);
 		const char *id = client_text(o, "id");
@@ -179,9 +178,7 @@ static bool insert_latest(void *arg, struct backlog_chat *c, struct json_object 
 
 int backlog_latest(struct backlog *b, unsigned count)
 {
-	struct latest l = { .ids = calloc(count + 1, sizeof(*l.ids)), .most = count };
-	if (l.ids == NULL)
-		fatal("out of memory");
+	struct latest l = { .ids = mem_zeroed(count + 1, sizeof(*l.ids)), .most = count };
 	/* The chats where something was said last come first: of most of the others nothing is wanted. */
 	for (unsigned i = b->count; count > 0 && i > 0 && b->code == 0; i--) {
 		struct backlog_chat *c = &b->chats[i - 1];

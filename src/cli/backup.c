@@ -197,7 +197,7 @@ static int work(int fd, void *arg)
 	if (code == 0 && st == ST_OK)
 		st = write_archive(j);
 	if (st != ST_OK)
-		code = command_failed("%s", j->why.data != NULL ? j->why.data : "out of memory");
+		code = command_failed("%s", buf_text(&j->why));
 	database_close(&j->d);
 	buf_release(&j->why);
 	return code;

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/listing.h"
@@ -52,9 +53,7 @@ void bookmark_shorten(struct bookmark *b, size_t count)
 
 void bookmark_set_cursor(struct bookmark *b, const char *cursor)
 {
-	char *copy = strdup(cursor);
-	if (copy == NULL)
-		fatal("out of memory");
+	char *copy = mem_strdup(cursor);
 	free(b->cursor);
 	b->cursor = copy;
 	b->is_new = true;
@@ -95,9 +94,7 @@ int bookmark_is_damaged(const struct bookmark *b)
 /* NULL: text isn't a JSON value and nothing else. */
 static struct json_object *parse(const char *text, size_t len)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	if (tokener == NULL)
-		fatal("out of memory");
+	struct json_tokener *tokener = mem_checked(json_tokener_new());
 	struct json_object *o = json_tokener_parse_ex(tokener, text, (int)len + 1);
 	size_t end = json_tokener_get_parse_end(tokener);
 	if (json_tokener_get_error(tokener) != json_tokener_success || strspn(text + end, "\r\n\t ") != len - end) {
@@ -141,9 +138,7 @@ int bookmark_open(struct bookmark *b, const char *path, const char *chat)
 			close(fd);
 		return CONF_EXIT_IO;
 	}
-	char *text = calloc(1, FILE_MAX_BYTES + 1);
-	if (text == NULL)
-		fatal("out of memory");
+	char *text = mem_zeroed(1, FILE_MAX_BYTES + 1);
 	ssize_t n = S_ISREG(st.st_mode) ? read(fd, text, FILE_MAX_BYTES) : 0;
 	struct json_object *o = n > 0 ? parse(text, (size_t)n) : NULL;
 	close(fd);
@@ -172,9 +167,7 @@ static void write_text(const struct bookmark *b, struct buf *out)
 /* Beside the file first, so that there is always a whole one. errno on failure. */
 static bool replace(const char *path, const struct buf *text)
 {
-	char *beside;
-	if (asprintf(&beside, "%s.new", path) < 0)
-		fatal("out of memory");
+	char *beside = mem_format("%s.new", path);
 	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	bool done = fd >= 0 && write(fd, text->data, text->len) == (ssize_t)text->len && fdatasync(fd) == 0;
 	int error = errno;

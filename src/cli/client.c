@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "cli/command.h"
 
@@ -24,18 +25,12 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 
 static char *format(const char *a, const char *b, const char *d, const char *e)
 {
-	char *s;
-	if (asprintf(&s, "%s%s%s%s", a, b, d, e) < 0)
-		fatal("out of memory");
-	return s;
+	return mem_format("%s%s%s%s", a, b, d, e);
 }
 
 void client_header(struct client *c, const char *line)
 {
-	struct curl_slist *longer = curl_slist_append(c->headers, line);
-	if (longer == NULL)
-		fatal("out of memory");
-	c->headers = longer;
+	c->headers = mem_checked(curl_slist_append(c->headers, line));
 	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
 }
 
@@ -88,9 +83,7 @@ void client_url(struct client *c, const char *path)
 
 void client_chat_url(struct client *c, const char *chat, const char *suffix)
 {
-	char *escaped = curl_easy_escape(c->curl, chat, 0);
-	if (escaped == NULL)
-		fatal("out of memory");
+	char *escaped = mem_checked(curl_easy_escape(c->curl, chat, 0));
 	char *url = format(c->base, "/v1/chats/", escaped, suffix);
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	free(url);

@@ -12,7 +12,7 @@
 
 static int finish(enum status st, struct buf *why)
 {
-	int code = st == ST_OK ? 0 : command_failed("%s", why->data != NULL ? why->data : "out of memory");
+	int code = st == ST_OK ? 0 : command_failed("%s", buf_text(why));
 	buf_release(why);
 	return code;
 }

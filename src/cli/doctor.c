@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mem.h"
 #include "cli/command.h"
 #include "cli/listing.h"
 #include "conf/conf.h"
@@ -72,9 +73,7 @@ static void check_suspicious_settings(struct doctor *d)
 {
 	char *lines = NULL, *rest = NULL;
 	size_t len = 0;
-	FILE *f = open_memstream(&lines, &len);
-	if (f == NULL)
-		fatal("out of memory");
+	FILE *f = mem_checked(open_memstream(&lines, &len));
 	conf_warn_environment(f);
 	conf_warn_settings(d->conf, f);
 	fclose(f);

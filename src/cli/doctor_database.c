@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/doctor.h"
 #include "conf/conf.h"
 #include "pg/bindir.h"
@@ -102,14 +103,12 @@ static void check_migrations(struct doctor *d, const char *conninfo)
 	char *lines = NULL;
 	size_t len = 0;
 	struct buf why;
-	FILE *f = open_memstream(&lines, &len);
-	if (f == NULL)
-		fatal("out of memory");
+	FILE *f = mem_checked(open_memstream(&lines, &len));
 	buf_init(&why, 8192);
 	enum status st = migrate_status(conninfo, f, &why);
 	fclose(f);
 	if (st != ST_OK)
-		doctor_report(d, FINDING_FAILURE, "schema", NULL, "%s", why.data != NULL ? why.data : "out of memory");
+		doctor_report(d, FINDING_FAILURE, "schema", NULL, "%s", buf_text(&why));
 	else if (strstr(lines, "pending ") != NULL)
 		doctor_report(d, FINDING_OK, "schema", NULL,
 			"migrations are pending: the next start, or `postern migrate`, applies them");
@@ -128,7 +127,7 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 	struct sync *s = sync_open_plain(conninfo, &why);
 	if (s == NULL) {
 		doctor_report(d, FINDING_WARNING, "standby", "Until it is there, the primary answers all reads.",
-			"database_read: %s", why.data != NULL ? why.data : "out of memory");
+			"database_read: %s", buf_text(&why));
 		buf_release(&why);
 		return;
 	}
@@ -156,8 +155,7 @@ static void look_inside(struct doctor *d, const struct store *store)
 	buf_init(&why, 8192);
 	struct sync *s = sync_open_plain(store->base, &why);
 	if (s == NULL) {
-		doctor_report(
-			d, FINDING_FAILURE, "database", NULL, "%s", why.data != NULL ? why.data : "out of memory");
+		doctor_report(d, FINDING_FAILURE, "database", NULL, "%s", buf_text(&why));
 		buf_release(&why);
 		return;
 	}
@@ -197,7 +195,7 @@ void doctor_check_database(struct doctor *d)
 		doctor_report(d, FINDING_FAILURE, "database",
 			d->conf->database != NULL ? "Try `psql` with the same connection string, as the server's user."
 						  : "Read postgres.log in the state directory.",
-			"%s", why.data != NULL ? why.data : "out of memory");
+			"%s", buf_text(&why));
 	store_release(&store);
 	buf_release(&why);
 }

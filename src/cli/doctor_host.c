@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "cli/doctor.h"
 #include "conf/conf.h"
 #include "pg/state.h"
@@ -32,16 +33,12 @@ enum {
 /* The directory itself, or the nearest one above it that exists. */
 static char *existing_directory(const char *dir)
 {
-	char *path = strdup(dir);
+	char *path = mem_strdup(dir);
 	struct stat st;
-	if (path == NULL)
-		fatal("out of memory");
 	while (stat(path, &st) < 0 && strcmp(path, "/") != 0 && strcmp(path, ".") != 0) {
-		char *parent = strdup(dirname(path));
+		char *parent = mem_strdup(dirname(path));
 		free(path);
 		path = parent;
-		if (path == NULL)
-			fatal("out of memory");
 	}
 	return path;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "cli/doctor.h"
 #include "conf/conf.h"
@@ -52,14 +53,12 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 static bool is_postern(struct probe *p, const char *base, const char *unix_path)
 {
 	char url[1024], header[64];
-	CURL *curl = curl_easy_init();
+	CURL *curl = mem_checked(curl_easy_init());
 	*p = (struct probe) { 0 };
 	secret_random_name(p->id, ID_LEN);
 	snprintf(url, sizeof(url), "%s/healthz", base);
 	snprintf(header, sizeof(header), "X-Request-Id: %s", p->id);
-	struct curl_slist *headers = curl_slist_append(NULL, header);
-	if (curl == NULL || headers == NULL)
-		fatal("out of memory");
+	struct curl_slist *headers = mem_checked(curl_slist_append(NULL, header));
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, unix_path);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -181,7 +181,7 @@ static int restore(struct archive *a, const struct conf *conf, struct buf *why)
 	else if (code == 0 && (code = database_find(&d, conf)) == 0)
 		st = restore_other(&d.store, conf, a, why);
 	if (st != ST_OK)
-		code = command_failed("%s", why->data != NULL ? why->data : "out of memory");
+		code = command_failed("%s", buf_text(why));
 	database_close(&d);
 	if (code == 0)
 		printf("restored the %s of %s from %s\n",
@@ -202,7 +202,7 @@ int restore_command(const struct command *self, const struct conf *conf, const s
 	hold_signals();
 	int code = EXIT_FAILURE, fd = open_file(args->operands[0], &a, &why);
 	if (fd < 0 || judge(&a, conf, &why) != ST_OK)
-		command_failed("%s", why.data != NULL ? why.data : "out of memory");
+		command_failed("%s", buf_text(&why));
 	else
 		code = restore(&a, conf, &why);
 	if (fd >= 0)

@@ -57,7 +57,7 @@ static enum status check_programs(const struct archive *a, const struct conf *co
 			"say where they are with pg_bindir; only a dump can go into another version",
 			a->name, major);
 	else if (st != ST_OK)
-		buf_adds(why, reason.data != NULL ? reason.data : "out of memory");
+		buf_adds(why, buf_text(&reason));
 	else if (!is_base && bindir_version(dir) < major) {
 		buf_addf(why,
 			"%s: it is a dump of PostgreSQL %d, and the programs that would make the cluster to restore it "

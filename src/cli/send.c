@@ -9,6 +9,7 @@
 
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
 #include "cli/client.h"
@@ -59,11 +60,9 @@ static char *body_of(const struct buf *text, const char *own_key)
 	json_object_object_add(body, "key", json_object_new_string(own_key));
 	if (reply_to != NULL)
 		json_object_object_add(body, "reply_to", json_object_new_int64(strtoll(reply_to, NULL, 10)));
-	char *json =
-		strdup(json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	char *json = mem_strdup(
+		json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(body);
-	if (json == NULL)
-		fatal("out of memory");
 	return json;
 }
 

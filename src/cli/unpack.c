@@ -66,7 +66,7 @@ static enum status begin_entry(struct unpack *u, struct buf *why)
 	buf_init(&reason, 4096);
 	enum status st = tar_parse(u->header, &u->entry, &reason);
 	if (st != ST_OK)
-		buf_addf(why, "the base backup: %s", reason.data != NULL ? reason.data : "out of memory");
+		buf_addf(why, "the base backup: %s", buf_text(&reason));
 	buf_release(&reason);
 	if (st != ST_OK)
 		return st;

@@ -244,7 +244,7 @@ int upgrade_command(const struct command *self, const struct conf *conf, const s
 		st = remove_old != NULL ? remove_kept(&s, conf, &why) : upgrade(&s, conf, &why);
 	if (st != ST_OK) {
 		fflush(stdout);
-		code = command_failed("%s", why.data != NULL ? why.data : "out of memory");
+		code = command_failed("%s", buf_text(&why));
 	}
 	store_release(&s);
 	buf_release(&why);

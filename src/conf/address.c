@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "conf/value.h"
 
 static const char *parse_unix(const char *path, struct conf_listen *ret)
@@ -145,9 +146,7 @@ const char *address_parse_origin(const char *text, char **ret)
 	bool any = strcmp(text, "*") == 0;
 	if (!any && (authority == 0 || (text[len] != '\0' && strcmp(text + len, "/") != 0)))
 		return "expected an origin (https://app.example.org) or *";
-	*ret = any ? strdup("*") : strndup(text, without_default_port(text, len));
-	if (*ret == NULL)
-		return "out of memory";
+	*ret = any ? mem_strdup("*") : mem_strndup(text, without_default_port(text, len));
 	lower(*ret, strlen(*ret));
 	return NULL;
 }
@@ -160,9 +159,7 @@ const char *address_parse_url(const char *text, char **ret)
 		return "expected http://HOST or https://HOST, with a port or a path if need be";
 	while (text[len - 1] == '/')
 		len--;
-	*ret = strndup(text, len);
-	if (*ret == NULL)
-		return "out of memory";
+	*ret = mem_strndup(text, len);
 	lower(*ret, scheme + authority);
 	return NULL;
 }

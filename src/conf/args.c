@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/settings.h"
 
 /* The option being looked at: --name, --name=value, -n or -nvalue. */
@@ -67,12 +68,8 @@ static int setting_flag(struct option *o, struct args *a, enum conf_scope scope)
 	const char *value = negated ? "no" : s->type == SETTING_BOOL && o->inline_value == NULL ? "yes" : value_of(o);
 	if (value == NULL)
 		return complain(o, "needs a value");
-	struct args_flag *flags = realloc(a->flags, (a->flag_count + 1) * sizeof(*flags));
-	char *spelled;
-	if (flags == NULL || asprintf(&spelled, "--%.*s", (int)o->len, o->name) < 0)
-		fatal("out of memory");
-	a->flags = flags;
-	a->flags[a->flag_count++] = (struct args_flag) { s, value, spelled };
+	a->flags = mem_resize(a->flags, a->flag_count + 1, sizeof(*a->flags));
+	a->flags[a->flag_count++] = (struct args_flag) { s, value, mem_format("--%.*s", (int)o->len, o->name) };
 	return 0;
 }
 
@@ -107,9 +104,7 @@ int args_parse(struct args *a, struct conf_args *args)
 	*a = (struct args) { 0 };
 	bool options = true;
 	int code = 0;
-	args->operands = calloc((size_t)args->argc + 1, sizeof(char *));
-	if (args->operands == NULL)
-		fatal("out of memory");
+	args->operands = mem_zeroed((size_t)args->argc + 1, sizeof(char *));
 	for (int i = 0; i < args->argc && code == 0; i++) {
 		char *arg = args->argv[i];
 		if (options && strcmp(arg, "--") == 0) {

@@ -11,6 +11,7 @@
 
 #include "base/identity.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/args.h"
 #include "conf/secret_file.h"
 #include "conf/settings.h"
@@ -258,24 +259,21 @@ static void complete(struct source *src)
 	take_password(src);
 	const char *given = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
 	struct identity self;
-	int n = 0;
 	if (c->listen_count == 0)
 		complain(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
 	if (c->state != NULL)
 		return;
 	if (given != NULL && *given != '\0') /* systemd may give several, divided by colons */
-		n = asprintf(&c->state, "%.*s", (int)strcspn(given, ":"), given);
+		c->state = mem_format("%.*s", (int)strcspn(given, ":"), given);
 	else if (geteuid() == 0)
-		n = asprintf(&c->state, "/var/lib/postern");
+		c->state = mem_format("/var/lib/postern");
 	else if (home != NULL && *home != '\0')
-		n = asprintf(&c->state, "%s/.local/share/postern", home);
+		c->state = mem_format("%s/.local/share/postern", home);
 	else if (identity_of(geteuid(), &self))
-		n = asprintf(&c->state, "%s/.local/share/postern", self.home);
+		c->state = mem_format("%s/.local/share/postern", self.home);
 	else if (c->database == NULL) /* with a database of somebody's there is nothing to keep */
 		complain(src, CONF_EXIT_CONFIG, "state",
 			"not set, and neither is HOME: say where the data are to be with --state DIR (POSTERN_STATE)");
-	if (n < 0)
-		fatal("out of memory");
 }
 
 int conf_load(struct conf *c, struct conf_args *args) { return conf_load_again(c, args, NULL); }

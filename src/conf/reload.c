@@ -11,13 +11,7 @@
 
 static bool is_live(const struct setting *s) { return s->type != SETTING_HEADING && !(s->flags & SETTING_FIXED); }
 
-static char *must_format(const struct conf *c, const struct setting *s)
-{
-	char *text = setting_format(c, s);
-	if (text == NULL)
-		fatal("out of memory");
-	return text;
-}
+static char *must_format(const struct conf *c, const struct setting *s) { return setting_format(c, s); }
 
 static const char *raw(const struct conf *c, const struct setting *s)
 {

@@ -2,6 +2,8 @@
  * See secret_file.h. */
 #include "conf/secret_file.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -42,8 +44,8 @@ const char *secret_file_read(const char *path, char **ret_secret)
 		wrong = "its first line is empty";
 	else if (len > SECRET_FILE_MAX)
 		wrong = "its first line is longer than 1024 bytes";
-	else if ((*ret_secret = strdup(text)) == NULL)
-		wrong = "out of memory";
+	else
+		*ret_secret = mem_strdup(text);
 	explicit_bzero(text, sizeof(text));
 	return wrong;
 }

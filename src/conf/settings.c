@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "conf/address.h"
 #include "conf/value.h"
 
@@ -61,12 +62,10 @@ void setting_clear(struct conf *c, const struct setting *s)
 	}
 }
 
-/* Adds one zeroed item at the end of an array of them; NULL: no memory. */
+/* Adds one zeroed item at the end of an array of them. */
 static void *grow(void **array, size_t *count, size_t size)
 {
-	char *grown = realloc(*array, (*count + 1) * size);
-	if (grown == NULL)
-		return NULL;
+	char *grown = mem_resize(*array, *count + 1, size);
 	*array = grown;
 	memset(grown + *count * size, 0, size);
 	return grown + size * (*count)++;
@@ -74,11 +73,9 @@ static void *grow(void **array, size_t *count, size_t size)
 
 static const char *add_address(struct conf_listen *l, const char *item)
 {
-	if (l == NULL)
-		return "out of memory";
 	const char *wrong = address_parse_listen(item, l);
-	if (wrong == NULL && (l->text = strdup(item)) == NULL)
-		wrong = "out of memory";
+	if (wrong == NULL)
+		l->text = mem_strdup(item);
 	return wrong;
 }
 
@@ -88,10 +85,10 @@ static const char *add_item(struct conf *c, const struct setting *s, const char 
 		return add_address(grow((void **)&c->listen, &c->listen_count, sizeof(*c->listen)), item);
 	if (s->type == SETTING_NETS) {
 		struct conf_net *net = grow((void **)&c->trusted_proxies, &c->trusted_count, sizeof(*net));
-		return net == NULL ? "out of memory" : address_parse_net(item, net);
+		return address_parse_net(item, net);
 	}
 	char **origin = grow((void **)&c->cors_origins, &c->cors_count, sizeof(*origin));
-	return origin == NULL ? "out of memory" : address_parse_origin(item, origin);
+	return address_parse_origin(item, origin);
 }
 
 static bool add_items(struct conf *c, const struct setting *s, const char *text, char error[SETTING_ERROR_MAX])
@@ -158,8 +155,8 @@ static bool set_string(struct conf *c, const struct setting *s, const char *text
 		wrong = address_parse_url(text, p);
 	else if (s->type == SETTING_OUTPUT && *text != '/' && strcmp(text, "on") != 0 && strcmp(text, "off") != 0)
 		wrong = "expected off, on or the absolute path of a file";
-	else if ((*p = strdup(text)) == NULL)
-		wrong = "out of memory";
+	else
+		*p = mem_strdup(text);
 	if (wrong != NULL)
 		snprintf(error, SETTING_ERROR_MAX, "%.80s: %s", text, wrong);
 	return wrong == NULL;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "loop/loop.h"
 
@@ -159,19 +160,13 @@ static void on_turn(void *arg)
 void access_reopen(struct access *a, const char *where)
 {
 	free(a->next);
-	a->next = strdup(where != NULL ? where : "off");
-	if (a->next == NULL)
-		fatal("out of memory");
+	a->next = mem_strdup(where != NULL ? where : "off");
 	a->on = strcmp(a->next, "off") != 0;
 }
 
-bool access_is_on(const struct access *a) { return a->on; }
-
 struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where)
 {
-	struct access *a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		fatal("out of memory");
+	struct access *a = mem_zeroed(1, sizeof(*a));
 	*a = (struct access) { .loop = loop, .metrics = metrics, .fd = -1 };
 	buf_init(&a->pending, PENDING_MAX);
 	buf_init(&a->written, PENDING_MAX);
@@ -282,9 +277,7 @@ struct access_entry *access_hold(const struct access *a, const struct request *r
 	size_t size = 0;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		size += strlen(parts[i]) + 1;
-	struct access_entry *e = malloc(sizeof(*e) + size);
-	if (e == NULL)
-		fatal("out of memory");
+	struct access_entry *e = mem_alloc(sizeof(*e) + size);
 	*e = (struct access_entry) { .began_us = request_began_us(req), .status = 200 };
 	char *at = e->text;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)

@@ -21,7 +21,6 @@ struct access *access_new(struct loop *loop, struct metrics *metrics, const char
 void access_free(struct access *a); /* writes what is left, and waits for it */
 /* Another place, or the same file anew after it was renamed. */
 void access_reopen(struct access *a, const char *where);
-bool access_is_on(const struct access *a);
 
 /* A request that is answered. ok: the client has taken the answer. */
 void access_request(struct access *a, const struct request *req, int status, uint64_t bytes, bool ok);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "http/server.h"
 #include "http/transport.h"
 
@@ -36,9 +37,7 @@ static void answer(void *arg, struct request *req, int fd)
 
 void head_begin(struct request *req, struct transport_head head)
 {
-	struct transport_head *copy = malloc(sizeof(*copy));
-	if (copy == NULL)
-		fatal("out of memory");
+	struct transport_head *copy = mem_alloc(sizeof(*copy));
 	*copy = head;
 	request_hand_off(req, answer, copy);
 }

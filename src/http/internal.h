@@ -57,7 +57,7 @@ struct request {
 	uint64_t bytes;                 /* of the answer's body */
 	bool offered;                   /* it came with a credential */
 	uint64_t received_us, began_us; /* real time, monotonic time */
-	bool seen, is_open, dispatched, head, in_handler, suspended, too_large, unclear, answered;
+	bool seen, is_open, dispatched, head, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
 	int status;
 	void (*take)(void *arg, struct request *req, int fd);

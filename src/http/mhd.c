@@ -20,6 +20,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "http/internal.h"
 #include "http/problem.h"
 
@@ -29,7 +30,7 @@ static const struct MHD_Response *page; /* the library's last one, from its maki
 
 struct MHD_Response *mhd_response(void *body, size_t size, bool must_free)
 {
-	return MHD_create_response_from_data(size, body, must_free ? MHD_YES : MHD_NO, MHD_NO);
+	return mem_checked(MHD_create_response_from_data(size, body, must_free ? MHD_YES : MHD_NO, MHD_NO));
 }
 
 size_t mhd_head_size(struct MHD_Connection *mhd)
@@ -68,8 +69,6 @@ static struct MHD_Response *problem_response(unsigned status)
 	problem_render(&out, problem_find(code_of(status)), NULL, id, "");
 	char *body = buf_detach(&out, &len);
 	struct MHD_Response *r = mhd_response(body, len, true);
-	if (r == NULL)
-		fatal("out of memory");
 	MHD_add_response_header(r, "Content-Type", "application/problem+json");
 	MHD_add_response_header(r, "X-Request-Id", id);
 	return r;

@@ -9,7 +9,7 @@
 
 /* Makes a response of a body in memory; the only way to make one here: a response from
  * MHD_create_response_from_buffer() is taken for an error page of the library's own. With must_free the response owns
- * the body, which comes from malloc(); without, the body outlives it. NULL: memory is out. */
+ * the body, which comes from malloc(); without, the body outlives it. Never NULL. */
 struct MHD_Response *mhd_response(void *body, size_t size, bool must_free);
 
 /* Returns the size of the request's head in bytes; 0: it has not come whole. */

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "http/access.h"
 #include "http/problem.h"
@@ -248,9 +249,7 @@ static void take(void *arg, struct request *req, int fd)
 
 void poll_begin(struct request *req, const struct subscription *sub)
 {
-	struct subscription *copy = malloc(sizeof(*copy));
-	if (copy == NULL)
-		fatal("out of memory");
+	struct subscription *copy = mem_alloc(sizeof(*copy));
 	*copy = *sub;
 	request_hand_off(req, take, copy);
 }

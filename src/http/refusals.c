@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "loop/loop.h"
 
@@ -106,9 +107,7 @@ void refusals_note(struct refusals *r, const struct request *req, int status, co
 
 struct refusals *refusals_new(struct loop *loop)
 {
-	struct refusals *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		fatal("out of memory");
+	struct refusals *r = mem_zeroed(1, sizeof(*r));
 	r->timer = loop_timer_new(loop, on_interval, r);
 	return r;
 }

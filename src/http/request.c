@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/linesafe.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "http/internal.h"
@@ -321,10 +322,8 @@ void request_add_header(struct request *req, const char *name, const char *value
 {
 	assert(req->headers_count < HEADERS_MAX);
 	struct header *h = &req->headers[req->headers_count++];
-	h->name = strdup(name);
-	h->value = strdup(value);
-	if (h->name == NULL || h->value == NULL)
-		fatal("out of memory");
+	h->name = mem_strdup(name);
+	h->value = mem_strdup(value);
 }
 
 void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s)
@@ -349,8 +348,6 @@ static const char *allowed_origin(const struct request *req)
 static void answer(struct request *req, int status, struct MHD_Response *response, const char *type)
 {
 	assert(!req->answered);
-	if (response == NULL)
-		fatal("out of memory");
 	req->answered = true;
 	req->status = status;
 	req->response = response;
@@ -379,17 +376,15 @@ static bool is_json(const char *type)
 
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len)
 {
-	if (body != NULL && is_json(type) && (body = linesafe_take(body, &len)) == NULL)
-		fatal("out of memory");
+	if (body != NULL && is_json(type))
+		body = linesafe_take(body, &len);
 	req->bytes = req->head ? 0 : len;
 	answer(req, status, mhd_response(body, len, body != NULL), type);
 }
 
 void request_reply_copy(struct request *req, int status, const char *type, const char *body, size_t len)
 {
-	char *copy = malloc(len + 1);
-	if (copy == NULL)
-		fatal("out of memory");
+	char *copy = mem_alloc(len + 1);
 	memcpy(copy, body, len);
 	copy[len] = '\0';
 	request_reply(req, status, type, copy, len);
@@ -444,8 +439,8 @@ void request_reply_pieces(
 
 void request_feed(struct request *req, char *data, size_t len, enum feed feed)
 {
-	if (data != NULL && req->piece.is_json && (data = linesafe_take(data, &len)) == NULL)
-		fatal("out of memory");
+	if (data != NULL && req->piece.is_json)
+		data = linesafe_take(data, &len);
 	free(req->piece.data);
 	req->piece.data = data;
 	req->piece.len = len;

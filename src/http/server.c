@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "conf/conf.h"
 #include "http/access.h"
@@ -122,9 +123,7 @@ static void on_connection(
 		return;
 	}
 	const union MHD_ConnectionInfo *fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		fatal("out of memory");
+	c = mem_zeroed(1, sizeof(*c));
 	*c = (struct connection) { .server = s,
 		.fd = fd->connect_fd,
 		.accounted = s->adding_accounted,
@@ -253,9 +252,7 @@ static void on_accept(void *arg, unsigned ready)
 
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 {
-	struct listener *l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		fatal("out of memory");
+	struct listener *l = mem_zeroed(1, sizeof(*l));
 	*l = (struct listener) { .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
 	list_append(&s->listeners, &l->link);
 	s->turns_due = true;
@@ -620,9 +617,7 @@ static unsigned descriptor_limit(void)
 struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics,
 	const struct route *routes, const struct http_events *events, void *arg)
 {
-	struct http_server *s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		fatal("out of memory");
+	struct http_server *s = mem_zeroed(1, sizeof(*s));
 	*s = (struct http_server) { .loop = loop,
 		.conf = conf,
 		.hub = hub,

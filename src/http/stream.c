@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "base/slab.h"
 #include "http/access.h"
@@ -338,9 +339,7 @@ static void take(void *arg, struct request *req, int fd)
 
 void stream_begin(struct request *req, const struct subscription *sub)
 {
-	struct subscription *copy = malloc(sizeof(*copy));
-	if (copy == NULL)
-		fatal("out of memory");
+	struct subscription *copy = mem_alloc(sizeof(*copy));
 	*copy = *sub;
 	request_hand_off(req, take, copy);
 }

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 struct loop {
 	uv_loop_t uv;
@@ -55,9 +56,7 @@ static void must(int rc, const char *what)
 
 static void *must_alloc(size_t size)
 {
-	void *p = calloc(1, size);
-	if (p == NULL)
-		fatal("out of memory");
+	void *p = mem_zeroed(1, size);
 	return p;
 }
 

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/identity.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/signals.h"
 #include "base/waiting.h"
@@ -50,13 +51,7 @@ static enum status failed(struct buf *why, const char *what)
 	return ST_SYSTEM;
 }
 
-static char *join(const char *dir, const char *name)
-{
-	char *path;
-	if (asprintf(&path, "%s/%s", dir, name) < 0)
-		fatal("out of memory");
-	return path;
-}
+static char *join(const char *dir, const char *name) { return mem_format("%s/%s", dir, name); }
 
 /* STATE/run, else a short name made from it: the address of a Unix socket holds 107 bytes. */
 static char *run_directory(const char *state)
@@ -66,16 +61,12 @@ static char *run_directory(const char *state)
 		return run;
 	free(run);
 	secret_hash_hex(state, strlen(state), hex);
-	if (asprintf(&run, "/tmp/postern-%.16s", hex) < 0)
-		fatal("out of memory");
-	return run;
+	return mem_format("/tmp/postern-%.16s", hex);
 }
 
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why)
 {
-	struct cluster *c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		fatal("out of memory");
+	struct cluster *c = mem_zeroed(1, sizeof(*c));
 	c->connections = connections;
 	c->pg_bindir = pg_bindir != NULL ? strdup(pg_bindir) : NULL;
 	c->state = join(state, "");
@@ -214,7 +205,7 @@ static void remove_if_unfinished(const struct cluster *c, const char *name)
 		buf_init(&why, 1024);
 		log_info("removing %s, which was never in use", path);
 		if (evict_servers(data, c->socket_lock, &why) != ST_OK)
-			log_warn("%s: %s", path, why.data != NULL ? why.data : "out of memory");
+			log_warn("%s: %s", path, buf_text(&why));
 		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 		buf_release(&why);
 	}

@@ -87,10 +87,7 @@ char *cluster_conf_conninfo(const char *run)
 		buf_addc(&b, *run);
 	}
 	buf_adds(&b, "' port=5432 user=postern dbname=postgres");
-	char *conninfo = buf_detach(&b, NULL);
-	if (conninfo == NULL)
-		fatal("out of memory");
-	return conninfo;
+	return buf_detach(&b, NULL);
 }
 
 /* A number from a file of one number; UINT64_MAX: no such file, or no number in it ("max"). */
@@ -169,10 +166,7 @@ enum status cluster_conf_write(const char *data, struct buf *why)
 	buf_addf(&text, template, clamp_mib(memory / 8, MIB(128), MIB(2048)),
 		clamp_mib(memory / 2, MIB(256), MIB(1 << 20)), clamp_mib(memory / 32, MIB(32), MIB(512)));
 	enum status st = ST_OK;
-	if (buf_failed(&text)) {
-		buf_adds(why, "out of memory");
-		st = ST_NOMEM;
-	} else if (!holds(path, &text))
+	if (!holds(path, &text))
 		st = replace(path, temporary, &text, why);
 	buf_release(&text);
 	return st;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "loop/loop.h"
 #include "pg/dial.h"
 #include "pg/fault.h"
@@ -249,9 +250,7 @@ static void on_time(void *arg)
 struct pg_conn *pg_conn_new(
 	struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms)
 {
-	struct pg_conn *c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		fatal("out of memory");
+	struct pg_conn *c = mem_zeroed(1, sizeof(*c));
 	*c = (struct pg_conn) {
 		.loop = loop, .events = events, .arg = arg, .deadline_ms = deadline_ms, .pause_ms = PAUSE_MIN_MS
 	};

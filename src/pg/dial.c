@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/resolve.h"
 #include "pg/hosts.h"
 
@@ -45,9 +46,7 @@ struct dial {
 
 struct dial *dial_new(const char *conninfo, enum session_kind kind, unsigned deadline_ms)
 {
-	struct dial *d = calloc(1, sizeof(*d));
-	if (d == NULL)
-		fatal("out of memory");
+	struct dial *d = mem_zeroed(1, sizeof(*d));
 	buf_init(&d->why, WHY_MAX);
 	d->kind = kind;
 	d->deadline_ms = deadline_ms;
@@ -135,9 +134,7 @@ static enum dial_next connect_next(struct dial *d)
 	d->address++;
 	set_patience(d);
 	d->stage = CONNECTING;
-	d->pg = hosts_connect(&d->hosts, host(d), address, attrs(d));
-	if (d->pg == NULL)
-		fatal("out of memory");
+	d->pg = mem_checked(hosts_connect(&d->hosts, host(d), address, attrs(d)));
 	if (PQstatus(d->pg) != CONNECTION_BAD)
 		return DIAL_WRITE;
 	note(d, PQerrorMessage(d->pg));

@@ -7,14 +7,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
-static char *copy(const char *s, size_t len)
-{
-	char *p = len > 0 ? strndup(s, len) : NULL;
-	if (len > 0 && p == NULL)
-		fatal("out of memory");
-	return p;
-}
+static char *copy(const char *s, size_t len) { return len > 0 ? mem_strndup(s, len) : NULL; }
 
 static unsigned count_items(const char *list)
 {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "loop/loop.h"
 
 #define WAITING_MAX 20000
@@ -78,9 +79,8 @@ static void on_sweep(void *arg)
 struct pg_pool *pg_pool_new(
 	struct loop *loop, const char *conninfo, unsigned size, unsigned deadline_ms, unsigned wait_ms)
 {
-	struct pg_pool *p = calloc(1, sizeof(*p));
-	if (p == NULL || (p->conns = calloc(size, sizeof(struct pg_conn *))) == NULL)
-		fatal("out of memory");
+	struct pg_pool *p = mem_zeroed(1, sizeof(*p));
+	p->conns = mem_zeroed(size, sizeof(struct pg_conn *));
 	p->size = size;
 	p->wait_ms = wait_ms;
 	list_init(&p->queue);
@@ -109,9 +109,7 @@ void pg_pool_call(
 	size_t size = sizeof(struct call);
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] ? strlen(values[i]) + 1 : 0;
-	struct call *call = malloc(size);
-	if (call == NULL)
-		fatal("out of memory");
+	struct call *call = mem_alloc(size);
 	*call = (struct call) { .since_ms = clock_mono_ms(), .sql = sql, .on_result = on_result, .arg = arg, .n = n };
 	char *at = (char *)(call + 1);
 	for (unsigned i = 0; i < n; i++) {

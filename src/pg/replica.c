@@ -8,6 +8,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "loop/loop.h"
 
 #define DEADLINE_MS 2000 /* then the primary is asked */
@@ -38,9 +39,7 @@ static struct read *read_new(
 	size_t size = sizeof(struct read);
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] != NULL ? strlen(values[i]) + 1 : 0;
-	struct read *read = malloc(size);
-	if (read == NULL)
-		fatal("out of memory");
+	struct read *read = mem_alloc(size);
 	*read = (struct read) { .replica = r, .sql = sql, .on_result = on_result, .arg = arg, .n = n };
 	char *to = (char *)(read + 1);
 	for (unsigned i = 0; i < n; i++) {
@@ -152,9 +151,7 @@ void replica_call(
 struct replica *replica_new(
 	struct loop *loop, struct pg_pool *primary, const char *conninfo, unsigned size, unsigned deadline_ms)
 {
-	struct replica *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		fatal("out of memory");
+	struct replica *r = mem_zeroed(1, sizeof(*r));
 	r->primary = primary;
 	list_init(&r->waiting);
 	list_init(&r->asking);

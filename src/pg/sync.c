@@ -204,7 +204,7 @@ enum status sync_exec(struct sync *s, const char *sql)
 	return ok ? ST_OK : ST_REFUSED;
 }
 
-const char *sync_error(const struct sync *s) { return s->error.data != NULL ? s->error.data : "out of memory"; }
+const char *sync_error(const struct sync *s) { return buf_text(&s->error); }
 const char *sync_sqlstate(const struct sync *s) { return s->sqlstate; }
 unsigned sync_error_position(const struct sync *s) { return s->position; }
 int sync_version(const struct sync *s) { return PQserverVersion(s->pg); }

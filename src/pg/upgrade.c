@@ -153,7 +153,7 @@ static enum status check_settings(const struct upgrade *u, struct buf *why)
 			"PostgreSQL %d doesn't start with the settings of ALTER SYSTEM: take those that it complains "
 			"about back "
 			"with ALTER SYSTEM RESET: %s",
-			u->to, reason.data != NULL ? reason.data : "out of memory");
+			u->to, buf_text(&reason));
 	buf_release(&reason);
 	return st;
 }

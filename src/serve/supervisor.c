@@ -542,7 +542,7 @@ int supervisor_run(struct conf *conf, const struct service *service)
 		stop_workers(&s);
 	} else {
 		s.failed = !signals_stop_pending();
-		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", why.data != NULL ? why.data : "out of memory");
+		log_at(s.failed ? LOG_ERROR : LOG_INFO, "%s", buf_text(&why));
 		service_notify(service, "STOPPING=1\nSTATUS=%.*s",
 			s.failed && why.data != NULL ? (int)strcspn(why.data, "\n") : 8,
 			s.failed && why.data != NULL ? why.data : "Stopping");

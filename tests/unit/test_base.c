@@ -2,10 +2,13 @@
  * The small things everything stands on: buffers, maps, UTF-8, times. */
 #include <check.h>
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/linesafe.h"
@@ -30,9 +33,27 @@ START_TEST(buf_grows_to_its_cap_and_no_further)
 	buf_reset(&b);
 	buf_adds(&b, "again");
 	ck_assert_str_eq(b.data, "again");
-	buf_consume(&b, 3);
-	ck_assert_str_eq(b.data, "in");
 	buf_release(&b);
+}
+END_TEST
+
+START_TEST(arena_allocations_are_apart_and_aligned)
+{
+	struct arena a = { 0 };
+	char *parts[400];
+	ck_assert_ptr_nonnull(arena_alloc(&a, 0));
+	for (int i = 0; i < 400; i++) {
+		size_t size = (size_t)(i * 37 % 700) + 1;
+		parts[i] = i % 2 ? arena_alloc(&a, size) : arena_copy(&a, "abc", 3);
+		if (i % 2) {
+			ck_assert_uint_eq((uintptr_t)parts[i] % _Alignof(max_align_t), 0);
+			memset(parts[i], 'x', size);
+		}
+	}
+	for (int i = 0; i < 400; i += 2)
+		ck_assert_str_eq(parts[i], "abc");
+	arena_release(&a);
+	arena_release(&a);
 }
 END_TEST
 
@@ -276,6 +297,7 @@ int main(void)
 	Suite *suite = suite_create("base");
 	TCase *tc = tcase_create("base");
 	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
+	tcase_add_test(tc, arena_allocations_are_apart_and_aligned);
 	tcase_add_test(tc, buf_quotes_json);
 	tcase_add_test(tc, map_keeps_what_it_was_given);
 	tcase_add_test(tc, slab_objects_are_apart);
