@@ -32,7 +32,7 @@
 #include "pg/store.h"
 #include "serve/demo.h"
 #include "serve/listen.h"
-#include "serve/pace.h"
+#include "serve/restart_backoff.h"
 #include "serve/worker.h"
 
 enum {
@@ -53,7 +53,7 @@ enum {
 struct child {
 	pid_t pid;    /* 0: not running */
 	int ready_fd; /* -1: it has said so, or isn't running */
-	struct pace pace;
+	struct restart_backoff backoff;
 };
 
 struct supervisor {
@@ -67,7 +67,7 @@ struct supervisor {
 	char node[9];
 	int signal_fd;
 	struct child workers[WORKERS_MAX];
-	struct pace database;
+	struct restart_backoff database;
 	bool serves;    /* a worker has been ready once */
 	bool announced; /* every worker has been ready once */
 	bool answering; /* every worker is: what the service manager was told last */
@@ -116,10 +116,10 @@ static void start_worker(struct supervisor *s, unsigned i)
 	struct child *c = &s->workers[i];
 	int ready[2];
 	pid_t parent = getpid();
-	pace_started(&c->pace);
+	restart_backoff_started(&c->backoff);
 	if (pipe2(ready, O_CLOEXEC) < 0) {
 		log_error("starting worker %u: %s", i, strerror(errno));
-		pace_died(&c->pace);
+		restart_backoff_died(&c->backoff);
 		return;
 	}
 	fflush(NULL);
@@ -131,8 +131,8 @@ static void start_worker(struct supervisor *s, unsigned i)
 	if (c->pid < 0) {
 		log_error("starting worker %u: %s", i, strerror(errno));
 		close(ready[0]);
-		*c = (struct child) { .ready_fd = -1, .pace = c->pace };
-		pace_died(&c->pace);
+		*c = (struct child) { .ready_fd = -1, .backoff = c->backoff };
+		restart_backoff_died(&c->backoff);
 		return;
 	}
 	log_debug("worker %u is process %ld", i, (long)c->pid);
@@ -203,7 +203,7 @@ static void worker_died(struct supervisor *s, unsigned i, int wstatus)
 	c->pid = 0;
 	c->ready_fd = -1;
 	shared_reset_worker(s->shared, i);
-	pace_died(&c->pace);
+	restart_backoff_died(&c->backoff);
 	/* One that never came up won't the next time either: whoever started us should hear of it. */
 	if (!s->announced && !was_ready)
 		s->stop = s->failed = true;
@@ -218,7 +218,7 @@ static void reap(struct supervisor *s)
 			log_death("the database server", pid, wstatus);
 			metrics_count(&s->metrics, M_DATABASE_RESTARTS, 1);
 			cluster_exited(s->store.cluster);
-			pace_died(&s->database);
+			restart_backoff_died(&s->database);
 			continue;
 		}
 		for (unsigned i = 0; i < s->conf->workers; i++)
@@ -303,7 +303,7 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 		uint64_t beat = shared_last_beat(s->shared, i);
 		bool coming_up = beat == 0 || c->ready_fd >= 0;
 		uint64_t patience = coming_up ? START_MS : HUNG_MS;
-		if (c->pid == 0 || now < (coming_up ? c->pace.started : beat) + patience)
+		if (c->pid == 0 || now < (coming_up ? c->backoff.started_ms : beat) + patience)
 			continue;
 		log_error("worker %u (process %ld) hasn't moved for %u s: killing it", i, (long)c->pid,
 			(unsigned)patience / 1000);
@@ -342,31 +342,31 @@ static void ping_watchdog(struct supervisor *s, uint64_t now)
 static void start_due(struct supervisor *s, uint64_t now)
 {
 	struct cluster *cluster = s->store.cluster;
-	if (cluster != NULL && cluster_pid(cluster) == 0 && now >= s->database.due) {
+	if (cluster != NULL && cluster_pid(cluster) == 0 && now >= s->database.due_ms) {
 		struct buf why;
 		buf_init(&why, 4096);
-		pace_started(&s->database);
+		restart_backoff_started(&s->database);
 		if (cluster_restart(cluster, &why) == ST_OK)
 			log_info("started the database server again");
 		else {
 			log_error("starting the database server: %s", why.data);
-			pace_died(&s->database);
+			restart_backoff_died(&s->database);
 		}
 		buf_release(&why);
 	}
 	for (unsigned i = 0; i < s->conf->workers; i++)
-		if (s->workers[i].pid == 0 && now >= s->workers[i].pace.due)
+		if (s->workers[i].pid == 0 && now >= s->workers[i].backoff.due_ms)
 			start_worker(s, i);
 }
 
 static int until_next(const struct supervisor *s, uint64_t now)
 {
 	uint64_t next = now + (s->reload_until != 0 ? RELOAD_LOOK_MS : TICK_MS);
-	if (s->store.cluster != NULL && cluster_pid(s->store.cluster) == 0 && s->database.due < next)
-		next = s->database.due;
+	if (s->store.cluster != NULL && cluster_pid(s->store.cluster) == 0 && s->database.due_ms < next)
+		next = s->database.due_ms;
 	for (unsigned i = 0; i < s->conf->workers; i++)
-		if (s->workers[i].pid == 0 && s->workers[i].pace.due < next)
-			next = s->workers[i].pace.due;
+		if (s->workers[i].pid == 0 && s->workers[i].backoff.due_ms < next)
+			next = s->workers[i].backoff.due_ms;
 	return next > now ? (int)(next - now) : 0;
 }
 
@@ -498,7 +498,7 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 		fatal("out of memory");
 	if (st == ST_OK)
 		metrics_init(&s->metrics, s->shared, shared_supervisor(s->shared));
-	pace_started(&s->database);
+	restart_backoff_started(&s->database);
 	waiting_setup(NULL, NULL);
 	return st;
 }
