@@ -7,17 +7,17 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
-#include "follow/setback.h"
+#include "follow/backoff.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
 #define LOOK_MS 1000 /* when there is nothing to do */
-#define REST_MS 5    /* between two steps: sends go first */
+#define REST_MS 5    /* between two steps, so that sends go first */
 
 struct erasure {
 	struct pg_pool *pool;
 	struct loop_timer *timer;
-	struct setback setback;
+	struct backoff backoff;
 	bool removes;
 };
 
@@ -26,7 +26,7 @@ static void on_step(void *arg, const struct pg_result *r)
 	struct erasure *e = arg;
 	bool more = pg_ok(r) && *pg_text(r, 0, 0) == 't';
 	loop_timer_start(
-		e->timer, setback_after(&e->setback, r, "accounts that were deleted", more ? REST_MS : LOOK_MS), 0);
+		e->timer, backoff_after(&e->backoff, r, "accounts that were deleted", more ? REST_MS : LOOK_MS), 0);
 }
 
 static void on_time(void *arg)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Erasure: what accounts that were deleted leave in chats is seen to, step by step; see sql/functions/38_erasure.sql.
- * Every worker tries; the database lets one at a time do it. */
+ * Erasure: removes or anonymises, step by step, what deleted accounts have left in chats; see
+ * sql/functions/38_erasure.sql. Every worker tries; the database lets one at a time work. */
 #ifndef FOLLOW_ERASURE_H
 #define FOLLOW_ERASURE_H
 
@@ -9,8 +9,13 @@ struct erasure;
 struct loop;
 struct pg_pool;
 
+/* Starts it. conf is only read during the call. Ends the process if there is no memory. */
 struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
-void erasure_set(struct erasure *e, const struct conf *conf); /* after it has changed */
-void erasure_free(struct erasure *e);                         /* after the pool has ended its calls */
+
+/* Applies settings that have changed. */
+void erasure_set(struct erasure *e, const struct conf *conf);
+
+/* Frees it. The pool's calls have ended. */
+void erasure_free(struct erasure *e);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "follow/setback.h"
+#include "follow/backoff.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
@@ -26,7 +26,7 @@ struct follower {
 	void *arg;
 	const char *node;
 	struct loop_timer *timer;
-	struct setback setback;
+	struct backoff backoff;
 	bool prepared, woken, large, idle; /* idle: nothing is under way, and word of something new needn't wait */
 	uint64_t began_ms, head, head_ms;
 };
@@ -52,10 +52,10 @@ static void on_step(void *arg, const struct pg_result *r)
 	struct follower *f = arg;
 	uint64_t now = clock_mono_ms(), took = now - f->began_ms;
 	if (!pg_ok(r)) {
-		again(f, setback_after(&f->setback, r, f->kind->name, LOOK_MS), false);
+		again(f, backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
 		return;
 	}
-	f->setback = (struct setback) { 0 };
+	f->backoff = (struct backoff) { 0 };
 	uint64_t head = (uint64_t)pg_int(r, 0, 1), pos = (uint64_t)pg_int(r, 0, 2);
 	uint64_t age_ms = (uint64_t)pg_int(r, 0, 3);
 	bool mine = pg_text(r, 0, 0)[0] == 't', busy = is_busy(f, head, now);
@@ -74,7 +74,7 @@ static void on_prepared(void *arg, const struct pg_result *r)
 	f->prepared = pg_ok(r);
 	if (f->prepared && !pg_null(r, 0, 0))
 		log_warn("follower %s: %s", f->kind->name, pg_text(r, 0, 0));
-	again(f, f->prepared ? 0 : setback_after(&f->setback, r, f->kind->name, LOOK_MS), false);
+	again(f, f->prepared ? 0 : backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
 }
 
 static void on_time(void *arg)

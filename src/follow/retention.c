@@ -7,32 +7,33 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "follow/setback.h"
+#include "follow/backoff.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
 #define CHUNK "50"   /* messages: it holds the log lock for 2 or 3 ms */
 #define LOOK_MS 1000 /* when nothing is due */
-/* A step is followed by a rest: as many times as long as the step took, and this long at least, */
-#define REST 4
-#define CALM_MS 125 /* so that followers of the log don't take it for a crowd (400 messages a second), */
-#define HURRY_MS 10
-#define HURRY_S 3600 /* unless it is more than that behind; */
-#define TOLD_MS 100  /* and a ms for so many members who may be listening: in a large chat it takes its time */
+/* A step is followed by a rest, the longest of: */
+#define REST 4 /* so many times as long as the step took, */
+#define REST_MIN_MS \
+	125 /* this long, so that followers of the log don't take it for a high load (400 messages a second), */
+#define REST_LATE_MIN_MS 10 /* or this long if it is more than */
+#define LATE_S 3600         /* behind, */
+#define MEMBERS_A_MS 100    /* and a ms for so many members to whom the removals are published */
 
 struct retention {
 	struct pg_pool *pool;
 	struct loop_timer *timer;
-	struct setback setback;
+	struct backoff backoff;
 	struct metrics *metrics;
 	uint64_t began_ms;
 };
 
 /* In ms. */
-static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t told)
+static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t members)
 {
-	uint64_t least = behind_s < HURRY_S ? CALM_MS : HURRY_MS,
-		 ms = took_ms * REST > told / TOLD_MS ? took_ms * REST : told / TOLD_MS;
+	uint64_t least = behind_s < LATE_S ? REST_MIN_MS : REST_LATE_MIN_MS,
+		 ms = took_ms * REST > members / MEMBERS_A_MS ? took_ms * REST : members / MEMBERS_A_MS;
 	return ms > least ? ms : least;
 }
 
@@ -47,7 +48,7 @@ static void on_step(void *arg, const struct pg_result *res)
 		if (pg_text(res, 0, 1)[0] == 't')
 			ms = rest(clock_mono_ms() - r->began_ms, behind, (uint64_t)pg_int(res, 0, 3));
 	}
-	loop_timer_start(r->timer, setback_after(&r->setback, res, "retention", ms), 0);
+	loop_timer_start(r->timer, backoff_after(&r->backoff, res, "retention", ms), 0);
 }
 
 static void on_time(void *arg)

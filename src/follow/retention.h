@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Retention: removes what is older than the administrators say, a small batch at a time, with rests, so that whoever
- * sends hardly notices. One worker a node tries; the database lets one at a time do it. */
+ * Retention: removes messages that are older than the administrators allow, in small batches with rests in between, so
+ * that senders hardly notice. One worker a node tries; the database lets one at a time work. */
 #ifndef FOLLOW_RETENTION_H
 #define FOLLOW_RETENTION_H
 
@@ -9,7 +9,10 @@ struct metrics;
 struct pg_pool;
 struct retention;
 
+/* Starts it. Ends the process if there is no memory. */
 struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics);
-void retention_free(struct retention *r); /* after the pool has ended its calls, before it is freed; NULL is fine */
+
+/* Frees it; r may be NULL. The pool's calls have ended. */
+void retention_free(struct retention *r);
 
 #endif

@@ -8,20 +8,20 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
-#include "follow/setback.h"
+#include "follow/backoff.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
 #define PAUSE_MS 60000
 #define AGAIN_MS 200
 #define CHUNK 1000
-#define EXPIRY_MS 1000   /* how late a message may go whose time is up */
+#define EXPIRY_MS 1000   /* how late an expired message may be removed */
 #define EXPIRY_CHUNK 200 /* it holds the log lock */
 
 struct upkeep {
 	struct pg_pool *pool;
 	struct loop_timer *timer, *expiry;
-	struct setback setback, expiry_setback;
+	struct backoff backoff, expiry_backoff;
 	char key_ttl[24], tombstone_ttl[24];
 };
 
@@ -29,7 +29,7 @@ static void on_done(void *arg, const struct pg_result *r)
 {
 	struct upkeep *u = arg;
 	bool more = pg_ok(r) && pg_int(r, 0, 0) >= CHUNK;
-	loop_timer_start(u->timer, setback_after(&u->setback, r, "upkeep", more ? AGAIN_MS : PAUSE_MS), 0);
+	loop_timer_start(u->timer, backoff_after(&u->backoff, r, "upkeep", more ? AGAIN_MS : PAUSE_MS), 0);
 }
 
 static void on_time(void *arg)
@@ -47,7 +47,7 @@ static void on_expired(void *arg, const struct pg_result *r)
 	uint64_t ms = EXPIRY_MS;
 	if (pg_ok(r) && !pg_null(r, 0, 1) && pg_int(r, 0, 1) < EXPIRY_MS)
 		ms = pg_int(r, 0, 1) > 20 ? (uint64_t)pg_int(r, 0, 1) : 20;
-	loop_timer_start(u->expiry, setback_after(&u->expiry_setback, r, "messages whose time is up", ms), 0);
+	loop_timer_start(u->expiry, backoff_after(&u->expiry_backoff, r, "messages whose time is up", ms), 0);
 }
 
 static void on_expiry(void *arg)

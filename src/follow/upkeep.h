@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Upkeep: once a minute, and again at once while there is much to do, what has run out is removed in chunks. Every node
- * tries; the database lets one at a time do it. */
+ * Upkeep: removes in chunks what has expired, once a minute, and again at once while there is much to remove; messages
+ * with an expiry within a second. Every node tries; the database lets one at a time work. */
 #ifndef FOLLOW_UPKEEP_H
 #define FOLLOW_UPKEEP_H
 
@@ -9,8 +9,13 @@ struct loop;
 struct pg_pool;
 struct upkeep;
 
+/* Starts it. conf is only read during the call. Ends the process if there is no memory. */
 struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
-void upkeep_set(struct upkeep *u, const struct conf *conf); /* after it has changed */
-void upkeep_free(struct upkeep *u);                         /* after the pool has ended its calls, before it is freed */
+
+/* Applies settings that have changed. */
+void upkeep_set(struct upkeep *u, const struct conf *conf);
+
+/* Frees it. The pool's calls have ended. */
+void upkeep_free(struct upkeep *u);
 
 #endif
