@@ -17,10 +17,10 @@ static const char *const names[USERS] = { "alice", "bob", "carol" };
 static const char title[] = "Demo";
 
 struct demo {
-	char chat[24]; /* the group's number; "" when it is gone */
+	char chat[24]; /* the group's id; "" if there is none any more */
 	struct {
-		char password[PASSWORD_LEN + 1];  /* "" for a user who was there before */
-		char token[SECRET_TOKEN_LEN + 1]; /* "" for one who isn't there */
+		char password[PASSWORD_LEN + 1];  /* "" if the user existed before */
+		char token[SECRET_TOKEN_LEN + 1]; /* "" if the user doesn't exist */
 	} users[USERS];
 };
 
@@ -53,7 +53,7 @@ static enum status make_users(struct demo *d, struct sync *db, struct buf *why)
 	return ST_OK;
 }
 
-/* A demo that is started every day shouldn't pile up tokens that work for ever. */
+/* The tokens expire, so that a demo that is started every day doesn't accumulate valid ones. */
 static enum status make_token(struct demo *d, unsigned i, struct sync *db, struct buf *why)
 {
 	char hash[SECRET_HASH_HEX + 1], expires[CLOCK_RFC3339_LEN + 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern serve --demo`: something to play with from the first minute. */
+ * `postern serve --demo`: users, tokens and a chat to try the server with. */
 #ifndef SERVE_DEMO_H
 #define SERVE_DEMO_H
 
@@ -10,11 +10,15 @@
 
 struct demo;
 
-/* In a database without users makes alice, bob and carol, and a group of theirs. In any case a new token for each of
- * the three who is there. Blocks. */
+/* In a database without users creates alice, bob and carol, and a group of the three. In any database creates a new
+ * token for each of those three that it has. Blocks. On success *ret is the caller's, for demo_free(); otherwise why
+ * says what went wrong. */
 enum status demo_prepare(const char *conninfo, struct demo **ret, struct buf *why) MUST_CHECK;
-/* What to type, with that address. */
+
+/* Prints passwords, tokens and commands to type, with url as the server's address. */
 void demo_print(const struct demo *d, const char *url, FILE *out);
-void demo_free(struct demo *d); /* NULL is fine */
+
+/* Overwrites the secrets and frees d, which may be NULL. */
+void demo_free(struct demo *d);
 
 #endif

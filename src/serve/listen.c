@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See listen.h. SO_REUSEPORT alone would let a second server share our port silently, if it runs as the same user: so
- * each address is bound once without it first. */
+ * See listen.h. SO_REUSEPORT alone would let a second server of the same user share our port silently, so that each
+ * address is bound without it first. */
 #include "serve/listen.h"
 
 #include <arpa/inet.h>
@@ -27,7 +27,7 @@ static enum status failed(struct buf *why, const char *what, const char *address
 	return ST_SYSTEM;
 }
 
-/* [::] takes IPv4 too, unless that port is listed for IPv4 as well. */
+/* [::] also accepts IPv4, unless conf has the same port for IPv4 as well. */
 static int wants_v6only(const struct conf *conf, const struct conf_listen *a)
 {
 	for (size_t i = 0; i < conf->listen_count; i++) {
@@ -39,7 +39,7 @@ static int wants_v6only(const struct conf *conf, const struct conf_listen *a)
 	return 0;
 }
 
-/* A bound TCP socket, not yet listening; -1: errno says why. */
+/* Returns a bound TCP socket that isn't listening yet; -1 on failure, with errno set. */
 static int bind_tcp(const struct conf *conf, const struct conf_listen *a, int reuseport)
 {
 	int one = 1, v6only = a->addr.sa.sa_family == AF_INET6 && wants_v6only(conf, a);
@@ -58,13 +58,13 @@ static int bind_tcp(const struct conf *conf, const struct conf_listen *a, int re
 	return -1;
 }
 
-/* Binds `a` alone for a moment, which also fills in port 0. The workers of a supervisor that has just been killed may
- * need a moment to die. */
+/* Binds a without SO_REUSEPORT and closes the socket again, which also replaces port 0. Tries for a while, because the
+ * workers of a supervisor that was just killed need a moment to exit. */
 static enum status probe_tcp(const struct conf *conf, struct conf_listen *a, struct buf *why)
 {
 	for (unsigned ms = 0;; ms += STEP_MS) {
 		int fd = bind_tcp(conf, a, 0);
-		/* The port of a bound address may be shared until somebody listens. */
+		/* A bound port can still be shared as long as no socket listens on it. */
 		bool ok = fd >= 0 && listen(fd, 1) == 0 && getsockname(fd, &a->addr.sa, &a->len) == 0;
 		int saved = errno;
 		if (fd >= 0)
@@ -78,7 +78,7 @@ static enum status probe_tcp(const struct conf *conf, struct conf_listen *a, str
 	}
 }
 
-/* A socket for each worker at fds[0], fds[stride], … */
+/* Opens a socket for each worker, at fds[0], fds[stride], … */
 static enum status open_tcp(const struct conf *conf, const struct conf_listen *given, int *fds, size_t stride,
 	struct conf_listen *ret_bound, struct buf *why)
 {
@@ -101,7 +101,7 @@ static char *copy(const char *text)
 	return s;
 }
 
-/* Whoever reaches the path may connect, as with TCP: a token is what lets people in. */
+/* Everybody who can reach the path may connect, as with TCP: access control is by credentials. */
 static enum status open_unix(struct listen *l, const struct conf *conf, const struct conf_listen *a, int *fds,
 	size_t stride, struct buf *why)
 {
@@ -119,7 +119,8 @@ static enum status open_unix(struct listen *l, const struct conf *conf, const st
 	return st;
 }
 
-/* "http://HOST:PORT"; an address that means all is replaced by one that can be reached if `local`. */
+/* Returns "http://HOST:PORT", which the caller frees. If local, a wildcard address is replaced by the loopback address.
+ */
 static char *url_of(const struct conf_listen *a, bool local)
 {
 	char host[INET6_ADDRSTRLEN + 2], *url;
@@ -157,7 +158,7 @@ static enum status open_one(struct listen *l, const struct conf *conf, size_t i,
 	return st;
 }
 
-/* What has become of a passed socket's address: as if it had been written in the settings. */
+/* Finds the address of a passed socket, in the form of an address in the settings. */
 static void name_of(int fd, struct conf_listen *ret)
 {
 	*ret = (struct conf_listen) { .len = sizeof(ret->addr) };
@@ -165,9 +166,9 @@ static void name_of(int fd, struct conf_listen *ret)
 		ret->addr.sa.sa_family = AF_UNSPEC;
 }
 
-/* One socket of the service manager's, for all workers. It stays open there, so nothing that arrives while we restart
- * is lost. */
-static enum status take_passed(int fd, int *fds, unsigned workers, size_t stride, struct buf *why)
+/* Uses a socket of the service manager's for all workers. It stays open there, so that connections that arrive during a
+ * restart aren't lost. */
+static enum status use_passed(int fd, int *fds, unsigned workers, size_t stride, struct buf *why)
 {
 	struct conf_listen a;
 	int type = 0, listens = 0;
@@ -205,15 +206,15 @@ static void add_url(struct listen *l, int fd)
 		l->local_url = url_of(&a, true);
 }
 
-/* The sockets that were passed take the place of those in the settings. */
-static enum status take_all_passed(struct listen *l, const struct service *service, struct buf *why)
+/* Passed sockets replace those in the settings. */
+static enum status use_all_passed(struct listen *l, const struct service *service, struct buf *why)
 {
 	enum status st = ST_OK;
 	size_t i = 0;
 	for (unsigned n = 0; n < service->fd_count && st == ST_OK; n++) {
 		int fd = service->fds[n];
-		st = service->for_metrics[n] ? take_passed(fd, l->metrics_fds, l->workers, 1, why)
-					     : take_passed(fd, &l->fds[i], l->workers, l->count, why);
+		st = service->for_metrics[n] ? use_passed(fd, l->metrics_fds, l->workers, 1, why)
+					     : use_passed(fd, &l->fds[i], l->workers, l->count, why);
 		l->metrics_passed |= service->for_metrics[n];
 		l->passed |= !service->for_metrics[n];
 		if (st == ST_OK && !service->for_metrics[n]) {
@@ -250,7 +251,7 @@ enum status listen_open(struct listen *l, const struct conf *conf, const struct 
 		for_http += !service->for_metrics[i];
 	*l = (struct listen) { .workers = conf->workers, .count = for_http > 0 ? for_http : conf->listen_count };
 	make_room(l);
-	enum status st = take_all_passed(l, service, why);
+	enum status st = use_all_passed(l, service, why);
 	for (size_t i = 0; i < l->count && for_http == 0 && st == ST_OK; i++)
 		st = open_one(l, conf, i, why);
 	if (st == ST_OK && l->metrics_fds[0] < 0 && conf->metrics_listen.text != NULL)
@@ -263,7 +264,7 @@ enum status listen_open(struct listen *l, const struct conf *conf, const struct 
 	return st;
 }
 
-/* A shared socket stands in every worker's place: the first one closes it. */
+/* A shared socket has an entry for every worker: it is closed for the first one. */
 static void close_column(int *fds, unsigned workers, size_t stride)
 {
 	for (unsigned w = 0; w < workers; w++)

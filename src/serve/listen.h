@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The listening sockets of a node. The supervisor makes them while it may still be root, and keeps them: what arrives
- * while a worker is being replaced waits in its queue. */
+ * The listening sockets of a node. The supervisor creates them while it may still be root, and keeps them open, so
+ * that connections wait in a socket's queue while its worker is being replaced. */
 #ifndef SERVE_LISTEN_H
 #define SERVE_LISTEN_H
 
@@ -20,23 +20,25 @@ struct listen {
 	int *fds;     /* [worker * count + i]: TCP sockets are each worker's own (SO_REUSEPORT); Unix sockets and passed
 			 ones are shared */
 	int *metrics_fds;             /* [worker]; -1: none */
-	bool passed, metrics_passed;  /* they are the service manager's */
-	bool *shared, metrics_shared; /* of each address: whether several workers accept from one socket */
+	bool passed, metrics_passed;  /* the service manager has passed them */
+	bool *shared, metrics_shared; /* for each address: whether several workers accept from one socket */
 	char *url;       /* of the first address, with the real port: "http://127.0.0.1:8080", or "unix:PATH" */
-	char *local_url; /* an http address that works on this machine; NULL: there are only Unix sockets */
-	struct socket_files files; /* of the Unix sockets that we have made */
+	char *local_url; /* an HTTP address that can be reached on this machine; NULL: there are only Unix sockets */
+	struct socket_files files; /* the Unix sockets that were created */
 };
 
-/* Takes the sockets that the service manager has passed, and else binds every address of conf; or does neither and says
- * why not: in use, not allowed, … */
+/* Fills *l with the sockets that the service manager has passed, or if there are none, with one for each address of
+ * conf and worker. On failure *l is zero, and why says what went wrong: an address in use, no permission, … */
 enum status listen_open(
 	struct listen *l, const struct conf *conf, const struct service *service, struct buf *why) MUST_CHECK;
-/* From now on connections are refused, in every process, instead of waiting in a queue that nobody takes them from.
- * Passed sockets aren't touched: the next start takes what waits there. */
+/* Makes new connections refused, in every process, instead of waiting in a queue that is never accepted from. Doesn't
+ * touch passed sockets: the next start accepts what waits there. */
 void listen_stop(struct listen *l);
-/* Closes them all, and removes the names of Unix sockets that we have made. */
+
+/* Closes all sockets, and removes the files of Unix sockets that were created. *l is zero then. */
 void listen_close(struct listen *l);
-/* In a worker: closes what belongs to the others. */
+
+/* To be called in a worker: closes the sockets that belong to other workers. */
 void listen_keep(struct listen *l, unsigned worker);
 
 #endif

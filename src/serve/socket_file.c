@@ -73,8 +73,7 @@ static void remove_all(const struct socket_files *f)
 			log_warn("removing %s: %s", f->files[i].path, strerror(errno));
 }
 
-/* In the child. A pipe that ends without a word means that its server was killed: what to do with the file is up to the
- * next one. */
+/* Runs in the child. If the pipe ends without a byte, the server was killed; then the next server clears the files. */
 static _Noreturn void wait_and_remove(const struct socket_files *f, int fd)
 {
 	char byte;

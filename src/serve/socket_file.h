@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The names of Unix sockets in the file system: stale ones go before a server binds its own, and its own go at the
- * stop.
+ * The files of Unix sockets: stale ones are removed before a server binds its own, and its own ones are removed when
+ * it stops.
  *
- * Root may bind where the user that it becomes can't remove anything (/run, a sticky /tmp). Then a child that keeps
- * root's rights waits for the word to remove the files, and does nothing else. */
+ * Root can bind in directories from which the user that it becomes can't remove files (/run, a sticky /tmp). For those,
+ * a child that keeps root's rights waits until it is told to remove the files, and does nothing else. */
 #ifndef SERVE_SOCKET_FILE_H
 #define SERVE_SOCKET_FILE_H
 
@@ -20,26 +20,30 @@ enum { SOCKET_FILES_MAX = 64 };
 struct socket_files {
 	struct socket_file {
 		char *path;
-		dev_t dev; /* what we have made: of another server's socket we keep off */
+		dev_t dev; /* identify the file that was created: another server's is left alone */
 		ino_t ino;
 	} files[SOCKET_FILES_MAX];
 	unsigned count;
-	pid_t remover;  /* 0: none */
-	int remover_fd; /* a byte says that it is time */
+	pid_t remover;  /* the child; 0: none */
+	int remover_fd; /* a byte makes it remove the files */
 };
 
-/* Removes the name of a socket that nobody listens on; refuses when somebody does, or when it is something else. */
+/* Removes the file of a socket that no process listens on. Fails if one does, or if the file is no socket. */
 enum status socket_file_clear(const struct conf_listen *a, struct buf *why) MUST_CHECK;
-/* After bind(): it is to be removed at the end. */
+
+/* To be called after bind(): remembers the file, for socket_files_remove(). Fails if there are too many. */
 enum status socket_file_made(struct socket_files *f, const struct conf_listen *a, struct buf *why) MUST_CHECK;
 
-/* As root, before privileges are dropped, when all are made. */
+/* To be called when all are created, before privileges are dropped: as root, starts the child. */
 void socket_files_keep_rights(struct socket_files *f);
-/* After privileges were dropped: no need to keep them if we can do without. */
+
+/* To be called after privileges were dropped: ends the child if it isn't needed. */
 void socket_files_settle(struct socket_files *f);
-/* In a child: it has nothing to do with them. */
+
+/* To be called in a worker: lets go of the child. */
 void socket_files_forget(struct socket_files *f);
 
+/* Removes the files, by way of the child if there is one. Failures are logged. */
 void socket_files_remove(struct socket_files *f);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * See supervisor.h. It serves nobody itself, so it has no event loop: it waits for signals and for the workers' word
- * that they are ready. Whatever way it goes, its children go with it (PDEATHSIG).
+ * See supervisor.h. It serves no requests, so that it needs no event loop: it waits for signals, and for the workers
+ * to report that they are ready. Its children are killed when it dies, however that happens (PDEATHSIG).
  *
- * The order of the start: bind as root, become the state directory's owner, lock it, database, migrations, workers. */
+ * The order of a start: bind as root, become the state directory's owner, lock it, database, migrations, workers. */
 #include "serve/supervisor.h"
 
 #include <errno.h>
@@ -39,12 +39,12 @@ enum {
 	WORKERS_MAX = 64,
 	TICK_MS = 1000,
 	MEASURE_MS = 5000,
-	HUNG_MS = 10000,  /* without a beat */
-	ANSWER_MS = 5000, /* a beat is due every second */
+	HUNG_MS = 10000,  /* a worker without a beat for that long is killed */
+	ANSWER_MS = 5000, /* a worker without a beat for that long doesn't answer; one is due every second */
 	RELOAD_MS = 5000, /* until every worker has the new settings */
 	RELOAD_LOOK_MS = 20,
-	EXTEND_MS = 30000, /* what a start that still goes on asks for */
-	START_MS = 60000,  /* until the first beat and the word that it is ready */
+	EXTEND_MS = 30000, /* what a start that is still making progress asks the service manager for */
+	START_MS = 60000,  /* until a worker's first beat, and until it is ready */
 	STOP_MS = 10000,   /* between SIGTERM and SIGKILL */
 	DESCRIPTORS_MIN = 128,
 	DESCRIPTORS_MAX = 1 << 20,
@@ -52,7 +52,7 @@ enum {
 
 struct child {
 	pid_t pid;    /* 0: not running */
-	int ready_fd; /* -1: it has said so, or isn't running */
+	int ready_fd; /* it writes a byte when it is ready; -1: it has done so, or isn't running */
 	struct restart_backoff backoff;
 };
 
@@ -70,13 +70,13 @@ struct supervisor {
 	struct restart_backoff database;
 	bool serves;    /* a worker has been ready once */
 	bool announced; /* every worker has been ready once */
-	bool answering; /* every worker is: what the service manager was told last */
+	bool answering; /* whether every worker answers, as last reported to the service manager */
 	bool stop, failed;
 	uint64_t ticked, pinged, measured;
-	uint64_t reload_until; /* by then the workers should have the new settings; 0: they have */
+	uint64_t reload_until; /* when the workers must have the new settings; 0: they have them */
 };
 
-/* In the child, for good. */
+/* Runs in the child. */
 static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
 {
 	char name[32];
@@ -95,7 +95,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 		.ready_fd = ready_fd };
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);
-	setpgid(0, 0); /* a Ctrl-C at the terminal is the supervisor's to pass on */
+	setpgid(0, 0); /* a Ctrl-C at the terminal reaches only the supervisor, which stops the workers */
 	snprintf(name, sizeof(name), "postern-work%u", i);
 	prctl(PR_SET_NAME, name);
 	snprintf(name, sizeof(name), "worker %u", i);
@@ -107,7 +107,7 @@ static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t
 		if (s->workers[w].ready_fd >= 0)
 			close(s->workers[w].ready_fd);
 	listen_keep(&s->listen, i);
-	signals_reset(SIGHUP); /* until it can be handled, and what was posted by then is taken anyway */
+	signals_reset(SIGHUP); /* ignored until the worker handles it; it applies what was posted until then anyway */
 	exit(worker_run(&env));
 }
 
@@ -138,7 +138,7 @@ static void start_worker(struct supervisor *s, unsigned i)
 	log_debug("worker %u is process %ld", i, (long)c->pid);
 }
 
-static void tell_status(const struct supervisor *s)
+static void notify_status(const struct supervisor *s)
 {
 	if (s->answering)
 		service_notify(s->service, "STATUS=Serving at %s with %u worker%s", s->listen.url, s->conf->workers,
@@ -147,13 +147,13 @@ static void tell_status(const struct supervisor *s)
 		service_notify(s->service, "STATUS=A worker doesn't answer");
 }
 
-static void say_ready(struct supervisor *s)
+static void announce_ready(struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->conf->workers; i++)
 		if (s->workers[i].pid == 0 || s->workers[i].ready_fd >= 0)
 			return;
 	s->announced = s->answering = true;
-	tell_status(s);
+	notify_status(s);
 	printf("ready %s\n", s->listen.url);
 	fflush(stdout);
 	log_info("ready at %s with %u worker%s", s->listen.url, s->conf->workers, s->conf->workers > 1 ? "s" : "");
@@ -162,8 +162,8 @@ static void say_ready(struct supervisor *s)
 	fflush(stdout);
 }
 
-/* The worker's byte, or the end of its pipe: then it is dying, and SIGCHLD tells the rest. */
-static void take_ready(struct supervisor *s, struct child *c)
+/* Reads a worker's byte. If the pipe has ended instead, the worker is dying, and SIGCHLD follows. */
+static void read_ready(struct supervisor *s, struct child *c)
 {
 	char byte;
 	if (read(c->ready_fd, &byte, 1) != 1)
@@ -174,7 +174,7 @@ static void take_ready(struct supervisor *s, struct child *c)
 		service_notify(s->service, "READY=1");
 	s->serves = true;
 	if (!s->announced)
-		say_ready(s);
+		announce_ready(s);
 }
 
 static void log_death(const char *who, pid_t pid, int wstatus)
@@ -204,7 +204,7 @@ static void worker_died(struct supervisor *s, unsigned i, int wstatus)
 	c->ready_fd = -1;
 	shared_reset_worker(s->shared, i);
 	restart_backoff_died(&c->backoff);
-	/* One that never came up won't the next time either: whoever started us should hear of it. */
+	/* A worker that was never ready won't be the next time either: the start has failed. */
 	if (!s->announced && !was_ready)
 		s->stop = s->failed = true;
 }
@@ -236,8 +236,7 @@ static void signal_workers(struct supervisor *s, int signum)
 			kill(s->workers[i].pid, signum);
 }
 
-/* The workers can't be left to read the file: what root may read they may not, and it may change from one to the next.
- */
+/* The workers don't read the file themselves: it may be readable for root only, and may change between two reads. */
 static bool post_settings(struct supervisor *s)
 {
 	struct buf text;
@@ -257,12 +256,12 @@ static void reload(struct supervisor *s)
 		if (!post_settings(s))
 			log_error("the settings are too long for the workers: restart");
 	}
-	signal_workers(s, SIGHUP); /* files that the settings name, too */
+	signal_workers(s, SIGHUP); /* they also open the files again that the settings name */
 	s->reload_until = clock_mono_ms() + RELOAD_MS;
 }
 
-/* Only then `systemctl reload` is told that it is done. One that doesn't come to it is replaced before long, and its
- * successor has them from the beginning. */
+/* Reports to the service manager that the reload is done once every worker has the new settings, or after RELOAD_MS: a
+ * worker that hangs is replaced, and the new one starts with them. */
 static void end_reload(struct supervisor *s, uint64_t now)
 {
 	for (unsigned i = 0; i < s->conf->workers && now < s->reload_until; i++)
@@ -272,10 +271,10 @@ static void end_reload(struct supervisor *s, uint64_t now)
 	s->reload_until = 0;
 	log_info("reloaded");
 	service_notify(s->service, "READY=1");
-	tell_status(s);
+	notify_status(s);
 }
 
-static void take_signals(struct supervisor *s)
+static void handle_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
 	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
@@ -284,7 +283,7 @@ static void take_signals(struct supervisor *s)
 		case SIGHUP: reload(s); break;
 		default:
 			log_info("%s: stopping", strsignal((int)info.ssi_signo));
-			if (s->stop) /* asked twice: at once, then */
+			if (s->stop) /* the second request: stop at once */
 				signal_workers(s, SIGKILL);
 			s->stop = true;
 			break;
@@ -292,10 +291,10 @@ static void take_signals(struct supervisor *s)
 	}
 }
 
-/* A worker that doesn't beat is stuck in its loop, whoever it waits for. */
+/* A worker without a beat is stuck in its loop. */
 static void kill_hung(struct supervisor *s, uint64_t now)
 {
-	/* If we weren't running either (a suspended machine or container), they get time to show themselves. */
+	/* If the supervisor didn't run either (a suspended machine or container), gives the workers time to beat. */
 	bool slept = s->ticked != 0 && now - s->ticked > 3 * TICK_MS;
 	s->ticked = now;
 	for (unsigned i = 0; i < s->conf->workers && !slept; i++) {
@@ -313,7 +312,7 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 
 static bool all_answer(const struct supervisor *s, uint64_t now)
 {
-	/* A watchdog that is shorter than that is to notice before it runs out. */
+	/* A shorter watchdog must notice before it expires. */
 	uint64_t patience = s->service->watchdog_ms > 0 && s->service->watchdog_ms < ANSWER_MS ? s->service->watchdog_ms
 											       : ANSWER_MS;
 	for (unsigned i = 0; i < s->conf->workers; i++) {
@@ -324,13 +323,13 @@ static bool all_answer(const struct supervisor *s, uint64_t now)
 	return true;
 }
 
-/* The service manager's watchdog hears of us only while everybody here can be heard. */
+/* Pings the service manager's watchdog, but only while every worker answers. */
 static void ping_watchdog(struct supervisor *s, uint64_t now)
 {
 	bool answering = all_answer(s, now);
 	if (s->announced && answering != s->answering) {
 		s->answering = answering;
-		tell_status(s);
+		notify_status(s);
 	}
 	if (s->service->watchdog_ms == 0 || !answering ||
 		(s->pinged != 0 && now - s->pinged < s->service->watchdog_ms / 3))
@@ -379,8 +378,8 @@ static void wait_for_events(struct supervisor *s, int timeout_ms)
 		return;
 	for (unsigned i = 0; i < s->conf->workers; i++)
 		if (p[1 + i].revents & POLLIN)
-			take_ready(s, &s->workers[i]);
-	take_signals(s);
+			read_ready(s, &s->workers[i]);
+	handle_signals(s);
 }
 
 static void measure(struct supervisor *s, uint64_t now)
@@ -460,7 +459,7 @@ static enum status raise_descriptor_limit(struct buf *why)
 	return ST_OK;
 }
 
-/* Workers open it for themselves: that they can is seen here. */
+/* Workers open the access log themselves; checks here that they can. */
 static enum status try_access_log(const struct conf *conf, struct buf *why)
 {
 	const char *file = conf->access_log;
@@ -518,7 +517,7 @@ static void take_over_signals(struct supervisor *s)
 		fatal("signalfd: %s", strerror(errno));
 }
 
-/* A start may take as long as a recovery from a crash does, or another node's migration, if only it goes on. */
+/* A start may take as long as a crash recovery, or as another node's migration, as long as it makes progress. */
 static void on_wait(void *arg, const char *what)
 {
 	const struct supervisor *s = arg;

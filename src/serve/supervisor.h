@@ -6,7 +6,8 @@
 struct conf;
 struct service;
 
-/* Until SIGTERM or SIGINT. Returns the exit status. secret_setup() was called; nothing has been forked yet. */
+/* Runs until SIGTERM or SIGINT, or until the start fails. Returns the exit status. secret_setup() must have been
+ * called, and nothing may have been forked. A SIGHUP changes conf. */
 int supervisor_run(struct conf *conf, const struct service *service);
 
 #endif
