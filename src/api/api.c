@@ -11,8 +11,12 @@
 #include "api/pages.h"
 #include "api/presence.h"
 #include "api/uses.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/shared.h"
+#include "conf/conf.h"
+#include "log/tail.h"
 #include "pg/pool.h"
 
 static unsigned rows(const struct route *r)
@@ -23,9 +27,41 @@ static unsigned rows(const struct route *r)
 	return n;
 }
 
+/* ---- the tail's events ---- */
+
+static void on_frame(void *arg, struct frame *f, bool own)
+{
+	struct api *api = arg;
+	unsigned rate = api->conf->rate_sends;
+	/* One worker a node counts what the users sent through other nodes. */
+	if (!own && api->worker == 0 && frame_is_new_message(f) && rate > 0)
+		shared_gcra_charge(api->shared, f->user_key, clock_mono_us(), 60000000 / rate, 1);
+	if (frame_is_chat_deletion(f))
+		map_release(&api->direct_chats); /* it may have been one of them, and its users start another */
+}
+
+static void on_rewind(void *arg, uint64_t common, bool foreign)
+{
+	struct api *api = arg;
+	(void)common;
+	(void)foreign;
+	map_release(&api->direct_chats); /* their numbers may be other chats' now */
+}
+
+static void reload(struct api *api);
+
+static void on_settings(void *arg) { reload(arg); }
+
+static const struct tail_events tail_events = {
+	.on_frame = on_frame, .on_rewind = on_rewind, .on_settings = on_settings
+};
+
+/* ---- */
+
 void api_init(struct api *api)
 {
 	unsigned n = rows(api_routes);
+	tail_listen(api->tail, &tail_events, api);
 	api->auth = auth_new(api);
 	api->pages = pages_new(api);
 	api->gatherer = gatherer_new(api);
@@ -57,7 +93,7 @@ static void on_reloaded(void *arg, const struct pg_result *r)
 	struct api *api = arg;
 	api->reloading = false;
 	if (api->reload_again) {
-		api_reload(api);
+		reload(api);
 		return;
 	}
 	if (!pg_ok(r))
@@ -67,7 +103,7 @@ static void on_reloaded(void *arg, const struct pg_result *r)
 }
 
 /* One question at a time: of two on different connections the older answer could come last. */
-void api_reload(struct api *api)
+static void reload(struct api *api)
 {
 	api->reload_again = api->reloading;
 	if (api->reloading)

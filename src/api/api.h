@@ -56,8 +56,7 @@ extern const struct call
 	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/45_receipts.sql */
 extern const struct route api_routes[]; /* ends with a NULL path */
 
-void api_init(struct api *api);   /* the members above auth are set */
-void api_reload(struct api *api); /* reads again what administrators have set */
+void api_init(struct api *api); /* the members above auth are set; listens to the tail */
 void api_release(struct api *api);
 extern const struct http_events api_events; /* for http_new(), with the struct api */
 static inline struct api *api_of(const struct request *req) { return http_arg(request_server(req)); }

@@ -18,6 +18,7 @@
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "hub/hub.h"
+#include "log/tail.h"
 #include "pg/pool.h"
 
 #define KNOWN_MAX 16384
@@ -398,7 +399,9 @@ static void on_credential(void *arg, uint64_t credential)
 		recheck_ask(c);
 }
 
-void auth_recheck(struct auth *a)
+/* Notifications of revocations may have been missed: asks the database which credentials of open streams are still
+ * valid, and ends the others. */
+static void recheck(struct auth *a)
 {
 	struct recheck c = { .auth = a };
 	buf_init(&c.ids, 1 << 20);
@@ -407,12 +410,22 @@ void auth_recheck(struct auth *a)
 	buf_release(&c.ids);
 }
 
+static void on_control(void *arg, const char *name, uint64_t credential)
+{
+	auth_forget(arg, name, credential);
+	if (name == NULL)
+		recheck(arg);
+}
+
+static const struct tail_events tail_events = { .on_control = on_control };
+
 struct auth *auth_new(struct api *api)
 {
 	struct auth *a = mem_zeroed(1, sizeof(*a));
 	a->api = api;
 	a->keys = jws_keys_new(api->conf->jwt_keys);
 	list_init(&a->order);
+	tail_listen(api->tail, &tail_events, a);
 	return a;
 }
 

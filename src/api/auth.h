@@ -15,7 +15,7 @@ struct caller {
 	uint64_t generation; /* of what was known when he was found out, or confirmed */
 };
 
-struct auth *auth_new(struct api *api);
+struct auth *auth_new(struct api *api); /* listens to the tail */
 void auth_free(struct auth *a);
 /* jwt_keys, jwt_issuer and jwt_audience may be others now; what was found by the old ones is looked up again. */
 void auth_set_keys(struct auth *a);
@@ -27,10 +27,6 @@ static inline const struct caller *caller_of(const struct request *req) { return
 
 /* What is known of name's credentials (NULL: of anybody's) isn't true any more; credential 0: of all of his. */
 void auth_forget(struct auth *a, const char *name, uint64_t credential);
-
-/* Word of a revocation may have been missed: asks the database which credentials of open streams are still good, and
- * ends the others. */
-void auth_recheck(struct auth *a);
 
 /* Whether nothing was forgotten of the caller since he was found out. */
 bool auth_is_sure(const struct auth *a, const struct caller *caller);

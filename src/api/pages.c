@@ -109,7 +109,7 @@ static struct page *page_of(struct pages *p, struct chat *c, unsigned limit)
 	return &c->pages[i];
 }
 
-/* ---- what the log tells ---- */
+/* ---- the tail's events ---- */
 
 static void chat_changed(struct pages *p, const struct frame *f, uint64_t id)
 {
@@ -119,25 +119,36 @@ static void chat_changed(struct pages *p, const struct frame *f, uint64_t id)
 	c->version = ++p->versions;
 	if (f->kind == FRAME_MEMBER)
 		map_remove(&c->readers, f->user_key);
-	else if (f->kind == FRAME_CHAT && f->b == 1)
+	else if (frame_is_chat_deletion(f))
 		drop_chat(p, c);
 	else
 		for (unsigned i = 0; i < LIMITS; i++)
 			drop_page(p, &c->pages[i]);
 }
 
-void pages_on_frame(struct pages *p, const struct frame *f)
+static void on_frame(void *arg, struct frame *f, bool own)
 {
+	struct pages *p = arg;
+	(void)own;
 	if (p->chats.count > 0 && f->kind != FRAME_USER)
 		for (unsigned i = 0; i < f->chats_count; i++)
 			chat_changed(p, f, f->chats[i]);
 }
 
-void pages_forget(struct pages *p)
+static void drop_all(struct pages *p)
 {
 	while (!list_empty(&p->order))
 		drop_chat(p, oldest(p));
 }
+
+static void on_rewind(void *arg, uint64_t common, bool foreign)
+{
+	(void)common;
+	(void)foreign;
+	drop_all(arg);
+}
+
+static const struct tail_events tail_events = { .on_frame = on_frame, .on_rewind = on_rewind };
 
 /* ---- answering ---- */
 
@@ -249,12 +260,13 @@ struct pages *pages_new(struct api *api)
 	struct pages *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
 	list_init(&p->order);
+	tail_listen(api->tail, &tail_events, p);
 	return p;
 }
 
 void pages_free(struct pages *p)
 {
-	pages_forget(p);
+	drop_all(p);
 	map_release(&p->chats);
 	free(p);
 }

@@ -7,15 +7,11 @@
 #define API_PAGES_H
 
 struct api;
-struct frame;
 struct pages;
 struct request;
 
-struct pages *pages_new(struct api *api);
+struct pages *pages_new(struct api *api); /* listens to the tail */
 void pages_free(struct pages *p);
-
-void pages_on_frame(struct pages *p, const struct frame *f);
-void pages_forget(struct pages *p); /* all of them: another history */
 
 void pages_get(struct request *req); /* the route's handler */
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/slab.h"
 #include "hub/hub.h"
+#include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/array.h"
 #include "pg/pool.h"
@@ -74,7 +75,8 @@ static void on_presence(void *arg, const char *name, uint64_t key, bool here, bo
 	map_set(&p->changes, key, c);
 }
 
-void presence_resync(struct presence *p)
+/* The database was away: what it knows may be lost, and is told anew. */
+static void resync(struct presence *p)
 {
 	p->unsure = true;
 	p->settle_ms = clock_mono_ms() + SETTLE_MS;
@@ -93,7 +95,7 @@ static void on_told(void *arg, const struct pg_result *r)
 		return;
 	if (!pg_away(r))
 		log_error("can't tell who is here: %s", pg_message(r));
-	presence_resync(p);
+	resync(p);
 }
 
 static void tell(struct presence *p, struct buf *here, struct buf *gone, bool only)
@@ -167,13 +169,23 @@ static void on_tick(void *arg)
 	buf_release(&gone);
 }
 
+static void on_control(void *arg, const char *name, uint64_t credential)
+{
+	(void)credential;
+	if (name == NULL)
+		resync(arg);
+}
+
+static const struct tail_events tail_events = { .on_control = on_control };
+
 struct presence *presence_new(struct api *api)
 {
 	struct presence *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
-	presence_resync(p); /* whoever had this worker's place before may have left rows behind */
+	resync(p); /* whoever had this worker's place before may have left rows behind */
 	list_init(&p->order);
 	hub_watch_users(api->hub, on_presence, p);
+	tail_listen(api->tail, &tail_events, p);
 	p->tick = loop_timer_new(api->loop, on_tick, p);
 	loop_timer_start(p->tick, TICK_MS, TICK_MS);
 	return p;

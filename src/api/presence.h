@@ -9,9 +9,8 @@
 
 struct presence;
 
-struct presence *presence_new(struct api *api);
-void presence_resync(struct presence *p); /* the database was away: what it knows may be lost, and is told anew */
-void presence_stop(struct presence *p);   /* nobody is here any more */
+struct presence *presence_new(struct api *api); /* listens to the tail, and watches the hub's users */
+void presence_stop(struct presence *p);         /* nobody is here any more */
 void presence_free(struct presence *p);
 
 #endif

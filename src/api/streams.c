@@ -58,7 +58,7 @@ static void begin(struct opening *o)
 		turn_away(o, "too_many_streams", "Close another stream first.");
 	} else if (o->is_poll) {
 		if (o->has_since && o->sub.opening.outcome == HUB_START &&
-			hub_confirms(o->sub.opening.user, o->sub.opening.at.pos))
+			hub_user_confirms(o->sub.opening.user, o->sub.opening.at.pos))
 			confirm(o);
 		poll_begin(o->req, &o->sub);
 	} else {

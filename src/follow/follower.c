@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See follower.h. The timer is the state: it runs whenever no step is under way. */
+ * See follower.h. The timer runs whenever no step is under way. */
 #include "follow/follower.h"
 
 #include <stdbool.h>
@@ -8,17 +8,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "follow/backoff.h"
+#include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
-#define GATHER_MS 250 /* from the first word of something new to the step */
-#define LOOK_MS 2000  /* without any word */
+#define GATHER_MS 250 /* from the first new frame to the step */
+#define LOOK_MS 2000  /* without new frames */
 #define RATE_CALM 500 /* positions a second, up to which a step's rest is as long as the step */
-#define REST_BUSY 200 /* above it, as many times that long: much less than one send in a hundred shall meet a step */
-#define REST_LATE 30  /* and so many times once the follower is LATE_MS behind */
+#define REST_BUSY 200 /* above it, so many times as long, so that much less than 1 % of the sends meet a step */
+#define REST_LATE 30  /* the same once the follower is LATE_MS behind */
 #define LATE_MS 5000
-#define STEP_SMALL "16"  /* what a step has written, the next commit flushes too */
-#define STEP_LARGE "200" /* when there is more than that, and it is calm */
+#define STEP_SMALL "16"  /* changes a step: the next commit flushes what it writes, too */
+#define STEP_LARGE "200" /* when more are left and the log grows slowly */
 
 struct follower {
 	struct pg_pool *pool;
@@ -27,17 +28,21 @@ struct follower {
 	const char *node;
 	struct loop_timer *timer;
 	struct backoff backoff;
-	bool prepared, woken, large, idle; /* idle: nothing is under way, and word of something new needn't wait */
+	bool prepared;
+	bool woken; /* there were new frames during the step */
+	bool large; /* the next step is STEP_LARGE */
+	bool idle;  /* no step or rest is under way: a new frame leads to a step soon */
 	uint64_t began_ms, head, head_ms;
 };
 
+/* Has the next step taken after that many ms. */
 static void again(struct follower *f, uint64_t ms, bool idle)
 {
 	f->idle = idle;
 	loop_timer_start(f->timer, ms, 0);
 }
 
-/* How fast the log has grown since the step before. */
+/* Returns true if the log has grown fast since the step before. */
 static bool is_busy(struct follower *f, uint64_t head, uint64_t now)
 {
 	uint64_t grown = f->head > 0 && head > f->head ? head - f->head : 0,
@@ -90,17 +95,22 @@ static void on_time(void *arg)
 			(const char *[]) { f->node, f->large ? STEP_LARGE : STEP_SMALL }, on_step, f);
 }
 
-void follower_wake(struct follower *f)
+static void on_frame(void *arg, struct frame *frame, bool own)
 {
+	struct follower *f = arg;
+	(void)frame;
+	(void)own;
 	f->woken = true;
 	if (!f->idle)
 		return;
-	f->head_ms = clock_mono_ms(); /* until now it didn't grow */
+	f->head_ms = clock_mono_ms(); /* the log hasn't grown until now */
 	again(f, GATHER_MS, false);
 }
 
-struct follower *follower_new(
-	struct loop *loop, struct pg_pool *pool, const char *node, const struct follower_kind *kind, void *arg)
+static const struct tail_events tail_events = { .on_frame = on_frame };
+
+struct follower *follower_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const char *node,
+	const struct follower_kind *kind, void *arg)
 {
 	struct follower *f = calloc(1, sizeof(*f));
 	if (f == NULL)
@@ -110,6 +120,7 @@ struct follower *follower_new(
 	};
 	f->timer = loop_timer_new(loop, on_time, f);
 	loop_timer_start(f->timer, 0, 0);
+	tail_listen(tail, &tail_events, f);
 	return f;
 }
 

@@ -13,13 +13,14 @@
 
 #define CHUNK "50"   /* messages: it holds the log lock for 2 or 3 ms */
 #define LOOK_MS 1000 /* when nothing is due */
-/* A step is followed by a rest, the longest of: */
-#define REST 4 /* so many times as long as the step took, */
-#define REST_MIN_MS \
-	125 /* this long, so that followers of the log don't take it for a high load (400 messages a second), */
-#define REST_LATE_MIN_MS 10 /* or this long if it is more than */
-#define LATE_S 3600         /* behind, */
-#define MEMBERS_A_MS 100    /* and a ms for so many members to whom the removals are published */
+/* After a step it rests for as many times as long as the step took, and for a ms for so many members to whom the
+ * removals are published; at least for REST_MIN_MS, so that followers of the log don't take it for a high load (400
+ * messages a second), or for REST_LATE_MIN_MS if it is more than LATE_S behind. */
+#define REST 4
+#define MEMBERS_A_MS 100
+#define REST_MIN_MS 125
+#define REST_LATE_MIN_MS 10
+#define LATE_S 3600
 
 struct retention {
 	struct pg_pool *pool;
@@ -29,7 +30,7 @@ struct retention {
 	uint64_t began_ms;
 };
 
-/* In ms. */
+/* Returns how long to rest, in ms. */
 static uint64_t rest(uint64_t took_ms, uint64_t behind_s, uint64_t members)
 {
 	uint64_t least = behind_s < LATE_S ? REST_MIN_MS : REST_LATE_MIN_MS,

@@ -80,7 +80,7 @@ static void answer(struct poll *p, struct buf *body)
 	bool failed = buf_failed(body) || buf_failed(&p->out);
 	buf_release(body);
 	p->answering = true;
-	p->s.closing = true;
+	subscriber_set_state(&p->s, SUBSCRIBER_CLOSING);
 	subscriber_clear(&p->s);
 	if (failed)
 		hub_detach(&p->s, false); /* the client asks again, for less */
@@ -121,10 +121,10 @@ static void answer_events(struct poll *p)
 	if (p->entry != NULL)
 		p->entry->events = n;
 	if (message > 0)
-		hub_told(p->s.user, message);
-	bool more = f != NULL || p->s.catching;
+		hub_user_polled(p->s.user, message);
+	bool more = f != NULL || subscriber_is_behind(&p->s);
 	pos = f != NULL ? last : hub_position(&p->s);
-	more = more && pos.pos < tail_head(hub_tail(http_hub(p->server)));
+	more = more && pos.pos < tail_head(hub_tail(http_hub(p->server))).pos;
 	cursor_print(epoch, pos, cursor);
 	if (p->reset != NULL && n > 0)
 		buf_addc(&body, ',');
@@ -134,25 +134,26 @@ static void answer_events(struct poll *p)
 	answer(p, &body);
 }
 
-static void on_ready(struct subscriber *s)
+static bool on_ready(struct subscriber *s)
 {
 	struct poll *p = poll_of(s);
 	if (p->answering)
 		write_answer(p);
-	else if (p->reset == NULL && s->catching && s->first == NULL)
-		hub_catch_up(s);
+	else if (p->reset == NULL && subscriber_is_behind(s) && s->first == NULL)
+		return true;
 	else if ((s->first != NULL || s->period_ms == 0) && hub_wait_for_head(s))
-		return;
+		return false;
 	else if (s->first != NULL || p->reset != NULL)
 		answer_events(p);
 	else if (s->period_ms == 0)
 		answer_events(p);
+	return false;
 }
 
 static void on_beat(struct subscriber *s)
 {
 	struct poll *p = poll_of(s);
-	bool reading = s->catching && s->first == NULL && p->reset == NULL &&
+	bool reading = subscriber_is_behind(s) && s->first == NULL && p->reset == NULL &&
 		(uint32_t)clock_mono_ms() - s->last_ms < s->period_ms + READ_MS;
 	if (!p->answering && !reading)
 		answer_events(p);
@@ -164,10 +165,10 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	struct buf body;
 	if (p->answering)
 		return;
-	if (hub_reset_reason(why) != NULL) {
-		p->reset = hub_reset_reason(why);
+	if (subscriber_reset_reason(why) != NULL) {
+		p->reset = subscriber_reset_reason(why);
 		subscriber_clear(s);
-		subscriber_set_position(s, tail_position(hub_tail(http_hub(p->server))));
+		subscriber_set_position(s, tail_head(hub_tail(http_hub(p->server))));
 	}
 	if (why == END_SHUTDOWN || why == END_MOVED || p->reset != NULL) {
 		p->may_go_on = p->may_go_on && why != END_SHUTDOWN;

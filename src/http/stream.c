@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/slab.h"
+#include "conf/conf.h"
 #include "http/access.h"
 #include "http/server.h"
 #include "http/transport.h"
@@ -52,8 +53,9 @@ void transport_tune(int fd, bool is_stream)
 
 void transport_delivered(struct http_server *s, const struct frame *f, uint64_t now_us)
 {
-	if (f->kind == FRAME_MESSAGE && f->b > 0)
-		metrics_observe(http_metrics(s), H_DELIVERY, now_us > (uint64_t)f->b ? now_us - (uint64_t)f->b : 0);
+	if (f->kind == FRAME_MESSAGE && f->message.received_us > 0)
+		metrics_observe(http_metrics(s), H_DELIVERY,
+			now_us > f->message.received_us ? now_us - f->message.received_us : 0);
 }
 
 static struct stream *stream_of(struct subscriber *s) { return container_of(s, struct stream, s); }
@@ -177,7 +179,7 @@ static bool write_waiting(struct stream *st)
 	size_t written = 0;
 	while (st->s.first != NULL) {
 		if (written >= WRITE_SLICE) {
-			hub_ready(&st->s);
+			hub_wake(&st->s);
 			return false;
 		}
 		ssize_t sent = write_some(st);
@@ -199,15 +201,15 @@ static bool write_waiting(struct stream *st)
 	return true;
 }
 
-static void on_ready(struct subscriber *s)
+static bool on_ready(struct subscriber *s)
 {
-	struct stream *st = stream_of(s);
-	if (!write_waiting(st))
-		return;
-	if (s->closing || (st->s.close_after && st->s.got_events && !s->catching))
+	if (!write_waiting(stream_of(s)))
+		return false;
+	if (s->state == SUBSCRIBER_CLOSING || (s->close_after && s->got_events && s->state == SUBSCRIBER_LIVE)) {
 		hub_detach(s, false);
-	else if (s->catching)
-		hub_catch_up(s);
+		return false;
+	}
+	return true;
 }
 
 /* Comes on a busy stream as well: a client that doesn't know all kinds of events, or a browser, which tells of those
@@ -226,7 +228,7 @@ static void on_beat(struct subscriber *s)
 		buf_addf(&out, "id: %s\nevent: heartbeat\ndata: {}\n\n", cursor);
 	s->beat_ms = (uint32_t)clock_mono_ms();
 	push(st, at, &out);
-	hub_ready(s);
+	hub_wake(s);
 }
 
 static void on_end(struct subscriber *s, enum subscriber_end why)
@@ -234,17 +236,17 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 	struct stream *st = stream_of(s);
 	char json[64];
 	unsigned retry = 500 + (unsigned)random() % 3000; /* so that not everybody comes back at once */
-	const char *reset = hub_reset_reason(why);
+	const char *reset = subscriber_reset_reason(why);
 	if (reset != NULL) {
 		metrics_reset(http_metrics(st->server), reset);
-		push_event(st, "reset", tail_position(hub_tail(http_hub(st->server))), 0,
+		push_event(st, "reset", tail_head(hub_tail(http_hub(st->server))), 0,
 			reset_json(reset, json, sizeof(json)));
 	} else {
 		snprintf(json, sizeof(json), "{\"retry\":%u}", retry);
 		push_event(st, "bye", hub_position(s), retry, json);
 	}
-	s->closing = true;
-	hub_ready(s);
+	subscriber_set_state(s, SUBSCRIBER_CLOSING);
+	hub_wake(s);
 }
 
 static void count(struct stream *st, bool up)
@@ -328,7 +330,7 @@ static void take(void *arg, struct request *req, int fd)
 	st->s.ops = &ops;
 	st->s.credential = sub->credential;
 	st->s.expires_s = sub->expires_s;
-	st->s.period_ms = hub_limits(http_hub(server))->heartbeat_ms;
+	st->s.period_ms = http_conf(server)->heartbeat * 1000;
 	st->s.got_events = sub->opening.outcome == HUB_START_RESET; /* enough for ?close=1 */
 	transport_tune(fd, true);
 	push_beginning(st, req, sub);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See audience.h. A user's edge knows its place among the chat's members; both arrays are unordered. There are many
- * users, most of them with few chats: their memory counts. */
+ * See audience.h. An edge is a user's membership of a chat; it knows the user's place among the chat's members. Both
+ * arrays are unordered. There are many users, most of them with few chats, so that their memory counts. */
 #include "hub/audience.h"
 
 #include <assert.h>
@@ -26,7 +26,7 @@
 
 struct edge {
 	struct chat *chat;
-	uint64_t since; /* events up to it are not his */
+	uint64_t since; /* the user doesn't receive the chat's events up to this position */
 	uint32_t place; /* among the chat's members */
 };
 
@@ -34,7 +34,7 @@ struct chat {
 	uint64_t id;
 	struct chat_member {
 		struct hub_user *user;
-		uint64_t floor; /* messages with an id up to it are hidden from him */
+		uint64_t floor; /* messages with an id up to it are hidden from the user */
 	} * members;
 	uint32_t count, size;
 };
@@ -42,19 +42,19 @@ struct chat {
 struct hub_user {
 	union {
 		struct subscriber *subscribers;
-		struct list idle; /* while is_idle: in the audience's list */
+		struct list idle; /* while is_idle: a link of the audience's list */
 	};
 	struct audience *audience;
 	struct edge *edges;
-	struct opening *openings; /* that wait for the load, the last first */
+	struct opening *openings; /* those that wait for the load, the last one first */
 	uint64_t loaded_at;       /* the position of the snapshot that the edges come from */
 	uint64_t key;
-	uint64_t told; /* by polls: the latest message that nobody has confirmed; 1: what was told before isn't known,
-			  0: none */
+	uint64_t unconfirmed; /* the last message in an answer to a poll whose receipt wasn't confirmed yet; 1: what was
+				 sent before the user was loaded isn't known; 0: none */
 	uint32_t loaded_check; /* see struct position */
 	uint32_t edges_count, edges_size, refs, idle_since_ms;
 	bool loaded, is_idle;
-	bool orphan; /* known to its subscribers only */
+	bool is_stale; /* the audience has forgotten it; only its subscribers and openings refer to it */
 	char name[];
 };
 
@@ -65,7 +65,7 @@ struct audience {
 	struct pg_pool *pool;
 	struct hub_stats *stats;
 	struct map users, chats;
-	struct list idle; /* users without subscribers, the longest idle first */
+	struct list idle; /* users without references, the one that is idle for longest first */
 	struct loop_timer *sweep;
 	uint64_t horizon;
 };
@@ -76,7 +76,7 @@ struct opening {
 	struct hub_user *user;
 	bool has_since;
 	struct cursor since;
-	void (*on_open)(void *arg, const struct hub_opening *o);
+	hub_open_fn *on_open;
 	void *arg;
 };
 
@@ -109,7 +109,7 @@ static struct edge *find_edge(struct hub_user *u, uint64_t chat)
 	return NULL;
 }
 
-/* The array with room for half as many entries more. */
+/* Makes room for half as many entries more; returns the array, which may have moved. */
 static void *grow(void *array, size_t entry, uint32_t *size)
 {
 	uint32_t was = *size;
@@ -163,7 +163,7 @@ static struct hub_user *new_user(struct audience *a, const char *name, uint64_t 
 	struct hub_user *u = slab_get(user_size(len));
 	u->audience = a;
 	u->key = key;
-	u->told = 1;
+	u->unconfirmed = 1;
 	memcpy(u->name, name, len + 1);
 	map_set(&a->users, key, u);
 	a->stats->users++;
@@ -195,7 +195,7 @@ static void free_user(struct hub_user *u)
 	wake(u);
 	assert(u->subscribers == NULL);
 	remove_edges(u);
-	if (!u->orphan)
+	if (!u->is_stale)
 		map_remove(&u->audience->users, u->key);
 	u->audience->stats->users--;
 	slab_put(u, user_size(strlen(u->name)));
@@ -207,13 +207,13 @@ static void ref_user(struct hub_user *u)
 	wake(u);
 }
 
-void audience_unref(struct hub_user *u)
+void hub_user_unref(struct hub_user *u)
 {
 	struct audience *a = u->audience;
 	assert(u->refs > 0);
 	if (--u->refs > 0)
 		return;
-	if (u->orphan || !u->loaded) {
+	if (u->is_stale || !u->loaded) {
 		free_user(u);
 		return;
 	}
@@ -234,16 +234,15 @@ static void on_sweep(void *arg)
 	}
 }
 
-bool audience_add(struct audience *a, struct hub_user *u, struct subscriber *s)
+bool audience_add(struct hub_user *u, struct subscriber *s)
 {
-	(void)a;
 	s->user = u;
 	s->next = u->subscribers;
 	u->subscribers = s;
 	return s->next == NULL;
 }
 
-void audience_each_user(struct audience *a, void (*fn)(void *, const char *), void *arg)
+void audience_each_user(struct audience *a, hub_user_fn *fn, void *arg)
 {
 	const struct hub_user *u;
 	for (size_t i = 0; (u = map_next(&a->users, &i)) != NULL;)
@@ -251,10 +250,9 @@ void audience_each_user(struct audience *a, void (*fn)(void *, const char *), vo
 			fn(arg, u->name);
 }
 
-bool audience_remove(struct audience *a, struct subscriber *s)
+bool audience_remove(struct subscriber *s)
 {
 	struct subscriber **at = &s->user->subscribers;
-	(void)a;
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
@@ -263,11 +261,11 @@ bool audience_remove(struct audience *a, struct subscriber *s)
 	return last;
 }
 
-void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(void *, struct subscriber *), void *arg)
+void audience_each(struct audience *a, const char *name, audience_subscriber_fn *fn, void *arg)
 {
 	struct hub_user *u = NULL;
 	size_t i = 0;
-	if (name != NULL && (u = map_get(&a->users, secret_keyed_hash(name, len))) == NULL)
+	if (name != NULL && (u = map_get(&a->users, secret_keyed_hash(name, strlen(name)))) == NULL)
 		return;
 	while (u != NULL || (name == NULL && (u = map_next(&a->users, &i)) != NULL)) {
 		ref_user(u); /* fn may detach the last one */
@@ -282,7 +280,7 @@ void audience_each(struct audience *a, const char *name, size_t len, void (*fn)(
 			fall_idle(was);
 			continue;
 		}
-		audience_unref(was);
+		hub_user_unref(was);
 		if (name != NULL)
 			break;
 	}
@@ -296,19 +294,19 @@ void audience_forget(struct audience *a)
 		free_user(container_of(a->idle.next, struct hub_user, idle));
 	while (i = 0, (u = map_next(&a->users, &i)) != NULL) {
 		remove_edges(u);
-		u->orphan = true;
+		u->is_stale = true;
 		map_remove(&a->users, u->key);
 	}
 }
 
-/* ---- what the log tells ---- */
+/* ---- delivering ---- */
 
 static void apply_member(struct hub_user *u, const struct frame *f)
 {
 	struct edge *e = find_edge(u, f->chats[0]);
-	if (f->a > 0 && e == NULL)
-		add_edge(u, f->chats[0], (uint64_t)f->a, (uint64_t)f->b);
-	else if (f->a == 0 && e != NULL)
+	if (f->member.since > 0 && e == NULL)
+		add_edge(u, f->chats[0], f->member.since, f->member.floor);
+	else if (f->member.since == 0 && e != NULL)
 		remove_edge(u, e);
 }
 
@@ -320,39 +318,37 @@ void audience_leave(struct audience *a, const struct frame *f)
 		remove_edge(u, e);
 }
 
-/* Whether an event of a chat is a member's, who may have been loaded from a snapshot that is ahead of what this worker
- * has been told. */
-static bool is_his(const struct chat *c, const struct chat_member *m, const struct frame *f, bool has_id)
+/* Returns true if a member receives an event of the chat, which is about a message (0: it isn't). The member may have
+ * been loaded from a snapshot that is ahead of what was published here. */
+static bool receives(const struct chat *c, const struct chat_member *m, const struct frame *f, uint64_t message)
 {
-	return !m->user->is_idle && (!has_id || (uint64_t)f->a > m->floor) &&
+	return !m->user->is_idle && (message == 0 || message > m->floor) &&
 		(f->pos > m->user->loaded_at || f->pos > find_edge(m->user, c->id)->since);
 }
 
-void audience_deliver(
-	struct audience *a, struct frame *f, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+void audience_deliver(struct audience *a, struct frame *f, audience_frame_fn *fn, void *arg)
 {
 	bool about_user = f->user != NULL && (f->kind == FRAME_MEMBER || f->kind == FRAME_USER);
 	struct hub_user *subject = about_user ? map_get(&a->users, f->user_key) : NULL;
 	bool applies = subject != NULL && f->kind == FRAME_MEMBER && subject->loaded && f->pos > subject->loaded_at;
-	bool has_id = f->kind == FRAME_MESSAGE || f->kind == FRAME_DELETED || f->kind == FRAME_REACTION;
-	if (applies && f->a > 0)
+	uint64_t message = frame_message_id(f);
+	if (applies && f->member.since > 0)
 		apply_member(subject, f);
 	for (unsigned i = 0; i < f->chats_count && !f->to_user_only; i++) {
 		struct chat *c = map_get(&a->chats, f->chats[i]);
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
-			if (is_his(c, &c->members[m], f, has_id))
+			if (receives(c, &c->members[m], f, message))
 				for (struct subscriber *s = c->members[m].user->subscribers; s != NULL; s = s->next)
 					fn(arg, s, f);
 	}
 	if (subject != NULL && !subject->is_idle)
 		for (struct subscriber *s = subject->subscribers; s != NULL; s = s->next)
 			fn(arg, s, f);
-	if (applies && f->a == 0)
+	if (applies && f->member.since == 0)
 		apply_member(subject, f);
 }
 
-static void tell_user(const struct hub_user *u, const struct live *l,
-	void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+static void deliver_to_user(const struct hub_user *u, const struct live *l, audience_frame_fn *fn, void *arg)
 {
 	if (u->is_idle || u->key == l->except)
 		return;
@@ -360,40 +356,41 @@ static void tell_user(const struct hub_user *u, const struct live *l,
 		fn(arg, s, l->f);
 }
 
-void audience_deliver_live(
-	struct audience *a, struct live *l, void (*fn)(void *, struct subscriber *, struct frame *), void *arg)
+void audience_deliver_live(struct audience *a, const struct live *l, audience_frame_fn *fn, void *arg)
 {
+	struct live rest = *l; /* live_next_user() takes it apart */
 	for (unsigned i = 0; i < l->f->chats_count; i++) {
 		const struct chat *c = map_get(&a->chats, l->f->chats[i]);
 		for (uint32_t m = 0; c != NULL && m < c->count; m++)
-			tell_user(c->members[m].user, l, fn, arg);
+			deliver_to_user(c->members[m].user, l, fn, arg);
 	}
 	const struct hub_user *one;
 	for (size_t i = 0; live_is_for_all(l) && (one = map_next(&a->users, &i)) != NULL;)
-		tell_user(one, l, fn, arg);
-	for (uint64_t key; !live_is_for_all(l) && (key = live_next_user(l)) != 0;) {
+		deliver_to_user(one, l, fn, arg);
+	for (uint64_t key; !live_is_for_all(l) && (key = live_next_user(&rest)) != 0;) {
 		const struct hub_user *u = map_get(&a->users, key);
 		if (u != NULL)
-			tell_user(u, l, fn, arg);
+			deliver_to_user(u, l, fn, arg);
 	}
 }
 
 /* ---- opening ---- */
 
-static struct position later(struct position a, struct position b) { return a.pos > b.pos ? a : b; }
+static struct position later_of(struct position a, struct position b) { return a.pos > b.pos ? a : b; }
 
+/* The position from which a user who asks for no history starts. */
 static struct position now_of(const struct hub_user *u)
 {
-	return later(tail_position(u->audience->tail), (struct position) { u->loaded_at, u->loaded_check });
+	return later_of(tail_head(u->audience->tail), (struct position) { u->loaded_at, u->loaded_check });
 }
 
 static void answer(struct opening *o, enum hub_start outcome, const char *reason, struct position at)
 {
-	if (o->user->orphan)
-		outcome = HUB_START_AWAY; /* what was loaded isn't true any more */
+	if (o->user->is_stale)
+		outcome = HUB_START_AWAY; /* what was loaded is of another history */
 	struct hub_opening result = { .outcome = outcome, .reason = reason, .user = o->user, .at = at };
 	if (outcome == HUB_START_AWAY) {
-		audience_unref(o->user);
+		hub_user_unref(o->user);
 		result.user = NULL;
 	}
 	o->on_open(o->arg, &result);
@@ -404,9 +401,8 @@ static void away(struct opening *o) { answer(o, HUB_START_AWAY, NULL, (struct po
 
 static void reset(struct opening *o, const char *reason) { answer(o, HUB_START_RESET, reason, now_of(o->user)); }
 
-/* What the database says of a position that this worker knows nothing of: from before it started, or from another one
- * that is ahead. Or no position was given: then it is the head itself, for what was told here may be a moment behind.
- */
+/* The database knows positions that this worker doesn't: those from before it started, and those of workers that are
+ * ahead. If no position was given, the start is the database's head, because this worker may be a moment behind. */
 static void on_looked(void *arg, const struct pg_result *r)
 {
 	struct opening *o = arg;
@@ -418,7 +414,7 @@ static void on_looked(void *arg, const struct pg_result *r)
 	bool exists = !pg_null(r, 0, 0);
 	uint32_t check = (uint32_t)pg_int(r, 0, 0);
 	if (!o->has_since)
-		answer(o, HUB_START, NULL, later(now_of(o->user), head));
+		answer(o, HUB_START, NULL, later_of(now_of(o->user), head));
 	else if (at.pos < (uint64_t)pg_int(r, 0, 5))
 		reset(o, "expired");
 	else if (!exists)
@@ -481,12 +477,12 @@ static void collect(void *arg, struct frame *f)
 	m->frames[m->count++] = f;
 }
 
-/* What happened to the user's membership between the snapshot and the head that has been told already. */
+/* Applies the changes of the user's memberships between the snapshot and the head. */
 static void apply_since_snapshot(struct hub_user *u)
 {
 	struct member_frames m = { 0 };
 	ring_walk(tail_ring(u->audience->tail), ring_user_key(u->key), u->loaded_at, collect, &m);
-	while (m.count > 0) { /* newest first: backwards is in order */
+	while (m.count > 0) { /* they are newest first: walks backwards */
 		struct frame *f = m.frames[--m.count];
 		if (f->kind == FRAME_MEMBER)
 			apply_member(u, f);
@@ -498,8 +494,8 @@ static void on_loaded(void *arg, const struct pg_result *r)
 {
 	struct hub_user *u = arg;
 	struct audience *a = u->audience;
-	/* What comes from a server that the tail doesn't follow isn't true. */
-	bool ok = pg_ok(r) && !u->orphan && strcmp(pg_text(r, 0, 2), tail_epoch(a->tail)) == 0 &&
+	/* The answer is of no use if it is from a server that the tail doesn't follow. */
+	bool ok = pg_ok(r) && !u->is_stale && strcmp(pg_text(r, 0, 2), tail_epoch(a->tail)) == 0 &&
 		tail_look(a->tail, (struct position) { (uint64_t)pg_int(r, 0, 0), (uint32_t)pg_int(r, 0, 1) }) !=
 			MARKS_OTHER;
 	if (!pg_ok(r) && !pg_away(r))
@@ -508,7 +504,7 @@ static void on_loaded(void *arg, const struct pg_result *r)
 		u->loaded_at = (uint64_t)pg_int(r, 0, 0);
 		u->loaded_check = (uint32_t)pg_int(r, 0, 1);
 		if (ring_floor(tail_ring(a->tail)) > u->loaded_at) {
-			load(u); /* so much has happened since that the ring doesn't tell it any more */
+			load(u); /* the ring doesn't reach back to the snapshot any more */
 			return;
 		}
 		a->horizon = (uint64_t)pg_int(r, 0, 3);
@@ -523,7 +519,7 @@ static void on_loaded(void *arg, const struct pg_result *r)
 		else
 			away(o);
 	}
-	audience_unref(u); /* the load's own */
+	hub_user_unref(u); /* the load's own */
 }
 
 static void load(struct hub_user *u)
@@ -532,8 +528,7 @@ static void load(struct hub_user *u)
 		(const char *[]) { u->name }, on_loaded, u);
 }
 
-void audience_open(struct audience *a, const char *name, const struct cursor *since,
-	void (*on_open)(void *, const struct hub_opening *), void *arg)
+void audience_open(struct audience *a, const char *name, const struct cursor *since, hub_open_fn *on_open, void *arg)
 {
 	uint64_t key = secret_keyed_hash(name, strlen(name));
 	struct hub_user *u = map_get(&a->users, key);
@@ -579,24 +574,24 @@ void audience_free(struct audience *a)
 	free(a);
 }
 
-void hub_told(struct hub_user *u, uint64_t pos) { u->told = pos > u->told ? pos : u->told; }
+void hub_user_polled(struct hub_user *u, uint64_t pos) { u->unconfirmed = pos > u->unconfirmed ? pos : u->unconfirmed; }
 
-bool hub_confirms(struct hub_user *u, uint64_t pos)
+bool hub_user_confirms(struct hub_user *u, uint64_t pos)
 {
-	bool confirms = u->told != 0 && pos >= u->told;
-	u->told = confirms ? 0 : u->told;
+	bool confirms = u->unconfirmed != 0 && pos >= u->unconfirmed;
+	u->unconfirmed = confirms ? 0 : u->unconfirmed;
 	return confirms;
 }
 
-unsigned audience_chats(const struct hub_user *u) { return u->edges_count; }
+unsigned hub_user_chats(const struct hub_user *u) { return u->edges_count; }
 
-struct hub_chat_view audience_chat(const struct hub_user *u, unsigned i)
+struct hub_chat_view hub_user_chat(const struct hub_user *u, unsigned i)
 {
 	const struct edge *e = &u->edges[i];
 	return (struct hub_chat_view) { e->chat->id, e->since, e->chat->members[e->place].floor };
 }
 
-bool audience_is_forgotten(const struct hub_user *u) { return u->orphan; }
-const char *audience_name(const struct hub_user *u) { return u->name; }
-uint64_t audience_key(const struct hub_user *u) { return u->key; }
-struct hub *audience_hub(const struct hub_user *u) { return u->audience->hub; }
+bool hub_user_is_stale(const struct hub_user *u) { return u->is_stale; }
+const char *hub_user_name(const struct hub_user *u) { return u->name; }
+uint64_t hub_user_key(const struct hub_user *u) { return u->key; }
+struct hub *hub_user_hub(const struct hub_user *u) { return u->audience->hub; }

@@ -1,53 +1,61 @@
 /* SPDX-License-Identifier: MIT
- * The audience: the users that are connected here, the chats they are members of, and their subscribers. Loaded from
- * the database when a user comes, kept true by the log from then on, and kept for a minute after his last subscriber
- * went. */
+ * The audience: the users who are connected to this worker, the chats they are members of, and their subscribers. A
+ * user's chats are loaded from the database when the user connects, kept current by the log from then on, and forgotten
+ * a minute after the last subscriber was detached. Private to the hub. */
 #ifndef HUB_AUDIENCE_H
 #define HUB_AUDIENCE_H
 
 #include "hub/hub.h"
 
 struct audience;
+struct live;
 
+/* stats is the hub's, which outlives the audience. */
 struct audience *audience_new(
 	struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats);
-void audience_free(struct audience *a); /* after all subscribers are gone */
+void audience_free(struct audience *a); /* all subscribers have been removed */
 
 /* See hub_open(). */
-void audience_open(struct audience *a, const char *name, const struct cursor *since,
-	void (*on_open)(void *, const struct hub_opening *), void *arg);
-void audience_unref(struct hub_user *user);
+void audience_open(struct audience *a, const char *name, const struct cursor *since, hub_open_fn *on_open, void *arg);
 
-/* True: it is the user's first; it was his last. */
-bool audience_add(struct audience *a, struct hub_user *user, struct subscriber *s); /* takes the reference */
-bool audience_remove(struct audience *a, struct subscriber *s);                     /* gives it back */
-void audience_each_user(
-	struct audience *a, void (*fn)(void *arg, const char *name), void *arg); /* who has subscribers */
+/* Adds s to the user's subscribers, and takes over the reference. Returns true if it is the user's first one. */
+bool audience_add(struct hub_user *user, struct subscriber *s);
 
-/* Applies what f says of membership, and calls fn for every subscriber it is for; more than once for one it may be. */
-void audience_deliver(
-	struct audience *a, struct frame *f, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
-/* The same for what isn't in the log: the members of its chats, its users, without who is excepted. */
-struct live;
-void audience_deliver_live(
-	struct audience *a, struct live *l, void (*fn)(void *arg, struct subscriber *s, struct frame *f), void *arg);
-/* See tail_events.on_rejoined: whom f is about is no member of its chat for now. */
+/* Removes s; the reference to its user becomes the caller's. Returns true if it was the user's last one. */
+bool audience_remove(struct subscriber *s);
+
+/* See hub_each_user(). */
+void audience_each_user(struct audience *a, hub_user_fn *fn, void *arg);
+
+/* Calls fn for each subscriber of a user (name NULL: of every user). fn may detach the subscriber it gets. */
+typedef void audience_subscriber_fn(void *arg, struct subscriber *s);
+void audience_each(struct audience *a, const char *name, audience_subscriber_fn *fn, void *arg);
+
+/* Applies a change of membership, if f is one, and calls fn for every subscriber that receives f; for some more than
+ * once. */
+typedef void audience_frame_fn(void *arg, struct subscriber *s, struct frame *f);
+void audience_deliver(struct audience *a, struct frame *f, audience_frame_fn *fn, void *arg);
+
+/* Calls fn for every subscriber that receives an event that isn't in the log. */
+void audience_deliver_live(struct audience *a, const struct live *l, audience_frame_fn *fn, void *arg);
+
+/* Removes the user of a member frame from its chat: see on_rejoined in log/tail.h. */
 void audience_leave(struct audience *a, const struct frame *f);
-/* The subscribers of one user (name NULL: of all). fn may detach the one it gets. */
-void audience_each(
-	struct audience *a, const char *name, size_t len, void (*fn)(void *arg, struct subscriber *s), void *arg);
-/* What is known of membership isn't true any more: the next to come loads it again. */
+
+/* Forgets all users and their chats. Those who have subscribers become stale: see hub_user_is_stale(). */
 void audience_forget(struct audience *a);
 
-/* A user's chats, for a replay. */
+/* What is known of a user. */
 struct hub_chat_view {
-	uint64_t chat, since, floor;
+	uint64_t chat, since, floor; /* see member in struct frame */
 };
-unsigned audience_chats(const struct hub_user *user);
-struct hub_chat_view audience_chat(const struct hub_user *user, unsigned i);
-bool audience_is_forgotten(const struct hub_user *u); /* since it was opened: nothing will come for it */
-const char *audience_name(const struct hub_user *user);
-struct hub *audience_hub(const struct hub_user *user);
-uint64_t audience_key(const struct hub_user *user);
+unsigned hub_user_chats(const struct hub_user *u); /* how many */
+struct hub_chat_view hub_user_chat(const struct hub_user *u, unsigned i);
+const char *hub_user_name(const struct hub_user *u);
+uint64_t hub_user_key(const struct hub_user *u);
+struct hub *hub_user_hub(const struct hub_user *u);
+
+/* Returns true if the audience has forgotten the user, so that no frame is delivered to the user's subscribers. */
+bool hub_user_is_stale(const struct hub_user *u);
 
 #endif

@@ -1,10 +1,41 @@
 /* SPDX-License-Identifier: MIT
- * See subscriber.h. One frame waits without any allocation: that is the usual case. */
+ * See subscriber.h. A single frame, the usual case, waits without any allocation. */
 #include "hub/subscriber.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+
+#define BIT(state) (1u << SUBSCRIBER_##state)
+
+/* From each state, the states that may follow. */
+static const unsigned char transitions[] = {
+	[SUBSCRIBER_CATCHING_UP] = BIT(READING) | BIT(LIVE) | BIT(CLOSING) | BIT(DEAD),
+	[SUBSCRIBER_READING] = BIT(CATCHING_UP) | BIT(CLOSING) | BIT(DEAD),
+	[SUBSCRIBER_LIVE] = BIT(CATCHING_UP) | BIT(CLOSING) | BIT(DEAD),
+	[SUBSCRIBER_CLOSING] = BIT(DEAD),
+	[SUBSCRIBER_DEAD] = 0,
+};
+
+void subscriber_set_state(struct subscriber *s, enum subscriber_state state)
+{
+	assert(transitions[s->state] & 1u << state);
+	s->state = state;
+}
+
+const char *subscriber_reset_reason(enum subscriber_end why)
+{
+	switch (why) {
+	case END_FOREIGN: return "foreign_epoch";
+	case END_REWOUND: return "rewound";
+	case END_EXPIRED: return "expired";
+	case END_SHUTDOWN:
+	case END_DENIED:
+	case END_MOVED: break;
+	}
+	return NULL;
+}
 
 void subscriber_push(struct subscriber *s, struct frame *f)
 {

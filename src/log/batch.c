@@ -226,12 +226,12 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 static void publish(
 	struct batcher *b, const struct send_item *item, const struct send_result *r, uint32_t check, uint32_t before)
 {
-	if (!tail_awaits(b->tail, r->id, check, before))
+	if (!tail_continues(b->tail, r->id, check, before))
 		return;
 	struct frame *f = frame_message(
 		r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail), check);
 	if (f != NULL)
-		tail_tell(b->tail, f);
+		tail_publish(b->tail, f);
 }
 
 static void on_result(void *arg, const struct pg_result *r)

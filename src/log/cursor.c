@@ -17,7 +17,7 @@ bool cursor_parse(const char *text, struct cursor *ret)
 	if (n == 0 || n >= sizeof(ret->epoch) || digits == 0 || digits > 18 || text[n + 1 + digits] != '\0')
 		return false;
 	ret->at = (struct position) { .pos = strtoull(text + n + 1, NULL, 10) };
-	/* An epoch has 8 characters: a word that is no longer has no check. */
+	/* An epoch has 8 characters: without more than those there is no check. */
 	ret->unchecked = n <= CHECK_DIGITS || strspn(text + n - CHECK_DIGITS, "0123456789abcdef") < CHECK_DIGITS;
 	if (!ret->unchecked) {
 		n -= CHECK_DIGITS;
@@ -28,7 +28,7 @@ bool cursor_parse(const char *text, struct cursor *ret)
 	return true;
 }
 
-/* On the path of every message, hence without printf(). */
+/* Every message needs one, hence without printf(). */
 void cursor_print(const char *epoch, struct position at, char out[CURSOR_MAX])
 {
 	static const char hex[] = "0123456789abcdef";

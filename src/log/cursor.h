@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Cursors, opaque to clients: the epoch, 8 hexadecimal digits that check the position, a dot, the position. The same
+ * Cursors, opaque to clients: the epoch, the position's check as 8 hexadecimal digits, a dot, the position. The same
  * text as that of cursor_text() in sql/functions/01_log.sql. */
 #ifndef LOG_CURSOR_H
 #define LOG_CURSOR_H
@@ -9,8 +9,7 @@
 
 #define CURSOR_MAX 64
 
-/* A position, and what tells the history it was given out in from any other: see log_check() in
- * sql/functions/01_log.sql. */
+/* A position and the check that tells its history from every other one: see log_check() in sql/functions/01_log.sql. */
 struct position {
 	uint64_t pos;
 	uint32_t check;
@@ -19,10 +18,13 @@ struct position {
 struct cursor {
 	char epoch[32];
 	struct position at;
-	bool unchecked; /* from before there were checks: at.check means nothing */
+	bool unchecked; /* issued before there were checks: at.check means nothing */
 };
 
-bool cursor_parse(const char *text, struct cursor *ret); /* false: it was never one of ours */
+/* Returns false if text never was one of our cursors. */
+bool cursor_parse(const char *text, struct cursor *ret);
+
+/* Writes the cursor of a position, NUL-terminated. epoch has at most 31 characters. */
 void cursor_print(const char *epoch, struct position at, char out[CURSOR_MAX]);
 
 #endif

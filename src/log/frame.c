@@ -26,10 +26,10 @@ const char *const frame_kind_names[FRAME_KINDS] = {
 	"announcement",
 };
 
-/* What a line consists of, before it is given memory. */
+/* The parts of a line, before memory is allocated for the frame. */
 struct parsed {
 	uint64_t pos;
-	struct position cursor; /* the position, or where a client is for what is rendered without one */
+	struct position cursor; /* pos with its check; for a frame that isn't in the log, the head it was made at */
 	const char *kind, *chats, *user, *json;
 	size_t kind_len, chats_len, user_len, json_len;
 	unsigned chats_count;
@@ -53,6 +53,28 @@ static size_t join(char *out, const char *const *parts)
 	for (; *parts != NULL; parts++)
 		to = stpcpy(to, *parts);
 	return (size_t)(to - out);
+}
+
+static void set_details(struct frame *f, const struct parsed *p)
+{
+	uint64_t a = (uint64_t)p->a, b = (uint64_t)p->b;
+	switch (f->kind) {
+	case FRAME_MESSAGE:
+	case FRAME_DELETED:
+		f->message.id = a;
+		f->message.received_us = b;
+		break;
+	case FRAME_REACTION:
+		f->reaction.message_id = a;
+		f->reaction.emoji_hash = b;
+		break;
+	case FRAME_MEMBER:
+		f->member.since = a;
+		f->member.floor = b;
+		break;
+	case FRAME_CHAT: f->chat.is_deleted = b == 1; break;
+	default: break;
+	}
 }
 
 static struct frame *build(const struct parsed *p, const char *epoch)
@@ -82,10 +104,9 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 		.kind = kind,
 		.pos = p->pos,
 		.check = p->cursor.check,
-		.a = p->a,
-		.b = p->b,
 		.chats_count = p->chats_count,
 		.to_user_only = p->to_user_only };
+	set_details(f, p);
 	f->threads = arrays ? (struct frame_thread *)(f + 1) : NULL;
 	f->chats = arrays ? (uint64_t *)(f->threads + p->chats_count + 1) : NULL;
 	if (p->user_len > 0) {
@@ -111,10 +132,10 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	return f;
 }
 
-/* The room for f's chats, which who builds it fills. */
+/* Where f's chats are stored; build() leaves them to its caller. */
 static uint64_t *frame_chats(const struct frame *f) { return (uint64_t *)(f->threads + f->chats_count + 1); }
 
-/* The next word, up to the space after it. */
+/* Reads a word and the space after it. */
 static bool word(const char **at, const char *end, const char **ret, size_t *ret_len)
 {
 	const char *space = memchr(*at, ' ', (size_t)(end - *at));

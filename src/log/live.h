@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT
- * What happens now and isn't in the log: typing, presence, receipts, signals. It has no position, is told to whoever is
- * connected, and is never replayed. Its lines come by notifications on postern_live, made by live_line() in
- * sql/functions/03_live.sql. */
+ * Events that are not in the log: typing, presence, receipts, signals. They have no position, go to whoever is
+ * connected and caught up, and are never replayed. Each is a line of a notification on postern_live, made by
+ * live_line() in sql/functions/03_live.sql. */
 #ifndef LOG_LIVE_H
 #define LOG_LIVE_H
 
 #include "log/frame.h"
 
 struct live {
-	struct frame *f;   /* position 0; its chats are those whose members hear of it */
-	const char *users; /* who else does, with commas between; not terminated; * is everybody */
+	struct frame *f;   /* pos is 0; the members of its chats receive it */
+	const char *users; /* further recipients, separated by commas, not NUL-terminated; "*": everybody */
 	size_t users_len;
-	uint64_t except; /* the user_key of who doesn't; 0: nobody */
+	uint64_t except; /* the user_key of a user who doesn't receive it; 0: none */
 };
 
-/* A line of live_line(), without its newline; at is where a client is that has heard everything so far. users points
- * into line, f is the caller's. False: not such a line, or no memory. */
+/* Parses a line of live_line(), without its newline. epoch and at, the head, go into the cursors. Returns false if the
+ * line is malformed or there is no memory. ret->users points into line; the caller has the reference to ret->f. */
 bool live_parse(const char *line, size_t len, const char *epoch, struct position at, struct live *ret);
+
+/* Returns true if everybody who is connected receives it. */
 bool live_is_for_all(const struct live *l);
-/* The next of users: its key, 0 behind the last. */
+
+/* Takes the first name off l->users and returns its user_key; 0 if there is none left. */
 uint64_t live_next_user(struct live *l);
 
 #endif

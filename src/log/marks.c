@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See marks.h. A circular array of ranges. What was read from the tables leaves gaps, for they hold the latest state
- * only: a position in a gap is not known. */
+ * See marks.h. A circular array of ranges. Between positions that were read from the tables there are gaps, because
+ * tables hold the latest state only: a position in a gap is unknown. */
 #include "log/marks.h"
 
 #include <stdlib.h>
@@ -41,8 +41,7 @@ void marks_add(struct marks *m, uint64_t from, uint64_t upto, uint32_t check)
 	struct range *last = m->count > 0 ? range(m, m->count - 1) : NULL;
 	if (last != NULL && upto <= last->upto)
 		return;
-	if (last != NULL &&
-		last->check == check) { /* two positions of one batch: what lies between them is of it too */
+	if (last != NULL && last->check == check) { /* the same batch, which has everything in between, too */
 		last->upto = upto;
 		return;
 	}

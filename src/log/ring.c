@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See ring.h. A circular array by sequence number; a thread's links are sequence numbers, which need no mending when
- * the oldest frames go: a link below the first sequence number simply ends the thread. */
+ * See ring.h. A circular array, indexed by sequence number. A thread's links are sequence numbers, so that dropping the
+ * oldest frames changes no link: one below the first sequence number ends the thread. */
 #include "log/ring.h"
 
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 struct ring {
 	struct frame **slots;
 	size_t size;          /* a power of two */
-	uint64_t first, next; /* sequence numbers: first ≤ seq < next are there; numbers begin at 1 */
+	uint64_t first, next; /* the ring has first ≤ seq < next; the first number ever is 1 */
 	uint64_t floor;
 	size_t bytes, max_bytes;
 	struct map last; /* key → the newest frame of that thread */
@@ -116,7 +116,7 @@ static const struct frame_thread *thread_of(const struct frame *f, uint64_t key)
 	return NULL;
 }
 
-void ring_walk(const struct ring *r, uint64_t key, uint64_t after, void (*on_frame)(void *, struct frame *), void *arg)
+void ring_walk(const struct ring *r, uint64_t key, uint64_t after, ring_frame_fn *on_frame, void *arg)
 {
 	struct frame *f = map_get(&r->last, key);
 	while (f != NULL && f->pos > after) {

@@ -2,6 +2,7 @@
  * See tail.h. The notifications' format is that of log_append() in sql/functions/01_log.sql. */
 #include "log/tail.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,17 +19,17 @@
 #include "pg/conn.h"
 #include "pg/fault.h"
 
-#define BEAT_MS 2000
-#define GRACE_MS 200           /* a notification may be on its way for that long */
-#define FILL_POSITIONS "20000" /* how far back the ring is filled at the start, if it holds that much, */
-#define FILL_MS 5000           /* and if the database gives it in that time */
-#define PAGE "5000"            /* rows a read, */
-#define PAGE_BYTES "1048576"   /* or about so many bytes; a position at least */
+#define CHECK_MS 2000            /* between two comparisons with the database's head */
+#define GRACE_MS 200             /* how long a notification may be on its way */
+#define WARMUP_POSITIONS "20000" /* how far back the ring is filled at the start, if it holds that much */
+#define WARMUP_MS 5000           /* how long that may take */
+#define PAGE "5000"              /* rows a read, */
+#define PAGE_BYTES "1048576"     /* or about so many bytes; at least one position */
 #define BATCH_MAX ((size_t)64 << 20)
-#define HELD_MAX ((size_t)64 << 20)
+#define PENDING_MAX ((size_t)64 << 20)
 #define MARKS_BYTES ((size_t)1 << 20)
-/* The position that the workers share has a tag of its history in its upper bits: a worker that doesn't know of another
- * history yet can't hold up those that do. */
+/* The position that the workers share is tagged with its history in the upper bits, so that a worker that hasn't
+ * noticed a change of history doesn't hold up the others. */
 #define POSITION_BITS 48
 #define POSITION_MASK ((UINT64_C(1) << POSITION_BITS) - 1)
 
@@ -44,45 +45,59 @@ struct batch {
 struct tail {
 	struct loop *loop;
 	struct pg_conn *conn;
-	const struct tail_events *events;
-	void *arg;
+	struct {
+		const struct tail_events *events;
+		void *arg;
+	} listeners[TAIL_LISTENERS_MAX];
+	unsigned listeners_count;
+	struct tail_stats stats;
 	char node[32], epoch[32];
-	uint64_t head;
-	uint32_t check;      /* of head */
-	struct marks *marks; /* the last positions that were told */
+	struct position head; /* the last position that was published */
+	bool head_is_checked; /* head.check is known: it isn't until the first page was read */
+	uint64_t known_head;  /* the database has at least this position; the tables are read up to it */
+	struct marks *marks;  /* the checks of the last positions that were published */
 	struct ring *ring;
-	struct loop_timer *beat, *grace;
-	bool attached, filling, live;
-	enum { OPENING_ASKS, OPENING_FILLS, OPENED } opening; /* the ring is being filled for the first time */
-	uint64_t opening_ms;                                  /* since when; 0: it hasn't begun */
-	struct position opening_head;                         /* the head when it was attached last */
-	bool anchored;              /* the head's check is known: it isn't until the first page was read */
-	uint64_t promised;          /* a head that was seen and must be reached */
-	_Atomic uint64_t *expected; /* the last position that a client was told of, with the tag of its history */
-	uint64_t history;           /* that tag */
-	/* a batch whose parts are coming in */
+	struct loop_timer *check_timer; /* compares the head with the database's */
+	struct loop_timer *grace;       /* runs while a notification may still be on its way */
+	bool attached;                  /* node_attach() has answered on this connection */
+	bool was_attached;              /* it has answered at least once */
+	bool reading;                   /* a read of the tables is under way */
+	bool live;
+	enum { WARMUP_ASK, WARMUP_READ, WARMUP_DONE } warmup; /* the ring is filled for the first time */
+	uint64_t warmup_ms;                                   /* when that began; 0: it hasn't */
+	struct position attached_head;                        /* the database's head when it was last attached */
+	_Atomic uint64_t *expected; /* the last position that was acknowledged to a client, tagged with its history */
+	uint64_t history;           /* the tag of the current history */
+	/* The batch whose parts are coming in. */
 	struct buf parts;
 	uint64_t from, upto;
 	unsigned part;
 	bool own;
 	struct buf live_parts;
 	unsigned live_part;
-	struct list held; /* complete batches that wait for a read to end */
-	size_t held_bytes;
-	uint64_t holes, notifications;
+	struct list pending; /* complete batches that wait for a read to end */
+	size_t pending_bytes;
 };
 
-static void fill(struct tail *t);
+/* Calls every listener that handles the event; the arguments are those after arg. */
+#define EMIT(t, event, ...) \
+	do \
+		for (unsigned i_ = 0; i_ < (t)->listeners_count; i_++) \
+			if ((t)->listeners[i_].events->event != NULL) \
+				(t)->listeners[i_].events->event((t)->listeners[i_].arg __VA_OPT__(, ) __VA_ARGS__); \
+	while (0)
+
+static void read_tables(struct tail *t);
 static void on_up(void *arg);
 
-static void take(struct tail *t, struct frame *f, bool own)
+static void consume(struct tail *t, struct frame *f, bool own)
 {
 	ring_add(t->ring, f);
-	t->events->on_frame(t->arg, f, own);
+	EMIT(t, on_frame, f, own);
 	frame_unref(f);
 }
 
-static void take_lines(struct tail *t, const char *lines, size_t len, uint32_t check, bool own)
+static void consume_lines(struct tail *t, const char *lines, size_t len, uint32_t check, bool own)
 {
 	const char *end = lines + len;
 	while (lines < end) {
@@ -93,83 +108,83 @@ static void take_lines(struct tail *t, const char *lines, size_t len, uint32_t c
 		if (f == NULL)
 			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines),
 				lines);
-		else if (f->pos > t->head)
-			take(t, f, own);
+		else if (f->pos > t->head.pos)
+			consume(t, f, own);
 		else
 			frame_unref(f);
 		lines = nl + 1;
 	}
 }
 
-static void reach(struct tail *t, uint64_t from, uint64_t upto, uint32_t check)
+static void advance(struct tail *t, uint64_t from, uint64_t upto, uint32_t check)
 {
 	marks_add(t->marks, from, upto, check);
-	if (upto < t->head)
+	if (upto < t->head.pos)
 		return;
-	t->head = upto;
-	t->check = check;
-	t->anchored = true;
+	t->head = (struct position) { upto, check };
+	t->head_is_checked = true;
 }
 
-enum outcome { APPLIED, HOLE, REWOUND };
+enum outcome { APPLIED, GAP, REWOUND };
 
-/* A batch that continues the head is told, an old one dropped; one beyond leaves a hole, and one that belongs elsewhere
- * is of another history. */
+/* Publishes a batch that continues the head, and drops an old one. A batch beyond the head leaves a gap; one whose
+ * checks don't match is of another history. */
 static enum outcome apply(struct tail *t, const struct batch *b)
 {
-	if (b->upto <= t->head)
+	if (b->upto <= t->head.pos)
 		return marks_look(t->marks, (struct position) { b->upto, b->check }) == MARKS_OTHER ? REWOUND : APPLIED;
-	if (b->from > t->head + 1)
-		return HOLE;
-	if (t->check != (b->from <= t->head ? b->check : b->before)) /* the head may lie within it: see tail_tell() */
+	if (b->from > t->head.pos + 1)
+		return GAP;
+	/* The head may lie within the batch: see tail_publish(). */
+	if (t->head.check != (b->from <= t->head.pos ? b->check : b->before))
 		return REWOUND;
-	take_lines(t, b->lines, b->len, b->check, b->own);
-	reach(t, b->from, b->upto, b->check);
+	consume_lines(t, b->lines, b->len, b->check, b->own);
+	advance(t, b->from, b->upto, b->check);
 	return APPLIED;
 }
 
-static void drop_held(struct tail *t)
+static void drop_pending(struct tail *t)
 {
 	struct list *l;
-	while ((l = list_shift(&t->held)) != NULL)
+	while ((l = list_shift(&t->pending)) != NULL)
 		free(container_of(l, struct batch, link));
-	t->held_bytes = 0;
+	t->pending_bytes = 0;
 }
 
-/* What was told isn't what the database holds: begins anew, which finds out from where on. */
+/* The database doesn't hold what was published: attaches again, which finds the last common position. */
 static void reattach(struct tail *t)
 {
 	t->attached = t->live = false;
 	t->part = 0;
-	drop_held(t);
+	drop_pending(t);
 	on_up(t);
 }
 
-static void apply_held(struct tail *t)
+static void apply_pending(struct tail *t)
 {
-	while (!list_empty(&t->held)) {
-		struct batch *b = container_of(t->held.next, struct batch, link);
+	while (!list_empty(&t->pending)) {
+		struct batch *b = container_of(t->pending.next, struct batch, link);
 		enum outcome outcome = apply(t, b);
-		if (outcome == HOLE)
-			fill(t);
+		if (outcome == GAP)
+			read_tables(t);
 		else if (outcome == REWOUND)
 			reattach(t);
 		if (outcome != APPLIED)
 			return;
 		list_remove(&b->link);
-		t->held_bytes -= b->len;
+		t->pending_bytes -= b->len;
 		free(b);
 	}
 	t->live = t->attached;
-	t->events->on_head(t->arg);
+	EMIT(t, on_head);
 }
 
-/* The rows hold the latest state only: of somebody who left and came back in between, only that he came. */
-static void tell_rejoined(struct tail *t, const char *line, size_t len)
+/* Rows hold the latest state only: of a user who left a chat and joined it again in the gap, only the join. */
+static void publish_rejoined(struct tail *t, const char *line, size_t len)
 {
 	struct frame *f = len > 0 ? frame_parse(line, len - 1, t->epoch, 0) : NULL;
-	if (f != NULL && f->kind == FRAME_MEMBER && f->a > 0 && (uint64_t)f->a > t->head)
-		t->events->on_rejoined(t->arg, f);
+	if (f != NULL && f->kind == FRAME_MEMBER && f->member.since > t->head.pos)
+		EMIT(t, on_rejoined, f);
 	frame_unref(f);
 }
 
@@ -180,12 +195,12 @@ static void call_failed(struct tail *t, const struct pg_result *r)
 		pg_conn_reset(t->conn, fault_text(r, why, sizeof(why)));
 }
 
-/* The rows of log_frames(): frames, and a last one that says how far they go. None: the head isn't in the database's
+/* The rows of log_frames(): frames, and a last row that says how far they go. No rows: the head isn't in the database's
  * history. */
-static void on_filled(void *arg, const struct pg_result *r)
+static void on_page(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
-	t->filling = false;
+	t->reading = false;
 	if (!pg_ok(r)) {
 		call_failed(t, r);
 		return;
@@ -199,78 +214,78 @@ static void on_filled(void *arg, const struct pg_result *r)
 	}
 	for (int i = 0; i < rows; i++)
 		if (memmem(pg_text(r, i, 2), pg_size(r, i, 2) < 40 ? pg_size(r, i, 2) : 40, " member ", 8) != NULL)
-			tell_rejoined(t, pg_text(r, i, 2), pg_size(r, i, 2));
+			publish_rejoined(t, pg_text(r, i, 2), pg_size(r, i, 2));
 	for (int i = 0; i < rows; i++) {
 		uint64_t pos = (uint64_t)pg_int(r, i, 0);
 		uint32_t check = (uint32_t)pg_int(r, i, 1);
 		if (pg_null(r, i, 2)) {
-			reach(t, pos, pos, check);
+			advance(t, pos, pos, check);
 		} else {
-			take_lines(t, pg_text(r, i, 2), pg_size(r, i, 2), check, true);
+			consume_lines(t, pg_text(r, i, 2), pg_size(r, i, 2), check, true);
 			marks_add(t->marks, pos, pos, check);
 		}
 	}
-	t->events->on_head(t->arg);
+	EMIT(t, on_head);
 }
 
-/* Reads what lies behind the head; goes on in on_up(), since a connection takes one call at a time. */
-static void fill(struct tail *t)
+/* Reads a page of what follows the head. on_up() continues when the connection takes the next call. */
+static void read_tables(struct tail *t)
 {
 	char after[24], check[12];
 	t->live = false;
-	if (t->filling || t->opening == OPENING_ASKS || !pg_conn_ready(t->conn))
+	if (t->reading || t->warmup == WARMUP_ASK || !pg_conn_ready(t->conn))
 		return;
-	snprintf(after, sizeof(after), "%" PRIu64, t->head);
-	snprintf(check, sizeof(check), "%" PRIu32, t->check);
-	t->filling = true;
+	snprintf(after, sizeof(after), "%" PRIu64, t->head.pos);
+	snprintf(check, sizeof(check), "%" PRIu32, t->head.check);
+	t->reading = true;
 	pg_conn_call(t->conn, "select pos, \"check\", line from log_frames($1, $2, $3, $4)", 4,
-		(const char *[]) { after, t->anchored ? check : NULL, PAGE, PAGE_BYTES }, on_filled, t);
+		(const char *[]) { after, t->head_is_checked ? check : NULL, PAGE, PAGE_BYTES }, on_page, t);
 }
 
-/* The answer of log_recent(): where the ring is filled from. */
-static void on_recent(void *arg, const struct pg_result *r)
+/* log_recent() says from which position the ring is to be filled. */
+static void on_warmup_start(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
 	if (!pg_ok(r)) {
 		call_failed(t, r);
 		return;
 	}
-	t->opening = OPENING_FILLS;
-	t->head = (uint64_t)pg_int(r, 0, 0);
-	ring_reset(t->ring, t->head);
-	if (t->head == t->opening_head.pos)
-		reach(t, t->head, t->head, t->opening_head.check);
+	t->warmup = WARMUP_READ;
+	t->head.pos = (uint64_t)pg_int(r, 0, 0);
+	ring_reset(t->ring, t->head.pos);
+	if (t->head.pos == t->attached_head.pos)
+		advance(t, t->head.pos, t->head.pos, t->attached_head.check);
 }
 
-static void ask_recent(struct tail *t)
+static void begin_warmup(struct tail *t)
 {
 	char head[24], bytes[24];
-	snprintf(head, sizeof(head), "%" PRIu64, t->opening_head.pos);
+	snprintf(head, sizeof(head), "%" PRIu64, t->attached_head.pos);
 	snprintf(bytes, sizeof(bytes), "%zu", ring_max(t->ring));
-	pg_conn_call(t->conn, "select log_recent($1, $2, $3)", 3, (const char *[]) { head, bytes, FILL_POSITIONS },
-		on_recent, t);
+	pg_conn_call(t->conn, "select log_recent($1, $2, $3)", 3, (const char *[]) { head, bytes, WARMUP_POSITIONS },
+		on_warmup_start, t);
 }
 
-/* Goes on without what was said of late: a ring that is empty at first is better than no start. */
-static void skip_filling(struct tail *t)
+/* The database is slow: serving with an empty ring is better than not serving. */
+static void skip_warmup(struct tail *t)
 {
 	log_warn("the database takes long to read: what was said of late is served from its tables, not from memory");
-	t->opening = OPENED;
-	t->head = 0;
-	reach(t, t->opening_head.pos, t->opening_head.pos, t->opening_head.check);
-	ring_reset(t->ring, t->head);
+	t->warmup = WARMUP_DONE;
+	t->head.pos = 0;
+	advance(t, t->attached_head.pos, t->attached_head.pos, t->attached_head.check);
+	ring_reset(t->ring, t->head.pos);
 }
 
 static void begin(struct tail *t, const char *epoch)
 {
 	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
 	marks_cut(t->marks, 0);
-	t->opening = OPENING_ASKS;
-	if (t->opening_ms == 0)
-		t->opening_ms = clock_mono_ms();
+	t->warmup = WARMUP_ASK;
+	if (t->warmup_ms == 0)
+		t->warmup_ms = clock_mono_ms();
 }
 
-/* The database doesn't hold what was told: goes on with what it holds. */
+/* The database's history isn't the one that was published: continues with the database's. */
 static void rewind_to(struct tail *t, const char *epoch, struct position head, uint64_t common)
 {
 	bool foreign = strcmp(t->epoch, epoch) != 0;
@@ -280,13 +295,13 @@ static void rewind_to(struct tail *t, const char *epoch, struct position head, u
 		log_warn("the log was rewound: position %" PRIu64 " is gone, and %" PRIu64
 			 " is the last that is known to be still there: "
 			 "cursors past it are reset",
-			t->head, common);
+			t->head.pos, common);
 	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
 	marks_cut(t->marks, common);
-	t->head = 0;
-	reach(t, head.pos, head.pos, head.check);
-	ring_reset(t->ring, t->head);
-	t->events->on_rewind(t->arg, common, foreign);
+	t->head.pos = 0;
+	advance(t, head.pos, head.pos, head.check);
+	ring_reset(t->ring, t->head.pos);
+	EMIT(t, on_rewind, common, foreign);
 }
 
 static void on_attached(void *arg, const struct pg_result *r)
@@ -300,15 +315,17 @@ static void on_attached(void *arg, const struct pg_result *r)
 	uint64_t head = (uint64_t)pg_int(r, 0, 1);
 	snprintf(origin, sizeof(origin), "%s %s", pg_text(r, 0, 0), pg_text(r, 0, 4));
 	t->history = secret_keyed_hash(origin, strlen(origin)) << POSITION_BITS;
-	t->opening_head = (struct position) { head, (uint32_t)pg_int(r, 0, 2) };
-	if (!t->anchored)
+	t->attached_head = (struct position) { head, (uint32_t)pg_int(r, 0, 2) };
+	if (!t->head_is_checked)
 		begin(t, pg_text(r, 0, 0));
-	else if (pg_null(r, 0, 3) || (uint64_t)pg_int(r, 0, 3) < t->head)
-		rewind_to(t, pg_text(r, 0, 0), t->opening_head, (uint64_t)pg_int(r, 0, 3));
-	t->attached = true;
-	t->promised = head;
-	t->events->on_control(t->arg, NULL, 0);
-	t->events->on_settings(t->arg);
+	else if (pg_null(r, 0, 3) || (uint64_t)pg_int(r, 0, 3) < t->head.pos)
+		rewind_to(t, pg_text(r, 0, 0), t->attached_head, (uint64_t)pg_int(r, 0, 3));
+	if (t->was_attached)
+		t->stats.reconnects++;
+	t->attached = t->was_attached = true;
+	t->known_head = head;
+	EMIT(t, on_control, NULL, 0);
+	EMIT(t, on_settings);
 }
 
 static void on_up(void *arg)
@@ -330,29 +347,30 @@ static void on_up(void *arg)
 	}
 	if (t->live)
 		return;
-	bool is_late = t->opening != OPENED && clock_mono_ms() - t->opening_ms > FILL_MS;
-	if (is_late && t->head < t->opening_head.pos)
-		skip_filling(t);
-	if (t->opening == OPENING_ASKS) {
-		ask_recent(t);
-	} else if (t->head < t->promised) {
-		fill(t);
+	bool is_late = t->warmup != WARMUP_DONE && clock_mono_ms() - t->warmup_ms > WARMUP_MS;
+	if (is_late && t->head.pos < t->attached_head.pos)
+		skip_warmup(t);
+	if (t->warmup == WARMUP_ASK) {
+		begin_warmup(t);
+	} else if (t->head.pos < t->known_head) {
+		read_tables(t);
 	} else {
-		t->opening = OPENED;
-		apply_held(t);
+		t->warmup = WARMUP_DONE;
+		apply_pending(t);
 	}
 }
 
 static void on_down(void *arg)
 {
 	struct tail *t = arg;
-	t->attached = t->live = t->filling = false;
+	t->attached = t->live = t->reading = false;
 	t->part = 0;
-	drop_held(t);
+	drop_pending(t);
 }
 
-/* The batch that came in; NULL when it is too large or has no checks, as from a node that knows none. */
-static struct batch *new_batch(struct tail *t)
+/* Makes a batch of the parts that came in. Returns NULL if it is too large or has no checks: nodes from before there
+ * were checks send none. */
+static struct batch *assemble_batch(struct tail *t)
 {
 	struct batch *b = malloc(sizeof(*b) + t->parts.len);
 	const char *lines = t->parts.data,
@@ -373,34 +391,34 @@ unusable:
 
 static void on_batch(struct tail *t)
 {
-	struct batch *b = new_batch(t);
-	enum outcome outcome = b != NULL && t->live ? apply(t, b) : HOLE;
+	struct batch *b = assemble_batch(t);
+	enum outcome outcome = b != NULL && t->live ? apply(t, b) : GAP;
 	if (b == NULL) {
-		t->promised = t->upto > t->promised ? t->upto : t->promised; /* read it from the tables */
-		fill(t);
+		t->known_head = t->upto > t->known_head ? t->upto : t->known_head; /* it is read from the tables */
+		read_tables(t);
 		return;
 	}
-	if (outcome != HOLE) {
+	if (outcome != GAP) {
 		free(b);
 		if (outcome == APPLIED)
-			t->events->on_head(t->arg);
+			EMIT(t, on_head);
 		else
 			reattach(t);
 		return;
 	}
 	if (t->live) {
-		t->holes++;
-		log_info("notifications are missing behind position %" PRIu64 ": reading the tables", t->head);
-		t->promised = b->from - 1;
+		t->stats.holes++;
+		log_info("notifications are missing behind position %" PRIu64 ": reading the tables", t->head.pos);
+		t->known_head = b->from - 1;
 		t->live = false;
 	}
-	if (t->held_bytes > HELD_MAX) {
-		drop_held(t);
-		t->promised = t->upto;
+	if (t->pending_bytes > PENDING_MAX) {
+		drop_pending(t);
+		t->known_head = t->upto;
 	}
-	t->held_bytes += b->len;
-	list_append(&t->held, &b->link);
-	fill(t);
+	t->pending_bytes += b->len;
+	list_append(&t->pending, &b->link);
+	read_tables(t);
 }
 
 static void on_log(struct tail *t, const char *payload)
@@ -414,14 +432,14 @@ static void on_log(struct tail *t, const char *payload)
 		log_warn("a notification on postern_log isn't one of the log's");
 		return;
 	}
-	t->notifications++;
+	t->stats.notifications++;
 	if (part == 1) {
 		buf_reset(&t->parts);
 		t->from = from;
 		t->upto = upto;
 		t->own = strcmp(node, t->node) == 0;
 	} else if (part != t->part + 1 || from != t->from) {
-		t->part = 0; /* the rest of something whose beginning was missed: the head's comparison finds it */
+		t->part = 0; /* its first part was missed; check_head() finds the gap */
 		return;
 	}
 	t->part = part;
@@ -430,21 +448,21 @@ static void on_log(struct tail *t, const char *payload)
 		on_batch(t);
 }
 
-static void tell_live(struct tail *t)
+static void publish_live(struct tail *t)
 {
 	struct live l;
 	const char *at = t->live_parts.data, *end = at + t->live_parts.len;
 	for (const char *nl; at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL; at = nl + 1) {
-		if (!live_parse(at, (size_t)(nl - at), t->epoch, tail_position(t), &l)) {
+		if (!live_parse(at, (size_t)(nl - at), t->epoch, t->head, &l)) {
 			log_error("a line of postern_live can't be read");
 			continue;
 		}
-		t->events->on_live(t->arg, &l);
+		EMIT(t, on_live, &l);
 		frame_unref(l.f);
 	}
 }
 
-/* "PART PARTS", a newline, lines. The parts of one transaction follow each other. */
+/* A payload is "PART PARTS", a newline, lines. The parts of a transaction follow each other. */
 static void on_live(struct tail *t, const char *payload)
 {
 	unsigned part, parts;
@@ -456,45 +474,45 @@ static void on_live(struct tail *t, const char *payload)
 	if (part == 1)
 		buf_reset(&t->live_parts);
 	else if (part != t->live_part + 1)
-		return; /* the rest of something whose beginning was missed */
+		return; /* its first part was missed */
 	t->live_part = part;
 	buf_adds(&t->live_parts, payload + n + 1);
 	if (part == parts && t->live && !buf_failed(&t->live_parts))
-		tell_live(t);
+		publish_live(t);
 }
 
 static void on_notify(void *arg, const char *channel, const char *payload)
 {
 	struct tail *t = arg;
 	char name[64];
-	uint64_t credential = 0;
+	uint64_t credential = 0, upto;
 	if (strcmp(channel, "postern_log") == 0) {
 		if (t->attached)
 			on_log(t, payload);
-		else if (sscanf(payload, "%*u %" SCNu64, &credential) == 1 && credential > t->promised)
-			t->promised = credential; /* between listening and its answer */
+		else if (sscanf(payload, "%*u %" SCNu64, &upto) == 1 && upto > t->known_head)
+			t->known_head = upto; /* node_attach() is under way */
 	} else if (strcmp(channel, "postern_live") == 0) {
 		on_live(t, payload);
 	} else if (strcmp(payload, "settings") == 0) {
-		t->events->on_settings(t->arg);
+		EMIT(t, on_settings);
 	} else if (sscanf(payload, "account %63s", name) == 1) {
-		t->events->on_control(t->arg, name, 0);
+		EMIT(t, on_control, name, 0);
 	} else if (sscanf(payload, "credential %63s %" SCNu64, name, &credential) == 2) {
-		t->events->on_control(t->arg, name, credential);
+		EMIT(t, on_control, name, credential);
 	}
 }
 
 static void on_grace(void *arg)
 {
 	struct tail *t = arg;
-	if (!t->live || t->head >= t->promised)
+	if (!t->live || t->head.pos >= t->known_head)
 		return;
-	t->holes++;
-	log_info("position %" PRIu64 " was not notified: reading the tables", t->promised);
-	fill(t);
+	t->stats.holes++;
+	log_info("position %" PRIu64 " was not notified: reading the tables", t->known_head);
+	read_tables(t);
 }
 
-static void on_beaten(void *arg, const struct pg_result *r)
+static void on_head_checked(void *arg, const struct pg_result *r)
 {
 	struct tail *t = arg;
 	if (!pg_ok(r) || pg_rows(r) != 1)
@@ -504,44 +522,42 @@ static void on_beaten(void *arg, const struct pg_result *r)
 		reattach(t);
 		return;
 	}
-	if (head > t->head) {
-		t->promised = head;
+	if (head > t->head.pos) {
+		t->known_head = head;
 		loop_timer_start(t->grace, GRACE_MS, 0);
 	}
 }
 
-static void on_beat(void *arg)
+static void check_head(void *arg)
 {
 	struct tail *t = arg;
 	char head[24], check[12];
-	snprintf(head, sizeof(head), "%" PRIu64, t->head);
-	snprintf(check, sizeof(check), "%" PRIu32, t->check);
+	snprintf(head, sizeof(head), "%" PRIu64, t->head.pos);
+	snprintf(check, sizeof(check), "%" PRIu32, t->head.check);
 	if (t->live && pg_conn_ready(t->conn))
 		pg_conn_call(t->conn, "select node_beat($1), log_holds($2, $3)", 3,
-			(const char *[]) { t->node, head, check }, on_beaten, t);
+			(const char *[]) { t->node, head, check }, on_head_checked, t);
 }
 
 static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down, .on_notify = on_notify };
 
 struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes,
-	unsigned deadline_ms, _Atomic uint64_t *expected, const struct tail_events *events, void *arg)
+	unsigned deadline_ms, _Atomic uint64_t *expected)
 {
 	struct tail *t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		fatal("out of memory");
 	t->loop = loop;
 	t->expected = expected;
-	t->events = events;
-	t->arg = arg;
 	snprintf(t->node, sizeof(t->node), "%s", node);
 	t->ring = ring_new(ring_bytes);
 	t->marks = marks_new();
 	buf_init(&t->parts, BATCH_MAX);
 	buf_init(&t->live_parts, BATCH_MAX);
-	list_init(&t->held);
+	list_init(&t->pending);
 	t->grace = loop_timer_new(loop, on_grace, t);
-	t->beat = loop_timer_new(loop, on_beat, t);
-	loop_timer_start(t->beat, BEAT_MS, BEAT_MS);
+	t->check_timer = loop_timer_new(loop, check_head, t);
+	loop_timer_start(t->check_timer, CHECK_MS, CHECK_MS);
 	t->conn = pg_conn_new(loop, conninfo, &conn_events, t, deadline_ms);
 	return t;
 }
@@ -549,9 +565,9 @@ struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node,
 void tail_free(struct tail *t)
 {
 	pg_conn_free(t->conn);
-	loop_timer_free(t->beat);
+	loop_timer_free(t->check_timer);
 	loop_timer_free(t->grace);
-	drop_held(t);
+	drop_pending(t);
 	buf_release(&t->parts);
 	buf_release(&t->live_parts);
 	ring_free(t->ring);
@@ -559,19 +575,26 @@ void tail_free(struct tail *t)
 	free(t);
 }
 
-void tail_tell(struct tail *t, struct frame *f)
+void tail_listen(struct tail *t, const struct tail_events *events, void *arg)
 {
-	reach(t, f->pos, f->pos, f->check);
-	take(t, f, true);
-	t->events->on_head(t->arg);
+	assert(t->listeners_count < TAIL_LISTENERS_MAX);
+	t->listeners[t->listeners_count].events = events;
+	t->listeners[t->listeners_count++].arg = arg;
 }
 
-bool tail_awaits(const struct tail *t, uint64_t pos, uint32_t check, uint32_t before)
+void tail_publish(struct tail *t, struct frame *f)
 {
-	return t->live && pos == t->head + 1 && (t->check == before || t->check == check);
+	advance(t, f->pos, f->pos, f->check);
+	consume(t, f, true);
+	EMIT(t, on_head);
 }
 
-struct position tail_position(const struct tail *t) { return (struct position) { t->head, t->check }; }
+bool tail_continues(const struct tail *t, uint64_t pos, uint32_t check, uint32_t before)
+{
+	return t->live && pos == t->head.pos + 1 && (t->head.check == before || t->head.check == check);
+}
+
+struct position tail_head(const struct tail *t) { return t->head; }
 enum marks_answer tail_look(const struct tail *t, struct position at) { return marks_look(t->marks, at); }
 
 uint64_t tail_expected(const struct tail *t)
@@ -590,11 +613,8 @@ void tail_expect(struct tail *t, uint64_t pos)
 		;
 }
 
-bool tail_is_behind(const struct tail *t) { return t->live && t->head < tail_expected(t); }
+bool tail_is_behind(const struct tail *t) { return t->live && t->head.pos < tail_expected(t); }
 bool tail_live(const struct tail *t) { return t->live; }
 const char *tail_epoch(const struct tail *t) { return t->epoch; }
-uint64_t tail_head(const struct tail *t) { return t->head; }
-void tail_set_ring_bytes(struct tail *t, size_t ring_bytes) { ring_set_max(t->ring, ring_bytes); }
 struct ring *tail_ring(const struct tail *t) { return t->ring; }
-uint64_t tail_holes(const struct tail *t) { return t->holes; }
-uint64_t tail_notifications(const struct tail *t) { return t->notifications; }
+const struct tail_stats *tail_stats(const struct tail *t) { return &t->stats; }

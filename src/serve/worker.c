@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See worker.h: puts the rooms together, and takes them apart again. */
+ * See worker.h: creates the parts of a worker, connects them, and frees them. What happens between them is their
+ * business: those that follow the log listen to the tail. */
 #include "serve/worker.h"
 
 #include <signal.h>
@@ -11,12 +12,10 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/gather.h"
-#include "api/pages.h"
 #include "api/presence.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "base/secret.h"
 #include "base/shared.h"
 #include "conf/conf.h"
 #include "follow/erasure.h"
@@ -32,12 +31,12 @@
 #include "pg/replica.h"
 #include "pg/store.h"
 
-#define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* less the listener and the batcher */
+#define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* without those of the tail and the batcher */
 #define SECOND_MS 1000
 #define MEASURE_EVERY 5 /* seconds */
 #define SIZES_EVERY 60  /* likewise, a multiple of it */
-#define STOP_MS 100     /* between two looks at what is left when stopping */
-#define STOP_LOOKS 60   /* how many of them: then what is left is cut */
+#define STOP_MS 100     /* when stopping: between two looks whether anything is left */
+#define STOP_LOOKS 60   /* so many looks, then the rest is cut off */
 
 struct worker {
 	const struct worker_env *env;
@@ -54,47 +53,27 @@ struct worker {
 	struct erasure *erasure;
 	struct follower *search;     /* NULL: another worker of this node has it */
 	struct retention *retention; /* NULL: likewise */
-	struct loop_hook *starting;  /* NULL: it listens */
+	struct loop_hook *starting;  /* NULL: it is listening */
 	struct loop_timer *second, *stop;
 	struct loop_signal *sigterm, *sigint, *sighup;
-	bool ready, stopping;
-	uint64_t settings; /* the number of those that we go by */
+	bool stopping;
+	uint64_t settings; /* the number of the post in shared that was applied last */
 	unsigned seconds, stop_looks;
-	char timeline[16]; /* of the database, when it was looked at; "": not yet */
+	char timeline[16]; /* the database's, at the last measurement; "": there was none yet */
 	uint64_t second_due_us;
 	struct {
-		uint64_t delivered, ring, tables, slow, notifications, holes, served, behind, failed;
+		uint64_t delivered, ring, tables, slow, notifications, holes, reconnects, served, behind, failed;
 	} last;
 };
 
-/* ---- what the log tells ---- */
-
-static void on_frame(void *arg, struct frame *f, bool own)
-{
-	struct worker *w = arg;
-	const struct conf *conf = w->env->conf;
-	/* One worker a node counts what the users sent through other nodes. */
-	if (!own && w->env->index == 0 && f->kind == FRAME_MESSAGE && f->pos == (uint64_t)f->a && conf->rate_sends > 0)
-		shared_gcra_charge(w->env->shared, f->user_key, clock_mono_us(), 60000000 / conf->rate_sends, 1);
-	if (f->kind == FRAME_CHAT && f->b == 1)
-		map_release(&w->api.direct_chats); /* one of them may be gone, and its two begin another */
-	pages_on_frame(w->api.pages, f);
-	hub_on_frame(w->hub, f);
-	if (w->search != NULL)
-		follower_wake(w->search);
-}
-
 static void measure(struct worker *w);
 
-static void on_head(void *arg) { hub_on_head(((struct worker *)arg)->hub); }
-
-/* Listens once every part has its connection: whoever is let in before would get a 503 from the parts that don't. */
+/* Listens once every part is connected: before that, clients would get a 503 from the parts that aren't. */
 static void listen_when_connected(void *arg)
 {
 	struct worker *w = arg;
 	if (w->stopping || !tail_live(w->tail) || !pg_pool_up(w->pool) || !batcher_connected(w->batcher))
 		return;
-	w->ready = true;
 	loop_hook_free(w->starting);
 	w->starting = NULL;
 	for (unsigned i = 0; i < w->env->listen_count; i++)
@@ -107,41 +86,6 @@ static void listen_when_connected(void *arg)
 	close(w->env->ready_fd);
 	log_info("ready");
 }
-
-static void on_rejoined(void *arg, const struct frame *f) { hub_on_rejoined(((struct worker *)arg)->hub, f); }
-static void on_live(void *arg, struct live *l) { hub_on_live(((struct worker *)arg)->hub, l); }
-
-static void on_settings(void *arg) { api_reload(&((struct worker *)arg)->api); }
-
-static void on_rewind(void *arg, uint64_t common, bool foreign)
-{
-	struct worker *w = arg;
-	map_release(&w->api.direct_chats); /* its numbers may be other chats' now */
-	pages_forget(w->api.pages);
-	hub_on_rewind(w->hub, common, foreign);
-}
-
-static void on_control(void *arg, const char *name, uint64_t credential)
-{
-	struct worker *w = arg;
-	auth_forget(w->api.auth, name, credential);
-	if (name == NULL && w->ready)
-		metrics_count(&w->metrics, M_RECONNECTS, 1);
-	if (name == NULL)
-		presence_resync(w->api.presence);
-	if (name != NULL)
-		hub_end(w->hub, name, credential, END_DENIED);
-	else if (w->ready)
-		auth_recheck(w->api.auth);
-}
-
-static const struct tail_events tail_events = { .on_frame = on_frame,
-	.on_rejoined = on_rejoined,
-	.on_head = on_head,
-	.on_rewind = on_rewind,
-	.on_live = on_live,
-	.on_settings = on_settings,
-	.on_control = on_control };
 
 static void on_commit(void *arg, unsigned items, uint64_t took_us)
 {
@@ -192,8 +136,10 @@ static void measure(struct worker *w)
 	metrics_follow(m, M_REPLAYS_RING, h->replays_ring, &w->last.ring);
 	metrics_follow(m, M_REPLAYS_TABLES, h->replays_tables, &w->last.tables);
 	metrics_follow(m, M_SLOW, h->slow, &w->last.slow);
-	metrics_follow(m, M_NOTIFICATIONS, tail_notifications(w->tail), &w->last.notifications);
-	metrics_follow(m, M_HOLES, tail_holes(w->tail), &w->last.holes);
+	const struct tail_stats *t = tail_stats(w->tail);
+	metrics_follow(m, M_NOTIFICATIONS, t->notifications, &w->last.notifications);
+	metrics_follow(m, M_HOLES, t->holes, &w->last.holes);
+	metrics_follow(m, M_RECONNECTS, t->reconnects, &w->last.reconnects);
 	const struct replica_stats *r = replica_stats(w->replica);
 	metrics_follow(m, M_REPLICA_SERVED, r->served, &w->last.served);
 	metrics_follow(m, M_REPLICA_BEHIND, r->behind, &w->last.behind);
@@ -250,7 +196,7 @@ static void on_second(void *arg)
 	measure(w);
 	if (w->seconds++ % MEASURE_EVERY != 0)
 		return;
-	/* One worker a node measures what is the same for all. */
+	/* One worker a node measures what is the same for all of them. */
 	bool sizes = w->env->index == 0 && w->seconds % SIZES_EVERY == 1;
 	auth_reload_keys(w->api.auth, false);
 	measure_process(w);
@@ -262,7 +208,7 @@ static void on_second(void *arg)
 
 /* ---- stopping ---- */
 
-/* Requests under way are answered; streams have had their bye. */
+/* Waits until the requests under way are answered, and the streams have got their last event. */
 static void on_stop(void *arg)
 {
 	struct worker *w = arg;
@@ -284,19 +230,13 @@ static void on_sigterm(void *arg)
 	loop_timer_start(w->stop, 0, STOP_MS);
 }
 
-static struct hub_limits limits_of(const struct conf *conf)
-{
-	return (struct hub_limits) { .heartbeat_ms = conf->heartbeat * 1000, .queue_max = conf->stream_queue_max };
-}
-
-/* Settings are looked up where they are needed; these are values that were copied. */
+/* Most settings are looked up where they are needed; these are the values that were copied. */
 static void apply_settings(struct worker *w)
 {
 	const struct conf *conf = w->env->conf;
-	struct hub_limits limits = limits_of(conf);
 	log_set(conf->log_level, conf->log_format);
-	hub_set_limits(w->hub, &limits);
-	tail_set_ring_bytes(w->tail, conf->ring_bytes);
+	hub_set_queue_max(w->hub, conf->stream_queue_max);
+	ring_set_max(tail_ring(w->tail), conf->ring_bytes);
 	pg_pool_set_wait(w->pool, conf->send_wait * 1000);
 	batcher_set_wait(w->batcher, conf->send_wait * 1000);
 	upkeep_set(w->upkeep, conf);
@@ -304,8 +244,8 @@ static void apply_settings(struct worker *w)
 	auth_set_keys(w->api.auth);
 }
 
-/* False: there are no others. */
-static bool take_settings(struct worker *w)
+/* Applies the settings that the supervisor has posted. Returns false if there are no new ones. */
+static bool apply_posted_settings(struct worker *w)
 {
 	static char text[SHARED_POST_MAX];
 	size_t len;
@@ -320,7 +260,7 @@ static bool take_settings(struct worker *w)
 static void on_sighup(void *arg)
 {
 	struct worker *w = arg;
-	if (!take_settings(w))
+	if (!apply_posted_settings(w))
 		auth_reload_keys(w->api.auth, true);
 	http_reload(w->http);
 	shared_took(w->env->shared, w->env->index, w->settings);
@@ -328,20 +268,18 @@ static void on_sighup(void *arg)
 
 /* ---- */
 
-static void open_rooms(struct worker *w)
+static void open_parts(struct worker *w)
 {
 	const struct worker_env *env = w->env;
 	const struct conf *conf = env->conf;
 	unsigned deadline = conf->database_timeout * 1000, wait = conf->send_wait * 1000;
-	struct hub_limits limits = limits_of(conf);
 	w->loop = loop_new();
 	metrics_init(&w->metrics, env->shared, env->index);
 	w->pool = pg_pool_new(w->loop, env->conninfo, POOL_SIZE, deadline, wait);
 	w->replica = replica_new(w->loop, w->pool, env->read_conninfo, POOL_SIZE, deadline);
-	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared),
-		&tail_events, w);
+	w->tail = tail_new(w->loop, env->conninfo, env->node, conf->ring_bytes, deadline, shared_position(env->shared));
 	w->batcher = batcher_new(w->loop, w->tail, env->conninfo, env->node, deadline, wait, on_commit, w);
-	w->hub = hub_new(w->loop, w->tail, w->pool, w->replica, &limits);
+	w->hub = hub_new(w->loop, w->tail, w->pool, w->replica, conf->stream_queue_max);
 	w->api = (struct api) { .loop = w->loop,
 		.conf = conf,
 		.shared = env->shared,
@@ -361,7 +299,7 @@ static void open_rooms(struct worker *w)
 	if (env->index == 0)
 		w->retention = retention_new(w->loop, w->pool, &w->metrics);
 	if (env->index == 0)
-		w->search = follower_new(w->loop, w->pool, env->node, &search_kind, w);
+		w->search = follower_new(w->loop, w->tail, w->pool, env->node, &search_kind, w);
 	w->starting = loop_hook_new(w->loop, listen_when_connected, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
 	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;
@@ -370,12 +308,12 @@ static void open_rooms(struct worker *w)
 	w->sigterm = loop_signal_new(w->loop, SIGTERM, on_sigterm, w);
 	w->sigint = loop_signal_new(w->loop, SIGINT, on_sigterm, w);
 	w->sighup = loop_signal_new(w->loop, SIGHUP, on_sighup, w);
-	take_settings(w); /* that were posted since the fork */
+	apply_posted_settings(w); /* they may have been posted since the fork */
 	shared_took(env->shared, env->index, w->settings);
 }
 
-/* What waits for the database is answered first (503), then HTTP goes, then what it stood on. */
-static void close_rooms(struct worker *w)
+/* First answers what waits for the database (503), then frees HTTP, then what that depends on. */
+static void close_parts(struct worker *w)
 {
 	if (w->starting != NULL)
 		loop_hook_free(w->starting);
@@ -405,9 +343,9 @@ int worker_run(const struct worker_env *env)
 	struct worker w = { .env = env, .settings = env->settings };
 	signal(SIGPIPE, SIG_IGN);
 	srandom((unsigned)clock_mono_us() ^ (unsigned)getpid());
-	open_rooms(&w);
+	open_parts(&w);
 	loop_run(w.loop);
-	close_rooms(&w);
+	close_parts(&w);
 	log_info("stopped");
 	return 0;
 }

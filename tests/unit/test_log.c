@@ -34,8 +34,10 @@ START_TEST(frame_says_what_its_line_said)
 	ck_assert_str_eq(f->user, "alice");
 	ck_assert_uint_eq(f->user_len, 5);
 	ck_assert_uint_eq(f->user_key, secret_keyed_hash("alice", 5));
-	ck_assert_int_eq(f->a, 12);
-	ck_assert_int_eq(f->b, 1700000000000001);
+	ck_assert_uint_eq(f->message.id, 12);
+	ck_assert_uint_eq(f->message.received_us, 1700000000000001);
+	ck_assert_uint_eq(frame_message_id(f), 12);
+	ck_assert(frame_is_new_message(f));
 	ck_assert_uint_eq(f->json_len, strlen(json));
 	ck_assert_mem_eq(f->json, json, f->json_len);
 	const char *sse = "id: ep0000beef.12\nevent: message\ndata: {\"id\":12,\"text\":\"a b\"}\n\n";
@@ -44,6 +46,33 @@ START_TEST(frame_says_what_its_line_said)
 	const char *head = "{\"event\":\"message\",\"cursor\":\"ep0000beef.12\",\"data\":";
 	ck_assert_uint_eq(f->ndjson_head_len, strlen(head));
 	ck_assert_mem_eq(f->ndjson_head, head, f->ndjson_head_len);
+	frame_unref(f);
+}
+END_TEST
+
+START_TEST(frame_details_depend_on_its_kind)
+{
+	struct frame *f = parse("9 message 7 alice 5 0 {}");
+	ck_assert_uint_eq(frame_message_id(f), 5);
+	ck_assert(!frame_is_new_message(f));
+	frame_unref(f);
+	f = parse("9 deleted 7 - 5 0 {}");
+	ck_assert_uint_eq(frame_message_id(f), 5);
+	frame_unref(f);
+	f = parse("9 reaction 7 bob 5 -1 {}");
+	ck_assert_uint_eq(frame_message_id(f), 5);
+	ck_assert_uint_eq(f->reaction.emoji_hash, UINT64_MAX);
+	frame_unref(f);
+	f = parse("9 member 7 bob 9 4 {}");
+	ck_assert_uint_eq(f->member.since, 9);
+	ck_assert_uint_eq(f->member.floor, 4);
+	ck_assert_uint_eq(frame_message_id(f), 0);
+	frame_unref(f);
+	f = parse("9 chat 7 - 0 1 {}");
+	ck_assert(frame_is_chat_deletion(f));
+	frame_unref(f);
+	f = parse("9 chat 7 - 0 0 {}");
+	ck_assert(!frame_is_chat_deletion(f));
 	frame_unref(f);
 }
 END_TEST
@@ -257,6 +286,7 @@ int main(void)
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log");
 	tcase_add_loop_test(tc, frame_says_what_its_line_said, 0, 2);
+	tcase_add_test(tc, frame_details_depend_on_its_kind);
 	tcase_add_test(tc, frame_audiences);
 	tcase_add_loop_test(tc, frame_refuses_other_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
 	tcase_add_test(tc, ring_walks_one_thread_newest_first);
