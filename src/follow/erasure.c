@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "follow/backoff.h"
 #include "loop/loop.h"
@@ -37,9 +38,7 @@ static void on_time(void *arg)
 
 struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
 {
-	struct erasure *e = calloc(1, sizeof(*e));
-	if (e == NULL)
-		fatal("out of memory");
+	struct erasure *e = mem_zeroed(1, sizeof(*e));
 	e->pool = pool;
 	e->removes = conf->deletion_removes_messages;
 	e->timer = loop_timer_new(loop, on_time, e);

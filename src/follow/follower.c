@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "follow/backoff.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -112,9 +113,7 @@ static const struct tail_events tail_events = { .on_frame = on_frame };
 struct follower *follower_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const char *node,
 	const struct follower_kind *kind, void *arg)
 {
-	struct follower *f = calloc(1, sizeof(*f));
-	if (f == NULL)
-		fatal("out of memory");
+	struct follower *f = mem_zeroed(1, sizeof(*f));
 	*f = (struct follower) {
 		.pool = pool, .kind = kind, .arg = arg, .node = node, .prepared = kind->prepare == NULL
 	};

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "follow/backoff.h"
 #include "loop/loop.h"
@@ -61,9 +62,7 @@ static void on_time(void *arg)
 
 struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics)
 {
-	struct retention *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		fatal("out of memory");
+	struct retention *r = mem_zeroed(1, sizeof(*r));
 	*r = (struct retention) { .pool = pool, .metrics = metrics };
 	r->timer = loop_timer_new(loop, on_time, r);
 	loop_timer_start(r->timer, LOOK_MS, 0);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "follow/backoff.h"
 #include "loop/loop.h"
@@ -67,9 +68,7 @@ void upkeep_set(struct upkeep *u, const struct conf *conf)
 
 struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf)
 {
-	struct upkeep *u = calloc(1, sizeof(*u));
-	if (u == NULL)
-		fatal("out of memory");
+	struct upkeep *u = mem_zeroed(1, sizeof(*u));
 	u->pool = pool;
 	upkeep_set(u, conf);
 	u->timer = loop_timer_new(loop, on_time, u);

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "base/slab.h"
 #include "log/live.h"
@@ -82,9 +83,7 @@ struct opening {
 
 static void *must_realloc(void *old, size_t size)
 {
-	void *p = realloc(old, size);
-	if (p == NULL)
-		fatal("out of memory");
+	void *p = mem_resize(old, size, 1);
 	return p;
 }
 

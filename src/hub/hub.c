@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "hub/audience.h"
 #include "hub/replay.h"
 #include "log/live.h"
@@ -382,9 +383,7 @@ static const struct tail_events tail_events = { .on_frame = on_frame,
 struct hub *hub_new(
 	struct loop *loop, struct tail *tail, struct pg_pool *pool, struct replica *replica, size_t queue_max)
 {
-	struct hub *hub = calloc(1, sizeof(*hub));
-	if (hub == NULL)
-		fatal("out of memory");
+	struct hub *hub = mem_zeroed(1, sizeof(*hub));
 	hub->loop = loop;
 	hub->tail = tail;
 	hub->queue_max = queue_max;

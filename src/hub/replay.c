@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "hub/audience.h"
 #include "log/ring.h"
@@ -73,9 +74,7 @@ static void on_found(void *arg, struct frame *f)
 		return;
 	if (r->found_count == r->found_size) {
 		r->found_size = r->found_size ? r->found_size * 2 : 256;
-		r->found = realloc(r->found, r->found_size * sizeof(struct frame *));
-		if (r->found == NULL)
-			fatal("out of memory");
+		r->found = mem_resize(r->found, r->found_size, sizeof(struct frame *));
 	}
 	r->found[r->found_count++] = f;
 }
@@ -277,9 +276,7 @@ static void on_page(void *arg, const struct pg_result *res)
 static void from_tables(struct replay *r, struct subscriber *s)
 {
 	char after[24], check[12];
-	struct read *read = calloc(1, sizeof(*read));
-	if (read == NULL)
-		fatal("out of memory");
+	struct read *read = mem_zeroed(1, sizeof(*read));
 	*read = (struct read) { .replay = r, .s = s };
 	list_init(&read->link);
 	snprintf(after, sizeof(after), "%" PRIu64, s->pos);
@@ -309,9 +306,7 @@ void replay_next(struct replay *r, struct subscriber *s)
 
 struct replay *replay_new(struct loop *loop, struct tail *tail, struct replica *replica, struct hub_stats *stats)
 {
-	struct replay *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		fatal("out of memory");
+	struct replay *r = mem_zeroed(1, sizeof(*r));
 	*r = (struct replay) { .loop = loop, .tail = tail, .replica = replica, .stats = stats };
 	list_init(&r->waiting);
 	r->retry = loop_timer_new(loop, on_retry, r);

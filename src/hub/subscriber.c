@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #define BIT(state) (1u << SUBSCRIBER_##state)
 
@@ -47,9 +48,7 @@ void subscriber_push(struct subscriber *s, struct frame *f)
 	}
 	if (w == NULL || w->count == w->size) {
 		uint32_t size = w ? w->size * 2 : 4;
-		w = realloc(w, sizeof(*w) + size * sizeof(struct frame *));
-		if (w == NULL)
-			fatal("out of memory");
+		w = mem_resize(w, sizeof(*w) + size * sizeof(struct frame *), 1);
 		if (s->more == NULL)
 			w->at = w->count = 0;
 		w->size = size;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "log/tail.h"
 #include "loop/loop.h"
@@ -505,9 +506,7 @@ static const struct pg_events events = { .on_up = on_up };
 struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *conninfo, const char *node,
 	unsigned deadline_ms, unsigned wait_ms, batch_commit_fn *on_commit, void *arg)
 {
-	struct batcher *b = calloc(1, sizeof(*b));
-	if (b == NULL)
-		fatal("out of memory");
+	struct batcher *b = mem_zeroed(1, sizeof(*b));
 	b->loop = loop;
 	b->tail = tail;
 	batcher_set_wait(b, wait_ms);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 #define MARKS_MAX 8192 /* a power of two */
 
@@ -22,9 +23,7 @@ struct marks {
 
 struct marks *marks_new(void)
 {
-	struct marks *m = calloc(1, sizeof(*m));
-	if (m == NULL)
-		fatal("out of memory");
+	struct marks *m = mem_zeroed(1, sizeof(*m));
 	return m;
 }
 

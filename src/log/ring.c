@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 
 struct ring {
 	struct frame **slots;
@@ -19,9 +20,7 @@ struct ring {
 
 struct ring *ring_new(size_t max_bytes)
 {
-	struct ring *r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		fatal("out of memory");
+	struct ring *r = mem_zeroed(1, sizeof(*r));
 	r->first = r->next = 1;
 	r->max_bytes = max_bytes;
 	return r;
@@ -58,9 +57,7 @@ void ring_free(struct ring *r)
 static void grow(struct ring *r)
 {
 	size_t size = r->size ? r->size * 2 : 1024;
-	struct frame **slots = calloc(size, sizeof(struct frame *));
-	if (slots == NULL)
-		fatal("out of memory");
+	struct frame **slots = mem_zeroed(size, sizeof(struct frame *));
 	for (uint64_t seq = r->first; seq < r->next; seq++)
 		slots[seq & (size - 1)] = slot(r, seq);
 	free(r->slots);

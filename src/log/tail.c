@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "log/live.h"
 #include "loop/loop.h"
@@ -544,9 +545,7 @@ static const struct pg_events conn_events = { .on_up = on_up, .on_down = on_down
 struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node, size_t ring_bytes,
 	unsigned deadline_ms, _Atomic uint64_t *expected)
 {
-	struct tail *t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		fatal("out of memory");
+	struct tail *t = mem_zeroed(1, sizeof(*t));
 	t->loop = loop;
 	t->expected = expected;
 	snprintf(t->node, sizeof(t->node), "%s", node);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/service.h"
 #include "conf/conf.h"
 
@@ -95,9 +96,7 @@ static enum status open_tcp(const struct conf *conf, const struct conf_listen *g
 
 static char *copy(const char *text)
 {
-	char *s = strdup(text);
-	if (s == NULL)
-		fatal("out of memory");
+	char *s = mem_strdup(text);
 	return s;
 }
 
@@ -134,8 +133,7 @@ static char *url_of(const struct conf_listen *a, bool local)
 		strcpy(host, "::1");
 	else if (local && !v6 && a->addr.in.sin_addr.s_addr == htonl(INADDR_ANY))
 		strcpy(host, "127.0.0.1");
-	if (asprintf(&url, v6 ? "http://[%s]:%u" : "http://%s:%u", host, port) < 0)
-		fatal("out of memory");
+	url = v6 ? mem_format("http://[%s]:%u", host, port) : mem_format("http://%s:%u", host, port);
 	return url;
 }
 
@@ -196,10 +194,9 @@ static void add_url(struct listen *l, int fd)
 	struct conf_listen a;
 	name_of(fd, &a);
 	bool is_unix = a.addr.sa.sa_family == AF_UNIX;
-	if (l->url == NULL && is_unix &&
-		asprintf(&l->url, "unix:%s", a.len > offsetof(struct sockaddr_un, sun_path) ? a.addr.un.sun_path : "") <
-			0)
-		fatal("out of memory");
+	if (l->url == NULL && is_unix)
+		l->url =
+			mem_format("unix:%s", a.len > offsetof(struct sockaddr_un, sun_path) ? a.addr.un.sun_path : "");
 	if (l->url == NULL)
 		l->url = url_of(&a, false);
 	if (l->local_url == NULL && !is_unix)
@@ -235,11 +232,9 @@ static enum status open_metrics(struct listen *l, const struct conf *conf, struc
 
 static void make_room(struct listen *l)
 {
-	l->fds = malloc(l->workers * l->count * sizeof(int));
-	l->metrics_fds = malloc(l->workers * sizeof(int));
-	l->shared = calloc(l->count, sizeof(bool));
-	if (l->fds == NULL || l->metrics_fds == NULL || l->shared == NULL)
-		fatal("out of memory");
+	l->fds = mem_alloc(l->workers * l->count * sizeof(int));
+	l->metrics_fds = mem_alloc(l->workers * sizeof(int));
+	l->shared = mem_zeroed(l->count, sizeof(bool));
 	memset(l->fds, -1, l->workers * l->count * sizeof(int));
 	memset(l->metrics_fds, -1, l->workers * sizeof(int));
 }

@@ -15,6 +15,7 @@
 #include "api/presence.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "base/shared.h"
 #include "conf/conf.h"
@@ -177,9 +178,7 @@ static void on_usage(void *arg)
 
 static void measure_process(struct worker *w)
 {
-	struct usage_job *j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		fatal("out of memory");
+	struct usage_job *j = mem_zeroed(1, sizeof(*j));
 	j->worker = w;
 	if (loop_job(w->loop, read_usage, on_usage, j) != ST_OK)
 		free(j);
