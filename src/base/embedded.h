@@ -12,7 +12,7 @@ struct embedded {
 };
 
 extern const struct embedded embedded_migrations[]; /* in the order of their numbers */
-extern const struct embedded embedded_functions[];  /* sorted by name */
+extern const struct embedded embedded_functions[];  /* in the order of sql/functions/order */
 extern const struct embedded embedded_assets[];     /* the page and openapi.json */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See tail.h. The notifications' format is that of log_append() in sql/functions/01_log.sql. */
+ * See tail.h. The notifications' format is that of log_append() in sql/functions/log/log.sql. */
 #include "log/tail.h"
 
 #include <assert.h>

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Credentials that are used, and accounts that go. What such an account leaves in chats is seen to in 38_erasure.sql.
+-- Credentials that are used, and accounts that go. What such an account leaves in chats is seen to in sql/functions/upkeep/erasure.sql.
 
 -- Caller: a worker, every so often, of the credentials p_ids that were used just now; an address that is null is as it was. What another
 -- worker is at is left to it. A crash may take it.
