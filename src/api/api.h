@@ -53,7 +53,7 @@ enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
 
 struct call;
 extern const struct call
-	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/people/receipts.sql */
+	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/people/mark.sql */
 extern const struct route api_routes[]; /* ends with a NULL path */
 
 void api_init(struct api *api); /* the members above auth are set; listens to the tail */

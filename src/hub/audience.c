@@ -453,6 +453,7 @@ static void resolve(struct opening *o, bool just_loaded)
 
 static void load(struct hub_user *u);
 
+/* doc/protocols.md, "Chats of a subscriber". */
 static void parse_edges(struct hub_user *u, const char *chats)
 {
 	uint64_t chat, since, floor;

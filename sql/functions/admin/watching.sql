@@ -1,10 +1,20 @@
 -- SPDX-License-Identifier: MIT
--- What a worker reports about the database. Called every few seconds, takes no lock.
+-- What a worker measures in the database. It is called every few seconds and takes no lock.
 
--- The share of the notification queue in use, the server's version, and the timeline that it writes on; with p_sizes also the bytes of the
--- database (a stat() of each of its files) and the number of messages as the last ANALYZE or VACUUM estimated it.
-create function database_measures(p_sizes boolean, out queue_usage double precision, out version text, out timeline text, out size bigint,
-	out messages bigint)
+--   queue_usage  the share of the notification queue in use
+--   version      the server's version
+--   timeline     the timeline that the server writes
+--   size         with p_sizes: the bytes of the database (a stat() of each file)
+--   messages     with p_sizes: the number of messages that the last ANALYZE or VACUUM estimated
+-- Caller: serve/worker.c.
+create function database_measures(
+	p_sizes boolean,
+	out queue_usage double precision,
+	out version text,
+	out timeline text,
+	out size bigint,
+	out messages bigint
+)
 language plpgsql as $$
 begin
 	queue_usage := pg_notification_queue_usage();
@@ -12,6 +22,8 @@ begin
 	timeline := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
 	if p_sizes then
 		size := pg_database_size(current_database());
-		messages := greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = to_regclass('message');
+		messages := greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = to_regclass(
+			'message'
+		);
 	end if;
 end $$;

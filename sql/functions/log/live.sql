@@ -1,13 +1,24 @@
 -- SPDX-License-Identifier: MIT
--- What happens now and isn't in the log: it has no position, nobody reads it later, and no row has to be written for it.
+-- Live events: what happens now and is not in the log. They have no position and nobody can read them later,
+-- so that no row is written for them.
 
--- One line: kind, the chats whose members hear of it, the users who do (commas between, - for none, * for all), who doesn't (- for nobody), JSON.
-create function live_line(p_kind text, p_chats text, p_users text, p_except text, p_json text) returns text
+-- One live line; doc/protocols.md, "Live line", describes the format.
+--   p_chats   the chats whose members receive it, separated by commas; null: none
+--   p_users   the users who receive it, separated by commas; * for all; null: none
+--   p_except  the user who does not receive it; null: nobody is left out
+-- Callers: the functions that publish presence, receipts, typing, signals and announcements.
+create function live_line(p_kind text, p_chats text, p_users text, p_except text, p_json text)
+returns text
 language sql stable as $$
-	select concat(p_kind, ' ', coalesce(p_chats, '-'), ' ', coalesce(p_users, '-'), ' ', coalesce(p_except, '-'), ' ', p_json, E'\n')
+	select concat(
+		p_kind, ' ', coalesce(p_chats, '-'), ' ', coalesce(p_users, '-'), ' ',
+		coalesce(p_except, '-'), ' ', p_json, E'\n'
+	)
 $$;
 
--- Tells the lines to every worker, when the transaction commits. The first line of a notification is "part parts".
+-- Publishes live lines to every worker with NOTIFY postern_live when the transaction commits. Null: nothing
+-- happens.
+-- Callers: the functions that publish presence, receipts, typing, signals and announcements.
 create function live_append(p_lines text) returns void
 language plpgsql as $$
 declare
@@ -22,13 +33,8 @@ begin
 	end loop;
 end $$;
 
--- Nothing was written that a crash may not take: the commit needn't wait for the disk.
+-- Lets this transaction commit without waiting for the disk. For transactions whose changes may be lost in a
+-- crash.
+-- Callers: credentials_used(), presence_sweep(), present_set(), signal(), typing().
 create function live_only() returns void
 language sql as $$ select set_config('synchronous_commit', 'off', true) $$;
-
--- The number of the chat that p_chat names for p_me, as chat_of(); null when there is none.
-create function chat_named(p_me text, p_chat text) returns bigint
-language sql stable as $$
-	select case when p_chat ~ '^[0-9]{1,18}$' then p_chat::bigint
-		else (select c.id from chat c where c.pair = pair_of(p_me, substr(p_chat, 2)) and c.state = 'active') end
-$$;

@@ -1,78 +1,190 @@
 -- SPDX-License-Identifier: MIT
--- Mentions: @name of a member, and @all of those who lead the chat (of both in a direct chat).
+-- Mentions: @name for a member, @all for everyone. Only the owner and admins, or both users of a direct chat,
+-- may use @all.
 
--- Who is mentioned in a text that p_from sends, who has that role: an array of names, @all being everybody; null: nobody. Callers ask only
--- for a text with an @ in it. A name may have a full stop behind it that isn't its own. The first 50 count, up to the 200th @: it is asked
--- under the log lock.
+-- The names that a text mentions, as a JSON array; "@all" means everyone. Null if there are none. A full stop
+-- after a name may or may not belong to it. Only the first 50 names up to the 200th @ count, because the
+-- function runs under the log lock. Callers call it only for a text with an @.
+--   p_from, p_role  the sender and their role
+-- Callers: message_edit(), message_store(), send().
 create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
 language sql stable as $$
 	with found as materialized (
-		select distinct f.name from (select lower(x[1]) as name
-			from regexp_matches(array_to_string((string_to_array(p_text, '@'))[:201], '@'), '(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g') x limit 50) f
+		select distinct f.name
+		from (
+			select lower(x[1]) as name
+			from regexp_matches(
+				array_to_string((string_to_array(p_text, '@'))[:201], '@'),
+				'(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g'
+			) x
+			limit 50
+		) f
 	), named as (
-		select f.name from found f union select rtrim(f.name, '._-') from found f
+		select f.name
+		from found f
+		union
+		select rtrim(f.name, '._-')
+		from found f
 	)
-	select jsonb_agg(t.name order by t.name) from (
-		select n.name from named n
-			join lateral (select from member m where m.chat_id = p_chat and m.name = n.name and m.state = 'joined' limit 1) m on true
-			where n.name <> p_from
+	select jsonb_agg(t.name order by t.name)
+	from (
+		select n.name
+		from named n
+		join lateral (
+			select
+			from member m
+			where m.chat_id = p_chat and m.name = n.name and m.state = 'joined'
+			limit 1
+		) m on true
+		where n.name <> p_from
 		union all
-		select '@all' where exists (select from named n where n.name = 'all')
-			and (role_rank(p_role) >= 2 or exists (select from chat c where c.id = p_chat and c.kind = 'direct'))) t
+		select '@all'
+		where exists (select from named n where n.name = 'all')
+			and (
+				role_rank(p_role) >= 2
+				or exists (select from chat c where c.id = p_chat and c.kind = 'direct')
+			)
+	) t
 $$;
 
--- Puts a message into the inboxes of those whom it mentions. Holds the log lock.
+-- Adds a message to the inboxes of those whom it mentions.
+-- Callers: message_edit(), message_store().
+-- Locks: the caller holds the log lock.
 create function mentions_add(p_chat bigint, p_id bigint, p_mentions jsonb) returns void
 language sql as $$
-	insert into mention (chat_id, name, id) select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n
+	insert into mention (chat_id, name, id)
+	select p_chat, n, p_id
+	from jsonb_array_elements_text(p_mentions) n
 $$;
 
--- The same for what of a batch mentions somebody. Caller: send(), for a batch that does.
+-- Does the same for all messages of a batch.
+-- Caller: send().
+-- Locks: the caller holds the log lock.
 create function mentions_grow(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
 language sql as $$
 	insert into mention (chat_id, name, id)
-		select m.chat_id, n, m.id from unnest(p_chat, p_id, p_is_new) as u (chat, id, is_new)
-			join message m on m.chat_id = u.chat and m.id = u.id, jsonb_array_elements_text(m.mentions) n where u.is_new
+	select m.chat_id, n, m.id
+	from unnest(p_chat, p_id, p_is_new) as u (chat, id, is_new)
+	join message m on m.chat_id = u.chat and m.id = u.id,
+		jsonb_array_elements_text(m.mentions) n
+	where u.is_new
 $$;
 
+-- Removes a message from these inboxes.
+-- Callers: message_edit(), message_remove().
+-- Locks: the caller holds the log lock.
 create function mentions_remove(p_chat bigint, p_id bigint, p_mentions jsonb) returns void
 language sql as $$
-	delete from mention where (chat_id, name, id) in (select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n)
+	delete from mention
+	where (chat_id, name, id) in (select p_chat, n, p_id from jsonb_array_elements_text(p_mentions) n)
 $$;
 
--- The latest messages in a chat, after p_after and before p_before, in which somebody else mentions all.
-create function mentions_of_all(p_me text, p_chat bigint, p_after bigint, p_before bigint, p_most int) returns table (chat_id bigint, id bigint)
+-- The latest messages of a chat between p_after and p_before, both excluded, in which somebody else mentions
+-- @all.
+-- Caller: mentions().
+create function mentions_of_all(
+	p_me text,
+	p_chat bigint,
+	p_after bigint,
+	p_before bigint,
+	p_most int
+) returns table (chat_id bigint, id bigint)
 language sql stable rows 10 as $$
-	select x.chat_id, x.id from mention x
-			join lateral (select from message y where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me limit 1) y on true
-		where x.chat_id = p_chat and x.name = '@all' and x.id > p_after and x.id < coalesce(p_before, 9223372036854775807)
-		order by x.id desc limit p_most
+	select x.chat_id, x.id
+	from mention x
+	join lateral (
+		select
+		from message y
+		where y.chat_id = x.chat_id and y.id = x.id and y.sender <> p_me
+		limit 1
+	) y on true
+	where x.chat_id = p_chat
+		and x.name = '@all'
+		and x.id > p_after
+		and x.id < coalesce(p_before, 9223372036854775807)
+	order by x.id desc
+	limit p_most
 $$;
 
--- GET /v1/mentions: messages that mention the caller, in the chats where he is now and as far as he may read them, the latest first; the
--- cursor is the last id seen. @all means those who were there.
+-- Lists the messages that mention the caller, in their present chats and as far as they may read them, the
+-- latest first. @all counts for those who were members then. The cursor is the last id of the page before.
+-- Caller: GET /v1/mentions.
 create function mentions(p_me text, p_cursor bigint, p_limit int) returns table (body text)
 language sql stable as $$
 	with found as materialized (
-		select f.chat_id, f.id, f.floor from (
-			(select n.chat_id, n.id, m.floor from mention n
-					-- One look-up each, by primary key: see send().
-					join lateral (select x.floor from member x where x.chat_id = n.chat_id and x.name = p_me and x.state = 'joined' limit 1) m on true
-					join lateral (select from chat x where x.id = n.chat_id and x.state = 'active' limit 1) c on true
-				where n.name = p_me and n.name <> '@all' and n.id > m.floor and n.id < coalesce(p_cursor, 9223372036854775807)
-				order by n.id desc limit p_limit + 1)
+		select f.chat_id, f.id, f.floor
+		from (
+			(
+				select n.chat_id, n.id, m.floor
+				from mention n
+				-- One look-up each by primary key, as in send().
+				join lateral (
+					select x.floor
+					from member x
+					where x.chat_id = n.chat_id and x.name = p_me and x.state = 'joined'
+					limit 1
+				) m on true
+				join lateral (
+					select
+					from chat x
+					where x.id = n.chat_id and x.state = 'active'
+					limit 1
+				) c on true
+				where n.name = p_me
+					and n.name <> '@all'
+					and n.id > m.floor
+					and n.id < coalesce(p_cursor, 9223372036854775807)
+				order by n.id desc
+				limit p_limit + 1
+			)
 			union
-			-- A page has no more chats than entries: those with the latest one.
-			(select n.chat_id, n.id, m.floor from (
-					select x.chat_id, x.since, x.floor from member x
-						join lateral (select from chat y where y.id = x.chat_id and y.state = 'active' limit 1) c on true,
-						lateral (select n.id from mentions_of_all(p_me, x.chat_id, greatest(x.since, x.floor), p_cursor, 1) n) l
-					where x.name = p_me and x.state = 'joined' order by l.id desc limit p_limit + 1) m,
-				lateral (select n.chat_id, n.id from mentions_of_all(p_me, m.chat_id, greatest(m.since, m.floor), p_cursor, p_limit + 1) n) n)) f
-		order by f.id desc limit p_limit + 1
+			-- A page has at most as many chats as entries: the chats with the latest ones.
+			(
+				select n.chat_id, n.id, m.floor
+				from (
+						select x.chat_id, x.since, x.floor
+						from member x
+						join lateral (
+							select
+							from chat y
+							where y.id = x.chat_id and y.state = 'active'
+							limit 1
+						) c on true,
+							lateral (
+								select n.id
+								from mentions_of_all(
+									p_me, x.chat_id, greatest(x.since, x.floor),
+									p_cursor, 1
+								) n
+							) l
+						where x.name = p_me and x.state = 'joined'
+						order by l.id desc
+						limit p_limit + 1
+					) m,
+					lateral (
+						select n.chat_id, n.id
+						from mentions_of_all(
+							p_me, m.chat_id, greatest(m.since, m.floor),
+							p_cursor, p_limit + 1
+						) n
+					) n
+			)
+		) f
+		order by f.id desc
+		limit p_limit + 1
 	), page as (
-		select m, f.floor from found f join message m on m.chat_id = f.chat_id and m.id = f.id order by f.id desc limit p_limit
+		select m, f.floor
+		from found f
+		join message m on m.chat_id = f.chat_id and m.id = f.id
+		order by f.id desc
+		limit p_limit
 	)
-	select '{"mentions":[' || coalesce(string_agg(message_view(m, floor), ',' order by (m).id desc), '') || ']'
-		|| case when (select count(*) from found) > p_limit then ',"next":"' || min((m).id) || '"' else '' end || '}' from page
+	select '{"mentions":[' || coalesce(string_agg(message_view(m, floor), ',' order by (m).id desc), '')
+		|| ']'
+		|| case
+			when (select count(*) from found) > p_limit then ',"next":"' || min((m).id) || '"'
+			else ''
+		end
+		|| '}'
+	from page
 $$;

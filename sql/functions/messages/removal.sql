@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
--- How messages go: with everything that hangs on them.
+-- Removes messages, with everything that refers to them.
 
--- Removes a message and leaves its tombstone at p_pos; gives the tombstone's frame. Holds the log lock. Callers: whoever deletes.
+-- Deletes a message and leaves its tombstone at p_pos. Returns the tombstone's frame line. Whatever deletes a
+-- message must call this function.
+-- Callers: erase_messages(), message_delete(), messages_expire(), report_resolve(), retention_remove().
+-- Locks: the caller holds the log lock.
 create function message_remove(p_message message, p_pos bigint) returns text
 language plpgsql as $$
 declare
@@ -11,7 +14,13 @@ begin
 	if p_message.thread is not null then
 		perform thread_shrink(p_message.chat_id, p_message.thread);
 	end if;
-	if p_message.replies is not null and exists (select from message m where m.chat_id = p_message.chat_id and m.thread = p_message.id) then
+	if p_message.replies is not null
+		and exists (
+			select
+			from message m
+			where m.chat_id = p_message.chat_id and m.thread = p_message.id
+		)
+	then
 		insert into thread_rootless values (p_message.chat_id, p_message.id) on conflict do nothing;
 	else
 		delete from thread_mark t where t.chat_id = p_message.chat_id and t.thread = p_message.id;
@@ -22,11 +31,15 @@ begin
 	delete from reaction r where r.chat_id = p_message.chat_id and r.message_id = p_message.id;
 	delete from message_version v where v.chat_id = p_message.chat_id and v.id = p_message.id;
 	insert into tombstone values (p_message.chat_id, p_message.id, p_pos) returning * into v_tombstone;
-	return frame_line(p_pos, 'deleted', p_message.chat_id::text, '-', p_message.id, 0, tombstone_json(v_tombstone));
+	return frame_line(
+		p_pos, 'deleted', p_message.chat_id::text, '-', p_message.id, 0, tombstone_json(v_tombstone)
+	);
 end $$;
 
--- Deletes up to p_chunk messages whose time is up. Gives how many, and in how many ms the next one is due (null: none is).
--- Caller: upkeep.c. Takes the log lock only when there is something to do; whoever comes second finds nothing left.
+-- Deletes up to p_chunk messages whose message_ttl is over. Returns how many, and in how many ms the next one
+-- is due (null: none is). If several workers call it, the later ones find nothing left.
+-- Caller: follow/upkeep.c.
+-- Locks: the log lock, only if there is something to delete.
 create function messages_expire(p_chunk int, out removed int, out next_ms bigint)
 language plpgsql as $$
 declare
@@ -37,7 +50,13 @@ begin
 	removed := 0;
 	if exists (select from message m where m.expires_at <= statement_timestamp()) then
 		v := log_begin();
-		for v_message in select m.* from message m where m.expires_at <= v.at order by m.expires_at limit p_chunk loop
+		for v_message in
+			select m.*
+			from message m
+			where m.expires_at <= v.at
+			order by m.expires_at
+			limit p_chunk
+		loop
 			removed := removed + 1;
 			v_lines := v_lines || message_remove(v_message, v.head + removed);
 		end loop;
@@ -46,34 +65,80 @@ begin
 		end if;
 	end if;
 	select ceil(extract(epoch from m.expires_at - clock_timestamp()) * 1000) into next_ms
-		from message m where m.expires_at is not null order by m.expires_at limit 1;
+	from message m
+	where m.expires_at is not null
+	order by m.expires_at
+	limit 1;
 end $$;
 
--- What upkeep() does for what hangs on messages: reactions that were taken back, up to the horizon (null: not known yet), and all
--- of deleted chats. Gives the number of rows removed.
+-- Removes what belongs to messages: reactions that were taken back up to the horizon (null: not known yet),
+-- and everything of deleted chats. Returns the number of rows removed.
+-- Caller: upkeep().
 create function messages_upkeep(p_horizon bigint, p_chunk int) returns int
 language plpgsql as $$
 declare
 	v_removed int := 0;
 	v_n int;
 begin
-	delete from reaction where ctid = any (array(select r.ctid from reaction r where r.rev <= p_horizon and not r.active limit p_chunk))
-		and not active; -- one that is put again meanwhile stays: a ctid isn't looked at twice
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
-	delete from reaction where ctid = any (array(select x.ctid from chat c, lateral (
-		select r.ctid from reaction r where r.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
-	delete from mention where ctid = any (array(select x.ctid from chat c, lateral (
-		select n.ctid from mention n where n.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
-	delete from message_version where ctid = any (array(select x.ctid from chat c, lateral (
-		select v.ctid from message_version v where v.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
-	delete from thread_rootless where ctid = any (array(select x.ctid from chat c, lateral (
-		select t.ctid from thread_rootless t where t.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
-	delete from thread_mark where ctid = any (array(select x.ctid from chat c, lateral (
-		select t.ctid from thread_mark t where t.chat_id = c.id limit p_chunk) x where c.state = 'deleted' limit p_chunk));
-	get diagnostics v_n = row_count; v_removed := v_removed + v_n;
+	-- checked again: a concurrent request may have added it again
+	delete from reaction
+	where ctid = any (array(
+		select r.ctid from reaction r where r.rev <= p_horizon and not r.active limit p_chunk
+	))
+		and not active;
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
+	delete from reaction
+	where ctid = any (array(
+		select x.ctid
+		from chat c, lateral (select r.ctid from reaction r where r.chat_id = c.id limit p_chunk) x
+		where c.state = 'deleted'
+		limit p_chunk
+	));
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
+	delete from mention
+	where ctid = any (array(
+		select x.ctid
+		from chat c, lateral (select n.ctid from mention n where n.chat_id = c.id limit p_chunk) x
+		where c.state = 'deleted'
+		limit p_chunk
+	));
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
+	delete from message_version
+	where ctid = any (array(
+		select x.ctid
+		from chat c,
+			lateral (
+				select v.ctid from message_version v where v.chat_id = c.id limit p_chunk
+			) x
+		where c.state = 'deleted'
+		limit p_chunk
+	));
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
+	delete from thread_rootless
+	where ctid = any (array(
+		select x.ctid
+		from chat c,
+			lateral (
+				select t.ctid from thread_rootless t where t.chat_id = c.id limit p_chunk
+			) x
+		where c.state = 'deleted'
+		limit p_chunk
+	));
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
+	delete from thread_mark
+	where ctid = any (array(
+		select x.ctid
+		from chat c,
+			lateral (select t.ctid from thread_mark t where t.chat_id = c.id limit p_chunk) x
+		where c.state = 'deleted'
+		limit p_chunk
+	));
+	get diagnostics v_n = row_count;
+	v_removed := v_removed + v_n;
 	return v_removed;
 end $$;

@@ -1,9 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- What an account that was deleted leaves in chats: one chat after the other, in small steps that each commit, so that nobody waits long and
--- a crash loses nothing.
+-- Removes what deleted accounts leave in chats: one chat after the other, in small steps that each commit. So
+-- nobody waits long, and a crash loses nothing.
 
--- He leaves a chat. A group goes on with another owner, or ends with its last member; in a direct chat he stays, as somebody to whom nobody
--- writes any more, until the other one is gone too.
+-- Takes a deleted account out of a chat. A group goes on with another owner, or is deleted with its last
+-- member. A direct chat keeps the account as a member, but nobody can write to it; it is deleted when both
+-- accounts are.
+-- Caller: erasure_step().
+-- Locks: the log lock.
+-- Errors: none: the account's user may always leave.
 create function chat_abandon(p_name text, p_chat bigint) returns void
 language plpgsql as $$
 declare
@@ -14,21 +18,31 @@ begin
 	select c.* into v_chat from chat c where c.id = p_chat and c.state = 'active';
 	if v_chat.kind = 'direct' then
 		update chat c set abandoned = true, barred = false where c.id = p_chat;
-	elsif exists (select from member m where m.chat_id = p_chat and m.name = p_name and m.state = 'joined') then
+	elsif exists (
+		select from member m where m.chat_id = p_chat and m.name = p_name and m.state = 'joined'
+	) then
 		perform member_delete(p_name, p_chat::text, p_name);
 	end if;
-	if v_chat.id is not null and not exists (select from member m join account a on a.name = m.name and a.state <> 'deleted'
-			where m.chat_id = p_chat and m.state = 'joined') then
+	if v_chat.id is not null
+		and not exists (
+			select
+			from member m
+			join account a on a.name = m.name and a.state <> 'deleted'
+			where m.chat_id = p_chat and m.state = 'joined'
+		)
+	then
 		v := log_begin();
 		v_chat := chat_bury(p_chat, v.head + 1);
-		if v_chat.id is not null then -- his leaving hasn't ended it already
+		if v_chat.id is not null then -- member_delete() has not deleted it already
 			perform log_append(v_chat.rev, v_chat.rev, v.at, chat_line(v_chat));
 		end if;
 	end if;
 end $$;
 
--- Removes his messages of a chat, looking at some thousand that come after p_after; gives where to go on, null when there are no more. What the server
--- told of him stays. The log lock is taken once it is known what there is to do.
+-- Deletes an account's messages in a chat. Looks at a few thousand messages after p_after; returns where to go
+-- on, null at the end. System messages about the account stay.
+-- Caller: erasure_step().
+-- Locks: the log lock, taken when it is known what to delete.
 create function erase_messages(p_name text, p_chat bigint, p_after bigint) returns bigint
 language plpgsql as $$
 declare
@@ -40,8 +54,13 @@ declare
 	v_removed int := 0;
 	v_lines text := '';
 begin
-	for v in select m.id, m.sender = p_name and m.type is distinct from 'system' as his from message m
-			where m.chat_id = p_chat and m.id > p_after order by m.id limit 5000 loop
+	for v in
+		select m.id, m.sender = p_name and m.type is distinct from 'system' as his
+		from message m
+		where m.chat_id = p_chat and m.id > p_after
+		order by m.id
+		limit 5000
+	loop
 		v_seen := v_seen + 1;
 		v_last := v.id;
 		if v.his then
@@ -51,7 +70,12 @@ begin
 	end loop;
 	if cardinality(v_ids) > 0 then
 		v := log_begin();
-		for v_message in select m.* from message m where m.chat_id = p_chat and m.id = any (v_ids) order by m.id loop
+		for v_message in
+			select m.*
+			from message m
+			where m.chat_id = p_chat and m.id = any (v_ids)
+			order by m.id
+		loop
 			v_removed := v_removed + 1;
 			v_lines := v_lines || message_remove(v_message, v.head + v_removed);
 		end loop;
@@ -62,7 +86,9 @@ begin
 	return case when v_seen = 5000 or cardinality(v_ids) = 200 then v_last end;
 end $$;
 
--- The same for his reactions, by their rev: they are taken back.
+-- Takes back an account's reactions in a chat, in order of their rev. Returns where to go on, null at the end.
+-- Caller: erasure_step().
+-- Locks: the log lock, taken when it is known what to change.
 create function erase_reactions(p_name text, p_chat bigint, p_after bigint) returns bigint
 language plpgsql as $$
 declare
@@ -74,8 +100,13 @@ declare
 	v_taken int := 0;
 	v_lines text := '';
 begin
-	for v in select r.rev, r.name = p_name and r.active as his from reaction r
-			where r.chat_id = p_chat and r.rev > p_after order by r.rev limit 5000 loop
+	for v in
+		select r.rev, r.name = p_name and r.active as his
+		from reaction r
+		where r.chat_id = p_chat and r.rev > p_after
+		order by r.rev
+		limit 5000
+	loop
 		v_seen := v_seen + 1;
 		v_last := v.rev;
 		if v.his then
@@ -85,10 +116,20 @@ begin
 	end loop;
 	if cardinality(v_revs) > 0 then
 		v := log_begin();
-		for v_reaction in select r.* from reaction r where r.chat_id = p_chat and r.rev = any (v_revs) order by r.rev loop
+		for v_reaction in
+			select r.*
+			from reaction r
+			where r.chat_id = p_chat and r.rev = any (v_revs)
+			order by r.rev
+		loop
 			v_taken := v_taken + 1;
-			update reaction r set active = false, at = v.at, rev = v.head + v_taken where r.chat_id = p_chat and r.message_id = v_reaction.message_id
-				and r.emoji = v_reaction.emoji and r.name = p_name returning * into v_reaction;
+			update reaction r
+			set active = false, at = v.at, rev = v.head + v_taken
+			where r.chat_id = p_chat
+				and r.message_id = v_reaction.message_id
+				and r.emoji = v_reaction.emoji
+				and r.name = p_name
+			returning * into v_reaction;
 			perform reaction_uncount(p_chat, v_reaction.message_id, v_reaction.emoji);
 			v_lines := v_lines || reaction_line(v_reaction);
 		end loop;
@@ -99,9 +140,13 @@ begin
 	return case when v_seen = 5000 or cardinality(v_revs) = 200 then v_last end;
 end $$;
 
--- One step for an account that was deleted; whether there was any. p_removes: its messages and reactions go as well (which is settled with the
--- first step). Caller: erasure.c, on every worker; one at a time works. Some minutes after all is done it is looked at once more, for what was
--- under way when the account went.
+-- One step for a deleted account. Returns false if there was nothing to do. Two minutes after the account is
+-- done it is looked at once more, for transactions that were running when it was deleted.
+--   p_removes  delete the account's messages and reactions too. The first step fixes this for the account.
+-- Caller: follow/erasure.c.
+-- Locks: an advisory lock of its own, which is not waited for: one worker at a time works. The log lock, by
+--   the functions it calls.
+-- Errors: none.
 create function erasure_step(p_removes boolean) returns boolean
 language plpgsql as $$
 declare
@@ -113,46 +158,68 @@ begin
 	if not pg_try_advisory_xact_lock(5788050871298354035) then
 		return false;
 	end if;
-	select x.* into e from erasure x where x.part <> 'settle' or x.deleted_at < clock_timestamp() - interval '2 minutes'
-		order by x.part = 'settle', x.deleted_at limit 1;
+	select x.* into e
+	from erasure x
+	where x.part <> 'settle' or x.deleted_at < clock_timestamp() - interval '2 minutes'
+	order by x.part = 'settle', x.deleted_at
+	limit 1;
 	if not found then
 		return false;
 	end if;
-	if e.removes is null then -- a step of its own, as the marks are: no row is locked before the log
+	if e.removes is null then -- a step of its own, like 'marks': no row may be locked before the log
 		update erasure x set removes = p_removes where x.name = e.name;
 		perform account_clear(e.name);
 		return true;
 	end if;
-	select m.chat_id, c.state into v_chat, v_state from member m join chat c on c.id = m.chat_id
-		where m.name = e.name and m.chat_id > e.chat_id order by m.chat_id limit 1;
+	select m.chat_id, c.state into v_chat, v_state
+	from member m
+	join chat c on c.id = m.chat_id
+	where m.name = e.name and m.chat_id > e.chat_id
+	order by m.chat_id
+	limit 1;
 	if found and v_state = 'active' then
 		case e.part
 		when 'marks' then
 			delete from watermark w where w.chat_id = v_chat and w.name = e.name;
 			delete from thread_mark t where t.chat_id = v_chat and t.name = e.name;
-		when 'messages' then v_next := erase_messages(e.name, v_chat, e.after);
-		when 'reactions' then v_next := erase_reactions(e.name, v_chat, e.after);
-		else perform chat_abandon(e.name, v_chat);
+		when 'messages' then
+			v_next := erase_messages(e.name, v_chat, e.after);
+		when 'reactions' then
+			v_next := erase_reactions(e.name, v_chat, e.after);
+		else
+			perform chat_abandon(e.name, v_chat);
 		end case;
 		e.after := coalesce(v_next, 0);
 		if v_next is null then
-			e.part := case when e.part = 'messages' then 'reactions' when e.part = 'reactions' then 'leave'
-				when e.part <> 'marks' then 'marks' when e.removes then 'messages' else 'leave' end;
+			e.part := case
+				when e.part = 'messages' then 'reactions'
+				when e.part = 'reactions' then 'leave'
+				when e.part <> 'marks' then 'marks'
+				when e.removes then 'messages'
+				else 'leave'
+			end;
 			e.chat_id := case e.part when 'leave' then v_chat else e.chat_id end;
 		end if;
-	elsif v_chat is not null then -- it goes as a whole
+	elsif v_chat is not null then -- the chat is deleted anyway
 		e.chat_id := v_chat;
 		e.part := 'leave';
 		e.after := 0;
 	elsif e.part <> 'settle' then
-		delete from mention where ctid = any (array(select n.ctid from mention n where n.name = e.name and n.name <> '@all' limit 1000));
+		delete from mention
+		where ctid = any (array(
+			select n.ctid from mention n where n.name = e.name and n.name <> '@all' limit 1000
+		));
 		if not found then
 			e.part := 'settle';
 		end if;
 	else
 		perform account_clear(e.name);
-		if not exists (select from member m join chat c on c.id = m.chat_id and c.state = 'active' and c.kind <> 'direct'
-				where m.name = e.name and m.state = 'joined') then
+		if not exists (
+			select
+			from member m
+			join chat c on c.id = m.chat_id and c.state = 'active' and c.kind <> 'direct'
+			where m.name = e.name and m.state = 'joined'
+		) then
 			delete from erasure x where x.name = e.name;
 			return true;
 		end if;
@@ -160,6 +227,9 @@ begin
 		e.chat_id := 0;
 		e.deleted_at := clock_timestamp();
 	end if;
-	update erasure x set removes = e.removes, chat_id = e.chat_id, part = e.part, after = e.after, deleted_at = e.deleted_at where x.name = e.name;
+	update erasure x
+	set removes = e.removes, chat_id = e.chat_id, part = e.part, after = e.after,
+		deleted_at = e.deleted_at
+	where x.name = e.name;
 	return true;
 end $$;

@@ -1,0 +1,116 @@
+-- SPDX-License-Identifier: MIT
+-- Reads, edits and deletes single messages.
+
+-- Returns a message.
+-- Caller: GET /v1/chats/{chat}/messages/{id}.
+-- Errors: 404 not_found; 410 gone.
+create function message_get(p_me text, p_chat text, p_id bigint) returns table (rev bigint, body text)
+language plpgsql stable as $$
+declare
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
+	v_message message := message_of(v_member, p_id);
+begin
+	return query select v_message.rev, message_view(v_message, v_member.floor);
+end $$;
+
+-- Edits a message. Only its sender may, while they may write in the chat.
+--   p_revs  the revs of If-Match; null if there is none
+-- Caller: PATCH /v1/chats/{chat}/messages/{id}.
+-- Locks: the log lock.
+-- Errors: 403 blocked, forbidden, muted; 404 not_found; 410 gone; 412 stale; 422 empty_text.
+create function message_edit(
+	p_me text,
+	p_chat text,
+	p_id bigint,
+	p_text text,
+	p_content text,
+	p_revs bigint[]
+) returns table (pos bigint, rev bigint, body text)
+language plpgsql as $$
+declare
+	v record;
+	v_member member;
+	v_message message;
+begin
+	v := log_begin();
+	v_member := membership(p_me, chat_of(p_me, p_chat));
+	v_message := message_of(v_member, p_id);
+	if v_message.sender <> p_me or v_message.type = 'system' or v_message.forwarded is not null then
+		perform refuse(
+			403, 'forbidden',
+			'Only who wrote a message may edit it, and nobody what is the server''s or was forwarded.'
+		);
+	end if;
+	perform require_writer(v_member, v.at);
+	if v_message.rev <> all (p_revs) then
+		perform refuse(
+			412, 'stale',
+			format('The message has changed since: its rev is %s now.', v_message.rev)
+		);
+	end if;
+	if (p_text is null and p_content is null)
+		or (v_message.type is null and (p_text is null or p_content is not null))
+	then
+		perform refuse(422, 'empty_text', 'An edit needs the new text.');
+	end if;
+	perform version_keep(v_message);
+	if strpos(v_message.text, '@') > 0 or strpos(p_text, '@') > 0 then
+		perform mentions_remove(v_message.chat_id, p_id, v_message.mentions);
+		v_message.mentions := mentions_in(
+			v_message.chat_id, p_me, v_member.role, coalesce(p_text, v_message.text)
+		);
+		perform mentions_add(v_message.chat_id, p_id, v_message.mentions);
+	end if;
+	update message m
+	set text = coalesce(p_text, m.text), content = coalesce(p_content::jsonb, m.content),
+		mentions = v_message.mentions, edited_at = v.at, rev = v.head + 1
+	where m.chat_id = v_message.chat_id and m.id = p_id
+	returning * into v_message;
+	perform log_append(
+		v.head + 1, v.head + 1, v.at,
+		frame_line(
+			v_message.rev, 'message', v_message.chat_id::text, p_me, p_id, 0,
+			message_json(v_message)
+		)
+	);
+	return query select v_message.rev, v_message.rev, message_json(v_message);
+end $$;
+
+-- Deletes a message: the row is removed, a tombstone stays. Its sender, the chat's owner and its admins may.
+-- If two requests delete the same message, both succeed.
+-- Caller: DELETE /v1/chats/{chat}/messages/{id}.
+-- Locks: the log lock.
+-- Errors: 403 forbidden; 404 not_found; 410 gone.
+create function message_delete(p_me text, p_chat text, p_id bigint) returns table (pos bigint, body text)
+language plpgsql as $$
+declare
+	v record;
+	v_member member;
+	v_message message;
+	v_tombstone tombstone;
+begin
+	v := log_begin();
+	v_member := membership(p_me, chat_of(p_me, p_chat));
+	select * into v_tombstone
+	from tombstone t
+	where t.chat_id = v_member.chat_id and t.id = p_id and p_id > v_member.floor;
+	if found then
+		return query select v_tombstone.rev, null::text;
+		return;
+	end if;
+	v_message := message_of(v_member, p_id);
+	if role_rank(v_member.role) < 2 and (v_message.sender <> p_me or v_message.type = 'system') then
+		perform refuse(
+			403, 'forbidden',
+			'Only who wrote a message, or an admin of the chat, may delete it.'
+		);
+	end if;
+	if v_message.sender <> p_me then
+		perform audit_add(
+			v_message.chat_id, v.at, p_me, 'message_deleted', v_message.sender,
+			jsonb_build_object('id', p_id)
+		);
+	end if;
+	perform log_append(v.head + 1, v.head + 1, v.at, message_remove(v_message, v.head + 1));
+	return query select v.head + 1, null::text;
+end $$;

@@ -1,0 +1,255 @@
+-- SPDX-License-Identifier: MIT
+-- Sends messages.
+--
+-- A send has a key. A key that is known decides the result alone: the message that it created, or an error if
+-- the body differs. So a send that is repeated after a lost connection happens once.
+
+-- The code of the reason why a message isn't stored; null if it may be. The rows of the member and the chat
+-- come as parts, null if there is none. "paced" means: ask pace_take().
+--   p_at       the time of the send
+--   p_replied  the message that it replies to exists
+-- Callers: require_writer(), send(), send_one(), typing().
+create function refusal(
+	p_at timestamptz,
+	p_member_state text,
+	p_role text,
+	p_muted_until timestamptz,
+	p_floor bigint,
+	p_chat_state text,
+	p_gate text,
+	p_reply_to bigint,
+	p_replied boolean
+) returns text
+language sql immutable as $$
+	select case
+		when p_member_state is distinct from 'joined' or p_chat_state is distinct from 'active'
+		then 'not_found'
+		when p_muted_until > p_at then 'muted'
+		when p_gate = 'admins' and p_role = 'member' then 'forbidden'
+		when p_gate = 'barred' then 'blocked'
+		when p_gate = 'abandoned' then 'user_deleted'
+		when p_reply_to <= p_floor or not p_replied then 'unknown_reply_to'
+		when p_gate = 'paced' and p_role = 'member' then 'paced'
+	end
+$$;
+
+-- The message's present JSON; null if it was deleted.
+-- Callers: send(), send_one().
+create function message_now(p_chat bigint, p_id bigint) returns text
+language sql stable as $$
+	select message_json(m) from message m where m.chat_id = p_chat and m.id = p_id
+$$;
+
+-- The HTTP status of a code; 201 for null.
+-- Callers: send(), send_one().
+create function send_status(p_code text) returns int
+language sql immutable as $$
+	select case p_code
+		when 'key_conflict' then 409
+		when 'gone' then 410
+		when 'not_found' then 404
+		when 'unknown_reply_to' then 422
+		when 'unknown_forward' then 422
+		when 'muted' then 403
+		when 'forbidden' then 403
+		when 'blocked' then 403
+		when 'user_deleted' then 403
+		when 'slow_mode' then 429
+		when 'chat_rate_limited' then 429
+		else 201
+	end
+$$;
+
+-- Lets a batch commit only after the batch before it on the same connection. The setting postern.turn holds
+-- the last turn that committed.
+--   p_turn   the batch's number on its connection
+--   p_after  the number of the batch that must have committed; null: none
+-- Callers: send(), send_one().
+-- Errors: PT001 if that batch has failed.
+create function send_turn(p_turn bigint, p_after bigint) returns void
+language plpgsql as $$
+begin
+	if p_after is not null and current_setting('postern.turn', true) is distinct from p_after::text then
+		raise exception 'the batch before this one has failed' using errcode = 'PT001';
+	end if;
+	if set_config('postern.turn', p_turn::text, false) is null then
+	end if;
+end $$;
+
+-- Sends a batch of messages in one transaction. Every array has one entry an item. Returns a row an item: its
+-- status (201, or that of its error with a code), its id, the message's JSON, and what log_append() returned.
+-- For a 429, body has the limit a minute and the seconds to wait. One bad item never fails the others.
+--
+-- The checks, in this order: an item whose key is known is answered with the first result (404 if its sender
+-- is no longer a member, 409 key_conflict if the body differs, 410 gone if the message was deleted since);
+-- then those of refusal(). No two items have the same chat, sender and key; the worker puts the second one
+-- into the next batch.
+--   p_node                         the sending node
+--   p_turn, p_after                see send_turn()
+--   p_hash                         the hash of everything in the item that its sender wrote
+--   p_type, p_content, p_reply_to  null if no item has one
+--   p_received                     when the request came in, in µs since 1970
+-- Caller: log/batch.c.
+-- Locks: the log lock.
+-- Errors: PT001 of send_turn(); errors of single items are in the result.
+create function send(
+	p_node text,
+	p_turn bigint,
+	p_after bigint,
+	p_chat bigint[],
+	p_sender text[],
+	p_key text[],
+	p_hash text[],
+	p_text text[],
+	p_type text[],
+	p_content text[],
+	p_reply_to bigint[],
+	p_received bigint[]
+) returns table (status int, code text, id bigint, body text, is_new boolean, checks text)
+language plpgsql as $$
+declare
+	v_head bigint;
+	v_at timestamptz;
+	v_check bigint; -- of the head
+	v_stamp text;
+	v_last bigint; -- the position of the last accepted item; null: none
+	v_again int; -- the last item that needs a second look: key known, or gate 'paced'
+	v_mentioned boolean; -- a text mentions somebody
+	v record;
+	v_lines text;
+	v_code text[];
+	v_id bigint[];
+	v_body text[];
+	v_new boolean[];
+begin
+	perform send_turn(p_turn, p_after);
+	perform pg_advisory_xact_lock(log_lock_key()); -- log_begin(), without the cost of a call
+	select b.upto, greatest(clock_timestamp(), b.at), batch_check(b.at, b.mark)
+	into strict v_head, v_at, v_check
+	from log_batch b
+	order by b.upto desc
+	limit 1;
+	v_stamp := stamp(v_at);
+
+	with judged as (
+		select i.*,
+			k.id as known_id,
+			v_head + i.ord as new_id, -- used if the item is accepted
+			coalesce(r.thread, r.id) as thread,
+			v_at + c.message_ttl * interval '1 s' as expires_at,
+			case
+				when strpos(i.text, '@') > 0 then mentions_in(
+					i.chat, i.sender, m.role, i.text
+				)
+			end as mentions,
+			case
+				when k.id is not null
+					and (
+						m.state is distinct from 'joined'
+						or c.state is distinct from 'active'
+					)
+				then 'not_found'
+				when k.hash <> i.hash then 'key_conflict'
+				when k.id is null then refusal(
+					v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.gate,
+					i.reply_to, i.reply_to is null or r.id is not null
+				)
+			end as code
+		from unnest(
+			p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received
+		) with ordinality as i (
+			chat, sender, key, hash, text, type, content, reply_to, received, ord
+		)
+		-- One look-up an item by primary key. The plan is cached: a join could be planned for empty tables.
+		left join lateral (
+			select x.id, x.hash
+			from message_key x
+			where x.chat_id = i.chat and x.sender = i.sender and x.key = i.key
+			limit 1
+		) k on true
+		left join lateral (
+			select x.state, x.role, x.muted_until, x.floor
+			from member x
+			where x.chat_id = i.chat and x.name = i.sender
+			limit 1
+		) m on true
+		left join lateral (
+			select x.state, x.gate, x.message_ttl from chat x where x.id = i.chat limit 1
+		) c on true
+		left join lateral (
+			select x.id, x.thread
+			from message x
+			where x.chat_id = i.chat and x.id = i.reply_to
+			limit 1
+		) r on true
+	), rendered as (
+		select j.*, j.known_id is null and j.code is null as is_new,
+			case
+				when j.known_id is null and j.code is null
+				then message_text(
+					j.new_id, j.chat, j.sender, v_stamp, j.type, j.text,
+					j.content::jsonb, j.new_id, j.reply_to, null, j.thread, j.mentions,
+					null, stamp(j.expires_at)
+				)
+			end as json
+		from judged j
+	), born as (
+		insert into message (
+			chat_id, id, rev, sender, at, type, text, content, reply_to, thread, mentions,
+			expires_at
+		)
+		select r.chat, r.new_id, r.new_id, r.sender, v_at, r.type, r.text, r.content::jsonb,
+			r.reply_to, r.thread, r.mentions, r.expires_at
+		from rendered r
+		where r.is_new
+	), keyed as (
+		insert into message_key (chat_id, sender, key, id, hash)
+		select r.chat, r.sender, r.key, r.new_id, r.hash
+		from rendered r
+		where r.is_new
+	)
+	select max(r.new_id) filter (where r.is_new), bool_or(r.mentions is not null and r.is_new),
+		max(r.ord) filter (where r.known_id is not null or r.code = 'paced'),
+		string_agg(
+			frame_line(
+				r.new_id, 'message', r.chat::text, r.sender, r.new_id, r.received, r.json
+			),
+			''
+		) filter (where r.is_new),
+		array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end),
+		array_agg(r.json), array_agg(r.is_new)
+	into v_last, v_mentioned, v_again, v_lines, v_code, v_id, v_body, v_new
+	from rendered r;
+
+	if v_last is not null and p_reply_to is not null then
+		perform threads_grow(p_chat, v_id, v_new);
+	end if;
+	if v_mentioned then
+		perform mentions_grow(p_chat, v_id, v_new);
+	end if;
+	for i in 1 .. coalesce(v_again, 0) loop
+		if v_code[i] is null and not v_new[i] then
+			v_body[i] := message_now(p_chat[i], v_id[i]);
+			v_code[i] := case when v_body[i] is null then 'gone' end;
+		elsif v_code[i] = 'paced' then -- one at a time: each counts for the next
+			v := send_paced(
+				coalesce(v_last, v_head) + 1, v_at, p_chat[i], p_sender[i], p_key[i],
+				p_hash[i], p_text[i], p_type[i], p_content[i], p_reply_to[i], p_received[i]
+			);
+			v_code[i] := v.code;
+			v_body[i] := v.body;
+			if v.code is null then
+				v_last := coalesce(v_last, v_head) + 1;
+				v_id[i] := v_last;
+				v_new[i] := true;
+				v_lines := concat(v_lines, v.line);
+			end if;
+		end if;
+	end loop;
+	if v_last is not null then
+		checks := log_append(v_head + 1, v_last, v_at, v_lines, p_node, v_check);
+	end if;
+	return query
+		select send_status(u.code), u.*, send.checks
+		from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
+end $$;

@@ -1,0 +1,168 @@
+-- SPDX-License-Identifier: MIT
+-- Retention: the follower that deletes the messages.
+
+-- For how many seconds the oldest messages have been overdue; null: none are.
+-- Callers: retention_json(), retention_step().
+create function retention_behind() returns bigint
+language sql stable as $$
+	select nullif(
+		floor(greatest(
+			extract(
+				epoch from clock_timestamp() - least((
+					select d.due_at from retention_due d order by d.due_at limit 1
+				), (
+					select d.behind_since
+					from retention_due d
+					where d.behind_since is not null
+					order by d.behind_since
+					limit 1
+				))
+			),
+			0
+		))::bigint,
+		0
+	)
+$$;
+
+-- Sets the retention of all chats on the next p_chunk chats.
+--   told  the most members who receive the events
+-- Caller: retention_step().
+-- Locks: the log lock.
+create function retention_apply(p_chunk int, out told bigint)
+language plpgsql as $$
+declare
+	v record := log_begin();
+	v_from bigint := (select m.value::bigint from meta m where m.key = 'retention_from');
+	v_all int := retention_for_all();
+	v_seen int := 0;
+	v_pos bigint := v.head;
+	v_lines text := '';
+	v_chat record;
+begin
+	told := 0;
+	for v_chat in
+		select c.id, c.state, c.members_count, c.retention,
+			coalesce(c.retention_own, v_all) as retention_now
+		from chat c
+		where c.id > v_from
+		order by c.id
+		limit p_chunk
+	loop
+		v_seen := v_seen + 1;
+		v_from := v_chat.id;
+		if v_chat.state = 'active' and v_chat.retention is distinct from v_chat.retention_now then
+			v_pos := v_pos + 1;
+			told := told + v_chat.members_count;
+			v_lines := v_lines || retention_put(v_chat.id, v_chat.retention_now, v.at, v_pos);
+		end if;
+	end loop;
+	if v_seen < p_chunk then
+		delete from meta where key = 'retention_from';
+	else
+		update meta set value = v_from::text where key = 'retention_from';
+	end if;
+	if v_pos > v.head then
+		perform log_append(v.head + 1, v_pos, v.at, v_lines);
+	end if;
+end $$;
+
+-- Deletes up to p_chunk messages of the chats that are due, the chat that has been due longest first. A chat
+-- that has more left goes behind the others. A chat is due again when its next message is, but not sooner than
+-- after a sixtieth of its retention (at most an hour), so that messages are deleted in batches.
+--   removed  how many messages were deleted
+--   told     the most events that members receive, over all messages
+-- Caller: retention_step().
+-- Locks: the log lock.
+create function retention_remove(p_chunk int, out removed int, out told bigint)
+language plpgsql as $$
+declare
+	v record := log_begin();
+	v_lines text := '';
+	v_due record;
+	v_message message;
+	v_gone bigint;
+	v_next timestamptz;
+begin
+	removed := 0;
+	told := 0;
+	for v_due in
+		select d.*, c.retention * interval '1 s' as retention, c.state, c.members_count
+		from retention_due d
+		join chat c on c.id = d.chat_id
+		where d.due_at <= v.at
+		order by d.due_at
+		limit 50
+	loop
+		if v_due.state = 'deleted' then
+			delete from retention_due d where d.chat_id = v_due.chat_id;
+			continue;
+		end if;
+		v_gone := v_due.gone;
+		for v_message in
+			select x.*
+			from message x
+			where x.chat_id = v_due.chat_id and x.id > v_due.gone
+			order by x.id
+			limit p_chunk - removed
+		loop
+			exit when v_message.at > v.at - v_due.retention; -- the following ones are younger
+			removed := removed + 1;
+			told := told + v_due.members_count;
+			v_gone := v_message.id;
+			v_lines := v_lines || message_remove(v_message, v.head + removed);
+		end loop;
+		delete from report r
+		where r.chat_id = v_due.chat_id
+			and r.resolved_at is not null
+			and (r.message ->> 'at')::timestamptz <= v.at - v_due.retention;
+		select m.at + v_due.retention into v_next
+		from message m
+		where m.chat_id = v_due.chat_id and m.id > v_gone
+		order by m.id
+		limit 1;
+		update retention_due d
+		set gone = v_gone,
+			behind_since = case when v_next <= v.at then coalesce(d.behind_since, d.due_at) end,
+			due_at = case
+				when v_next <= v.at then v.at
+				else greatest(
+					coalesce(v_next, v.at + v_due.retention),
+					v.at + least(v_due.retention / 60, interval '1 hour')
+				)
+			end
+		where d.chat_id = v_due.chat_id;
+		exit when removed = p_chunk;
+	end loop;
+	if removed > 0 then
+		perform log_append(v.head + 1, v.head + removed, v.at, v_lines);
+	end if;
+end $$;
+
+-- A step of the retention's follower. Returns how many messages were deleted, whether there is more to do now,
+-- retention_behind(), and the most events that members receive.
+-- Caller: follow/retention.c.
+-- Locks: an advisory lock of its own, which is not waited for: one node at a time works. The log lock, only if
+--   there is something to do.
+create function retention_step(
+	p_chunk int,
+	out removed int,
+	out more boolean,
+	out behind bigint,
+	out told bigint
+)
+language plpgsql as $$
+begin
+	removed := 0;
+	told := 0;
+	more := false;
+	if pg_try_advisory_xact_lock(5788050871298354037) then
+		if exists (select from meta where key = 'retention_from') then
+			told := retention_apply(p_chunk);
+			more := true;
+		elsif exists (select from retention_due d where d.due_at <= statement_timestamp()) then
+			select r.removed, r.told into removed, told from retention_remove(p_chunk) r;
+			more := exists (select from retention_due d where d.due_at <= clock_timestamp());
+		end if;
+	end if;
+	behind := coalesce(retention_behind(), 0);
+end $$;
