@@ -57,7 +57,8 @@ static void on_time(void *arg)
 {
 	struct retention *r = arg;
 	r->began_ms = clock_mono_ms();
-	pg_pool_call(r->pool, "select removed, more, behind, told from retention_step(" CHUNK ")", 0, NULL, on_step, r);
+	pg_pool_call(r->pool, "select removed, more, behind, deliveries from retention_step(" CHUNK ")", 0, NULL,
+		on_step, r);
 }
 
 struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics)

@@ -6,7 +6,7 @@
 -- or the account is deleted or unknown.
 -- Callers: avatar_clear(), avatar_put().
 -- Locks: the log lock.
-create function avatar_tell(p_name text, p_hash text) returns bigint
+create function avatar_set(p_name text, p_hash text) returns bigint
 language plpgsql as $$
 declare
 	v record;
@@ -31,7 +31,7 @@ language plpgsql as $$
 begin
 	perform log_begin();
 	delete from avatar x where x.name = p_name;
-	return avatar_tell(p_name, null);
+	return avatar_set(p_name, null);
 end $$;
 
 -- PUT /v1/me/avatar: sets the caller's picture.
@@ -57,7 +57,7 @@ begin
 		perform refuse(401, 'unauthorized', 'The account is disabled or deleted.');
 	end if;
 	delete from avatar x where x.name = p_me and x.id <> v_id;
-	perform avatar_tell(p_me, v_hash);
+	perform avatar_set(p_me, v_hash);
 	return query select a.rev, me_json(a)::text from account a where a.name = p_me;
 end $$;
 

@@ -68,7 +68,7 @@ language sql stable as $$
 					'id', m.id,
 					'at', stamp(m.at),
 					'type', m.type,
-					'text', case when x.his then m.text end,
+					'text', case when x.is_own then m.text end,
 					'reply_to', m.reply_to,
 					'edited_at', stamp(m.edited_at),
 					'mentions', m.mentions,
@@ -78,9 +78,9 @@ language sql stable as $$
 			),
 			-3
 		),
-		',"content":' || case when x.his then m.content end::text, E'}}\n'
+		',"content":' || case when x.is_own then m.content end::text, E'}}\n'
 	)
-	from (select m.forwarded is null or m.forwarded ->> 'from' = m.sender as his) x
+	from (select m.forwarded is null or m.forwarded ->> 'from' = m.sender as is_own) x
 $$;
 
 -- The export's line of a former version of a message.

@@ -11,7 +11,7 @@
 create function credentials_used(p_ids bigint[], p_addresses text[], p_agents text[]) returns void
 language plpgsql as $$
 begin
-	perform live_only();
+	perform commit_without_sync();
 	with used as (
 		select distinct on (u.id) u.id, u.address, u.agent
 		from unnest(p_ids, p_addresses, p_agents) as u (id, address, agent)
@@ -35,7 +35,7 @@ begin
 end $$;
 
 -- Removes an account's personal lists: contacts, blocks, when the user was last seen, and other users' entries
--- about them. It is not part of account_end(), because the lists may be long.
+-- about them. It is not part of account_delete(), because the lists may be long.
 -- Caller: erasure_step().
 create function account_clear(p_name text) returns void
 language sql as $$
@@ -50,7 +50,7 @@ $$;
 -- Callers: admin_user_delete(), me_delete().
 -- Locks: the log lock.
 -- Errors: 404 not_found; 409 last_administrator.
-create function account_end(p_name text) returns bigint
+create function account_delete(p_name text) returns bigint
 language plpgsql as $$
 declare
 	v record;
@@ -78,7 +78,7 @@ begin
 	perform live_append(live_line(
 		'presence', null, string_agg(p.name, ','), null, presence_text(p_name, 'offline', null)
 	))
-	from peers(p_name) p
+	from direct_chat_peers(p_name) p
 	where presence_visible(p_name, p.name)
 	having count(*) > 0;
 	update account a
@@ -129,7 +129,7 @@ begin
 	then
 		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
 	end if;
-	return query select account_end(p_me), p_me, null::text;
+	return query select account_delete(p_me), p_me, null::text;
 end $$;
 
 -- Deletes an account. Deleting it again also succeeds.
@@ -148,7 +148,7 @@ begin
 		perform refuse(403, 'forbidden', 'Another administrator must do that.');
 	end if;
 	select a.state into v_was from account a where a.name = p_name;
-	v_pos := account_end(p_name);
+	v_pos := account_delete(p_name);
 	if v_was <> 'deleted' then
 		perform admin_audit_add(coalesce(p_me, 'server'), 'user_deleted', p_name);
 	end if;

@@ -111,7 +111,7 @@ declare
 begin
 	v := log_begin();
 	perform require_admin_or_shell(p_me);
-	v_row := chat_bury(p_chat, v.head + 1);
+	v_row := chat_set_deleted(p_chat, v.head + 1);
 	if v_row.id is null then
 		perform refuse_absent();
 	end if;

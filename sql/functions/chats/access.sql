@@ -49,7 +49,7 @@ language sql stable as $$
 $$;
 
 -- The key of the direct chat of two users: their names in byte order.
--- Callers: block_delete(), block_put(), chat_named(), chat_of(), direct_chat(), presence_tell_one().
+-- Callers: block_delete(), block_put(), chat_named(), chat_of(), direct_chat(), presence_publish_to().
 create function pair_of(p_a text, p_b text) returns text
 language sql immutable as $$ select least(p_a collate "C", p_b) || ' ' || greatest(p_a collate "C", p_b) $$;
 
@@ -73,7 +73,7 @@ end $$;
 
 -- Refuses changes in a direct chat if one of its users has blocked the other. Otherwise an edit could say what
 -- a send may not.
--- Callers: chat_patch(), may_pin(), reaction_put().
+-- Callers: chat_patch(), reaction_put(), require_pinner().
 -- Errors: 403 blocked.
 create function require_unbarred(p_chat bigint) returns void
 language plpgsql stable as $$

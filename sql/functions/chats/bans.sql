@@ -15,7 +15,7 @@ declare
 	v_mine member;
 	v_old member;
 	v_pos bigint;
-	v_said record;
+	v_system record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -36,16 +36,16 @@ begin
 		return;
 	end if;
 	v_pos := v.head + 1;
-	perform unseat(v_chat, array[p_name], 'banned', v_pos);
+	perform members_remove(v_chat, array[p_name], 'banned', v_pos);
 	if v_old.state = 'joined' then
 		v_pos := count_members(v_chat, -1, v_pos + 1, true);
 	end if;
 	perform audit_add(v_chat, v.at, p_me, 'banned', p_name);
-	v_said := system_messages(
+	v_system := system_messages(
 		v_chat, v_pos + 1, v.at, p_me,
 		(
 			select case
-				when tells_members(c) then jsonb_build_object(
+				when announces_members(c) then jsonb_build_object(
 					'code', 'member_banned',
 					'name', p_name
 				)
@@ -54,9 +54,11 @@ begin
 			where c.id = v_chat
 		)
 	);
-	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+	perform log_append(
+		v.head + 1, v_system.upto, v.at, chat_lines(v_chat, v.head + 1) || v_system.lines
+	);
 	return query
-		select v_said.upto, member_json(m)::text
+		select v_system.upto, member_json(m)::text
 		from member m
 		where m.chat_id = v_chat and m.name = p_name;
 end $$;
@@ -90,7 +92,7 @@ begin
 		);
 	end if;
 	if v_old.state = 'banned' then
-		perform unseat(v_chat, array[p_name], 'left', v.head + 1);
+		perform members_remove(v_chat, array[p_name], 'left', v.head + 1);
 		perform audit_add(v_chat, v.at, p_me, 'unbanned', p_name);
 		perform log_append(v.head + 1, v.head + 1, v.at, chat_lines(v_chat, v.head + 1));
 	end if;

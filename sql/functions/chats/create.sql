@@ -6,7 +6,7 @@
 -- System messages come last.
 
 -- The frame lines of the chat, and of those of its members whose rev is p_from or later, in order of position.
--- Callers: chat_make(), join_chat(), member_ban(), member_delete(), member_put(), member_unban(),
+-- Callers: chat_insert(), join_chat(), member_ban(), member_delete(), member_put(), member_unban(),
 --   members_change().
 create function chat_lines(p_chat bigint, p_from bigint) returns text
 language sql stable as $$
@@ -25,7 +25,7 @@ $$;
 -- Inserts a chat with its members. p_names[1] is the owner. Returns the chat's number.
 -- Callers: chat_create(), direct_chat().
 -- Locks: the caller holds the log lock.
-create function chat_make(
+create function chat_insert(
 	p_head bigint,
 	p_at timestamptz,
 	p_kind text,
@@ -40,11 +40,12 @@ language plpgsql as $$
 declare
 	v_chat bigint := nextval('postern.chat_id');
 	v_last bigint := p_head + cardinality(p_names) + 1;
-	v_said record;
+	v_system record;
 begin
 	insert into member (chat_id, name, role, state, since, rev, quiet)
 	select v_chat, n.name, case when n.ord = 1 and p_kind <> 'direct' then 'owner' else 'member' end,
-		'joined', p_head + n.ord, p_head + n.ord, n.ord > 1 and cardinality(p_names) > crowd()
+		'joined', p_head + n.ord, p_head + n.ord,
+		n.ord > 1 and cardinality(p_names) > large_chat_members()
 	from unnest(p_names) with ordinality as n (name, ord);
 	insert into chat (
 		id, kind, title, pair, handle, history, members_count, members_told, created_at, created_by,
@@ -54,8 +55,8 @@ begin
 		v_chat, p_kind, p_title, p_pair, p_handle, p_history, cardinality(p_names),
 		cardinality(p_names), p_at, p_names[1], v_last, p_system_messages
 	);
-	perform retention_begin(v_chat, p_at);
-	v_said := system_messages(
+	perform retention_init_chat(v_chat, p_at);
+	v_system := system_messages(
 		v_chat, v_last + 1, p_at, p_names[1],
 		case
 			when p_kind <> 'direct' then jsonb_build_object(
@@ -64,7 +65,9 @@ begin
 			)
 		end
 	);
-	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(v_chat, p_head + 1) || v_said.lines);
+	perform log_append(
+		p_head + 1, v_system.upto, p_at, chat_lines(v_chat, p_head + 1) || v_system.lines
+	);
 	return v_chat;
 end $$;
 
@@ -139,7 +142,7 @@ begin
 	if is_blocked(p_me, p_other) then
 		perform refuse(403, 'blocked', 'One of you two has blocked the other.');
 	end if;
-	id := chat_make(
+	id := chat_insert(
 		v.head, v.at, 'direct', null, v_pair, 'all',
 		case when p_me = p_other then array[p_me] else array[p_me, p_other] end
 	);
@@ -196,7 +199,7 @@ begin
 	perform require_users(v_names);
 	perform require_unblocked(p_me, v_names);
 	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
-	v_chat := chat_make(
+	v_chat := chat_insert(
 		v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names,
 		nullif(p_handle, ''), coalesce(p_system_messages, 'none')
 	);

@@ -5,7 +5,7 @@
 -- has been there longest and can still sign in becomes the owner. With its last member the chat is deleted,
 -- because an invite or its handle could lead into a chat without an owner. Nobody leaves a direct chat.
 -- Removing a former member again also succeeds.
--- Callers: DELETE /v1/chats/{chat}/members/{name}, chat_abandon().
+-- Callers: DELETE /v1/chats/{chat}/members/{name}, erase_membership().
 -- Locks: the log lock.
 -- Errors: 403 forbidden; 404 not_found.
 create function member_delete(p_me text, p_chat text, p_name text) returns table (pos bigint, body text)
@@ -15,9 +15,9 @@ declare
 	v_chat bigint;
 	v_mine member;
 	v_old member;
-	v_heir text;
+	v_new_owner text;
 	v_pos bigint;
-	v_said record;
+	v_system record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -45,7 +45,9 @@ begin
 		return;
 	end if;
 	v_pos := v.head + 1;
-	perform unseat(v_chat, array[p_name], case when p_name = p_me then 'left' else 'kicked' end, v_pos);
+	perform members_remove(
+		v_chat, array[p_name], case when p_name = p_me then 'left' else 'kicked' end, v_pos
+	);
 	if p_name <> p_me then
 		perform audit_add(v_chat, v.at, p_me, 'kicked', p_name);
 	end if;
@@ -61,21 +63,23 @@ begin
 				order by a.state = 'active' desc nulls last, role_rank(x.role) desc, x.since
 				limit 1
 			)
-		returning m.name into v_heir;
+		returning m.name into v_new_owner;
 		if found then
 			v_pos := v_pos + 1;
-			perform audit_add(v_chat, v.at, p_me, 'role_changed', v_heir, '{"role":"owner"}');
+			perform audit_add(
+				v_chat, v.at, p_me, 'role_changed', v_new_owner, '{"role":"owner"}'
+			);
 		end if;
 	end if;
 	v_pos := count_members(v_chat, -1, v_pos + 1, p_name <> p_me);
 	if exists (select from chat c where c.id = v_chat and c.members_count = 0) then
-		perform chat_bury(v_chat, v_pos);
+		perform chat_set_deleted(v_chat, v_pos);
 	end if;
-	v_said := system_messages(
+	v_system := system_messages(
 		v_chat, v_pos + 1, v.at, p_me,
 		(
 			select case
-				when tells_members(c) then case
+				when announces_members(c) then case
 					when p_name = p_me then jsonb_build_object('code', 'member_left')
 					else jsonb_build_object('code', 'member_removed', 'name', p_name)
 				end
@@ -84,16 +88,17 @@ begin
 			where c.id = v_chat
 		),
 		case
-			when v_heir is not null then jsonb_build_object(
+			when v_new_owner is not null then jsonb_build_object(
 				'code', 'owner_changed',
-				'name', v_heir
+				'name', v_new_owner
 			)
 		end
 	);
 	perform log_append(
-		v.head + 1, v_said.upto, v.at, coalesce(chat_lines(v_chat, v.head + 1), '') || v_said.lines
+		v.head + 1, v_system.upto, v.at,
+		coalesce(chat_lines(v_chat, v.head + 1), '') || v_system.lines
 	);
-	return query select v_said.upto, null::text;
+	return query select v_system.upto, null::text;
 end $$;
 
 -- Adds p_me to a chat that they may join by themselves. Returns the last position taken, null if they are a
@@ -112,7 +117,7 @@ language plpgsql as $$
 declare
 	v_state text := (select m.state from member m where m.chat_id = p_chat and m.name = p_me);
 	v_pos bigint;
-	v_said record;
+	v_system record;
 begin
 	if v_state = 'joined' then
 		return null;
@@ -126,18 +131,20 @@ begin
 			422, 'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
 	end if;
-	perform seat(p_chat, array[p_me], 'member', null, p_head + 1);
+	perform members_add(p_chat, array[p_me], 'member', null, p_head + 1);
 	v_pos := count_members(p_chat, 1, p_head + 2, false);
-	v_said := system_messages(
+	v_system := system_messages(
 		p_chat, v_pos + 1, p_at, p_me,
 		(
 			select case
-				when tells_members(c) then jsonb_build_object('code', 'member_joined')
+				when announces_members(c) then jsonb_build_object('code', 'member_joined')
 			end
 			from chat c
 			where c.id = p_chat
 		)
 	);
-	perform log_append(p_head + 1, v_said.upto, p_at, chat_lines(p_chat, p_head + 1) || v_said.lines);
-	return v_said.upto;
+	perform log_append(
+		p_head + 1, v_system.upto, p_at, chat_lines(p_chat, p_head + 1) || v_system.lines
+	);
+	return v_system.upto;
 end $$;

@@ -91,7 +91,7 @@ declare
 	v_old member;
 	v_new member;
 	v_pos bigint;
-	v_said record;
+	v_system record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -180,19 +180,21 @@ begin
 		if p_role = 'owner' then
 			perform refuse(422, 'bad_role', 'Add the member first, then hand the chat over.');
 		end if;
-		perform seat(v_chat, array[p_name], coalesce(p_role, 'member'), p_muted_until, v_pos);
+		perform members_add(
+			v_chat, array[p_name], coalesce(p_role, 'member'), p_muted_until, v_pos
+		);
 		select * into v_new from member m where m.chat_id = v_chat and m.name = p_name;
 		v_pos := count_members(v_chat, 1, v_pos + 1, true);
 		perform audit_add(
 			v_chat, v.at, p_me, 'added', p_name, jsonb_build_object('role', v_new.role)
 		);
 	end if;
-	v_said := system_messages(
+	v_system := system_messages(
 		v_chat, v_pos + 1, v.at, p_me,
 		(
 			select case
 				when v_old.state is distinct from 'joined' then case
-					when tells_members(c) then jsonb_build_object(
+					when announces_members(c) then jsonb_build_object(
 						'code', 'member_added',
 						'name', p_name
 					)
@@ -211,6 +213,8 @@ begin
 			where c.id = v_chat
 		)
 	);
-	perform log_append(v.head + 1, v_said.upto, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
-	return query select v_said.upto, member_json(v_new)::text;
+	perform log_append(
+		v.head + 1, v_system.upto, v.at, chat_lines(v_chat, v.head + 1) || v_system.lines
+	);
+	return query select v_system.upto, member_json(v_new)::text;
 end $$;

@@ -24,7 +24,7 @@ declare
 	v_remove text[];
 	v_skipped jsonb;
 	v_pos bigint;
-	v_said record;
+	v_system record;
 begin
 	if p_add && p_remove then
 		perform refuse(422, 'out_of_range', 'Nobody can be added and removed at once.');
@@ -92,8 +92,8 @@ begin
 		);
 	end if;
 	if cardinality(v_add) + cardinality(v_remove) > 0 then
-		perform unseat(v_chat, v_remove, 'kicked', v.head + 1);
-		perform seat(v_chat, v_add, 'member', null, v.head + 1 + cardinality(v_remove));
+		perform members_remove(v_chat, v_remove, 'kicked', v.head + 1);
+		perform members_add(v_chat, v_add, 'member', null, v.head + 1 + cardinality(v_remove));
 		v_pos := count_members(
 			v_chat, cardinality(v_add) - cardinality(v_remove),
 			v.head + 1 + cardinality(v_remove) + cardinality(v_add), true
@@ -107,11 +107,11 @@ begin
 				'removed_names', to_jsonb(v_remove[1:100])
 			)
 		);
-		v_said := system_messages(
+		v_system := system_messages(
 			v_chat, v_pos + 1, v.at, p_me,
 			(
 				select case
-					when tells_members(c) and cardinality(v_add) > 0
+					when announces_members(c) and cardinality(v_add) > 0
 					then jsonb_build_object('code', 'members_added', 'names', v_add)
 				end
 				from chat c
@@ -119,8 +119,8 @@ begin
 			),
 			(
 				select case
-					when tells_members(c)
-						and cardinality(v_remove) between 1 and crowd()
+					when announces_members(c)
+						and cardinality(v_remove) between 1 and large_chat_members()
 					then jsonb_build_object(
 						'code', 'members_removed',
 						'names', v_remove
@@ -130,8 +130,10 @@ begin
 				where c.id = v_chat
 			)
 		);
-		v_pos := v_said.upto;
-		perform log_append(v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1) || v_said.lines);
+		v_pos := v_system.upto;
+		perform log_append(
+			v.head + 1, v_pos, v.at, chat_lines(v_chat, v.head + 1) || v_system.lines
+		);
 	end if;
 	return query
 		select v_pos,

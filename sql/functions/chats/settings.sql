@@ -66,7 +66,7 @@ declare
 	v_mine member;
 	v_old chat;
 	v_row chat;
-	v_said record;
+	v_system record;
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -123,7 +123,7 @@ begin
 			'system_messages', p_system_messages
 		))
 	);
-	v_said := system_messages(
+	v_system := system_messages(
 		v_chat, v.head + 2, v.at, p_me,
 		case
 			when v_row.title is distinct from v_old.title then jsonb_build_object(
@@ -144,15 +144,15 @@ begin
 			)
 		end
 	);
-	perform log_append(v.head + 1, v_said.upto, v.at, chat_line(v_row) || v_said.lines);
-	return query select v_said.upto, chat_view(p_me, v_chat);
+	perform log_append(v.head + 1, v_system.upto, v.at, chat_line(v_row) || v_system.lines);
+	return query select v_system.upto, chat_view(p_me, v_chat);
 end $$;
 
 -- Marks a chat as deleted at position p_pos and frees its handle. Returns its row, null if there is no such
 -- chat any more.
--- Callers: admin_chat_delete(), chat_abandon(), chat_delete(), member_delete().
+-- Callers: admin_chat_delete(), chat_delete(), erase_membership(), member_delete().
 -- Locks: the caller holds the log lock.
-create function chat_bury(p_chat bigint, p_pos bigint) returns chat
+create function chat_set_deleted(p_chat bigint, p_pos bigint) returns chat
 language sql as $$
 	update chat c
 	set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos
@@ -180,7 +180,7 @@ begin
 			'Only its owner may delete a chat; a direct chat can''t be deleted.'
 		);
 	end if;
-	v_row := chat_bury(v_chat, v.head + 1);
+	v_row := chat_set_deleted(v_chat, v.head + 1);
 	perform log_append(v.head + 1, v.head + 1, v.at, chat_line(v_row));
 	return query select v_row.rev, null::text;
 end $$;

@@ -2,8 +2,8 @@
 -- Chats as one of their members sees them.
 
 -- The chat's JSON with what is the member's own: the title of a direct chat, role, last message, unread
--- counts, watermarks. Where many of the member's own messages come before the first one of others, mark_pass()
--- moves their watermark, so that the next call doesn't read these messages again.
+-- counts, watermarks. Where many of the member's own messages come before the first one of others,
+-- mark_skip_own() moves their watermark, so that the next call doesn't read these messages again.
 --   unread           messages of others after the member's watermark (or since they joined), without system
 --                    messages. At most 1,000, out of the 10,000 messages from the first of them on.
 --   unread_mentions  how many of these mention the member; at most 100 by name and 100 by @all
@@ -34,8 +34,8 @@ language sql stable as $$
 		)
 		|| coalesce(',"last_message":' || last.json, '') || '}'
 		|| case
-			when coalesce(foremost.id, last.id + 1) - mark.after > 1000 then mark_pass(
-				c.id, p_me, mark.after, coalesce(foremost.id - 1, last.id)
+			when coalesce(first_unread.id, last.id + 1) - mark.after > 1000 then mark_skip_own(
+				c.id, p_me, mark.after, coalesce(first_unread.id - 1, last.id)
 			)
 			else ''
 		end
@@ -67,15 +67,15 @@ language sql stable as $$
 			and x.type is distinct from 'system'
 		order by x.id
 		limit 1
-	) foremost on true
+	) first_unread on true
 	left join lateral (
-		select count(*) as n, foremost.id as first
+		select count(*) as n, first_unread.id as first
 		from (
 			select
 			from (
 				select x.sender, x.type
 				from message x
-				where x.chat_id = c.id and x.id >= foremost.id
+				where x.chat_id = c.id and x.id >= first_unread.id
 				order by x.id
 				limit 10000
 			) y

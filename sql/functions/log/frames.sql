@@ -87,7 +87,7 @@ language sql stable rows 1000 as $$
 			min(page.pos) filter (where page.is_over and page.pos > page.first) - 1, log_head()
 		) as upto
 		from page
-	), told as (
+	), result as (
 		(
 			select page.pos,
 				coalesce(
@@ -109,12 +109,12 @@ language sql stable rows 1000 as $$
 		select bound.upto, null
 		from bound
 	)
-	select told.pos, b.held, told.line
-	from told,
+	select result.pos, b.held, result.line
+	from result,
 		lateral (
 			select batch_check(x.at, x.mark) as held
 			from log_batch x
-			where x.upto >= told.pos
+			where x.upto >= result.pos
 			order by x.upto
 			limit 1
 		) b

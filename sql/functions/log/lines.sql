@@ -50,7 +50,7 @@ $$;
 -- The frame line of an account. It goes to the account's user and to everyone who shares a chat with them. The
 -- line of a deleted account also goes to the chats that the user had left, because messages there still name
 -- them as the sender.
--- Callers: account_end(), avatar_tell(), log_frames(), me_patch(), user_add(), user_set_state().
+-- Callers: account_delete(), avatar_set(), log_frames(), me_patch(), user_add(), user_set_state().
 create function account_line(a account) returns text
 language sql stable as $$
 	select frame_line(

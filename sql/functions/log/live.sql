@@ -27,7 +27,7 @@ begin
 	if p_lines is null then
 		return;
 	end if;
-	v_parts := cut(p_lines, 7900);
+	v_parts := split_text(p_lines, 7900);
 	for i in 1 .. cardinality(v_parts) loop
 		perform pg_notify('postern_live', i || ' ' || cardinality(v_parts) || E'\n' || v_parts[i]);
 	end loop;
@@ -36,5 +36,5 @@ end $$;
 -- Lets this transaction commit without waiting for the disk. For transactions whose changes may be lost in a
 -- crash.
 -- Callers: credentials_used(), presence_sweep(), present_set(), signal(), typing().
-create function live_only() returns void
+create function commit_without_sync() returns void
 language sql as $$ select set_config('synchronous_commit', 'off', true) $$;

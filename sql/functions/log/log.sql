@@ -28,7 +28,7 @@ end $$;
 
 -- Splits a text into pieces of at most p_room bytes. No character is split.
 -- Callers: live_append(), log_append().
-create function cut(p_text text, p_room int) returns text[]
+create function split_text(p_text text, p_room int) returns text[]
 language plpgsql immutable as $$
 declare
 	bytes bytea;
@@ -92,7 +92,7 @@ begin
 		end if;
 		return v_checks;
 	end if;
-	v_parts := cut(p_lines, 7900);
+	v_parts := split_text(p_lines, 7900);
 	for i in 1 .. cardinality(v_parts) loop
 		perform pg_notify(
 			'postern_log',

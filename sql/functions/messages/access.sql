@@ -4,7 +4,7 @@
 -- The message that p_me wants to forward, with "forwarded" naming its author and time, but not its chat. Null
 -- if it doesn't exist, if p_me may not read it, or if it is a system message.
 -- Caller: send_one().
-create function forwardable(p_me text, p_chat bigint, p_id bigint) returns message
+create function forwardable_message(p_me text, p_chat bigint, p_id bigint) returns message
 language plpgsql stable as $$
 declare
 	v_message message;
@@ -55,7 +55,7 @@ create function require_writer(p_member member, p_at timestamptz) returns void
 language plpgsql stable as $$
 declare
 	v_code text := (
-		select refusal(
+		select send_refusal(
 			p_at, p_member.state, p_member.role, p_member.muted_until, p_member.floor, c.state,
 			c.gate, null, true
 		)

@@ -60,7 +60,7 @@ $$;
 -- Does the same for all messages of a batch.
 -- Caller: send().
 -- Locks: the caller holds the log lock.
-create function mentions_grow(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
+create function mentions_add_batch(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
 language sql as $$
 	insert into mention (chat_id, name, id)
 	select m.chat_id, n, m.id

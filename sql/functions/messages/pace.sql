@@ -2,17 +2,17 @@
 -- Slow mode and the chat's rate limit.
 
 -- Returns null in code if a member's message may be sent at p_at in a chat whose gate is "paced", and counts
--- the message. Otherwise code says why not, and refrain is "limit seconds": how many messages a minute are
+-- the message. Otherwise code says why not, and retry_hint is "limit seconds": how many messages a minute are
 -- allowed (1 for slow mode), and after how many seconds to try again. Bursts of a sixth of the limit are
 -- allowed.
 -- Callers: send_one(), send_paced().
 -- Locks: the caller holds the log lock.
-create function pace_take(
+create function pace_consume(
 	p_chat bigint,
 	p_sender text,
 	p_at timestamptz,
 	out code text,
-	out refrain text
+	out retry_hint text
 )
 language plpgsql as $$
 declare
@@ -28,7 +28,7 @@ begin
 	select p.at into v_last from pace p where p.chat_id = p_chat and p.name = p_sender;
 	if v_last + v_slow > p_at then
 		code := 'slow_mode';
-		refrain := '1 ' || ceil(extract(epoch from v_last + v_slow - p_at));
+		retry_hint := '1 ' || ceil(extract(epoch from v_last + v_slow - p_at));
 		return;
 	end if;
 	if v_rate > 0 then
@@ -38,7 +38,7 @@ begin
 		where p.chat_id = p_chat and p.name = '*';
 		if v_arrival > p_at + v_tolerance then
 			code := 'chat_rate_limited';
-			refrain := v_rate || ' '
+			retry_hint := v_rate || ' '
 				|| ceil(extract(epoch from v_arrival - v_tolerance - p_at));
 			return;
 		end if;
@@ -75,7 +75,7 @@ create function send_paced(
 )
 language plpgsql as $$
 begin
-	select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, p_at) p;
+	select p.code, p.retry_hint into code, body from pace_consume(p_chat, p_sender, p_at) p;
 	if code is not null then
 		return;
 	end if;

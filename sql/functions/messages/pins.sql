@@ -13,7 +13,7 @@ $$;
 -- Callers: pin_delete(), pin_put().
 -- Locks: the caller holds the log lock.
 -- Errors: 403 blocked, forbidden; 404 not_found.
-create function may_pin(p_me text, p_chat text) returns member
+create function require_pinner(p_me text, p_chat text) returns member
 language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
@@ -37,11 +37,11 @@ declare
 	v record;
 	v_member member;
 	v_message message;
-	v_said record;
+	v_system record;
 	v_pos bigint;
 begin
 	v := log_begin();
-	v_member := may_pin(p_me, p_chat);
+	v_member := require_pinner(p_me, p_chat);
 	v_message := message_of(v_member, p_id);
 	v_pos := v_message.rev;
 	if v_message.pinned is null then
@@ -50,14 +50,14 @@ begin
 		where m.chat_id = v_message.chat_id and m.id = p_id
 		returning m.* into v_message;
 		perform pin_audit(v_member, v.at, 'message_pinned', p_id);
-		v_said := system_messages(
+		v_system := system_messages(
 			v_message.chat_id, v.head + 2, v.at, p_me,
 			jsonb_build_object('code', 'message_pinned', 'id', p_id)
 		);
 		perform log_append(
-			v.head + 1, v_said.upto, v.at, message_line(v_message, p_me) || v_said.lines
+			v.head + 1, v_system.upto, v.at, message_line(v_message, p_me) || v_system.lines
 		);
-		v_pos := v_said.upto;
+		v_pos := v_system.upto;
 	end if;
 	return query select v_pos, message_json(v_message);
 end $$;
@@ -74,7 +74,7 @@ declare
 	v_message message;
 begin
 	v := log_begin();
-	v_member := may_pin(p_me, p_chat);
+	v_member := require_pinner(p_me, p_chat);
 	v_message := message_of(v_member, p_id);
 	if v_message.pinned is not null then
 		update message m

@@ -12,7 +12,7 @@ declare
 begin
 	delete from message m where m.chat_id = p_message.chat_id and m.id = p_message.id;
 	if p_message.thread is not null then
-		perform thread_shrink(p_message.chat_id, p_message.thread);
+		perform thread_uncount_reply(p_message.chat_id, p_message.thread);
 	end if;
 	if p_message.replies is not null
 		and exists (

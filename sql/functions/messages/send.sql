@@ -5,11 +5,11 @@
 -- the body differs. So a send that is repeated after a lost connection happens once.
 
 -- The code of the reason why a message isn't stored; null if it may be. The rows of the member and the chat
--- come as parts, null if there is none. "paced" means: ask pace_take().
+-- come as parts, null if there is none. "paced" means: ask pace_consume().
 --   p_at       the time of the send
 --   p_replied  the message that it replies to exists
 -- Callers: require_writer(), send(), send_one(), typing().
-create function refusal(
+create function send_refusal(
 	p_at timestamptz,
 	p_member_state text,
 	p_role text,
@@ -35,7 +35,7 @@ $$;
 
 -- The message's present JSON; null if it was deleted.
 -- Callers: send(), send_one().
-create function message_now(p_chat bigint, p_id bigint) returns text
+create function message_current(p_chat bigint, p_id bigint) returns text
 language sql stable as $$
 	select message_json(m) from message m where m.chat_id = p_chat and m.id = p_id
 $$;
@@ -82,8 +82,8 @@ end $$;
 --
 -- The checks, in this order: an item whose key is known is answered with the first result (404 if its sender
 -- is no longer a member, 409 key_conflict if the body differs, 410 gone if the message was deleted since);
--- then those of refusal(). No two items have the same chat, sender and key; the worker puts the second one
--- into the next batch.
+-- then those of send_refusal(). No two items have the same chat, sender and key; the worker puts the second
+-- one into the next batch.
 --   p_node                         the sending node
 --   p_turn, p_after                see send_turn()
 --   p_hash                         the hash of everything in the item that its sender wrote
@@ -113,7 +113,7 @@ declare
 	v_check bigint; -- of the head
 	v_stamp text;
 	v_last bigint; -- the position of the last accepted item; null: none
-	v_again int; -- the last item that needs a second look: key known, or gate 'paced'
+	v_last_recheck int; -- the last item that needs a second look: key known, or gate 'paced'
 	v_mentioned boolean; -- a text mentions somebody
 	v record;
 	v_lines text;
@@ -131,7 +131,7 @@ begin
 	limit 1;
 	v_stamp := stamp(v_at);
 
-	with judged as (
+	with checked as (
 		select i.*,
 			k.id as known_id,
 			v_head + i.ord as new_id, -- used if the item is accepted
@@ -150,7 +150,7 @@ begin
 					)
 				then 'not_found'
 				when k.hash <> i.hash then 'key_conflict'
-				when k.id is null then refusal(
+				when k.id is null then send_refusal(
 					v_at, m.state, m.role, m.muted_until, m.floor, c.state, c.gate,
 					i.reply_to, i.reply_to is null or r.id is not null
 				)
@@ -192,8 +192,8 @@ begin
 					null, stamp(j.expires_at)
 				)
 			end as json
-		from judged j
-	), born as (
+		from checked j
+	), stored as (
 		insert into message (
 			chat_id, id, rev, sender, at, type, text, content, reply_to, thread, mentions,
 			expires_at
@@ -202,7 +202,7 @@ begin
 			r.reply_to, r.thread, r.mentions, r.expires_at
 		from rendered r
 		where r.is_new
-	), keyed as (
+	), stored_key as (
 		insert into message_key (chat_id, sender, key, id, hash)
 		select r.chat, r.sender, r.key, r.new_id, r.hash
 		from rendered r
@@ -218,18 +218,18 @@ begin
 		) filter (where r.is_new),
 		array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end),
 		array_agg(r.json), array_agg(r.is_new)
-	into v_last, v_mentioned, v_again, v_lines, v_code, v_id, v_body, v_new
+	into v_last, v_mentioned, v_last_recheck, v_lines, v_code, v_id, v_body, v_new
 	from rendered r;
 
 	if v_last is not null and p_reply_to is not null then
-		perform threads_grow(p_chat, v_id, v_new);
+		perform threads_count_replies(p_chat, v_id, v_new);
 	end if;
 	if v_mentioned then
-		perform mentions_grow(p_chat, v_id, v_new);
+		perform mentions_add_batch(p_chat, v_id, v_new);
 	end if;
-	for i in 1 .. coalesce(v_again, 0) loop
+	for i in 1 .. coalesce(v_last_recheck, 0) loop
 		if v_code[i] is null and not v_new[i] then
-			v_body[i] := message_now(p_chat[i], v_id[i]);
+			v_body[i] := message_current(p_chat[i], v_id[i]);
 			v_code[i] := case when v_body[i] is null then 'gone' end;
 		elsif v_code[i] = 'paced' then -- one at a time: each counts for the next
 			v := send_paced(

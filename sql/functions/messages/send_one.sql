@@ -120,18 +120,19 @@ begin
 				select from message m where m.chat_id = p_chat and m.id = p_reply_to
 			);
 		end if;
-		code := refusal(
+		code := send_refusal(
 			v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to,
 			v_replied
 		);
 		if (code is null or code = 'paced') and p_forward_id is not null then
 			select m.type, m.text, m.content, m.forwarded
 			into p_type, p_text, p_content, v_forwarded
-			from forwardable(p_sender, p_forward_chat, p_forward_id) m;
+			from forwardable_message(p_sender, p_forward_chat, p_forward_id) m;
 			code := case when v_forwarded is null then 'unknown_forward' else code end;
 		end if;
 		if code = 'paced' then -- the last check, because it counts the message
-			select p.code, p.refrain into code, body from pace_take(p_chat, p_sender, v.at) p;
+			select p.code, p.retry_hint into code, body
+			from pace_consume(p_chat, p_sender, v.at) p;
 		end if;
 		is_new := code is null;
 	elsif not exists (
@@ -144,7 +145,7 @@ begin
 	elsif v_hash <> p_hash then
 		code := 'key_conflict';
 	else
-		body := message_now(p_chat, id);
+		body := message_current(p_chat, id);
 		code := case when body is null then 'gone' end;
 	end if;
 	if is_new then

@@ -47,5 +47,5 @@ end $$;
 
 -- Returns true if a chat has system messages about members: a group of at most 100 members.
 -- Callers: join_chat(), member_ban(), member_delete(), member_put(), members_change().
-create function tells_members(c chat) returns boolean
+create function announces_members(c chat) returns boolean
 language sql immutable as $$ select c.kind = 'group' and c.members_count <= 100 $$;

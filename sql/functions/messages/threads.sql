@@ -31,7 +31,7 @@ $$;
 -- Counts the replies of a batch in their threads.
 -- Caller: send().
 -- Locks: the caller holds the log lock.
-create function threads_grow(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
+create function threads_count_replies(p_chat bigint[], p_id bigint[], p_is_new boolean[]) returns void
 language sql as $$
 	update message m
 	set replies = coalesce(m.replies, 0) + g.n, last_reply = g.last
@@ -48,7 +48,7 @@ $$;
 -- Counts again after a reply was deleted. A thread whose first message is deleted ends with its last reply.
 -- Caller: message_remove().
 -- Locks: the caller holds the log lock.
-create function thread_shrink(p_chat bigint, p_thread bigint) returns void
+create function thread_uncount_reply(p_chat bigint, p_thread bigint) returns void
 language sql as $$
 	update message m
 	set replies = nullif(m.replies - 1, 0),

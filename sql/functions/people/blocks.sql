@@ -46,14 +46,14 @@ language plpgsql as $$
 declare
 	v_was boolean;
 begin
-	perform require_other(p_me, p_name);
+	perform require_other_account(p_me, p_name);
 	perform log_begin();
 	v_was := is_blocked(p_me, p_name);
 	insert into block (name, blocked) values (p_me, p_name) on conflict do nothing;
 	update chat c set barred = true where c.pair = pair_of(p_me, p_name) and not c.barred;
 	if not v_was then
-		perform presence_tell_one(p_me, p_name);
-		perform presence_tell_one(p_name, p_me);
+		perform presence_publish_to(p_me, p_name);
+		perform presence_publish_to(p_name, p_me);
 	end if;
 	return query select null::text;
 end $$;
@@ -71,7 +71,7 @@ begin
 		return;
 	end if;
 	update chat c set barred = false where c.pair = pair_of(p_me, p_name) and c.barred;
-	perform presence_tell_one(p_me, p_name);
-	perform presence_tell_one(p_name, p_me);
+	perform presence_publish_to(p_me, p_name);
+	perform presence_publish_to(p_name, p_me);
 	return query select null::text;
 end $$;

@@ -4,7 +4,7 @@
 -- The account of p_name, which must not be the caller's own.
 -- Callers: block_put(), contact_put().
 -- Errors: 404 not_found; 422 out_of_range.
-create function require_other(p_me text, p_name text) returns account
+create function require_other_account(p_me text, p_name text) returns account
 language plpgsql stable as $$
 declare
 	v_account account;
@@ -51,13 +51,13 @@ $$;
 -- Publishes p_me's presence to p_name after the contact was added or removed, if p_me shows it to contacts
 -- only. Otherwise the contact hears nothing.
 -- Callers: contact_delete(), contact_put().
-create function contact_told(p_me text, p_name text) returns void
+create function contact_publish_presence(p_me text, p_name text) returns void
 language plpgsql as $$
 begin
 	if exists (select from account a where a.name = p_me and a.presence = 'contacts')
 		and not is_blocked(p_me, p_name)
 	then
-		perform presence_tell_one(p_me, p_name);
+		perform presence_publish_to(p_me, p_name);
 	end if;
 end $$;
 
@@ -67,11 +67,11 @@ end $$;
 create function contact_put(p_me text, p_name text) returns table (body text)
 language plpgsql as $$
 declare
-	v_account account := require_other(p_me, p_name);
+	v_account account := require_other_account(p_me, p_name);
 begin
 	insert into contact (name, contact) values (p_me, p_name) on conflict do nothing;
 	if found then
-		perform contact_told(p_me, p_name);
+		perform contact_publish_presence(p_me, p_name);
 	end if;
 	return query select account_json(v_account)::text;
 end $$;
@@ -83,7 +83,7 @@ language plpgsql as $$
 begin
 	delete from contact x where x.name = p_me and x.contact = p_name;
 	if found then
-		perform contact_told(p_me, p_name);
+		perform contact_publish_presence(p_me, p_name);
 	end if;
 	return query select null::text;
 end $$;

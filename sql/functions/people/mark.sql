@@ -13,7 +13,7 @@ language plpgsql as $$
 declare
 	v_head bigint := log_head();
 	v_lines text;
-	v_told told[];
+	v_changes watermark_change[];
 begin
 	return query
 		select
@@ -82,25 +82,26 @@ begin
 			read = greatest(w.read, excluded.read)
 		where w.delivered < excluded.delivered or w.read < excluded.read
 		returning w.chat_id, w.name, w.delivered, w.read
-	), told as (
+	), change as (
 		select m.chat_id, m.name, m.read > k.read as is_read,
 			case when m.read > k.read then k.read else k.delivered end as was,
 			case when m.read > k.read then m.read else m.delivered end as is_now,
-			c.members_count > receipts_crowd() as crowd
+			c.members_count > receipts_names_max() as is_large
 		from moved m
 		join known k on k.chat_id = m.chat_id and k.name = m.name
 		join chat c on c.id = m.chat_id
 		where not c.barred and (m.read > k.read or m.delivered > k.delivered)
 	)
-	select array_agg(row(t.chat_id, t.name, t.is_read, t.was, t.is_now, t.crowd)::told) into v_told
-	from told t;
+	select array_agg(row(t.chat_id, t.name, t.is_read, t.was, t.is_now, t.is_large)::watermark_change)
+	into v_changes
+	from change t;
 
-	with told as (
+	with change as (
 		select t.*, case when t.is_read then 'read' else 'delivered' end as kind
-		from unnest(v_told) t
+		from unnest(v_changes) t
 	), passed as materialized ( -- the latest message of each author in what was passed, 100 messages at most
-		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now, max(x.id) as id
-		from told t,
+		select t.chat_id, t.name, x.sender, t.is_read, t.kind, t.is_large, t.is_now, max(x.id) as id
+		from change t,
 			lateral (
 				select m.sender, m.id
 				from message m
@@ -111,8 +112,8 @@ begin
 				order by m.id desc
 				limit 100
 			) x
-		where t.crowd or not t.is_read
-		group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.crowd, t.is_now
+		where t.is_large or not t.is_read
+		group by t.chat_id, t.name, x.sender, t.is_read, t.kind, t.is_large, t.is_now
 	), authors as ( -- a former member receives nothing
 		select p.*
 		from passed p
@@ -126,11 +127,11 @@ begin
 		)
 	), lines as (
 		select live_line(
-			t.kind, case when not t.crowd then t.chat_id::text end,
-			case when t.crowd then t.name end, null,
+			t.kind, case when not t.is_large then t.chat_id::text end,
+			case when t.is_large then t.name end, null,
 			concat('{"chat":', t.chat_id, ',"name":"', t.name, '","up_to":', t.is_now, '}')
 		) as line
-		from told t
+		from change t
 		where t.is_read
 		union all
 		-- a delivery is published to the authors only
@@ -139,7 +140,7 @@ begin
 			concat('{"chat":', a.chat_id, ',"name":"', a.name, '","up_to":', a.is_now, '}')
 		)
 		from authors a
-		where not a.crowd
+		where not a.is_large
 		group by a.kind, a.chat_id, a.name, a.is_now
 		union all
 		select live_line(
@@ -152,7 +153,7 @@ begin
 		from (
 			select x.kind, x.chat_id, x.sender, x.is_read, max(x.id) as id
 			from authors x
-			where x.crowd
+			where x.is_large
 			group by x.kind, x.chat_id, x.sender, x.is_read
 		) a
 	)
@@ -166,7 +167,7 @@ end $$;
 -- text, because it is called inside an expression. It does nothing in a read-only transaction.
 -- Caller: chat_view_json().
 -- Locks: one row of watermark; only once a transaction, so that two calls can't deadlock.
-create function mark_pass(p_chat bigint, p_me text, p_after bigint, p_up_to bigint) returns text
+create function mark_skip_own(p_chat bigint, p_me text, p_after bigint, p_up_to bigint) returns text
 language plpgsql as $$
 begin
 	if current_setting('transaction_read_only') = 'off'

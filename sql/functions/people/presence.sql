@@ -2,7 +2,7 @@
 -- Presence: who is online. The table present has a row a user and worker with open streams.
 
 -- The JSON of a presence.
--- Callers: account_end(), presence_hide(), presence_json(), presence_tell_one().
+-- Callers: account_delete(), presence_hide(), presence_json(), presence_publish_to().
 create function presence_text(p_name text, p_state text, p_last_seen timestamptz) returns text
 language sql stable as $$
 	select concat(
@@ -12,7 +12,7 @@ language sql stable as $$
 $$;
 
 -- The JSON of a user's present presence.
--- Callers: presence_get(), presence_line(), presence_put(), presence_tell_one().
+-- Callers: presence_get(), presence_line(), presence_publish_to(), presence_put().
 create function presence_json(p_name text) returns text
 language sql stable as $$
 	select presence_text(p_name, x.state, case when x.state = 'offline' then x.at end)
@@ -29,7 +29,7 @@ language sql stable as $$
 $$;
 
 -- Returns true if p_viewer may see p_name's presence.
--- Callers: account_end(), presence_get(), presence_hide(), presence_line(), presence_tell_one().
+-- Callers: account_delete(), presence_get(), presence_hide(), presence_line(), presence_publish_to().
 create function presence_visible(p_name text, p_viewer text) returns boolean
 language sql stable as $$
 	select p_name = p_viewer
@@ -54,8 +54,8 @@ language sql stable as $$
 $$;
 
 -- The users who share a direct chat with p_name.
--- Callers: account_end(), presence_hide(), presence_line().
-create function peers(p_name text) returns table (name text)
+-- Callers: account_delete(), presence_hide(), presence_line().
+create function direct_chat_peers(p_name text) returns table (name text)
 language sql stable rows 20 as $$
 	select o.name
 	from member m
@@ -65,19 +65,19 @@ language sql stable rows 20 as $$
 $$;
 
 -- The live line with p_name's presence, for the peers who may see it. Null if nobody may.
--- Callers: me_patch(), presence_put(), presence_tell().
+-- Callers: me_patch(), presence_publish_changes(), presence_put().
 create function presence_line(p_name text) returns text
 language sql stable as $$
 	select live_line('presence', null, string_agg(p.name, ','), null, presence_json(p_name))
-	from peers(p_name) p
+	from direct_chat_peers(p_name) p
 	where presence_visible(p_name, p.name)
 	having count(*) > 0
 $$;
 
 -- Publishes p_name's presence to p_viewer, if they share a direct chat, after a change of what p_viewer may
 -- see. If p_viewer may not see it, they receive "offline".
--- Callers: block_delete(), block_put(), contact_told().
-create function presence_tell_one(p_name text, p_viewer text) returns void
+-- Callers: block_delete(), block_put(), contact_publish_presence().
+create function presence_publish_to(p_name text, p_viewer text) returns void
 language sql as $$
 	select live_append(live_line(
 		'presence', null, p_viewer, null,
@@ -97,7 +97,7 @@ language sql as $$
 	select live_append(live_line(
 		'presence', null, string_agg(p.name, ','), null, presence_text(p_name, 'offline', null)
 	))
-	from peers(p_name) p
+	from direct_chat_peers(p_name) p
 	where not presence_visible(p_name, p.name)
 	having count(*) > 0
 $$;
@@ -138,7 +138,7 @@ end $$;
 -- their presence.
 -- Callers: presence_sweep(), present_set().
 -- Locks: the caller holds the presence lock.
-create function presence_tell(p_names text[], p_was text[]) returns void
+create function presence_publish_changes(p_names text[], p_was text[]) returns void
 language plpgsql as $$
 declare
 	v_changed text[];
@@ -170,7 +170,7 @@ declare
 	v_names text[];
 	v_was text[];
 begin
-	perform live_only();
+	perform commit_without_sync();
 	perform pg_advisory_xact_lock(5788050871298354034);
 	if p_only then
 		p_gone := array(
@@ -186,7 +186,7 @@ begin
 	using unnest(p_gone) g
 	where p.node = p_node and p.worker = p_worker and p.name = g;
 	insert into present select p_node, p_worker, h from unnest(p_here) h on conflict do nothing;
-	perform presence_tell(v_names, v_was);
+	perform presence_publish_changes(v_names, v_was);
 end $$;
 
 -- Removes the users of nodes that have been silent for 15 seconds. Workers call it every few seconds.
@@ -208,7 +208,7 @@ begin
 	) then
 		return;
 	end if;
-	perform live_only();
+	perform commit_without_sync();
 	perform pg_advisory_xact_lock(5788050871298354034);
 	with gone as (
 		delete from present p
@@ -221,5 +221,5 @@ begin
 	)
 	select array_agg(g.name) into v_names
 	from gone g;
-	perform presence_tell(v_names, v_names);
+	perform presence_publish_changes(v_names, v_names);
 end $$;

@@ -5,11 +5,18 @@
 -- Up to this number of members, receipts say who has received and read a message. In a larger chat its author
 -- learns only how many.
 -- Callers: mark(), message_receipts(), receipts().
-create function receipts_crowd() returns int
+create function receipts_names_max() returns int
 language sql immutable as $$ select 100 $$;
 
 -- A watermark that has moved.
-create type told as (chat_id bigint, name text, is_read boolean, was bigint, is_now bigint, crowd boolean);
+create type watermark_change as (
+	chat_id bigint,
+	name text,
+	is_read boolean, -- "read" has moved, else "delivered"
+	was bigint,
+	is_now bigint,
+	is_large boolean -- the chat has more members than receipts_names_max()
+);
 
 -- The members who have received a message, and their watermark "read". Members who can't see the message,
 -- because they joined later, don't count.
@@ -56,8 +63,8 @@ create function receipts(p_me text, p_chat text) returns table (body text)
 language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
-	v_crowd boolean := (
-		select c.members_count > receipts_crowd() from chat c where c.id = v_member.chat_id
+	v_is_large boolean := (
+		select c.members_count > receipts_names_max() from chat c where c.id = v_member.chat_id
 	);
 begin
 	return query
@@ -76,7 +83,7 @@ begin
 		)::text
 		from watermark w
 		join member m on m.chat_id = w.chat_id and m.name = w.name and m.state = 'joined'
-		where w.chat_id = v_member.chat_id and (not v_crowd or w.name = p_me);
+		where w.chat_id = v_member.chat_id and (not v_is_large or w.name = p_me);
 end $$;
 
 -- How many members have received and read a message, and in a small chat who. Only its author may ask.
@@ -87,8 +94,8 @@ language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
 	v_message message := message_of(v_member, p_id);
-	v_crowd boolean := (
-		select c.members_count > receipts_crowd() from chat c where c.id = v_member.chat_id
+	v_is_large boolean := (
+		select c.members_count > receipts_names_max() from chat c where c.id = v_member.chat_id
 	);
 begin
 	if v_message.sender <> p_me then
@@ -99,10 +106,10 @@ begin
 			'delivered', count(*),
 			'read', count(*) filter (where r.read >= p_id),
 			'delivered_to', case
-				when not v_crowd then coalesce(jsonb_agg(r.name order by r.name), '[]')
+				when not v_is_large then coalesce(jsonb_agg(r.name order by r.name), '[]')
 			end,
 			'read_by', case
-				when not v_crowd then coalesce(
+				when not v_is_large then coalesce(
 					jsonb_agg(r.name order by r.name) filter (where r.read >= p_id),
 					'[]'
 				)

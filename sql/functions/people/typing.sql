@@ -12,11 +12,11 @@ declare
 	v_code text[];
 	v_lines text;
 begin
-	perform live_only();
-	with judged as (
+	perform commit_without_sync();
+	with checked as (
 		select i.ord, i.me, i.again = 't' as again, c.id as chat,
 			nullif(
-				refusal(
+				send_refusal(
 					clock_timestamp(), m.state, m.role, m.muted_until, m.floor, c.state,
 					c.gate, null, true
 				),
@@ -38,7 +38,7 @@ begin
 			''
 		)
 	into v_code, v_lines
-	from judged j;
+	from checked j;
 	perform live_append(v_lines);
 	return query select c, null::text, null::text from unnest(v_code) c;
 end $$;
@@ -53,8 +53,8 @@ declare
 	v_code text[];
 	v_lines text;
 begin
-	perform live_only();
-	with judged as (
+	perform commit_without_sync();
+	with checked as (
 		select i.*, c.id as number, c.members_count,
 			case
 				when m.state is distinct from 'joined' or c.state is distinct from 'active'
@@ -66,7 +66,7 @@ begin
 						where b.name = i.recipient and b.blocked = i.me
 					)
 				then 'blocked'
-				when i.recipient is null and c.members_count > signal_crowd()
+				when i.recipient is null and c.members_count > signal_broadcast_max()
 				then 'too_many_members'
 				when i.recipient is not null
 					and not exists (
@@ -106,14 +106,14 @@ begin
 			''
 		)
 	into v_code, v_lines
-	from judged j;
+	from checked j;
 	perform live_append(v_lines);
 	return query
 		select c,
 			case c
 				when 'too_many_members' then format(
 					'In a chat of more than %s members a signal needs "to".',
-					signal_crowd()
+					signal_broadcast_max()
 				)
 				when 'unknown_user' then 'to is no member of this chat.'
 			end,
@@ -123,5 +123,5 @@ end $$;
 
 -- In a chat with more members than this, a signal needs a recipient.
 -- Caller: signal().
-create function signal_crowd() returns int
+create function signal_broadcast_max() returns int
 language sql immutable as $$ select 32 $$;

@@ -175,7 +175,7 @@ declare
 	v_lo bigint := 0;
 	v_hits record;
 	v_fuzzy boolean := coalesce(p_cursor ~ '^[fs]', false);
-	v_question record;
+	v_parsed record;
 	v_next text;
 	v_json text;
 begin
@@ -214,10 +214,10 @@ begin
 		|| coalesce('''' || chr(1) || '@' || p_from || ''' & ', '')
 		|| case when p_has = 'media' then '''' || chr(1) || '+media'' & ' else '' end;
 	loop
-		v_question := search_parse(p_q, v_fuzzy);
+		v_parsed := search_parse(p_q, v_fuzzy);
 		v_hits := search_walk(
-			coalesce(v_mine, '{}'), v_filter || '(' || v_question.template || ')',
-			case when v_ranked then v_question.template end, greatest(v_after.id, v_lo - 1, 0),
+			coalesce(v_mine, '{}'), v_filter || '(' || v_parsed.template || ')',
+			case when v_ranked then v_parsed.template end, greatest(v_after.id, v_lo - 1, 0),
 			least(v_hi, v_before.id), v_after.at, v_before.at, v_cursor[3]::float4,
 			v_cursor[4]::bigint, p_limit + 1
 		);
@@ -237,9 +237,7 @@ begin
 	select
 		string_agg(
 			'{"message":' || message_json(m) || ',"snippet":'
-				|| to_json(search_snippet(
-					m.text, v_question.stems, v_question.surfaces
-				))::text
+				|| to_json(search_snippet(m.text, v_parsed.stems, v_parsed.surfaces))::text
 				|| '}',
 			','
 			order by page.n

@@ -131,7 +131,7 @@ begin
 				v_head
 			) as upto
 			from page
-		), told as (
+		), result as (
 			(
 				select page.pos, page.kind,
 					coalesce(
@@ -151,7 +151,7 @@ begin
 			from bound
 		)
 		select t.pos, b.held, t.kind, t.json
-		from told t,
+		from result t,
 			lateral (
 				select batch_check(x.at, x.mark) as held
 				from log_batch x

@@ -8,7 +8,7 @@
 -- Caller: erasure_step().
 -- Locks: the log lock.
 -- Errors: none: the account's user may always leave.
-create function chat_abandon(p_name text, p_chat bigint) returns void
+create function erase_membership(p_name text, p_chat bigint) returns void
 language plpgsql as $$
 declare
 	v record;
@@ -32,7 +32,7 @@ begin
 		)
 	then
 		v := log_begin();
-		v_chat := chat_bury(p_chat, v.head + 1);
+		v_chat := chat_set_deleted(p_chat, v.head + 1);
 		if v_chat.id is not null then -- member_delete() has not deleted it already
 			perform log_append(v_chat.rev, v_chat.rev, v.at, chat_line(v_chat));
 		end if;
@@ -55,7 +55,7 @@ declare
 	v_lines text := '';
 begin
 	for v in
-		select m.id, m.sender = p_name and m.type is distinct from 'system' as his
+		select m.id, m.sender = p_name and m.type is distinct from 'system' as is_own
 		from message m
 		where m.chat_id = p_chat and m.id > p_after
 		order by m.id
@@ -63,7 +63,7 @@ begin
 	loop
 		v_seen := v_seen + 1;
 		v_last := v.id;
-		if v.his then
+		if v.is_own then
 			v_ids := v_ids || v.id;
 			exit when cardinality(v_ids) = 200;
 		end if;
@@ -101,7 +101,7 @@ declare
 	v_lines text := '';
 begin
 	for v in
-		select r.rev, r.name = p_name and r.active as his
+		select r.rev, r.name = p_name and r.active as is_own
 		from reaction r
 		where r.chat_id = p_chat and r.rev > p_after
 		order by r.rev
@@ -109,7 +109,7 @@ begin
 	loop
 		v_seen := v_seen + 1;
 		v_last := v.rev;
-		if v.his then
+		if v.is_own then
 			v_revs := v_revs || v.rev;
 			exit when cardinality(v_revs) = 200;
 		end if;
@@ -187,7 +187,7 @@ begin
 		when 'reactions' then
 			v_next := erase_reactions(e.name, v_chat, e.after);
 		else
-			perform chat_abandon(e.name, v_chat);
+			perform erase_membership(e.name, v_chat);
 		end case;
 		e.after := coalesce(v_next, 0);
 		if v_next is null then

@@ -7,7 +7,7 @@
 -- meanwhile have it from the start.
 
 -- The retention of all chats in seconds; null: messages stay.
--- Callers: admin_chat_patch(), retention_apply(), retention_begin(), retention_json(), retention_set().
+-- Callers: admin_chat_patch(), retention_apply(), retention_init_chat(), retention_json(), retention_set().
 create function retention_for_all() returns int
 language sql stable as $$ select value::int from meta where key = 'retention' $$;
 
@@ -26,9 +26,9 @@ begin
 end $$;
 
 -- Gives a new chat the retention of all chats.
--- Caller: chat_make().
+-- Caller: chat_insert().
 -- Locks: the caller holds the log lock.
-create function retention_begin(p_chat bigint, p_at timestamptz) returns void
+create function retention_init_chat(p_chat bigint, p_at timestamptz) returns void
 language plpgsql as $$
 declare
 	v_all int := retention_for_all();
@@ -42,7 +42,8 @@ end $$;
 -- Sets the retention that is in effect for a chat, at position p_rev. Returns the chat's frame line.
 -- Callers: admin_chat_patch(), retention_apply().
 -- Locks: the caller holds the log lock.
-create function retention_put(p_chat bigint, p_seconds int, p_at timestamptz, p_rev bigint) returns text
+create function retention_set_chat(p_chat bigint, p_seconds int, p_at timestamptz, p_rev bigint)
+returns text
 language plpgsql as $$
 declare
 	v_row chat;
@@ -126,7 +127,7 @@ declare
 	v record;
 	v_old chat;
 	v_line text;
-	v_said record;
+	v_system record;
 begin
 	v := log_begin();
 	perform require_admin_or_shell(p_me);
@@ -137,7 +138,7 @@ begin
 		return;
 	end if;
 	update chat c set retention_own = nullif(p_retention, 0) where c.id = p_chat;
-	v_line := retention_put(
+	v_line := retention_set_chat(
 		p_chat, coalesce(nullif(p_retention, 0), retention_for_all()), v.at, v.head + 1
 	);
 	perform audit_add(
@@ -152,7 +153,7 @@ begin
 			'was', coalesce(v_old.retention_own, 0)
 		)
 	);
-	v_said := system_messages(
+	v_system := system_messages(
 		p_chat, v.head + 2, v.at, coalesce(p_me, 'server'),
 		(
 			select jsonb_build_object(
@@ -163,6 +164,6 @@ begin
 			where c.id = p_chat and c.retention is distinct from v_old.retention
 		)
 	);
-	perform log_append(v.head + 1, v_said.upto, v.at, v_line || v_said.lines);
-	return query select v_said.upto, admin_chat_json(c)::text from chat c where c.id = p_chat;
+	perform log_append(v.head + 1, v_system.upto, v.at, v_line || v_system.lines);
+	return query select v_system.upto, admin_chat_json(c)::text from chat c where c.id = p_chat;
 end $$;

@@ -25,10 +25,10 @@ language sql stable as $$
 $$;
 
 -- Sets the retention of all chats on the next p_chunk chats.
---   told  the most members who receive the events
+--   deliveries  the most events that members receive
 -- Caller: retention_step().
 -- Locks: the log lock.
-create function retention_apply(p_chunk int, out told bigint)
+create function retention_apply(p_chunk int, out deliveries bigint)
 language plpgsql as $$
 declare
 	v record := log_begin();
@@ -39,7 +39,7 @@ declare
 	v_lines text := '';
 	v_chat record;
 begin
-	told := 0;
+	deliveries := 0;
 	for v_chat in
 		select c.id, c.state, c.members_count, c.retention,
 			coalesce(c.retention_own, v_all) as retention_now
@@ -52,8 +52,9 @@ begin
 		v_from := v_chat.id;
 		if v_chat.state = 'active' and v_chat.retention is distinct from v_chat.retention_now then
 			v_pos := v_pos + 1;
-			told := told + v_chat.members_count;
-			v_lines := v_lines || retention_put(v_chat.id, v_chat.retention_now, v.at, v_pos);
+			deliveries := deliveries + v_chat.members_count;
+			v_lines := v_lines
+				|| retention_set_chat(v_chat.id, v_chat.retention_now, v.at, v_pos);
 		end if;
 	end loop;
 	if v_seen < p_chunk then
@@ -69,11 +70,11 @@ end $$;
 -- Deletes up to p_chunk messages of the chats that are due, the chat that has been due longest first. A chat
 -- that has more left goes behind the others. A chat is due again when its next message is, but not sooner than
 -- after a sixtieth of its retention (at most an hour), so that messages are deleted in batches.
---   removed  how many messages were deleted
---   told     the most events that members receive, over all messages
+--   removed     how many messages were deleted
+--   deliveries  the most events that members receive, over all messages
 -- Caller: retention_step().
 -- Locks: the log lock.
-create function retention_remove(p_chunk int, out removed int, out told bigint)
+create function retention_remove(p_chunk int, out removed int, out deliveries bigint)
 language plpgsql as $$
 declare
 	v record := log_begin();
@@ -84,7 +85,7 @@ declare
 	v_next timestamptz;
 begin
 	removed := 0;
-	told := 0;
+	deliveries := 0;
 	for v_due in
 		select d.*, c.retention * interval '1 s' as retention, c.state, c.members_count
 		from retention_due d
@@ -107,7 +108,7 @@ begin
 		loop
 			exit when v_message.at > v.at - v_due.retention; -- the following ones are younger
 			removed := removed + 1;
-			told := told + v_due.members_count;
+			deliveries := deliveries + v_due.members_count;
 			v_gone := v_message.id;
 			v_lines := v_lines || message_remove(v_message, v.head + removed);
 		end loop;
@@ -148,19 +149,20 @@ create function retention_step(
 	out removed int,
 	out more boolean,
 	out behind bigint,
-	out told bigint
+	out deliveries bigint
 )
 language plpgsql as $$
 begin
 	removed := 0;
-	told := 0;
+	deliveries := 0;
 	more := false;
 	if pg_try_advisory_xact_lock(5788050871298354037) then
 		if exists (select from meta where key = 'retention_from') then
-			told := retention_apply(p_chunk);
+			deliveries := retention_apply(p_chunk);
 			more := true;
 		elsif exists (select from retention_due d where d.due_at <= statement_timestamp()) then
-			select r.removed, r.told into removed, told from retention_remove(p_chunk) r;
+			select r.removed, r.deliveries into removed, deliveries
+			from retention_remove(p_chunk) r;
 			more := exists (select from retention_due d where d.due_at <= clock_timestamp());
 		end if;
 	end if;
