@@ -187,7 +187,6 @@ begin
 	end if;
 	insert into credential (hash, name, kind, expires_at)
 	values (p_hash, p_name, 'session', p_expires_at);
-	-- the oldest ones end
 	for v_id in
 		delete from credential c
 		where c.id = any (array(

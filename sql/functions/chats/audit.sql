@@ -82,7 +82,7 @@ begin
 	delete from invite
 	where expires_at < clock_timestamp() - interval '1 day'
 		or chat_id in (select c.id from chat c where c.state = 'deleted');
-	-- not the row of a concurrent message
+	-- The time is checked again, because a concurrent message may have updated the row.
 	delete from pace
 	where ctid = any (array(
 		select p.ctid from pace p where p.at < clock_timestamp() - interval '1 day' limit p_chunk

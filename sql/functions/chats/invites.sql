@@ -67,7 +67,7 @@ begin
 		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
 	end if;
 	if (select count(*) from invite i where i.chat_id = v_chat) >= 100 then
-		-- these can't be used any more
+		-- Remove those that can't be used any more.
 		delete from invite i
 		where i.chat_id = v_chat and (i.expires_at <= v.at or i.uses >= i.max_uses);
 		if not found then

@@ -80,7 +80,7 @@ declare
 	v_removed int := 0;
 	v_n int;
 begin
-	-- checked again: a concurrent request may have added it again
+	-- active is checked again, because a concurrent request may have set it.
 	delete from reaction
 	where ctid = any (array(
 		select r.ctid from reaction r where r.rev <= p_horizon and not r.active limit p_chunk

@@ -72,7 +72,7 @@ end $$;
 -- Resolves a report. Resolving it again changes nothing. With p_action "delete_message" the message is deleted
 -- if it still exists. What was reported is kept until the chat's retention removes it.
 -- Callers: POST /v1/admin/reports/{id}/resolve, cli/moderation.c.
--- Locks: the log lock if a message is deleted.
+-- Locks: the log lock with p_action "delete_message".
 -- Errors: 403 forbidden; 404 not_found.
 create function report_resolve(p_me text, p_id bigint, p_action text)
 returns table (pos bigint, body text)
