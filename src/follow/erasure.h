@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Erasure: removes or anonymises, step by step, what deleted accounts have left in chats; see
- * sql/functions/38_erasure.sql. Every worker tries; the database lets one at a time work. */
+ * sql/functions/upkeep/erasure.sql. Every worker tries; the database lets one at a time work. */
 #ifndef FOLLOW_ERASURE_H
 #define FOLLOW_ERASURE_H
 

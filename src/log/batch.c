@@ -33,8 +33,8 @@
 #define SLOW_MS 3000       /* a batch that takes longer is trouble, although it may still succeed */
 #define IN_FLIGHT_MAX PG_CALLS_MAX
 
-/* The parameters of send() and send_one() in sql/functions/30_messages.sql, in their order. For send() those from chat
- * to received are arrays with an element an item. NULL is SQL's null. */
+/* The parameters of send() and send_one() in sql/functions/messages/send.sql, in their order. For send() those from
+ * chat to received are arrays with an element an item. NULL is SQL's null. */
 struct send_args {
 	const char *node;
 	const char *turn;  /* the batch's number */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Cursors, opaque to clients: the epoch, the position's check as 8 hexadecimal digits, a dot, the position. The same
- * text as that of cursor_text() in sql/functions/01_log.sql. */
+ * text as that of cursor_text() in sql/functions/log/checks.sql. */
 #ifndef LOG_CURSOR_H
 #define LOG_CURSOR_H
 
@@ -9,7 +9,8 @@
 
 #define CURSOR_MAX 64
 
-/* A position and the check that tells its history from every other one: see log_check() in sql/functions/01_log.sql. */
+/* A position and the check that tells its history from every other one: see log_check() in
+ * sql/functions/log/checks.sql. */
 struct position {
 	uint64_t pos;
 	uint32_t check;

@@ -37,7 +37,7 @@ struct frame {
 	enum frame_kind kind;
 	uint64_t pos; /* 0: not in the log */
 	uint64_t seq; /* the ring's */
-	/* What the server itself needs to know of the event: A and B of frame_line() in sql/functions/01_log.sql. All
+	/* What the server itself needs to know of the event: A and B of a frame line in doc/protocols.md. All
 	 * zero for the kinds that have no member here, and for what frame_new() and frame_raw() make. */
 	union {
 		struct {
@@ -75,8 +75,8 @@ extern const char *const frame_kind_names[FRAME_KINDS];
  * frame with one reference, the caller's; NULL if the line is malformed or there is no memory. */
 struct frame *frame_parse(const char *line, size_t len, const char *epoch, uint32_t check);
 
-/* Parses the first line of a batch, which carries the batch's check and that of the batch before: see log_append() in
- * sql/functions/01_log.sql. Returns false if it isn't such a line: nodes from before there were checks send none. */
+/* Parses the first line of a batch, which carries the batch's check and that of the batch before: see
+ * doc/protocols.md. Returns false if it isn't such a line: nodes from before there were checks send none. */
 bool frame_parse_checks(const char *line, size_t len, uint32_t *ret_check, uint32_t *ret_before);
 
 /* Makes the frame of a new message, the same as frame_parse() makes of its notification. id is also the position,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Events that are not in the log: typing, presence, receipts, signals. They have no position, go to whoever is
  * connected and caught up, and are never replayed. Each is a line of a notification on postern_live, made by
- * live_line() in sql/functions/03_live.sql. */
+ * live_line(); doc/protocols.md describes it. */
 #ifndef LOG_LIVE_H
 #define LOG_LIVE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See tail.h. The notifications' format is that of log_append() in sql/functions/log/log.sql. */
+ * See tail.h. The notifications' format is described in doc/protocols.md. */
 #include "log/tail.h"
 
 #include <assert.h>
