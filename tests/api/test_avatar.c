@@ -38,98 +38,102 @@ static const struct picture webp_extended =
 
 static struct answer put_as(const struct client *who, const char *type, const struct picture *p)
 {
-	return ask(who, "PUT", "/v1/me/avatar", type, p->data, p->len);
+	return send_request(who, "PUT", "/v1/me/avatar", type, p->data, p->len);
 }
 
 /* Gives oneself that picture; gives its hash. */
 static const char *give(const struct client *who, const struct picture *p)
 {
-	return str(is(put_as(who, p->type, p), 200).json, "avatar");
+	return json_str(expect_status(put_as(who, p->type, p), 200).json, "avatar");
 }
 
 static char *avatar_of(const struct client *who) { return format("/v1/users/%s/avatar", who->name); }
 
 static void ck_picture(struct answer a, const struct picture *p)
 {
-	ck_assert_str_eq(said(a, "Content-Type"), p->type);
+	ck_assert_str_eq(expect_header(a, "Content-Type"), p->type);
 	ck_assert_uint_eq(a.len, p->len);
 	ck_assert_mem_eq(a.body, p->data, p->len);
 }
 
 START_TEST(everybody_sees_the_picture_that_one_gives_oneself)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
-	group(ann, ben);
-	struct stream *bens = live(ben), *anns = live(ann), *cids = live(cid);
-	ck_assert(!has(is(get(ann, "/v1/me"), 200).json, "avatar"));
-	struct answer a = is(put_as(ann, "image/png", &png), 200);
-	const char *hash = str(a.json, "avatar");
-	ck_assert_str_eq(str(a.json, "name"), ann->name);
+	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
+	make_group(ann, ben);
+	struct stream *bens = stream_from_now(ben), *anns = stream_from_now(ann), *cids = stream_from_now(cid);
+	ck_assert(!json_has(expect_status(get(ann, "/v1/me"), 200).json, "avatar"));
+	struct answer a = expect_status(put_as(ann, "image/png", &png), 200);
+	const char *hash = json_str(a.json, "avatar");
+	ck_assert_str_eq(json_str(a.json, "name"), ann->name);
 	ck_assert_uint_eq(strlen(hash), 16);
 	struct json_object *e = expect(bens, "user");
-	ck_assert_str_eq(str(e, "name"), ann->name);
-	ck_assert_str_eq(str(e, "avatar"), hash);
-	ck_assert_int_eq(num(e, "rev"), num(a.json, "rev"));
-	ck_assert_str_eq(str(expect(anns, "user"), "avatar"), hash);
+	ck_assert_str_eq(json_str(e, "name"), ann->name);
+	ck_assert_str_eq(json_str(e, "avatar"), hash);
+	ck_assert_int_eq(json_num(e, "rev"), json_num(a.json, "rev"));
+	ck_assert_str_eq(json_str(expect(anns, "user"), "avatar"), hash);
 	expect_quiet(cids);
-	ck_assert_str_eq(str(is(get(cid, "/v1/users/%s", ann->name), 200).json, "avatar"), hash);
-	ck_assert_str_eq(str(is(get(cid, "/v1/users?q=%s", ann->name), 200).json, "users.0.avatar"), hash);
-	ck_assert_str_eq(str(is(get(ann, "/v1/me"), 200).json, "avatar"), hash);
-	ck_assert_str_eq(str(is(get(ann, "/v1/sync"), 200).json, "me.avatar"), hash);
+	ck_assert_str_eq(json_str(expect_status(get(cid, "/v1/users/%s", ann->name), 200).json, "avatar"), hash);
+	ck_assert_str_eq(
+		json_str(expect_status(get(cid, "/v1/users?q=%s", ann->name), 200).json, "users.0.avatar"), hash);
+	ck_assert_str_eq(json_str(expect_status(get(ann, "/v1/me"), 200).json, "avatar"), hash);
+	ck_assert_str_eq(json_str(expect_status(get(ann, "/v1/sync"), 200).json, "me.avatar"), hash);
 
-	a = is(get(cid, "%s", avatar_of(ann)), 200);
+	a = expect_status(get(cid, "%s", avatar_of(ann)), 200);
 	ck_picture(a, &png);
-	ck_assert_str_eq(said(a, "ETag"), format("\"%s\"", hash));
-	ck_assert_str_eq(said(a, "X-Content-Type-Options"), "nosniff");
-	ck_assert_ptr_nonnull(strstr(said(a, "Content-Security-Policy"), "default-src 'none'"));
-	ck_assert_str_eq(said(a, "Cache-Control"), "private, max-age=60");
-	ck_assert_str_eq(said(is(get(cid, "%s?v=0123", avatar_of(ann)), 200), "Cache-Control"), "private, max-age=60");
-	a = is(get(cid, "%s?v=%s", avatar_of(ann), hash), 200);
+	ck_assert_str_eq(expect_header(a, "ETag"), format("\"%s\"", hash));
+	ck_assert_str_eq(expect_header(a, "X-Content-Type-Options"), "nosniff");
+	ck_assert_ptr_nonnull(strstr(expect_header(a, "Content-Security-Policy"), "default-src 'none'"));
+	ck_assert_str_eq(expect_header(a, "Cache-Control"), "private, max-age=60");
+	ck_assert_str_eq(expect_header(expect_status(get(cid, "%s?v=0123", avatar_of(ann)), 200), "Cache-Control"),
+		"private, max-age=60");
+	a = expect_status(get(cid, "%s?v=%s", avatar_of(ann), hash), 200);
 	ck_picture(a, &png);
-	ck_assert_str_eq(said(a, "Cache-Control"), "private, max-age=86400, immutable");
-	a = is(ask(cid, "HEAD", avatar_of(ann), NULL, NULL, 0), 200);
-	ck_assert_str_eq(said(a, "Content-Length"), format("%zu", png.len));
+	ck_assert_str_eq(expect_header(a, "Cache-Control"), "private, max-age=86400, immutable");
+	a = expect_status(send_request(cid, "HEAD", avatar_of(ann), NULL, NULL, 0), 200);
+	ck_assert_str_eq(expect_header(a, "Content-Length"), format("%zu", png.len));
 	ck_assert_uint_eq(a.len, 0);
-	refused(get(cid, "%s?size=small", avatar_of(ann)), 400, "bad_parameter");
+	expect_problem(get(cid, "%s?size=small", avatar_of(ann)), 400, "bad_parameter");
 }
 END_TEST
 
 START_TEST(who_has_it_isnt_sent_it_again)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	const char *hash = give(ann, &png);
-	struct answer a = is(get(with(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 304);
+	struct answer a =
+		expect_status(get(with_header(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 304);
 	ck_assert_uint_eq(a.len, 0);
-	ck_assert_str_eq(said(a, "ETag"), format("\"%s\"", hash));
-	is(get(with(ben, "If-None-Match: \"x\", W/\"%s\"", hash), "%s?v=%s", avatar_of(ann), hash), 304);
-	is(get(with(ben, "If-None-Match: *"), "%s", avatar_of(ann)), 304);
-	is(get(with(ben, "If-None-Match: \"\xff\""), "%s", avatar_of(ann)), 200);
-	is(get(with(ben, "If-None-Match: %s", hash), "%s", avatar_of(ann)), 200);
+	ck_assert_str_eq(expect_header(a, "ETag"), format("\"%s\"", hash));
+	expect_status(
+		get(with_header(ben, "If-None-Match: \"x\", W/\"%s\"", hash), "%s?v=%s", avatar_of(ann), hash), 304);
+	expect_status(get(with_header(ben, "If-None-Match: *"), "%s", avatar_of(ann)), 304);
+	expect_status(get(with_header(ben, "If-None-Match: \"\xff\""), "%s", avatar_of(ann)), 200);
+	expect_status(get(with_header(ben, "If-None-Match: %s", hash), "%s", avatar_of(ann)), 200);
 	const char *other = give(ann, &gif);
 	ck_assert_str_ne(hash, other);
-	a = is(get(with(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 200);
+	a = expect_status(get(with_header(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 200);
 	ck_picture(a, &gif);
-	ck_assert_str_eq(said(a, "ETag"), format("\"%s\"", other));
+	ck_assert_str_eq(expect_header(a, "ETag"), format("\"%s\"", other));
 }
 END_TEST
 
 START_TEST(a_change_is_told_once_and_to_who_was_away_too)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	group(ann, ben);
-	struct stream *s = live(ben);
+	struct client *ann = new_user(), *ben = new_user();
+	make_group(ann, ben);
+	struct stream *s = stream_from_now(ben);
 	const char *before = stream_cursor(s), *hash = give(ann, &png);
-	ck_assert_str_eq(str(expect(s, "user"), "avatar"), hash);
+	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), hash);
 	ck_assert_str_eq(give(ann, &png), hash); /* the same again: nothing has happened */
 	const char *other = give(ann, &gif);
-	ck_assert_str_eq(str(expect(s, "user"), "avatar"), other);
+	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), other);
 	stream_cut(s);
-	s = live_since(ben, before);
-	ck_assert_str_eq(str(expect(s, "user"), "avatar"), other);
+	s = stream_since(ben, before);
+	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), other);
 	expect_quiet(s);
-	is(patch(ann, "/v1/me", "{'display_name':'Ann'}"), 200);
-	ck_assert_str_eq(str(expect(s, "user"), "avatar"), other);
-	PGconn *db = database(house());
+	expect_status(patch(ann, "/v1/me", "{'display_name':'Ann'}"), 200);
+	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), other);
+	PGconn *db = database_open(test_server());
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "1");
 }
 END_TEST
@@ -138,15 +142,15 @@ START_TEST(pictures_of_each_kind_come_back_as_they_were)
 {
 	static const struct picture *const all[] = { &png, &gif, &old_gif, &jpeg, &webp_lossy, &webp_lossless,
 		&webp_extended };
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		give(ann, all[i]);
-		ck_picture(is(get(ben, "%s", avatar_of(ann)), 200), all[i]);
-		is(put_as(ann, "application/octet-stream", all[i]), 200); /* who doesn't say what it is */
-		is(put_as(ann, "application/x-www-form-urlencoded", all[i]), 200);
+		ck_picture(expect_status(get(ben, "%s", avatar_of(ann)), 200), all[i]);
+		expect_status(put_as(ann, "application/octet-stream", all[i]), 200); /* who doesn't say what it is */
+		expect_status(put_as(ann, "application/x-www-form-urlencoded", all[i]), 200);
 	}
-	is(put_as(ann, "image/jpg", &jpeg), 200);
-	is(put_as(ann, "IMAGE/PNG; x=y", &png), 200);
+	expect_status(put_as(ann, "image/jpg", &jpeg), 200);
+	expect_status(put_as(ann, "IMAGE/PNG; x=y", &png), 200);
 }
 END_TEST
 
@@ -168,71 +172,74 @@ START_TEST(what_is_no_picture_is_refused)
 	};
 	static const struct picture *const cut[] = { &png, &gif, &jpeg, &webp_lossy, &webp_lossless, &webp_extended };
 	static const size_t needed[] = { 24, 10, 30, 30, 30, 30 };
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		refused(put_as(ann, none[i].type, &none[i]), 415, "unsupported_type");
+		expect_problem(put_as(ann, none[i].type, &none[i]), 415, "unsupported_type");
 	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) /* less and less of one, down to nothing */
 		for (size_t len = needed[i] - 1; len > 0; len--) {
 			struct picture p = { cut[i]->type, len, cut[i]->data };
-			refused(put_as(ann, p.type, &p), 415, "unsupported_type");
+			expect_problem(put_as(ann, p.type, &p), 415, "unsupported_type");
 		}
-	refused(put_as(ann, "image/jpeg", &png), 415, "unsupported_type");
-	refused(put_as(ann, "image/svg+xml", &png), 415, "unsupported_type");
-	refused(put_as(ann, "image/pngx", &png), 415, "unsupported_type");
-	refused(put(ann, "/v1/me/avatar", NULL), 422, "missing_field");
-	refused(ask(ann, "PUT", "/v1/me/avatar?x=y", "image/png", png.data, png.len), 400, "bad_parameter");
+	expect_problem(put_as(ann, "image/jpeg", &png), 415, "unsupported_type");
+	expect_problem(put_as(ann, "image/svg+xml", &png), 415, "unsupported_type");
+	expect_problem(put_as(ann, "image/pngx", &png), 415, "unsupported_type");
+	expect_problem(put(ann, "/v1/me/avatar", NULL), 422, "missing_field");
+	expect_problem(
+		send_request(ann, "PUT", "/v1/me/avatar?x=y", "image/png", png.data, png.len), 400, "bad_parameter");
 	struct picture wide = PICTURE("image/gif", "GIF89a\x01\x10\x01\0\0\0\0"),
 		       high = PICTURE("image/gif", "GIF89a\x01\0\x01\x10\0\0\0");
-	refused(put_as(ann, "image/gif", &wide), 422, "out_of_range");
-	refused(put_as(ann, "image/gif", &high), 422, "out_of_range");
+	expect_problem(put_as(ann, "image/gif", &wide), 422, "out_of_range");
+	expect_problem(put_as(ann, "image/gif", &high), 422, "out_of_range");
 	struct picture largest = PICTURE("image/gif", "GIF89a\0\x10\0\x10\0\0\0");
-	refused(get(ann, "%s", avatar_of(ann)), 404, "not_found");
-	is(put_as(ann, "image/gif", &largest), 200);
+	expect_problem(get(ann, "%s", avatar_of(ann)), 404, "not_found");
+	expect_status(put_as(ann, "image/gif", &largest), 200);
 }
 END_TEST
 
 START_TEST(a_picture_has_256_kib)
 {
 	const char *const flags[] = { "--body-max", "1M", NULL };
-	struct server *roomy = server_join(house(), flags);
-	struct client *ann = somebody();
+	struct server *roomy = server_join(test_server(), flags);
+	struct client *ann = new_user();
 	struct picture big = { "image/gif", 256 * 1024 + 1, NULL };
-	char *data = later(free, malloc(big.len));
+	char *data = on_teardown(free, malloc(big.len));
 	for (size_t i = 0; i < big.len; i++)
 		data[i] = (char)(i * 7 + i / 251);
 	memcpy(data, gif.data, gif.len);
 	big.data = data;
-	refused(put_as(ann, "image/gif", &big), 413, "body_too_large");
-	refused(put_as(via(ann, roomy), "image/gif", &big), 413, "body_too_large");
+	expect_problem(put_as(ann, "image/gif", &big), 413, "body_too_large");
+	expect_problem(put_as(on_server(ann, roomy), "image/gif", &big), 413, "body_too_large");
 	big.len--;
 	give(ann, &big);
-	ck_picture(is(get(ann, "%s", avatar_of(ann)), 200), &big);
+	ck_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &big);
 	server_stop(roomy);
 }
 END_TEST
 
 START_TEST(a_page_shows_it_by_its_cookie_and_others_by_a_ticket)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	const struct client *here = with(nobody(), "Origin: %s", server_url(house()));
-	struct answer in = is(post(here, "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", ann->name), 201);
-	struct client *page = with(nobody(), "Cookie: postern_session=%s", str(in.json, "token"));
-	refused(put_as(page, "image/png", &png), 403, "origin_required");
-	refused(put_as(with(page, "Origin: http://elsewhere.example"), "image/png", &png), 403, "bad_origin");
-	refused(del(page, "/v1/me/avatar"), 403, "origin_required");
-	refused(get(page, "%s", avatar_of(ann)), 404, "not_found");
-	is(put_as(with(page, "Sec-Fetch-Site: same-origin"), "image/png", &png), 200);
-	ck_picture(is(get(page, "%s", avatar_of(ann)), 200), &png);
-	const char *ticket = str(is(post(ben, "/v1/stream-tickets", NULL), 201).json, "ticket");
-	ck_picture(is(get(nobody(), "%s?ticket=%s", avatar_of(ann), ticket), 200), &png);
-	refused(get(nobody(), "%s?ticket=%s", avatar_of(ann), ticket), 401, "unauthorized");
-	ck_picture(is(get(nobody(), "%s?access_token=%s", avatar_of(ann), ben->token), 200), &png);
-	refused(get(nobody(), "%s", avatar_of(ann)), 401, "unauthorized");
-	refused(put_as(nobody(), "image/png", &png), 401, "unauthorized");
-	refused(ask(nobody(), "PUT", format("/v1/me/avatar?access_token=%s", ben->token), "image/png", png.data,
-			png.len),
+	struct client *ann = new_user(), *ben = new_user();
+	const struct client *here = with_header(anonymous(), "Origin: %s", server_url(test_server()));
+	struct answer in =
+		expect_status(post(here, "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", ann->name), 201);
+	struct client *page = with_header(anonymous(), "Cookie: postern_session=%s", json_str(in.json, "token"));
+	expect_problem(put_as(page, "image/png", &png), 403, "origin_required");
+	expect_problem(
+		put_as(with_header(page, "Origin: http://elsewhere.example"), "image/png", &png), 403, "bad_origin");
+	expect_problem(del(page, "/v1/me/avatar"), 403, "origin_required");
+	expect_problem(get(page, "%s", avatar_of(ann)), 404, "not_found");
+	expect_status(put_as(with_header(page, "Sec-Fetch-Site: same-origin"), "image/png", &png), 200);
+	ck_picture(expect_status(get(page, "%s", avatar_of(ann)), 200), &png);
+	const char *ticket = json_str(expect_status(post(ben, "/v1/stream-tickets", NULL), 201).json, "ticket");
+	ck_picture(expect_status(get(anonymous(), "%s?ticket=%s", avatar_of(ann), ticket), 200), &png);
+	expect_problem(get(anonymous(), "%s?ticket=%s", avatar_of(ann), ticket), 401, "unauthorized");
+	ck_picture(expect_status(get(anonymous(), "%s?access_token=%s", avatar_of(ann), ben->token), 200), &png);
+	expect_problem(get(anonymous(), "%s", avatar_of(ann)), 401, "unauthorized");
+	expect_problem(put_as(anonymous(), "image/png", &png), 401, "unauthorized");
+	expect_problem(send_request(anonymous(), "PUT", format("/v1/me/avatar?access_token=%s", ben->token),
+			       "image/png", png.data, png.len),
 		401, "unauthorized");
-	refused(del(nobody(), "/v1/me/avatar"), 401, "unauthorized");
+	expect_problem(del(anonymous(), "/v1/me/avatar"), 401, "unauthorized");
 }
 END_TEST
 
@@ -243,55 +250,55 @@ static const char *without_id(struct answer a)
 
 START_TEST(no_picture_and_nobody_look_alike)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	struct answer none = refused(get(ben, "%s", avatar_of(ann)), 404, "not_found");
+	struct client *ann = new_user(), *ben = new_user();
+	struct answer none = expect_problem(get(ben, "%s", avatar_of(ann)), 404, "not_found");
 	ck_assert_str_eq(without_id(none),
-		without_id(refused(get(ben, "/v1/users/nobody-by-that-name/avatar"), 404, "not_found")));
-	ck_assert_str_eq(
-		without_id(none), without_id(refused(get(ben, "/v1/users/%%D0%%B1%%27/avatar"), 404, "not_found")));
-	is(get(ben, "/v1/users/%s", ann->name), 200);
+		without_id(expect_problem(get(ben, "/v1/users/nobody-by-that-name/avatar"), 404, "not_found")));
+	ck_assert_str_eq(without_id(none),
+		without_id(expect_problem(get(ben, "/v1/users/%%D0%%B1%%27/avatar"), 404, "not_found")));
+	expect_status(get(ben, "/v1/users/%s", ann->name), 200);
 }
 END_TEST
 
 START_TEST(one_takes_ones_picture_away)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	group(ann, ben);
-	is(del(ann, "/v1/me/avatar"), 204);
+	struct client *ann = new_user(), *ben = new_user();
+	make_group(ann, ben);
+	expect_status(del(ann, "/v1/me/avatar"), 204);
 	const char *hash = give(ann, &png);
-	struct stream *s = live(ben);
-	is(del(ann, "/v1/me/avatar"), 204);
+	struct stream *s = stream_from_now(ben);
+	expect_status(del(ann, "/v1/me/avatar"), 204);
 	struct json_object *e = expect(s, "user");
-	ck_assert_str_eq(str(e, "name"), ann->name);
-	ck_assert(!has(e, "avatar"));
-	refused(get(ben, "%s?v=%s", avatar_of(ann), hash), 404, "not_found");
-	refused(get(with(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 404, "not_found");
-	is(del(ann, "/v1/me/avatar"), 204);
+	ck_assert_str_eq(json_str(e, "name"), ann->name);
+	ck_assert(!json_has(e, "avatar"));
+	expect_problem(get(ben, "%s?v=%s", avatar_of(ann), hash), 404, "not_found");
+	expect_problem(get(with_header(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 404, "not_found");
+	expect_status(del(ann, "/v1/me/avatar"), 204);
 	expect_quiet(s);
-	PGconn *db = database(house());
+	PGconn *db = database_open(test_server());
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "0");
 	ck_assert_str_eq(give(ann, &png), hash);
-	ck_assert_str_eq(str(expect(s, "user"), "avatar"), hash);
+	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), hash);
 }
 END_TEST
 
 START_TEST(an_administrator_takes_somebodys_away)
 {
-	struct client *ann = somebody(), *ben = somebody(), *root = user("avatar.root");
-	PGconn *db = database(house());
-	server_command(house(), NULL, "user", "promote", root->name);
-	group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user(), *root = user("avatar.root");
+	PGconn *db = database_open(test_server());
+	server_command(test_server(), NULL, "user", "promote", root->name);
+	make_group(ann, ben);
 	give(ann, &png);
-	struct stream *s = live(ben);
+	struct stream *s = stream_from_now(ben);
 	char *path = format("/v1/admin/users/%s/avatar", ann->name);
-	refused(del(ben, "%s", path), 403, "forbidden");
-	refused(del(ann, "%s", path), 403, "forbidden");
-	refused(del(root, "/v1/admin/users/nobody-by-that-name/avatar"), 404, "not_found");
+	expect_problem(del(ben, "%s", path), 403, "forbidden");
+	expect_problem(del(ann, "%s", path), 403, "forbidden");
+	expect_problem(del(root, "/v1/admin/users/nobody-by-that-name/avatar"), 404, "not_found");
 	expect_quiet(s);
-	is(del(root, "%s", path), 204);
-	ck_assert(!has(expect(s, "user"), "avatar"));
-	refused(get(ben, "%s", avatar_of(ann)), 404, "not_found");
-	is(del(root, "%s", path), 204);
+	expect_status(del(root, "%s", path), 204);
+	ck_assert(!json_has(expect(s, "user"), "avatar"));
+	expect_problem(get(ben, "%s", avatar_of(ann)), 404, "not_found");
+	expect_status(del(root, "%s", path), 204);
 	expect_quiet(s);
 	ck_assert_str_eq(
 		sql(db,
@@ -304,28 +311,28 @@ END_TEST
 
 START_TEST(it_goes_with_the_account)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	PGconn *db = database(house());
-	group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	PGconn *db = database_open(test_server());
+	make_group(ann, ben);
 	give(ann, &png);
-	struct stream *s = live(ben);
-	is(del(ann, "/v1/me"), 204);
+	struct stream *s = stream_from_now(ben);
+	expect_status(del(ann, "/v1/me"), 204);
 	struct json_object *e = expect(s, "user");
-	ck_assert_str_eq(str(e, "state"), "deleted");
-	ck_assert(!has(e, "avatar"));
-	ck_assert(!has(is(get(ben, "/v1/users/%s", ann->name), 200).json, "avatar"));
-	refused(get(ben, "%s", avatar_of(ann)), 404, "not_found");
+	ck_assert_str_eq(json_str(e, "state"), "deleted");
+	ck_assert(!json_has(e, "avatar"));
+	ck_assert(!json_has(expect_status(get(ben, "/v1/users/%s", ann->name), 200).json, "avatar"));
+	expect_problem(get(ben, "%s", avatar_of(ann)), 404, "not_found");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "0");
 }
 END_TEST
 
 START_TEST(it_comes_too_late_when_the_account_is_being_deleted)
 {
-	struct client *ann = somebody();
-	PGconn *db = database(house());
-	is(get(ann, "/v1/me"), 200); /* known from here on */
+	struct client *ann = new_user();
+	PGconn *db = database_open(test_server());
+	expect_status(get(ann, "/v1/me"), 200); /* known from here on */
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
-	struct wire *leaving = dial(house()), *giving = dial(house());
+	struct wire *leaving = wire_open(test_server()), *giving = wire_open(test_server());
 	wire_send(leaving, "DELETE /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	await_waiting(db, 1);
 	wire_send(giving,
@@ -334,8 +341,8 @@ START_TEST(it_comes_too_late_when_the_account_is_being_deleted)
 	wire_bytes(giving, png.data, png.len);
 	await_waiting(db, 2);
 	sql(db, "commit");
-	is(wire_answer(leaving), 204);
-	refused(wire_answer(giving), 401, "unauthorized");
+	expect_status(wire_answer(leaving), 204);
+	expect_problem(wire_answer(giving), 401, "unauthorized");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "0");
 }
 END_TEST
@@ -343,30 +350,31 @@ END_TEST
 START_TEST(changes_are_limited)
 {
 	const char *const flags[] = { "--rate-actions", "6", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node);
-	refused(put_as(ann, "image/gif", &png), 415, "unsupported_type"); /* what is none doesn't count */
-	is(put_as(ann, "image/png", &png), 200);
-	ck_assert_ptr_nonnull(header(refused(put_as(ann, "image/gif", &gif), 429, "rate_limited"), "Retry-After"));
-	refused(del(ann, "/v1/me/avatar"), 429, "rate_limited");
-	ck_picture(is(get(ann, "%s", avatar_of(ann)), 200), &png);
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node);
+	expect_problem(put_as(ann, "image/gif", &png), 415, "unsupported_type"); /* what is none doesn't count */
+	expect_status(put_as(ann, "image/png", &png), 200);
+	ck_assert_ptr_nonnull(
+		answer_header(expect_problem(put_as(ann, "image/gif", &gif), 429, "rate_limited"), "Retry-After"));
+	expect_problem(del(ann, "/v1/me/avatar"), 429, "rate_limited");
+	ck_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &png);
 	server_stop(node);
 }
 END_TEST
 
 START_TEST(one_takes_it_along)
 {
-	struct client *ann = somebody();
-	ck_assert_ptr_null(strstr(is(get(ann, "/v1/me/export"), 200).body, "avatar"));
+	struct client *ann = new_user();
+	ck_assert_ptr_null(strstr(expect_status(get(ann, "/v1/me/export"), 200).body, "avatar"));
 	const char *hash = give(ann, &gif);
-	struct answer a = is(get(ann, "/v1/me/export"), 200);
+	struct answer a = expect_status(get(ann, "/v1/me/export"), 200);
 	const char *line = strstr(a.body, "{\"kind\":\"avatar\"");
 	ck_assert_msg(line != NULL, "%s", a.body);
-	struct json_object *o = look_parse(line, strcspn(line, "\n"));
+	struct json_object *o = json_path_parse(line, strcspn(line, "\n"));
 	ck_assert_ptr_nonnull(o);
-	ck_assert_str_eq(str(o, "data.hash"), hash);
-	ck_assert_str_eq(str(o, "data.type"), "image/gif");
-	ck_assert_str_eq(str(o, "data.data"), "R0lGODlhEAAgAIAAAA==");
+	ck_assert_str_eq(json_str(o, "data.hash"), hash);
+	ck_assert_str_eq(json_str(o, "data.type"), "image/gif");
+	ck_assert_str_eq(json_str(o, "data.data"), "R0lGODlhEAAgAIAAAA==");
 	json_object_put(o);
 	ck_assert_str_eq(strstr(a.body, "{\"kind\":\"end\""),
 		"{\"kind\":\"end\",\"lines\":3}\n"); /* the profile, this, the token */

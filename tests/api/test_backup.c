@@ -22,7 +22,7 @@ static struct cluster *foreign;
 
 static struct outcome backup(const char *file, const char *kind)
 {
-	return command("backup", file, "--kind", kind, "--state", server_state(house()));
+	return run_command("backup", file, "--kind", kind, "--state", server_state(test_server()));
 }
 
 /* --- what comes back --- */
@@ -38,8 +38,8 @@ static struct scene before_backup(void)
 	static unsigned n;
 	n++;
 	struct scene s = { .ann = user(format("ann%u", n)), .ben = user(format("ben%u", n)) };
-	s.chat = group(s.ann, s.ben);
-	struct stream *stream = live(s.ben);
+	s.chat = make_group(s.ann, s.ben);
+	struct stream *stream = stream_from_now(s.ben);
 	expect_message(stream, say(s.ann, s.chat, "before the backup"));
 	s.kept = stream_cursor(stream);
 	return s;
@@ -59,50 +59,50 @@ static size_t say_until_exit(const struct scene *s, struct program *p, long long
 
 static void restore_into_target(const char *file)
 {
-	unsigned kept = entries(server_state(target), "pg.old-");
+	unsigned kept = count_entries(server_state(target), "pg.old-");
 	server_stop(target);
-	fails(command("restore", file, "--state", server_state(target)),
+	expect_failure(run_command("restore", file, "--state", server_state(target)),
 		"--force puts the one of the backup in its place");
-	struct outcome o = command("restore", file, "--state", server_state(target), "--force");
-	succeeds(o);
+	struct outcome o = run_command("restore", file, "--state", server_state(target), "--force");
+	expect_success(o);
 	const char *told = strstr(o.out, "is kept in ");
 	ck_assert_ptr_nonnull(told);
-	ck_assert(exists(format("%s/PG_VERSION", told + strlen("is kept in "))));
-	ck_assert_uint_eq(entries(server_state(target), "pg.old-"), kept + 1);
-	ck_assert_uint_eq(entries(server_state(target), "pg.new"), 0);
+	ck_assert(file_exists(format("%s/PG_VERSION", told + strlen("is kept in "))));
+	ck_assert_uint_eq(count_entries(server_state(target), "pg.old-"), kept + 1);
+	ck_assert_uint_eq(count_entries(server_state(target), "pg.new"), 0);
 	server_restart(target);
-	ck_assert_uint_eq(entries(server_state(target), "pg.old-"), kept + 1);
+	ck_assert_uint_eq(count_entries(server_state(target), "pg.old-"), kept + 1);
 }
 
 static void comes_back(const char *kind)
 {
 	enum { MOST = 20000 };
 	struct scene s = before_backup();
-	char *file = in(format("%s.tar", kind));
-	const char *const args[] = { "backup", file, "--kind", kind, "--state", server_state(house()), NULL };
-	long long *ids = later(free, calloc(MOST, sizeof(*ids)));
+	char *file = scratch_path(format("%s.tar", kind));
+	const char *const args[] = { "backup", file, "--kind", kind, "--state", server_state(test_server()), NULL };
+	long long *ids = on_teardown(free, calloc(MOST, sizeof(*ids)));
 	size_t said = say_until_exit(&s, program_start(args, NULL, NULL), ids, MOST);
-	struct stream *stream = live(s.ben);
+	struct stream *stream = stream_from_now(s.ben);
 	long long after = say(s.ann, s.chat, "after the backup");
 	expect_message(stream, after);
 	const char *lost = stream_cursor(stream);
 	restore_into_target(file);
 
 	/* Users, by token and by password. */
-	struct client *ann = via(s.ann, target), *ben = via(s.ben, target);
-	const struct client *page = with(via(nobody(), target), "Origin: %s", server_url(target));
-	is(post(page, "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", s.ann->name), 201);
+	struct client *ann = on_server(s.ann, target), *ben = on_server(s.ben, target);
+	const struct client *page = with_header(on_server(anonymous(), target), "Origin: %s", server_url(target));
+	expect_status(post(page, "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", s.ann->name), 201);
 	/* What was said before is there, of what was said meanwhile some, without a gap, and nothing of what came
 	 * after. */
-	struct stream *again = live_since(ben, s.kept);
+	struct stream *again = stream_since(ben, s.kept);
 	for (size_t i = 0; i < said; i++) {
-		struct answer a = get(ann, "%s", message(s.chat, ids[i]));
+		struct answer a = get(ann, "%s", message_path(s.chat, ids[i]));
 		if (a.status == 404)
 			said = i;
 		else
 			expect_message(again, ids[i]);
 	}
-	refused(get(ann, "%s", message(s.chat, after)), 404, "not_found");
+	expect_problem(get(ann, "%s", message_path(s.chat, after)), 404, "not_found");
 	expect_message(again, say(ann, s.chat, "after the restore"));
 	/* Whoever saw more than the backup has is told. */
 	struct stream *reset = stream_open(ben, "?since=%s", lost);
@@ -120,11 +120,11 @@ END_TEST
 START_TEST(backup_and_restore_work_without_a_server)
 {
 	server_stop(target);
-	succeeds(command("backup", in("cold.tar"), "--state", server_state(target)));
-	succeeds(command("restore", in("cold.tar"), "--state", in("cold")));
-	char *users = command("user", "list", "--state", server_state(target)).out;
+	expect_success(run_command("backup", scratch_path("cold.tar"), "--state", server_state(target)));
+	expect_success(run_command("restore", scratch_path("cold.tar"), "--state", scratch_path("cold")));
+	char *users = run_command("user", "list", "--state", server_state(target)).out;
 	ck_assert_ptr_nonnull(strstr(users, "ann1"));
-	ck_assert_str_eq(command("user", "list", "--state", in("cold")).out, users);
+	ck_assert_str_eq(run_command("user", "list", "--state", scratch_path("cold")).out, users);
 	server_restart(target);
 }
 END_TEST
@@ -132,24 +132,25 @@ END_TEST
 START_TEST(backup_can_be_checked_and_taken_apart_with_common_tools)
 {
 	struct stat st;
-	ck_assert_int_eq(stat(in("dump.tar"), &st), 0);
+	ck_assert_int_eq(stat(scratch_path("dump.tar"), &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0600);
 	fresh_directory("apart");
 	run_shell(format("cd %s/apart && tar -xf ../dump.tar && sha256sum -c --quiet manifest.sha256", scratch()));
 	size_t len;
-	char *text = read_file(in("apart/manifest.json"), &len);
-	struct json_object *m = look_parse(text, strcspn(text, "\n") < len ? len - 1 : len);
+	char *text = read_file(scratch_path("apart/manifest.json"), &len);
+	struct json_object *m = json_path_parse(text, strcspn(text, "\n") < len ? len - 1 : len);
 	ck_assert_ptr_nonnull(m);
-	ck_assert_int_eq(num(m, "format"), 1);
-	ck_assert_str_eq(str(m, "kind"), "dump");
-	ck_assert_int_eq(num(m, "postgresql.major"), atoi(sql(database(house()), "show server_version")));
-	ck_assert_str_eq(
-		str(m, "database.epoch"), sql(database(house()), "select value from postern.meta where key = 'epoch'"));
-	ck_assert_str_eq(str(m, "database.system_identifier"),
-		sql(database(house()), "select system_identifier from pg_control_system()"));
-	ck_assert_str_eq(str(m, "parts.0.name"), "database.dump");
-	run_shell(format(
-		"cd %s/apart && echo '%s  database.dump' | sha256sum -c --quiet", scratch(), str(m, "parts.0.sha256")));
+	ck_assert_int_eq(json_num(m, "format"), 1);
+	ck_assert_str_eq(json_str(m, "kind"), "dump");
+	ck_assert_int_eq(
+		json_num(m, "postgresql.major"), atoi(sql(database_open(test_server()), "show server_version")));
+	ck_assert_str_eq(json_str(m, "database.epoch"),
+		sql(database_open(test_server()), "select value from postern.meta where key = 'epoch'"));
+	ck_assert_str_eq(json_str(m, "database.system_identifier"),
+		sql(database_open(test_server()), "select system_identifier from pg_control_system()"));
+	ck_assert_str_eq(json_str(m, "parts.0.name"), "database.dump");
+	run_shell(format("cd %s/apart && echo '%s  database.dump' | sha256sum -c --quiet", scratch(),
+		json_str(m, "parts.0.sha256")));
 	json_object_put(m);
 }
 END_TEST
@@ -158,34 +159,38 @@ END_TEST
 
 START_TEST(existing_file_is_refused_unless_forced)
 {
-	char *dir = fresh_directory("there"), *file = in("there/backup.tar");
+	char *dir = fresh_directory("there"), *file = scratch_path("there/backup.tar");
 	write_file(file, "mine", 4);
-	fails(backup(file, "dump"), "it is there already; --force replaces it");
+	expect_failure(backup(file, "dump"), "it is there already; --force replaces it");
 	size_t len;
 	ck_assert_mem_eq(read_file(file, &len), "mine", 4);
 	ck_assert_uint_eq(len, 4);
-	succeeds(command("backup", file, "--force", "--state", server_state(house())));
+	expect_success(run_command("backup", file, "--force", "--state", server_state(test_server())));
 	run_shell(format("tar -tf %s | grep -qx database.dump", file));
-	ck_assert_uint_eq(entries(dir, ""), 1);
-	ck_assert_int_eq(symlink("backup.tar", in("there/link")), 0);
-	fails(command("backup", in("there/link"), "--force", "--state", server_state(house())), "isn't a regular file");
-	fails(backup(dir, "dump"), "isn't a regular file");
-	fails(backup(format("%s/", dir), "dump"), "it is a directory");
+	ck_assert_uint_eq(count_entries(dir, ""), 1);
+	ck_assert_int_eq(symlink("backup.tar", scratch_path("there/link")), 0);
+	expect_failure(
+		run_command("backup", scratch_path("there/link"), "--force", "--state", server_state(test_server())),
+		"isn't a regular file");
+	expect_failure(backup(dir, "dump"), "isn't a regular file");
+	expect_failure(backup(format("%s/", dir), "dump"), "it is a directory");
 }
 END_TEST
 
 START_TEST(wrong_command_line_is_refused)
 {
-	ck_assert_int_eq(command("backup").status, 2);
-	ck_assert_int_eq(command("restore").status, 2);
-	ck_assert_int_eq(command("backup", "a", "b").status, 2);
-	ck_assert_int_eq(command("backup", "-").status, 2);
-	ck_assert_int_eq(command("backup", in("x.tar"), "--kind", "copy").status, 2);
-	fails(command("restore", in("nowhere.tar"), "--state", in("anew")), "No such file or directory");
-	fails(command("restore", scratch(), "--state", in("anew")), "it isn't a regular file");
-	fails(command("backup", in("x.tar"), "--state", in("anew")), "there is no database to back up");
-	ck_assert(!exists(in("anew")));
-	ck_assert(!exists(in("x.tar")));
+	ck_assert_int_eq(run_command("backup").status, 2);
+	ck_assert_int_eq(run_command("restore").status, 2);
+	ck_assert_int_eq(run_command("backup", "a", "b").status, 2);
+	ck_assert_int_eq(run_command("backup", "-").status, 2);
+	ck_assert_int_eq(run_command("backup", scratch_path("x.tar"), "--kind", "copy").status, 2);
+	expect_failure(run_command("restore", scratch_path("nowhere.tar"), "--state", scratch_path("anew")),
+		"No such file or directory");
+	expect_failure(run_command("restore", scratch(), "--state", scratch_path("anew")), "it isn't a regular file");
+	expect_failure(run_command("backup", scratch_path("x.tar"), "--state", scratch_path("anew")),
+		"there is no database to back up");
+	ck_assert(!file_exists(scratch_path("anew")));
+	ck_assert(!file_exists(scratch_path("x.tar")));
 }
 END_TEST
 
@@ -193,15 +198,16 @@ START_TEST(directory_that_cant_be_written_is_an_error)
 {
 	struct stat owner;
 	char *dir = fresh_directory("shut");
-	ck_assert_int_eq(stat(server_state(house()), &owner), 0);
+	ck_assert_int_eq(stat(server_state(test_server()), &owner), 0);
 	ck_assert_int_eq(chmod(dir, 0555), 0);
 	program_run_as(geteuid() == 0 ? owner.st_uid : 0);
-	const char *const args[] = { "backup", in("shut/b.tar"), "--state", server_state(house()), NULL };
+	const char *const args[] = { "backup", scratch_path("shut/b.tar"), "--state", server_state(test_server()),
+		NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	program_run_as(0);
 	program_await(p, "shut/b.tar: Permission denied");
 	ck_assert_int_eq(program_await_exit(p), 1);
-	fails(backup(in("none/b.tar"), "dump"), "none: No such file or directory");
+	expect_failure(backup(scratch_path("none/b.tar"), "dump"), "none: No such file or directory");
 }
 END_TEST
 
@@ -213,17 +219,17 @@ START_TEST(disk_that_is_full_leaves_no_file)
 	small = before;
 	small.rlim_cur = 100 * 1024;
 	setrlimit(RLIMIT_FSIZE, &small);
-	struct outcome o = backup(in("full/b.tar"), "dump");
+	struct outcome o = backup(scratch_path("full/b.tar"), "dump");
 	setrlimit(RLIMIT_FSIZE, &before);
-	fails(o, "b.tar: File too large");
-	ck_assert_uint_eq(entries(dir, ""), 0);
+	expect_failure(o, "b.tar: File too large");
+	ck_assert_uint_eq(count_entries(dir, ""), 0);
 }
 END_TEST
 
 /* Runs a backup that waits for a lock of ours. */
 static struct program *begin_backup(PGconn *pg, const char *file)
 {
-	const char *const args[] = { "backup", file, "--state", server_state(house()), NULL };
+	const char *const args[] = { "backup", file, "--state", server_state(test_server()), NULL };
 	sql(pg, "create table if not exists public.other ()"); /* which no server waits for */
 	sql(pg, "begin");
 	sql(pg, "lock table public.other in access exclusive mode");
@@ -237,12 +243,12 @@ START_TEST(signals_during_a_backup_leave_nothing_behind)
 	char *dir = fresh_directory("stopped");
 	const int signals[] = { SIGTERM, SIGINT, SIGHUP };
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		PGconn *pg = database(house());
-		struct program *p = begin_backup(pg, in("stopped/b.tar"));
-		ck_assert_uint_eq(entries(dir, ".b.tar."), 1);
+		PGconn *pg = database_open(test_server());
+		struct program *p = begin_backup(pg, scratch_path("stopped/b.tar"));
+		ck_assert_uint_eq(count_entries(dir, ".b.tar."), 1);
 		kill(program_pid(p), signals[i]);
 		ck_assert_int_eq(program_await_exit(p), 128 + signals[i]);
-		ck_assert_uint_eq(entries(dir, ""), 0);
+		ck_assert_uint_eq(count_entries(dir, ""), 0);
 		sql(pg, "rollback");
 	}
 }
@@ -251,15 +257,15 @@ END_TEST
 START_TEST(pg_dump_failing_midway_leaves_nothing_behind)
 {
 	char *dir = fresh_directory("broken");
-	PGconn *pg = database(house());
-	struct program *p = begin_backup(pg, in("broken/b.tar"));
+	PGconn *pg = database_open(test_server());
+	struct program *p = begin_backup(pg, scratch_path("broken/b.tar"));
 	sql(pg,
 		"select pg_terminate_backend(pid) from pg_locks where not granted and relation = "
 		"'public.other'::regclass");
 	program_await(p, "pg_dump failed: ");
 	ck_assert_int_eq(program_await_exit(p), 1);
 	sql(pg, "rollback");
-	ck_assert_uint_eq(entries(dir, ""), 0);
+	ck_assert_uint_eq(count_entries(dir, ""), 0);
 }
 END_TEST
 
@@ -267,9 +273,9 @@ END_TEST
 START_TEST(file_of_root_is_written_and_read)
 {
 	fresh_directory("closed");
-	ck_assert_int_eq(chmod(in("closed"), 0700), 0);
-	succeeds(backup(in("closed/b.tar"), "dump"));
-	fails(command("restore", in("closed/b.tar"), "--state", server_state(house())),
+	ck_assert_int_eq(chmod(scratch_path("closed"), 0700), 0);
+	expect_success(backup(scratch_path("closed/b.tar"), "dump"));
+	expect_failure(run_command("restore", scratch_path("closed/b.tar"), "--state", server_state(test_server())),
 		"stop it first"); /* and so it was read */
 }
 END_TEST
@@ -292,15 +298,17 @@ static const char *tables_of(const char *db)
 START_TEST(dump_of_a_database_takes_nothing_but_posterns)
 {
 	sql(cluster_connect(foreign, "one"), "create table mine ()");
-	succeeds(command("restore", in("dump.tar"), "--database", cluster_conninfo(foreign, "one")));
-	succeeds(command("backup", in("one.tar"), "--database", cluster_conninfo(foreign, "one")));
-	succeeds(command("restore", in("one.tar"), "--database", cluster_conninfo(foreign, "two")));
+	expect_success(
+		run_command("restore", scratch_path("dump.tar"), "--database", cluster_conninfo(foreign, "one")));
+	expect_success(run_command("backup", scratch_path("one.tar"), "--database", cluster_conninfo(foreign, "one")));
+	expect_success(run_command("restore", scratch_path("one.tar"), "--database", cluster_conninfo(foreign, "two")));
 	ck_assert_str_eq(tables_of("two"), tables_of("one"));
 	ck_assert_str_eq(sql(cluster_connect(foreign, "two"), "select to_regclass('mine') is null"), "t");
-	succeeds(command("restore", in("one.tar"), "--state", in("home")));
-	fails(command("backup", in("three.tar"), "--database", cluster_conninfo(foreign, "three")),
+	expect_success(run_command("restore", scratch_path("one.tar"), "--state", scratch_path("home")));
+	expect_failure(
+		run_command("backup", scratch_path("three.tar"), "--database", cluster_conninfo(foreign, "three")),
 		"there is nothing of Postern's in this database");
-	ck_assert(!exists(in("three.tar")));
+	ck_assert(!file_exists(scratch_path("three.tar")));
 }
 END_TEST
 
@@ -313,24 +321,31 @@ START_TEST(password_of_the_settings_reaches_postgresqls_programs)
 		foreign, "{ echo 'local all locked scram-sha-256'; cat d/pg_hba.conf; } >hba && cp hba d/pg_hba.conf");
 	sql(pg, "select pg_reload_conf()");
 	char *conninfo = format("host=%s dbname=three user=locked", cluster_host(foreign));
-	write_file(in("password"), "s e c\n", 6);
-	write_file(in("passfile"), "*:*:*:locked:s e c\n", 19);
-	ck_assert_int_eq(chmod(in("passfile"), 0600) | chmod(in("password"), 0600), 0);
-	fails(command("restore", in("one.tar"), "--database", conninfo), "no password supplied");
-	succeeds(command("restore", in("one.tar"), "--database", conninfo, "--database-password-file", in("password")));
-	succeeds(command("backup", in("p1.tar"), "--database", conninfo, "--database-password-file", in("password")));
-	succeeds(command("backup", in("p2.tar"), "--database", format("%s passfile=%s", conninfo, in("passfile"))));
-	succeeds(command("backup", in("p3.tar"), "--database", format("%s password='s e c'", conninfo)));
-	fails(command("backup", in("p4.tar"), "--kind", "base", "--database", format("%s password='s e c'", conninfo)),
+	write_file(scratch_path("password"), "s e c\n", 6);
+	write_file(scratch_path("passfile"), "*:*:*:locked:s e c\n", 19);
+	ck_assert_int_eq(chmod(scratch_path("passfile"), 0600) | chmod(scratch_path("password"), 0600), 0);
+	expect_failure(run_command("restore", scratch_path("one.tar"), "--database", conninfo), "no password supplied");
+	expect_success(run_command("restore", scratch_path("one.tar"), "--database", conninfo,
+		"--database-password-file", scratch_path("password")));
+	expect_success(run_command("backup", scratch_path("p1.tar"), "--database", conninfo, "--database-password-file",
+		scratch_path("password")));
+	expect_success(run_command("backup", scratch_path("p2.tar"), "--database",
+		format("%s passfile=%s", conninfo, scratch_path("passfile"))));
+	expect_success(
+		run_command("backup", scratch_path("p3.tar"), "--database", format("%s password='s e c'", conninfo)));
+	expect_failure(run_command("backup", scratch_path("p4.tar"), "--kind", "base", "--database",
+			       format("%s password='s e c'", conninfo)),
 		"a base backup needs a role that may replicate");
 }
 END_TEST
 
 START_TEST(base_backup_of_a_database_is_for_postgresqls_tools)
 {
-	succeeds(command("backup", in("foreign.tar"), "--kind=base", "--database", cluster_conninfo(foreign, "one")));
-	fails(command("restore", in("foreign.tar"), "--state", in("anew")), "restore that as PostgreSQL's manual says");
-	ck_assert(!exists(in("anew")));
+	expect_success(run_command(
+		"backup", scratch_path("foreign.tar"), "--kind=base", "--database", cluster_conninfo(foreign, "one")));
+	expect_failure(run_command("restore", scratch_path("foreign.tar"), "--state", scratch_path("anew")),
+		"restore that as PostgreSQL's manual says");
+	ck_assert(!file_exists(scratch_path("anew")));
 	fresh_directory("pgdata");
 	run_shell(format("cd %s && tar -xOf foreign.tar base.tar | tar -xf - -C pgdata && test -s pgdata/PG_VERSION",
 		scratch()));

@@ -17,7 +17,7 @@ enum { MESSAGES = 400, CONTENT = 200 << 10 };
 /* Hexadecimal digits that hardly compress, other ones for each number. */
 static const char *blob(unsigned number, size_t len)
 {
-	char *text = later(free, malloc(len + 1));
+	char *text = on_teardown(free, malloc(len + 1));
 	unsigned long long state = number * 2654435761ULL + 1;
 	for (size_t i = 0; i < len; i++) {
 		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
@@ -29,19 +29,22 @@ static const char *blob(unsigned number, size_t len)
 
 static long long say_blob(const struct client *who, long long chat, unsigned number, size_t len)
 {
-	struct answer a =
-		post(who, messages(chat), "{'type':'blob','content':{'n':%u,'data':'%s'}}", number, blob(number, len));
-	return num(is(a, 201).json, "id");
+	struct answer a = post(
+		who, messages_path(chat), "{'type':'blob','content':{'n':%u,'data':'%s'}}", number, blob(number, len));
+	return json_num(expect_status(a, 201).json, "id");
 }
 
 static void expect_blob(struct stream *s, unsigned number, size_t len)
 {
 	struct json_object *m = expect(s, "message");
-	ck_assert_int_eq(num(m, "content.n"), number);
-	ck_assert(strcmp(str(m, "content.data"), blob(number, len)) == 0);
+	ck_assert_int_eq(json_num(m, "content.n"), number);
+	ck_assert(strcmp(json_str(m, "content.data"), blob(number, len)) == 0);
 }
 
-static const char *now_of(const struct client *who) { return str(is(get(who, "/v1/sync"), 200).json, "cursor"); }
+static const char *now_of(const struct client *who)
+{
+	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
+}
 
 /* MiB of its worker, at the most so far. */
 static unsigned peak(const struct server *node)
@@ -55,13 +58,13 @@ static struct server *join(void)
 {
 	static const char *const flags[] = { "--workers", "1", "--ring-bytes", "1M", "--database-timeout", "2",
 		"--body-max", "4M", NULL };
-	return server_join(house(), flags);
+	return server_join(test_server(), flags);
 }
 
 START_TEST(large_messages_take_no_memory_at_a_start_or_when_caught_up_with)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	const char *cursor = now_of(ben);
 	struct server *before = join();
 	unsigned idle = peak(before);
@@ -71,10 +74,10 @@ START_TEST(large_messages_take_no_memory_at_a_start_or_when_caught_up_with)
 	struct server *node = join();
 	unsigned started = peak(node);
 	ck_assert_msg(started < idle + 24, "%u MiB after a start among large messages, %u without", started, idle);
-	struct stream *s = live_since(via(ben, node), cursor);
+	struct stream *s = stream_since(on_server(ben, node), cursor);
 	for (unsigned i = 0; i < MESSAGES; i++)
 		expect_blob(s, i, CONTENT);
-	expect_blob(live_since(via(ben, node), cursor), 0, CONTENT);
+	expect_blob(stream_since(on_server(ben, node), cursor), 0, CONTENT);
 	ck_assert_msg(peak(node) < idle + 48, "%u MiB after catching up, %u before", peak(node), idle);
 	server_stop(node);
 }
@@ -83,18 +86,18 @@ END_TEST
 START_TEST(a_message_larger_than_a_page_comes_whole)
 {
 	enum { LARGE = 3 << 20 };
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	struct server *node = join();
-	long long chat = group(ann, ben);
+	long long chat = make_group(ann, ben);
 	const char *cursor = now_of(ben);
 	say(ann, chat, "before");
 	for (unsigned i = 0; i < 2; i++)
-		say_blob(via(ann, node), chat, i, LARGE);
+		say_blob(on_server(ann, node), chat, i, LARGE);
 	long long last = say(ann, chat, "after");
 	struct server *again = join();
 	for (int i = 0; i < 2; i++) {
-		struct stream *s = live_since(via(ben, i == 0 ? again : house()), cursor);
-		ck_assert_str_eq(str(expect(s, "message"), "text"), "before");
+		struct stream *s = stream_since(on_server(ben, i == 0 ? again : test_server()), cursor);
+		ck_assert_str_eq(json_str(expect(s, "message"), "text"), "before");
 		expect_blob(s, 0, LARGE);
 		expect_blob(s, 1, LARGE);
 		expect_message(s, last);
@@ -108,25 +111,25 @@ END_TEST
 START_TEST(many_small_changes_come_in_order_over_pages)
 {
 	enum { CHANGES = 700 };
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), ids[CHANGES];
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), ids[CHANGES];
 	const char *cursor = now_of(ben);
 	for (int i = 0; i < CHANGES; i++)
 		ids[i] = say(ann, chat, format("m%d", i));
 	for (int i = 0; i < CHANGES; i += 2)
-		is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, ids[i])), NULL), 200);
+		expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, ids[i])), NULL), 200);
 	for (int i = 1; i < CHANGES; i += 7)
-		is(del(ann, "%s", message(chat, ids[i])), 204);
+		expect_status(del(ann, "%s", message_path(chat, ids[i])), 204);
 	struct server *node = join();
-	struct stream *s = live_since(via(ben, node), cursor);
+	struct stream *s = stream_since(on_server(ben, node), cursor);
 	for (int i = 0; i < CHANGES; i++)
 		if (i % 7 != 1)
 			expect_message(s, ids[i]);
 	for (int i = 0; i < CHANGES; i += 2)
 		if (i % 7 != 1)
-			ck_assert_int_eq(num(expect(s, "reaction"), "id"), ids[i]);
+			ck_assert_int_eq(json_num(expect(s, "reaction"), "id"), ids[i]);
 	for (int i = 1; i < CHANGES; i += 7)
-		ck_assert_int_eq(num(expect(s, "deleted"), "id"), ids[i]);
+		ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), ids[i]);
 	server_stop(node);
 }
 END_TEST
@@ -134,19 +137,19 @@ END_TEST
 /* As on a disk that is too slow for it. */
 START_TEST(a_database_that_cannot_be_read_in_time_keeps_no_node_from_serving)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	const char *cursor = now_of(ben);
 	long long first = say(ann, chat, "before the start");
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "lock table postern.tombstone in access exclusive mode");
 	struct server *node = join(); /* returns when it is ready */
 	ck_assert(server_logged(node, "the database takes long to read"));
 	sql(pg, "rollback");
-	struct stream *s = live_since(via(ben, node), cursor);
+	struct stream *s = stream_since(on_server(ben, node), cursor);
 	expect_message(s, first);
-	expect_message(s, say(via(ann, node), chat, "after it"));
+	expect_message(s, say(on_server(ann, node), chat, "after it"));
 	server_stop(node);
 }
 END_TEST

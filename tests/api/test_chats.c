@@ -10,22 +10,23 @@
 START_TEST(a_group_is_made)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	struct stream *s = live(bob);
-	struct answer a =
-		is(post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','alice','bob']}"), 201);
-	ck_assert_str_eq(str(a.json, "kind"), "group");
-	ck_assert_str_eq(str(a.json, "title"), "garden");
-	ck_assert_str_eq(str(a.json, "created_by"), "alice");
-	ck_assert_int_eq(num(a.json, "members_count"), 2);
-	ck_assert_str_eq(str(a.json, "state"), "active");
-	ck_assert_uint_eq(strlen(str(a.json, "created_at")), 24);
-	ck_assert_str_eq(str(is(get(bob, "/v1/chats/%lld", num(a.json, "id")), 200).json, "title"), "garden");
+	struct stream *s = stream_from_now(bob);
+	struct answer a = expect_status(
+		post(alice, "/v1/chats", "{'kind':'group','title':'garden','members':['bob','alice','bob']}"), 201);
+	ck_assert_str_eq(json_str(a.json, "kind"), "group");
+	ck_assert_str_eq(json_str(a.json, "title"), "garden");
+	ck_assert_str_eq(json_str(a.json, "created_by"), "alice");
+	ck_assert_int_eq(json_num(a.json, "members_count"), 2);
+	ck_assert_str_eq(json_str(a.json, "state"), "active");
+	ck_assert_uint_eq(strlen(json_str(a.json, "created_at")), 24);
+	ck_assert_str_eq(json_str(expect_status(get(bob, "/v1/chats/%lld", json_num(a.json, "id")), 200).json, "title"),
+		"garden");
 	struct json_object *m = expect(s, "member");
-	while (strcmp(str(m, "name"), "bob") != 0)
+	while (strcmp(json_str(m, "name"), "bob") != 0)
 		m = expect(s, "member");
-	if (strcmp(peek(s), "member") == 0)
+	if (strcmp(stream_peek(s), "member") == 0)
 		expect(s, "member");
-	ck_assert_int_eq(num(expect(s, "chat"), "id"), num(a.json, "id"));
+	ck_assert_int_eq(json_num(expect(s, "chat"), "id"), json_num(a.json, "id"));
 	expect_quiet(s);
 }
 END_TEST
@@ -34,87 +35,96 @@ START_TEST(impossible_chats_are_not_made)
 {
 	struct client *alice = user("alice");
 	user("bob");
-	refused(post(alice, "/v1/chats", "{'kind':'group'}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':''}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422,
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group'}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':''}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['no-such-user']}"), 422,
 		"unknown_user");
-	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['no-such-user']}"), 422, "unknown_user");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':' \\t '}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'two\\nlines'}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'direct','members':['bob'],'history':'joined'}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'direct','members':[]}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'direct','title':'x','members':['bob']}"), 422, "bad_chat");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':5}"), 422, "wrong_type");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':'bob'}"), 422, "wrong_type");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':[5]}"), 422, "wrong_type");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','owner':'bob'}"), 422, "unknown_field");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'a\\u0000b'}"), 422, "bad_text");
-	is(post(alice, "/v1/chats", "{'kind':'party','title':'x'}"), 422);
-	is(post(alice, "/v1/chats", "{'title':'x'}"), 422);
-	refused(post(alice, "/v1/chats", "{'kind':"), 400, "bad_json");
-	refused(post(nobody(), "/v1/chats", "{'kind':'group','title':'x'}"), 401, "unauthorized");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'direct','members':['no-such-user']}"), 422, "unknown_user");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':' \\t '}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'two\\nlines'}"), 422, "bad_chat");
+	expect_problem(
+		post(alice, "/v1/chats", "{'kind':'direct','members':['bob'],'history':'joined'}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'direct','members':[]}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'direct','title':'x','members':['bob']}"), 422, "bad_chat");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':5}"), 422, "wrong_type");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':'bob'}"), 422, "wrong_type");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':[5]}"), 422, "wrong_type");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'x','owner':'bob'}"), 422, "unknown_field");
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'a\\u0000b'}"), 422, "bad_text");
+	expect_status(post(alice, "/v1/chats", "{'kind':'party','title':'x'}"), 422);
+	expect_status(post(alice, "/v1/chats", "{'title':'x'}"), 422);
+	expect_problem(post(alice, "/v1/chats", "{'kind':"), 400, "bad_json");
+	expect_problem(post(anonymous(), "/v1/chats", "{'kind':'group','title':'x'}"), 401, "unauthorized");
 }
 END_TEST
 
 START_TEST(a_direct_chat_is_there_once)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	char *to_ben = format("/v1/chats/@%s", ben->name), *to_ann = format("/v1/chats/@%s", ann->name);
-	refused(get(ann, "%s", to_ben), 404, "not_found");
-	long long id = num(is(post(ann, to("%s/messages", to_ben), "{'text':'psst'}"), 201).json, "chat");
-	ck_assert_int_eq(num(is(post(ben, to("%s/messages", to_ann), "{'text':'yes?'}"), 201).json, "chat"), id);
+	expect_problem(get(ann, "%s", to_ben), 404, "not_found");
+	long long id =
+		json_num(expect_status(post(ann, format("%s/messages", to_ben), "{'text':'psst'}"), 201).json, "chat");
 	ck_assert_int_eq(
-		num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 200).json, "id"), id);
-	struct answer hers = is(get(ann, "%s", to_ben), 200);
-	ck_assert_int_eq(num(hers.json, "id"), id);
-	ck_assert_str_eq(str(hers.json, "kind"), "direct");
-	ck_assert_str_eq(str(hers.json, "title"), ben->name);
-	ck_assert_str_eq(str(is(get(ben, "/v1/chats/%lld", id), 200).json, "title"), ann->name);
-	ck_assert_uint_eq(count(is(get(ann, "%s/messages", to_ben), 200).json, "messages"), 2);
+		json_num(expect_status(post(ben, format("%s/messages", to_ann), "{'text':'yes?'}"), 201).json, "chat"),
+		id);
+	ck_assert_int_eq(
+		json_num(expect_status(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 200)
+				 .json,
+			"id"),
+		id);
+	struct answer hers = expect_status(get(ann, "%s", to_ben), 200);
+	ck_assert_int_eq(json_num(hers.json, "id"), id);
+	ck_assert_str_eq(json_str(hers.json, "kind"), "direct");
+	ck_assert_str_eq(json_str(hers.json, "title"), ben->name);
+	ck_assert_str_eq(json_str(expect_status(get(ben, "/v1/chats/%lld", id), 200).json, "title"), ann->name);
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s/messages", to_ben), 200).json, "messages"), 2);
 
-	refused(put(ann, member(id, user("carol")), "{}"), 403, "forbidden");
-	refused(del(ann, "%s", member(id, ben)), 403, "forbidden");
-	refused(get(user("carol"), "/v1/chats/%lld", id), 404, "not_found");
-	refused(post(ann, "/v1/chats/@no-such-user/messages", "{'text':'x'}"), 404, "not_found");
-	struct answer made = is(post(ann, "/v1/chats", "{'kind':'direct','members':['carol']}"), 201);
-	ck_assert_int_eq(num(made.json, "members_count"), 2);
+	expect_problem(put(ann, member_path(id, user("carol")), "{}"), 403, "forbidden");
+	expect_problem(del(ann, "%s", member_path(id, ben)), 403, "forbidden");
+	expect_problem(get(user("carol"), "/v1/chats/%lld", id), 404, "not_found");
+	expect_problem(post(ann, "/v1/chats/@no-such-user/messages", "{'text':'x'}"), 404, "not_found");
+	struct answer made = expect_status(post(ann, "/v1/chats", "{'kind':'direct','members':['carol']}"), 201);
+	ck_assert_int_eq(json_num(made.json, "members_count"), 2);
 }
 END_TEST
 
 START_TEST(two_who_write_to_each_other_at_once_meet)
 {
 	for (int i = 0; i < 5; i++) {
-		struct client *both[] = { somebody(), somebody() };
-		struct wire *w[] = { dial(house()), dial(house()) };
+		struct client *both[] = { new_user(), new_user() };
+		struct wire *w[] = { wire_open(test_server()), wire_open(test_server()) };
 		for (int j = 0; j < 2; j++)
 			wire_send(w[j],
 				"POST /v1/chats/@%s/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
 				"Content-Length: 2\r\n\r\nhi",
 				both[!j]->name, both[j]->token);
-		long long a = num(is(wire_answer(w[0]), 201).json, "chat"),
-			  b = num(is(wire_answer(w[1]), 201).json, "chat");
+		long long a = json_num(expect_status(wire_answer(w[0]), 201).json, "chat"),
+			  b = json_num(expect_status(wire_answer(w[1]), 201).json, "chat");
 		ck_assert_int_eq(a, b);
-		ck_assert_uint_eq(count(is(get(both[0], "%s", messages(a)), 200).json, "messages"), 2);
+		ck_assert_uint_eq(
+			json_count(expect_status(get(both[0], "%s", messages_path(a)), 200).json, "messages"), 2);
 	}
 }
 END_TEST
 
 START_TEST(one_may_write_to_oneself)
 {
-	struct client *ann = somebody();
-	struct stream *s = live(ann);
-	struct answer sent = is(post(ann, to("/v1/chats/@%s/messages", ann->name), "{'text':'note'}"), 201);
+	struct client *ann = new_user();
+	struct stream *s = stream_from_now(ann);
+	struct answer sent =
+		expect_status(post(ann, format("/v1/chats/@%s/messages", ann->name), "{'text':'note'}"), 201);
 	expect(s, "member");
-	ck_assert_int_eq(num(expect(s, "chat"), "members_count"), 1);
-	expect_message(s, num(sent.json, "id"));
+	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 1);
+	expect_message(s, json_num(sent.json, "id"));
 }
 END_TEST
 
 /* A group of alice's with carol as admin, bob and dave as members. */
 static long long garden(void)
 {
-	long long chat = group(user("alice"), user("bob"), user("carol"), user("dave"));
-	is(put(user("alice"), member(chat, user("carol")), "{'role':'admin'}"), 200);
+	long long chat = make_group(user("alice"), user("bob"), user("carol"), user("dave"));
+	expect_status(put(user("alice"), member_path(chat, user("carol")), "{'role':'admin'}"), 200);
 	return chat;
 }
 
@@ -123,24 +133,26 @@ START_TEST(owners_and_admins_add_members)
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"),
 		      *frank = user("frank");
 	long long chat = garden();
-	refused(put(bob, member(chat, erin), "{}"), 403, "forbidden");
-	refused(put(erin, member(chat, erin), "{}"), 404, "not_found");
-	struct answer a = is(put(carol, member(chat, erin), "{}"), 200);
-	ck_assert_str_eq(str(a.json, "name"), "erin");
-	ck_assert_str_eq(str(a.json, "role"), "member");
-	ck_assert_str_eq(str(a.json, "state"), "joined");
-	is(put(alice, member(chat, frank), "{'role':'admin'}"), 200);
-	is(put(alice, member(chat, frank), "{'role':'admin'}"), 200); /* again */
-	ck_assert_int_eq(num(is(get(erin, "/v1/chats/%lld", chat), 200).json, "members_count"), 6);
-	struct answer all = is(get(erin, "/v1/chats/%lld/members", chat), 200);
-	ck_assert_uint_eq(count(all.json, "members"), 6);
-	ck_assert_str_eq(str(all.json, "members.0.name"), "alice");
-	ck_assert_str_eq(str(all.json, "members.0.role"), "owner");
-	refused(put(alice, to("/v1/chats/%lld/members/no-such-user", chat), "{}"), 422, "unknown_user");
+	expect_problem(put(bob, member_path(chat, erin), "{}"), 403, "forbidden");
+	expect_problem(put(erin, member_path(chat, erin), "{}"), 404, "not_found");
+	struct answer a = expect_status(put(carol, member_path(chat, erin), "{}"), 200);
+	ck_assert_str_eq(json_str(a.json, "name"), "erin");
+	ck_assert_str_eq(json_str(a.json, "role"), "member");
+	ck_assert_str_eq(json_str(a.json, "state"), "joined");
+	expect_status(put(alice, member_path(chat, frank), "{'role':'admin'}"), 200);
+	expect_status(put(alice, member_path(chat, frank), "{'role':'admin'}"), 200); /* again */
+	ck_assert_int_eq(json_num(expect_status(get(erin, "/v1/chats/%lld", chat), 200).json, "members_count"), 6);
+	struct answer all = expect_status(get(erin, "/v1/chats/%lld/members", chat), 200);
+	ck_assert_uint_eq(json_count(all.json, "members"), 6);
+	ck_assert_str_eq(json_str(all.json, "members.0.name"), "alice");
+	ck_assert_str_eq(json_str(all.json, "members.0.role"), "owner");
+	expect_problem(put(alice, format("/v1/chats/%lld/members/no-such-user", chat), "{}"), 422, "unknown_user");
 	ck_assert_str_eq(
-		str(refused(put(alice, member(chat, bob), "{'role':'king'}"), 422, "out_of_range").json, "detail"),
+		json_str(
+			expect_problem(put(alice, member_path(chat, bob), "{'role':'king'}"), 422, "out_of_range").json,
+			"detail"),
 		"role must be owner, admin or member.");
-	refused(put(alice, member(chat, bob), "{'name':'joined'}"), 422, "unknown_field");
+	expect_problem(put(alice, member_path(chat, bob), "{'name':'joined'}"), 422, "unknown_field");
 }
 END_TEST
 
@@ -148,20 +160,20 @@ START_TEST(only_the_owner_gives_roles)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	long long chat = garden();
-	refused(put(carol, member(chat, bob), "{'role':'admin'}"), 403, "forbidden");
-	refused(put(bob, member(chat, bob), "{'role':'admin'}"), 403, "forbidden");
-	refused(put(carol, member(chat, carol), "{'role':'owner'}"), 403, "forbidden");
-	refused(put(carol, member(chat, user("erin")), "{'role':'admin'}"), 403, "forbidden");
-	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
-	is(put(alice, member(chat, carol), "{'role':'member'}"), 200);
-	refused(del(carol, "%s", member(chat, dave)), 403, "forbidden");
-	is(del(bob, "%s", member(chat, dave)), 204);
+	expect_problem(put(carol, member_path(chat, bob), "{'role':'admin'}"), 403, "forbidden");
+	expect_problem(put(bob, member_path(chat, bob), "{'role':'admin'}"), 403, "forbidden");
+	expect_problem(put(carol, member_path(chat, carol), "{'role':'owner'}"), 403, "forbidden");
+	expect_problem(put(carol, member_path(chat, user("erin")), "{'role':'admin'}"), 403, "forbidden");
+	expect_status(put(alice, member_path(chat, bob), "{'role':'admin'}"), 200);
+	expect_status(put(alice, member_path(chat, carol), "{'role':'member'}"), 200);
+	expect_problem(del(carol, "%s", member_path(chat, dave)), 403, "forbidden");
+	expect_status(del(bob, "%s", member_path(chat, dave)), 204);
 
-	is(put(alice, member(chat, bob), "{'role':'owner'}"), 200);
-	struct answer all = is(get(bob, "/v1/chats/%lld/members", chat), 200);
-	ck_assert_str_eq(str(all.json, "members.0.role"), "admin");
-	ck_assert_str_eq(str(all.json, "members.1.role"), "owner");
-	refused(del(alice, "/v1/chats/%lld", chat), 403, "forbidden");
+	expect_status(put(alice, member_path(chat, bob), "{'role':'owner'}"), 200);
+	struct answer all = expect_status(get(bob, "/v1/chats/%lld/members", chat), 200);
+	ck_assert_str_eq(json_str(all.json, "members.0.role"), "admin");
+	ck_assert_str_eq(json_str(all.json, "members.1.role"), "owner");
+	expect_problem(del(alice, "/v1/chats/%lld", chat), 403, "forbidden");
 }
 END_TEST
 
@@ -170,18 +182,18 @@ START_TEST(admins_kick_members_and_nobody_above)
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"),
 		      *erin = user("erin");
 	long long chat = garden();
-	is(put(alice, member(chat, erin), "{'role':'admin'}"), 200);
-	refused(del(bob, "%s", member(chat, dave)), 403, "forbidden");
-	refused(del(carol, "%s", member(chat, alice)), 403, "forbidden");
-	refused(del(carol, "%s", member(chat, erin)), 403, "forbidden");
-	is(del(carol, "%s", member(chat, dave)), 204);
-	is(del(carol, "%s", member(chat, dave)), 204);
-	is(del(alice, "%s", member(chat, erin)), 204);
-	refused(get(dave, "/v1/chats/%lld", chat), 404, "not_found");
-	refused(post(dave, messages(chat), "{'text':'hey'}"), 404, "not_found");
-	refused(put(dave, member(chat, dave), "{}"), 404, "not_found");
-	refused(del(carol, "/v1/chats/%lld/members/no-such-user", chat), 404, "not_found");
-	ck_assert_int_eq(num(is(get(bob, "/v1/chats/%lld", chat), 200).json, "members_count"), 3);
+	expect_status(put(alice, member_path(chat, erin), "{'role':'admin'}"), 200);
+	expect_problem(del(bob, "%s", member_path(chat, dave)), 403, "forbidden");
+	expect_problem(del(carol, "%s", member_path(chat, alice)), 403, "forbidden");
+	expect_problem(del(carol, "%s", member_path(chat, erin)), 403, "forbidden");
+	expect_status(del(carol, "%s", member_path(chat, dave)), 204);
+	expect_status(del(carol, "%s", member_path(chat, dave)), 204);
+	expect_status(del(alice, "%s", member_path(chat, erin)), 204);
+	expect_problem(get(dave, "/v1/chats/%lld", chat), 404, "not_found");
+	expect_problem(post(dave, messages_path(chat), "{'text':'hey'}"), 404, "not_found");
+	expect_problem(put(dave, member_path(chat, dave), "{}"), 404, "not_found");
+	expect_problem(del(carol, "/v1/chats/%lld/members/no-such-user", chat), 404, "not_found");
+	ck_assert_int_eq(json_num(expect_status(get(bob, "/v1/chats/%lld", chat), 200).json, "members_count"), 3);
 }
 END_TEST
 
@@ -189,11 +201,11 @@ START_TEST(anybody_leaves)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = garden();
-	is(del(bob, "%s", member(chat, bob)), 204);
-	refused(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
-	refused(del(bob, "%s", member(chat, bob)), 404, "not_found");
-	is(put(alice, member(chat, bob), "{}"), 200);
-	is(get(bob, "/v1/chats/%lld", chat), 200);
+	expect_status(del(bob, "%s", member_path(chat, bob)), 204);
+	expect_problem(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
+	expect_problem(del(bob, "%s", member_path(chat, bob)), 404, "not_found");
+	expect_status(put(alice, member_path(chat, bob), "{}"), 200);
+	expect_status(get(bob, "/v1/chats/%lld", chat), 200);
 }
 END_TEST
 
@@ -201,51 +213,53 @@ START_TEST(a_chat_is_never_without_owner)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	long long chat = garden();
-	is(put(alice, member(chat, dave), "{'role':'admin'}"), 200);
-	struct stream *s = live(dave);
-	is(del(alice, "%s", member(chat, alice)), 204);
-	ck_assert_str_eq(str(expect(s, "member"), "state"), "left");
+	expect_status(put(alice, member_path(chat, dave), "{'role':'admin'}"), 200);
+	struct stream *s = stream_from_now(dave);
+	expect_status(del(alice, "%s", member_path(chat, alice)), 204);
+	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "left");
 	struct json_object *heir = expect(s, "member"); /* admins first, the longest there */
-	ck_assert_str_eq(str(heir, "name"), "carol");
-	ck_assert_str_eq(str(heir, "role"), "owner");
-	is(del(carol, "%s", member(chat, carol)), 204);
-	is(patch(dave, to("/v1/chats/%lld", chat), "{'title':'my garden'}"), 200);
-	is(del(dave, "%s", member(chat, dave)), 204);
-	is(del(bob, "/v1/chats/%lld", chat), 204); /* the last is the owner */
+	ck_assert_str_eq(json_str(heir, "name"), "carol");
+	ck_assert_str_eq(json_str(heir, "role"), "owner");
+	expect_status(del(carol, "%s", member_path(chat, carol)), 204);
+	expect_status(patch(dave, format("/v1/chats/%lld", chat), "{'title':'my garden'}"), 200);
+	expect_status(del(dave, "%s", member_path(chat, dave)), 204);
+	expect_status(del(bob, "/v1/chats/%lld", chat), 204); /* the last is the owner */
 }
 END_TEST
 
 START_TEST(who_cant_sign_in_inherits_nothing)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
-	long long chat = group(ann, ben, cat);
-	is(put(ann, member(chat, ben), "{'role':'admin'}"), 200);
-	server_command(house(), NULL, "user", "disable", ben->name);
-	refused(put(ann, member(chat, ben), "{'role':'owner'}"), 422, "unknown_user");
-	is(del(ann, "%s", member(chat, ann)), 204);
-	ck_assert_str_eq(str(is(get(cat, "/v1/chats/%lld", chat), 200).json, "my_role"), "owner");
+	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
+	long long chat = make_group(ann, ben, cat);
+	expect_status(put(ann, member_path(chat, ben), "{'role':'admin'}"), 200);
+	server_command(test_server(), NULL, "user", "disable", ben->name);
+	expect_problem(put(ann, member_path(chat, ben), "{'role':'owner'}"), 422, "unknown_user");
+	expect_status(del(ann, "%s", member_path(chat, ann)), 204);
+	ck_assert_str_eq(json_str(expect_status(get(cat, "/v1/chats/%lld", chat), 200).json, "my_role"), "owner");
 }
 END_TEST
 
 /* Else somebody could come into a chat in which nobody has a say. */
 START_TEST(the_last_one_takes_the_chat_along)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	const char *handle = format("last-%s", ann->name);
-	long long chat =
-		num(is(post(ann, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s','system_messages':'all'}",
-			       handle),
-			    201)
-				.json,
-			"id");
-	const char *code = str(is(post(ann, to("/v1/chats/%lld/invites", chat), NULL), 201).json, "code");
-	struct stream *s = live(ann);
-	is(del(ann, "%s", member(chat, ann)), 204);
-	ck_assert_str_eq(str(expect(s, "member"), "state"), "left");
+	long long chat = json_num(
+		expect_status(
+			post(ann, "/v1/chats",
+				"{'kind':'channel','title':'news','handle':'%s','system_messages':'all'}", handle),
+			201)
+			.json,
+		"id");
+	const char *code =
+		json_str(expect_status(post(ann, format("/v1/chats/%lld/invites", chat), NULL), 201).json, "code");
+	struct stream *s = stream_from_now(ann);
+	expect_status(del(ann, "%s", member_path(chat, ann)), 204);
+	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "left");
 	expect_quiet(s);
-	refused(post(ben, to("/v1/invites/%s", code), NULL), 404, "not_found");
-	refused(post(ben, to("/v1/channels/%s", handle), NULL), 404, "not_found");
-	is(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle),
+	expect_problem(post(ben, format("/v1/invites/%s", code), NULL), 404, "not_found");
+	expect_problem(post(ben, format("/v1/channels/%s", handle), NULL), 404, "not_found");
+	expect_status(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle),
 		201); /* it is free again */
 }
 END_TEST
@@ -255,17 +269,17 @@ START_TEST(the_title_changes_for_everyone)
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden();
 	char *path = format("/v1/chats/%lld", chat);
-	struct stream *s = live(bob);
-	refused(patch(bob, path, "{'title':'bobs'}"), 403, "forbidden");
-	refused(patch(user("mallory"), path, "{'title':'mallorys'}"), 404, "not_found");
-	refused(patch(alice, path, "{'title':''}"), 422, "bad_chat");
-	refused(patch(alice, path, "{'title':'\\u0085'}"), 422, "bad_chat");
-	refused(patch(alice, path, "{'kind':'direct'}"), 422, "unknown_field");
-	is(patch(carol, path, "{'title':'orchard'}"), 200);
+	struct stream *s = stream_from_now(bob);
+	expect_problem(patch(bob, path, "{'title':'bobs'}"), 403, "forbidden");
+	expect_problem(patch(user("mallory"), path, "{'title':'mallorys'}"), 404, "not_found");
+	expect_problem(patch(alice, path, "{'title':''}"), 422, "bad_chat");
+	expect_problem(patch(alice, path, "{'title':'\\u0085'}"), 422, "bad_chat");
+	expect_problem(patch(alice, path, "{'kind':'direct'}"), 422, "unknown_field");
+	expect_status(patch(carol, path, "{'title':'orchard'}"), 200);
 	struct json_object *c = expect(s, "chat");
-	ck_assert_int_eq(num(c, "id"), chat);
-	ck_assert_str_eq(str(c, "title"), "orchard");
-	ck_assert_msg(!has(c, "unread") && !has(c, "my_role"), "an event is the same for all: %s",
+	ck_assert_int_eq(json_num(c, "id"), chat);
+	ck_assert_str_eq(json_str(c, "title"), "orchard");
+	ck_assert_msg(!json_has(c, "unread") && !json_has(c, "my_role"), "an event is the same for all: %s",
 		json_object_to_json_string(c));
 	expect_quiet(s);
 }
@@ -273,19 +287,19 @@ END_TEST
 
 START_TEST(what_is_so_already_is_no_change)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	char *path = format("/v1/chats/%lld", chat);
-	is(patch(ann, path, "{'title':'orchard','slow_mode':5}"), 200);
-	struct stream *s = live(ben);
-	is(patch(ann, path, "{'title':'orchard','slow_mode':5,'message_ttl':0,'posting':'members'}"), 200);
-	is(patch(ann, path, "{}"), 200);
-	is(put(ann, member(chat, ben), "{}"), 200);
-	is(put(ann, member(chat, ben), "{'role':'member','muted_until':'2001-01-01T00:00:00Z'}"), 200);
+	expect_status(patch(ann, path, "{'title':'orchard','slow_mode':5}"), 200);
+	struct stream *s = stream_from_now(ben);
+	expect_status(patch(ann, path, "{'title':'orchard','slow_mode':5,'message_ttl':0,'posting':'members'}"), 200);
+	expect_status(patch(ann, path, "{}"), 200);
+	expect_status(put(ann, member_path(chat, ben), "{}"), 200);
+	expect_status(put(ann, member_path(chat, ben), "{'role':'member','muted_until':'2001-01-01T00:00:00Z'}"), 200);
 	expect_quiet(s);
-	ck_assert_uint_eq(count(is(get(ann, "%s/audit", path), 200).json, "acts"), 1);
-	is(patch(ann, path, "{'slow_mode':0}"), 200);
-	ck_assert(!has(expect(s, "chat"), "slow_mode"));
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s/audit", path), 200).json, "acts"), 1);
+	expect_status(patch(ann, path, "{'slow_mode':0}"), 200);
+	ck_assert(!json_has(expect(s, "chat"), "slow_mode"));
 }
 END_TEST
 
@@ -293,86 +307,87 @@ START_TEST(a_deleted_chat_is_gone_for_everyone)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden(), id = say(bob, chat, "hi");
-	const char *cursor = str(is(get(bob, "/v1/sync"), 200).json, "cursor");
-	struct stream *s = live(bob);
-	refused(del(carol, "/v1/chats/%lld", chat), 403, "forbidden");
-	refused(del(user("mallory"), "/v1/chats/%lld", chat), 404, "not_found");
-	is(del(alice, "/v1/chats/%lld", chat), 204);
+	const char *cursor = json_str(expect_status(get(bob, "/v1/sync"), 200).json, "cursor");
+	struct stream *s = stream_from_now(bob);
+	expect_problem(del(carol, "/v1/chats/%lld", chat), 403, "forbidden");
+	expect_problem(del(user("mallory"), "/v1/chats/%lld", chat), 404, "not_found");
+	expect_status(del(alice, "/v1/chats/%lld", chat), 204);
 	struct json_object *c = expect(s, "chat");
-	ck_assert_int_eq(num(c, "id"), chat);
-	ck_assert_str_eq(str(c, "state"), "deleted");
+	ck_assert_int_eq(json_num(c, "id"), chat);
+	ck_assert_str_eq(json_str(c, "state"), "deleted");
 	expect_quiet(s);
-	ck_assert_str_eq(str(expect(live_since(bob, cursor), "chat"), "state"), "deleted");
-	refused(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
-	refused(get(bob, "%s", message(chat, id)), 404, "not_found");
-	refused(post(bob, messages(chat), "{'text':'anybody?'}"), 404, "not_found");
-	refused(del(alice, "/v1/chats/%lld", chat), 404, "not_found");
-	struct answer sync = is(get(bob, "/v1/sync"), 200);
-	for (size_t i = 0; i < count(sync.json, "chats"); i++)
-		ck_assert_int_ne(num(sync.json, format("chats.%zu.id", i)), chat);
+	ck_assert_str_eq(json_str(expect(stream_since(bob, cursor), "chat"), "state"), "deleted");
+	expect_problem(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
+	expect_problem(get(bob, "%s", message_path(chat, id)), 404, "not_found");
+	expect_problem(post(bob, messages_path(chat), "{'text':'anybody?'}"), 404, "not_found");
+	expect_problem(del(alice, "/v1/chats/%lld", chat), 404, "not_found");
+	struct answer sync = expect_status(get(bob, "/v1/sync"), 200);
+	for (size_t i = 0; i < json_count(sync.json, "chats"); i++)
+		ck_assert_int_ne(json_num(sync.json, format("chats.%zu.id", i)), chat);
 }
 END_TEST
 
 START_TEST(unread_is_counted_and_read)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"),
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"),
 		  third = say(ann, chat, "3");
 	char *path = format("/v1/chats/%lld", chat);
-	struct answer a = is(get(ben, "%s", path), 200);
-	ck_assert_int_eq(num(a.json, "unread"), 3);
-	ck_assert_int_eq(num(a.json, "first_unread"), first);
-	ck_assert_int_eq(num(a.json, "last_message.id"), third);
-	ck_assert_int_eq(num(is(get(ann, "%s", path), 200).json, "unread"), 0); /* one's own don't count */
+	struct answer a = expect_status(get(ben, "%s", path), 200);
+	ck_assert_int_eq(json_num(a.json, "unread"), 3);
+	ck_assert_int_eq(json_num(a.json, "first_unread"), first);
+	ck_assert_int_eq(json_num(a.json, "last_message.id"), third);
+	ck_assert_int_eq(
+		json_num(expect_status(get(ann, "%s", path), 200).json, "unread"), 0); /* one's own don't count */
 
-	is(post(ben, to("%s/read", path), "{'up_to':%lld}", second), 204);
-	a = is(get(ben, "%s", path), 200);
-	ck_assert_int_eq(num(a.json, "unread"), 1);
-	ck_assert_int_eq(num(a.json, "first_unread"), third);
-	is(post(ben, to("%s/read", path), "{'up_to':%lld}", first), 204); /* a mark never goes back */
-	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 1);
-	is(post(ben, to("%s/read", path), "{'up_to':%lld}", third), 204);
-	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 0);
+	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", second), 204);
+	a = expect_status(get(ben, "%s", path), 200);
+	ck_assert_int_eq(json_num(a.json, "unread"), 1);
+	ck_assert_int_eq(json_num(a.json, "first_unread"), third);
+	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", first), 204); /* a mark never goes back */
+	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 1);
+	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", third), 204);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 0);
 	say(ann, chat, "4");
-	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 1);
-	ck_assert_int_eq(num(is(get(ben, "/v1/chats"), 200).json, "chats.0.unread"), 1);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 1);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/chats"), 200).json, "chats.0.unread"), 1);
 
-	struct answer receipts = is(get(ann, "%s/receipts", path), 200);
+	struct answer receipts = expect_status(get(ann, "%s/receipts", path), 200);
 	ck_assert_ptr_nonnull(strstr(receipts.body, ben->name));
-	refused(post(ben, to("%s/read", path), "{'up_to':'x'}"), 422, "wrong_type");
-	refused(post(ben, to("%s/read", path), "{'up_to':-1}"), 422, "out_of_range");
-	is(post(ben, to("%s/read", path), "{}"), 422);
+	expect_problem(post(ben, format("%s/read", path), "{'up_to':'x'}"), 422, "wrong_type");
+	expect_problem(post(ben, format("%s/read", path), "{'up_to':-1}"), 422, "out_of_range");
+	expect_status(post(ben, format("%s/read", path), "{}"), 422);
 }
 END_TEST
 
 START_TEST(delivered_is_a_mark_of_its_own)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = say(ann, chat, "1");
-	is(post(ben, to("/v1/chats/%lld/delivered", chat), "{'up_to':%lld}", id), 204);
-	ck_assert_int_eq(num(is(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
-	struct answer receipts = is(get(ann, "/v1/chats/%lld/receipts", chat), 200);
-	ck_assert_int_eq(num(receipts.json, "receipts.0.delivered"), id);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), id = say(ann, chat, "1");
+	expect_status(post(ben, format("/v1/chats/%lld/delivered", chat), "{'up_to':%lld}", id), 204);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
+	struct answer receipts = expect_status(get(ann, "/v1/chats/%lld/receipts", chat), 200);
+	ck_assert_int_eq(json_num(receipts.json, "receipts.0.delivered"), id);
 }
 END_TEST
 
 START_TEST(ones_chats_are_listed_in_pages)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	long long chats[5], seen = 0;
 	for (int i = 0; i < 5; i++)
-		chats[i] = group(ann);
-	struct answer a = is(get(ann, "/v1/chats?limit=2"), 200);
+		chats[i] = make_group(ann);
+	struct answer a = expect_status(get(ann, "/v1/chats?limit=2"), 200);
 	for (;;) {
-		for (size_t i = 0; i < count(a.json, "chats"); i++)
-			ck_assert_int_eq(num(a.json, format("chats.%zu.id", i)), chats[seen++]);
-		if (!has(a.json, "next"))
+		for (size_t i = 0; i < json_count(a.json, "chats"); i++)
+			ck_assert_int_eq(json_num(a.json, format("chats.%zu.id", i)), chats[seen++]);
+		if (!json_has(a.json, "next"))
 			break;
-		ck_assert_uint_eq(count(a.json, "chats"), 2);
-		a = is(get(ann, "/v1/chats?limit=2&cursor=%s", str(a.json, "next")), 200);
+		ck_assert_uint_eq(json_count(a.json, "chats"), 2);
+		a = expect_status(get(ann, "/v1/chats?limit=2&cursor=%s", json_str(a.json, "next")), 200);
 	}
 	ck_assert_int_eq(seen, 5);
-	refused(get(ann, "/v1/chats?cursor=x"), 400, "bad_cursor");
+	expect_problem(get(ann, "/v1/chats?cursor=x"), 400, "bad_cursor");
 }
 END_TEST
 
@@ -400,10 +415,10 @@ START_TEST(absent_and_forbidden_look_the_same)
 	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(mallory, "X-Request-Id: same"), asked[i].method,
-					       to("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
-					       asked[i].body ? "application/json" : NULL, asked[i].body,
-					       asked[i].body ? strlen(asked[i].body) : 0),
+			a[j] = expect_problem(send_request(with_header(mallory, "X-Request-Id: same"), asked[i].method,
+						      format("/v1/chats/%lld%s", j ? hidden : absent, asked[i].path),
+						      asked[i].body ? "application/json" : NULL, asked[i].body,
+						      asked[i].body ? strlen(asked[i].body) : 0),
 				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
@@ -414,27 +429,29 @@ START_TEST(the_muted_only_read)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden(), id = say(bob, chat, "noise");
-	is(put(carol, member(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
-	refused(post(bob, messages(chat), "{'text':'more noise'}"), 403, "muted");
-	refused(patch(bob, message(chat, id), "{'text':'louder'}"), 403, "muted");
-	is(get(bob, "%s", messages(chat)), 200);
-	refused(put(bob, member(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 403, "forbidden");
-	refused(put(carol, member(chat, alice), "{'muted_until':'2100-01-01T00:00:00Z'}"), 403, "forbidden");
-	is(put(carol, member(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
+	expect_status(put(carol, member_path(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	expect_problem(post(bob, messages_path(chat), "{'text':'more noise'}"), 403, "muted");
+	expect_problem(patch(bob, message_path(chat, id), "{'text':'louder'}"), 403, "muted");
+	expect_status(get(bob, "%s", messages_path(chat)), 200);
+	expect_problem(put(bob, member_path(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 403, "forbidden");
+	expect_problem(
+		put(carol, member_path(chat, alice), "{'muted_until':'2100-01-01T00:00:00Z'}"), 403, "forbidden");
+	expect_status(put(carol, member_path(chat, bob), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	say(bob, chat, "sorry");
-	is(put(carol, member(chat, bob), "{'muted_until':'soon'}"), 422);
+	expect_status(put(carol, member_path(chat, bob), "{'muted_until':'soon'}"), 422);
 }
 END_TEST
 
 START_TEST(in_a_channel_only_those_above_write)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	struct answer a = is(post(alice, "/v1/chats", "{'kind':'channel','title':'news','members':['bob']}"), 201);
-	long long chat = num(a.json, "id");
-	struct stream *s = live(bob);
-	refused(post(bob, messages(chat), "{'text':'first!'}"), 403, "forbidden");
+	struct answer a =
+		expect_status(post(alice, "/v1/chats", "{'kind':'channel','title':'news','members':['bob']}"), 201);
+	long long chat = json_num(a.json, "id");
+	struct stream *s = stream_from_now(bob);
+	expect_problem(post(bob, messages_path(chat), "{'text':'first!'}"), 403, "forbidden");
 	expect_message(s, say(alice, chat, "news"));
-	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
+	expect_status(put(alice, member_path(chat, bob), "{'role':'admin'}"), 200);
 	say(bob, chat, "thanks");
 }
 END_TEST
@@ -442,16 +459,18 @@ END_TEST
 START_TEST(a_group_has_a_largest_size)
 {
 	const char *const flags[] = { "--members-max", "3", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *alice = via(user("alice"), node);
+	struct server *node = server_join(test_server(), flags);
+	struct client *alice = on_server(user("alice"), node);
 	user("bob"), user("carol"), user("dave");
-	refused(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol','dave']}"), 422,
+	expect_problem(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol','dave']}"), 422,
 		"too_many_members");
-	long long chat = num(
-		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol']}"), 201).json, "id");
-	refused(put(alice, member(chat, user("dave")), "{}"), 422, "too_many_members");
-	is(del(alice, "%s", member(chat, user("bob"))), 204);
-	is(put(alice, member(chat, user("dave")), "{}"), 200);
+	long long chat = json_num(
+		expect_status(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob','carol']}"), 201)
+			.json,
+		"id");
+	expect_problem(put(alice, member_path(chat, user("dave")), "{}"), 422, "too_many_members");
+	expect_status(del(alice, "%s", member_path(chat, user("bob"))), 204);
+	expect_status(put(alice, member_path(chat, user("dave")), "{}"), 200);
 	server_stop(node);
 }
 END_TEST

@@ -11,79 +11,81 @@
 #include "../lib/client.h"
 #include "../lib/command.h"
 #include "../lib/database.h"
-#include "../lib/look.h"
+#include "../lib/json_path.h"
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-#define as(client) ((struct invocation) { .who = (client) })
+#define invoked_by(client) ((struct invocation) { .who = (client) })
 
 static void put_json(void *o) { json_object_put(o); }
 
 static struct json_object *parse(const char *text)
 {
-	struct json_object *o = look_parse(text, strlen(text));
+	struct json_object *o = json_path_parse(text, strlen(text));
 	ck_assert_msg(o != NULL, "no JSON: %s", text);
-	return later(put_json, o);
+	return on_teardown(put_json, o);
 }
 
 static struct json_object *latest(const struct client *who, long long chat)
 {
-	return is(get(who, "/v1/chats/%lld/messages?limit=1", chat), 200).json;
+	return expect_status(get(who, "/v1/chats/%lld/messages?limit=1", chat), 200).json;
 }
 
 START_TEST(send_prints_the_id)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	struct outcome sent = command_run(as(ann), "send", format("%lld", chat), "hello", "there");
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	struct outcome sent = command_run(invoked_by(ann), "send", format("%lld", chat), "hello", "there");
 	ck_assert_msg(sent.status == 0, "%s", sent.err);
-	ck_assert_int_eq(num(latest(ann, chat), "messages.0.id"), atoll(sent.out));
-	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "hello there");
+	ck_assert_int_eq(json_num(latest(ann, chat), "messages.0.id"), atoll(sent.out));
+	ck_assert_str_eq(json_str(latest(ann, chat), "messages.0.text"), "hello there");
 }
 END_TEST
 
 START_TEST(send_reads_standard_input_without_its_last_newline)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	struct invocation piped = as(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	struct invocation piped = invoked_by(ann);
 	piped.input = "one\n\ttwo \xe2\x80\xa8 \"three\"\n";
 	ck_assert_int_eq(command_run(piped, "send", format("%lld", chat)).status, 0);
-	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
+	ck_assert_str_eq(json_str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
 	piped.input = "not \xff UTF-8\n";
 	ck_assert_int_eq(command_run(piped, "send", format("%lld", chat)).status, 1);
-	ck_assert_str_eq(str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
+	ck_assert_str_eq(json_str(latest(ann, chat), "messages.0.text"), "one\n\ttwo \xe2\x80\xa8 \"three\"");
 }
 END_TEST
 
 START_TEST(send_with_a_key_happens_once)
 {
-	struct client *ann = somebody();
-	const char *chat = format("%lld", group(ann));
-	struct outcome first = command_run(as(ann), "send", chat, "once", "--key", "backup-2026-11");
-	struct outcome again = command_run(as(ann), "send", "--key", "backup-2026-11", chat, "once");
+	struct client *ann = new_user();
+	const char *chat = format("%lld", make_group(ann));
+	struct outcome first = command_run(invoked_by(ann), "send", chat, "once", "--key", "backup-2026-11");
+	struct outcome again = command_run(invoked_by(ann), "send", "--key", "backup-2026-11", chat, "once");
 	ck_assert_int_eq(first.status, 0);
 	ck_assert_int_eq(again.status, 0);
 	ck_assert_str_eq(first.out, again.out);
-	struct outcome other = command_run(as(ann), "send", chat, "twice", "--key", "backup-2026-11");
+	struct outcome other = command_run(invoked_by(ann), "send", chat, "twice", "--key", "backup-2026-11");
 	ck_assert_int_eq(other.status, 1);
 	ck_assert_msg(strstr(other.err, "key_conflict") != NULL, "%s", other.err);
-	ck_assert_int_eq(command_run(as(ann), "send", chat, "x", "--key", "").status, 2);
+	ck_assert_int_eq(command_run(invoked_by(ann), "send", chat, "x", "--key", "").status, 2);
 }
 END_TEST
 
 START_TEST(send_replies_and_prints_json)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann), id = say(ann, chat, "question");
+	struct client *ann = new_user();
+	long long chat = make_group(ann), id = say(ann, chat, "question");
 	struct outcome sent = command_run(
-		as(ann), "send", format("%lld", chat), "answer", "--reply-to", format("%lld", id), "--json");
+		invoked_by(ann), "send", format("%lld", chat), "answer", "--reply-to", format("%lld", id), "--json");
 	ck_assert_msg(sent.status == 0, "%s", sent.err);
-	ck_assert_int_eq(num(parse(sent.out), "reply_to"), id);
-	ck_assert_str_eq(str(parse(sent.out), "text"), "answer");
+	ck_assert_int_eq(json_num(parse(sent.out), "reply_to"), id);
+	ck_assert_str_eq(json_str(parse(sent.out), "text"), "answer");
 	ck_assert_int_eq(
-		command_run(as(ann), "send", format("%lld", chat), "x", "--reply-to", "the last one").status, 2);
-	struct outcome lost = command_run(as(ann), "send", format("%lld", chat), "x", "--reply-to", "999999999");
+		command_run(invoked_by(ann), "send", format("%lld", chat), "x", "--reply-to", "the last one").status,
+		2);
+	struct outcome lost =
+		command_run(invoked_by(ann), "send", format("%lld", chat), "x", "--reply-to", "999999999");
 	ck_assert_int_eq(lost.status, 1);
 	ck_assert_msg(strstr(lost.err, "unknown_reply_to") != NULL, "%s", lost.err);
 }
@@ -91,27 +93,28 @@ END_TEST
 
 START_TEST(commands_that_cannot_write_fail)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	struct invocation full = as(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	struct invocation full = invoked_by(ann);
 	full.output = "/dev/full";
 	struct outcome sent = command_run(full, "send", format("%lld", chat), "hello");
 	ck_assert_int_eq(sent.status, 74);
 	/* The message was sent: whoever tries again has to know. */
-	ck_assert_msg(strstr(sent.err, format("its id is %lld", num(latest(ann, chat), "messages.0.id"))) != NULL, "%s",
-		sent.err);
+	ck_assert_msg(strstr(sent.err, format("its id is %lld", json_num(latest(ann, chat), "messages.0.id"))) != NULL,
+		"%s", sent.err);
 	ck_assert_int_eq(command_run(full, "chats").status, 74);
 	ck_assert_int_eq(command_run(full, "--help").status, 74);
 	ck_assert_int_eq(command_run(full, "--version").status, 74);
-	ck_assert_int_eq(command_run(full, "token", "nobody-of-that-name", "--state", server_state(house())).status, 1);
-	ck_assert_int_eq(command_run(full, "user", "list", "--state", server_state(house())).status, 74);
+	ck_assert_int_eq(
+		command_run(full, "token", "nobody-of-that-name", "--state", server_state(test_server())).status, 1);
+	ck_assert_int_eq(command_run(full, "user", "list", "--state", server_state(test_server())).status, 74);
 }
 END_TEST
 
 START_TEST(send_by_tls_to_a_server_without_it_fails_at_once)
 {
-	struct client *ann = somebody();
-	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(house())) };
+	struct client *ann = new_user();
+	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(test_server())) };
 	struct outcome sent = command_run(tls, "send", "1", "hello");
 	ck_assert_int_eq(sent.status, 69);
 	ck_assert_msg(strstr(sent.err, "http://") != NULL, "%s", sent.err);
@@ -121,36 +124,36 @@ END_TEST
 
 START_TEST(chats_lists_the_users_own)
 {
-	struct client *ann = somebody(), *bob = somebody();
-	long long shared = group(ann, bob), own = group(bob);
+	struct client *ann = new_user(), *bob = new_user();
+	long long shared = make_group(ann, bob), own = make_group(bob);
 	say(ann, shared, "one");
 	say(ann, shared, "two");
-	struct outcome list = command_run(as(bob), "chats", "--json");
+	struct outcome list = command_run(invoked_by(bob), "chats", "--json");
 	ck_assert_int_eq(list.status, 0);
 	char *second = strchr(list.out, '\n');
 	ck_assert_ptr_nonnull(second);
 	ck_assert_ptr_null(strchr(second + 1, '\n'));
 	*second++ = '\0';
-	ck_assert_int_eq(num(parse(list.out), "id"), shared);
-	ck_assert_int_eq(num(parse(list.out), "unread"), 2);
-	ck_assert_int_eq(num(parse(second), "id"), own);
-	struct outcome shown = command_run(as(bob), "chats");
+	ck_assert_int_eq(json_num(parse(list.out), "id"), shared);
+	ck_assert_int_eq(json_num(parse(list.out), "unread"), 2);
+	ck_assert_int_eq(json_num(parse(second), "id"), own);
+	struct outcome shown = command_run(invoked_by(bob), "chats");
 	ck_assert_msg(strstr(shown.out, format("%lld", shared)) != NULL && strstr(shown.out, "group") != NULL, "%s",
 		shown.out);
-	ck_assert_int_eq(command_run(as(somebody()), "chats").status, 0);
-	ck_assert_int_eq(command_run(as(NULL), "chats").status, 2);
-	ck_assert_int_eq(command_run(as(using(bob, "pt_wrong")), "chats").status, 77);
+	ck_assert_int_eq(command_run(invoked_by(new_user()), "chats").status, 0);
+	ck_assert_int_eq(command_run(invoked_by(NULL), "chats").status, 2);
+	ck_assert_int_eq(command_run(invoked_by(with_token(bob, "pt_wrong")), "chats").status, 77);
 }
 END_TEST
 
 START_TEST(chats_follows_the_pages)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	enum { CHATS = 230 };
 	long long last = 0;
 	for (int i = 0; i < CHATS; i++)
-		last = group(ann);
-	struct outcome list = command_run(as(ann), "chats");
+		last = make_group(ann);
+	struct outcome list = command_run(invoked_by(ann), "chats");
 	int lines = 1;
 	for (const char *p = list.out; (p = strchr(p, '\n')) != NULL; p++)
 		lines++;
@@ -168,13 +171,13 @@ static const char *worst_of(const struct outcome *o, const char *check, const ch
 	char *lines = format("%s", o->out), *rest = NULL;
 	for (char *line = strtok_r(lines, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
 		struct json_object *f = parse(line);
-		const char *finding = str(f, "finding");
-		if (strcmp(str(f, "check"), check) != 0)
+		const char *finding = json_str(f, "finding");
+		if (strcmp(json_str(f, "check"), check) != 0)
 			continue;
 		bool worse = *worst == '\0' || strcmp(finding, "failure") == 0 || (strcmp(worst, "ok") == 0);
 		if (worse && strcmp(worst, "failure") != 0) {
 			worst = finding;
-			*ret_text = str(f, "text");
+			*ret_text = json_str(f, "text");
 		}
 	}
 	return worst;
@@ -189,16 +192,17 @@ static const char *worst_of(const struct outcome *o, const char *check, const ch
 
 START_TEST(doctor_finds_a_running_server_well)
 {
-	char *listen = format("127.0.0.1:%u", server_port(house()));
-	struct outcome o =
-		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", listen);
+	char *listen = format("127.0.0.1:%u", server_port(test_server()));
+	struct outcome o = command_run(
+		invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()), "--listen", listen);
 	ck_assert_msg(o.status == 0, "%s\n%s", o.out, o.err);
 	expect_finding(o, "settings", "ok");
 	expect_finding(o, "ports", "ok");
 	expect_finding(o, "postgresql", "ok");
 	expect_finding(o, "database", "ok");
 	expect_finding(o, "schema", "ok");
-	struct outcome shown = command_run(as(NULL), "doctor", "--state", server_state(house()), "--listen", listen);
+	struct outcome shown =
+		command_run(invoked_by(NULL), "doctor", "--state", server_state(test_server()), "--listen", listen);
 	ck_assert_msg(strstr(shown.out, "a Postern answers at") != NULL && strstr(shown.out, "0 failures") != NULL,
 		"%s", shown.out);
 }
@@ -206,10 +210,11 @@ END_TEST
 
 START_TEST(doctor_makes_no_cluster)
 {
-	char *dir = later(free, strdup("/tmp/pt-doctor-XXXXXX"));
+	char *dir = on_teardown(free, strdup("/tmp/pt-doctor-XXXXXX"));
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	char *state = format("%s/state", dir);
-	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", state, "--listen", "127.0.0.1:0");
+	struct outcome o =
+		command_run(invoked_by(NULL), "doctor", "--json", "--state", state, "--listen", "127.0.0.1:0");
 	ck_assert_msg(o.status == 0, "%s\n%s", o.out, o.err);
 	expect_finding(o, "database", "ok");
 	ck_assert_int_ne(access(state, F_OK), 0);
@@ -225,12 +230,13 @@ START_TEST(doctor_finds_a_port_that_is_taken)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) | listen(fd, 1), 0);
 	getsockname(fd, (struct sockaddr *)&addr, &len);
 	char *listen_at = format("127.0.0.1:%u", ntohs(addr.sin_port));
-	struct outcome o =
-		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", listen_at);
+	struct outcome o = command_run(
+		invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()), "--listen", listen_at);
 	close(fd);
 	ck_assert_int_eq(o.status, 1);
 	expect_finding(o, "ports", "failure");
-	o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", "192.0.2.1:8080");
+	o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()), "--listen",
+		"192.0.2.1:8080");
 	ck_assert_int_eq(o.status, 1);
 	expect_finding(o, "ports", "failure");
 }
@@ -238,8 +244,8 @@ END_TEST
 
 START_TEST(doctor_finds_a_database_that_is_away)
 {
-	struct outcome o = command_run(as(NULL), "doctor", "--json", "--database", "host=127.0.0.1 port=1 dbname=x",
-		"--listen", "127.0.0.1:0");
+	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--database",
+		"host=127.0.0.1 port=1 dbname=x", "--listen", "127.0.0.1:0");
 	ck_assert_int_eq(o.status, 1);
 	expect_finding(o, "database", "failure");
 }
@@ -250,15 +256,15 @@ static void reload(PGconn *pg, const char *change, const char *name, const char 
 	sql(pg, "%s", change);
 	sql(pg, "select pg_reload_conf()");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; strcmp(sql(pg, "show %s", name), value) != 0;)
-		left(until, "a setting of the database");
+		time_left(until, "a setting of the database");
 }
 
 START_TEST(doctor_finds_a_database_that_forgets)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	reload(pg, "alter system set full_page_writes = off", "full_page_writes", "off");
-	struct outcome o =
-		command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen", "127.0.0.1:0");
+	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),
+		"--listen", "127.0.0.1:0");
 	reload(pg, "alter system reset full_page_writes", "full_page_writes", "on");
 	ck_assert_int_eq(o.status, 1);
 	expect_finding(o, "database", "failure");
@@ -281,8 +287,8 @@ static char *copy_without(const char *name, const char *without)
 
 static struct outcome doctor_reads(char *file)
 {
-	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen",
-		"127.0.0.1:0", "--proxy-file", file);
+	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),
+		"--listen", "127.0.0.1:0", "--proxy-file", file);
 	unlink(file);
 	return o;
 }
@@ -303,8 +309,8 @@ START_TEST(doctor_reads_proxy_files)
 		struct outcome o = doctor_reads(copy_without(broken[i].name, broken[i].without));
 		expect_finding(o, "proxy", "warning");
 	}
-	struct outcome o = command_run(as(NULL), "doctor", "--json", "--state", server_state(house()), "--listen",
-		"127.0.0.1:0", "--proxy-file", "/nowhere/nginx.conf");
+	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),
+		"--listen", "127.0.0.1:0", "--proxy-file", "/nowhere/nginx.conf");
 	expect_finding(o, "proxy", "failure");
 }
 END_TEST

@@ -33,7 +33,7 @@ static char *container(uid_t user)
 	ck_assert(user != UNNAMED || getpwuid(user) == NULL);
 	char *dir = format("/tmp/pcXXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	later(end_container, dir);
+	on_teardown(end_container, dir);
 	ck_assert_int_eq(system(format("cp %s %s/postern", getenv("POSTERN_BIN"), dir)), 0);
 	ck_assert_int_eq(
 		chmod(dir, 0755) | chmod(format("%s/postern", dir), 0755) | mkdir(format("%s/u", dir), 0755), 0);
@@ -45,8 +45,8 @@ static char *container(uid_t user)
 }
 
 /* Gives what it says before it ends with that status. */
-#define run(status, ...) run_args(status, (const char *const[]) { __VA_ARGS__, NULL })
-static const char *run_args(int status, const char *const args[])
+#define expect_exit(status, ...) expect_exit_args(status, (const char *const[]) { __VA_ARGS__, NULL })
+static const char *expect_exit_args(int status, const char *const args[])
 {
 	struct program *p = program_start(args, no_home, NULL);
 	int got = program_await_exit(p);
@@ -66,9 +66,9 @@ START_TEST(unnamed_user_without_database_is_told_what_initdb_needs)
 		return;
 	static const char reason[] =
 		"user id 12345 has no name, and initdb needs one to make a database: add the id to /etc/passwd";
-	says(run(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
-	says(run(1, "user", "list", "--state", state), reason);
-	says(run(1, "token", "alice", "--state", state), reason);
+	says(expect_exit(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
+	says(expect_exit(1, "user", "list", "--state", state), reason);
+	says(expect_exit(1, "token", "alice", "--state", state), reason);
 }
 END_TEST
 
@@ -77,9 +77,9 @@ START_TEST(unnamed_user_without_state_is_told_of_it)
 	if (container(UNNAMED) == NULL)
 		return;
 	static const char reason[] = "say where the data are to be with --state DIR";
-	says(run(78, "serve", "--listen", "127.0.0.1:0"), reason);
-	says(run(78, "user", "list"), reason);
-	says(run(78, "token", "alice"), reason);
+	says(expect_exit(78, "serve", "--listen", "127.0.0.1:0"), reason);
+	says(expect_exit(78, "user", "list"), reason);
+	says(expect_exit(78, "token", "alice"), reason);
 }
 END_TEST
 
@@ -99,17 +99,17 @@ START_TEST(unnamed_user_works_on_data_that_are_there)
 	/* Made by a user with a name, and then this one's, as a volume becomes a container's. */
 	program_run_as(getpwnam("nobody")->pw_uid);
 	ck_assert_int_eq(system(format("chown nobody %s", dir)), 0);
-	run(0, "user", "list", "--state", state);
+	expect_exit(0, "user", "list", "--state", state);
 	ck_assert_int_eq(system(format("chown -R %d %s", UNNAMED, dir)), 0);
 	program_run_as(UNNAMED);
 
-	run(0, "user", "add", "alice", "--state", state);
+	expect_exit(0, "user", "add", "alice", "--state", state);
 	struct program *p = serve("--state", state);
-	says(run(0, "user", "list", "--state", state), "alice");
-	says(run(0, "token", "alice", "--state", state), "pt_");
+	says(expect_exit(0, "user", "list", "--state", state), "alice");
+	says(expect_exit(0, "token", "alice", "--state", state), "pt_");
 	char *database = format("host=%s/run user=postern dbname=postgres", state);
-	says(run(0, "user", "list", "--database", database), "alice");
-	says(run(0, "token", "alice", "--database", database), "pt_");
+	says(expect_exit(0, "user", "list", "--database", database), "alice");
+	says(expect_exit(0, "token", "alice", "--database", database), "pt_");
 	ck_assert_int_eq(program_stop(serve("--database", database)), 0);
 	ck_assert_int_eq(program_stop(p), 0);
 }
@@ -120,7 +120,7 @@ START_TEST(user_without_home_in_the_environment_has_the_one_of_passwd)
 	const struct passwd *nobody = getpwnam("nobody");
 	if (container(nobody->pw_uid) == NULL)
 		return;
-	says(run(0, "check-config"), format("state = %s/.local/share/postern", nobody->pw_dir));
+	says(expect_exit(0, "check-config"), format("state = %s/.local/share/postern", nobody->pw_dir));
 }
 END_TEST
 

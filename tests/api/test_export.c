@@ -17,18 +17,18 @@ static void put_json(void *o) { json_object_put(o); }
 /* Every line is JSON, and the last one says how many there were before it. */
 static struct lines exported(const struct client *who)
 {
-	struct answer a = is(get(who, "/v1/me/export"), 200);
-	struct lines l = { .all = later(put_json, json_object_new_array()) };
-	ck_assert_str_eq(said(a, "Content-Type"), "application/x-ndjson");
+	struct answer a = expect_status(get(who, "/v1/me/export"), 200);
+	struct lines l = { .all = on_teardown(put_json, json_object_new_array()) };
+	ck_assert_str_eq(expect_header(a, "Content-Type"), "application/x-ndjson");
 	for (const char *line = a.body; *line != '\0'; line += strcspn(line, "\n") + 1) {
-		struct json_object *o = look_parse(line, strcspn(line, "\n"));
+		struct json_object *o = json_path_parse(line, strcspn(line, "\n"));
 		ck_assert_msg(o != NULL && line[strcspn(line, "\n")] == '\n', "%.200s", line);
 		json_object_array_add(l.all, o);
 	}
 	l.count = json_object_array_length(l.all) - 1;
 	struct json_object *end = json_object_array_get_idx(l.all, l.count);
-	ck_assert_str_eq(str(end, "kind"), "end");
-	ck_assert_int_eq(num(end, "lines"), (long long)l.count);
+	ck_assert_str_eq(json_str(end, "kind"), "end");
+	ck_assert_int_eq(json_num(end, "lines"), (long long)l.count);
 	return l;
 }
 
@@ -38,10 +38,11 @@ static struct json_object *line(struct lines l, const char *kind, const char *me
 	struct json_object *found = NULL;
 	for (size_t i = 0; i < l.count; i++) {
 		struct json_object *o = json_object_array_get_idx(l.all, i);
-		if (strcmp(str(o, "kind"), kind) != 0 || (value != 0 && num(at(o, "data"), member) != value))
+		if (strcmp(json_str(o, "kind"), kind) != 0 ||
+			(value != 0 && json_num(json_at(o, "data"), member) != value))
 			continue;
 		ck_assert_msg(found == NULL, "a second %s: %s", kind, json_object_to_json_string(o));
-		found = at(o, "data");
+		found = json_at(o, "data");
 	}
 	ck_assert_msg(found != NULL, "no %s of %lld in %s", kind, value, json_object_to_json_string(l.all));
 	return found;
@@ -49,57 +50,63 @@ static struct json_object *line(struct lines l, const char *kind, const char *me
 
 START_TEST(one_takes_along_what_is_ones_own)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
-	long long chat = group(ann, ben), was = group(ben, ann), gone = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
+	long long chat = make_group(ann, ben), was = make_group(ben, ann), gone = make_group(ann, ben);
 	long long secret = say(ben, chat, format("SECRET of ben for @%s", ann->name)), mine = say(ann, chat, "of ann");
-	long long reply =
-		num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", secret), 201).json, "id");
-	long long note =
-		num(is(post(ann, messages(chat), "{'type':'note','content':{'a':null,'b':[1]}}"), 201).json, "id");
-	long long forwarded =
-		num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, secret), 201).json, "id");
-	long long again =
-		num(is(post(ann, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, mine), 201).json, "id");
+	long long reply = json_num(
+		expect_status(post(ann, messages_path(chat), "{'text':'a reply','reply_to':%lld}", secret), 201).json,
+		"id");
+	long long note = json_num(
+		expect_status(post(ann, messages_path(chat), "{'type':'note','content':{'a':null,'b':[1]}}"), 201).json,
+		"id");
+	long long forwarded = json_num(
+		expect_status(post(ann, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, secret), 201)
+			.json,
+		"id");
+	long long again = json_num(
+		expect_status(post(ann, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, mine), 201)
+			.json,
+		"id");
 	long long before = say(ann, was, "before I left");
 	say(ann, gone, "DELETED");
-	is(patch(ann, message(chat, mine), "{'text':'of ann, edited'}"), 200);
-	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, secret)), NULL), 200);
-	is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, mine)), NULL), 200);
-	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8E", message(chat, mine)), NULL), 200);
-	is(del(ann, "%s/reactions/%%F0%%9F%%91%%8E", message(chat, mine)), 204);
-	is(post(ann, format("%s/report", message(chat, secret)), "{'reason':'spam'}"), 204);
-	is(post(ann, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", mine), 204);
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	is(put(ann, format("/v1/blocks/%s", cid->name), NULL), 204);
-	is(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'contacts'}"), 200);
-	is(del(ann, "/v1/chats/%lld", gone), 204);
-	is(patch(ben, format("/v1/chats/%lld", was), "{'title':'SECRET now'}"), 200);
-	is(del(ann, "%s", member(was, ann)), 204);
+	expect_status(patch(ann, message_path(chat, mine), "{'text':'of ann, edited'}"), 200);
+	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, secret)), NULL), 200);
+	expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, mine)), NULL), 200);
+	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8E", message_path(chat, mine)), NULL), 200);
+	expect_status(del(ann, "%s/reactions/%%F0%%9F%%91%%8E", message_path(chat, mine)), 204);
+	expect_status(post(ann, format("%s/report", message_path(chat, secret)), "{'reason':'spam'}"), 204);
+	expect_status(post(ann, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", mine), 204);
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_status(put(ann, format("/v1/blocks/%s", cid->name), NULL), 204);
+	expect_status(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'contacts'}"), 200);
+	expect_status(del(ann, "/v1/chats/%lld", gone), 204);
+	expect_status(patch(ben, format("/v1/chats/%lld", was), "{'title':'SECRET now'}"), 200);
+	expect_status(del(ann, "%s", member_path(was, ann)), 204);
 
 	struct lines l = exported(ann);
 	struct json_object *o = line(l, "profile", NULL, 0);
-	ck_assert_str_eq(str(o, "name"), ann->name);
-	ck_assert_str_eq(str(o, "presence"), "contacts");
-	ck_assert(yes(o, "has_password"));
-	ck_assert(has(line(l, "credential", NULL, 0), "created_at"));
-	ck_assert_str_eq(str(line(l, "contact", NULL, 0), "name"), ben->name);
-	ck_assert_str_eq(str(line(l, "block", NULL, 0), "name"), cid->name);
+	ck_assert_str_eq(json_str(o, "name"), ann->name);
+	ck_assert_str_eq(json_str(o, "presence"), "contacts");
+	ck_assert(json_true(o, "has_password"));
+	ck_assert(json_has(line(l, "credential", NULL, 0), "created_at"));
+	ck_assert_str_eq(json_str(line(l, "contact", NULL, 0), "name"), ben->name);
+	ck_assert_str_eq(json_str(line(l, "block", NULL, 0), "name"), cid->name);
 	o = line(l, "chat", "id", chat);
-	ck_assert_str_eq(str(o, "role"), "owner");
-	ck_assert_str_eq(str(o, "title"), "garden");
-	ck_assert_int_eq(num(o, "read"), mine);
-	ck_assert(!has(line(l, "chat", "id", was), "title"));
-	ck_assert_str_eq(str(line(l, "chat", "id", was), "state"), "left");
-	ck_assert_str_eq(str(line(l, "message", "id", mine), "text"), "of ann, edited");
-	ck_assert_str_eq(str(line(l, "message", "id", before), "text"), "before I left");
-	ck_assert_str_eq(str(line(l, "message", "id", again), "text"), "of ann");
-	ck_assert_int_eq(num(line(l, "message", "id", reply), "reply_to"), secret);
-	ck_assert_int_eq(num(line(l, "message", "id", note), "content.b.0"), 1);
-	ck_assert_str_eq(str(line(l, "message", "id", forwarded), "forwarded.from"), ben->name);
-	ck_assert_str_eq(str(line(l, "edit", "id", mine), "text"), "of ann");
-	ck_assert_int_eq(num(line(l, "reaction", NULL, 0), "id"), secret);
-	ck_assert_int_eq(num(line(l, "mention", NULL, 0), "id"), secret);
-	ck_assert_str_eq(str(line(l, "report", NULL, 0), "reason"), "spam");
+	ck_assert_str_eq(json_str(o, "role"), "owner");
+	ck_assert_str_eq(json_str(o, "title"), "garden");
+	ck_assert_int_eq(json_num(o, "read"), mine);
+	ck_assert(!json_has(line(l, "chat", "id", was), "title"));
+	ck_assert_str_eq(json_str(line(l, "chat", "id", was), "state"), "left");
+	ck_assert_str_eq(json_str(line(l, "message", "id", mine), "text"), "of ann, edited");
+	ck_assert_str_eq(json_str(line(l, "message", "id", before), "text"), "before I left");
+	ck_assert_str_eq(json_str(line(l, "message", "id", again), "text"), "of ann");
+	ck_assert_int_eq(json_num(line(l, "message", "id", reply), "reply_to"), secret);
+	ck_assert_int_eq(json_num(line(l, "message", "id", note), "content.b.0"), 1);
+	ck_assert_str_eq(json_str(line(l, "message", "id", forwarded), "forwarded.from"), ben->name);
+	ck_assert_str_eq(json_str(line(l, "edit", "id", mine), "text"), "of ann");
+	ck_assert_int_eq(json_num(line(l, "reaction", NULL, 0), "id"), secret);
+	ck_assert_int_eq(json_num(line(l, "mention", NULL, 0), "id"), secret);
+	ck_assert_str_eq(json_str(line(l, "report", NULL, 0), "reason"), "spam");
 	const char *whole = json_object_to_json_string(l.all);
 	ck_assert_ptr_null(strstr(whole, "SECRET"));
 	ck_assert_ptr_null(strstr(whole, "DELETED"));
@@ -107,9 +114,9 @@ START_TEST(one_takes_along_what_is_ones_own)
 	ck_assert_uint_eq(l.count, 1 + 1 + 1 + 1 + 2 + 6 + 1 + 1 + 1 + 1);
 	ck_assert_uint_eq(exported(cid).count, 2); /* his profile and his token */
 	/* Asked for with HEAD, nothing follows the head. */
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	wire_send(w, "HEAD /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
-	is(wire_answer_to_head(w), 200);
+	expect_status(wire_answer_to_head(w), 200);
 	wire_expect_end(w);
 }
 END_TEST
@@ -122,16 +129,16 @@ static void say_much(
 		char *lines = format("%s", "");
 		for (unsigned k = 0; k < 50; k++)
 			lines = format("%s{\"text\":\"%0*u\"}\n", lines, (int)size, i + k);
-		is(post_as(one, messages(chat), "application/x-ndjson", lines), 200);
+		expect_status(post_as(one, messages_path(chat), "application/x-ndjson", lines), 200);
 		if (other != NULL)
-			is(post_as(other, messages(chat), "application/x-ndjson", lines), 200);
+			expect_status(post_as(other, messages_path(chat), "application/x-ndjson", lines), 200);
 	}
 }
 
 START_TEST(much_comes_in_pieces_and_whole)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), empty = group(ben, ann);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), empty = make_group(ben, ann);
 	say_much(ann, ben, chat, 3000, 300); /* more than is looked at, and given, at once */
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_gt(say(ann, chat, "x"), 0);
@@ -141,28 +148,28 @@ START_TEST(much_comes_in_pieces_and_whole)
 	unsigned n = 0;
 	for (size_t i = 0; i < l.count; i++) {
 		struct json_object *o = json_object_array_get_idx(l.all, i);
-		if (strcmp(str(o, "kind"), "message") != 0)
+		if (strcmp(json_str(o, "kind"), "message") != 0)
 			continue;
 		if (n < 3000)
-			ck_assert_int_eq(atoi(str(o, "data.text")), (int)n);
-		ck_assert_int_gt(num(o, "data.id"), last);
-		last = num(o, "data.id");
+			ck_assert_int_eq(atoi(json_str(o, "data.text")), (int)n);
+		ck_assert_int_gt(json_num(o, "data.id"), last);
+		last = json_num(o, "data.id");
 		n++;
 	}
 	ck_assert_uint_eq(n, 3004);
 	/* An export has when its credential was last used, which is written down a moment after the first use. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (!has(is(get(ann, "/v1/tokens"), 200).json, "tokens.0.last_used_at"))
-		left(until, "the use to be written down");
+	while (!json_has(expect_status(get(ann, "/v1/tokens"), 200).json, "tokens.0.last_used_at"))
+		time_left(until, "the use to be written down");
 	/* By HTTP/1.0 too, and then another request on the same connection. */
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET /v1/me/export HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
-	struct answer a = is(wire_answer(w), 200);
+	struct answer a = expect_status(wire_answer(w), 200);
 	ck_assert_ptr_nonnull(strstr(a.body, "{\"kind\":\"end\","));
-	w = dial(house());
+	w = wire_open(test_server());
 	for (int i = 0; i < 2; i++)
 		wire_send(w, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
-	ck_assert_uint_eq(is(wire_answer(w), 200).len, is(wire_answer(w), 200).len);
+	ck_assert_uint_eq(expect_status(wire_answer(w), 200).len, expect_status(wire_answer(w), 200).len);
 }
 END_TEST
 
@@ -175,17 +182,17 @@ static bool is_over(const struct wire *w)
 /* More than the sockets between the two hold. */
 START_TEST(who_is_shut_out_meanwhile_sees_that_it_was_cut)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann);
 	say_much(ann, NULL, chat, 1500, 15000);
-	struct wire *w = later(wire_free, wire_new(house(), 16384)), *gone = wire_new(house(), 16384);
+	struct wire *w = on_teardown(wire_free, wire_new(test_server(), 16384)), *gone = wire_new(test_server(), 16384);
 	wire_send(gone, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	wire_send(w, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	ck_assert(wire_wait(w, PATIENCE) && wire_pump(w));
 	ck_assert(wire_wait(gone, PATIENCE));
 	wire_free(gone); /* in the midst of it */
-	server_command(house(), NULL, "user", "disable", ann->name);
-	is(get(ben, "/v1/me"), 200);
+	server_command(test_server(), NULL, "user", "disable", ann->name);
+	expect_status(get(ben, "/v1/me"), 200);
 	while (wire_pump(w))
 		ck_assert(wire_wait(w, PATIENCE));
 	ck_assert(!is_over(w));
@@ -198,12 +205,13 @@ END_TEST
 START_TEST(exports_are_limited)
 {
 	const char *const flags[] = { "--rate-exports", "1", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
-	is(get(ann, "/v1/me/export"), 200);
-	ck_assert_ptr_nonnull(header(refused(get(ann, "/v1/me/export"), 429, "rate_limited"), "Retry-After"));
-	is(get(ben, "/v1/me/export"), 200);
-	refused(get(ben, "/v1/me/export?cursor=1"), 400, "bad_parameter");
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node), *ben = on_server(new_user(), node);
+	expect_status(get(ann, "/v1/me/export"), 200);
+	ck_assert_ptr_nonnull(
+		answer_header(expect_problem(get(ann, "/v1/me/export"), 429, "rate_limited"), "Retry-After"));
+	expect_status(get(ben, "/v1/me/export"), 200);
+	expect_problem(get(ben, "/v1/me/export?cursor=1"), 400, "bad_parameter");
 	server_stop(node);
 }
 END_TEST

@@ -30,8 +30,8 @@ static struct scene before_copy(void)
 	static unsigned n;
 	n++;
 	struct scene s = { .ann = user_at(node, format("ann%u", n)), .ben = user_at(node, format("ben%u", n)) };
-	s.chat = group(s.ann, s.ben);
-	s.stream = live(s.ben);
+	s.chat = make_group(s.ann, s.ben);
+	s.stream = stream_from_now(s.ben);
 	s.kept = cursor_behind(s.stream, say(s.ann, s.chat, "in the copy"));
 	return s;
 }
@@ -50,23 +50,23 @@ static void after_copy(struct scene *s)
 static long long next_message(struct stream *s)
 {
 	for (;;) {
-		const char *kind = peek(s);
+		const char *kind = stream_peek(s);
 		ck_assert_str_ne(kind, "reset");
 		struct json_object *event = expect(s, kind);
 		if (strcmp(kind, "message") == 0)
-			return num(event, "id");
+			return json_num(event, "id");
 	}
 }
 
 /* What comes from that cursor on is everything, in order, and nothing twice: no reset. */
 static void goes_on(const struct scene *s, const char *cursor)
 {
-	struct stream *again = live_since(s->ben, cursor);
-	struct json_object *list = is(get(s->ben, "%s?limit=200", messages(s->chat)), 200).json;
-	struct answer poll = is(get(s->ben, "/v1/poll?wait=0&limit=1000&since=%s", cursor), 200);
-	ck_assert_str_eq(str(poll.json, "cursor"), stream_cursor(live(s->ben)));
-	for (size_t i = 0, n = count(list, "messages"); i < n; i++) {
-		long long id = num(list, format("messages.%zu.id", i));
+	struct stream *again = stream_since(s->ben, cursor);
+	struct json_object *list = expect_status(get(s->ben, "%s?limit=200", messages_path(s->chat)), 200).json;
+	struct answer poll = expect_status(get(s->ben, "/v1/poll?wait=0&limit=1000&since=%s", cursor), 200);
+	ck_assert_str_eq(json_str(poll.json, "cursor"), stream_cursor(stream_from_now(s->ben)));
+	for (size_t i = 0, n = json_count(list, "messages"); i < n; i++) {
+		long long id = json_num(list, format("messages.%zu.id", i));
 		if (id > atoll(strchr(cursor, '.') + 1))
 			ck_assert_int_eq(next_message(again), id);
 	}
@@ -79,8 +79,8 @@ static void goes_on(const struct scene *s, const char *cursor)
 static struct json_object *expect_behind(struct stream *s, long long id)
 {
 	struct json_object *m;
-	while (num(m = expect(s, "message"), "id") != id)
-		ck_assert_str_eq(str(m, "text"), "and on");
+	while (json_num(m = expect(s, "message"), "id") != id)
+		ck_assert_str_eq(json_str(m, "text"), "and on");
 	return m;
 }
 
@@ -94,17 +94,17 @@ static void is_reset(const struct scene *s, const char *cursor, const char *reas
 {
 	struct stream *again = stream_open(s->ben, "?since=%s", cursor);
 	expect(again, "hello");
-	const char *now = str(expect(again, "reset"), "reason");
+	const char *now = json_str(expect(again, "reset"), "reason");
 	ck_assert_str_eq(now, reason);
 	now = stream_cursor(again);
 	stream_cut(again);
-	struct answer poll = is(get(s->ben, "/v1/poll?wait=0&since=%s", cursor), 200);
-	ck_assert_str_eq(str(poll.json, "events.0.event"), "reset");
-	ck_assert_str_eq(str(poll.json, "events.0.data.reason"), reason);
+	struct answer poll = expect_status(get(s->ben, "/v1/poll?wait=0&since=%s", cursor), 200);
+	ck_assert_str_eq(json_str(poll.json, "events.0.event"), "reset");
+	ck_assert_str_eq(json_str(poll.json, "events.0.data.reason"), reason);
 	/* Its id is that of now: nothing that comes from here on is skipped. */
 	goes_on(s, now);
-	goes_on(s, str(poll.json, "cursor"));
-	ck_assert_str_eq(now, str(poll.json, "cursor"));
+	goes_on(s, json_str(poll.json, "cursor"));
+	ck_assert_str_eq(now, json_str(poll.json, "cursor"));
 }
 
 /* Until sends are accepted again: the node has come back to its database. */
@@ -112,9 +112,9 @@ static long long say_at_last(const struct scene *s, const char *text)
 {
 	struct answer a;
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while ((a = post(s->ann, messages(s->chat), "{'text':'%s'}", text)).status != 201)
-		left(until, "the database to be back");
-	return num(a.json, "id");
+	while ((a = post(s->ann, messages_path(s->chat), "{'text':'%s'}", text)).status != 201)
+		time_left(until, "the database to be back");
+	return json_num(a.json, "id");
 }
 
 /* The copy is in the database's place: more is said in it than was lost. */
@@ -136,9 +136,9 @@ static void after_move(const struct scene *s)
 /* A stream that was open, and had yet to read what was said before the database changed. */
 static void stream_is_reset(struct stream *s)
 {
-	while (strcmp(peek(s), "message") == 0)
-		ck_assert_str_eq(str(expect(s, "message"), "text"), "and on");
-	ck_assert_str_eq(str(expect(s, "reset"), "reason"), "rewound");
+	while (strcmp(stream_peek(s), "message") == 0)
+		ck_assert_str_eq(json_str(expect(s, "message"), "text"), "and on");
+	ck_assert_str_eq(json_str(expect(s, "reset"), "reason"), "rewound");
 	ck_assert(stream_is_over(s));
 }
 
@@ -211,7 +211,7 @@ START_TEST(template_copies_part_where_they_were_copied)
 	server_stop(node);
 	cluster_run(home, "createdb -T renamed copied");
 	server_move(node, cluster_conninfo(home, "copied"));
-	struct stream *copied = live_since(s.ben, s.kept);
+	struct stream *copied = stream_since(s.ben, s.kept);
 	s.lost = cursor_behind(copied, say(s.ann, s.chat, "in the copy only"));
 	after_move(&s);
 	server_stop(node);
@@ -269,7 +269,7 @@ START_TEST(failover_that_loses_nothing_resets_nobody)
 	server_move(node,
 		format("host=%s,%s user=postern dbname=renamed target_session_attrs=read-write", cluster_host(home),
 			cluster_host(standby)));
-	s.stream = live_since(s.ben, s.kept);
+	s.stream = stream_since(s.ben, s.kept);
 	after_copy(&s);
 	cluster_await_standby(home);
 	cluster_close(home);
@@ -292,20 +292,21 @@ START_TEST(failover_that_loses_commits_resets_who_saw_them)
 			cluster_host(standby)));
 	cluster_await_standby(home);
 	cluster_stop(standby);
-	s.stream = live_since(s.ben, s.kept);
+	s.stream = stream_since(s.ben, s.kept);
 	after_copy(&s);
 	/* What is read at once after a write isn't what was cached, and isn't waited for in vain. */
-	ck_assert_uint_gt(count(is(get(s.ann, "%s", messages(s.chat)), 200).json, "messages"), LOST);
+	ck_assert_uint_gt(
+		json_count(expect_status(get(s.ann, "%s", messages_path(s.chat)), 200).json, "messages"), LOST);
 	cluster_stop(home);
 	cluster_start(standby);
 	cluster_promote(standby);
 	stream_is_reset(s.stream);
 	long long id = say_at_last(&s, "where the others are missing");
-	struct answer page = is(get(s.ben, "%s", messages(s.chat)), 200);
-	ck_assert_int_eq(num(page.json, format("messages.%zu.id", count(page.json, "messages") - 1)), id);
+	struct answer page = expect_status(get(s.ben, "%s", messages_path(s.chat)), 200);
+	ck_assert_int_eq(json_num(page.json, format("messages.%zu.id", json_count(page.json, "messages") - 1)), id);
 	after_restore(&s);
-	struct stream *cats = live(cat);
-	long long id_now = say(cat, group(cat, s.ben), "hello");
+	struct stream *cats = stream_from_now(cat);
+	long long id_now = say(cat, make_group(cat, s.ben), "hello");
 	ck_assert_int_eq(next_message(cats), id_now);
 	home = standby;
 }
@@ -347,10 +348,10 @@ START_TEST(a_clock_that_went_back_hides_no_lost_message)
 	stream_is_reset(
 		s.stream); /* to the node this is another history, of which it hears when it has connected again */
 	say_at_last(&s, "and on");
-	struct stream *ahead = live(s.ben);
+	struct stream *ahead = stream_from_now(s.ben);
 	s.kept = cursor_behind(ahead, say_at_last(&s, "ahead"));
 	cluster_run(home, "pg_dump renamed > dump");
-	s.stream = live(s.ben);
+	s.stream = stream_from_now(s.ben);
 	after_copy(&s);
 	server_stop(node);
 	cluster_run(home, "createdb ahead && psql -qX -v ON_ERROR_STOP=1 ahead < dump >/dev/null");
@@ -362,14 +363,14 @@ END_TEST
 START_TEST(cursors_without_a_check_are_good_up_to_the_migration)
 {
 	struct scene s = before_copy();
-	PGconn *pg = database(node);
+	PGconn *pg = database_open(node);
 	char *old =
 		format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.')); /* as they were before there were checks */
 	sql(pg, "update postern.meta set value = '%s' where key = 'unchecked'", strchr(s.kept, '.') + 1);
 	say(s.ann, s.chat, "after the migration");
-	struct stream *again = live_since(s.ben, old);
+	struct stream *again = stream_since(s.ben, old);
 	ck_assert_str_eq(stream_cursor(again), s.kept);
-	ck_assert_str_eq(str(expect(again, "message"), "text"), "after the migration");
+	ck_assert_str_eq(json_str(expect(again, "message"), "text"), "after the migration");
 	is_reset(&s, format("%.8s.%s", s.kept, strchr(stream_cursor(again), '.') + 1), "rewound");
 	is_reset(&s, format("%s000", old), "future");
 }
@@ -391,7 +392,7 @@ END_TEST
 START_TEST(what_an_older_node_sends_arrives)
 {
 	struct scene s = before_copy();
-	PGconn *pg = database(node);
+	PGconn *pg = database_open(node);
 	sql(pg, "begin");
 	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)");
 	long long id = atoll(sql(pg, "select max(upto) + 1 from postern.log_batch"));
@@ -405,7 +406,7 @@ START_TEST(what_an_older_node_sends_arrives)
 		"{\"id\":%lld}\\n')",
 		id, id, id, s.chat, s.ann->name, id, id);
 	sql(pg, "commit");
-	ck_assert_str_eq(str(expect_behind(s.stream, id), "text"),
+	ck_assert_str_eq(json_str(expect_behind(s.stream, id), "text"),
 		"from an older node"); /* the tables', not the notification's */
 	s.lost = stream_cursor(s.stream);
 	cursor_behind(s.stream, say(s.ann, s.chat, "and on"));

@@ -31,9 +31,9 @@ static void check_answer(const char *what, struct answer a)
 		a.status < 500 || a.status == 501 || a.status == 505, "%s: answered %d: %s", what, a.status, a.body);
 	if (a.status < 400)
 		return;
-	const char *type = header(a, "Content-Type"), *id = header(a, "X-Request-Id");
-	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !has(a.json, "code") ||
-		num(a.json, "status") != a.status || id == NULL || strcmp(str(a.json, "request_id"), id) != 0)
+	const char *type = answer_header(a, "Content-Type"), *id = answer_header(a, "X-Request-Id");
+	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !json_has(a.json, "code") ||
+		json_num(a.json, "status") != a.status || id == NULL || strcmp(json_str(a.json, "request_id"), id) != 0)
 		note(what, format("%d %.80s", a.status, a.body));
 }
 
@@ -49,7 +49,7 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 	if (n <= 0)
 		return false;
 	wire_take(w, (size_t)n);
-	const char *id = header(a, "X-Request-Id");
+	const char *id = answer_header(a, "X-Request-Id");
 	*probed =
 		id != NULL && strcmp(id, "probe") == 0; /* it may have got a wrong beginning from what was before it */
 	*first = *first || *probed ? *first : a.status;
@@ -64,7 +64,7 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
  * answer. */
 static int attack_bytes(const char *what, const void *data, size_t len)
 {
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	int first = 0;
 	bool probed = false, told = false, to_head = len > 5 && memcmp(data, "HEAD ", 5) == 0;
 	attacks++;
@@ -76,7 +76,7 @@ static int attack_bytes(const char *what, const void *data, size_t len)
 			continue;
 		if (!open)
 			break;
-		if (!wire_wait(w, told ? left(until, what) : 30) && !told) {
+		if (!wire_wait(w, told ? time_left(until, what) : 30) && !told) {
 			wire_shut(w);
 			told = true;
 		}
@@ -90,7 +90,7 @@ static int attack(const char *what, const char *request) { return attack_bytes(w
 static char *workers(void)
 {
 	pid_t pids[8];
-	size_t n = server_workers(house(), pids, 8);
+	size_t n = server_workers(test_server(), pids, 8);
 	char *text = format("%s", "");
 	for (size_t i = 0; i < n; i++)
 		text = format("%s %d", text, (int)pids[i]);
@@ -300,7 +300,7 @@ END_TEST
 static int attack_long(const char *what, const char *prefix, char filler, size_t n, const char *suffix)
 {
 	size_t len = strlen(prefix);
-	char *text = later(free, malloc(len + n + strlen(suffix) + 1));
+	char *text = on_teardown(free, malloc(len + n + strlen(suffix) + 1));
 	memcpy(text, prefix, len);
 	memset(text + len, filler, n);
 	strcpy(text + len + n, suffix);
@@ -330,7 +330,7 @@ START_TEST(too_much_header)
 		attack_long("no end of the line", "GET /", 'a', sizes[i], "");
 		attack_long("no end of the header", "GET /healthz HTTP/1.1\r\n" HOST "X: ", 'a', sizes[i], "");
 	}
-	char *text = later(free, malloc(200000));
+	char *text = on_teardown(free, malloc(200000));
 	size_t len = (size_t)sprintf(text, "GET /healthz HTTP/1.1\r\n" HOST);
 	for (int i = 0; i < 10000; i++)
 		len += (size_t)sprintf(text + len, "X-%d: y\r\n", i);
@@ -348,7 +348,7 @@ static char *head(const char *method, const char *path, const char *more)
 
 START_TEST(bad_bodies)
 {
-	char *path = messages(group(user("alice")));
+	char *path = messages_path(make_group(user("alice")));
 	static const char *const chunks[] = {
 		"5\r\nhello\r\n0\r\n",
 		"5\r\nhello",
@@ -401,23 +401,23 @@ START_TEST(bad_bodies)
 			head("POST", path, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"),
 			1000000),
 		'x', 1000000, "\r\n0\r\n\r\n");
-	ck_assert_uint_le(
-		count(is(get(user("alice"), "%s", path), 200).json, "messages"), 60); /* some of it was fit to send */
+	ck_assert_uint_le(json_count(expect_status(get(user("alice"), "%s", path), 200).json, "messages"),
+		60); /* some of it was fit to send */
 }
 END_TEST
 
 START_TEST(bad_json)
 {
 	struct client *alice = user("alice");
-	char *path = messages(group(alice));
+	char *path = messages_path(make_group(alice));
 	const char *const open[] = { "[", "{\"a\":", "{\"text\":[", "{\"content\":{\"a\":[{\"b\":", "\"", "-", "1e" };
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (int depth = 20; depth <= 20000; depth *= 10) {
-			char *text = later(free, malloc(strlen(open[i]) * (size_t)depth + 1));
+			char *text = on_teardown(free, malloc(strlen(open[i]) * (size_t)depth + 1));
 			for (int j = 0; j < depth; j++)
 				strcpy(text + (size_t)j * strlen(open[i]), open[i]);
 			struct answer a = post_as(alice, path, "application/json", text);
-			refused(a, a.status == 413 ? 413 : 400, a.status == 413 ? "body_too_large" : "bad_json");
+			expect_problem(a, a.status == 413 ? 413 : 400, a.status == 413 ? "body_too_large" : "bad_json");
 		}
 	/* Well-formed, and too deep. */
 	char deep[2100] = "";
@@ -431,15 +431,15 @@ START_TEST(bad_json)
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		check_answer(numbers[i], post(alice, path, "{'text':'x','reply_to':%s}", numbers[i]));
 		check_answer(numbers[i], post(alice, path, "{'type':'x','content':{'n':%s}}", numbers[i]));
-		check_answer(
-			numbers[i], post(alice, to("/v1/chats/%lld/read", group(alice)), "{'up_to':%s}", numbers[i]));
+		check_answer(numbers[i],
+			post(alice, format("/v1/chats/%lld/read", make_group(alice)), "{'up_to':%s}", numbers[i]));
 	}
 	check_answer("twice", post(alice, path, "{'text':'a','text':'b'}"));
 	check_answer("__proto__", post(alice, path, "{'__proto__':{'text':'x'}}"));
 	check_answer("types", post(alice, path, "{'type':'%s','content':{}}", "system"));
 	char *key = format("%0300d", 1);
 	check_answer("a long key", post(alice, path, "{'text':'x','key':'%s'}", key));
-	check_answer("a key header", post_as(with(alice, "Idempotency-Key: %s", key), path, "text/plain", "x"));
+	check_answer("a key header", post_as(with_header(alice, "Idempotency-Key: %s", key), path, "text/plain", "x"));
 	check_answer("an empty key", post(alice, path, "{'text':'x','key':''}"));
 }
 END_TEST
@@ -447,17 +447,18 @@ END_TEST
 START_TEST(odd_conditions)
 {
 	struct client *alice = user("alice");
-	long long chat = group(alice), id = say(alice, chat, "x");
+	long long chat = make_group(alice), id = say(alice, chat, "x");
 	const char *const revs[] = { "x", "\"\"", "\"x\"", "\"-1\"", "\"99999999999999999999999\"", "W/\"1\"", "*",
 		"\"1\", \"2\"", "\"1", "\xff", "\"1.5\"" };
 	for (size_t i = 0; i < sizeof(revs) / sizeof(revs[0]); i++)
-		check_answer(revs[i], patch(with(alice, "If-Match: %s", revs[i]), message(chat, id), "{'text':'y'}"));
+		check_answer(revs[i],
+			patch(with_header(alice, "If-Match: %s", revs[i]), message_path(chat, id), "{'text':'y'}"));
 	const char *const times[] = { "", "x", "2020", "0000-00-00T00:00:00Z", "9999-99-99T99:99:99Z",
 		"2020-02-30T00:00:00Z", "infinity", "now", "294277-01-01T00:00:00Z",
 		"2100-01-01T00:00:00.123456789012345678Z", "2100-01-01" };
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		check_answer(times[i], post(alice, "/v1/tokens", "{'label':'x','expires_at':'%s'}", times[i]));
-		check_answer(times[i], put(alice, member(chat, user("bob")), "{'muted_until':'%s'}", times[i]));
+		check_answer(times[i], put(alice, member_path(chat, user("bob")), "{'muted_until':'%s'}", times[i]));
 	}
 }
 END_TEST
@@ -465,7 +466,7 @@ END_TEST
 START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 {
 	struct client *alice = user("alice");
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	char *text = format("%s%s%s%s", head("GET", "/v1/me", ""), head("GET", "/nothing", ""),
 		head("GET", "/v1/poll?wait=0", ""), head("GET", "/v1/me", ""));
 	ck_assert(wire_bytes(w, text, strlen(text)));
@@ -474,19 +475,19 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 		struct answer a = wire_answer(w);
 		if (a.status == 0 && i > 2) /* behind a poll the connection may end */
 			break;
-		is(a, expected[i]);
+		expect_status(a, expected[i]);
 		if (i == 0 || i == 3)
-			ck_assert_str_eq(str(a.json, "name"), alice->name);
+			ck_assert_str_eq(json_str(a.json, "name"), alice->name);
 	}
 	/* A stream eats nothing that comes behind it, and answers none of it. */
-	struct wire *v = dial(house());
-	long long chat = group(alice), id = say(alice, chat, "not to be deleted by what comes behind a stream");
-	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message(chat, id), ""));
+	struct wire *v = wire_open(test_server());
+	long long chat = make_group(alice), id = say(alice, chat, "not to be deleted by what comes behind a stream");
+	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message_path(chat, id), ""));
 	wire_bytes(v, text, strlen(text));
 	struct stream *s = stream_on(v);
 	expect(s, "hello");
 	expect_message(s, say(alice, chat, "the stream goes on"));
-	is(get(alice, "%s", message(chat, id)), 200);
+	expect_status(get(alice, "%s", message_path(chat, id)), 200);
 	attack("a hundred at once",
 		format("%s%s%s%s%s%s%s%s%s%s", text, text, text, text, text, text, text, text, text, text));
 }
@@ -524,12 +525,12 @@ START_TEST(who_has_said_all_is_let_go)
 	/* `printf … | nc -N host port`: request and end come together. */
 	struct wire *w[200];
 	for (int i = 0; i < 200; i++) {
-		w[i] = dial(house());
+		w[i] = wire_open(test_server());
 		wire_send(w[i], "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
 		wire_shut(w[i]);
 	}
 	for (int i = 0; i < 200; i++) {
-		is(wire_answer(w[i]), 200);
+		expect_status(wire_answer(w[i]), 200);
 		wire_expect_end(w[i]);
 	}
 }
@@ -540,11 +541,11 @@ START_TEST(many_who_say_nothing)
 	/* Idle connections don't keep anybody else from being served. */
 	struct wire *idle[200];
 	for (int i = 0; i < 200; i++) {
-		idle[i] = dial(house());
+		idle[i] = wire_open(test_server());
 		if (i % 2)
 			wire_send(idle[i], "GET /v1/me HTTP/1.1\r\nX: ");
 	}
-	is(get(user("alice"), "/v1/me"), 200);
+	expect_status(get(user("alice"), "/v1/me"), 200);
 	for (int i = 0; i < 200; i++)
 		wire_shut(idle[i]);
 }
@@ -555,11 +556,11 @@ START_TEST(the_server_is_as_it_was)
 	struct client *alice = user("alice"), *bob = user("bob");
 	ck_assert_uint_ge(attacks, 300);
 	ck_assert_str_eq(workers(), workers_at_start);
-	long long chat = group(alice, bob);
-	struct stream *s = live(bob);
+	long long chat = make_group(alice, bob);
+	struct stream *s = stream_from_now(bob);
 	expect_message(s, say(alice, chat, "still here"));
-	is(get(nobody(), "/healthz"), 200);
-	is(get(nobody(), "/readyz"), 200);
+	expect_status(get(anonymous(), "/healthz"), 200);
+	expect_status(get(anonymous(), "/readyz"), 200);
 }
 END_TEST
 

@@ -63,7 +63,7 @@ static void open_ports(void)
 	socket_at(&ports.closed);
 }
 
-static char *socket_dir(void) { return format("%s/run", server_state(house())); }
+static char *socket_dir(void) { return format("%s/run", server_state(test_server())); }
 
 /* A conninfo whose hosts stand in that order: s(ilent), f(ull), c(losed), r(eal). */
 static char *hosts(const char *order)
@@ -133,7 +133,7 @@ END_TEST
 
 START_TEST(hosts_of_service_file_and_environment_count)
 {
-	char *file = format("%s.services", server_state(house()));
+	char *file = format("%s.services", server_state(test_server()));
 	FILE *f = fopen(file, "we");
 	fprintf(f, "[house]\nhost=127.0.0.1,%s\nport=%u,5432\nuser=postern\ndbname=postgres\n", socket_dir(),
 		ports.closed);
@@ -157,29 +157,29 @@ END_TEST
 static void say_until_taken(struct client *who, long long chat, const char *key)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int status = 0; status != 201; left(until, "a send to be taken")) {
-		status = say_keyed(who, chat, key, "once").status;
+	for (int status = 0; status != 201; time_left(until, "a send to be taken")) {
+		status = say_with_key(who, chat, key, "once").status;
 		ck_assert(status == 201 || status == 503);
 	}
 }
 
 START_TEST(hosts_silent_before_the_leader_do_not_keep_a_server_from_it)
 {
-	struct server *node =
-		server_join(house(), (const char *const[]) { "--database", hosts("sfcr"), "--rate-sends", "0", NULL });
-	struct client *ann = somebody(), *there = via(ann, node);
-	long long chat = group(ann);
+	struct server *node = server_join(
+		test_server(), (const char *const[]) { "--database", hosts("sfcr"), "--rate-sends", "0", NULL });
+	struct client *ann = new_user(), *there = on_server(ann, node);
+	long long chat = make_group(ann);
 	say(there, chat, "found");
-	struct stream *s = live(there);
-	pid_t old = server_postmaster(house()), now = old;
+	struct stream *s = stream_from_now(there);
+	pid_t old = server_postmaster(test_server()), now = old;
 	kill(old, SIGKILL);
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; now == old || now == 0;
-		now = server_postmaster(house()))
-		left(until, "the database to be started again");
+		now = server_postmaster(test_server()))
+		time_left(until, "the database to be started again");
 	say_until_taken(there, chat, "k"); /* by a new connection */
-	ck_assert_str_eq(str(expect(s, "message"), "text"), "once");
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(there, "/readyz").status != 200;)
-		left(until, "the node to be ready again");
+		time_left(until, "the node to be ready again");
 	server_stop(node);
 }
 END_TEST
@@ -192,35 +192,35 @@ START_TEST(hosts_slow_name_server_holds_up_no_stream)
 	char *options =
 		format("%s:verify_asan_link_order=0", getenv("ASAN_OPTIONS") != NULL ? getenv("ASAN_OPTIONS") : "");
 	setenv("ASAN_OPTIONS", options, 1);
-	struct server *node = server_join(house(),
+	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database",
 			format("host=%s,db.slow port=5432 user=postern dbname=postgres connect_timeout=1",
 				socket_dir()),
 			"--heartbeat", "1", NULL });
 	unsetenv("TEST_PRELOAD");
-	struct client *ann = somebody(), *there = via(ann, node);
-	long long chat = group(ann);
-	struct stream *s = live(there);
+	struct client *ann = new_user(), *there = on_server(ann, node);
+	long long chat = make_group(ann);
+	struct stream *s = stream_from_now(there);
 	say(there, chat, "before");
 	expect(s, "message");
 	/* Nobody is let in any more, and those who are in are put out. */
-	PGconn *pg = database(house());
-	pid_t postmaster = server_postmaster(house());
+	PGconn *pg = database_open(test_server());
+	pid_t postmaster = server_postmaster(test_server());
 	kill(postmaster, SIGSTOP);
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
 		"backend_type = 'client backend'");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;
 		!server_logged(node, "\"db.slow\", port 5432: its name isn't resolved yet");
-		left(until, "the slow name to be looked up"))
-		is(get(via(nobody(), node), "/healthz"), 200);
+		time_left(until, "the slow name to be looked up"))
+		expect_status(get(on_server(anonymous(), node), "/healthz"), 200);
 	for (int i = 0; i < 3; i++) {
 		expect_heartbeat(s);
-		is(get(via(nobody(), node), "/healthz"), 200);
+		expect_status(get(on_server(anonymous(), node), "/healthz"), 200);
 	}
 	kill(postmaster, SIGCONT);
 	say_until_taken(there, chat, "after");
-	ck_assert_str_eq(str(expect(s, "message"), "text"), "once");
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	server_stop(node);
 }
 END_TEST

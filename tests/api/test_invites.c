@@ -15,161 +15,162 @@ static char *channel(const char *handle) { return format("/v1/channels/%s", hand
 
 static const char *invited(const struct client *who, long long chat, const char *json)
 {
-	return str(is(post(who, invites_of(chat), "%s", json), 201).json, "code");
+	return json_str(expect_status(post(who, invites_of(chat), "%s", json), 201).json, "code");
 }
 
 static int members_count(const struct client *who, long long chat)
 {
-	return (int)num(is(get(who, "%s", chat_path(chat)), 200).json, "members_count");
+	return (int)json_num(expect_status(get(who, "%s", chat_path(chat)), 200).json, "members_count");
 }
 
 /* ---- invites ---- */
 
 START_TEST(an_invite_lets_in)
 {
-	struct client *ann = somebody(), *ben = somebody(), *eve = somebody();
-	long long chat = group(ann, ben);
-	struct answer made = is(post(ann, invites_of(chat), NULL), 201);
-	const char *code = str(made.json, "code");
+	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
+	long long chat = make_group(ann, ben);
+	struct answer made = expect_status(post(ann, invites_of(chat), NULL), 201);
+	const char *code = json_str(made.json, "code");
 	ck_assert_msg(strlen(code) >= 22, "a code of %zu characters can be guessed", strlen(code));
-	struct stream *s = live(ben), *hers = live(eve);
+	struct stream *s = stream_from_now(ben), *hers = stream_from_now(eve);
 
-	struct answer seen = is(get(eve, "%s", invite(code)), 200);
-	ck_assert_str_eq(str(seen.json, "title"), "garden");
-	ck_assert_int_eq(num(seen.json, "members_count"), 2);
-	ck_assert_str_eq(str(seen.json, "created_by"), ann->name);
-	ck_assert(!has(seen.json, "chat"));
-	refused(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* to look isn't to join */
+	struct answer seen = expect_status(get(eve, "%s", invite(code)), 200);
+	ck_assert_str_eq(json_str(seen.json, "title"), "garden");
+	ck_assert_int_eq(json_num(seen.json, "members_count"), 2);
+	ck_assert_str_eq(json_str(seen.json, "created_by"), ann->name);
+	ck_assert(!json_has(seen.json, "chat"));
+	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* to look isn't to join */
 
-	struct answer a = is(post(eve, invite(code), NULL), 200);
-	ck_assert_int_eq(num(a.json, "id"), chat);
-	ck_assert_str_eq(str(a.json, "my_role"), "member");
-	ck_assert_int_eq(num(a.json, "members_count"), 3);
-	ck_assert_str_eq(str(expect(s, "member"), "name"), eve->name);
-	ck_assert_int_eq(num(expect(s, "chat"), "members_count"), 3);
-	ck_assert_str_eq(str(expect(hers, "member"), "state"), "joined");
+	struct answer a = expect_status(post(eve, invite(code), NULL), 200);
+	ck_assert_int_eq(json_num(a.json, "id"), chat);
+	ck_assert_str_eq(json_str(a.json, "my_role"), "member");
+	ck_assert_int_eq(json_num(a.json, "members_count"), 3);
+	ck_assert_str_eq(json_str(expect(s, "member"), "name"), eve->name);
+	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 3);
+	ck_assert_str_eq(json_str(expect(hers, "member"), "state"), "joined");
 	expect(hers, "chat");
 	expect_message(hers, say(ben, chat, "welcome"));
 
-	is(post(eve, invite(code), NULL), 200); /* again */
-	ck_assert_int_eq(num(is(get(eve, "%s", invite(code)), 200).json, "chat"), chat);
+	expect_status(post(eve, invite(code), NULL), 200); /* again */
+	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", invite(code)), 200).json, "chat"), chat);
 	ck_assert_int_eq(members_count(ann, chat), 3);
-	struct answer list = is(get(ann, "%s", invites_of(chat)), 200);
-	ck_assert_uint_eq(count(list.json, "invites"), 1);
-	ck_assert_int_eq(num(list.json, "invites.0.uses"), 1);
+	struct answer list = expect_status(get(ann, "%s", invites_of(chat)), 200);
+	ck_assert_uint_eq(json_count(list.json, "invites"), 1);
+	ck_assert_int_eq(json_num(list.json, "invites.0.uses"), 1);
 	ck_assert_msg(strstr(list.body, code) == NULL, "the code is shown again");
-	ck_assert_str_eq(
-		sql(database(house()), "select count(*) from postern.invite i where i::text like '%%%s%%'", code), "0");
+	ck_assert_str_eq(sql(database_open(test_server()),
+				 "select count(*) from postern.invite i where i::text like '%%%s%%'", code),
+		"0");
 }
 END_TEST
 
 START_TEST(an_invite_ends)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *dan = somebody();
-	long long chat = group(ann), gone = group(ann);
+	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user();
+	long long chat = make_group(ann), gone = make_group(ann);
 	const char *code = invited(ann, chat, "{'max_uses':1}");
-	is(post(ben, invite(code), NULL), 200);
-	refused(get(cat, "%s", invite(code)), 404, "not_found");
-	refused(post(cat, invite(code), NULL), 404, "not_found");
-	is(post(ben, invite(code), NULL), 200); /* he is in */
+	expect_status(post(ben, invite(code), NULL), 200);
+	expect_problem(get(cat, "%s", invite(code)), 404, "not_found");
+	expect_problem(post(cat, invite(code), NULL), 404, "not_found");
+	expect_status(post(ben, invite(code), NULL), 200); /* he is in */
 
 	code = invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
-	is(post(cat, invite(code), NULL), 200);
-	sql(database(house()),
+	expect_status(post(cat, invite(code), NULL), 200);
+	sql(database_open(test_server()),
 		"update postern.invite set expires_at = now() - interval '1 s' where chat_id = %lld and max_uses is "
 		"null",
 		chat);
-	refused(get(dan, "%s", invite(code)), 404, "not_found");
-	refused(post(dan, invite(code), NULL), 404, "not_found");
+	expect_problem(get(dan, "%s", invite(code)), 404, "not_found");
+	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
 
-	struct answer made = is(post(ann, invites_of(chat), "{}"), 201);
-	code = str(made.json, "code");
-	is(del(ann, "%s/%lld", invites_of(chat), num(made.json, "id")), 204);
-	refused(post(dan, invite(code), NULL), 404, "not_found");
-	refused(del(ann, "%s/%lld", invites_of(chat), num(made.json, "id")), 404, "not_found");
+	struct answer made = expect_status(post(ann, invites_of(chat), "{}"), 201);
+	code = json_str(made.json, "code");
+	expect_status(del(ann, "%s/%lld", invites_of(chat), json_num(made.json, "id")), 204);
+	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
+	expect_problem(del(ann, "%s/%lld", invites_of(chat), json_num(made.json, "id")), 404, "not_found");
 
 	code = invited(ann, gone, "{}");
-	is(del(ann, "%s", chat_path(gone)), 204);
-	refused(post(dan, invite(code), NULL), 404, "not_found");
-	refused(post(ann, invite(code), NULL), 404, "not_found");
-	refused(post(ann, invites_of(chat), "{'expires_at':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
-	refused(post(ann, invites_of(chat), "{'max_uses':0}"), 422, "out_of_range");
+	expect_status(del(ann, "%s", chat_path(gone)), 204);
+	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
+	expect_problem(post(ann, invite(code), NULL), 404, "not_found");
+	expect_problem(post(ann, invites_of(chat), "{'expires_at':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
+	expect_problem(post(ann, invites_of(chat), "{'max_uses':0}"), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(what_lets_nobody_in_looks_the_same)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	const char *code = invited(ann, chat, "{}");
-	is(put(ann, member(chat, ben), "{'state':'banned'}"), 200);
+	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200);
 	const char *asked[] = { code, "8Vnxg4PZTU6qFzK0cN3mWmQ0yQ7l9kPzq5rB1s2t3u4" };
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(ben, "X-Request-Id: same"), m ? "POST" : "GET", invite(asked[j]), NULL,
-					       NULL, 0),
+			a[j] = expect_problem(send_request(with_header(ben, "X-Request-Id: same"), m ? "POST" : "GET",
+						      invite(asked[j]), NULL, NULL, 0),
 				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
-	refused(post(ben, invite("no%20code"), NULL), 404, "not_found");
-	refused(post(nobody(), invite(code), NULL), 401, "unauthorized");
-	is(put(ann, member(chat, ben), "{'state':'left'}"), 200);
-	is(post(ben, invite(code), NULL), 200);
+	expect_problem(post(ben, invite("no%20code"), NULL), 404, "not_found");
+	expect_problem(post(anonymous(), invite(code), NULL), 401, "unauthorized");
+	expect_status(put(ann, member_path(chat, ben), "{'state':'left'}"), 200);
+	expect_status(post(ben, invite(code), NULL), 200);
 }
 END_TEST
 
 START_TEST(invites_are_for_those_who_may_add)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody(), *eve = somebody();
-	long long chat = group(ann, ben, cat);
-	is(put(ann, member(chat, cat), "{'role':'admin'}"), 200);
-	refused(post(ben, invites_of(chat), "{}"), 403, "forbidden");
-	refused(get(ben, "%s", invites_of(chat)), 403, "forbidden");
-	refused(del(ben, "%s/1", invites_of(chat)), 403, "forbidden");
-	refused(post(eve, invites_of(chat), "{}"), 404, "not_found");
+	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
+	long long chat = make_group(ann, ben, cat);
+	expect_status(put(ann, member_path(chat, cat), "{'role':'admin'}"), 200);
+	expect_problem(post(ben, invites_of(chat), "{}"), 403, "forbidden");
+	expect_problem(get(ben, "%s", invites_of(chat)), 403, "forbidden");
+	expect_problem(del(ben, "%s/1", invites_of(chat)), 403, "forbidden");
+	expect_problem(post(eve, invites_of(chat), "{}"), 404, "not_found");
 	const char *code = invited(cat, chat, "{}");
-	long long id = num(is(get(ann, "%s", invites_of(chat)), 200).json, "invites.0.id");
-	refused(del(ann, "%s/%lld", invites_of(group(ann)), id), 404, "not_found"); /* another chat's */
-	is(patch(ann, chat_path(chat), "{'adding':'owner'}"), 200);
-	refused(post(cat, invites_of(chat), "{}"), 403, "forbidden");
-	refused(get(cat, "%s", invites_of(chat)), 403, "forbidden");
-	is(post(eve, invite(code), NULL), 200);
-	is(del(ann, "%s/%lld", invites_of(chat), id), 204);
-	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201);
-	refused(post(ann, to("/v1/chats/@%s/invites", ben->name), "{}"), 403, "forbidden");
+	long long id = json_num(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites.0.id");
+	expect_problem(del(ann, "%s/%lld", invites_of(make_group(ann)), id), 404, "not_found"); /* another chat's */
+	expect_status(patch(ann, chat_path(chat), "{'adding':'owner'}"), 200);
+	expect_problem(post(cat, invites_of(chat), "{}"), 403, "forbidden");
+	expect_problem(get(cat, "%s", invites_of(chat)), 403, "forbidden");
+	expect_status(post(eve, invite(code), NULL), 200);
+	expect_status(del(ann, "%s/%lld", invites_of(chat), id), 204);
+	expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201);
+	expect_problem(post(ann, format("/v1/chats/@%s/invites", ben->name), "{}"), 403, "forbidden");
 
-	struct answer audit = is(get(ann, "%s/audit", chat_path(chat)), 200);
-	ck_assert_str_eq(str(audit.json, "acts.0.act"), "invite_revoked");
-	ck_assert_str_eq(str(audit.json, "acts.2.act"), "invite_created");
+	struct answer audit = expect_status(get(ann, "%s/audit", chat_path(chat)), 200);
+	ck_assert_str_eq(json_str(audit.json, "acts.0.act"), "invite_revoked");
+	ck_assert_str_eq(json_str(audit.json, "acts.2.act"), "invite_created");
 	ck_assert_msg(strstr(audit.body, code) == NULL, "the code is on record");
 }
 END_TEST
 
 START_TEST(invites_are_bounded)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann);
 	for (int i = 0; i < 100; i++)
 		invited(ann, chat, "{}");
-	refused(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
-	long long id = num(is(get(ann, "%s", invites_of(chat)), 200).json, "invites.99.id");
-	is(del(ann, "%s/%lld", invites_of(chat), id), 204);
+	expect_problem(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
+	long long id = json_num(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites.99.id");
+	expect_status(del(ann, "%s/%lld", invites_of(chat), id), 204);
 	const char *once = invited(ann, chat, "{'max_uses':1}");
-	is(post(ben, to("/v1/invites/%s", once), NULL), 200);
+	expect_status(post(ben, format("/v1/invites/%s", once), NULL), 200);
 	invited(ann, chat, "{}"); /* what is used up makes room */
-	refused(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
+	expect_problem(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 }
 END_TEST
 
 START_TEST(of_the_last_seat_one_gets_it)
 {
-	struct client *ann = somebody(), *both[] = { somebody(), somebody() };
-	long long chat = group(ann);
+	struct client *ann = new_user(), *both[] = { new_user(), new_user() };
+	long long chat = make_group(ann);
 	const char *code = invited(ann, chat, "{'max_uses':1}");
 	struct wire *w[2];
 	for (int i = 0; i < 2; i++) {
-		w[i] = dial(house());
+		w[i] = wire_open(test_server());
 		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
 			invite(code), both[i]->token);
 	}
@@ -188,21 +189,22 @@ END_TEST
 START_TEST(joins_have_a_rate)
 {
 	const char *const flags[] = { "--rate-joins", "3", "--rate-invite", "2", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = somebody(), *eve = via(somebody(), node);
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = new_user(), *eve = on_server(new_user(), node);
 	for (int i = 0; i < 3; i++)
-		refused(get(eve, "%s", invite("a-guess")), 404, "not_found");
-	struct answer a = refused(post(eve, invite("a-guess"), NULL), 429, "rate_limited");
-	said(a, "Retry-After");
-	refused(post(eve, channel("anything"), NULL), 429, "rate_limited");
-	is(get(eve, "/v1/channels"), 200);
+		expect_problem(get(eve, "%s", invite("a-guess")), 404, "not_found");
+	struct answer a = expect_problem(post(eve, invite("a-guess"), NULL), 429, "rate_limited");
+	expect_header(a, "Retry-After");
+	expect_problem(post(eve, channel("anything"), NULL), 429, "rate_limited");
+	expect_status(get(eve, "/v1/channels"), 200);
 
-	const char *code = invited(ann, group(ann), "{}");
+	const char *code = invited(ann, make_group(ann), "{}");
 	for (int i = 0; i < 2; i++)
-		is(post(via(somebody(), node), invite(code), NULL), 200);
-	struct client *late = via(somebody(), node);
-	refused(post(late, invite(code), NULL), 429, "rate_limited");
-	is(post(late, invite(invited(ann, group(ann), "{}")), NULL), 200); /* another invite's rate is its own */
+		expect_status(post(on_server(new_user(), node), invite(code), NULL), 200);
+	struct client *late = on_server(new_user(), node);
+	expect_problem(post(late, invite(code), NULL), 429, "rate_limited");
+	expect_status(post(late, invite(invited(ann, make_group(ann), "{}")), NULL),
+		200); /* another invite's rate is its own */
 	server_stop(node);
 }
 END_TEST
@@ -210,25 +212,25 @@ END_TEST
 START_TEST(a_full_chat_takes_nobody)
 {
 	const char *const flags[] = { "--members-max", "2", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = somebody(), *ben = via(somebody(), node), *eve = via(somebody(), node);
-	const char *code = invited(ann, group(ann), "{'max_uses':5}");
-	is(post(ben, invite(code), NULL), 200);
-	refused(post(eve, invite(code), NULL), 422, "too_many_members");
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = new_user(), *ben = on_server(new_user(), node), *eve = on_server(new_user(), node);
+	const char *code = invited(ann, make_group(ann), "{'max_uses':5}");
+	expect_status(post(ben, invite(code), NULL), 200);
+	expect_problem(post(eve, invite(code), NULL), 422, "too_many_members");
 	server_stop(node);
 }
 END_TEST
 
 START_TEST(a_muting_outlasts_leaving)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	const char *code = invited(ann, chat, "{}");
-	is(put(ann, member(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
-	is(del(ben, "%s", member(chat, ben)), 204);
-	is(post(ben, invite(code), NULL), 200);
-	refused(post(ben, messages(chat), "{'text':'here I am again'}"), 403, "muted");
-	is(put(ann, member(chat, ben), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
+	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
+	expect_status(post(ben, invite(code), NULL), 200);
+	expect_problem(post(ben, messages_path(chat), "{'text':'here I am again'}"), 403, "muted");
+	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	say(ben, chat, "sorry");
 }
 END_TEST
@@ -236,9 +238,9 @@ END_TEST
 /* What was removed for good, by what runs now and then. */
 START_TEST(what_has_run_out_is_removed)
 {
-	struct client *ann = somebody();
-	PGconn *pg = database(house());
-	long long chat = group(ann), gone = group(ann);
+	struct client *ann = new_user();
+	PGconn *pg = database_open(test_server());
+	long long chat = make_group(ann), gone = make_group(ann);
 	invited(ann, chat, "{}");
 	invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
 	invited(ann, gone, "{}");
@@ -246,11 +248,11 @@ START_TEST(what_has_run_out_is_removed)
 		"update postern.invite set expires_at = now() - interval '2 days' where chat_id = %lld and "
 		"expires_at is not null",
 		chat);
-	is(del(ann, "%s", chat_path(gone)), 204);
+	expect_status(del(ann, "%s", chat_path(gone)), 204);
 	sql(pg, "select set_config('search_path', functions || ', postern', false) from postern.node limit 1");
 	sql(pg, "select upkeep_groups(1000)");
-	ck_assert_uint_eq(count(is(get(ann, "%s", invites_of(chat)), 200).json, "invites"), 1);
-	ck_assert_uint_eq(count(is(get(ann, "%s/audit", chat_path(chat)), 200).json, "acts"), 2);
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s/audit", chat_path(chat)), 200).json, "acts"), 2);
 	ck_assert_str_eq(
 		sql(pg,
 			"select (select count(*) from invite where chat_id = %lld) + (select count(*) from audit "
@@ -264,109 +266,119 @@ END_TEST
 
 static long long make_channel(const struct client *owner, const char *title, const char *handle)
 {
-	long long id = num(is(post(owner, "/v1/chats", "{'kind':'channel','title':'%s'}", title), 201).json, "id");
-	ck_assert_str_eq(str(is(patch(owner, chat_path(id), "{'handle':'%s'}", handle), 200).json, "handle"), handle);
+	long long id = json_num(
+		expect_status(post(owner, "/v1/chats", "{'kind':'channel','title':'%s'}", title), 201).json, "id");
+	ck_assert_str_eq(
+		json_str(expect_status(patch(owner, chat_path(id), "{'handle':'%s'}", handle), 200).json, "handle"),
+		handle);
 	return id;
 }
 
 START_TEST(a_channel_is_found_and_joined)
 {
-	struct client *ann = somebody(), *eve = somebody();
+	struct client *ann = new_user(), *eve = new_user();
 	long long id = make_channel(ann, "Weather of Today", "wx.today");
 	long long first = say(ann, id, "rain");
 	const char *const found[] = { "wx", "WX.t", "weather", "tod" },
 			  *const not_found[] = { "ather", "today.wx", "xyz", "%25", "_x" };
 	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
-		struct answer a = is(get(eve, "/v1/channels?q=%s", found[i]), 200);
-		ck_assert_uint_eq(count(a.json, "channels"), 1);
-		ck_assert_str_eq(str(a.json, "channels.0.handle"), "wx.today");
-		ck_assert(!yes(a.json, "channels.0.joined"));
+		struct answer a = expect_status(get(eve, "/v1/channels?q=%s", found[i]), 200);
+		ck_assert_uint_eq(json_count(a.json, "channels"), 1);
+		ck_assert_str_eq(json_str(a.json, "channels.0.handle"), "wx.today");
+		ck_assert(!json_true(a.json, "channels.0.joined"));
 	}
 	for (size_t i = 0; i < sizeof(not_found) / sizeof(not_found[0]); i++)
-		ck_assert_uint_eq(count(is(get(eve, "/v1/channels?q=%s", not_found[i]), 200).json, "channels"), 0);
-	ck_assert_int_eq(num(is(get(eve, "%s", channel("wx.today")), 200).json, "members_count"), 1);
-	refused(get(eve, "%s", messages(id)), 404, "not_found");
+		ck_assert_uint_eq(
+			json_count(expect_status(get(eve, "/v1/channels?q=%s", not_found[i]), 200).json, "channels"),
+			0);
+	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", channel("wx.today")), 200).json, "members_count"), 1);
+	expect_problem(get(eve, "%s", messages_path(id)), 404, "not_found");
 
-	struct stream *s = live(eve);
-	struct answer a = is(post(eve, channel("wx.today"), NULL), 200);
-	ck_assert_int_eq(num(a.json, "id"), id);
-	ck_assert_int_eq(num(a.json, "last_message.id"), first);
+	struct stream *s = stream_from_now(eve);
+	struct answer a = expect_status(post(eve, channel("wx.today"), NULL), 200);
+	ck_assert_int_eq(json_num(a.json, "id"), id);
+	ck_assert_int_eq(json_num(a.json, "last_message.id"), first);
 	expect(s, "member");
 	expect(s, "chat");
 	expect_message(s, say(ann, id, "sun"));
-	refused(post(eve, messages(id), "{'text':'hail'}"), 403, "forbidden");
-	is(post(eve, channel("wx.today"), NULL), 200);
+	expect_problem(post(eve, messages_path(id), "{'text':'hail'}"), 403, "forbidden");
+	expect_status(post(eve, channel("wx.today"), NULL), 200);
 	ck_assert_int_eq(members_count(ann, id), 2);
-	ck_assert(yes(is(get(eve, "%s", channel("wx.today")), 200).json, "joined"));
-	is(del(eve, "%s", member(id, eve)), 204);
-	is(post(eve, channel("wx.today"), NULL), 200);
+	ck_assert(json_true(expect_status(get(eve, "%s", channel("wx.today")), 200).json, "joined"));
+	expect_status(del(eve, "%s", member_path(id, eve)), 204);
+	expect_status(post(eve, channel("wx.today"), NULL), 200);
 }
 END_TEST
 
 START_TEST(who_is_banned_does_not_find_the_channel)
 {
-	struct client *ann = somebody(), *eve = somebody();
+	struct client *ann = new_user(), *eve = new_user();
 	long long id = make_channel(ann, "Quiet", "quiet-corner");
-	is(post(eve, channel("quiet-corner"), NULL), 200);
-	is(put(ann, member(id, eve), "{'state':'banned'}"), 200);
-	ck_assert_uint_eq(count(is(get(eve, "/v1/channels?q=quiet"), 200).json, "channels"), 0);
+	expect_status(post(eve, channel("quiet-corner"), NULL), 200);
+	expect_status(put(ann, member_path(id, eve), "{'state':'banned'}"), 200);
+	ck_assert_uint_eq(json_count(expect_status(get(eve, "/v1/channels?q=quiet"), 200).json, "channels"), 0);
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
-			a[j] = refused(ask(with(eve, "X-Request-Id: same"), m ? "POST" : "GET",
-					       channel(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0),
+			a[j] = expect_problem(send_request(with_header(eve, "X-Request-Id: same"), m ? "POST" : "GET",
+						      channel(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0),
 				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
-	is(put(ann, member(id, eve), "{'state':'left'}"), 200);
-	is(post(eve, channel("quiet-corner"), NULL), 200);
+	expect_status(put(ann, member_path(id, eve), "{'state':'left'}"), 200);
+	expect_status(post(eve, channel("quiet-corner"), NULL), 200);
 }
 END_TEST
 
 START_TEST(a_public_name_is_one_channels)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cat = somebody();
+	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long id = make_channel(ann, "First", "first.one"),
-		  other = num(is(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
-	refused(patch(ben, chat_path(other), "{'handle':'first.one'}"), 409, "name_taken");
-	is(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
-	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'first.one'}"), 409, "name_taken");
-	refused(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'_'}"), 422, "bad_name");
-	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','handle':'a-group'}"), 422, "bad_chat");
-	refused(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422,
+		  other = json_num(
+			  expect_status(post(ben, "/v1/chats", "{'kind':'channel','title':'Second'}"), 201).json, "id");
+	expect_problem(patch(ben, chat_path(other), "{'handle':'first.one'}"), 409, "name_taken");
+	expect_status(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
+	expect_problem(
+		post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'first.one'}"), 409, "name_taken");
+	expect_problem(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'_'}"), 422, "bad_name");
+	expect_problem(post(ben, "/v1/chats", "{'kind':'group','title':'x','handle':'a-group'}"), 422, "bad_chat");
+	expect_problem(post(ben, "/v1/chats", "{'kind':'direct','members':['%s'],'handle':'a-pair'}", ann->name), 422,
 		"bad_chat");
-	ck_assert_str_eq(str(is(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201).json,
-				 "handle"),
+	ck_assert_str_eq(
+		json_str(expect_status(post(ben, "/v1/chats", "{'kind':'channel','title':'x','handle':'made.so'}"), 201)
+				 .json,
+			"handle"),
 		"made.so");
-	is(get(cat, "%s", channel("made.so")), 200);
-	refused(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
-	refused(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
-	refused(patch(ann, chat_path(group(ann)), "{'handle':'a-group'}"), 422, "bad_chat");
-	is(put(ann, member(id, cat), "{'role':'admin'}"), 200);
-	refused(patch(cat, chat_path(id), "{'handle':'mine'}"), 403, "forbidden");
-	refused(patch(ben, chat_path(id), "{'handle':'mine'}"), 404, "not_found");
+	expect_status(get(cat, "%s", channel("made.so")), 200);
+	expect_problem(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
+	expect_problem(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
+	expect_problem(patch(ann, chat_path(make_group(ann)), "{'handle':'a-group'}"), 422, "bad_chat");
+	expect_status(put(ann, member_path(id, cat), "{'role':'admin'}"), 200);
+	expect_problem(patch(cat, chat_path(id), "{'handle':'mine'}"), 403, "forbidden");
+	expect_problem(patch(ben, chat_path(id), "{'handle':'mine'}"), 404, "not_found");
 
-	ck_assert(!has(is(patch(ann, chat_path(id), "{'handle':''}"), 200).json, "handle"));
-	refused(post(ben, channel("first.one"), NULL), 404, "not_found");
-	is(patch(ben, chat_path(other), "{'handle':'first.one'}"), 200);
-	is(del(ben, "%s", chat_path(other)), 204);
-	refused(get(cat, "%s", channel("first.one")), 404, "not_found");
-	is(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
+	ck_assert(!json_has(expect_status(patch(ann, chat_path(id), "{'handle':''}"), 200).json, "handle"));
+	expect_problem(post(ben, channel("first.one"), NULL), 404, "not_found");
+	expect_status(patch(ben, chat_path(other), "{'handle':'first.one'}"), 200);
+	expect_status(del(ben, "%s", chat_path(other)), 204);
+	expect_problem(get(cat, "%s", channel("first.one")), 404, "not_found");
+	expect_status(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
 }
 END_TEST
 
 START_TEST(channels_are_listed_in_pages)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	for (int i = 0; i < 5; i++)
 		make_channel(ann, "Paged", format("paged-%d", i));
 	size_t seen = 0;
 	for (const char *cursor = ""; cursor != NULL;) {
-		struct answer a = is(get(ann, "/v1/channels?q=paged&limit=2&cursor=%s", cursor), 200);
-		ck_assert_uint_le(count(a.json, "channels"), 2);
-		for (size_t i = 0; i < count(a.json, "channels"); i++)
-			ck_assert_str_eq(str(a.json, format("channels.%zu.handle", i)), format("paged-%zu", seen++));
-		cursor = has(a.json, "next") ? str(a.json, "next") : NULL;
+		struct answer a = expect_status(get(ann, "/v1/channels?q=paged&limit=2&cursor=%s", cursor), 200);
+		ck_assert_uint_le(json_count(a.json, "channels"), 2);
+		for (size_t i = 0; i < json_count(a.json, "channels"); i++)
+			ck_assert_str_eq(
+				json_str(a.json, format("channels.%zu.handle", i)), format("paged-%zu", seen++));
+		cursor = json_has(a.json, "next") ? json_str(a.json, "next") : NULL;
 	}
 	ck_assert_uint_eq(seen, 5);
 }

@@ -16,10 +16,10 @@
 /* The caller's credential of that number, as the list has it. */
 static struct json_object *credential(const struct client *who, long long id)
 {
-	struct answer a = is(get(who, "/v1/tokens"), 200);
-	for (size_t i = 0; i < count(a.json, "tokens"); i++)
-		if (num(a.json, format("tokens.%zu.id", i)) == id)
-			return at(a.json, format("tokens.%zu", i));
+	struct answer a = expect_status(get(who, "/v1/tokens"), 200);
+	for (size_t i = 0; i < json_count(a.json, "tokens"); i++)
+		if (json_num(a.json, format("tokens.%zu.id", i)) == id)
+			return json_at(a.json, format("tokens.%zu", i));
 	ck_abort_msg("%lld isn't in %s", id, a.body);
 }
 
@@ -27,74 +27,79 @@ static struct json_object *await_use(const struct client *who, long long id)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	struct json_object *c;
-	while (!has(c = credential(who, id), "last_used_at"))
-		left(until, "the use to be written down");
+	while (!json_has(c = credential(who, id), "last_used_at"))
+		time_left(until, "the use to be written down");
 	return c;
 }
 
 static struct answer new_token(const struct client *who)
 {
-	return is(post(who, "/v1/tokens", "{'label':'phone'}"), 201);
+	return expect_status(post(who, "/v1/tokens", "{'label':'phone'}"), 201);
 }
 
 START_TEST(a_credential_says_when_and_where_it_was_last_used)
 {
 	const char *const flags[] = { "--trusted-proxies", "127.0.0.1", NULL };
-	struct server *behind = server_join(house(), flags);
-	struct client *ann = somebody();
+	struct server *behind = server_join(test_server(), flags);
+	struct client *ann = new_user();
 	struct answer made = new_token(ann);
-	ck_assert(!has(made.json, "last_used_at"));
-	ck_assert(!has(credential(ann, num(made.json, "id")), "last_used_at"));
-	struct client *phone = using(ann, str(made.json, "token"));
-	is(get(with(with(phone, "User-Agent: Pocket/1 (\xd0\xb1)"), "X-Forwarded-For: 203.0.113.7"), "/v1/me"), 200);
-	struct json_object *c = await_use(ann, num(made.json, "id"));
-	ck_assert_str_eq(str(c, "last_address"), "127.0.0.1"); /* whom nobody trusts to speak for others */
-	ck_assert_str_eq(str(c, "user_agent"), "Pocket/1 (\xd0\xb1)");
-	ck_assert_str_ge(str(c, "last_used_at"), str(c, "created_at"));
+	ck_assert(!json_has(made.json, "last_used_at"));
+	ck_assert(!json_has(credential(ann, json_num(made.json, "id")), "last_used_at"));
+	struct client *phone = with_token(ann, json_str(made.json, "token"));
+	expect_status(
+		get(with_header(with_header(phone, "User-Agent: Pocket/1 (\xd0\xb1)"), "X-Forwarded-For: 203.0.113.7"),
+			"/v1/me"),
+		200);
+	struct json_object *c = await_use(ann, json_num(made.json, "id"));
+	ck_assert_str_eq(json_str(c, "last_address"), "127.0.0.1"); /* whom nobody trusts to speak for others */
+	ck_assert_str_eq(json_str(c, "user_agent"), "Pocket/1 (\xd0\xb1)");
+	ck_assert_str_ge(json_str(c, "last_used_at"), json_str(c, "created_at"));
 
 	made = new_token(ann);
-	is(get(with(with(via(using(ann, str(made.json, "token")), behind),
-			    "X-Forwarded-For: 198.51.100.1, 203.0.113.7"),
-		       "User-Agent: %0300d", 1),
-		   "/v1/me"),
+	expect_status(get(with_header(with_header(on_server(with_token(ann, json_str(made.json, "token")), behind),
+					      "X-Forwarded-For: 198.51.100.1, 203.0.113.7"),
+				  "User-Agent: %0300d", 1),
+			      "/v1/me"),
 		200);
-	c = await_use(ann, num(made.json, "id"));
-	ck_assert_str_eq(str(c, "last_address"), "203.0.113.7");
-	ck_assert_uint_eq(strlen(str(c, "user_agent")), 200);
+	c = await_use(ann, json_num(made.json, "id"));
+	ck_assert_str_eq(json_str(c, "last_address"), "203.0.113.7");
+	ck_assert_uint_eq(strlen(json_str(c, "user_agent")), 200);
 
 	made = new_token(ann); /* a stream, and a header that is no UTF-8 */
-	expect(stream_open(with(using(ann, str(made.json, "token")), "User-Agent: \xff"), NULL), "hello");
-	ck_assert(!has(await_use(ann, num(made.json, "id")), "user_agent"));
+	expect(stream_open(with_header(with_token(ann, json_str(made.json, "token")), "User-Agent: \xff"), NULL),
+		"hello");
+	ck_assert(!json_has(await_use(ann, json_num(made.json, "id")), "user_agent"));
 	server_stop(behind);
 }
 END_TEST
 
 START_TEST(uses_are_written_seldom)
 {
-	struct server *other = server_join(house(), NULL);
-	PGconn *db = database(house());
-	struct client *ann = somebody();
+	struct server *other = server_join(test_server(), NULL);
+	PGconn *db = database_open(test_server());
+	struct client *ann = new_user();
 	struct answer made = new_token(ann), later_made = new_token(ann);
-	struct client *phone = using(ann, str(made.json, "token"));
-	long long id = num(made.json, "id");
-	is(get(with(phone, "User-Agent: one"), "/v1/me"), 200);
+	struct client *phone = with_token(ann, json_str(made.json, "token"));
+	long long id = json_num(made.json, "id");
+	expect_status(get(with_header(phone, "User-Agent: one"), "/v1/me"), 200);
 	await_use(ann, id);
 	for (int i = 0; i < 20; i++) /* neither by this worker, nor by another that hears of it for the first time */
-		is(get(with(i % 2 ? phone : via(phone, other), "User-Agent: two"), "/v1/me"), 200);
+		expect_status(
+			get(with_header(i % 2 ? phone : on_server(phone, other), "User-Agent: two"), "/v1/me"), 200);
 	/* What the other node has heard of the phone by now is written down with this one, or not at all. */
-	is(get(via(using(ann, str(later_made.json, "token")), other), "/v1/me"), 200);
-	await_use(ann, num(later_made.json, "id"));
-	ck_assert_str_eq(str(credential(ann, id), "user_agent"), "one");
+	expect_status(get(on_server(with_token(ann, json_str(later_made.json, "token")), other), "/v1/me"), 200);
+	await_use(ann, json_num(later_made.json, "id"));
+	ck_assert_str_eq(json_str(credential(ann, id), "user_agent"), "one");
 
 	sql(db,
 		"update postern.credential set last_used_at = clock_timestamp() - interval '10 minutes' where id = "
 		"%lld",
 		id);
-	struct server *third = server_join(house(), NULL);
-	is(get(with(via(phone, third), "User-Agent: three"), "/v1/me"), 200);
+	struct server *third = server_join(test_server(), NULL);
+	expect_status(get(with_header(on_server(phone, third), "User-Agent: three"), "/v1/me"), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (strcmp(str(credential(ann, id), "user_agent"), "three") != 0)
-		left(until, "a later use to be written down");
+	while (strcmp(json_str(credential(ann, id), "user_agent"), "three") != 0)
+		time_left(until, "a later use to be written down");
 	server_stop(third);
 	server_stop(other);
 }
@@ -104,15 +109,15 @@ END_TEST
 
 static struct client *signed_in(const struct client *who, struct answer *ret)
 {
-	*ret = post(with(with(nobody(), "Origin: %s", server_url(who->server)), "Accept: */*"), "/v1/session",
-		"{'name':'%s','password':'" PASSWORD "'}", who->name);
-	return using(who, str(is(*ret, 201).json, "token"));
+	*ret = post(with_header(with_header(anonymous(), "Origin: %s", server_url(who->server)), "Accept: */*"),
+		"/v1/session", "{'name':'%s','password':'" PASSWORD "'}", who->name);
+	return with_token(who, json_str(expect_status(*ret, 201).json, "token"));
 }
 
 static struct answer delete_me(const struct client *who, const char *password)
 {
 	char *body = format("{\"password\":\"%s\"}", password);
-	return ask(who, "DELETE", "/v1/me", "application/json", body, strlen(body));
+	return send_request(who, "DELETE", "/v1/me", "application/json", body, strlen(body));
 }
 
 /* Until nothing is left to be done but to look at it once more. */
@@ -120,7 +125,7 @@ static void await_erased(PGconn *db, const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(db, "select 1 from postern.erasure where name = '%s' and part <> 'settle'", who->name) != '\0')
-		left(until, "the account's traces to be seen to");
+		time_left(until, "the account's traces to be seen to");
 }
 
 /* Takes the second look too, without waiting for its time. */
@@ -131,66 +136,69 @@ static void await_settled(PGconn *db, const struct client *who)
 	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'",
 		who->name);
 	while (*sql(db, "select 1 from postern.erasure where name = '%s'", who->name) != '\0')
-		left(until, "the second look");
+		time_left(until, "the second look");
 }
 
 START_TEST(whoever_has_signed_in_says_the_password_again)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	struct answer in;
 	struct client *page = signed_in(ann, &in);
-	is(patch(ann, "/v1/me", "{'display_name':'Ann','about':'here'}"), 200);
-	refused(del(page, "/v1/me"), 422, "missing_field");
-	double failed = metric(house(), "postern_logins_failed_total");
-	refused(delete_me(page, "over the wall"), 401, "bad_credentials");
-	refused(delete_me(ann, "over the wall"), 401, "bad_credentials"); /* who has said one is held to it */
-	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 2);
-	refused(ask(page, "DELETE", "/v1/me", "application/json", "{\"pass\":1}", 10), 422, "unknown_field");
-	refused(del(nobody(), "/v1/me"), 401, "unauthorized");
-	struct client *cookie = with(nobody(), "Cookie: postern_session=%s", page->token);
-	refused(delete_me(cookie, PASSWORD), 403, "origin_required");
-	struct stream *s = live(ann), *other = stream_open(page, NULL);
+	expect_status(patch(ann, "/v1/me", "{'display_name':'Ann','about':'here'}"), 200);
+	expect_problem(del(page, "/v1/me"), 422, "missing_field");
+	double failed = metric(test_server(), "postern_logins_failed_total");
+	expect_problem(delete_me(page, "over the wall"), 401, "bad_credentials");
+	expect_problem(delete_me(ann, "over the wall"), 401, "bad_credentials"); /* who has said one is held to it */
+	ck_assert_double_eq(metric(test_server(), "postern_logins_failed_total"), failed + 2);
+	expect_problem(
+		send_request(page, "DELETE", "/v1/me", "application/json", "{\"pass\":1}", 10), 422, "unknown_field");
+	expect_problem(del(anonymous(), "/v1/me"), 401, "unauthorized");
+	struct client *cookie = with_header(anonymous(), "Cookie: postern_session=%s", page->token);
+	expect_problem(delete_me(cookie, PASSWORD), 403, "origin_required");
+	struct stream *s = stream_from_now(ann), *other = stream_open(page, NULL);
 	expect(other, "hello");
-	struct answer a = is(delete_me(with(cookie, "Origin: %s", server_url(house())), PASSWORD), 204);
-	ck_assert_ptr_nonnull(strstr(said(a, "Set-Cookie"), "postern_session=;"));
+	struct answer a =
+		expect_status(delete_me(with_header(cookie, "Origin: %s", server_url(test_server())), PASSWORD), 204);
+	ck_assert_ptr_nonnull(strstr(expect_header(a, "Set-Cookie"), "postern_session=;"));
 	expect_end(s);
 	expect_end(other);
-	refused(get(ann, "/v1/me"), 401, "unauthorized");
-	refused(del(ann, "/v1/me"), 401, "unauthorized");
-	refused(post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session",
-			"{'name':'%s','password':'" PASSWORD "'}", ann->name),
+	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
+	expect_problem(del(ann, "/v1/me"), 401, "unauthorized");
+	expect_problem(post(with_header(anonymous(), "Origin: %s", server_url(test_server())), "/v1/session",
+			       "{'name':'%s','password':'" PASSWORD "'}", ann->name),
 		401, "bad_credentials");
-	a = is(get(ben, "/v1/users/%s", ann->name), 200);
-	ck_assert_str_eq(str(a.json, "state"), "deleted");
-	ck_assert(!has(a.json, "display_name") && !has(a.json, "about"));
-	ck_assert_uint_eq(count(is(get(ben, "/v1/users?q=%s", ann->name), 200).json, "users"), 0);
+	a = expect_status(get(ben, "/v1/users/%s", ann->name), 200);
+	ck_assert_str_eq(json_str(a.json, "state"), "deleted");
+	ck_assert(!json_has(a.json, "display_name") && !json_has(a.json, "about"));
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/users?q=%s", ann->name), 200).json, "users"), 0);
 	char *why;
-	const char *const again[] = { "user", "add", ann->name, "--state", server_state(house()), NULL };
+	const char *const again[] = { "user", "add", ann->name, "--state", server_state(test_server()), NULL };
 	ck_assert_int_ne(server_try(again, 60, &why), 0);
 	ck_assert_msg(strstr(why, "There is a user") != NULL, "%s", why);
-	const char *const enable[] = { "user", "enable", ann->name, "--state", server_state(house()), NULL };
+	const char *const enable[] = { "user", "enable", ann->name, "--state", server_state(test_server()), NULL };
 	ck_assert_int_ne(server_try(enable, 60, &why), 0);
 }
 END_TEST
 
 START_TEST(a_token_is_enough_by_itself)
 {
-	struct client *ann = somebody();
-	is(del(ann, "/v1/me"), 204);
-	refused(get(ann, "/v1/me"), 401, "unauthorized");
-	refused(post(ann, "/v1/tokens", NULL), 401, "unauthorized");
+	struct client *ann = new_user();
+	expect_status(del(ann, "/v1/me"), 204);
+	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
+	expect_problem(post(ann, "/v1/tokens", NULL), 401, "unauthorized");
 }
 END_TEST
 
 START_TEST(guessing_is_limited_as_with_signing_in)
 {
 	const char *const flags[] = { "--rate-logins", "3", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node);
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node);
 	for (int i = 0; i < 3; i++)
-		refused(delete_me(ann, "over the wall"), 401, "bad_credentials");
-	ck_assert_ptr_nonnull(header(refused(delete_me(ann, PASSWORD), 429, "rate_limited"), "Retry-After"));
-	is(get(ann, "/v1/me"), 200);
+		expect_problem(delete_me(ann, "over the wall"), 401, "bad_credentials");
+	ck_assert_ptr_nonnull(
+		answer_header(expect_problem(delete_me(ann, PASSWORD), 429, "rate_limited"), "Retry-After"));
+	expect_status(get(ann, "/v1/me"), 200);
 	server_stop(node);
 }
 END_TEST
@@ -198,41 +206,42 @@ END_TEST
 static void left_by(struct stream *s, const struct client *who, const struct client *heir, long long chat)
 {
 	struct json_object *e = expect(s, "user");
-	ck_assert_str_eq(str(e, "name"), who->name);
-	ck_assert_str_eq(str(e, "state"), "deleted");
+	ck_assert_str_eq(json_str(e, "name"), who->name);
+	ck_assert_str_eq(json_str(e, "state"), "deleted");
 	e = expect(s, "member");
-	ck_assert_str_eq(str(e, "name"), who->name);
-	ck_assert_str_eq(str(e, "state"), "left");
+	ck_assert_str_eq(json_str(e, "name"), who->name);
+	ck_assert_str_eq(json_str(e, "state"), "left");
 	e = expect(s, "member");
-	ck_assert_str_eq(str(e, "name"), heir->name);
-	ck_assert_str_eq(str(e, "role"), "owner");
+	ck_assert_str_eq(json_str(e, "name"), heir->name);
+	ck_assert_str_eq(json_str(e, "role"), "owner");
 	e = expect(s, "chat");
-	ck_assert_int_eq(num(e, "id"), chat);
-	ck_assert_int_eq(num(e, "members_count"), 2);
+	ck_assert_int_eq(json_num(e, "id"), chat);
+	ck_assert_int_eq(json_num(e, "members_count"), 2);
 }
 
 START_TEST(a_group_goes_on_without_its_owner)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cid = somebody(), *dan = somebody();
-	long long chat = group(ann, ben, cid, dan), alone = group(ann);
-	is(put(ann, member(chat, cid), "{'role':'admin'}"), 200);
-	is(del(dan, "%s", member(chat, dan)), 204);
+	struct client *ann = new_user(), *ben = new_user(), *cid = new_user(), *dan = new_user();
+	long long chat = make_group(ann, ben, cid, dan), alone = make_group(ann);
+	expect_status(put(ann, member_path(chat, cid), "{'role':'admin'}"), 200);
+	expect_status(del(dan, "%s", member_path(chat, dan)), 204);
 	long long id = say(ann, chat, "stays"), his = say(ben, chat, "of ben");
-	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, his)), NULL), 200);
-	struct stream *s = live(ben), *former = live(dan);
+	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, his)), NULL), 200);
+	struct stream *s = stream_from_now(ben), *former = stream_from_now(dan);
 	char *before = format("%s", stream_cursor(s));
-	is(del(ann, "/v1/me"), 204);
+	expect_status(del(ann, "/v1/me"), 204);
 	left_by(s, ann, cid, chat);
-	left_by(live_since(ben, before), ann, cid, chat); /* whoever was away hears the same */
+	left_by(stream_since(ben, before), ann, cid, chat); /* whoever was away hears the same */
 	expect_quiet(s);
 	expect_quiet(former);
-	struct answer a = is(get(ben, "%s", message(chat, id)), 200);
-	ck_assert_str_eq(str(a.json, "from"), ann->name);
-	ck_assert_str_eq(str(a.json, "text"), "stays");
-	ck_assert_uint_eq(count(is(get(ben, "%s/reactions", message(chat, his)), 200).json, "reactions"), 1);
-	ck_assert_uint_eq(count(is(get(ben, "/v1/chats/%lld/members", chat), 200).json, "members"), 2);
-	refused(put(cid, member(chat, ann), NULL), 422, "unknown_user");
-	PGconn *db = database(house());
+	struct answer a = expect_status(get(ben, "%s", message_path(chat, id)), 200);
+	ck_assert_str_eq(json_str(a.json, "from"), ann->name);
+	ck_assert_str_eq(json_str(a.json, "text"), "stays");
+	ck_assert_uint_eq(
+		json_count(expect_status(get(ben, "%s/reactions", message_path(chat, his)), 200).json, "reactions"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/chats/%lld/members", chat), 200).json, "members"), 2);
+	expect_problem(put(cid, member_path(chat, ann), NULL), 422, "unknown_user");
+	PGconn *db = database_open(test_server());
 	await_erased(db, ann);
 	ck_assert_str_eq(sql(db, "select state from postern.chat where id = %lld", alone), "deleted");
 }
@@ -240,41 +249,42 @@ END_TEST
 
 START_TEST(nobody_writes_to_who_is_gone)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cid = somebody();
-	long long chat =
-		num(is(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
-	long long self =
-		num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
-	PGconn *db = database(house());
+	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
+	long long chat = json_num(
+		expect_status(post(ben, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
+	long long self = json_num(
+		expect_status(post(ann, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 201).json, "id");
+	PGconn *db = database_open(test_server());
 	say(ann, chat, "hello");
 	say(ann, self, "to myself");
-	struct stream *s = live(ben), *hers = live(ann);
-	ck_assert_str_eq(str(hear(s, "presence"), "state"), "online");
-	is(del(ann, "/v1/me"), 204);
-	struct json_object *p = hear(s, "presence");
-	ck_assert_str_eq(str(p, "name"), ann->name);
-	ck_assert_str_eq(str(p, "state"), "offline");
-	ck_assert_str_eq(str(expect(s, "user"), "state"), "deleted");
+	struct stream *s = stream_from_now(ben), *hers = stream_from_now(ann);
+	ck_assert_str_eq(json_str(expect_ephemeral(s, "presence"), "state"), "online");
+	expect_status(del(ann, "/v1/me"), 204);
+	struct json_object *p = expect_ephemeral(s, "presence");
+	ck_assert_str_eq(json_str(p, "name"), ann->name);
+	ck_assert_str_eq(json_str(p, "state"), "offline");
+	ck_assert_str_eq(json_str(expect(s, "user"), "state"), "deleted");
 	expect_end(hers);
 	await_erased(db, ann);
-	refused(post(ben, messages(chat), "{'text':'are you there?'}"), 403, "user_deleted");
-	refused(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403,
+	expect_problem(post(ben, messages_path(chat), "{'text':'are you there?'}"), 403, "user_deleted");
+	expect_problem(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403,
 		"user_deleted");
-	struct answer a = is(
-		post_as(ben, messages(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n"), 200);
+	struct answer a = expect_status(
+		post_as(ben, messages_path(chat), "application/x-ndjson", "{\"text\":\"one\"}\n{\"text\":\"two\"}\n"),
+		200);
 	ck_assert_ptr_nonnull(strstr(a.body, "user_deleted"));
-	refused(post(ben, format("/v1/chats/%lld/typing", chat), NULL), 403, "user_deleted");
-	refused(put(ben, format("/v1/blocks/%s", ann->name), NULL), 404, "not_found");
-	is(del(ben, "/v1/blocks/%s", ann->name), 204);
-	refused(post(ben, messages(chat), "{'text':'now?'}"), 403, "user_deleted");
-	refused(put(ben, format("/v1/contacts/%s", ann->name), NULL), 404, "not_found");
-	refused(post(cid, format("/v1/chats/@%s/messages", ann->name), "{'text':'hi'}"), 404, "not_found");
-	refused(post(cid, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 422, "unknown_user");
-	a = is(get(ben, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 1);
-	ck_assert_str_eq(str(is(get(ben, "/v1/chats/%lld", chat), 200).json, "peer"), ann->name);
+	expect_problem(post(ben, format("/v1/chats/%lld/typing", chat), NULL), 403, "user_deleted");
+	expect_problem(put(ben, format("/v1/blocks/%s", ann->name), NULL), 404, "not_found");
+	expect_status(del(ben, "/v1/blocks/%s", ann->name), 204);
+	expect_problem(post(ben, messages_path(chat), "{'text':'now?'}"), 403, "user_deleted");
+	expect_problem(put(ben, format("/v1/contacts/%s", ann->name), NULL), 404, "not_found");
+	expect_problem(post(cid, format("/v1/chats/@%s/messages", ann->name), "{'text':'hi'}"), 404, "not_found");
+	expect_problem(post(cid, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 422, "unknown_user");
+	a = expect_status(get(ben, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert_str_eq(json_str(expect_status(get(ben, "/v1/chats/%lld", chat), 200).json, "peer"), ann->name);
 	ck_assert_str_eq(sql(db, "select state from postern.chat where id = %lld", self), "deleted");
-	is(del(ben, "/v1/me"), 204); /* the last one turns out the light */
+	expect_status(del(ben, "/v1/me"), 204); /* the last one turns out the light */
 	await_erased(db, ben);
 	ck_assert_str_eq(sql(db, "select state from postern.chat where id = %lld", chat), "deleted");
 }
@@ -282,23 +292,23 @@ END_TEST
 
 START_TEST(nothing_of_ones_own_is_left)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	PGconn *db = database(house());
-	long long chat = group(ben, ann);
-	struct stream *s = live(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	PGconn *db = database_open(test_server());
+	long long chat = make_group(ben, ann);
+	struct stream *s = stream_from_now(ann);
 	long long id = say(ben, chat, format("@%s, look", ann->name));
 	expect(s, "message");
-	is(post(ann, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", id), 204);
-	is(post(ann, format("%s/thread/read", message(chat, id)), "{'up_to':%lld}", id), 204);
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	is(put(ben, format("/v1/contacts/%s", ann->name), NULL), 200);
-	is(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
-	is(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
-	is(post(ann, "/v1/stream-tickets", NULL), 201);
-	server_command(house(), NULL, "user", "reset-link", ann->name);
-	server_command(house(), NULL, "user", "delete", ann->name);
+	expect_status(post(ann, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", id), 204);
+	expect_status(post(ann, format("%s/thread/read", message_path(chat, id)), "{'up_to':%lld}", id), 204);
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_status(put(ben, format("/v1/contacts/%s", ann->name), NULL), 200);
+	expect_status(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
+	expect_status(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
+	expect_status(post(ann, "/v1/stream-tickets", NULL), 201);
+	server_command(test_server(), NULL, "user", "reset-link", ann->name);
+	server_command(test_server(), NULL, "user", "delete", ann->name);
 	expect_end(s);
-	server_command(house(), NULL, "user", "delete", ann->name); /* again: nothing happens */
+	server_command(test_server(), NULL, "user", "delete", ann->name); /* again: nothing happens */
 	await_settled(db, ann);
 	static const char *const traces[] = { "credential", "password_reset", "contact", "block", "seen", "watermark",
 		"thread_mark", "mention", "erasure" };
@@ -319,10 +329,10 @@ END_TEST
 /* What was under way while the account went. */
 START_TEST(it_is_looked_at_once_more)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	PGconn *db = database(house());
-	long long chat = group(ben, ann);
-	is(del(ann, "/v1/me"), 204);
+	struct client *ann = new_user(), *ben = new_user();
+	PGconn *db = database_open(test_server());
+	long long chat = make_group(ben, ann);
+	expect_status(del(ann, "/v1/me"), 204);
 	await_erased(db, ann);
 	sql(db, "update postern.member set state = 'joined' where chat_id = %lld and name = '%s'", chat, ann->name);
 	sql(db, "update postern.erasure set deleted_at = clock_timestamp() - interval '1 hour' where name = '%s'",
@@ -330,13 +340,13 @@ START_TEST(it_is_looked_at_once_more)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(sql(db, "select state from postern.member where chat_id = %lld and name = '%s'", chat, ann->name),
 		       "left") != 0)
-		left(until, "the second look");
+		time_left(until, "the second look");
 }
 END_TEST
 
 static struct wire *ask_with(const struct client *who, const char *method, const char *path, const char *body)
 {
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	wire_send(w, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s", method,
 		path, who->token, strlen(body), body);
 	return w;
@@ -344,13 +354,13 @@ static struct wire *ask_with(const struct client *who, const char *method, const
 
 START_TEST(what_was_asked_for_a_moment_before_comes_too_late)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	PGconn *db = database(house());
+	struct client *ann = new_user(), *ben = new_user();
+	PGconn *db = database_open(test_server());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") !=
 		'\0') /* nobody else waits for the lock */
-		left(until, "the others to be gone");
-	is(get(ann, "/v1/me"), 200);
+		time_left(until, "the others to be gone");
+	expect_status(get(ann, "/v1/me"), 200);
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
 	struct wire *end = ask_with(ann, "DELETE", "/v1/me", "");
 	await_waiting(db, 1);
@@ -359,41 +369,41 @@ START_TEST(what_was_asked_for_a_moment_before_comes_too_late)
 	struct wire *chat = ask_with(ann, "POST", "/v1/chats", "{\"kind\":\"group\",\"title\":\"x\"}");
 	await_waiting(db, 3);
 	sql(db, "commit");
-	is(wire_answer(end), 204);
-	refused(wire_answer(name), 401, "unauthorized");
-	refused(wire_answer(chat), 422, "unknown_user");
-	struct answer a = is(get(ben, "/v1/users/%s", ann->name), 200);
-	ck_assert(!has(a.json, "display_name"));
+	expect_status(wire_answer(end), 204);
+	expect_problem(wire_answer(name), 401, "unauthorized");
+	expect_problem(wire_answer(chat), 422, "unknown_user");
+	struct answer a = expect_status(get(ben, "/v1/users/%s", ann->name), 200);
+	ck_assert(!json_has(a.json, "display_name"));
 }
 END_TEST
 
 START_TEST(administrators_delete_others_but_not_the_last_of_them)
 {
-	struct client *ann = somebody(), *ben = somebody(), *root = somebody(), *other = somebody();
-	PGconn *db = database(house());
+	struct client *ann = new_user(), *ben = new_user(), *root = new_user(), *other = new_user();
+	PGconn *db = database_open(test_server());
 	char *why;
-	const char *const last[] = { "user", "delete", root->name, "--state", server_state(house()), NULL };
+	const char *const last[] = { "user", "delete", root->name, "--state", server_state(test_server()), NULL };
 	sql(db, "update postern.account set admin = true where name = '%s'", root->name);
-	refused(del(root, "/v1/me"), 409, "last_administrator");
+	expect_problem(del(root, "/v1/me"), 409, "last_administrator");
 	ck_assert_int_ne(server_try(last, 60, &why), 0);
 	ck_assert_msg(strstr(why, "last administrator") != NULL, "%s", why);
-	is(get(root, "/v1/admin/users"), 200);
-	refused(del(ann, "/v1/admin/users/%s", ben->name), 403, "forbidden");
-	refused(del(root, "/v1/admin/users/no-such-user"), 404, "not_found");
-	refused(del(root, "/v1/admin/users/%s", root->name), 403, "forbidden");
-	server_command(house(), NULL, "user", "disable", ben->name); /* who is disabled can be deleted too */
-	is(del(root, "/v1/admin/users/%s", ben->name), 204);
-	is(del(root, "/v1/admin/users/%s", ben->name), 204);
-	refused(post(root, format("/v1/admin/users/%s/enable", ben->name), NULL), 404, "not_found");
-	refused(post(root, format("/v1/admin/users/%s/reset", ben->name), NULL), 404, "not_found");
-	refused(post(root, "/v1/admin/users", "{'name':'%s'}", ben->name), 409, "name_taken");
-	struct answer a = is(get(root, "/v1/admin/audit?limit=2"), 200);
-	ck_assert_str_eq(str(a.json, "acts.0.act"), "user_deleted");
-	ck_assert_str_eq(str(a.json, "acts.0.target"), ben->name);
-	ck_assert_str_eq(str(a.json, "acts.1.act"), "user_disabled"); /* the second time did nothing */
+	expect_status(get(root, "/v1/admin/users"), 200);
+	expect_problem(del(ann, "/v1/admin/users/%s", ben->name), 403, "forbidden");
+	expect_problem(del(root, "/v1/admin/users/no-such-user"), 404, "not_found");
+	expect_problem(del(root, "/v1/admin/users/%s", root->name), 403, "forbidden");
+	server_command(test_server(), NULL, "user", "disable", ben->name); /* who is disabled can be deleted too */
+	expect_status(del(root, "/v1/admin/users/%s", ben->name), 204);
+	expect_status(del(root, "/v1/admin/users/%s", ben->name), 204);
+	expect_problem(post(root, format("/v1/admin/users/%s/enable", ben->name), NULL), 404, "not_found");
+	expect_problem(post(root, format("/v1/admin/users/%s/reset", ben->name), NULL), 404, "not_found");
+	expect_problem(post(root, "/v1/admin/users", "{'name':'%s'}", ben->name), 409, "name_taken");
+	struct answer a = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
+	ck_assert_str_eq(json_str(a.json, "acts.0.act"), "user_deleted");
+	ck_assert_str_eq(json_str(a.json, "acts.0.target"), ben->name);
+	ck_assert_str_eq(json_str(a.json, "acts.1.act"), "user_disabled"); /* the second time did nothing */
 	sql(db, "update postern.account set admin = true where name = '%s'", other->name);
-	is(del(root, "/v1/me"), 204);
-	refused(del(other, "/v1/me"), 409, "last_administrator");
+	expect_status(del(root, "/v1/me"), 204);
+	expect_problem(del(other, "/v1/me"), 409, "last_administrator");
 }
 END_TEST
 
@@ -412,37 +422,39 @@ static struct server *thorough(void)
 START_TEST(messages_go_with_the_account_where_that_is_wanted)
 {
 	struct client *ann = user_at(thorough(), "ann"), *ben = user_at(thorough(), "ben");
-	PGconn *db = database(thorough());
-	long long chat = group(ben, ann), was = group(ben, ann),
-		  direct = num(is(post(ann, "/v1/chats", "{'kind':'direct','members':['ben']}"), 201).json, "id");
+	PGconn *db = database_open(thorough());
+	long long chat = make_group(ben, ann), was = make_group(ben, ann),
+		  direct = json_num(
+			  expect_status(post(ann, "/v1/chats", "{'kind':'direct','members':['ben']}"), 201).json, "id");
 	long long first = say(ben, chat, "of ben"), mine = say(ann, chat, "@ben, of ann"),
 		  before = say(ann, was, "in a chat that I left"), to_ben = say(ann, direct, "to ben");
-	long long reply =
-		num(is(post(ann, messages(chat), "{'text':'a reply','reply_to':%lld}", first), 201).json, "id");
-	is(patch(ann, message(chat, mine), "{'text':'@ben, of ann, edited'}"), 200);
-	is(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, first)), NULL), 200);
-	is(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, first)), NULL), 200);
-	is(del(ann, "%s", member(was, ann)), 204);
-	struct stream *s = live(ben);
-	is(del(ann, "/v1/me"), 204);
+	long long reply = json_num(
+		expect_status(post(ann, messages_path(chat), "{'text':'a reply','reply_to':%lld}", first), 201).json,
+		"id");
+	expect_status(patch(ann, message_path(chat, mine), "{'text':'@ben, of ann, edited'}"), 200);
+	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, first)), NULL), 200);
+	expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, first)), NULL), 200);
+	expect_status(del(ann, "%s", member_path(was, ann)), 204);
+	struct stream *s = stream_from_now(ben);
+	expect_status(del(ann, "/v1/me"), 204);
 	await_settled(db, ann);
-	refused(get(ben, "%s", message(chat, mine)), 410, "gone");
-	refused(get(ben, "%s", message(chat, reply)), 410, "gone");
-	refused(get(ben, "%s", message(was, before)), 410, "gone");
-	refused(get(ben, "%s", message(direct, to_ben)), 410, "gone");
-	struct answer a = is(get(ben, "%s", message(chat, first)), 200);
-	ck_assert(!has(a.json, "replies"));
-	ck_assert_int_eq(num(a.json, "reactions.\xf0\x9f\x91\x8d"), 1); /* ben's alone */
-	ck_assert_uint_eq(count(is(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
+	expect_problem(get(ben, "%s", message_path(chat, mine)), 410, "gone");
+	expect_problem(get(ben, "%s", message_path(chat, reply)), 410, "gone");
+	expect_problem(get(ben, "%s", message_path(was, before)), 410, "gone");
+	expect_problem(get(ben, "%s", message_path(direct, to_ben)), 410, "gone");
+	struct answer a = expect_status(get(ben, "%s", message_path(chat, first)), 200);
+	ck_assert(!json_has(a.json, "replies"));
+	ck_assert_int_eq(json_num(a.json, "reactions.\xf0\x9f\x91\x8d"), 1); /* ben's alone */
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message_version"), "0");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message where sender = 'ann'"), "0");
-	ck_assert_str_eq(str(expect(s, "user"), "state"), "deleted");
+	ck_assert_str_eq(json_str(expect(s, "user"), "state"), "deleted");
 	unsigned gone = 0, back = 0;
 	while (gone < 4 || back < 1) { /* in whatever order its chats are seen to */
-		const char *kind = peek(s);
+		const char *kind = stream_peek(s);
 		struct json_object *e = expect(s, kind);
 		gone += strcmp(kind, "deleted") == 0;
-		back += strcmp(kind, "reaction") == 0 && !yes(e, "on");
+		back += strcmp(kind, "reaction") == 0 && !json_true(e, "on");
 	}
 }
 END_TEST
@@ -453,30 +465,30 @@ static void send_many(const struct client *who, long long chat, unsigned n)
 	for (unsigned i = 0; i < 500; i++)
 		lines = format("%s{\"text\":\"%u\"}\n", lines, i);
 	for (unsigned i = 0; i < n; i += 500)
-		is(post_as(who, messages(chat), "application/x-ndjson", lines), 200);
+		expect_status(post_as(who, messages_path(chat), "application/x-ndjson", lines), 200);
 }
 
 START_TEST(a_crash_is_no_way_to_keep_them)
 {
 	struct client *cid = user_at(thorough(), "cid"), *dan = user_at(thorough(), "dan");
-	long long chat = group(dan, cid), other = group(dan, cid);
+	long long chat = make_group(dan, cid), other = make_group(dan, cid);
 	send_many(cid, chat, 6000);
 	long long kept = say(dan, chat, "of dan"), last = say(cid, other, "the last");
-	PGconn *db = database(thorough());
+	PGconn *db = database_open(thorough());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	is(del(cid, "/v1/me"), 204);
+	expect_status(del(cid, "/v1/me"), 204);
 	while (*sql(db, "select 1 from postern.tombstone where chat_id = %lld limit 1", chat) == '\0')
-		left(until, "the first ones to go");
+		time_left(until, "the first ones to go");
 	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat),
 		"1"); /* in the midst of it */
 	server_kill(thorough(), SIGKILL);
 	server_restart(thorough());
-	db = database(thorough());
+	db = database_open(thorough());
 	await_erased(db, cid);
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message where sender = 'cid'"), "0");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.tombstone where chat_id = %lld", chat), "6000");
-	is(get(dan, "%s", message(chat, kept)), 200);
-	refused(get(dan, "%s", message(other, last)), 410, "gone");
+	expect_status(get(dan, "%s", message_path(chat, kept)), 200);
+	expect_problem(get(dan, "%s", message_path(other, last)), 410, "gone");
 }
 END_TEST
 

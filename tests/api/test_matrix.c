@@ -193,11 +193,11 @@ static void make_people(void)
 {
 	if (extra != NULL)
 		return;
-	PGconn *db = database(house());
+	PGconn *db = database_open(test_server());
 	for (int i = 0; i < ALL; i++)
 		people[i] = user(format("matrix%d", i));
 	extra = user("matrix.extra");
-	is(put(extra, "/v1/me/avatar", TINY_GIF), 200);
+	expect_status(put(extra, "/v1/me/avatar", TINY_GIF), 200);
 	user("matrix.new");
 	user("matrix.other");
 	user("matrix.doomed");
@@ -206,11 +206,13 @@ static void make_people(void)
 	sql(db, "update postern.account set admin = true where name = '%s'", people[SERVER_ADMIN]->name);
 	sql(db, "update postern.credential set expires_at = clock_timestamp() - interval '1 minute' where name = '%s'",
 		people[EXPIRED]->name);
-	struct answer channel = is(post(extra, "/v1/chats", "{'kind':'channel','title':'Channel'}"), 201);
-	is(patch(extra, format("/v1/chats/%lld", num(channel.json, "id")), "{'handle':'matrix-channel'}"), 200);
-	is(put(extra, member(num(channel.json, "id"), people[BANNED]), NULL), 200);
-	is(put(extra, member(num(channel.json, "id"), people[BANNED]), "{'state':'banned'}"), 200);
-	server_command(house(), NULL, "user", "disable", people[DISABLED]->name);
+	struct answer channel = expect_status(post(extra, "/v1/chats", "{'kind':'channel','title':'Channel'}"), 201);
+	expect_status(
+		patch(extra, format("/v1/chats/%lld", json_num(channel.json, "id")), "{'handle':'matrix-channel'}"),
+		200);
+	expect_status(put(extra, member_path(json_num(channel.json, "id"), people[BANNED]), NULL), 200);
+	expect_status(put(extra, member_path(json_num(channel.json, "id"), people[BANNED]), "{'state':'banned'}"), 200);
+	server_command(test_server(), NULL, "user", "disable", people[DISABLED]->name);
 	static struct client none; /* who has a name, but doesn't say it */
 	none = *people[NOBODY];
 	none.token = NULL;
@@ -226,18 +228,18 @@ static struct place make_place(void)
 {
 	struct place p = { 0 };
 	struct client *owner = people[OWNER];
-	p.chat = group(owner, people[FORMER], people[BANNED], people[MUTED], people[MEMBER], people[ADMIN], extra);
+	p.chat = make_group(owner, people[FORMER], people[BANNED], people[MUTED], people[MEMBER], people[ADMIN], extra);
 	p.id = say(owner, p.chat, "of the owner");
 	p.gone = say(owner, p.chat, "gone");
 	for (int i = 0; i < ALL; i++)
 		p.mine[i] = i == FORMER || i == BANNED || i == MUTED || i == MEMBER || i == ADMIN
 			? say(people[i], p.chat, "mine")
 			: p.id;
-	is(del(owner, "%s", message(p.chat, p.gone)), 204);
-	is(put(owner, member(p.chat, people[ADMIN]), "{'role':'admin'}"), 200);
-	is(put(owner, member(p.chat, people[MUTED]), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
-	is(del(owner, "%s", member(p.chat, people[FORMER])), 204);
-	is(put(owner, member(p.chat, people[BANNED]), "{'state':'banned'}"), 200);
+	expect_status(del(owner, "%s", message_path(p.chat, p.gone)), 204);
+	expect_status(put(owner, member_path(p.chat, people[ADMIN]), "{'role':'admin'}"), 200);
+	expect_status(put(owner, member_path(p.chat, people[MUTED]), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
+	expect_status(del(owner, "%s", member_path(p.chat, people[FORMER])), 204);
+	expect_status(put(owner, member_path(p.chat, people[BANNED]), "{'state':'banned'}"), 200);
 	return p;
 }
 
@@ -267,7 +269,9 @@ static char *filled(const char *text, const struct place *p, enum who who)
 	s = replaced(s, "{handle}", "matrix-channel");
 	if (s != NULL && strstr(s, "{code}") != NULL)
 		s = replaced(s, "{code}",
-			str(is(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201).json,
+			json_str(
+				expect_status(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201)
+					.json,
 				"code"));
 	return replaced(s, "{token}", token);
 }
@@ -277,7 +281,7 @@ static struct answer asked(const struct row *r, const struct place *p, enum who 
 	char *body = filled(r->body, p, who);
 	for (char *c = body; c != NULL && *c != '\0'; c++)
 		*c = *c == '\'' ? '"' : *c;
-	return ask(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body,
+	return send_request(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body,
 		body ? strlen(body) : 0);
 }
 
@@ -289,7 +293,7 @@ static void check(const struct row *r, struct answer a, enum who who, int expect
 	if (a.status != expected)
 		complaints = format("%s%s %s by %s%s: %d, not %d: %.200s\n", complaints, r->method, r->path, names[who],
 			where, a.status, expected, a.body);
-	test_moves();
+	test_restart_timeout();
 }
 
 static const char *without_id(struct answer a)
@@ -319,7 +323,7 @@ static void ask_everybody(const struct row *r)
 	for (int who = DISABLED; who < ALL; who++)
 		check(r, asked(r, &p, (enum who)who), (enum who)who, 401, "");
 	if (about_chat) {
-		is(del(people[OWNER], "/v1/chats/%lld", p.chat), 204);
+		expect_status(del(people[OWNER], "/v1/chats/%lld", p.chat), 204);
 		check(r, asked(r, &p, OWNER), OWNER, r->deleted, ", when the chat is deleted");
 	}
 }
@@ -361,9 +365,9 @@ static bool has_row(const char *route)
 
 START_TEST(every_route_has_a_row)
 {
-	struct answer a = is(get(nobody(), "/openapi.json"), 200);
+	struct answer a = expect_status(get(anonymous(), "/openapi.json"), 200);
 	char *missing = format("%s", "");
-	json_object_object_foreach(at(a.json, "paths"), path, item)
+	json_object_object_foreach(json_at(a.json, "paths"), path, item)
 	{
 		json_object_object_foreach(item, method, operation)
 		{

@@ -11,8 +11,8 @@
 
 static struct client *administrator(void)
 {
-	struct client *c = somebody();
-	sql(database(house()), "update postern.account set admin = true where name = '%s'", c->name);
+	struct client *c = new_user();
+	sql(database_open(test_server()), "update postern.account set admin = true where name = '%s'", c->name);
 	return c;
 }
 
@@ -28,7 +28,7 @@ static char *line_of(const char *text, long long number)
 }
 
 /* What it says on standard error, and that it ends with that status. */
-static char *failing(int status, const char *const args[])
+static char *expect_refusal_args(int status, const char *const args[])
 {
 	const char *all[8] = { 0 };
 	int n = 0;
@@ -36,201 +36,218 @@ static char *failing(int status, const char *const args[])
 	for (; args[n] != NULL; n++)
 		all[n] = args[n];
 	all[n++] = "--state";
-	all[n] = server_state(house());
+	all[n] = server_state(test_server());
 	ck_assert_int_eq(server_try(all, 20, &said), status);
 	return said;
 }
-#define fails(status, ...) failing(status, (const char *const[]) { __VA_ARGS__, NULL })
+#define expect_refusal(status, ...) expect_refusal_args(status, (const char *const[]) { __VA_ARGS__, NULL })
 
 START_TEST(administrators_see_any_chat_and_who_is_in_it)
 {
-	struct client *root = administrator(), *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = group(ann, ben, cem);
+	struct client *root = administrator(), *ann = new_user(), *ben = new_user(), *cem = new_user();
+	long long chat = make_group(ann, ben, cem);
 	say(ann, chat, "private");
-	is(put(ann, member(chat, cem), "{'state':'banned'}"), 200);
-	struct answer a = is(get(root, "%s", admin_path(chat)), 200);
-	ck_assert_int_eq(num(a.json, "members_count"), 2);
+	expect_status(put(ann, member_path(chat, cem), "{'state':'banned'}"), 200);
+	struct answer a = expect_status(get(root, "%s", admin_path(chat)), 200);
+	ck_assert_int_eq(json_num(a.json, "members_count"), 2);
 	ck_assert_ptr_null(strstr(a.body, "private"));
-	a = is(get(root, "%s/members?limit=1", admin_path(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "members"), 1);
-	a = is(get(root, "%s/members?cursor=%s", admin_path(chat), str(a.json, "next")), 200);
-	ck_assert_uint_eq(count(a.json, "members"), 1);
-	ck_assert(!has(a.json, "next"));
-	ck_assert_str_eq(
-		str(is(get(root, "%s/members?state=banned", admin_path(chat)), 200).json, "members.0.name"), cem->name);
-	refused(get(ann, "%s", admin_path(chat)), 403, "forbidden");
-	refused(get(ann, "%s/members", admin_path(chat)), 403, "forbidden");
-	is(del(ann, "/v1/chats/%lld", chat), 204);
-	refused(get(root, "%s", admin_path(chat)), 404, "not_found");
-	refused(get(root, "%s/members", admin_path(chat)), 404, "not_found");
+	a = expect_status(get(root, "%s/members?limit=1", admin_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "members"), 1);
+	a = expect_status(get(root, "%s/members?cursor=%s", admin_path(chat), json_str(a.json, "next")), 200);
+	ck_assert_uint_eq(json_count(a.json, "members"), 1);
+	ck_assert(!json_has(a.json, "next"));
+	ck_assert_str_eq(json_str(expect_status(get(root, "%s/members?state=banned", admin_path(chat)), 200).json,
+				 "members.0.name"),
+		cem->name);
+	expect_problem(get(ann, "%s", admin_path(chat)), 403, "forbidden");
+	expect_problem(get(ann, "%s/members", admin_path(chat)), 403, "forbidden");
+	expect_status(del(ann, "/v1/chats/%lld", chat), 204);
+	expect_problem(get(root, "%s", admin_path(chat)), 404, "not_found");
+	expect_problem(get(root, "%s/members", admin_path(chat)), 404, "not_found");
 }
 END_TEST
 
 START_TEST(after_a_direct_chat_was_deleted_there_may_be_another)
 {
-	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
+	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	char *to_ben = format("/v1/chats/@%s/messages", ben->name);
-	long long first = num(is(post(ann, to_ben, "{'text':'one'}"), 201).json, "chat");
-	struct stream *s = live(ben);
+	long long first = json_num(expect_status(post(ann, to_ben, "{'text':'one'}"), 201).json, "chat");
+	struct stream *s = stream_from_now(ben);
 	const char *second_name = strcmp(ann->name, ben->name) < 0 ? ben->name : ann->name;
-	ck_assert_str_eq(str(is(get(root, "%s", admin_path(first)), 200).json, "between.1"), second_name);
-	is(del(root, "%s", admin_path(first)), 204);
-	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
-	long long second = num(is(post(ann, to_ben, "{'text':'two'}"), 201).json, "chat");
+	ck_assert_str_eq(
+		json_str(expect_status(get(root, "%s", admin_path(first)), 200).json, "between.1"), second_name);
+	expect_status(del(root, "%s", admin_path(first)), 204);
+	ck_assert_str_eq(json_str(expect(s, "chat"), "state"), "deleted");
+	long long second = json_num(expect_status(post(ann, to_ben, "{'text':'two'}"), 201).json, "chat");
 	ck_assert_int_ne(first, second);
 	expect(s, "member");
-	if (strcmp(peek(s), "member") == 0)
+	if (strcmp(stream_peek(s), "member") == 0)
 		expect(s, "member");
-	ck_assert_int_eq(num(expect(s, "chat"), "id"), second);
-	ck_assert_str_eq(str(is(get(ben, "/v1/chats/@%s/messages", ann->name), 200).json, "messages.0.text"), "two");
+	ck_assert_int_eq(json_num(expect(s, "chat"), "id"), second);
+	ck_assert_str_eq(
+		json_str(expect_status(get(ben, "/v1/chats/@%s/messages", ann->name), 200).json, "messages.0.text"),
+		"two");
 }
 END_TEST
 
 START_TEST(a_deleted_channels_name_is_free)
 {
-	struct client *root = administrator(), *ann = somebody();
-	long long chat = num(
-		is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201).json, "id");
-	is(del(root, "%s", admin_path(chat)), 204);
-	is(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201);
+	struct client *root = administrator(), *ann = new_user();
+	long long chat = json_num(
+		expect_status(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201)
+			.json,
+		"id");
+	expect_status(del(root, "%s", admin_path(chat)), 204);
+	expect_status(post(ann, "/v1/chats", "{'kind':'channel','title':'News','handle':'free-again'}"), 201);
 }
 END_TEST
 
 START_TEST(reports_are_resolved)
 {
-	struct client *root = administrator(), *other = administrator(), *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = say(ben, chat, "abuse");
-	char *report = format("%s/report", message(chat, id));
-	is(post(ann, report, "{'reason':'spam'}"), 204);
-	struct answer a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
-	long long number = num(a.json, "reports.0.id");
-	ck_assert(!has(a.json, "reports.0.resolved_at"));
+	struct client *root = administrator(), *other = administrator(), *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), id = say(ben, chat, "abuse");
+	char *report = format("%s/report", message_path(chat, id));
+	expect_status(post(ann, report, "{'reason':'spam'}"), 204);
+	struct answer a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	long long number = json_num(a.json, "reports.0.id");
+	ck_assert(!json_has(a.json, "reports.0.resolved_at"));
 	char *path = format("/v1/admin/reports/%lld/resolve", number);
-	refused(post(ann, path, NULL), 403, "forbidden");
-	refused(post(root, "/v1/admin/reports/999999999/resolve", NULL), 404, "not_found");
-	a = is(post(root, path, NULL), 200);
-	ck_assert_str_eq(str(a.json, "resolved_by"), root->name);
-	const char *when = str(a.json, "resolved_at");
-	ck_assert_str_eq(str(is(post(other, path, NULL), 200).json, "resolved_at"), when); /* it stays as it was */
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "report_resolved");
-	ck_assert_int_eq(
-		num(is(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json, "reports.0.id"), number);
-	a = is(get(root, "/v1/admin/reports?state=open&limit=200"), 200);
-	for (size_t i = 0; i < count(a.json, "reports"); i++)
-		ck_assert_int_ne(num(a.json, to("reports.%zu.id", i)), number);
-	refused(get(root, "/v1/admin/reports?state=closed"), 422, "out_of_range");
+	expect_problem(post(ann, path, NULL), 403, "forbidden");
+	expect_problem(post(root, "/v1/admin/reports/999999999/resolve", NULL), 404, "not_found");
+	a = expect_status(post(root, path, NULL), 200);
+	ck_assert_str_eq(json_str(a.json, "resolved_by"), root->name);
+	const char *when = json_str(a.json, "resolved_at");
+	ck_assert_str_eq(json_str(expect_status(post(other, path, NULL), 200).json, "resolved_at"),
+		when); /* it stays as it was */
+	ck_assert_str_eq(json_str(expect_status(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"),
+		"report_resolved");
+	ck_assert_int_eq(json_num(expect_status(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json,
+				 "reports.0.id"),
+		number);
+	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=200"), 200);
+	for (size_t i = 0; i < json_count(a.json, "reports"); i++)
+		ck_assert_int_ne(json_num(a.json, format("reports.%zu.id", i)), number);
+	expect_problem(get(root, "/v1/admin/reports?state=closed"), 422, "out_of_range");
 	/* It gets worse, and is open again: as it is now. */
-	is(patch(ben, message(chat, id), "{'text':'more abuse'}"), 200);
-	is(post(ann, report, "{'reason':'again'}"), 204);
-	a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
-	ck_assert_int_eq(num(a.json, "reports.0.id"), number);
-	ck_assert_str_eq(str(a.json, "reports.0.message.text"), "more abuse");
-	ck_assert(!has(a.json, "reports.0.resolved_by"));
-	is(post(ann, report, "{'reason':''}"), 204); /* it says nothing: what was said stays */
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
-	is(post(ann, format("%s/report", message(chat, say(ben, chat, "abuse again"))), "{'reason':''}"), 204);
-	ck_assert(!has(is(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"));
+	expect_status(patch(ben, message_path(chat, id), "{'text':'more abuse'}"), 200);
+	expect_status(post(ann, report, "{'reason':'again'}"), 204);
+	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	ck_assert_int_eq(json_num(a.json, "reports.0.id"), number);
+	ck_assert_str_eq(json_str(a.json, "reports.0.message.text"), "more abuse");
+	ck_assert(!json_has(a.json, "reports.0.resolved_by"));
+	expect_status(post(ann, report, "{'reason':''}"), 204); /* it says nothing: what was said stays */
+	ck_assert_str_eq(
+		json_str(expect_status(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
+	expect_status(
+		post(ann, format("%s/report", message_path(chat, say(ben, chat, "abuse again"))), "{'reason':''}"),
+		204);
+	ck_assert(!json_has(expect_status(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"));
 }
 END_TEST
 
 START_TEST(what_was_reported_may_be_deleted_with_it)
 {
-	struct client *root = administrator(), *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = say(ben, chat, "abuse"), other = say(ben, chat, "more");
-	is(post(ann, to("%s/report", message(chat, id)), NULL), 204);
-	struct answer a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
-	char *path = format("/v1/admin/reports/%lld/resolve", num(a.json, "reports.0.id"));
-	struct stream *s = live(ann);
-	refused(post(ben, path, "{'action':'delete_message'}"), 403, "forbidden");
-	refused(post(root, path, "{'action':'delete'}"), 422, "out_of_range");
-	is(post(root, path, NULL), 200);
+	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), id = say(ben, chat, "abuse"), other = say(ben, chat, "more");
+	expect_status(post(ann, format("%s/report", message_path(chat, id)), NULL), 204);
+	struct answer a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	char *path = format("/v1/admin/reports/%lld/resolve", json_num(a.json, "reports.0.id"));
+	struct stream *s = stream_from_now(ann);
+	expect_problem(post(ben, path, "{'action':'delete_message'}"), 403, "forbidden");
+	expect_problem(post(root, path, "{'action':'delete'}"), 422, "out_of_range");
+	expect_status(post(root, path, NULL), 200);
 	expect_quiet(s);
-	is(post(root, path, "{'action':'delete_message'}"), 200); /* still, when it is resolved */
-	ck_assert_int_eq(num(expect(s, "deleted"), "id"), id);
-	refused(get(ann, "%s", message(chat, id)), 410, "gone");
-	a = is(get(ann, "/v1/chats/%lld/audit", chat), 200);
-	ck_assert_str_eq(str(a.json, "acts.0.act"), "message_deleted");
-	ck_assert_str_eq(str(a.json, "acts.0.actor"), root->name);
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "message_deleted");
-	is(post(root, path, "{'action':'delete_message'}"), 200); /* it is gone already */
+	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* still, when it is resolved */
+	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), id);
+	expect_problem(get(ann, "%s", message_path(chat, id)), 410, "gone");
+	a = expect_status(get(ann, "/v1/chats/%lld/audit", chat), 200);
+	ck_assert_str_eq(json_str(a.json, "acts.0.act"), "message_deleted");
+	ck_assert_str_eq(json_str(a.json, "acts.0.actor"), root->name);
+	ck_assert_str_eq(json_str(expect_status(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"),
+		"message_deleted");
+	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* it is gone already */
 	expect_quiet(s);
-	is(post(ann, to("%s/report", message(chat, other)), NULL), 204);
-	a = is(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
-	server_command(house(), NULL, "report", "resolve", format("%lld", num(a.json, "reports.0.id")), "--delete");
-	ck_assert_int_eq(num(expect(s, "deleted"), "id"), other);
-	fails(2, "report", "list", "--delete");
+	expect_status(post(ann, format("%s/report", message_path(chat, other)), NULL), 204);
+	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
+	server_command(
+		test_server(), NULL, "report", "resolve", format("%lld", json_num(a.json, "reports.0.id")), "--delete");
+	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), other);
+	expect_refusal(2, "report", "list", "--delete");
 }
 END_TEST
 
 START_TEST(chats_are_looked_after_by_command)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = num(
-		is(post(ann, "/v1/chats", "{'kind':'group','title':'Garden','members':['%s']}", ben->name), 201).json,
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = json_num(
+		expect_status(
+			post(ann, "/v1/chats", "{'kind':'group','title':'Garden','members':['%s']}", ben->name), 201)
+			.json,
 		"id");
 	char *number = format("%lld", chat);
 	say(ann, chat, "private");
-	char *all = server_command(house(), NULL, "chat", "list"), *line = line_of(all, chat);
+	char *all = server_command(test_server(), NULL, "chat", "list"), *line = line_of(all, chat);
 	ck_assert_msg(strstr(line, "group") && strstr(line, ann->name) && strstr(line, "Garden"), "%s", line);
 	ck_assert_ptr_null(strstr(all, "private"));
 	ck_assert_ptr_nonnull(
-		strstr(server_command(house(), NULL, "chat", "list", "--json"), format("{\"id\":%lld,", chat)));
-	char *shown = server_command(house(), NULL, "chat", "show", number);
+		strstr(server_command(test_server(), NULL, "chat", "list", "--json"), format("{\"id\":%lld,", chat)));
+	char *shown = server_command(test_server(), NULL, "chat", "show", number);
 	ck_assert_msg(strstr(shown, "Garden") && strstr(shown, ann->name) && strstr(shown, "owner") &&
 			strstr(shown, ben->name),
 		"%s", shown);
-	shown = server_command(house(), NULL, "chat", "show", number, "--json");
+	shown = server_command(test_server(), NULL, "chat", "show", number, "--json");
 	int objects = 0;
 	for (char *at = strtok(shown, "\n"); at != NULL; at = strtok(NULL, "\n"), objects++)
-		json_object_put(look_parse(at, strlen(at)));
+		json_object_put(json_path_parse(at, strlen(at)));
 	ck_assert_int_eq(objects, 3);
-	struct stream *s = live(ben);
-	server_command(house(), NULL, "chat", "delete", number);
-	ck_assert_str_eq(str(expect(s, "chat"), "state"), "deleted");
-	ck_assert_str_eq(fails(1, "chat", "show", number), format("postern: there is no chat %s", number));
-	ck_assert_str_eq(fails(1, "chat", "delete", number), format("postern: there is no chat %s", number));
-	fails(2, "chat");
-	fails(2, "chat", "show");
-	fails(2, "chat", "show", "Garden");
-	fails(2, "chat", "delete", number, "--json");
-	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "audit", "--limit", "1"), "chat_deleted"));
+	struct stream *s = stream_from_now(ben);
+	server_command(test_server(), NULL, "chat", "delete", number);
+	ck_assert_str_eq(json_str(expect(s, "chat"), "state"), "deleted");
+	ck_assert_str_eq(expect_refusal(1, "chat", "show", number), format("postern: there is no chat %s", number));
+	ck_assert_str_eq(expect_refusal(1, "chat", "delete", number), format("postern: there is no chat %s", number));
+	expect_refusal(2, "chat");
+	expect_refusal(2, "chat", "show");
+	expect_refusal(2, "chat", "show", "Garden");
+	expect_refusal(2, "chat", "delete", number, "--json");
+	ck_assert_ptr_nonnull(strstr(server_command(test_server(), NULL, "audit", "--limit", "1"), "chat_deleted"));
 }
 END_TEST
 
 START_TEST(reports_are_looked_after_by_command)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben),
-		  id = num(is(post(ben, messages(chat), "{'text':'\\u001b[31mabuse'}"), 201).json, "id");
-	is(post(ann, to("%s/report", message(chat, id)), "{'reason':'sp\\u0085am'}"), 204);
-	char *number = sql(database(house()), "select id from postern.report where chat_id = %lld", chat);
-	char *line = line_of(server_command(house(), NULL, "report", "list"), atoll(number));
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben),
+		  id = json_num(
+			  expect_status(post(ben, messages_path(chat), "{'text':'\\u001b[31mabuse'}"), 201).json, "id");
+	expect_status(post(ann, format("%s/report", message_path(chat, id)), "{'reason':'sp\\u0085am'}"), 204);
+	char *number = sql(database_open(test_server()), "select id from postern.report where chat_id = %lld", chat);
+	char *line = line_of(server_command(test_server(), NULL, "report", "list"), atoll(number));
 	ck_assert_msg(strstr(line, "open") && strstr(line, ann->name) && strstr(line, ben->name), "%s", line);
 	ck_assert_msg(strstr(line, "?[31mabuse") && strstr(line, "sp?am"), "%s", line);
-	server_command(house(), NULL, "report", "resolve", number);
-	ck_assert_ptr_null(strstr(server_command(house(), NULL, "report", "list"), ben->name));
-	line = line_of(server_command(house(), NULL, "report", "list", "--all"), atoll(number));
+	server_command(test_server(), NULL, "report", "resolve", number);
+	ck_assert_ptr_null(strstr(server_command(test_server(), NULL, "report", "list"), ben->name));
+	line = line_of(server_command(test_server(), NULL, "report", "list", "--all"), atoll(number));
 	ck_assert_ptr_nonnull(strstr(line, "resolved"));
-	ck_assert_ptr_nonnull(strstr(
-		server_command(house(), NULL, "report", "list", "--all", "--json"), "\"resolved_by\":\"server\""));
-	ck_assert_str_eq(fails(1, "report", "resolve", "999999999"), "postern: there is no report 999999999");
-	fails(2, "report", "resolve", "this");
-	fails(2, "report", "resolve", number, "--all");
-	char *entry = server_command(house(), NULL, "audit", "--limit", "1", "--json");
+	ck_assert_ptr_nonnull(strstr(server_command(test_server(), NULL, "report", "list", "--all", "--json"),
+		"\"resolved_by\":\"server\""));
+	ck_assert_str_eq(expect_refusal(1, "report", "resolve", "999999999"), "postern: there is no report 999999999");
+	expect_refusal(2, "report", "resolve", "this");
+	expect_refusal(2, "report", "resolve", number, "--all");
+	char *entry = server_command(test_server(), NULL, "audit", "--limit", "1", "--json");
 	ck_assert_msg(
 		strstr(entry, "\"act\":\"report_resolved\"") && strstr(entry, "\"actor\":\"server\""), "%s", entry);
 	ck_assert_ptr_null(strchr(entry, '\n'));
-	fails(2, "audit", "--limit", "none");
+	expect_refusal(2, "audit", "--limit", "none");
 }
 END_TEST
 
 START_TEST(a_long_list_comes_in_pages)
 {
-	struct client *ann = somebody();
-	long long first = group(ann), last = 0;
+	struct client *ann = new_user();
+	long long first = make_group(ann), last = 0;
 	for (int i = 0; i < 200; i++)
-		last = group(ann);
-	char *all = server_command(house(), NULL, "chat", "list");
+		last = make_group(ann);
+	char *all = server_command(test_server(), NULL, "chat", "list");
 	line_of(all, first);
 	line_of(all, last);
 }
@@ -238,30 +255,33 @@ END_TEST
 
 START_TEST(retention_is_said_by_command)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann), old = say(ann, chat, "old");
+	struct client *ann = new_user();
+	long long chat = make_group(ann), old = say(ann, chat, "old");
 	char *number = format("%lld", chat);
-	struct stream *s = live(ann);
-	ck_assert_str_eq(server_command(house(), NULL, "retention"), "off");
-	ck_assert_str_eq(server_command(house(), NULL, "retention", "--chat", number), "off, as for all");
-	ck_assert_str_eq(server_command(house(), NULL, "retention", "12h", "--chat", number), "12h");
-	ck_assert_int_eq(num(expect(s, "chat"), "retention"), 43200);
-	ck_assert_ptr_nonnull(strstr(
-		server_command(house(), NULL, "retention", "--chat", number, "--json"), "\"retention_own\":43200"));
-	ck_assert_str_eq(server_command(house(), NULL, "retention", "off", "--chat", number), "off, as for all");
-	ck_assert(!has(expect(s, "chat"), "retention"));
-	sql(database(house()), "update postern.message set at = at - interval '15 days' where id = %lld", old);
-	ck_assert_str_eq(server_command(house(), NULL, "retention", "2w"), "14d, not in all chats yet");
-	ck_assert_int_eq(num(expect(s, "chat"), "retention"), 14 * 86400);
-	ck_assert_int_eq(num(expect(s, "deleted"), "id"), old);
-	server_command(house(), NULL, "retention", "off");
-	ck_assert(!has(expect(s, "chat"), "retention"));
-	ck_assert_str_eq(fails(1, "retention", "--chat", "999999999", "1d"), "postern: there is no chat 999999999");
-	fails(2, "retention", "30");
-	fails(2, "retention", "always");
-	fails(2, "retention", "1d", "2d");
-	fails(2, "retention", "--chat", "Garden");
-	ck_assert_ptr_nonnull(strstr(server_command(house(), NULL, "audit", "--limit", "1"), "retention_changed"));
+	struct stream *s = stream_from_now(ann);
+	ck_assert_str_eq(server_command(test_server(), NULL, "retention"), "off");
+	ck_assert_str_eq(server_command(test_server(), NULL, "retention", "--chat", number), "off, as for all");
+	ck_assert_str_eq(server_command(test_server(), NULL, "retention", "12h", "--chat", number), "12h");
+	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 43200);
+	ck_assert_ptr_nonnull(strstr(server_command(test_server(), NULL, "retention", "--chat", number, "--json"),
+		"\"retention_own\":43200"));
+	ck_assert_str_eq(server_command(test_server(), NULL, "retention", "off", "--chat", number), "off, as for all");
+	ck_assert(!json_has(expect(s, "chat"), "retention"));
+	sql(database_open(test_server()), "update postern.message set at = at - interval '15 days' where id = %lld",
+		old);
+	ck_assert_str_eq(server_command(test_server(), NULL, "retention", "2w"), "14d, not in all chats yet");
+	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 14 * 86400);
+	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), old);
+	server_command(test_server(), NULL, "retention", "off");
+	ck_assert(!json_has(expect(s, "chat"), "retention"));
+	ck_assert_str_eq(
+		expect_refusal(1, "retention", "--chat", "999999999", "1d"), "postern: there is no chat 999999999");
+	expect_refusal(2, "retention", "30");
+	expect_refusal(2, "retention", "always");
+	expect_refusal(2, "retention", "1d", "2d");
+	expect_refusal(2, "retention", "--chat", "Garden");
+	ck_assert_ptr_nonnull(
+		strstr(server_command(test_server(), NULL, "audit", "--limit", "1"), "retention_changed"));
 }
 END_TEST
 

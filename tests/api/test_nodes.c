@@ -16,36 +16,39 @@ static struct server *second(void)
 {
 	static struct server *node;
 	if (node == NULL)
-		node = server_join(house(), flags);
+		node = server_join(test_server(), flags);
 	return node;
 }
 
-static struct server *node(int i) { return i % 2 ? second() : house(); }
+static struct server *node(int i) { return i % 2 ? second() : test_server(); }
 
 /* On a connection of its own: whichever worker takes it. */
-static struct client *fresh(const struct client *who, int i) { return with(via(who, node(i)), "Connection: close"); }
+static struct client *fresh(const struct client *who, int i)
+{
+	return with_header(on_server(who, node(i)), "Connection: close");
+}
 
 START_TEST(both_are_whole)
 {
 	pid_t pids[8];
-	ck_assert_uint_eq(server_workers(house(), pids, 8), 2);
+	ck_assert_uint_eq(server_workers(test_server(), pids, 8), 2);
 	ck_assert_uint_eq(server_workers(second(), pids, 8), 2);
 	for (int i = 0; i < 2; i++) {
-		is(get(via(nobody(), node(i)), "/readyz"), 200);
+		expect_status(get(on_server(anonymous(), node(i)), "/readyz"), 200);
 		await_metric(node(i), "postern_workers_live", 2);
 	}
-	ck_assert_str_ne(str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"),
-		str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
+	ck_assert_str_ne(json_str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"),
+		json_str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
 }
 END_TEST
 
 START_TEST(a_message_arrives_wherever_one_listens)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	struct stream *s[STREAMS];
 	for (int i = 0; i < STREAMS; i++)
-		s[i] = live(via(bob, node(i)));
+		s[i] = stream_from_now(on_server(bob, node(i)));
 	for (int n = 0; n < 40; n++) {
 		long long id = say(fresh(n % 3 ? alice : bob, n), chat, format("%d", n));
 		for (int i = 0; i < STREAMS; i++)
@@ -59,10 +62,10 @@ START_TEST(long_texts_arrive_whole)
 {
 	static const char *const letters[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\xaa" };
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	struct stream *s[STREAMS];
 	for (int i = 0; i < STREAMS; i++)
-		s[i] = live(via(bob, node(i)));
+		s[i] = stream_from_now(on_server(bob, node(i)));
 	for (int n = 0; n < 8; n++) {
 		char text[16384 + 1] = "";
 		size_t len = 0;
@@ -70,7 +73,7 @@ START_TEST(long_texts_arrive_whole)
 			strcpy(text + len, letters[i % 4]);
 		long long id = say(alice, chat, text);
 		for (int i = 0; i < STREAMS; i++)
-			ck_assert_str_eq(str(expect_message(s[i], id), "text"), text);
+			ck_assert_str_eq(json_str(expect_message(s[i], id), "text"), text);
 	}
 }
 END_TEST
@@ -78,41 +81,41 @@ END_TEST
 START_TEST(all_see_one_order)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	struct stream *s[STREAMS];
 	for (int i = 0; i < STREAMS; i++)
-		s[i] = live(via(i % 3 ? alice : bob, node(i)));
+		s[i] = stream_from_now(on_server(i % 3 ? alice : bob, node(i)));
 	/* Eight who send at the same time, on both nodes. */
 	struct wire *w[8];
 	for (int i = 0; i < 8; i++)
-		w[i] = dial(node(i));
+		w[i] = wire_open(node(i));
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 8; i++)
 			wire_send(w[i],
 				"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 2\r\n\r\n"
 				"%02d",
-				messages(chat), (i % 3 ? alice : bob)->token, i);
+				messages_path(chat), (i % 3 ? alice : bob)->token, i);
 		for (int i = 0; i < 8; i++)
-			is(wire_answer(w[i]), 201);
+			expect_status(wire_answer(w[i]), 201);
 	}
-	struct answer page = is(get(bob, "%s?limit=200", messages(chat)), 200);
-	ck_assert_uint_eq(count(page.json, "messages"), 160);
+	struct answer page = expect_status(get(bob, "%s?limit=200", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(page.json, "messages"), 160);
 	for (int n = 0; n < 160; n++)
 		for (int i = 0; i < STREAMS; i++)
-			expect_message(s[i], num(page.json, format("messages.%d.id", n)));
+			expect_message(s[i], json_num(page.json, format("messages.%d.id", n)));
 }
 END_TEST
 
 START_TEST(a_cursor_of_one_resumes_at_the_other)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *s = live(via(bob, node(0)));
+	long long chat = make_group(alice, bob);
+	struct stream *s = stream_from_now(on_server(bob, node(0)));
 	for (int i = 1; i < 9; i++) {
 		expect_message(s, say(fresh(alice, i), chat, "live"));
 		stream_cut(s);
 		long long missed = say(fresh(alice, i), chat, "missed");
-		s = live_since(via(bob, node(i)), stream_cursor(s));
+		s = stream_since(on_server(bob, node(i)), stream_cursor(s));
 		expect_message(s, missed);
 	}
 	expect_quiet(s);
@@ -122,13 +125,13 @@ END_TEST
 START_TEST(a_kick_here_counts_there)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *there = live(via(bob, second()));
-	is(get(via(bob, second()), "/v1/chats/%lld", chat), 200);
-	is(del(alice, "%s", member(chat, bob)), 204);
-	refused(post(via(bob, second()), messages(chat), "{'text':'me?'}"), 404, "not_found");
+	long long chat = make_group(alice, bob);
+	struct stream *there = stream_from_now(on_server(bob, second()));
+	expect_status(get(on_server(bob, second()), "/v1/chats/%lld", chat), 200);
+	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
+	expect_problem(post(on_server(bob, second()), messages_path(chat), "{'text':'me?'}"), 404, "not_found");
 	say(alice, chat, "not for bob");
-	ck_assert_str_eq(str(expect(there, "member"), "state"), "kicked");
+	ck_assert_str_eq(json_str(expect(there, "member"), "state"), "kicked");
 	expect_quiet(there);
 }
 END_TEST
@@ -136,34 +139,38 @@ END_TEST
 START_TEST(a_key_is_known_everywhere)
 {
 	struct client *alice = user("alice");
-	long long chat = group(alice), id = 0;
+	long long chat = make_group(alice), id = 0;
 	for (int i = 0; i < 6; i++) {
-		long long again = num(is(say_keyed(fresh(alice, i), chat, "k", "once"), 201).json, "id");
+		long long again =
+			json_num(expect_status(say_with_key(fresh(alice, i), chat, "k", "once"), 201).json, "id");
 		ck_assert(id == 0 || again == id);
 		id = again;
 	}
-	is(del(fresh(alice, 1), "%s", message(chat, id)), 204);
-	refused(say_keyed(fresh(alice, 0), chat, "k", "once"), 410, "gone");
+	expect_status(del(fresh(alice, 1), "%s", message_path(chat, id)), 204);
+	expect_problem(say_with_key(fresh(alice, 0), chat, "k", "once"), 410, "gone");
 }
 END_TEST
 
 START_TEST(a_direct_chat_is_one_on_both)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	struct stream *s = live(via(ben, second()));
-	long long chat =
-		num(is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json, "chat");
-	ck_assert_int_eq(
-		num(is(post(via(ben, second()), to("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"), 201).json,
-			"chat"),
+	struct client *ann = new_user(), *ben = new_user();
+	struct stream *s = stream_from_now(on_server(ben, second()));
+	long long chat = json_num(
+		expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json,
+		"chat");
+	ck_assert_int_eq(json_num(expect_status(post(on_server(ben, second()),
+							format("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"),
+					  201)
+					  .json,
+				 "chat"),
 		chat);
 	struct json_object *m;
 	do
-		expect(s, peek(s));
-	while (strcmp(peek(s), "message") != 0);
+		expect(s, stream_peek(s));
+	while (strcmp(stream_peek(s), "message") != 0);
 	m = expect(s, "message");
-	ck_assert_str_eq(str(m, "text"), "psst");
-	ck_assert_str_eq(str(expect(s, "message"), "text"), "yes?");
+	ck_assert_str_eq(json_str(m, "text"), "psst");
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "yes?");
 }
 END_TEST
 
@@ -171,17 +178,21 @@ END_TEST
 START_TEST(what_was_written_is_read_from_any_worker)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), last = say(alice, chat, "stays");
+	long long chat = make_group(alice, bob), last = say(alice, chat, "stays");
 	for (int i = 0; i < 60; i++) {
 		long long id = say(fresh(alice, 0), chat, format("%d", i));
 		ck_assert_int_eq(
-			num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
-		is(del(fresh(alice, 0), "%s/%lld", messages(chat), id), 204);
+			json_num(expect_status(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 200).json,
+				"messages.0.id"),
+			id);
+		expect_status(del(fresh(alice, 0), "%s/%lld", messages_path(chat), id), 204);
 		ck_assert_int_eq(
-			num(is(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), last);
-		is(del(fresh(alice, 0), "%s", member(chat, bob)), 204);
-		refused(get(fresh(bob, 0), "%s?limit=1", messages(chat)), 404, "not_found");
-		is(put(fresh(alice, 0), member(chat, bob), NULL), 200);
+			json_num(expect_status(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 200).json,
+				"messages.0.id"),
+			last);
+		expect_status(del(fresh(alice, 0), "%s", member_path(chat, bob)), 204);
+		expect_problem(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 404, "not_found");
+		expect_status(put(fresh(alice, 0), member_path(chat, bob), NULL), 200);
 	}
 }
 END_TEST
@@ -189,17 +200,17 @@ END_TEST
 START_TEST(one_goes_and_the_other_carries_on)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *here = live(bob), *there = live(via(bob, second()));
+	long long chat = make_group(alice, bob);
+	struct stream *here = stream_from_now(bob), *there = stream_from_now(on_server(bob, second()));
 	expect_message(there, say(alice, chat, "1"));
 	server_stop(second());
 	long long id = say(alice, chat, "2");
 	expect_end(there);
 	expect(here, "message");
 	expect_message(here, id);
-	expect_message(live_since(bob, stream_cursor(there)), id);
+	expect_message(stream_since(bob, stream_cursor(there)), id);
 	server_restart(second());
-	expect_message(live_since(via(bob, second()), stream_cursor(there)), id);
+	expect_message(stream_since(on_server(bob, second()), stream_cursor(there)), id);
 }
 END_TEST
 

@@ -15,29 +15,29 @@
 #include "base/clock.h"
 
 /* On a connection of its own: whichever worker takes it. */
-static struct client *fresh(const struct client *who) { return with(who, "Connection: close"); }
+static struct client *fresh(const struct client *who) { return with_header(who, "Connection: close"); }
 
 START_TEST(it_is_well_and_ready)
 {
-	ck_assert_str_eq(is(get(nobody(), "/healthz"), 200).body, "ok\n");
-	is(get(nobody(), "/readyz"), 200);
-	is(ask(nobody(), "HEAD", "/healthz", NULL, NULL, 0), 200);
+	ck_assert_str_eq(expect_status(get(anonymous(), "/healthz"), 200).body, "ok\n");
+	expect_status(get(anonymous(), "/readyz"), 200);
+	expect_status(send_request(anonymous(), "HEAD", "/healthz", NULL, NULL, 0), 200);
 }
 END_TEST
 
 START_TEST(metrics_are_sums_over_the_workers)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	pid_t pids[4];
-	ck_assert_uint_eq(server_workers(house(), pids, 4), 2);
-	await_metric(house(), "postern_workers", 2);
-	await_metric(house(), "postern_workers_live", 2);
-	double sent = metric(house(), "postern_messages_sent_total"),
-	       requests = metric(house(), "postern_http_requests_total");
+	ck_assert_uint_eq(server_workers(test_server(), pids, 4), 2);
+	await_metric(test_server(), "postern_workers", 2);
+	await_metric(test_server(), "postern_workers_live", 2);
+	double sent = metric(test_server(), "postern_messages_sent_total"),
+	       requests = metric(test_server(), "postern_http_requests_total");
 	struct stream *s[6];
 	for (int i = 0; i < 6; i++)
-		s[i] = live(ben);
+		s[i] = stream_from_now(ben);
 	for (int i = 0; i < 12; i++)
 		say(fresh(ann), chat, "hi");
 	for (int i = 0; i < 6; i++)
@@ -45,13 +45,13 @@ START_TEST(metrics_are_sums_over_the_workers)
 			expect(s[i], "message");
 	/* The same, whichever worker is asked. */
 	for (int i = 0; i < 8; i++) {
-		ck_assert_int_eq((int)(metric(house(), "postern_messages_sent_total") - sent), 12);
-		ck_assert_int_eq((int)metric(house(), "postern_streams"), 6);
-		ck_assert_int_ge((int)(metric(house(), "postern_http_requests_total") - requests), 18);
-		get(fresh(nobody()), "/healthz");
+		ck_assert_int_eq((int)(metric(test_server(), "postern_messages_sent_total") - sent), 12);
+		ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 6);
+		ck_assert_int_ge((int)(metric(test_server(), "postern_http_requests_total") - requests), 18);
+		get(fresh(anonymous()), "/healthz");
 	}
-	struct answer a = is(get(nobody(), "/metrics"), 200);
-	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "text/plain; version=0.0.4", 25), 0);
+	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
+	ck_assert_int_eq(strncmp(expect_header(a, "Content-Type"), "text/plain; version=0.0.4", 25), 0);
 	const char *const names[] = { "postern_http_responses_total{class=\"2xx\"}",
 		"postern_commit_seconds_bucket{le=\"+Inf\"}", "postern_delivery_seconds_count",
 		"postern_loop_lag_seconds_sum", "postern_streams{transport=\"sse\"}",
@@ -68,12 +68,13 @@ END_TEST
 
 START_TEST(metrics_are_not_for_everybody)
 {
-	struct client *far = with(nobody(), "X-Forwarded-For: 192.0.2.1");
-	refused(get(far, "/metrics"), 401, "unauthorized");
-	refused(get(with(user("alice"), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 403, "forbidden");
-	server_command(house(), PASSWORD "\n", "user", "add", "warden", "--admin");
-	is(get(with(using(nobody(), server_command(house(), NULL, "token", "warden")), "X-Forwarded-For: 192.0.2.1"),
-		   "/metrics"),
+	struct client *far = with_header(anonymous(), "X-Forwarded-For: 192.0.2.1");
+	expect_problem(get(far, "/metrics"), 401, "unauthorized");
+	expect_problem(get(with_header(user("alice"), "X-Forwarded-For: 192.0.2.1"), "/metrics"), 403, "forbidden");
+	server_command(test_server(), PASSWORD "\n", "user", "add", "warden", "--admin");
+	expect_status(get(with_header(with_token(anonymous(), server_command(test_server(), NULL, "token", "warden")),
+				  "X-Forwarded-For: 192.0.2.1"),
+			      "/metrics"),
 		200);
 }
 END_TEST
@@ -87,31 +88,34 @@ START_TEST(every_answer_has_a_request_id)
 	const char *const paths[] = { "/healthz", "/v1/nothing", "/v1/me", "/", "/v1/poll?wait=0" };
 	for (size_t p = 0; p < sizeof(paths) / sizeof(paths[0]); p++) {
 		for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-			ck_assert_str_eq(header(get(with(user("alice"), "X-Request-Id: %s", good[i]), "%s", paths[p]),
+			ck_assert_str_eq(answer_header(get(with_header(user("alice"), "X-Request-Id: %s", good[i]),
+							       "%s", paths[p]),
 						 "X-Request-Id"),
 				good[i]);
 		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-			const char *id = header(
-				get(with(user("alice"), *bad[i] ? "X-Request-Id: %s" : "X-Request-Id;%s", bad[i]), "%s",
-					paths[p]),
-				"X-Request-Id");
+			const char *id =
+				answer_header(get(with_header(user("alice"),
+							  *bad[i] ? "X-Request-Id: %s" : "X-Request-Id;%s", bad[i]),
+						      "%s", paths[p]),
+					"X-Request-Id");
 			ck_assert_msg(id != NULL && *id != '\0' && strlen(id) <= 64 && strcmp(id, bad[i]) != 0,
 				"%s: %s", bad[i], id ? id : "(none)");
 		}
 	}
-	ck_assert_str_ne(
-		header(get(nobody(), "/healthz"), "X-Request-Id"), header(get(nobody(), "/healthz"), "X-Request-Id"));
+	ck_assert_str_ne(answer_header(get(anonymous(), "/healthz"), "X-Request-Id"),
+		answer_header(get(anonymous(), "/healthz"), "X-Request-Id"));
 	ck_assert_str_eq(
-		stream_header(stream_open(with(user("alice"), "X-Request-Id: mine"), NULL), "X-Request-Id"), "mine");
+		stream_header(stream_open(with_header(user("alice"), "X-Request-Id: mine"), NULL), "X-Request-Id"),
+		"mine");
 }
 END_TEST
 
 START_TEST(the_api_is_described)
 {
-	struct answer a = is(get(nobody(), "/openapi.json"), 200);
-	ck_assert_int_eq(strncmp(said(a, "Content-Type"), "application/json", 16), 0);
-	ck_assert_int_eq(strncmp(str(a.json, "openapi"), "3.", 2), 0);
-	struct json_object *paths = at(a.json, "paths"), *found;
+	struct answer a = expect_status(get(anonymous(), "/openapi.json"), 200);
+	ck_assert_int_eq(strncmp(expect_header(a, "Content-Type"), "application/json", 16), 0);
+	ck_assert_int_eq(strncmp(json_str(a.json, "openapi"), "3.", 2), 0);
+	struct json_object *paths = json_at(a.json, "paths"), *found;
 	const char *const expected[] = { "/v1/session", "/v1/me", "/v1/users", "/v1/tokens", "/v1/sync", "/v1/chats",
 		"/v1/stream", "/v1/poll", "/v1/stream-tickets" };
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
@@ -121,12 +125,12 @@ END_TEST
 
 START_TEST(the_page_is_there)
 {
-	struct answer page = is(get(nobody(), "/"), 200);
-	ck_assert_int_eq(strncmp(said(page, "Content-Type"), "text/html", 9), 0);
-	ck_assert_ptr_nonnull(header(page, "Content-Security-Policy"));
-	const char *etag = header(page, "ETag");
+	struct answer page = expect_status(get(anonymous(), "/"), 200);
+	ck_assert_int_eq(strncmp(expect_header(page, "Content-Type"), "text/html", 9), 0);
+	ck_assert_ptr_nonnull(answer_header(page, "Content-Security-Policy"));
+	const char *etag = answer_header(page, "ETag");
 	ck_assert_ptr_nonnull(etag);
-	is(get(with(nobody(), "If-None-Match: %s", etag), "/"), 304);
+	expect_status(get(with_header(anonymous(), "If-None-Match: %s", etag), "/"), 304);
 	/* And what it asks for. */
 	const char *const marks[] = { "src=\"", "href=\"" };
 	for (int i = 0; i < 2; i++)
@@ -134,34 +138,35 @@ START_TEST(the_page_is_there)
 			c += strlen(marks[i]);
 			char *target = format("%.*s", (int)strcspn(c, "\"#?"), c);
 			if (strncmp(target, "http", 4) != 0 && strncmp(target, "data:", 5) != 0 && *target != '\0')
-				is(get(nobody(), "/%s", target + strspn(target, "./")), 200);
+				expect_status(get(anonymous(), "/%s", target + strspn(target, "./")), 200);
 		}
-	refused(get(nobody(), "/no-such-page.html"), 404, "not_found");
+	expect_problem(get(anonymous(), "/no-such-page.html"), 404, "not_found");
 }
 END_TEST
 
 START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	unsigned long long begin = clock_mono_ms();
 	int sent = 0;
-	struct answer a = post(fresh(ann), messages(chat), "{'text':'1'}");
+	struct answer a = post(fresh(ann), messages_path(chat), "{'text':'1'}");
 	for (; a.status == 201 && sent < 60; sent++)
-		a = post(fresh(ann), messages(chat), "{'text':'%d'}", sent);
+		a = post(fresh(ann), messages_path(chat), "{'text':'%d'}", sent);
 	int earned = (int)((clock_mono_ms() - begin) * 100 / 60000);
-	refused(a, 429, "rate_limited");
+	expect_problem(a, 429, "rate_limited");
 	ck_assert_msg(sent >= 20 && sent <= 20 + earned + 1, "%d were sent, %d of them earned meanwhile", sent, earned);
-	ck_assert_int_ge(atoi(said(a, "Retry-After")), 1);
-	ck_assert_int_eq(atoi(said(a, "RateLimit-Limit")), 100);
-	ck_assert_int_eq(atoi(said(a, "RateLimit-Remaining")), 0);
-	ck_assert_int_ge(atoi(said(a, "RateLimit-Reset")), 1);
+	ck_assert_int_ge(atoi(expect_header(a, "Retry-After")), 1);
+	ck_assert_int_eq(atoi(expect_header(a, "RateLimit-Limit")), 100);
+	ck_assert_int_eq(atoi(expect_header(a, "RateLimit-Remaining")), 0);
+	ck_assert_int_ge(atoi(expect_header(a, "RateLimit-Reset")), 1);
 	say(ben, chat, "I may"); /* a limit is one user's */
-	is(get(ann, "%s", messages(chat)), 200);
+	expect_status(get(ann, "%s", messages_path(chat)), 200);
 	/* In a bulk each line counts. */
-	struct answer bulk = is(post_as(ann, messages(chat), "application/x-ndjson",
-					"{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"),
-		200);
+	struct answer bulk =
+		expect_status(post_as(ann, messages_path(chat), "application/x-ndjson",
+				      "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"),
+			200);
 	ck_assert_ptr_nonnull(strstr(bulk.body, "rate_limited"));
 }
 END_TEST
@@ -175,12 +180,12 @@ static struct stream *try_stream(const struct client *who)
 	struct stream *s = stream_new(w);
 	struct event *hello = NULL;
 	while ((hello = stream_next(s)) == NULL && stream_status(s) / 100 < 3) {
-		wire_wait(w, left(until, "an answer"));
+		wire_wait(w, time_left(until, "an answer"));
 		wire_pump(w);
 	}
 	event_free(hello);
 	if (stream_status(s) == 200) {
-		later(stream_free, s);
+		on_teardown(stream_free, s);
 		return s;
 	}
 	stream_free(s);
@@ -192,34 +197,34 @@ static struct stream *open_when_free(const struct client *who)
 {
 	struct stream *s;
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; (s = try_stream(who)) == NULL;)
-		left(until, "a free place");
+		time_left(until, "a free place");
 	return s;
 }
 
 START_TEST(sixteen_streams_a_user_over_all_workers)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	struct stream *s[16];
 	for (int i = 0; i < 16; i++)
-		s[i] = i % 2 ? live(ann) : stream_open(ann, "?format=ndjson");
+		s[i] = i % 2 ? stream_from_now(ann) : stream_open(ann, "?format=ndjson");
 	for (int i = 0; i < 4; i++) {
-		struct answer a = refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
-		ck_assert_ptr_nonnull(header(a, "Retry-After"));
-		ck_assert_str_eq(said(a, "RateLimit-Limit"), "16");
-		ck_assert_str_eq(said(a, "RateLimit-Remaining"), "0");
+		struct answer a = expect_problem(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+		ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+		ck_assert_str_eq(expect_header(a, "RateLimit-Limit"), "16");
+		ck_assert_str_eq(expect_header(a, "RateLimit-Remaining"), "0");
 	}
-	live(ben);
+	stream_from_now(ben);
 	stream_cut(s[7]);
 	open_when_free(ann);
-	refused(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+	expect_problem(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
 }
 END_TEST
 
 START_TEST(hanging_up_early_costs_no_place)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	for (int i = 0; i < 300; i++) {
-		struct wire *w = wire_new(house(), 0);
+		struct wire *w = wire_new(test_server(), 0);
 		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
 			i % 3 ? "stream" : "poll?wait=60", ann->token);
 		if (i % 3 == 1)
@@ -228,7 +233,7 @@ START_TEST(hanging_up_early_costs_no_place)
 	}
 	for (int i = 0; i < 16; i++)
 		open_when_free(ann);
-	refused(get(ann, "/v1/stream"), 429, "too_many_streams");
+	expect_problem(get(ann, "/v1/stream"), 429, "too_many_streams");
 }
 END_TEST
 
@@ -237,10 +242,10 @@ START_TEST(a_full_server_says_so)
 	enum { FILES = 160 };
 	const char *const flags[] = { "--streams-per-user", "0", NULL };
 	server_limit_files(FILES);
-	struct server *node = server_join(house(), flags);
+	struct server *node = server_join(test_server(), flags);
 	server_limit_files(0);
-	struct client *ann = via(user("ann"), node), *ben = via(user("ben"), node);
-	long long chat = group(ann, ben);
+	struct client *ann = on_server(user("ann"), node), *ben = on_server(user("ben"), node);
+	long long chat = make_group(ann, ben);
 	struct stream *s[FILES];
 	unsigned n = 0;
 	/* Many are refused, and the log doesn't repeat it for each. */
@@ -248,7 +253,7 @@ START_TEST(a_full_server_says_so)
 		if ((s[n] = try_stream(ben)) != NULL)
 			n++;
 		ck_assert_uint_lt(n, FILES);
-		left(until, "streams to be refused");
+		time_left(until, "streams to be refused");
 	}
 	ck_assert_uint_ge(n, 20);
 	ck_assert(server_logged(node, "status=503 code=overloaded"));
@@ -263,8 +268,8 @@ START_TEST(a_full_server_says_so)
 	server_stop(node);
 
 	char *said;
-	const char *const too_few[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0",
-		NULL };
+	const char *const too_few[] = { "serve", "--database", server_conninfo(test_server()), "--listen",
+		"127.0.0.1:0", NULL };
 	server_limit_files(100);
 	int status = server_try(too_few, 20, &said);
 	server_limit_files(0);
@@ -276,30 +281,32 @@ END_TEST
 START_TEST(a_directory_has_one_server)
 {
 	char *said;
-	const char *const same_state[] = { "serve", "--state", server_state(house()), "--listen", "127.0.0.1:0", NULL };
+	const char *const same_state[] = { "serve", "--state", server_state(test_server()), "--listen", "127.0.0.1:0",
+		NULL };
 	ck_assert_int_ne(server_try(same_state, 20, &said), 0);
 	ck_assert_str_ne(said, "");
-	is(get(nobody(), "/readyz"), 200);
+	expect_status(get(anonymous(), "/readyz"), 200);
 }
 END_TEST
 
 START_TEST(a_port_has_one_server)
 {
-	char *said, *listen = format("127.0.0.1:%u", server_port(house()));
-	const char *const same_port[] = { "serve", "--database", server_conninfo(house()), "--listen", listen, NULL };
+	char *said, *listen = format("127.0.0.1:%u", server_port(test_server()));
+	const char *const same_port[] = { "serve", "--database", server_conninfo(test_server()), "--listen", listen,
+		NULL };
 	ck_assert_int_ne(server_try(same_port, 20, &said), 0);
 	ck_assert_msg(strstr(said, listen) != NULL, "%s", said);
-	const char *const too_many[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0",
-		"--workers", "64", NULL };
+	const char *const too_many[] = { "serve", "--database", server_conninfo(test_server()), "--listen",
+		"127.0.0.1:0", "--workers", "64", NULL };
 	ck_assert_int_ne(server_try(too_many, 20, &said), 0);
 	ck_assert_msg(strstr(said, "max_connections") != NULL, "%s", said);
-	is(get(nobody(), "/readyz"), 200);
+	expect_status(get(anonymous(), "/readyz"), 200);
 }
 END_TEST
 
 START_TEST(the_private_database_is_safe)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" },
 		{ "synchronous_commit", "on" }, { "server_encoding", "UTF8" }, { "listen_addresses", "" } };
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
@@ -309,26 +316,26 @@ END_TEST
 
 START_TEST(the_database_goes_and_comes_back)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	pid_t before[4], after[4];
-	struct stream *s = live(ben);
+	struct stream *s = stream_from_now(ben);
 	expect_message(s, say(ann, chat, "before"));
-	size_t n = server_workers(house(), before, 4);
-	kill(server_postmaster(house()), SIGKILL);
+	size_t n = server_workers(test_server(), before, 4);
+	kill(server_postmaster(test_server()), SIGKILL);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	struct answer a;
-	while ((a = say_keyed(ann, chat, "k", "meanwhile")).status != 201) {
-		refused(a, 503, "database_away");
-		ck_assert_ptr_nonnull(header(a, "Retry-After"));
-		left(until, "the database to come back");
+	while ((a = say_with_key(ann, chat, "k", "meanwhile")).status != 201) {
+		expect_problem(a, 503, "database_away");
+		ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+		time_left(until, "the database to come back");
 	}
-	long long id = num(a.json, "id");
-	ck_assert_int_eq(num(is(say_keyed(ann, chat, "k", "meanwhile"), 201).json, "id"), id);
+	long long id = json_num(a.json, "id");
+	ck_assert_int_eq(json_num(expect_status(say_with_key(ann, chat, "k", "meanwhile"), 201).json, "id"), id);
 	expect_message(s, id); /* the stream has never been cut */
-	while (get(nobody(), "/readyz").status != 200)
-		left(until, "the server to be ready again");
-	ck_assert_uint_eq(server_workers(house(), after, 4), n);
+	while (get(anonymous(), "/readyz").status != 200)
+		time_left(until, "the server to be ready again");
+	ck_assert_uint_eq(server_workers(test_server(), after, 4), n);
 	ck_assert_mem_eq(before, after, n * sizeof(pid_t));
 }
 END_TEST
@@ -336,7 +343,7 @@ END_TEST
 /* Sends a signal to PostgreSQL, all of it. */
 static void signal_database(int sig)
 {
-	pid_t postmaster = server_postmaster(house()), backends[64];
+	pid_t postmaster = server_postmaster(test_server()), backends[64];
 	size_t n = proc_children(postmaster, NULL, backends, 64);
 	ck_assert_int_gt(postmaster, 0);
 	kill(postmaster, sig);
@@ -353,24 +360,24 @@ static void thaw(void *unused)
 START_TEST(a_frozen_database_holds_nobody_up)
 {
 	const char *const flags[] = { "--database-timeout", "2", "--send-wait", "1", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
-	long long chat = group(ann, ben);
-	struct stream *s = live(ben);
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node), *ben = on_server(new_user(), node);
+	long long chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ben);
 	expect_message(s, say(ann, chat, "before"));
-	later(thaw, NULL); /* whatever happens */
+	on_teardown(thaw, NULL); /* whatever happens */
 	signal_database(SIGSTOP);
-	struct answer a = say_keyed(ann, chat, "k", "frozen");
+	struct answer a = say_with_key(ann, chat, "k", "frozen");
 	signal_database(SIGCONT);
-	refused(a, 503, "database_away");
+	expect_problem(a, 503, "database_away");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while ((a = say_keyed(ann, chat, "k", "frozen")).status != 201) {
-		refused(a, 503, "database_away");
-		left(until, "the database to be there again");
+	while ((a = say_with_key(ann, chat, "k", "frozen")).status != 201) {
+		expect_problem(a, 503, "database_away");
+		time_left(until, "the database to be there again");
 	}
 	/* Whether the first try went through or not: it is there once. */
-	expect_message(s, num(a.json, "id"));
-	ck_assert_uint_eq(count(is(get(ann, "%s", messages(chat)), 200).json, "messages"), 2);
+	expect_message(s, json_num(a.json, "id"));
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", messages_path(chat)), 200).json, "messages"), 2);
 	expect_quiet(s);
 	stream_cut(s);
 	server_stop(node);
@@ -379,36 +386,36 @@ END_TEST
 
 START_TEST(a_dead_worker_is_replaced)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	pid_t before[4], after[4];
-	ck_assert_uint_eq(server_workers(house(), before, 4), 2);
+	ck_assert_uint_eq(server_workers(test_server(), before, 4), 2);
 	struct stream *s[8];
 	for (int i = 0; i < 8; i++)
-		s[i] = live(ben);
+		s[i] = stream_from_now(ben);
 	kill(before[0], SIGKILL);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (server_workers(house(), after, 4) != 2 || memcmp(before, after, sizeof(after[0]) * 2) == 0)
-		left(until, "another worker");
+	while (server_workers(test_server(), after, 4) != 2 || memcmp(before, after, sizeof(after[0]) * 2) == 0)
+		time_left(until, "another worker");
 	long long id = say(fresh(ann), chat, "after");
 	for (int i = 0; i < 8; i++) {
 		if (stream_is_over(s[i]))
-			s[i] = live_since(ben, stream_cursor(s[i]));
+			s[i] = stream_since(ben, stream_cursor(s[i]));
 		expect_message(s[i], id);
 	}
-	await_metric(house(), "postern_workers_live", 2);
-	ck_assert_int_eq((int)metric(house(), "postern_streams"), 8); /* the dead one's are forgotten */
+	await_metric(test_server(), "postern_workers_live", 2);
+	ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 8); /* the dead one's are forgotten */
 }
 END_TEST
 
 START_TEST(metrics_name_the_build)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	char *version = format("%d.%d", PQserverVersion(pg) / 10000, PQserverVersion(pg) % 10000);
 	for (const char *text = "", *line; strstr(text, format("postgresql=\"%s\"} 1", version)) == NULL;) {
-		left(until, "the database's version in postern_build_info");
-		text = is(get(nobody(), "/metrics"), 200).body;
+		time_left(until, "the database's version in postern_build_info");
+		text = expect_status(get(anonymous(), "/metrics"), 200).body;
 		line = strstr(text, "\npostern_build_info{version=\"");
 		ck_assert_ptr_nonnull(line);
 		ck_assert_ptr_nonnull(strstr(line, "\",commit=\""));
@@ -435,7 +442,7 @@ START_TEST(the_command_line_knows_its_words)
 		ck_assert_msg(server_try(wrong[i], 5, &said) == 2, "case %zu: %s", i, said);
 		ck_assert_str_ne(said, "");
 	}
-	ck_assert_str_ne(server_command(house(), NULL, "migrate", "--status"), "");
+	ck_assert_str_ne(server_command(test_server(), NULL, "migrate", "--status"), "");
 }
 END_TEST
 
@@ -448,12 +455,12 @@ START_TEST(a_demo_is_ready_to_play_with)
 	struct client *alice = &(struct client) {
 		.name = "alice", .server = demo, .token = server_command(demo, NULL, "token", "alice")
 	};
-	struct answer chats = is(get(alice, "/v1/chats"), 200);
-	ck_assert_str_eq(str(chats.json, "chats.0.kind"), "group");
-	ck_assert_int_eq(num(chats.json, "chats.0.members_count"), 3);
+	struct answer chats = expect_status(get(alice, "/v1/chats"), 200);
+	ck_assert_str_eq(json_str(chats.json, "chats.0.kind"), "group");
+	ck_assert_int_eq(json_num(chats.json, "chats.0.members_count"), 3);
 	server_stop(demo);
 	server_restart(demo);
-	ck_assert_uint_eq(count(is(get(alice, "/v1/chats"), 200).json, "chats"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(alice, "/v1/chats"), 200).json, "chats"), 1);
 	server_stop(demo);
 }
 END_TEST

@@ -10,7 +10,8 @@
 
 static double hits(void)
 {
-	const char *at = strstr(is(get(nobody(), "/metrics"), 200).body, "postern_page_cache_total{result=\"hit\"} ");
+	const char *at = strstr(
+		expect_status(get(anonymous(), "/metrics"), 200).body, "postern_page_cache_total{result=\"hit\"} ");
 	double n = 0;
 	ck_assert(at != NULL && sscanf(strchr(at, ' '), "%lf", &n) == 1);
 	return n;
@@ -19,91 +20,99 @@ static double hits(void)
 /* The page, twice from memory at least, and the same one as by way of the database. */
 static struct answer page(const struct client *who, long long chat)
 {
-	struct answer a = is(get(who, "%s", messages(chat)), 200);
+	struct answer a = expect_status(get(who, "%s", messages_path(chat)), 200);
 	double before = hits();
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int i = 0; i < 2 || hits() < before + 2; i++) { /* for a moment after a write the database is asked */
-		struct answer again = is(get(who, "%s", messages(chat)), 200);
-		left(until, "a page from memory");
+		struct answer again = expect_status(get(who, "%s", messages_path(chat)), 200);
+		time_left(until, "a page from memory");
 		ck_assert_msg(strcmp(again.body, a.body) == 0, "another page: %.2000s", again.body);
-		const char *link = header(a, "Link");
-		ck_assert_str_eq(header(again, "Link") ? header(again, "Link") : "", link ? link : "");
+		const char *link = answer_header(a, "Link");
+		ck_assert_str_eq(answer_header(again, "Link") ? answer_header(again, "Link") : "", link ? link : "");
 	}
-	ck_assert(strcmp(is(get(who, "%s?before=", messages(chat)), 200).body, a.body) == 0);
+	ck_assert(strcmp(expect_status(get(who, "%s?before=", messages_path(chat)), 200).body, a.body) == 0);
 	return a;
 }
 
 START_TEST(a_page_follows_what_happens)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), ids[61];
-	ck_assert_uint_eq(count(page(ann, chat).json, "messages"), 0);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), ids[61];
+	ck_assert_uint_eq(json_count(page(ann, chat).json, "messages"), 0);
 	for (int i = 1; i <= 60; i++)
 		ids[i] = say(ann, chat, format("%d", i));
 	struct answer a = page(ben, chat);
-	ck_assert_uint_eq(count(a.json, "messages"), 50);
-	ck_assert_str_eq(str(a.json, "messages.0.text"), "11");
-	ck_assert_str_eq(str(a.json, "older"), format("%lld", ids[11]));
-	ck_assert_str_eq(str(is(get(ben, "%s?limit=3", messages(chat)), 200).json, "messages.2.text"), "60");
-	is(patch(ann, message(chat, ids[60]), "{'text':'edited'}"), 200);
-	ck_assert_str_eq(str(page(ben, chat).json, "messages.49.text"), "edited");
-	is(del(ann, "%s", message(chat, ids[60])), 204);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 50);
+	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "11");
+	ck_assert_str_eq(json_str(a.json, "older"), format("%lld", ids[11]));
+	ck_assert_str_eq(
+		json_str(expect_status(get(ben, "%s?limit=3", messages_path(chat)), 200).json, "messages.2.text"),
+		"60");
+	expect_status(patch(ann, message_path(chat, ids[60]), "{'text':'edited'}"), 200);
+	ck_assert_str_eq(json_str(page(ben, chat).json, "messages.49.text"), "edited");
+	expect_status(del(ann, "%s", message_path(chat, ids[60])), 204);
 	a = page(ben, chat);
-	ck_assert_str_eq(str(a.json, "messages.49.text"), "59");
-	ck_assert_str_eq(str(a.json, "messages.0.text"), "10");
-	ck_assert_str_eq(str(is(get(ben, "%s?limit=3", messages(chat)), 200).json, "messages.2.text"), "59");
+	ck_assert_str_eq(json_str(a.json, "messages.49.text"), "59");
+	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "10");
+	ck_assert_str_eq(
+		json_str(expect_status(get(ben, "%s?limit=3", messages_path(chat)), 200).json, "messages.2.text"),
+		"59");
 }
 END_TEST
 
 START_TEST(who_sends_sees_it_at_once)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	for (int i = 0; i < 100; i++) {
 		long long id = say(ann, chat, "mine");
-		struct answer a = is(get(ann, "%s?limit=1", messages(chat)), 200);
-		ck_assert_int_eq(num(a.json, "messages.0.id"), id);
+		struct answer a = expect_status(get(ann, "%s?limit=1", messages_path(chat)), 200);
+		ck_assert_int_eq(json_num(a.json, "messages.0.id"), id);
 	}
 }
 END_TEST
 
 START_TEST(a_page_is_for_members)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	long long chat = make_group(ann, ben);
 	say(ann, chat, "before cem");
 	page(ann, chat);
 	page(ben, chat);
-	refused(get(cem, "%s", messages(chat)), 404, "not_found");
-	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
-	is(put(ann, member(chat, cem), NULL), 200);
+	expect_problem(get(cem, "%s", messages_path(chat)), 404, "not_found");
+	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	expect_status(put(ann, member_path(chat, cem), NULL), 200);
 	say(ann, chat, "after cem");
-	ck_assert_uint_eq(count(page(ann, chat).json, "messages"), 2);
+	ck_assert_uint_eq(json_count(page(ann, chat).json, "messages"), 2);
 	for (int i = 0; i < 3; i++)
-		ck_assert_uint_eq(count(is(get(cem, "%s", messages(chat)), 200).json, "messages"), 1);
-	is(del(ann, "%s", member(chat, ben)), 204);
-	refused(get(ben, "%s", messages(chat)), 404, "not_found");
+		ck_assert_uint_eq(
+			json_count(expect_status(get(cem, "%s", messages_path(chat)), 200).json, "messages"), 1);
+	expect_status(del(ann, "%s", member_path(chat, ben)), 204);
+	expect_problem(get(ben, "%s", messages_path(chat)), 404, "not_found");
 	/* Who comes back sees what the chat's setting says now, not what he saw before. */
-	is(put(ann, member(chat, ben), NULL), 200);
+	expect_status(put(ann, member_path(chat, ben), NULL), 200);
 	for (int i = 0; i < 3; i++)
-		ck_assert_uint_eq(count(is(get(ben, "%s", messages(chat)), 200).json, "messages"), 0);
-	is(del(ann, "/v1/chats/%lld", chat), 204);
-	refused(get(ann, "%s", messages(chat)), 404, "not_found");
+		ck_assert_uint_eq(
+			json_count(expect_status(get(ben, "%s", messages_path(chat)), 200).json, "messages"), 0);
+	expect_status(del(ann, "/v1/chats/%lld", chat), 204);
+	expect_problem(get(ann, "%s", messages_path(chat)), 404, "not_found");
 }
 END_TEST
 
 START_TEST(a_page_hears_of_other_nodes)
 {
-	struct server *node = server_join(house(), NULL);
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
-	struct stream *s = live(ann);
+	struct server *node = server_join(test_server(), NULL);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ann);
 	for (int i = 0; i < 20; i++) {
 		page(ann, chat);
-		long long id = say(via(ben, node), chat, format("%d", i));
+		long long id = say(on_server(ben, node), chat, format("%d", i));
 		expect_message(s, id);
-		ck_assert_int_eq(num(is(get(ann, "%s?limit=1", messages(chat)), 200).json, "messages.0.id"), id);
-		ck_assert_str_eq(str(page(ann, chat).json, format("messages.%d.text", i)), format("%d", i));
+		ck_assert_int_eq(
+			json_num(expect_status(get(ann, "%s?limit=1", messages_path(chat)), 200).json, "messages.0.id"),
+			id);
+		ck_assert_str_eq(json_str(page(ann, chat).json, format("messages.%d.text", i)), format("%d", i));
 	}
 	server_stop(node);
 }

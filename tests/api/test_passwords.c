@@ -28,16 +28,16 @@ static char *file_with(const char *text, mode_t mode)
 	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	ck_assert_int_eq(fchmod(fd, mode), 0);
 	close(fd);
-	return later(remove_later, path);
+	return on_teardown(remove_later, path);
 }
 
 /* A role that needs its password, with a database. */
 static char *guarded_database(void)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	static bool made;
 	if (!made) {
-		char *hba = format("%s/pg/pg_hba.conf", server_state(house())),
+		char *hba = format("%s/pg/pg_hba.conf", server_state(test_server())),
 		     all[16384] = "local guarded all scram-sha-256\n";
 		size_t len = strlen(all);
 		FILE *f = fopen(hba, "re");
@@ -51,7 +51,7 @@ static char *guarded_database(void)
 		sql(pg, "select pg_reload_conf()");
 		made = true;
 	}
-	return format("host=%s/run user=guarded dbname=guarded", server_state(house()));
+	return format("host=%s/run user=guarded dbname=guarded", server_state(test_server()));
 }
 
 static void expect_no_secret(const char *where, const char *text, size_t len)
@@ -77,16 +77,16 @@ static void expect_no_secret_of(pid_t pid)
 /* New connections are made with it long after the start. */
 static void reconnects(struct program *p)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	char *url = program_await(p, "ready http") + 6;
 	unsigned port;
 	ck_assert_int_eq(sscanf(url, "http://127.0.0.1:%u", &port), 1);
 	sql(pg, "select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'guarded'");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (atoi(sql(pg, "select count(*) from pg_stat_activity where usename = 'guarded'")) < 3)
-		left(until, "new connections");
+		time_left(until, "new connections");
 	while (system(format("curl -sf http://127.0.0.1:%u/readyz >/dev/null", port)) != 0)
-		left(until, "the server to be ready again");
+		time_left(until, "the server to be ready again");
 }
 
 START_TEST(password_file_opens_the_database)

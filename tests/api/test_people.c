@@ -16,14 +16,14 @@ static char *direct(const struct client *who, const char *rest) { return format(
 
 static void reads(const struct client *who, long long chat, long long up_to)
 {
-	is(post(who, chat_path(chat, "read"), "{'up_to':%lld}", up_to), 204);
+	expect_status(post(who, chat_path(chat, "read"), "{'up_to':%lld}", up_to), 204);
 }
 
 /* The next event of that kind is about him. */
 static struct json_object *expect_of(struct stream *s, const char *kind, const struct client *who)
 {
-	struct json_object *e = hear(s, kind);
-	ck_assert_str_eq(str(e, "name"), who->name);
+	struct json_object *e = expect_ephemeral(s, kind);
+	ck_assert_str_eq(json_str(e, "name"), who->name);
 	return e;
 }
 
@@ -31,93 +31,96 @@ static struct json_object *expect_of(struct stream *s, const char *kind, const s
 
 START_TEST(everybody_of_a_small_group_sees_who_has_read)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *out = somebody();
-	long long chat = group(ann, ben, cem);
-	struct stream *sa = live(ann), *sb = live(ben), *so = live(out);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *out = new_user();
+	long long chat = make_group(ann, ben, cem);
+	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben), *so = stream_from_now(out);
 	long long id = say(ann, chat, "hi");
 	expect_message(sb, id);
-	is(post(ben, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
-	ck_assert_int_eq(num(expect_of(sa, "delivered", ben), "up_to"), id);
+	expect_status(post(ben, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
+	ck_assert_int_eq(json_num(expect_of(sa, "delivered", ben), "up_to"), id);
 	reads(ben, chat, id);
 	struct json_object *e = expect_of(sa, "read", ben);
-	ck_assert_int_eq(num(e, "up_to"), id);
-	ck_assert_int_eq(num(e, "chat"), chat);
+	ck_assert_int_eq(json_num(e, "up_to"), id);
+	ck_assert_int_eq(json_num(e, "chat"), chat);
 	expect_of(sb, "read", ben); /* his other devices count on it */
 	reads(ben, chat, id - 1);   /* marks only go up: nobody hears of it */
 	reads(cem, chat, id);
 	expect_of(sa, "read", cem);
-	hear_nothing(so);
-	refused(post(out, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
-	refused(post(out, "/v1/chats/999999/read", "{'up_to':1}"), 404, "not_found");
-	refused(post(ben, chat_path(chat, "read"), "{}"), 422, "missing_field");
-	is(del(ann, "%s", member(chat, cem)), 204);
-	refused(post(cem, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
-	struct answer mine = is(get(ann, "%s/receipts", message(chat, id)), 200);
-	ck_assert_int_eq(num(mine.json, "read"), 1);
-	ck_assert_str_eq(str(mine.json, "read_by.0"), ben->name);
-	refused(get(ben, "%s/receipts", message(chat, id)), 403, "forbidden");
-	refused(get(out, "%s/receipts", message(chat, id)), 404, "not_found");
+	expect_no_ephemeral(so);
+	expect_problem(post(out, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
+	expect_problem(post(out, "/v1/chats/999999/read", "{'up_to':1}"), 404, "not_found");
+	expect_problem(post(ben, chat_path(chat, "read"), "{}"), 422, "missing_field");
+	expect_status(del(ann, "%s", member_path(chat, cem)), 204);
+	expect_problem(post(cem, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
+	struct answer mine = expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200);
+	ck_assert_int_eq(json_num(mine.json, "read"), 1);
+	ck_assert_str_eq(json_str(mine.json, "read_by.0"), ben->name);
+	expect_problem(get(ben, "%s/receipts", message_path(chat, id)), 403, "forbidden");
+	expect_problem(get(out, "%s/receipts", message_path(chat, id)), 404, "not_found");
 }
 END_TEST
 
 START_TEST(who_has_left_hears_of_no_receipts)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = group(ann, ben, cem), id = say(ben, chat, "bye");
-	struct stream *sb = live(ben);
-	is(del(ben, "%s", member(chat, ben)), 204);
-	is(post(cem, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	long long chat = make_group(ann, ben, cem), id = say(ben, chat, "bye");
+	struct stream *sb = stream_from_now(ben);
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
+	expect_status(post(cem, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
 	reads(cem, chat, id);
-	hear_nothing(sb);
+	expect_no_ephemeral(sb);
 }
 END_TEST
 
 START_TEST(only_who_may_read_a_message_has_received_it)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	long long chat = num(is(post(ann, "/v1/chats", "{'kind':'group','title':'t','history':'joined'}"), 201).json,
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	long long chat = json_num(
+			  expect_status(post(ann, "/v1/chats", "{'kind':'group','title':'t','history':'joined'}"), 201)
+				  .json,
 			  "id"),
 		  id = say(ann, chat, "before");
-	is(put(ann, member(chat, ben), "{}"), 200);
-	is(put(ann, member(chat, cem), "{}"), 200);
+	expect_status(put(ann, member_path(chat, ben), "{}"), 200);
+	expect_status(put(ann, member_path(chat, cem), "{}"), 200);
 	long long later_id = say(ann, chat, "after");
 	reads(ben, chat, later_id);
 	reads(cem, chat, later_id);
-	struct answer a = is(get(ann, "%s/receipts", message(chat, id)), 200);
-	ck_assert_int_eq(num(a.json, "delivered"), 0);
-	ck_assert_int_eq(num(a.json, "read"), 0);
-	is(del(ann, "%s", member(chat, cem)), 204);
-	ck_assert_int_eq(num(is(get(ann, "%s/receipts", message(chat, later_id)), 200).json, "read"), 1);
+	struct answer a = expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200);
+	ck_assert_int_eq(json_num(a.json, "delivered"), 0);
+	ck_assert_int_eq(json_num(a.json, "read"), 0);
+	expect_status(del(ann, "%s", member_path(chat, cem)), 204);
+	ck_assert_int_eq(
+		json_num(expect_status(get(ann, "%s/receipts", message_path(chat, later_id)), 200).json, "read"), 1);
 }
 END_TEST
 
 START_TEST(a_mark_never_passes_the_head)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = say(ann, chat, "one");
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), id = say(ann, chat, "one");
 	reads(ben, chat, 9000000000000000000LL);
-	struct answer a = is(get(ben, "/v1/chats/%lld", chat), 200);
-	ck_assert_int_ge(num(a.json, "read"), id);
-	ck_assert_int_lt(num(a.json, "read"), id + 1000);
+	struct answer a = expect_status(get(ben, "/v1/chats/%lld", chat), 200);
+	ck_assert_int_ge(json_num(a.json, "read"), id);
+	ck_assert_int_lt(json_num(a.json, "read"), id + 1000);
 	say(ann, chat, "two");
-	ck_assert_int_eq(num(is(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/chats/%lld", chat), 200).json, "unread"), 1);
 }
 END_TEST
 
 START_TEST(unread_is_right_on_every_device)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
-	struct stream *phone = live(ben), *desk = live(ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	struct stream *phone = stream_from_now(ben), *desk = stream_from_now(ben);
 	long long first = say(ann, chat, "1"), last = say(ann, chat, "2");
 	expect_message(phone, first);
 	expect_message(phone, last);
-	struct answer a = is(get(ben, "/v1/sync"), 200);
-	ck_assert_int_eq(num(a.json, "chats.0.unread"), 2);
-	ck_assert_int_eq(num(a.json, "chats.0.first_unread"), first);
+	struct answer a = expect_status(get(ben, "/v1/sync"), 200);
+	ck_assert_int_eq(json_num(a.json, "chats.0.unread"), 2);
+	ck_assert_int_eq(json_num(a.json, "chats.0.first_unread"), first);
 	reads(ben, chat, last);
-	ck_assert_int_eq(num(expect_of(desk, "read", ben), "up_to"), last);
-	ck_assert_int_eq(num(is(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 0);
+	ck_assert_int_eq(json_num(expect_of(desk, "read", ben), "up_to"), last);
+	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 0);
 }
 END_TEST
 
@@ -125,118 +128,120 @@ static void writes_many(const struct client *who, long long chat, unsigned n)
 {
 	static const char line[] = "{\"text\":\"x\"}\n";
 	size_t len = sizeof(line) - 1;
-	char *lines = later(free, malloc(n * len + 1));
+	char *lines = on_teardown(free, malloc(n * len + 1));
 	for (unsigned i = 0; i < n; i++)
 		memcpy(lines + i * len, line, len + 1);
-	is(post_as(who, messages(chat), "application/x-ndjson", lines), 200);
+	expect_status(post_as(who, messages_path(chat), "application/x-ndjson", lines), 200);
 }
 
 START_TEST(what_one_wrote_oneself_is_passed_over)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), other = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), other = make_group(ann, ben);
 	char *path = format("/v1/chats/%lld", chat), *others = format("/v1/chats/%lld", other);
-	struct stream *s = live(ben);
+	struct stream *s = stream_from_now(ben);
 	writes_many(ann, chat, 1100);
-	struct answer a = is(get(ann, "%s", path), 200);
-	long long last = num(a.json, "last_message.id");
-	ck_assert_int_eq(num(a.json, "unread"), 0);
-	a = is(get(ann, "%s", path), 200);
-	ck_assert_int_eq(num(a.json, "read"), last); /* it isn't looked through again */
-	ck_assert_int_eq(num(is(get(ben, "%s", path), 200).json, "unread"), 1000);
-	ck_assert(!has(is(get(ben, "%s", path), 200).json, "read"));
+	struct answer a = expect_status(get(ann, "%s", path), 200);
+	long long last = json_num(a.json, "last_message.id");
+	ck_assert_int_eq(json_num(a.json, "unread"), 0);
+	a = expect_status(get(ann, "%s", path), 200);
+	ck_assert_int_eq(json_num(a.json, "read"), last); /* it isn't looked through again */
+	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 1000);
+	ck_assert(!json_has(expect_status(get(ben, "%s", path), 200).json, "read"));
 	long long id = say(ben, chat, "well?");
 	writes_many(ann, chat, 1100);
 	for (int i = 0; i < 2; i++) {
-		a = is(get(ann, "%s", i ? "/v1/sync" : path), 200);
-		struct json_object *c = i ? at(a.json, "chats.0") : a.json;
-		ck_assert_int_eq(num(c, "unread"), 1); /* and what another said isn't passed over */
-		ck_assert_int_eq(num(c, "first_unread"), id);
-		ck_assert_int_lt(num(c, "read"), id);
+		a = expect_status(get(ann, "%s", i ? "/v1/sync" : path), 200);
+		struct json_object *c = i ? json_at(a.json, "chats.0") : a.json;
+		ck_assert_int_eq(json_num(c, "unread"), 1); /* and what another said isn't passed over */
+		ck_assert_int_eq(json_num(c, "first_unread"), id);
+		ck_assert_int_lt(json_num(c, "read"), id);
 	}
-	hear_nothing(s);
+	expect_no_ephemeral(s);
 
 	writes_many(ann, other, 150);
-	struct answer p = is(get(ann, "/v1/poll?wait=0"), 200);
-	is(get(ann, "/v1/poll?wait=0&since=%s", str(p.json, "cursor")), 200);
+	struct answer p = expect_status(get(ann, "/v1/poll?wait=0"), 200);
+	expect_status(get(ann, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	do {
-		left(until, "a mark over one's own messages");
-		a = is(get(ann, "%s", others), 200);
-	} while (!has(a.json, "delivered"));
-	ck_assert_int_ge(num(a.json, "delivered"), num(a.json, "last_message.id"));
-	ck_assert_int_eq(num(a.json, "read"), 0);
+		time_left(until, "a mark over one's own messages");
+		a = expect_status(get(ann, "%s", others), 200);
+	} while (!json_has(a.json, "delivered"));
+	ck_assert_int_ge(json_num(a.json, "delivered"), json_num(a.json, "last_message.id"));
+	ck_assert_int_eq(json_num(a.json, "read"), 0);
 }
 END_TEST
 
 START_TEST(a_polls_next_cursor_is_a_receipt)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
-	struct stream *s = live(ann);
-	struct answer p = is(get(ben, "/v1/poll?wait=0"), 200);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ann);
+	struct answer p = expect_status(get(ben, "/v1/poll?wait=0"), 200);
 	long long id = say(ann, chat, "hi");
-	p = is(get(ben, "/v1/poll?wait=10&since=%s", str(p.json, "cursor")), 200);
-	ck_assert_int_eq(num(p.json, "events.0.data.id"), id);
-	ck_assert_uint_eq(count(is(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"),
+	p = expect_status(get(ben, "/v1/poll?wait=10&since=%s", json_str(p.json, "cursor")), 200);
+	ck_assert_int_eq(json_num(p.json, "events.0.data.id"), id);
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"),
 		0); /* it isn't known that it arrived */
-	is(get(ben, "/v1/poll?wait=0&since=%s", str(p.json, "cursor")), 200);
-	ck_assert_int_ge(num(expect_of(s, "delivered", ben), "up_to"), id);
+	expect_status(get(ben, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
+	ck_assert_int_ge(json_num(expect_of(s, "delivered", ben), "up_to"), id);
 }
 END_TEST
 
 START_TEST(in_a_crowd_only_the_author_hears_how_many)
 {
 	enum { CROWD = 101 };
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dan = somebody();
-	long long chat = group(ann, ben, cem, dan);
-	PGconn *db = database(house());
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dan = new_user();
+	long long chat = make_group(ann, ben, cem, dan);
+	PGconn *db = database_open(test_server());
 	sql(db,
 		"insert into postern.member (chat_id, name, state, since, rev) select %lld, 'crowd' || i, 'joined', "
 		"0, 0 from generate_series(1, %d) i",
 		chat, CROWD);
 	sql(db, "update postern.chat set members_count = members_count + %d where id = %lld", CROWD, chat);
-	struct stream *sa = live(ann), *sc = live(cem);
+	struct stream *sa = stream_from_now(ann), *sc = stream_from_now(cem);
 	long long first = say(ann, chat, "first"), id = say(ann, chat, "second");
 	expect_message(sc, first);
 	expect_message(sc, id);
 	reads(ben, chat, id);
-	struct json_object *e = hear(sa, "read");
-	ck_assert_int_eq(num(e, "id"), id);
-	ck_assert_int_eq(num(e, "count"), 1);
-	ck_assert(!has(e, "name"));
+	struct json_object *e = expect_ephemeral(sa, "read");
+	ck_assert_int_eq(json_num(e, "id"), id);
+	ck_assert_int_eq(json_num(e, "count"), 1);
+	ck_assert(!json_has(e, "name"));
 	reads(cem, chat, id);
-	ck_assert_int_eq(num(hear(sa, "read"), "count"), 2);
-	ck_assert_str_eq(str(hear(sc, "read"), "name"), cem->name); /* his own devices, and nothing of ben's */
-	ck_assert_uint_eq(count(is(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
-	ck_assert(!has(is(get(ann, "%s/receipts", message(chat, id)), 200).json, "read_by"));
-	is(del(cem, "%s", member(chat, cem)), 204);
+	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2);
+	ck_assert_str_eq(
+		json_str(expect_ephemeral(sc, "read"), "name"), cem->name); /* his own devices, and nothing of ben's */
+	ck_assert_uint_eq(
+		json_count(expect_status(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
+	ck_assert(!json_has(expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200).json, "read_by"));
+	expect_status(del(cem, "%s", member_path(chat, cem)), 204);
 	reads(dan, chat, id);
-	ck_assert_int_eq(num(hear(sa, "read"), "count"), 2); /* who has left counts no more */
-	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
-	is(put(ann, member(chat, cem), "{}"), 200);
+	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2); /* who has left counts no more */
+	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	expect_status(put(ann, member_path(chat, cem), "{}"), 200);
 	long long third = say(ann, chat, "third");
 	sql(db, "update postern.watermark set read = 0 where chat_id = %lld and name = '%s'", chat, dan->name);
 	reads(cem, chat, third); /* he can't see the second, and so hasn't read it */
-	ck_assert_int_eq(num(hear(sa, "read"), "id"), third);
+	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "id"), third);
 	reads(dan, chat, id);
-	e = hear(sa, "read");
-	ck_assert_int_eq(num(e, "id"), id);
-	ck_assert_int_eq(num(e, "count"), 2);
+	e = expect_ephemeral(sa, "read");
+	ck_assert_int_eq(json_num(e, "id"), id);
+	ck_assert_int_eq(json_num(e, "count"), 2);
 }
 END_TEST
 
 START_TEST(a_burst_of_reads_is_a_handful_of_transactions)
 {
 	enum { READERS = 40, EACH = 25 };
-	struct client *ann = somebody();
-	long long chat = group(ann), id = 0;
+	struct client *ann = new_user();
+	long long chat = make_group(ann), id = 0;
 	struct wire *w[READERS];
 	struct client *c[READERS];
 	for (int i = 0; i < READERS; i++) {
-		c[i] = somebody();
-		is(put(ann, member(chat, c[i]), NULL), 200);
-		w[i] = dial(house());
+		c[i] = new_user();
+		expect_status(put(ann, member_path(chat, c[i]), NULL), 200);
+		w[i] = wire_open(test_server());
 	}
 	for (int i = 0; i < EACH; i++)
 		id = say(ann, chat, format("%d", i));
@@ -250,9 +255,9 @@ START_TEST(a_burst_of_reads_is_a_handful_of_transactions)
 		}
 	for (int i = 0; i < READERS; i++)
 		for (int n = 0; n < EACH; n++)
-			is(wire_answer(w[i]), 204);
+			expect_status(wire_answer(w[i]), 204);
 	for (int i = 0; i < READERS; i++)
-		ck_assert_int_eq(num(is(get(c[i], "/v1/chats/%lld", chat), 200).json, "read"), id);
+		ck_assert_int_eq(json_num(expect_status(get(c[i], "/v1/chats/%lld", chat), 200).json, "read"), id);
 }
 END_TEST
 
@@ -260,84 +265,88 @@ END_TEST
 
 START_TEST(typing_is_told_to_the_others_and_throttled)
 {
-	struct client *ann = somebody(), *ben = somebody(), *out = somebody();
-	long long chat = group(ann, ben);
-	struct stream *sa = live(ann), *sb = live(ben), *so = live(out);
-	is(post(ann, chat_path(chat, "typing"), NULL), 204);
+	struct client *ann = new_user(), *ben = new_user(), *out = new_user();
+	long long chat = make_group(ann, ben);
+	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben), *so = stream_from_now(out);
+	expect_status(post(ann, chat_path(chat, "typing"), NULL), 204);
 	struct json_object *e = expect_of(sb, "typing", ann);
-	ck_assert_int_eq(num(e, "chat"), chat);
-	ck_assert_int_gt(num(e, "expires_in"), 0);
-	is(post(ann, chat_path(chat, "typing"), NULL), 204); /* not told again so soon: the next one is ben's own */
-	is(post(ben, chat_path(chat, "typing"), NULL), 204);
+	ck_assert_int_eq(json_num(e, "chat"), chat);
+	ck_assert_int_gt(json_num(e, "expires_in"), 0);
+	expect_status(post(ann, chat_path(chat, "typing"), NULL),
+		204); /* not told again so soon: the next one is ben's own */
+	expect_status(post(ben, chat_path(chat, "typing"), NULL), 204);
 	expect_of(sa, "typing", ben);
-	is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
-	is(post(ben, direct(ann, "typing"), NULL), 204);
+	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ben, direct(ann, "typing"), NULL), 204);
 	expect_of(sa, "typing", ben);
-	refused(post(out, chat_path(chat, "typing"), NULL), 404, "not_found");
-	refused(post(out, direct(ann, "typing"), NULL), 404, "not_found");
-	is(put(ann, member(chat, ben), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
-	refused(post(ben, chat_path(chat, "typing"), NULL), 403, "muted");
-	hear_nothing(so);
+	expect_problem(post(out, chat_path(chat, "typing"), NULL), 404, "not_found");
+	expect_problem(post(out, direct(ann, "typing"), NULL), 404, "not_found");
+	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
+	expect_problem(post(ben, chat_path(chat, "typing"), NULL), 403, "muted");
+	expect_no_ephemeral(so);
 	/* It isn't replayed. */
-	struct answer p = is(get(ben, "/v1/poll?wait=0&since=%s", stream_cursor(sb)), 200);
-	ck_assert_uint_gt(count(p.json, "events"), 0);
-	for (size_t i = 0; i < count(p.json, "events"); i++)
-		ck_assert_str_ne(str(p.json, format("events.%zu.event", i)), "typing");
+	struct answer p = expect_status(get(ben, "/v1/poll?wait=0&since=%s", stream_cursor(sb)), 200);
+	ck_assert_uint_gt(json_count(p.json, "events"), 0);
+	for (size_t i = 0; i < json_count(p.json, "events"); i++)
+		ck_assert_str_ne(json_str(p.json, format("events.%zu.event", i)), "typing");
 }
 END_TEST
 
 START_TEST(signals_are_relayed_whole)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *out = somebody();
-	long long chat = group(ann, ben, cem);
-	struct stream *sa = live(ann), *sb = live(ben), *sc = live(cem), *so = live(out);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *out = new_user();
+	long long chat = make_group(ann, ben, cem);
+	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben), *sc = stream_from_now(cem),
+		      *so = stream_from_now(out);
 	char sdp[12001];
 	memset(sdp, 'v', sizeof(sdp) - 1);
 	sdp[sizeof(sdp) - 1] = '\0';
-	is(post(ann, chat_path(chat, "signal"), "{'type':'offer','data':{'sdp':'%s\xc3\xa9'}}", sdp), 204);
-	struct json_object *e = hear(sb, "signal");
-	ck_assert_str_eq(str(e, "from"), ann->name);
-	ck_assert_str_eq(str(e, "type"), "offer");
-	ck_assert_str_eq(str(e, "data.sdp"), format("%s\xc3\xa9", sdp));
-	hear(sc, "signal");
-	hear(sa, "signal"); /* her other devices */
-	is(post(ben, chat_path(chat, "signal"), "{'type':'answer','data':{},'to':'%s'}", ann->name), 204);
-	ck_assert_str_eq(str(hear(sa, "signal"), "to"), ann->name);
-	hear(sb, "signal");
-	is(post(ben, chat_path(chat, "signal"), "{'type':'bye','data':{}}"), 204);
-	ck_assert_str_eq(str(hear(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
-	hear_nothing(so);
-	refused(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
-	struct answer a = refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name),
-		422, "unknown_user");
-	ck_assert_str_eq(str(a.json, "detail"), "to is no member of this chat.");
-	refused(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
-	refused(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
+	expect_status(post(ann, chat_path(chat, "signal"), "{'type':'offer','data':{'sdp':'%s\xc3\xa9'}}", sdp), 204);
+	struct json_object *e = expect_ephemeral(sb, "signal");
+	ck_assert_str_eq(json_str(e, "from"), ann->name);
+	ck_assert_str_eq(json_str(e, "type"), "offer");
+	ck_assert_str_eq(json_str(e, "data.sdp"), format("%s\xc3\xa9", sdp));
+	expect_ephemeral(sc, "signal");
+	expect_ephemeral(sa, "signal"); /* her other devices */
+	expect_status(post(ben, chat_path(chat, "signal"), "{'type':'answer','data':{},'to':'%s'}", ann->name), 204);
+	ck_assert_str_eq(json_str(expect_ephemeral(sa, "signal"), "to"), ann->name);
+	expect_ephemeral(sb, "signal");
+	expect_status(post(ben, chat_path(chat, "signal"), "{'type':'bye','data':{}}"), 204);
+	ck_assert_str_eq(json_str(expect_ephemeral(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
+	expect_no_ephemeral(so);
+	expect_problem(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
+	struct answer a =
+		expect_problem(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{},'to':'%s'}", out->name), 422,
+			"unknown_user");
+	ck_assert_str_eq(json_str(a.json, "detail"), "to is no member of this chat.");
+	expect_problem(post(ann, chat_path(chat, "signal"), "{'type':'x','data':[]}"), 422, "wrong_type");
+	expect_problem(post(ann, chat_path(chat, "signal"), "{'data':{}}"), 422, "missing_field");
 	char *large = format("{'type':'x','data':{'sdp':'%s%s%s'}}", sdp, sdp, sdp);
-	refused(post(ann, chat_path(chat, "signal"), "%s", large), 422, "out_of_range");
+	expect_problem(post(ann, chat_path(chat, "signal"), "%s", large), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(polls_and_ndjson_hear_of_it_too)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	struct stream *s = stream_open(ben, "?format=ndjson");
 	expect(s, "hello");
-	is(post(ann, chat_path(chat, "typing"), NULL), 204);
+	expect_status(post(ann, chat_path(chat, "typing"), NULL), 204);
 	expect_of(s, "typing", ann);
-	struct answer p = is(get(ben, "/v1/poll?wait=0"), 200);
-	char *since = format("%s", str(p.json, "cursor"));
-	struct wire *w = dial(house());
+	struct answer p = expect_status(get(ben, "/v1/poll?wait=0"), 200);
+	char *since = format("%s", json_str(p.json, "cursor"));
+	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET /v1/poll?since=%s&wait=20 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", since,
 		ben->token);
-	await_metric(house(), "postern_streams", 2);
-	is(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 204);
-	struct answer a = is(wire_answer(w), 200);
-	ck_assert_str_eq(str(a.json, "events.0.event"), "signal");
+	await_metric(test_server(), "postern_streams", 2);
+	expect_status(post(ann, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 204);
+	struct answer a = expect_status(wire_answer(w), 200);
+	ck_assert_str_eq(json_str(a.json, "events.0.event"), "signal");
 	long long id = say(ann, chat, "after");
-	a = is(get(ben, "/v1/poll?since=%s&wait=10", str(a.json, "cursor")), 200); /* its cursor is good */
-	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+	a = expect_status(
+		get(ben, "/v1/poll?since=%s&wait=10", json_str(a.json, "cursor")), 200); /* its cursor is good */
+	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), id);
 }
 END_TEST
 
@@ -350,7 +359,7 @@ static struct answer ask_state(const struct client *who, const struct client *wh
 
 static const char *told_state(struct answer a)
 {
-	return count(is(a, 200).json, "presence") == 0 ? "" : str(a.json, "presence.0.state");
+	return json_count(expect_status(a, 200).json, "presence") == 0 ? "" : json_str(a.json, "presence.0.state");
 }
 
 static const char *state_of(const struct client *who, const struct client *whose)
@@ -363,132 +372,134 @@ static void await_state(const struct client *who, const struct client *whose, co
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(state_of(who, whose), state) != 0)
-		left(until, state);
+		time_left(until, state);
 }
 
 static void expect_state(struct stream *s, const struct client *whose, const char *state)
 {
-	ck_assert_str_eq(str(expect_of(s, "presence", whose), "state"), state);
+	ck_assert_str_eq(json_str(expect_of(s, "presence", whose), "state"), state);
 }
 
 START_TEST(who_shares_a_direct_chat_sees_one_come_and_go)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	group(ann, cem);
-	struct stream *sb = live(ben), *sc = live(cem);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	make_group(ann, cem);
+	struct stream *sb = stream_from_now(ben), *sc = stream_from_now(cem);
 	ck_assert_str_eq(state_of(ben, ann), "offline");
-	struct stream *phone = live(ann);
+	struct stream *phone = stream_from_now(ann);
 	expect_state(sb, ann, "online");
-	struct stream *desk = live(ann);
-	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	struct stream *desk = stream_from_now(ann);
+	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
 	expect_state(sb, ann, "away");
-	is(put(ann, "/v1/presence", "{'state':'online'}"), 200);
+	expect_status(put(ann, "/v1/presence", "{'state':'online'}"), 200);
 	expect_state(sb, ann, "online");
 	stream_cut(phone);
 	stream_cut(desk); /* one device was left until now */
 	struct json_object *e = expect_of(sb, "presence", ann);
-	ck_assert_str_eq(str(e, "state"), "offline");
-	ck_assert(has(e, "last_seen"));
+	ck_assert_str_eq(json_str(e, "state"), "offline");
+	ck_assert(json_has(e, "last_seen"));
 	ck_assert_str_eq(state_of(cem, ann), "offline"); /* who asks is told as well */
-	hear_nothing(sc);                                /* who only shares a group isn't told by himself */
-	refused(put(ann, "/v1/presence", "{'state':'gone'}"), 422, "out_of_range");
-	refused(get(ann, "/v1/presence"), 422, "missing_field");
+	expect_no_ephemeral(sc);                         /* who only shares a group isn't told by himself */
+	expect_problem(put(ann, "/v1/presence", "{'state':'gone'}"), 422, "out_of_range");
+	expect_problem(get(ann, "/v1/presence"), 422, "missing_field");
 }
 END_TEST
 
 START_TEST(one_chooses_who_may_see_it)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	is(post(ann, direct(cem, "messages"), "{'text':'x'}"), 201);
-	struct stream *sb = live(ben), *sc = live(cem);
-	live(ann);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct(cem, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = stream_from_now(ben), *sc = stream_from_now(cem);
+	stream_from_now(ann);
 	expect_state(sb, ann, "online");
 	expect_state(sc, ann, "online");
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	ck_assert_str_eq(str(is(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200).json, "presence"), "contacts");
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	ck_assert_str_eq(json_str(expect_status(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200).json, "presence"),
+		"contacts");
 	expect_state(sc, ann, "offline");
 	expect_state(sb, ann, "online");
 	ck_assert_str_eq(state_of(ben, ann), "online");
 	ck_assert_str_eq(state_of(cem, ann), "");
-	is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
+	expect_status(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
 	expect_state(sb, ann, "offline");
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_str_eq(state_of(ann, ann), "online");
 	/* Whoever comes onto the list or leaves it sees it at once; where the list decides nothing, nobody hears of it.
 	 */
-	is(del(ann, "/v1/contacts/%s", ben->name), 204);
-	is(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200);
+	expect_status(del(ann, "/v1/contacts/%s", ben->name), 204);
+	expect_status(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200);
 	expect_state(sb, ann, "offline");
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
 	expect_state(sb, ann, "online");
-	is(del(ann, "/v1/contacts/%s", ben->name), 204);
+	expect_status(del(ann, "/v1/contacts/%s", ben->name), 204);
 	expect_state(sb, ann, "offline");
-	is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
+	expect_status(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200);
 	expect_state(sb, ann, "offline");
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	hear_nothing(sb);
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_no_ephemeral(sb);
 	/* Hidden and absent look the same. */
-	struct answer hidden = is(get(ben, "/v1/presence?users=%s", ann->name), 200),
-		      absent = is(get(ben, "/v1/presence?users=no-such-user"), 200);
+	struct answer hidden = expect_status(get(ben, "/v1/presence?users=%s", ann->name), 200),
+		      absent = expect_status(get(ben, "/v1/presence?users=no-such-user"), 200);
 	ck_assert_str_eq(hidden.body, absent.body);
-	refused(patch(ann, "/v1/me", "{'presence':'x'}"), 422, "out_of_range");
+	expect_problem(patch(ann, "/v1/me", "{'presence':'x'}"), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(whom_one_lets_see_it_is_nobodys_business)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	group(ann, ben);
-	struct stream *sb = live(ben);
-	long long rev = num(is(get(ann, "/v1/me"), 200).json, "rev");
-	ck_assert_int_eq(num(is(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200).json, "rev"), rev);
+	struct client *ann = new_user(), *ben = new_user();
+	make_group(ann, ben);
+	struct stream *sb = stream_from_now(ben);
+	long long rev = json_num(expect_status(get(ann, "/v1/me"), 200).json, "rev");
+	ck_assert_int_eq(json_num(expect_status(patch(ann, "/v1/me", "{'presence':'nobody'}"), 200).json, "rev"), rev);
 	expect_quiet(sb);
-	is(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'everybody'}"), 200);
-	ck_assert_str_eq(str(expect(sb, "user"), "display_name"), "Ann");
-	refused(patch(ann, "/v1/me", "{'display_name':' '}"), 422, "out_of_range");
-	refused(patch(ann, "/v1/me", "{'display_name':'a\\nb'}"), 422, "out_of_range");
+	expect_status(patch(ann, "/v1/me", "{'display_name':'Ann','presence':'everybody'}"), 200);
+	ck_assert_str_eq(json_str(expect(sb, "user"), "display_name"), "Ann");
+	expect_problem(patch(ann, "/v1/me", "{'display_name':' '}"), 422, "out_of_range");
+	expect_problem(patch(ann, "/v1/me", "{'display_name':'a\\nb'}"), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(whose_account_is_disabled_has_gone)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	struct stream *sb = live(ben);
-	live(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = stream_from_now(ben);
+	stream_from_now(ann);
 	expect_state(sb, ann, "online");
-	server_command(house(), NULL, "user", "disable", ann->name);
+	server_command(test_server(), NULL, "user", "disable", ann->name);
 	expect_state(sb, ann, "offline");
 }
 END_TEST
 
 START_TEST(a_page_that_is_loaded_again_was_never_away)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	struct stream *sb = live(ben), *s = live(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = stream_from_now(ben), *s = stream_from_now(ann);
 	expect_state(sb, ann, "online");
 	for (int i = 0; i < 5; i++) {
 		stream_cut(s);
-		s = live(ann);
+		s = stream_from_now(ann);
 	}
-	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
 	expect_state(sb, ann, "away"); /* and nothing came before it */
 }
 END_TEST
 
 START_TEST(several_nodes_know_of_each_other_and_of_a_dead_one)
 {
-	struct server *other = server_join(house(), NULL);
-	struct client *ann = somebody(), *ben = somebody();
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	struct stream *sb = live(ben), *here = live(ann), *there = live(via(ann, other));
+	struct server *other = server_join(test_server(), NULL);
+	struct client *ann = new_user(), *ben = new_user();
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	struct stream *sb = stream_from_now(ben), *here = stream_from_now(ann),
+		      *there = stream_from_now(on_server(ann, other));
 	expect_state(sb, ann, "online");
 	await_state(ben, ann, "online");
 	stream_cut(here);
-	is(put(ann, "/v1/presence", "{'state':'away'}"), 200);
+	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
 	expect_state(sb, ann, "away"); /* there is the other stream */
 	ck_assert_str_eq(state_of(ben, ann), "away");
 	server_kill(other, SIGKILL);
@@ -501,50 +512,51 @@ END_TEST
  * a 503 may follow a 200. */
 START_TEST(who_is_here_survives_the_database)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	live(ann);
+	struct client *ann = new_user(), *ben = new_user();
+	stream_from_now(ann);
 	await_state(ben, ann, "online");
-	pid_t killed = server_postmaster(house()), now = killed;
+	pid_t killed = server_postmaster(test_server()), now = killed;
 	ck_assert_int_eq(kill(killed, SIGKILL), 0);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (now == killed || now == 0) {
-		left(until, "another PostgreSQL");
-		now = server_postmaster(house());
+		time_left(until, "another PostgreSQL");
+		now = server_postmaster(test_server());
 	}
 	for (;;) {
 		struct answer a = ask_state(ben, ann);
 		if (a.status == 503)
-			refused(a, 503, "database_away");
+			expect_problem(a, 503, "database_away");
 		else if (strcmp(told_state(a), "online") == 0)
 			break;
-		left(until, "who is here to be known again");
+		time_left(until, "who is here to be known again");
 	}
 }
 END_TEST
 
 START_TEST(what_others_are_told_of_is_counted)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), id = say(ann, chat, "x");
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben), id = say(ann, chat, "x");
 	struct server *node =
-		server_join(house(), (const char *const[]) { "--rate-actions", "6", NULL }); /* one at once */
-	struct client *slow = via(ann, node);
-	is(patch(slow, "/v1/me", "{'about':'x'}"), 200);
-	refused(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
-	refused(patch(slow, message(chat, id), "{'text':'y'}"), 429, "rate_limited");
-	refused(patch(slow, format("/v1/chats/%lld", chat), "{'title':'y'}"), 429, "rate_limited");
-	refused(put(slow, member(chat, ben), "{'role':'admin'}"), 429, "rate_limited");
-	refused(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429,
+		server_join(test_server(), (const char *const[]) { "--rate-actions", "6", NULL }); /* one at once */
+	struct client *slow = on_server(ann, node);
+	expect_status(patch(slow, "/v1/me", "{'about':'x'}"), 200);
+	expect_problem(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
+	expect_problem(patch(slow, message_path(chat, id), "{'text':'y'}"), 429, "rate_limited");
+	expect_problem(patch(slow, format("/v1/chats/%lld", chat), "{'title':'y'}"), 429, "rate_limited");
+	expect_problem(put(slow, member_path(chat, ben), "{'role':'admin'}"), 429, "rate_limited");
+	expect_problem(post(slow, format("/v1/chats/%lld/members", chat), "{'remove':['%s']}", ben->name), 429,
 		"rate_limited");
-	refused(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
-	refused(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
-	refused(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
-	refused(get(slow, "/v1/users?q=a"), 429, "rate_limited");
-	refused(get(slow, "/v1/channels?q=a"), 429, "rate_limited");
-	struct answer a = refused(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
-	ck_assert_ptr_nonnull(header(a, "Retry-After"));
-	is(get(slow, "/v1/me"), 200);
-	is(patch(via(ben, node), "/v1/me", "{'about':'x'}"), 200); /* everybody has a rate of his own */
+	expect_problem(post(slow, format("/v1/chats/%lld/invites", chat), "{}"), 429, "rate_limited");
+	expect_problem(post(slow, "/v1/chats", "{'kind':'group','title':'t'}"), 429, "rate_limited");
+	expect_problem(post(slow, "/v1/tokens", "{}"), 429, "rate_limited");
+	expect_problem(get(slow, "/v1/users?q=a"), 429, "rate_limited");
+	expect_problem(get(slow, "/v1/channels?q=a"), 429, "rate_limited");
+	struct answer a = expect_problem(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
+	ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+	expect_status(get(slow, "/v1/me"), 200);
+	expect_status(
+		patch(on_server(ben, node), "/v1/me", "{'about':'x'}"), 200); /* everybody has a rate of his own */
 	server_stop(node);
 }
 END_TEST
@@ -553,88 +565,89 @@ END_TEST
 
 START_TEST(nothing_is_written_across_a_block)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	struct answer a = is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
-	long long chat = num(a.json, "chat"), id = num(a.json, "id"), meeting = group(cem, ann, ben);
-	struct stream *sa = live(ann), *sb = live(ben);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	struct answer a = expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	long long chat = json_num(a.json, "chat"), id = json_num(a.json, "id"), meeting = make_group(cem, ann, ben);
+	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben);
 	expect_state(sa, ben, "online");
 	expect_state(sb, ann, "online");
-	is(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
+	expect_status(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
 	expect_state(sb, ann, "offline");
 	expect_state(sa, ben, "offline");
-	refused(patch(ben, message(chat, id), "{'text':'y'}"), 403, "blocked");
-	refused(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message(chat, id)), NULL), 403, "blocked");
-	refused(put(ben, format("%s/pin", message(chat, id)), NULL), 403, "blocked");
-	refused(patch(ben, format("/v1/chats/%lld", chat), "{'message_ttl':1}"), 403, "blocked");
-	refused(post(ben, "/v1/chats", "{'kind':'group','title':'x','members':['%s']}", ann->name), 403, "blocked");
-	long long own = group(ben, cem);
-	refused(put(ben, member(own, ann), "{}"), 403, "blocked");
-	a = is(post(ben, format("/v1/chats/%lld/members", own), "{'add':['%s']}", ann->name), 200);
-	ck_assert_str_eq(str(a.json, "skipped.0.code"), "blocked");
-	refused(post(ben, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 403,
+	expect_problem(patch(ben, message_path(chat, id), "{'text':'y'}"), 403, "blocked");
+	expect_problem(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, id)), NULL), 403, "blocked");
+	expect_problem(put(ben, format("%s/pin", message_path(chat, id)), NULL), 403, "blocked");
+	expect_problem(patch(ben, format("/v1/chats/%lld", chat), "{'message_ttl':1}"), 403, "blocked");
+	expect_problem(
+		post(ben, "/v1/chats", "{'kind':'group','title':'x','members':['%s']}", ann->name), 403, "blocked");
+	long long own = make_group(ben, cem);
+	expect_problem(put(ben, member_path(own, ann), "{}"), 403, "blocked");
+	a = expect_status(post(ben, format("/v1/chats/%lld/members", own), "{'add':['%s']}", ann->name), 200);
+	ck_assert_str_eq(json_str(a.json, "skipped.0.code"), "blocked");
+	expect_problem(post(ben, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 403,
 		"blocked");
-	is(post(cem, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 204);
-	ck_assert_str_eq(str(hear(sa, "signal"), "from"), cem->name);
-	is(del(ben, "%s", message(chat, id)), 204); /* what is taken back says nothing */
-	is(del(ann, "/v1/blocks/%s", ben->name), 204);
+	expect_status(post(cem, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 204);
+	ck_assert_str_eq(json_str(expect_ephemeral(sa, "signal"), "from"), cem->name);
+	expect_status(del(ben, "%s", message_path(chat, id)), 204); /* what is taken back says nothing */
+	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
 	expect_state(sb, ann, "online");
 	expect_state(sa, ben, "online");
-	is(del(ann, "/v1/blocks/%s", ben->name), 204);
-	hear_nothing(sb);
-	is(put(ben, member(own, ann), "{}"), 200);
+	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
+	expect_no_ephemeral(sb);
+	expect_status(put(ben, member_path(own, ann), "{}"), 200);
 }
 END_TEST
 
 START_TEST(contacts_are_ones_own_list)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	is(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
-	is(put(ann, format("/v1/contacts/%s", cem->name), NULL), 200);
-	struct answer a = is(get(ann, "/v1/contacts?limit=1"), 200);
-	ck_assert_uint_eq(count(a.json, "contacts"), 1);
-	struct answer b = is(get(ann, "/v1/contacts?limit=1&cursor=%s", str(a.json, "next")), 200);
-	ck_assert_str_ne(str(a.json, "contacts.0.name"), str(b.json, "contacts.0.name"));
-	ck_assert(!has(b.json, "next"));
-	is(del(ann, "/v1/contacts/%s", ben->name), 204);
-	is(del(ann, "/v1/contacts/%s", ben->name), 204);
-	ck_assert_uint_eq(count(is(get(ann, "/v1/contacts"), 200).json, "contacts"), 1);
-	ck_assert_uint_eq(count(is(get(ben, "/v1/contacts"), 200).json, "contacts"), 0);
-	refused(put(ann, "/v1/contacts/no-such-user", NULL), 404, "not_found");
-	refused(put(ann, format("/v1/contacts/%s", ann->name), NULL), 422, "out_of_range");
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
+	expect_status(put(ann, format("/v1/contacts/%s", cem->name), NULL), 200);
+	struct answer a = expect_status(get(ann, "/v1/contacts?limit=1"), 200);
+	ck_assert_uint_eq(json_count(a.json, "contacts"), 1);
+	struct answer b = expect_status(get(ann, "/v1/contacts?limit=1&cursor=%s", json_str(a.json, "next")), 200);
+	ck_assert_str_ne(json_str(a.json, "contacts.0.name"), json_str(b.json, "contacts.0.name"));
+	ck_assert(!json_has(b.json, "next"));
+	expect_status(del(ann, "/v1/contacts/%s", ben->name), 204);
+	expect_status(del(ann, "/v1/contacts/%s", ben->name), 204);
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/contacts"), 200).json, "contacts"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/contacts"), 200).json, "contacts"), 0);
+	expect_problem(put(ann, "/v1/contacts/no-such-user", NULL), 404, "not_found");
+	expect_problem(put(ann, format("/v1/contacts/%s", ann->name), NULL), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(a_block_closes_the_direct_chat)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody();
-	is(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
-	struct stream *sa = live(ann), *sb = live(ben);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
+	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben);
 	expect_state(sb, ann, "online");
-	is(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
+	expect_status(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
 	expect_state(sb, ann, "offline");
-	refused(post(ben, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
-	refused(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked");
-	refused(post(ben, direct(ann, "typing"), NULL), 403, "blocked");
-	refused(post(ben, direct(ann, "signal"), "{'type':'offer','data':{}}"), 403, "blocked");
+	expect_problem(post(ben, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(ben, direct(ann, "typing"), NULL), 403, "blocked");
+	expect_problem(post(ben, direct(ann, "signal"), "{'type':'offer','data':{}}"), 403, "blocked");
 	ck_assert_str_eq(state_of(ben, ann), "");
-	ck_assert_uint_eq(count(is(get(ann, "/v1/blocks"), 200).json, "blocks"), 1);
-	ck_assert_uint_eq(count(is(get(ben, "/v1/blocks"), 200).json, "blocks"), 0);
-	long long both = group(cem, ann, ben); /* in a group they still meet */
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/blocks"), 200).json, "blocks"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/blocks"), 200).json, "blocks"), 0);
+	long long both = make_group(cem, ann, ben); /* in a group they still meet */
 	long long id = say(ben, both, "hi");
-	while (strcmp(peek(sa), "message") != 0)
-		expect(sa, peek(sa));
+	while (strcmp(stream_peek(sa), "message") != 0)
+		expect(sa, stream_peek(sa));
 	expect_message(sa, id);
-	is(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
-	is(del(ann, "/v1/blocks/%s", ben->name), 204);
-	refused(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own is left */
-	is(del(ben, "/v1/blocks/%s", ann->name), 204);
-	is(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
+	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
+	expect_problem(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own is left */
+	expect_status(del(ben, "/v1/blocks/%s", ann->name), 204);
+	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
 	/* A chat that isn't there yet isn't made. */
-	is(put(ann, format("/v1/blocks/%s", cem->name), NULL), 204);
-	refused(post(cem, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
-	refused(post(cem, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 403, "blocked");
-	refused(put(ann, "/v1/blocks/no-such-user", NULL), 404, "not_found");
+	expect_status(put(ann, format("/v1/blocks/%s", cem->name), NULL), 204);
+	expect_problem(post(cem, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(cem, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 403, "blocked");
+	expect_problem(put(ann, "/v1/blocks/no-such-user", NULL), 404, "not_found");
 }
 END_TEST
 

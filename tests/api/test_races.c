@@ -12,36 +12,37 @@
 
 static struct wire *ask_for(const struct client *who, const char *path)
 {
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, who->token);
 	return w;
 }
 
 START_TEST(a_token_is_revoked_while_its_stream_is_opened)
 {
-	struct client *ann = somebody();
-	struct answer made = is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
-	struct client *phone = using(ann, str(made.json, "token"));
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	struct answer made = expect_status(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
+	struct client *phone = with_token(ann, json_str(made.json, "token"));
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin; lock table postern.member in access exclusive mode");
 	struct wire *stream = ask_for(phone, "/v1/stream"), *poll = ask_for(phone, "/v1/poll?wait=60");
 	await_waiting(pg, 1); /* they share the look-up of what he is a member of */
-	is(del(ann, "/v1/tokens/%lld", num(made.json, "id")), 204);
+	expect_status(del(ann, "/v1/tokens/%lld", json_num(made.json, "id")), 204);
 	sql(pg, "commit");
-	refused(wire_answer(stream), 401, "unauthorized");
-	refused(wire_answer(poll), 401, "unauthorized");
+	expect_problem(wire_answer(stream), 401, "unauthorized");
+	expect_problem(wire_answer(poll), 401, "unauthorized");
 }
 END_TEST
 
 START_TEST(another_token_is_revoked_while_a_stream_is_opened)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben), other = num(is(post(ann, "/v1/tokens", "{'label':'phone'}"), 201).json, "id");
-	PGconn *pg = database(house());
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben),
+		  other = json_num(expect_status(post(ann, "/v1/tokens", "{'label':'phone'}"), 201).json, "id");
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin; lock table postern.member in access exclusive mode");
 	struct wire *w = ask_for(ann, "/v1/stream");
 	await_waiting(pg, 1);
-	is(del(ann, "/v1/tokens/%lld", other), 204);
+	expect_status(del(ann, "/v1/tokens/%lld", other), 204);
 	sql(pg, "commit");
 	struct stream *s = stream_on(w);
 	expect(s, "hello");
@@ -51,28 +52,28 @@ END_TEST
 
 START_TEST(a_password_changes_while_somebody_signs_in_with_the_old_one)
 {
-	struct client *ann = somebody();
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	PGconn *pg = database_open(test_server());
 	char *body = format("{\"name\":\"%s\",\"password\":\"" PASSWORD "\"}", ann->name);
 	sql(pg, "begin; update postern.account set password_hash = 'another' where name = '%s'", ann->name);
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	wire_send(w,
 		"POST /v1/session HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: %zu\r\n\r\n%s",
 		strlen(body), body);
 	await_waiting(pg, 1);
 	sql(pg, "commit");
-	refused(wire_answer(w), 401, "bad_credentials");
+	expect_problem(wire_answer(w), 401, "bad_credentials");
 }
 END_TEST
 
 /* A restored database, say: the number of what was a direct chat may be any chat's now. */
 START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 {
-	struct client *ann = somebody(), *ben = somebody(), *eve = somebody();
+	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
 	char *direct = format("/v1/chats/@%s/messages", ben->name),
-	     *before = format("%s", str(is(get(ann, "/v1/sync"), 200).json, "cursor"));
-	long long old = num(is(post(ann, direct, "{'text':'to ben'}"), 201).json, "chat");
-	PGconn *pg = database(house());
+	     *before = format("%s", json_str(expect_status(get(ann, "/v1/sync"), 200).json, "cursor"));
+	long long old = json_num(expect_status(post(ann, direct, "{'text':'to ben'}"), 201).json, "chat");
+	PGconn *pg = database_open(test_server());
 	sql(pg, "update postern.chat set kind = 'group', pair = null, title = 'of eve' where id = %lld", old);
 	sql(pg, "update postern.member set name = '%s' where chat_id = %lld and name = '%s'", eve->name, old,
 		ben->name);
@@ -81,12 +82,12 @@ START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
 		"backend_type = 'client backend'");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (struct answer a;
-		a = get(ann, "/v1/poll?wait=0&since=%s", before),
-		a.status != 200 || count(a.json, "events") == 0 || strcmp(str(a.json, "events.0.event"), "reset") != 0;)
-		left(until, "the other history to be noticed");
-	ck_assert_int_ne(num(is(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
-	ck_assert_uint_eq(count(is(get(eve, "%s", messages(old)), 200).json, "messages"), 1);
+	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before),
+			      a.status != 200 || json_count(a.json, "events") == 0 ||
+			strcmp(json_str(a.json, "events.0.event"), "reset") != 0;)
+		time_left(until, "the other history to be noticed");
+	ck_assert_int_ne(json_num(expect_status(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
+	ck_assert_uint_eq(json_count(expect_status(get(eve, "%s", messages_path(old)), 200).json, "messages"), 1);
 }
 END_TEST
 
@@ -94,20 +95,20 @@ END_TEST
 START_TEST(nothing_is_left_running_after_its_deadline)
 {
 	const char *const flags[] = { "--database-timeout", "1", "--send-wait", "2", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
-	long long chat = group(ann, ben);
-	PGconn *pg = database(house());
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node), *ben = on_server(new_user(), node);
+	long long chat = make_group(ann, ben);
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)");
-	refused(post(ann, messages(chat), "{'text':'held up','key':'k'}"), 503, "database_away");
+	expect_problem(post(ann, messages_path(chat), "{'text':'held up','key':'k'}"), 503, "database_away");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (atoi(sql(pg, "select count(*) from pg_locks where locktype = 'advisory' and not granted")) > 0)
-		left(until, "the calls that were given up to end");
+		time_left(until, "the calls that were given up to end");
 	sql(pg, "commit");
-	for (struct answer a; (a = post(ann, messages(chat), "{'text':'held up','key':'k'}")).status != 201;)
-		left(until, "sends to go through again");
-	ck_assert_uint_eq(count(is(get(ann, "%s", messages(chat)), 200).json, "messages"), 1);
+	for (struct answer a; (a = post(ann, messages_path(chat), "{'text':'held up','key':'k'}")).status != 201;)
+		time_left(until, "sends to go through again");
+	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", messages_path(chat)), 200).json, "messages"), 1);
 	server_stop(node);
 }
 END_TEST
@@ -117,17 +118,17 @@ END_TEST
 START_TEST(a_batch_that_fails_is_not_overtaken)
 {
 	enum { LINES = 2000, POISON = 300 };
-	struct client *ann = somebody();
-	long long chat = group(ann), last = 0;
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	long long chat = make_group(ann), last = 0;
+	PGconn *pg = database_open(test_server());
 	sql(pg,
 		"create function refuse_poison() returns trigger language plpgsql as $$ begin if new.text = 'poison' "
 		"then raise 'poison'; end if; return new; end $$");
 	sql(pg, "create trigger poison before insert on postern.message for each row execute function refuse_poison()");
-	char *body = later(free, malloc(LINES * 32)), *at = body;
+	char *body = on_teardown(free, malloc(LINES * 32)), *at = body;
 	for (int i = 0; i < LINES; i++)
 		at += i == POISON ? sprintf(at, "{\"text\":\"poison\"}\n") : sprintf(at, "{\"text\":\"%d\"}\n", i);
-	struct answer a = is(post_as(ann, messages(chat), "application/x-ndjson", body), 200);
+	struct answer a = expect_status(post_as(ann, messages_path(chat), "application/x-ndjson", body), 200);
 	sql(pg, "drop trigger poison on postern.message");
 	int line = 0;
 	for (char *s = a.body, *end; (end = strchr(s, '\n')) != NULL; s = end + 1, line++) {

@@ -12,117 +12,121 @@
 
 static char *reaction(long long chat, long long id, const char *emoji)
 {
-	return format("%s/reactions/%s", message(chat, id), emoji);
+	return format("%s/reactions/%s", message_path(chat, id), emoji);
 }
 
 START_TEST(a_reaction_is_counted_and_seen)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), id = say(alice, chat, "hi");
-	struct stream *s = live(alice);
-	struct answer a = is(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	ck_assert_str_eq(str(a.json, "emoji"), "👍");
-	ck_assert_str_eq(str(a.json, "from"), "bob");
+	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
+	struct stream *s = stream_from_now(alice);
+	struct answer a = expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	ck_assert_str_eq(json_str(a.json, "emoji"), "👍");
+	ck_assert_str_eq(json_str(a.json, "from"), "bob");
 	struct json_object *r = expect(s, "reaction");
-	ck_assert_int_eq(num(r, "chat"), chat);
-	ck_assert_int_eq(num(r, "id"), id);
-	ck_assert_str_eq(str(r, "from"), "bob");
-	ck_assert_str_eq(str(r, "emoji"), "👍");
-	ck_assert(yes(r, "on"));
-	ck_assert_int_eq(num(r, "count"), 1);
-	ck_assert_int_eq(num(r, "rev"), num(a.json, "rev"));
-	is(put(bob, reaction(chat, id, THUMB), NULL), 200); /* again: nothing */
-	is(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	ck_assert_int_eq(num(expect(s, "reaction"), "count"), 2);
-	is(put(bob, reaction(chat, id, HEART), NULL), 200);
-	ck_assert_str_eq(str(expect(s, "reaction"), "emoji"), "❤️");
+	ck_assert_int_eq(json_num(r, "chat"), chat);
+	ck_assert_int_eq(json_num(r, "id"), id);
+	ck_assert_str_eq(json_str(r, "from"), "bob");
+	ck_assert_str_eq(json_str(r, "emoji"), "👍");
+	ck_assert(json_true(r, "on"));
+	ck_assert_int_eq(json_num(r, "count"), 1);
+	ck_assert_int_eq(json_num(r, "rev"), json_num(a.json, "rev"));
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200); /* again: nothing */
+	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	ck_assert_int_eq(json_num(expect(s, "reaction"), "count"), 2);
+	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	ck_assert_str_eq(json_str(expect(s, "reaction"), "emoji"), "❤️");
 
-	ck_assert_int_eq(num(is(get(bob, "%s", message(chat, id)), 200).json, "reactions.👍"), 2);
-	ck_assert_int_eq(num(is(get(bob, "%s", messages(chat)), 200).json, "messages.0.reactions.👍"), 2);
-	ck_assert_int_eq(num(is(get(bob, "/v1/chats/%lld", chat), 200).json, "last_message.reactions.👍"), 2);
-	ck_assert_int_eq(num(is(get(bob, "%s", message(chat, id)), 200).json, "rev"), id);
+	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.👍"), 2);
+	ck_assert_int_eq(
+		json_num(expect_status(get(bob, "%s", messages_path(chat)), 200).json, "messages.0.reactions.👍"), 2);
+	ck_assert_int_eq(
+		json_num(expect_status(get(bob, "/v1/chats/%lld", chat), 200).json, "last_message.reactions.👍"), 2);
+	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "rev"), id);
 
-	is(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
 	r = expect(s, "reaction");
-	ck_assert(!yes(r, "on"));
-	ck_assert_int_eq(num(r, "count"), 1);
-	is(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	is(del(alice, "%s", reaction(chat, id, THUMB)), 204);
-	ck_assert_int_eq(num(expect(s, "reaction"), "count"), 0);
-	is(del(bob, "%s", reaction(chat, id, HEART)), 204);
+	ck_assert(!json_true(r, "on"));
+	ck_assert_int_eq(json_num(r, "count"), 1);
+	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(del(alice, "%s", reaction(chat, id, THUMB)), 204);
+	ck_assert_int_eq(json_num(expect(s, "reaction"), "count"), 0);
+	expect_status(del(bob, "%s", reaction(chat, id, HEART)), 204);
 	expect(s, "reaction");
 	expect_quiet(s);
-	ck_assert(!has(is(get(bob, "%s", message(chat, id)), 200).json, "reactions"));
-	ck_assert(!has(is(get(bob, "%s", messages(chat)), 200).json, "messages.0.reactions"));
+	ck_assert(!json_has(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions"));
+	ck_assert(!json_has(expect_status(get(bob, "%s", messages_path(chat)), 200).json, "messages.0.reactions"));
 }
 END_TEST
 
 START_TEST(who_reacted_is_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
-	long long chat = group(alice, bob, carol), id = say(alice, chat, "hi");
-	is(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	is(put(bob, reaction(chat, id, HEART), NULL), 200);
-	is(put(carol, reaction(chat, id, THUMB), NULL), 200);
-	is(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	is(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	char *path = format("%s/reactions", message(chat, id));
-	struct answer a = is(get(bob, "%s?limit=2", path), 200);
-	ck_assert_uint_eq(count(a.json, "reactions"), 2);
-	ck_assert_str_eq(str(a.json, "reactions.0.from"), "alice");
-	ck_assert_str_eq(str(a.json, "reactions.1.emoji"), "❤️");
-	ck_assert_uint_eq(strlen(str(a.json, "reactions.0.at")), 24);
-	a = is(get(bob, "%s?limit=2&cursor=%s", path, str(a.json, "next")), 200);
-	ck_assert_uint_eq(count(a.json, "reactions"), 1);
-	ck_assert_str_eq(str(a.json, "reactions.0.from"), "carol");
-	ck_assert(!has(a.json, "next"));
-	a = is(get(bob, "%s?emoji=%s", path, HEART), 200);
-	ck_assert_uint_eq(count(a.json, "reactions"), 1);
-	ck_assert_str_eq(str(a.json, "reactions.0.from"), "bob");
-	refused(get(bob, "%s?emoji=x", path), 422, "bad_emoji");
+	long long chat = make_group(alice, bob, carol), id = say(alice, chat, "hi");
+	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	expect_status(put(carol, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	char *path = format("%s/reactions", message_path(chat, id));
+	struct answer a = expect_status(get(bob, "%s?limit=2", path), 200);
+	ck_assert_uint_eq(json_count(a.json, "reactions"), 2);
+	ck_assert_str_eq(json_str(a.json, "reactions.0.from"), "alice");
+	ck_assert_str_eq(json_str(a.json, "reactions.1.emoji"), "❤️");
+	ck_assert_uint_eq(strlen(json_str(a.json, "reactions.0.at")), 24);
+	a = expect_status(get(bob, "%s?limit=2&cursor=%s", path, json_str(a.json, "next")), 200);
+	ck_assert_uint_eq(json_count(a.json, "reactions"), 1);
+	ck_assert_str_eq(json_str(a.json, "reactions.0.from"), "carol");
+	ck_assert(!json_has(a.json, "next"));
+	a = expect_status(get(bob, "%s?emoji=%s", path, HEART), 200);
+	ck_assert_uint_eq(json_count(a.json, "reactions"), 1);
+	ck_assert_str_eq(json_str(a.json, "reactions.0.from"), "bob");
+	expect_problem(get(bob, "%s?emoji=x", path), 422, "bad_emoji");
 }
 END_TEST
 
 START_TEST(spellings_of_an_emoji_are_one)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), id = say(alice, chat, "hi");
-	is(put(alice, reaction(chat, id, "%E2%9D%A4"), NULL), 200);
-	is(put(bob, reaction(chat, id, HEART), NULL), 200);
-	ck_assert_int_eq(num(is(get(bob, "%s", message(chat, id)), 200).json, "reactions.❤️"), 2);
-	is(del(bob, "%s", reaction(chat, id, "%E2%9D%A4")), 204);
-	ck_assert_int_eq(num(is(get(bob, "%s", message(chat, id)), 200).json, "reactions.❤️"), 1);
+	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
+	expect_status(put(alice, reaction(chat, id, "%E2%9D%A4"), NULL), 200);
+	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	ck_assert_int_eq(
+		json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.❤️"), 2);
+	expect_status(del(bob, "%s", reaction(chat, id, "%E2%9D%A4")), 204);
+	ck_assert_int_eq(
+		json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.❤️"), 1);
 }
 END_TEST
 
 START_TEST(only_an_emoji_is_a_reaction)
 {
 	struct client *alice = user("alice");
-	long long chat = group(alice), id = say(alice, chat, "hi");
+	long long chat = make_group(alice), id = say(alice, chat, "hi");
 	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F",
 		"%3Cb%3E", "%F0%9F%8F%BD" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		refused(put(alice, reaction(chat, id, bad[i]), NULL), 422, "bad_emoji");
-		refused(del(alice, "%s", reaction(chat, id, bad[i])), 422, "bad_emoji");
+		expect_problem(put(alice, reaction(chat, id, bad[i]), NULL), 422, "bad_emoji");
+		expect_problem(del(alice, "%s", reaction(chat, id, bad[i])), 422, "bad_emoji");
 	}
-	refused(put(alice, reaction(chat, id, "%F0%9F%91"), NULL), 400, "bad_path");
-	refused(put(alice, reaction(chat, id, ""), NULL), 404, "not_found");
-	ck_assert(!has(is(get(alice, "%s", message(chat, id)), 200).json, "reactions"));
+	expect_problem(put(alice, reaction(chat, id, "%F0%9F%91"), NULL), 400, "bad_path");
+	expect_problem(put(alice, reaction(chat, id, ""), NULL), 404, "not_found");
+	ck_assert(!json_has(expect_status(get(alice, "%s", message_path(chat, id)), 200).json, "reactions"));
 }
 END_TEST
 
 START_TEST(a_message_has_only_so_many_kinds)
 {
 	const char *const flags[] = { "--reactions-max", "2", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *alice = via(user("alice"), node), *bob = via(user("bob"), node);
-	long long chat = group(alice, bob), id = say(alice, chat, "hi");
-	is(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	is(put(alice, reaction(chat, id, HEART), NULL), 200);
-	refused(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 422, "too_many_reactions");
-	is(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	is(del(alice, "%s", reaction(chat, id, HEART)), 204);
-	is(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 200);
+	struct server *node = server_join(test_server(), flags);
+	struct client *alice = on_server(user("alice"), node), *bob = on_server(user("bob"), node);
+	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
+	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(alice, reaction(chat, id, HEART), NULL), 200);
+	expect_problem(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 422, "too_many_reactions");
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(del(alice, "%s", reaction(chat, id, HEART)), 204);
+	expect_status(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 200);
 	server_stop(node);
 }
 END_TEST
@@ -130,48 +134,49 @@ END_TEST
 START_TEST(only_who_may_read_reacts)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory"), *dave = user("dave");
-	struct answer made =
-		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
-	long long chat = num(made.json, "id"), id = say(alice, chat, "hi"), gone = say(alice, chat, "oops");
-	is(del(alice, "%s", message(chat, gone)), 204);
-	is(put(alice, member(chat, dave), "{}"), 200);
+	struct answer made = expect_status(
+		post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'history':'joined'}"), 201);
+	long long chat = json_num(made.json, "id"), id = say(alice, chat, "hi"), gone = say(alice, chat, "oops");
+	expect_status(del(alice, "%s", message_path(chat, gone)), 204);
+	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
 	struct client *const outside[] = { mallory, dave }; /* he joined later */
 	for (size_t i = 0; i < 2; i++) {
-		struct client *who = with(outside[i], "X-Request-Id: same");
-		struct answer absent = refused(put(who, reaction(chat, id + 1000000, THUMB), NULL), 404, "not_found");
+		struct client *who = with_header(outside[i], "X-Request-Id: same");
+		struct answer absent =
+			expect_problem(put(who, reaction(chat, id + 1000000, THUMB), NULL), 404, "not_found");
 		ck_assert_str_eq(
-			refused(put(who, reaction(chat, id, THUMB), NULL), 404, "not_found").body, absent.body);
-		ck_assert_str_eq(
-			refused(put(who, reaction(chat, gone, THUMB), NULL), 404, "not_found").body, absent.body);
-		refused(del(who, "%s", reaction(chat, id, THUMB)), 404, "not_found");
-		refused(get(who, "%s/reactions", message(chat, id)), 404, "not_found");
+			expect_problem(put(who, reaction(chat, id, THUMB), NULL), 404, "not_found").body, absent.body);
+		ck_assert_str_eq(expect_problem(put(who, reaction(chat, gone, THUMB), NULL), 404, "not_found").body,
+			absent.body);
+		expect_problem(del(who, "%s", reaction(chat, id, THUMB)), 404, "not_found");
+		expect_problem(get(who, "%s/reactions", message_path(chat, id)), 404, "not_found");
 	}
-	refused(put(bob, reaction(chat, gone, THUMB), NULL), 410, "gone");
-	is(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	is(put(alice, member(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
-	refused(put(bob, reaction(chat, id, HEART), NULL), 403, "muted");
-	is(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	refused(put(nobody(), reaction(chat, id, THUMB), NULL), 401, "unauthorized");
+	expect_problem(put(bob, reaction(chat, gone, THUMB), NULL), 410, "gone");
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(alice, member_path(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
+	expect_problem(put(bob, reaction(chat, id, HEART), NULL), 403, "muted");
+	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_problem(put(anonymous(), reaction(chat, id, THUMB), NULL), 401, "unauthorized");
 }
 END_TEST
 
 /* From the ring as from the tables: the latest state of each, once. */
 static void tells_the_latest(struct stream *s, long long chat, long long id)
 {
-	ck_assert_int_eq(num(expect(s, "message"), "id"), id);
+	ck_assert_int_eq(json_num(expect(s, "message"), "id"), id);
 	struct json_object *r = expect(s, "reaction");
-	ck_assert_int_eq(num(r, "id"), id);
-	ck_assert_str_eq(str(r, "from"), "bob");
-	ck_assert_str_eq(str(r, "emoji"), "❤️");
+	ck_assert_int_eq(json_num(r, "id"), id);
+	ck_assert_str_eq(json_str(r, "from"), "bob");
+	ck_assert_str_eq(json_str(r, "emoji"), "❤️");
 	r = expect(s, "reaction");
-	ck_assert_str_eq(str(r, "from"), "bob");
-	ck_assert_str_eq(str(r, "emoji"), "👍");
-	ck_assert(!yes(r, "on"));
-	ck_assert_int_eq(num(r, "count"), 1);
+	ck_assert_str_eq(json_str(r, "from"), "bob");
+	ck_assert_str_eq(json_str(r, "emoji"), "👍");
+	ck_assert(!json_true(r, "on"));
+	ck_assert_int_eq(json_num(r, "count"), 1);
 	r = expect(s, "reaction");
-	ck_assert_str_eq(str(r, "from"), "alice");
-	ck_assert(yes(r, "on"));
-	ck_assert_int_eq(num(r, "chat"), chat);
+	ck_assert_str_eq(json_str(r, "from"), "alice");
+	ck_assert(json_true(r, "on"));
+	ck_assert_int_eq(json_num(r, "chat"), chat);
 	expect(s, "deleted");
 	expect_quiet(s);
 }
@@ -179,28 +184,28 @@ static void tells_the_latest(struct stream *s, long long chat, long long id)
 START_TEST(what_was_missed_is_told)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *erin = user("erin"), *frank = user("frank");
-	long long chat = group(alice, bob, erin, frank), doomed = say(alice, chat, "doomed");
-	const char *cursor = str(is(get(erin, "/v1/sync"), 200).json, "cursor");
-	struct stream *told = live(bob);
+	long long chat = make_group(alice, bob, erin, frank), doomed = say(alice, chat, "doomed");
+	const char *cursor = json_str(expect_status(get(erin, "/v1/sync"), 200).json, "cursor");
+	struct stream *told = stream_from_now(bob);
 	long long id = say(alice, chat, "hi");
-	is(put(bob, reaction(chat, doomed, THUMB), NULL), 200);
-	is(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	is(put(bob, reaction(chat, id, HEART), NULL), 200);
-	is(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	is(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	is(del(alice, "%s", reaction(chat, id, THUMB)), 204);
-	is(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	is(del(alice, "%s", message(chat, doomed)), 204);
-	while (strcmp(peek(told), "deleted") != 0)
-		expect(told, peek(told));
-	tells_the_latest(live_since(erin, cursor), chat, id);
-	char *much = later(free, calloc(1, 3001));
+	expect_status(put(bob, reaction(chat, doomed, THUMB), NULL), 200);
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(del(alice, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(del(alice, "%s", message_path(chat, doomed)), 204);
+	while (strcmp(stream_peek(told), "deleted") != 0)
+		expect(told, stream_peek(told));
+	tells_the_latest(stream_since(erin, cursor), chat, id);
+	char *much = on_teardown(free, calloc(1, 3001));
 	memset(much, 'x', 3000);
-	for (long long i = 0, other = group(alice); i < 4; i++)
+	for (long long i = 0, other = make_group(alice); i < 4; i++)
 		say(alice, other, much);
 	const char *const small[] = { "--ring-bytes", "4K", NULL };
-	struct server *node = server_join(house(), small);
-	tells_the_latest(live_since(via(frank, node), cursor), chat, id);
+	struct server *node = server_join(test_server(), small);
+	tells_the_latest(stream_since(on_server(frank, node), cursor), chat, id);
 	server_stop(node);
 }
 END_TEST

@@ -13,44 +13,47 @@ static struct client *admin(void)
 {
 	static bool made;
 	if (!made)
-		server_command(house(), PASSWORD "\n", "user", "add", "root", "--admin");
+		server_command(test_server(), PASSWORD "\n", "user", "add", "root", "--admin");
 	made = true;
-	return using(nobody(), server_command(house(), NULL, "token", "root"));
+	return with_token(anonymous(), server_command(test_server(), NULL, "token", "root"));
 }
 
 static struct answer sign_in(const char *name, const char *password)
 {
-	return post(with(nobody(), "Origin: %s", server_url(house())), "/v1/session", "{'name':'%s','password':'%s'}",
-		name, password);
+	return post(with_header(anonymous(), "Origin: %s", server_url(test_server())), "/v1/session",
+		"{'name':'%s','password':'%s'}", name, password);
 }
 
 static struct server *join_with(const char *registration, const char *rate)
 {
 	const char *const flags[] = { "--registration", registration, "--rate-logins", rate, NULL };
-	return server_join(house(), flags);
+	return server_join(test_server(), flags);
 }
 
 START_TEST(registration_is_closed_unless_it_is_opened)
 {
-	refused(post(nobody(), "/v1/accounts", "{'name':'dora','password':'long enough'}"), 403, "registration_closed");
-	refused(sign_in("dora", "long enough"), 401, "bad_credentials");
+	expect_problem(post(anonymous(), "/v1/accounts", "{'name':'dora','password':'long enough'}"), 403,
+		"registration_closed");
+	expect_problem(sign_in("dora", "long enough"), 401, "bad_credentials");
 }
 END_TEST
 
 START_TEST(where_it_is_open_anybody_registers)
 {
 	struct server *node = join_with("open", "0");
-	struct client *any = via(nobody(), node);
+	struct client *any = on_server(anonymous(), node);
 	ck_assert_str_eq(
-		str(is(post(any, "/v1/accounts", "{'name':'emil','password':'long enough'}"), 201).json, "name"),
+		json_str(expect_status(post(any, "/v1/accounts", "{'name':'emil','password':'long enough'}"), 201).json,
+			"name"),
 		"emil");
-	struct answer a = is(sign_in("emil", "long enough"), 201);
-	ck_assert(!yes(is(get(using(nobody(), str(a.json, "token")), "/v1/me"), 200).json, "admin"));
-	refused(post(any, "/v1/accounts", "{'name':'emil','password':'other words'}"), 409, "name_taken");
-	refused(post(any, "/v1/accounts", "{'name':'E','password':'long enough'}"), 422, "bad_name");
-	refused(post(any, "/v1/accounts", "{'name':'fritz','password':'short'}"), 422, "out_of_range");
-	refused(post(any, "/v1/accounts", "{'name':'fritz'}"), 422, "missing_field");
-	refused(post(any, "/v1/accounts", "{'name':'fritz','password':'long enough','admin':true}"), 422,
+	struct answer a = expect_status(sign_in("emil", "long enough"), 201);
+	ck_assert(!json_true(
+		expect_status(get(with_token(anonymous(), json_str(a.json, "token")), "/v1/me"), 200).json, "admin"));
+	expect_problem(post(any, "/v1/accounts", "{'name':'emil','password':'other words'}"), 409, "name_taken");
+	expect_problem(post(any, "/v1/accounts", "{'name':'E','password':'long enough'}"), 422, "bad_name");
+	expect_problem(post(any, "/v1/accounts", "{'name':'fritz','password':'short'}"), 422, "out_of_range");
+	expect_problem(post(any, "/v1/accounts", "{'name':'fritz'}"), 422, "missing_field");
+	expect_problem(post(any, "/v1/accounts", "{'name':'fritz','password':'long enough','admin':true}"), 422,
 		"unknown_field");
 	server_stop(node);
 }
@@ -59,27 +62,27 @@ END_TEST
 START_TEST(an_invitation_is_good_as_often_as_it_says)
 {
 	struct server *node = join_with("invite", "0");
-	struct client *any = via(nobody(), node), *root = admin();
-	struct answer made = is(post(root, "/v1/admin/invites", "{'uses':1}"), 201);
-	const char *invite = str(made.json, "invite");
-	refused(post(any, "/v1/accounts", "{'name':'gina','password':'long enough'}"), 403, "invite_required");
-	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'nonsense'}"), 403,
+	struct client *any = on_server(anonymous(), node), *root = admin();
+	struct answer made = expect_status(post(root, "/v1/admin/invites", "{'uses':1}"), 201);
+	const char *invite = json_str(made.json, "invite");
+	expect_problem(post(any, "/v1/accounts", "{'name':'gina','password':'long enough'}"), 403, "invite_required");
+	expect_problem(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'nonsense'}"), 403,
 		"invite_required");
-	refused(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'%s'}", invite), 409,
+	expect_problem(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'%s'}", invite), 409,
 		"name_taken"); /* costs no use */
-	ck_assert_ptr_null(strstr(is(get(root, "/v1/admin/invites"), 200).body, invite));
-	is(post(any, "/v1/accounts", "{'name':'gina','password':'long enough','invite':'%s'}", invite), 201);
-	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", invite), 403,
+	ck_assert_ptr_null(strstr(expect_status(get(root, "/v1/admin/invites"), 200).body, invite));
+	expect_status(post(any, "/v1/accounts", "{'name':'gina','password':'long enough','invite':'%s'}", invite), 201);
+	expect_problem(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", invite), 403,
 		"invite_required");
 
-	made = is(post(root, "/v1/admin/invites", "{'uses':9}"), 201);
-	is(del(root, "/v1/admin/invites/%lld", num(made.json, "id")), 204);
-	refused(del(root, "/v1/admin/invites/%lld", num(made.json, "id")), 404, "not_found");
-	refused(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}",
-			str(made.json, "invite")),
+	made = expect_status(post(root, "/v1/admin/invites", "{'uses':9}"), 201);
+	expect_status(del(root, "/v1/admin/invites/%lld", json_num(made.json, "id")), 204);
+	expect_problem(del(root, "/v1/admin/invites/%lld", json_num(made.json, "id")), 404, "not_found");
+	expect_problem(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}",
+			       json_str(made.json, "invite")),
 		403, "invite_required");
-	refused(post(root, "/v1/admin/invites", "{'uses':0}"), 422, "out_of_range");
-	refused(post(root, "/v1/admin/invites", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
+	expect_problem(post(root, "/v1/admin/invites", "{'uses':0}"), 422, "out_of_range");
+	expect_problem(post(root, "/v1/admin/invites", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
 	server_stop(node);
 }
 END_TEST
@@ -88,9 +91,11 @@ START_TEST(registering_is_limited_by_address)
 {
 	struct server *node = join_with("open", "3");
 	int status = 409;
-	is(post(via(nobody(), node), "/v1/accounts", "{'name':'ines','password':'long enough'}"), 201);
+	expect_status(
+		post(on_server(anonymous(), node), "/v1/accounts", "{'name':'ines','password':'long enough'}"), 201);
 	for (int i = 0; i < 20 && status == 409; i++)
-		status = post(via(nobody(), node), "/v1/accounts", "{'name':'ines','password':'long enough'}").status;
+		status = post(on_server(anonymous(), node), "/v1/accounts", "{'name':'ines','password':'long enough'}")
+				 .status;
 	ck_assert_int_eq(status, 429);
 	server_stop(node);
 }
@@ -98,119 +103,128 @@ END_TEST
 
 START_TEST(a_password_changes_for_who_knows_the_old_one)
 {
-	struct client *ann = somebody();
-	struct client *here = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
-	struct client *there = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
-	struct stream *other = live(there), *own = live(here);
-	double failed = metric(house(), "postern_logins_failed_total");
-	refused(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401,
+	struct client *ann = new_user();
+	struct client *here =
+		with_token(anonymous(), json_str(expect_status(sign_in(ann->name, PASSWORD), 201).json, "token"));
+	struct client *there =
+		with_token(anonymous(), json_str(expect_status(sign_in(ann->name, PASSWORD), 201).json, "token"));
+	struct stream *other = stream_from_now(there), *own = stream_from_now(here);
+	double failed = metric(test_server(), "postern_logins_failed_total");
+	expect_problem(post(here, "/v1/me/password", "{'old_password':'guess','password':'over the wall'}"), 401,
 		"bad_credentials");
-	ck_assert_double_eq(metric(house(), "postern_logins_failed_total"), failed + 1);
-	refused(post(here, "/v1/me/password", "{'password':'over the wall'}"), 422, "missing_field");
-	refused(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422,
+	ck_assert_double_eq(metric(test_server(), "postern_logins_failed_total"), failed + 1);
+	expect_problem(post(here, "/v1/me/password", "{'password':'over the wall'}"), 422, "missing_field");
+	expect_problem(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'short'}"), 422,
 		"out_of_range");
-	is(get(there, "/v1/me"), 200);
-	is(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 204);
+	expect_status(get(there, "/v1/me"), 200);
+	expect_status(post(here, "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 204);
 	expect_end(other);
-	refused(get(there, "/v1/me"), 401, "unauthorized");
-	is(get(here, "/v1/me"), 200);
-	is(get(ann, "/v1/me"), 200); /* a token */
+	expect_problem(get(there, "/v1/me"), 401, "unauthorized");
+	expect_status(get(here, "/v1/me"), 200);
+	expect_status(get(ann, "/v1/me"), 200); /* a token */
 	expect_quiet(own);
-	refused(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
-	is(sign_in(ann->name, "over the wall"), 201);
+	expect_problem(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
+	expect_status(sign_in(ann->name, "over the wall"), 201);
 }
 END_TEST
 
 START_TEST(a_reset_is_good_once)
 {
-	struct client *ann = somebody();
-	const char *first = str(is(post(admin(), to("/v1/admin/users/%s/reset", ann->name), NULL), 201).json, "token");
-	const char *link = server_command(house(), NULL, "user", "reset-link", ann->name);
-	struct client *session = using(nobody(), str(is(sign_in(ann->name, PASSWORD), 201).json, "token"));
-	struct stream *s = live(session);
-	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", first), 404,
+	struct client *ann = new_user();
+	const char *first = json_str(
+		expect_status(post(admin(), format("/v1/admin/users/%s/reset", ann->name), NULL), 201).json, "token");
+	const char *link = server_command(test_server(), NULL, "user", "reset-link", ann->name);
+	struct client *session =
+		with_token(anonymous(), json_str(expect_status(sign_in(ann->name, PASSWORD), 201).json, "token"));
+	struct stream *s = stream_from_now(session);
+	expect_problem(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", first), 404,
 		"not_found"); /* there is a later one */
-	is(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", link), 204);
+	expect_status(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", link), 204);
 	expect_end(s);
-	is(sign_in(ann->name, "over the wall"), 201);
-	refused(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
-	refused(post(nobody(), "/v1/password-reset", "{'token':'%s','password':'once again!'}", link), 404,
+	expect_status(sign_in(ann->name, "over the wall"), 201);
+	expect_problem(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
+	expect_problem(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'once again!'}", link), 404,
 		"not_found");
-	refused(post(nobody(), "/v1/password-reset", "{'token':'nonsense','password':'once again!'}"), 404,
+	expect_problem(post(anonymous(), "/v1/password-reset", "{'token':'nonsense','password':'once again!'}"), 404,
 		"not_found");
-	refused(post(admin(), "/v1/admin/users/nobody-here/reset", NULL), 404, "not_found");
-	ck_assert(!server_logged(house(), link));
+	expect_problem(post(admin(), "/v1/admin/users/nobody-here/reset", NULL), 404, "not_found");
+	ck_assert(!server_logged(test_server(), link));
 }
 END_TEST
 
 START_TEST(administrators_make_and_disable_users)
 {
 	struct client *root = admin();
-	is(post(root, "/v1/admin/users", "{'name':'jana','password':'long enough'}"), 201);
-	refused(post(root, "/v1/admin/users", "{'name':'jana'}"), 409, "name_taken");
-	struct client *jana = using(nobody(), str(is(sign_in("jana", "long enough"), 201).json, "token"));
-	struct stream *s = live(jana);
-	ck_assert_str_eq(str(is(post(root, "/v1/admin/users/jana/disable", NULL), 200).json, "state"), "disabled");
-	if (!stream_is_over(s) && strcmp(peek(s), "user") == 0)
+	expect_status(post(root, "/v1/admin/users", "{'name':'jana','password':'long enough'}"), 201);
+	expect_problem(post(root, "/v1/admin/users", "{'name':'jana'}"), 409, "name_taken");
+	struct client *jana =
+		with_token(anonymous(), json_str(expect_status(sign_in("jana", "long enough"), 201).json, "token"));
+	struct stream *s = stream_from_now(jana);
+	ck_assert_str_eq(json_str(expect_status(post(root, "/v1/admin/users/jana/disable", NULL), 200).json, "state"),
+		"disabled");
+	if (!stream_is_over(s) && strcmp(stream_peek(s), "user") == 0)
 		expect(s, "user"); /* the news may be faster than the end */
 	expect_end(s);
-	refused(get(jana, "/v1/me"), 401, "unauthorized");
-	is(post(root, "/v1/admin/users/jana/enable", NULL), 200);
-	is(get(jana, "/v1/me"), 200);
-	refused(post(root, "/v1/admin/users/root/disable", NULL), 403, "forbidden");
-	refused(post(root, "/v1/admin/users/nobody-here/disable", NULL), 404, "not_found");
-	ck_assert_ptr_nonnull(strstr(is(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
+	expect_problem(get(jana, "/v1/me"), 401, "unauthorized");
+	expect_status(post(root, "/v1/admin/users/jana/enable", NULL), 200);
+	expect_status(get(jana, "/v1/me"), 200);
+	expect_problem(post(root, "/v1/admin/users/root/disable", NULL), 403, "forbidden");
+	expect_problem(post(root, "/v1/admin/users/nobody-here/disable", NULL), 404, "not_found");
+	ck_assert_ptr_nonnull(strstr(expect_status(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
 
-	struct answer trail = is(get(root, "/v1/admin/audit?limit=2"), 200);
-	ck_assert_uint_eq(count(trail.json, "acts"), 2);
-	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_enabled");
-	ck_assert_str_eq(str(trail.json, "acts.1.act"), "user_disabled");
-	ck_assert_str_eq(str(trail.json, "acts.1.target"), "jana");
-	ck_assert_str_eq(str(trail.json, "acts.1.actor"), "root");
-	trail = is(get(root, "/v1/admin/audit?limit=1&cursor=%s", str(trail.json, "next")), 200);
-	ck_assert_str_eq(str(trail.json, "acts.0.act"), "user_created");
+	struct answer trail = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
+	ck_assert_uint_eq(json_count(trail.json, "acts"), 2);
+	ck_assert_str_eq(json_str(trail.json, "acts.0.act"), "user_enabled");
+	ck_assert_str_eq(json_str(trail.json, "acts.1.act"), "user_disabled");
+	ck_assert_str_eq(json_str(trail.json, "acts.1.target"), "jana");
+	ck_assert_str_eq(json_str(trail.json, "acts.1.actor"), "root");
+	trail = expect_status(get(root, "/v1/admin/audit?limit=1&cursor=%s", json_str(trail.json, "next")), 200);
+	ck_assert_str_eq(json_str(trail.json, "acts.0.act"), "user_created");
 }
 END_TEST
 
 START_TEST(credentials_are_not_hoarded)
 {
 	user("hamster");
-	PGconn *pg = database(house());
-	const char *first = str(is(sign_in("hamster", PASSWORD), 201).json, "token");
-	struct stream *s = live(using(nobody(), first));
+	PGconn *pg = database_open(test_server());
+	const char *first = json_str(expect_status(sign_in("hamster", PASSWORD), 201).json, "token");
+	struct stream *s = stream_from_now(with_token(anonymous(), first));
 	sql(pg,
 		"insert into postern.credential (hash, name, kind) select k || i, 'hamster', k from "
 		"generate_series(1, 99) i, (values ('token'), ('session')) v (k)");
 	sql(pg, "delete from postern.credential where hash = 'token99'");
-	struct client *second = using(nobody(), str(is(sign_in("hamster", PASSWORD), 201).json, "token"));
-	refused(get(using(nobody(), first), "/v1/me"), 401, "unauthorized");
+	struct client *second =
+		with_token(anonymous(), json_str(expect_status(sign_in("hamster", PASSWORD), 201).json, "token"));
+	expect_problem(get(with_token(anonymous(), first), "/v1/me"), 401, "unauthorized");
 	expect_end(s);
-	is(post(second, "/v1/tokens", NULL), 201); /* the 100th: one is the test's own */
-	refused(post(second, "/v1/tokens", NULL), 422, "too_many_tokens");
+	expect_status(post(second, "/v1/tokens", NULL), 201); /* the 100th: one is the test's own */
+	expect_problem(post(second, "/v1/tokens", NULL), 422, "too_many_tokens");
 	sql(pg, "update postern.credential set expires_at = now() where hash = 'token1'");
-	is(post(second, "/v1/tokens", NULL), 201);
+	expect_status(post(second, "/v1/tokens", NULL), 201);
 	sql(pg, "delete from postern.credential where name = 'hamster'");
 }
 END_TEST
 
 START_TEST(administrators_make_administrators)
 {
-	struct client *root = admin(), *ann = somebody();
-	struct stream *s = live(ann);
-	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
-	ck_assert(yes(is(post(root, format("/v1/admin/users/%s/promote", ann->name), NULL), 200).json, "admin"));
+	struct client *root = admin(), *ann = new_user();
+	struct stream *s = stream_from_now(ann);
+	expect_problem(get(ann, "/v1/admin/users"), 403, "forbidden");
+	ck_assert(json_true(
+		expect_status(post(root, format("/v1/admin/users/%s/promote", ann->name), NULL), 200).json, "admin"));
 	expect_end(s); /* what was asked for as somebody else */
-	is(get(ann, "/v1/admin/users"), 200);
-	refused(post(ann, format("/v1/admin/users/%s/demote", ann->name), NULL), 403, "forbidden");
-	is(post(root, format("/v1/admin/users/%s/demote", ann->name), NULL), 200);
-	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
-	refused(post(ann, format("/v1/admin/users/%s/promote", ann->name), NULL), 403, "forbidden");
-	refused(post(root, "/v1/admin/users/nobody-here/promote", NULL), 404, "not_found");
-	ck_assert_str_eq(str(is(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "user_demoted");
-	server_command(house(), NULL, "user", "promote", ann->name);
-	is(get(ann, "/v1/admin/users"), 200);
-	server_command(house(), NULL, "user", "demote", ann->name);
-	refused(get(ann, "/v1/admin/users"), 403, "forbidden");
+	expect_status(get(ann, "/v1/admin/users"), 200);
+	expect_problem(post(ann, format("/v1/admin/users/%s/demote", ann->name), NULL), 403, "forbidden");
+	expect_status(post(root, format("/v1/admin/users/%s/demote", ann->name), NULL), 200);
+	expect_problem(get(ann, "/v1/admin/users"), 403, "forbidden");
+	expect_problem(post(ann, format("/v1/admin/users/%s/promote", ann->name), NULL), 403, "forbidden");
+	expect_problem(post(root, "/v1/admin/users/nobody-here/promote", NULL), 404, "not_found");
+	ck_assert_str_eq(
+		json_str(expect_status(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"), "user_demoted");
+	server_command(test_server(), NULL, "user", "promote", ann->name);
+	expect_status(get(ann, "/v1/admin/users"), 200);
+	server_command(test_server(), NULL, "user", "demote", ann->name);
+	expect_problem(get(ann, "/v1/admin/users"), 403, "forbidden");
 }
 END_TEST
 
@@ -219,61 +233,64 @@ START_TEST(commands_leave_a_trail_too)
 	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled",
 		"user_disabled", "token_created", "password_reset_link", "password_set", "user_created" };
 	struct client *root = admin();
-	server_command(house(), "long enough", "user", "add", "kuno");
-	server_command(house(), "even longer", "user", "passwd", "kuno");
-	char *link = server_command(house(), NULL, "user", "reset-link", "kuno");
-	char *token = server_command(house(), NULL, "token", "kuno", "--label", "ci");
+	server_command(test_server(), "long enough", "user", "add", "kuno");
+	server_command(test_server(), "even longer", "user", "passwd", "kuno");
+	char *link = server_command(test_server(), NULL, "user", "reset-link", "kuno");
+	char *token = server_command(test_server(), NULL, "token", "kuno", "--label", "ci");
 	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete",
 		"delete" }; /* the second time nothing happens */
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
-		server_command(house(), NULL, "user", changes[i], "kuno");
-	struct answer trail = is(get(root, "/v1/admin/audit?limit=9"), 200);
+		server_command(test_server(), NULL, "user", changes[i], "kuno");
+	struct answer trail = expect_status(get(root, "/v1/admin/audit?limit=9"), 200);
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-		ck_assert_str_eq(str(trail.json, format("acts.%zu.act", i)), acts[i]);
-		ck_assert_str_eq(str(trail.json, format("acts.%zu.actor", i)), "server");
-		ck_assert_str_eq(str(trail.json, format("acts.%zu.target", i)), "kuno");
+		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.act", i)), acts[i]);
+		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.actor", i)), "server");
+		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.target", i)), "kuno");
 	}
-	ck_assert_str_eq(str(trail.json, "acts.5.details.label"), "ci");
-	ck_assert(!has(trail.json, "acts.5.details.hash"));
+	ck_assert_str_eq(json_str(trail.json, "acts.5.details.label"), "ci");
+	ck_assert(!json_has(trail.json, "acts.5.details.hash"));
 	ck_assert(strstr(trail.body, link) == NULL && strstr(trail.body, token) == NULL);
 }
 END_TEST
 
 START_TEST(nobody_else_may)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	static const char *const reads[] = { "users", "invites", "audit" };
 	static const char *const writes[] = { "users", "invites", "users/root/disable", "users/root/enable",
 		"users/root/promote", "users/root/reset" };
 	admin();
 	for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-		refused(get(ann, "/v1/admin/%s", reads[i]), 403, "forbidden");
-		refused(get(nobody(), "/v1/admin/%s", reads[i]), 401, "unauthorized");
+		expect_problem(get(ann, "/v1/admin/%s", reads[i]), 403, "forbidden");
+		expect_problem(get(anonymous(), "/v1/admin/%s", reads[i]), 401, "unauthorized");
 	}
 	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
-		refused(post(ann, to("/v1/admin/%s", writes[i]), NULL), 403, "forbidden");
-		refused(post(nobody(), to("/v1/admin/%s", writes[i]), NULL), 401, "unauthorized");
+		expect_problem(post(ann, format("/v1/admin/%s", writes[i]), NULL), 403, "forbidden");
+		expect_problem(post(anonymous(), format("/v1/admin/%s", writes[i]), NULL), 401, "unauthorized");
 	}
-	refused(del(ann, "/v1/admin/invites/1"), 403, "forbidden");
-	refused(post(nobody(), "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 401,
+	expect_problem(del(ann, "/v1/admin/invites/1"), 403, "forbidden");
+	expect_problem(
+		post(anonymous(), "/v1/me/password", "{'old_password':'" PASSWORD "','password':'over the wall'}"), 401,
 		"unauthorized");
 }
 END_TEST
 
 START_TEST(the_profile_and_the_session_in_hand)
 {
-	struct client *ann = somebody(), *bob = somebody();
-	long long chat = group(bob, ann);
-	struct stream *s = live(bob);
+	struct client *ann = new_user(), *bob = new_user();
+	long long chat = make_group(bob, ann);
+	struct stream *s = stream_from_now(bob);
 	ck_assert_int_gt(chat, 0);
-	ck_assert_str_eq(str(is(patch(ann, "/v1/me", "{'about':'On the wall'}"), 200).json, "about"), "On the wall");
-	ck_assert_str_eq(str(expect(s, "user"), "about"), "On the wall");
-	ck_assert_str_eq(str(is(get(bob, "/v1/users/%s", ann->name), 200).json, "about"), "On the wall");
-	ck_assert_ptr_null(strstr(is(patch(ann, "/v1/me", "{'about':''}"), 200).body, "about"));
-	is(sign_in(ann->name, PASSWORD), 201);
-	struct answer list = is(get(ann, "/v1/tokens"), 200);
-	ck_assert_uint_eq(count(list.json, "tokens"), 2);
-	ck_assert(yes(list.json, "tokens.0.current"));
+	ck_assert_str_eq(json_str(expect_status(patch(ann, "/v1/me", "{'about':'On the wall'}"), 200).json, "about"),
+		"On the wall");
+	ck_assert_str_eq(json_str(expect(s, "user"), "about"), "On the wall");
+	ck_assert_str_eq(
+		json_str(expect_status(get(bob, "/v1/users/%s", ann->name), 200).json, "about"), "On the wall");
+	ck_assert_ptr_null(strstr(expect_status(patch(ann, "/v1/me", "{'about':''}"), 200).body, "about"));
+	expect_status(sign_in(ann->name, PASSWORD), 201);
+	struct answer list = expect_status(get(ann, "/v1/tokens"), 200);
+	ck_assert_uint_eq(json_count(list.json, "tokens"), 2);
+	ck_assert(json_true(list.json, "tokens.0.current"));
 	ck_assert_ptr_null(strstr(strstr(list.body, "current") + 1, "current"));
 }
 END_TEST

@@ -39,10 +39,10 @@ static struct server *node_with(const char *settings, const char *flag, const ch
 	manager = manager_new(name);
 	write_settings(settings);
 	setenv("TEST_NOTIFY_SOCKET", name, 1);
-	struct server *node = server_join(house(), flags);
+	struct server *node = server_join(test_server(), flags);
 	unsetenv("TEST_NOTIFY_SOCKET");
 	manager_await(manager, "READY=1");
-	return later(stop, node);
+	return on_teardown(stop, node);
 }
 
 /* Until every worker has them. */
@@ -63,12 +63,12 @@ static void reload(const struct server *node, const char *settings)
 
 static struct client *fresh(const struct client *who, const struct server *node)
 {
-	return with(via(who, node), "Connection: close");
+	return with_header(on_server(who, node), "Connection: close");
 }
 
 static int send_status(const struct client *who, const struct server *node, long long chat, int size)
 {
-	return post(fresh(who, node), to("/v1/chats/%lld/messages", chat), "{'text':'%0*d'}", size, 7).status;
+	return post(fresh(who, node), format("/v1/chats/%lld/messages", chat), "{'text':'%0*d'}", size, 7).status;
 }
 
 static void everywhere(const struct client *who, const struct server *node, long long chat, int size, int status)
@@ -79,8 +79,8 @@ static void everywhere(const struct client *who, const struct server *node, long
 
 START_TEST(limits_change_on_every_worker)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	struct server *node = node_with("text_max = 100\nrate_sends = 0\nheartbeat = 7s", NULL, NULL);
 	everywhere(ann, node, chat, 200, 413);
 	reload(node, "text_max = 300\nrate_sends = 0\nheartbeat = 9s");
@@ -88,7 +88,8 @@ START_TEST(limits_change_on_every_worker)
 	everywhere(ann, node, chat, 400, 413);
 	ck_assert(server_logged(node, "text_max is 300 now; it was 100"));
 	for (int i = 0; i < TRIES; i++)
-		ck_assert_int_eq(num(is(get(fresh(ann, node), "/v1/sync"), 200).json, "timing.heartbeat"), 9);
+		ck_assert_int_eq(
+			json_num(expect_status(get(fresh(ann, node), "/v1/sync"), 200).json, "timing.heartbeat"), 9);
 	/* What has gone from the file has its default again. */
 	reload(node, "rate_sends = 0");
 	everywhere(ann, node, chat, 400, 201);
@@ -97,8 +98,8 @@ END_TEST
 
 START_TEST(rates_change)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0", NULL, NULL);
 	everywhere(ann, node, chat, 2, 201);
 	reload(node, "rate_sends = 1\nrate_sends_burst = 1");
@@ -109,20 +110,23 @@ END_TEST
 
 START_TEST(origins_and_registration_change)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	struct server *node = node_with("", NULL, NULL);
-	const struct client *page = with(via(nobody(), node), "Origin: https://app.example.org");
-	ck_assert_ptr_null(header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
-	is(post(fresh(nobody(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 403);
+	const struct client *page = with_header(on_server(anonymous(), node), "Origin: https://app.example.org");
+	ck_assert_ptr_null(answer_header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
+	expect_status(
+		post(fresh(anonymous(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 403);
 	reload(node,
 		"cors_origins = https://app.example.org\nregistration = open\npublic_url = https://chat.example.org/c");
 	for (int i = 0; i < TRIES; i++)
-		ck_assert_str_eq(header(get(with(fresh(ann, node), "Origin: https://app.example.org"), "/v1/me"),
-					 "Access-Control-Allow-Origin"),
+		ck_assert_str_eq(
+			answer_header(get(with_header(fresh(ann, node), "Origin: https://app.example.org"), "/v1/me"),
+				"Access-Control-Allow-Origin"),
 			"https://app.example.org");
-	is(post(fresh(nobody(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 201);
+	expect_status(
+		post(fresh(anonymous(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 201);
 	reload(node, "");
-	ck_assert_ptr_null(header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
+	ck_assert_ptr_null(answer_header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
 }
 END_TEST
 
@@ -130,24 +134,24 @@ START_TEST(jwt_keys_come_and_go)
 {
 	static const char *const kids[] = { "ed", NULL };
 	char *keys = format("/tmp/pj%d", (int)getpid());
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	jwt_make_keys();
 	jwt_write_keys(keys, kids);
 	ck_assert_int_eq(chmod(keys, 0644), 0);
 	char *claims = format("{\"iss\":\"https://id.example\",\"sub\":\"%s\",\"exp\":%lld}", ann->name,
 		(long long)(clock_real_us() / 1000000 + 600));
-	struct client *c = using(ann, later(free, jwt_sign("ed", claims)));
+	struct client *c = with_token(ann, on_teardown(free, jwt_sign("ed", claims)));
 	struct server *node = node_with("", NULL, NULL);
-	refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://id.example", keys));
 	for (int i = 0; i < TRIES; i++)
-		is(get(fresh(c, node), "/v1/me"), 200);
+		expect_status(get(fresh(c, node), "/v1/me"), 200);
 	/* The same keys for another issuer: what was found good before isn't any more. */
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://other.example", keys));
 	for (int i = 0; i < TRIES; i++)
-		refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+		expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
 	reload(node, "");
-	refused(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
 	unlink(keys);
 }
 END_TEST
@@ -178,8 +182,8 @@ END_TEST
 
 START_TEST(options_beat_the_file_then_too)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	struct server *node = node_with("text_max = 100", "--text-max", "300");
 	reload(node, "text_max = 50");
 	everywhere(ann, node, chat, 200, 201);
@@ -189,8 +193,8 @@ END_TEST
 
 START_TEST(wrong_settings_change_nothing)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
 	reload(node, "rate_sends = 0\ntext_max = 100\nbody_max = huge\nno_such_thing = 1");
 	everywhere(ann, node, chat, 200, 201);
@@ -204,8 +208,8 @@ END_TEST
 
 START_TEST(a_file_that_only_root_may_read_is_asked_for)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
 	chmod(path, getuid() == 0 ? 0600 : 0);
 	hup(node);
@@ -220,8 +224,8 @@ END_TEST
 
 START_TEST(a_worker_that_comes_later_has_them)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	pid_t workers[4], later_ones[4];
 	struct server *node = node_with("text_max = 100", NULL, NULL);
 	reload(node, "text_max = 300\nrate_sends = 0");
@@ -231,7 +235,7 @@ START_TEST(a_worker_that_comes_later_has_them)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (server_workers(node, later_ones, 4) != 2 || later_ones[0] == workers[0] || later_ones[0] == workers[1] ||
 		later_ones[1] == workers[1])
-		left(until, "other workers");
+		time_left(until, "other workers");
 	await_metric(node, "postern_workers_live", 2);
 	everywhere(ann, node, chat, 200, 201);
 }
@@ -240,8 +244,8 @@ END_TEST
 /* One after the other without waiting: no signal finds a worker that can't take it. */
 START_TEST(many_in_a_row_leave_the_last_one)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	pid_t before[4], after[4];
 	struct server *node = node_with("rate_sends = 0\ntext_max = 100", NULL, NULL);
 	ck_assert_uint_eq(server_workers(node, before, 4), 2);
@@ -252,7 +256,7 @@ START_TEST(many_in_a_row_leave_the_last_one)
 	reload(node, "rate_sends = 0\ntext_max = 300"); /* READY=1 may still be that of an earlier one */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int in_a_row = 0; in_a_row < TRIES; in_a_row = send_status(ann, node, chat, 200) == 201 ? in_a_row + 1 : 0)
-		left(until, "the last settings");
+		time_left(until, "the last settings");
 	ck_assert_uint_eq(server_workers(node, after, 4), 2);
 	ck_assert(memcmp(before, after, 2 * sizeof(pid_t)) == 0);
 }

@@ -26,19 +26,19 @@ static void await_more(const struct server *server, const char *result, double t
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (reads(server, result) <= than)
-		left(until, format("more reads %s", result));
+		time_left(until, format("more reads %s", result));
 }
 
 static size_t found(const struct client *who, const char *word)
 {
-	return count(is(get(who, "/v1/search?q=%s", word), 200).json, "results");
+	return json_count(expect_status(get(who, "/v1/search?q=%s", word), 200).json, "results");
 }
 
 static void await_found(const struct client *who, const char *word, size_t n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (found(who, word) != n)
-		left(until, "the search to know the word");
+		time_left(until, "the search to know the word");
 }
 
 START_TEST(two_nodes_start_on_a_primary_with_a_standby)
@@ -63,7 +63,7 @@ START_TEST(doctor_knows_a_standby_from_a_primary_and_a_stranger)
 	} cases[] = {
 		{ cluster_conninfo(standby, "postgres"), "database_read is a standby", 0 },
 		{ cluster_conninfo(primary, "postgres"), "database_read is a primary", 0 },
-		{ server_conninfo(house()), "database_read is no standby of the database", 1 },
+		{ server_conninfo(test_server()), "database_read is no standby of the database", 1 },
 		{ "host=/no/such/place dbname=postgres", "database_read: ", 0 },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -79,28 +79,30 @@ END_TEST
 START_TEST(the_standby_answers_history_search_and_replay)
 {
 	struct client *ann = user_at(node, "ann");
-	long long chat = group(ann), ids[120];
-	const char *cursor = str(is(get(ann, "/v1/sync"), 200).json, "cursor");
+	long long chat = make_group(ann), ids[120];
+	const char *cursor = json_str(expect_status(get(ann, "/v1/sync"), 200).json, "cursor");
 	for (int i = 0; i < 120; i++)
 		ids[i] = say(ann, chat, format("replicated message number %d", i));
 	await_found(ann, "replicated", 20);
 	cluster_await_standby(primary);
 	double served = reads(node, "served");
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), ids[i * 10]), 200).json,
-					 "messages.0.id"),
+		ck_assert_int_eq(
+			json_num(expect_status(get(ann, "%s?after=%lld&limit=1", messages_path(chat), ids[i * 10]), 200)
+					 .json,
+				"messages.0.id"),
 			ids[i * 10 + 1]);
 	await_more(node, "served", served + 9);
 	served = reads(node, "served");
 	ck_assert_uint_eq(found(ann, "replicated"), 20);
-	struct stream *s = live_since(ann, cursor);
+	struct stream *s = stream_since(ann, cursor);
 	for (int i = 0; i < 120; i++)
 		expect_message(s, ids[i]);
 	await_more(node, "served", served + 1);
 	/* Refusals are answers too. */
 	struct client *ben = user_at(node, "ben");
-	refused(get(ben, "%s?limit=3", messages(chat)), 404, "not_found");
-	refused(get(ann, "%s?before=1&after=2", messages(chat)), 400, "bad_parameter");
+	expect_problem(get(ben, "%s?limit=3", messages_path(chat)), 404, "not_found");
+	expect_problem(get(ann, "%s?before=1&after=2", messages_path(chat)), 400, "bad_parameter");
 }
 END_TEST
 
@@ -112,31 +114,36 @@ static void resume(void *unused)
 
 START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 {
-	struct client *ann = user_at(node, "ann"), *elsewhere = via(ann, other);
-	long long chat = group(ann);
+	struct client *ann = user_at(node, "ann"), *elsewhere = on_server(ann, other);
+	long long chat = make_group(ann);
 	say(ann, chat, "before");
 	cluster_await_standby(primary);
 	PGconn *pg = cluster_connect(standby, "postgres");
-	later(resume, NULL);
+	on_teardown(resume, NULL);
 	sql(pg, "select pg_wal_replay_pause()");
 	double behind = reads(node, "behind") + reads(other, "behind");
 	for (int i = 0; i < 20; i++) {
 		long long id = say(i % 2 ? ann : elsewhere, chat, format("m%d", i));
 		ck_assert_int_eq(
-			num(is(get(ann, "%s?after=%lld&limit=1", messages(chat), id - 1), 200).json, "messages.0.id"),
+			json_num(
+				expect_status(get(ann, "%s?after=%lld&limit=1", messages_path(chat), id - 1), 200).json,
+				"messages.0.id"),
 			id);
 		/* Not the latest page: a node that has not yet heard of the message may have that in memory. */
-		ck_assert_int_eq(num(is(get(elsewhere, "%s?before=%lld&limit=1", messages(chat), id + 1), 200).json,
-					 "messages.0.id"),
+		ck_assert_int_eq(
+			json_num(expect_status(
+					 get(elsewhere, "%s?before=%lld&limit=1", messages_path(chat), id + 1), 200)
+					 .json,
+				"messages.0.id"),
 			id);
 	}
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (reads(node, "behind") + reads(other, "behind") < behind + 20)
-		left(until, "reads to be counted");
+		time_left(until, "reads to be counted");
 	resume(NULL);
 	cluster_await_standby(primary);
 	double served = reads(node, "served");
-	is(get(ann, "%s?before=99999999", messages(chat)), 200);
+	expect_status(get(ann, "%s?before=99999999", messages_path(chat)), 200);
 	await_more(node, "served", served);
 }
 END_TEST
@@ -145,25 +152,25 @@ END_TEST
 START_TEST(a_standby_of_another_history_is_not_believed)
 {
 	struct client *ann = user_at(node, "ann");
-	long long chat = group(ann);
+	long long chat = make_group(ann);
 	cluster_await_standby(primary);
 	cluster_promote(standby);
 	PGconn *pg = cluster_connect(standby, "postgres");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(sql(pg, "select pg_is_in_recovery()"), "f") != 0)
-		left(until, "the standby to be promoted");
+		time_left(until, "the standby to be promoted");
 	struct server *strange =
 		server_on(cluster_conninfo(standby, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
-	struct client *there = via(ann, strange);
+	struct client *there = on_server(ann, strange);
 	for (int i = 0; i < 5; i++)
 		say(there, chat, "in the other history");
 	double behind = reads(node, "behind");
 	for (int i = 0; i < 3; i++)
 		say(ann, chat, "here");
-	struct answer page = is(get(ann, "%s?after=1&limit=50", messages(chat)), 200);
-	ck_assert_uint_eq(count(page.json, "messages"), 3);
+	struct answer page = expect_status(get(ann, "%s?after=1&limit=50", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(page.json, "messages"), 3);
 	for (int i = 0; i < 3; i++)
-		ck_assert_str_eq(str(page.json, format("messages.%d.text", i)), "here");
+		ck_assert_str_eq(json_str(page.json, format("messages.%d.text", i)), "here");
 	await_more(node, "behind", behind);
 	server_stop(strange);
 }
@@ -172,14 +179,16 @@ END_TEST
 START_TEST(reads_go_on_without_the_standby)
 {
 	struct client *ann = user_at(node, "ann");
-	long long chat = group(ann), id = say(ann, chat, "alone");
+	long long chat = make_group(ann), id = say(ann, chat, "alone");
 	double failed = reads(node, "failed");
 	cluster_stop(standby);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(
-			num(is(get(ann, "%s?before=%lld", messages(chat), id + 1), 200).json, "messages.0.id"), id);
+			json_num(expect_status(get(ann, "%s?before=%lld", messages_path(chat), id + 1), 200).json,
+				"messages.0.id"),
+			id);
 	await_more(node, "failed", failed);
-	is(get(ann, "/readyz"), 200);
+	expect_status(get(ann, "/readyz"), 200);
 }
 END_TEST
 

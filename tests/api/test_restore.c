@@ -23,24 +23,27 @@ static struct cluster *foreign;
 
 static struct outcome backup(const char *file, const char *kind)
 {
-	return command("backup", file, "--kind", kind, "--state", server_state(house()));
+	return run_command("backup", file, "--kind", kind, "--state", server_state(test_server()));
 }
 
 /* Into a state directory that isn't there yet. */
-static struct outcome restore_anew(const char *file) { return command("restore", file, "--state", in("anew")); }
+static struct outcome restore_anew(const char *file)
+{
+	return run_command("restore", file, "--state", scratch_path("anew"));
+}
 
 static void is_refused_untouched(const char *file, const char *reason)
 {
-	fails(restore_anew(file), reason);
-	ck_assert(!exists(in("anew")));
+	expect_failure(restore_anew(file), reason);
+	ck_assert(!file_exists(scratch_path("anew")));
 }
 
 START_TEST(backups_are_made)
 {
 	scratch_make();
 	user("ann1");
-	succeeds(backup(in("dump.tar"), "dump"));
-	succeeds(backup(in("base.tar"), "base"));
+	expect_success(backup(scratch_path("dump.tar"), "dump"));
+	expect_success(backup(scratch_path("base.tar"), "base"));
 }
 END_TEST
 
@@ -60,14 +63,14 @@ static void with_changed_byte(const char *file, size_t at, const char *reason)
 	char *data = read_file(file, &len);
 	ck_assert_uint_lt(at, len);
 	data[at] ^= 0x10;
-	write_file(in("changed.tar"), data, len);
-	is_refused_untouched(in("changed.tar"), reason);
+	write_file(scratch_path("changed.tar"), data, len);
+	is_refused_untouched(scratch_path("changed.tar"), reason);
 }
 
 START_TEST(byte_changed_anywhere_is_refused)
 {
 	size_t len;
-	char *file = in("dump.tar"), *data = read_file(file, &len);
+	char *file = scratch_path("dump.tar"), *data = read_file(file, &len);
 	size_t manifest = find(data, len, "manifest.json"), sum = find(data, len, "manifest.sha256");
 	with_changed_byte(file, 3, "header of the tar archive is damaged");
 	with_changed_byte(file, TAR_BLOCK + 1000, "the part `database.dump` is damaged");
@@ -77,26 +80,26 @@ START_TEST(byte_changed_anywhere_is_refused)
 	with_changed_byte(file, sum + 2 * TAR_BLOCK - 1, "between two members");
 	with_changed_byte(file, len - 2 * TAR_BLOCK, "damaged");
 	with_changed_byte(file, len - 1, "damaged");
-	with_changed_byte(in("base.tar"), 5000000, "the part `base.tar` is damaged");
+	with_changed_byte(scratch_path("base.tar"), 5000000, "the part `base.tar` is damaged");
 }
 END_TEST
 
 START_TEST(file_cut_off_anywhere_is_refused)
 {
 	size_t len;
-	char *data = read_file(in("dump.tar"), &len);
+	char *data = read_file(scratch_path("dump.tar"), &len);
 	size_t manifest = find(data, len, "manifest.json");
 	const size_t lengths[] = { 0, 100, TAR_BLOCK, 5000, manifest, manifest + TAR_BLOCK + 10, len - 2 * TAR_BLOCK,
 		len - TAR_BLOCK, len - 1 };
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		write_file(in("cut.tar"), data, lengths[i]);
-		is_refused_untouched(in("cut.tar"), "it is cut off");
+		write_file(scratch_path("cut.tar"), data, lengths[i]);
+		is_refused_untouched(scratch_path("cut.tar"), "it is cut off");
 	}
-	write_file(in("cut.tar"), "postern", 7);
-	is_refused_untouched(in("cut.tar"), "it is cut off");
+	write_file(scratch_path("cut.tar"), "postern", 7);
+	is_refused_untouched(scratch_path("cut.tar"), "it is cut off");
 	memset(data, 'x', len);
-	write_file(in("cut.tar"), data, len);
-	is_refused_untouched(in("cut.tar"), "or it is no tar archive");
+	write_file(scratch_path("cut.tar"), data, len);
+	is_refused_untouched(scratch_path("cut.tar"), "or it is no tar archive");
 }
 END_TEST
 
@@ -106,7 +109,7 @@ static char *forge(struct manifest m, const char *part, const void *text, size_t
 	struct archive a;
 	struct buf why;
 	buf_init(&why, 1000);
-	char *file = in("forged.tar");
+	char *file = scratch_path("forged.tar");
 	int fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	archive_begin(&a, fd, "forged");
 	a.manifest = m;
@@ -124,7 +127,7 @@ static char *forge(struct manifest m, const char *part, const void *text, size_t
 static struct manifest manifest_of(const char *kind)
 {
 	struct manifest m = { .is_private = true };
-	m.major = atoi(sql(database(house()), "show server_version"));
+	m.major = atoi(sql(database_open(test_server()), "show server_version"));
 	snprintf(m.kind, sizeof(m.kind), "%s", kind);
 	return m;
 }
@@ -133,7 +136,7 @@ static struct manifest manifest_of(const char *kind)
 static void change_manifest(const char *from, const char *to)
 {
 	size_t len;
-	char *data = read_file(in("dump.tar"), &len), hex[DIGEST_HEX + 1];
+	char *data = read_file(scratch_path("dump.tar"), &len), hex[DIGEST_HEX + 1];
 	size_t manifest = find(data, len, "manifest.json") + TAR_BLOCK,
 	       sum = find(data, len, "manifest.sha256") + TAR_BLOCK;
 	size_t size = strtoul(data + manifest - TAR_BLOCK + 124, NULL, 8);
@@ -143,30 +146,33 @@ static void change_manifest(const char *from, const char *to)
 	digest_add(&d, data + manifest, size);
 	digest_hex(&d, hex);
 	memcpy(data + sum, hex, DIGEST_HEX);
-	write_file(in("changed.tar"), data, len);
+	write_file(scratch_path("changed.tar"), data, len);
 }
 
 START_TEST(backup_of_a_newer_version_is_refused_with_what_it_needs)
 {
 	change_manifest("\"format\":1", "\"format\":7");
-	is_refused_untouched(in("changed.tar"), "it has format 7, and this version of Postern reads format 1");
+	is_refused_untouched(
+		scratch_path("changed.tar"), "it has format 7, and this version of Postern reads format 1");
 	change_manifest("\"kind\":\"dump\"", "\"kind\":\"pump\"");
-	is_refused_untouched(in("changed.tar"), "of the kind `pump`, which this version of Postern doesn't know");
+	is_refused_untouched(
+		scratch_path("changed.tar"), "of the kind `pump`, which this version of Postern doesn't know");
 	change_manifest("\"name\":\"database.dump\"", "\"name\":\"database.pump\"");
-	is_refused_untouched(in("changed.tar"), "the part `database.pump` is missing");
+	is_refused_untouched(scratch_path("changed.tar"), "the part `database.pump` is missing");
 	change_manifest("\"epoch\":", "\"eboch\":");
-	is_refused_untouched(in("changed.tar"), "its manifest.json isn't that of a backup");
+	is_refused_untouched(scratch_path("changed.tar"), "its manifest.json isn't that of a backup");
 	is_refused_untouched(forge(manifest_of("dump"), "media.tar", "x", 1),
 		"it has a part `media.tar`, which this version of Postern doesn't know: use the version that wrote it "
 		"(9.9)");
 	struct manifest m = manifest_of("dump");
 	m.major = 99;
-	fails(restore_anew(forge(m, "database.dump", "x", 1)), "it is a dump of PostgreSQL 99");
+	expect_failure(restore_anew(forge(m, "database.dump", "x", 1)), "it is a dump of PostgreSQL 99");
 	m = manifest_of("base");
 	m.major = 99;
-	fails(restore_anew(forge(m, "base.tar", "x", 1)), "it is a base backup of PostgreSQL 99, whose programs");
-	ck_assert_uint_eq(entries(in("anew"), "pg"), 0);
-	run_shell(format("rm -rf %s", in("anew")));
+	expect_failure(
+		restore_anew(forge(m, "base.tar", "x", 1)), "it is a base backup of PostgreSQL 99, whose programs");
+	ck_assert_uint_eq(count_entries(scratch_path("anew"), "pg"), 0);
+	run_shell(format("rm -rf %s", scratch_path("anew")));
 }
 END_TEST
 
@@ -179,7 +185,7 @@ struct member {
 /* A tar archive of such members. */
 static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 {
-	char *data = later(free, calloc(count + 2, TAR_BLOCK));
+	char *data = on_teardown(free, calloc(count + 2, TAR_BLOCK));
 	for (size_t i = 0; i < count; i++) {
 		unsigned char *block = (unsigned char *)data + i * TAR_BLOCK;
 		unsigned sum = 0;
@@ -199,11 +205,11 @@ static void both_refuse(const struct member *members, size_t count, const char *
 {
 	size_t len;
 	char *data = tar_of(members, count, &len);
-	write_file(in("hostile.tar"), data, len);
-	is_refused_untouched(in("hostile.tar"), reason);
-	fails(restore_anew(forge(manifest_of("base"), "base.tar", data, len)), inner_reason);
-	ck_assert_uint_eq(entries(in("anew"), "pg"), 0);
-	run_shell(format("rm -rf %s", in("anew")));
+	write_file(scratch_path("hostile.tar"), data, len);
+	is_refused_untouched(scratch_path("hostile.tar"), reason);
+	expect_failure(restore_anew(forge(manifest_of("base"), "base.tar", data, len)), inner_reason);
+	ck_assert_uint_eq(count_entries(scratch_path("anew"), "pg"), 0);
+	run_shell(format("rm -rf %s", scratch_path("anew")));
 }
 
 #define BOTH_REFUSE(reason, inner, ...) \
@@ -228,8 +234,8 @@ START_TEST(hostile_archives_are_refused)
 	BOTH_REFUSE("has a size that can't be", "has a size that can't be", { "x", '5', 512 });
 	BOTH_REFUSE("it has no manifest", "isn't a cluster of PostgreSQL", { "x", '0', 0 });
 	BOTH_REFUSE("doesn't belong in a backup", "isn't a cluster of PostgreSQL", { "x", '5', 0 }, { "x/y", '0', 0 });
-	ck_assert(!exists(in("evil")));
-	ck_assert(!exists("/tmp/evil"));
+	ck_assert(!file_exists(scratch_path("evil")));
+	ck_assert(!file_exists("/tmp/evil"));
 }
 END_TEST
 
@@ -237,32 +243,33 @@ END_TEST
 
 START_TEST(restore_under_a_running_server_is_refused)
 {
-	char *state = format("%s", server_state(house()));
-	fails(command("restore", in("dump.tar"), "--state", state),
-		format("a server is using %s (process %d): stop it first", state, server_pid(house())));
-	fails(command("restore", in("dump.tar"), "--state", state, "--force"), "stop it first");
-	is(get(user("ann1"), "/v1/sync"), 200);
+	char *state = format("%s", server_state(test_server()));
+	expect_failure(run_command("restore", scratch_path("dump.tar"), "--state", state),
+		format("a server is using %s (process %d): stop it first", state, server_pid(test_server())));
+	expect_failure(run_command("restore", scratch_path("dump.tar"), "--state", state, "--force"), "stop it first");
+	expect_status(get(user("ann1"), "/v1/sync"), 200);
 }
 END_TEST
 
 START_TEST(sigterm_while_restore_waits_for_another_command_changes_nothing)
 {
-	char *state = fresh_directory("locked"), *lock = in("locked/lock");
+	char *state = fresh_directory("locked"), *lock = scratch_path("locked/lock");
 	ck_assert_int_eq(chmod(state, 0777), 0);
 	write_file(lock, "command 1\n", 10);
 	ck_assert_int_eq(chmod(lock, 0666), 0);
 	int fd = open(lock, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
 	struct stat st;
-	ck_assert_int_eq(stat(server_state(house()), &st), 0);
+	ck_assert_int_eq(stat(server_state(test_server()), &st), 0);
 	ck_assert_int_eq(chown(state, st.st_uid, st.st_gid) | chown(lock, st.st_uid, st.st_gid), 0);
-	const char *const args[] = { "restore", in("dump.tar"), "--state", state, "--log-level", "debug", NULL };
+	const char *const args[] = { "restore", scratch_path("dump.tar"), "--state", state, "--log-level", "debug",
+		NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	program_await(p, "waiting for the state directory's lock");
 	ck_assert_int_eq(program_stop(p), 1);
 	program_await(p, "told to stop while process 1 is using");
 	close(fd);
-	ck_assert_uint_eq(entries(state, "pg"), 0);
+	ck_assert_uint_eq(count_entries(state, "pg"), 0);
 }
 END_TEST
 
@@ -274,30 +281,30 @@ static void as_owner(const char *state, const char *command)
 /* A restore that is killed leaves one of these. */
 START_TEST(start_after_a_restore_that_was_cut_off_finds_one_whole_database)
 {
-	char *state = in("cutoff");
-	succeeds(command("restore", in("dump.tar"), "--state", state));
-	char *users = command("user", "list", "--state", state).out;
+	char *state = scratch_path("cutoff");
+	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state));
+	char *users = run_command("user", "list", "--state", state).out;
 	ck_assert_ptr_nonnull(strstr(users, "ann1"));
 	/* While the new one is made. */
 	as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
-	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
-	ck_assert_uint_eq(entries(state, "pg"), 1);
+	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(count_entries(state, "pg"), 1);
 	/* Before the exchange: the new one has its name as an old one already, and never was in use. */
 	as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch "
 		"pg.old-20260131T120000Z/postern.unused");
-	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
-	ck_assert_uint_eq(entries(state, "pg"), 1);
+	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(count_entries(state, "pg"), 1);
 	/* After the exchange. */
 	as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch pg/postern.unused");
-	ck_assert_str_eq(command("user", "list", "--state", state).out, users);
-	ck_assert_uint_eq(entries(state, "pg"), 2);
-	ck_assert(!exists(format("%s/pg/postern.unused", state)));
+	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
+	ck_assert_uint_eq(count_entries(state, "pg"), 2);
+	ck_assert(!file_exists(format("%s/pg/postern.unused", state)));
 	/* The same, and it is done again before anything else. */
 	as_owner(state, "touch pg/postern.unused");
-	succeeds(command("restore", in("dump.tar"), "--state", state, "--force"));
-	ck_assert_uint_eq(entries(state, "pg.old-"), 2);
+	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state, "--force"));
+	ck_assert_uint_eq(count_entries(state, "pg.old-"), 2);
 	run_shell(format("! ls %s/pg*/postern.unused 2>/dev/null", state));
 }
 END_TEST
@@ -324,14 +331,16 @@ START_TEST(restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was)
 		"create table mine (); create function fail() returns event_trigger language plpgsql as $$begin raise "
 		"'no index today'; end$$;"
 		"create event trigger fail on ddl_command_end when tag in ('CREATE INDEX') execute function fail()");
-	fails(command("restore", in("dump.tar"), "--database", cluster_conninfo(foreign, "one")), "no index today");
+	expect_failure(run_command("restore", scratch_path("dump.tar"), "--database", cluster_conninfo(foreign, "one")),
+		"no index today");
 	ck_assert_str_eq(tables_of("one"), "0");
 	ck_assert_str_eq(sql(pg, "select count(*) from pg_namespace where nspname like 'postern%%'"), "0");
 	/* SIGTERM while it waits. */
 	sql(pg,
 		"create or replace function fail() returns event_trigger language plpgsql as $$begin perform "
 		"pg_advisory_lock(1); end$$; select pg_advisory_lock(1)");
-	const char *const args[] = { "restore", in("dump.tar"), "--database", cluster_conninfo(foreign, "one"), NULL };
+	const char *const args[] = { "restore", scratch_path("dump.tar"), "--database",
+		cluster_conninfo(foreign, "one"), NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	await_waiting(pg, 1);
 	ck_assert_int_eq(program_stop(p), 1);
@@ -345,14 +354,16 @@ END_TEST
 START_TEST(dump_is_restored_into_an_empty_database_only)
 {
 	char *conninfo = cluster_conninfo(foreign, "one");
-	fails(command("restore", in("base.tar"), "--database", conninfo), "a base backup is a whole cluster");
-	succeeds(command("restore", in("dump.tar"), "--database", conninfo));
-	fails(command("restore", in("dump.tar"), "--database", conninfo),
+	expect_failure(run_command("restore", scratch_path("base.tar"), "--database", conninfo),
+		"a base backup is a whole cluster");
+	expect_success(run_command("restore", scratch_path("dump.tar"), "--database", conninfo));
+	expect_failure(run_command("restore", scratch_path("dump.tar"), "--database", conninfo),
 		"has Postern's schemas already (postern, postern_");
-	fails(command("restore", in("dump.tar"), "--database", conninfo, "--force"), "restore into an empty one");
+	expect_failure(run_command("restore", scratch_path("dump.tar"), "--database", conninfo, "--force"),
+		"restore into an empty one");
 	struct server *node = server_on(conninfo, NULL);
-	struct client *ann = via(user("ann1"), node);
-	ck_assert_str_eq(str(is(get(ann, "/v1/me"), 200).json, "name"), "ann1");
+	struct client *ann = on_server(user("ann1"), node);
+	ck_assert_str_eq(json_str(expect_status(get(ann, "/v1/me"), 200).json, "name"), "ann1");
 	ck_assert_str_eq(sql(cluster_connect(foreign, "one"), "select count(*) from mine"), "0");
 	server_stop(node);
 }

@@ -11,12 +11,12 @@
 
 static struct answer search(const struct client *who, const char *query)
 {
-	return is(get(who, "/v1/search?%s", query), 200);
+	return expect_status(get(who, "/v1/search?%s", query), 200);
 }
 
 static unsigned found(const struct client *who, const char *query)
 {
-	return (unsigned)count(search(who, query).json, "results");
+	return (unsigned)json_count(search(who, query).json, "results");
 }
 
 /* Until that many are found. */
@@ -24,23 +24,23 @@ static struct answer await_found(const struct client *who, const char *query, un
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	struct answer a;
-	while (count((a = search(who, query)).json, "results") != n)
-		left(until, query);
+	while (json_count((a = search(who, query)).json, "results") != n)
+		time_left(until, query);
 	return a;
 }
 
 /* Until everything up to that position is in the index. */
 static void await_index(long long pos)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(sql(pg, "select pos >= %lld from postern.follower where name = 'search'", pos), "t") != 0)
-		left(until, "the index");
+		time_left(until, "the index");
 }
 
 static const char *first(const struct client *who, const char *query)
 {
-	return str(search(who, query).json, "results.0.message.text");
+	return json_str(search(who, query).json, "results.0.message.text");
 }
 
 START_TEST(words_are_found)
@@ -56,8 +56,8 @@ START_TEST(words_are_found)
 		{ "q=the%20-fox", 1 }, { "q=the%20-%22brown%20fox%22", 1 }, { "q=quick%20running", 0 },
 		{ "q=fooled%20then", 1 }, { "q=%22brown+fax%22", 0 }, { "q=up-to-date", 1 }, { "q=up-to*", 1 },
 		{ "q=up-to-d*", 1 }, { "q=to-da", 0 }, { "q=%22an%20up-to-date%22", 1 } };
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
 	say(ann, chat, "I was running to the meeting, ещё книги лежат");
 	say(ann, chat, "Книгу читал");
 	say(ann, chat, "an up-to-date list");
@@ -73,26 +73,26 @@ START_TEST(misspelt_words_are_found)
 {
 	static const char *const typos[] = { "q=conections", "q=conenctions", "q=connectoins",
 		"q=%D0%B1%D0%B8%D0%B1%D0%BB%D0%B5%D0%BE%D1%82%D0%B5%D0%BA%D0%B0" };
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	await_index(say(ann, chat, "two connections, одна библиотека"));
 	for (size_t i = 0; i < sizeof(typos) / sizeof(typos[0]); i++) {
 		struct answer a = search(ann, typos[i]);
-		ck_assert_msg(count(a.json, "results") == 1, "%s: %s", typos[i], a.body);
-		ck_assert(i == 3 || yes(a.json, "fuzzy"));
+		ck_assert_msg(json_count(a.json, "results") == 1, "%s: %s", typos[i], a.body);
+		ck_assert(i == 3 || json_true(a.json, "fuzzy"));
 	}
-	ck_assert(!has(search(ann, "q=connections").json, "fuzzy"));
+	ck_assert(!json_has(search(ann, "q=connections").json, "fuzzy"));
 	ck_assert(strstr(search(ann, "q=conections").body, "\\u0002connections\\u0003") != NULL);
 }
 END_TEST
 
 START_TEST(only_what_one_may_read)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dan = somebody();
-	long long chat = group(ann, ben), direct;
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dan = new_user();
+	long long chat = make_group(ann, ben), direct;
 	say(ann, chat, "ephialtes before");
-	is(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
-	is(put(ann, member(chat, cem), NULL), 200);
+	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
+	expect_status(put(ann, member_path(chat, cem), NULL), 200);
 	await_index(say(ann, chat, "ephialtes after"));
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 2);
 	ck_assert_uint_eq(found(cem, "q=ephialtes"), 1);
@@ -100,22 +100,24 @@ START_TEST(only_what_one_may_read)
 	/* To a stranger, a word that others use and one that nobody does are the same. */
 	ck_assert_str_eq(search(dan, "q=ephialtes").body, search(dan, "q=xylograph").body);
 	ck_assert_str_eq(search(dan, "q=ephialtes&order=rank").body, search(dan, "q=xylograph&order=rank").body);
-	refused(get(dan, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
-	refused(get(dan, "/v1/search?q=ephialtes&chat=999999999"), 404, "not_found");
-	refused(get(nobody(), "/v1/search?q=ephialtes"), 401, "unauthorized");
-	is(del(ann, "%s", member(chat, ben)), 204);
+	expect_problem(get(dan, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
+	expect_problem(get(dan, "/v1/search?q=ephialtes&chat=999999999"), 404, "not_found");
+	expect_problem(get(anonymous(), "/v1/search?q=ephialtes"), 401, "unauthorized");
+	expect_status(del(ann, "%s", member_path(chat, ben)), 204);
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
-	refused(get(ben, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
-	is(put(ann, member(chat, ben), NULL), 200); /* who comes back sees what comes from now on */
+	expect_problem(get(ben, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
+	expect_status(put(ann, member_path(chat, ben), NULL), 200); /* who comes back sees what comes from now on */
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
-	direct = num(
-		is(post(ann, format("/v1/chats/@%s/messages", dan->name), "{'text':'ephialtes between us'}"), 201).json,
+	direct = json_num(
+		expect_status(
+			post(ann, format("/v1/chats/@%s/messages", dan->name), "{'text':'ephialtes between us'}"), 201)
+			.json,
 		"id");
 	await_index(direct);
 	ck_assert_uint_eq(found(dan, "q=ephialtes"), 1);
 	ck_assert_uint_eq(found(ann, format("q=ephialtes&chat=@%s", dan->name)), 1);
 	ck_assert_uint_eq(found(ann, "q=ephialtes"), 3);
-	is(del(ann, "/v1/chats/%lld", chat), 204);
+	expect_status(del(ann, "/v1/chats/%lld", chat), 204);
 	ck_assert_uint_eq(found(ann, "q=ephialtes"), 1);
 	ck_assert_uint_eq(found(cem, "q=ephialtes"), 0);
 }
@@ -124,33 +126,34 @@ END_TEST
 /* Of that many the index isn't asked by chat. */
 START_TEST(in_many_chats)
 {
-	struct client *ann = somebody(), *ben = somebody();
+	struct client *ann = new_user(), *ben = new_user();
 	long long chat = 0;
 	for (int i = 0; i < 25; i++)
-		chat = group(ann);
+		chat = make_group(ann);
 	say(ann, chat, "liriodendron of ann");
-	await_index(say(ben, group(ben), "liriodendron of ben"));
+	await_index(say(ben, make_group(ben), "liriodendron of ben"));
 	ck_assert_uint_eq(found(ann, "q=liriodendron"), 1);
 	ck_assert_uint_eq(found(ann, "q=liriodendron&order=rank"), 1);
 	ck_assert_str_eq(first(ann, "q=liriodendron"), "liriodendron of ann");
 	ck_assert_str_eq(search(ann, "q=%22of%20ben%22").body, search(ann, "q=xylograph").body);
-	is(del(ann, "%s", member(chat, ann)), 204);
+	expect_status(del(ann, "%s", member_path(chat, ann)), 204);
 	ck_assert_uint_eq(found(ann, "q=liriodendron"), 0);
 }
 END_TEST
 
 START_TEST(what_is_gone_is_gone_at_once)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann), deleted = say(ann, chat, "zanzibarian one"),
+	struct client *ann = new_user();
+	long long chat = make_group(ann), deleted = say(ann, chat, "zanzibarian one"),
 		  edited = say(ann, chat, "zanzibarian two");
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	await_index(edited);
 	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 2);
 	sql(pg, "begin");
 	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
-	is(del(ann, "%s", message(chat, deleted)), 204);
-	long long rev = num(is(patch(ann, message(chat, edited), "{'text':'quillaja two'}"), 200).json, "rev");
+	expect_status(del(ann, "%s", message_path(chat, deleted)), 204);
+	long long rev = json_num(
+		expect_status(patch(ann, message_path(chat, edited), "{'text':'quillaja two'}"), 200).json, "rev");
 	for (int i = 0; i < 2; i++) {
 		ck_assert_uint_eq(found(ann, "q=zanzibarian"), 0);
 		ck_assert_uint_eq(found(ann, "q=zanzibarian&order=rank"), 0);
@@ -170,13 +173,13 @@ END_TEST
 
 START_TEST(what_is_pinned_stays_found)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann), id = say(ann, chat, "rhododendron");
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	long long chat = make_group(ann), id = say(ann, chat, "rhododendron");
+	PGconn *pg = database_open(test_server());
 	await_index(id);
 	sql(pg, "begin");
 	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
-	is(put(ann, format("%s/pin", message(chat, id)), NULL), 200);
+	expect_status(put(ann, format("%s/pin", message_path(chat, id)), NULL), 200);
 	ck_assert_uint_eq(found(ann, "q=rhododendron"), 1);
 	ck_assert_uint_eq(found(ann, "q=rhododendron&order=rank"), 1);
 	sql(pg, "commit");
@@ -185,16 +188,17 @@ END_TEST
 
 START_TEST(filters)
 {
-	struct client *ann = somebody(), *ben = somebody();
-	long long here = group(ann, ben), there = group(ann, ben), one = say(ann, here, "filtered one");
+	struct client *ann = new_user(), *ben = new_user();
+	long long here = make_group(ann, ben), there = make_group(ann, ben), one = say(ann, here, "filtered one");
 	char now[CLOCK_RFC3339_LEN + 1];
 	do /* times are told in milliseconds: the next message is in another one */
 		clock_rfc3339(clock_real_us(), now);
-	while (strcmp(now, str(is(get(ann, "%s", message(here, one)), 200).json, "at")) <= 0);
+	while (strcmp(now, json_str(expect_status(get(ann, "%s", message_path(here, one)), 200).json, "at")) <= 0);
 	long long two = say(ben, here, "filtered two"), three = say(ann, there, "filtered three");
-	const char *when = str(is(get(ann, "%s", message(here, two)), 200).json, "at");
-	await_index(num(
-		is(post(ann, messages(there), "{'text':'filtered four','type':'photo','content':{'media':[{'id':1}]}}"),
+	const char *when = json_str(expect_status(get(ann, "%s", message_path(here, two)), 200).json, "at");
+	await_index(json_num(
+		expect_status(post(ann, messages_path(there),
+				      "{'text':'filtered four','type':'photo','content':{'media':[{'id':1}]}}"),
 			201)
 			.json,
 		"id"));
@@ -225,30 +229,31 @@ static void read_pages(const struct client *who, const char *query, unsigned n, 
 		const char *cursor = "";
 		do {
 			struct answer a = search(who, format("%s&limit=%d&cursor=%s", query, limit, cursor));
-			size_t c = count(a.json, "results");
+			size_t c = json_count(a.json, "results");
 			ck_assert_uint_le(c, limit);
 			for (size_t i = 0; i < c; i++) {
-				long long id = num(a.json, format("results.%zu.message.id", i));
+				long long id = json_num(a.json, format("results.%zu.message.id", i));
 				ck_assert(!by_time || id < last);
 				last = id;
 				seen += id;
 			}
 			got += (unsigned)c;
-			cursor = has(a.json, "next") ? str(a.json, "next") : NULL;
+			cursor = json_has(a.json, "next") ? json_str(a.json, "next") : NULL;
 		} while (cursor != NULL && got <= n);
 		ck_assert_uint_eq(got, n);
 		ck_assert_int_eq(seen,
-			num(is(get(who, "/v1/chats"), 200).json, "chats.0.last_message.id") * n - n * (n - 1) / 2);
+			json_num(expect_status(get(who, "/v1/chats"), 200).json, "chats.0.last_message.id") * n -
+				n * (n - 1) / 2);
 	}
 }
 
 START_TEST(pages)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann), id = 0;
+	struct client *ann = new_user();
+	long long chat = make_group(ann), id = 0;
 	/* In one batch, lest other tests' messages come in between. */
-	struct answer a = is(
-		post_as(ann, messages(chat), "application/x-ndjson",
+	struct answer a = expect_status(
+		post_as(ann, messages_path(chat), "application/x-ndjson",
 			"{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
 			"{\"text\":\"paginated paginated\"}\n{\"text\":\"paginated\"}\n{\"text\":\"much later it was "
 			"paginated\"}\n{\"text\":\"paginated, once\"}\n"
@@ -262,18 +267,20 @@ START_TEST(pages)
 	read_pages(ann, "q=paginated&order=rank", 9, false);
 	read_pages(ann, "q=paginatde&order=rank", 9, false);
 	ck_assert_str_eq(
-		str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
-	refused(get(ann, "/v1/search?q=paginated&cursor=r1_0.1_1"), 400, "bad_cursor");
-	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=t1"), 400, "bad_cursor");
-	refused(get(ann, "/v1/search?q=paginated&order=rank&cursor=r1_0_1e999_1"), 400, "bad_cursor");
+		json_str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
+	expect_problem(get(ann, "/v1/search?q=paginated&cursor=r1_0.1_1"), 400, "bad_cursor");
+	expect_problem(get(ann, "/v1/search?q=paginated&order=rank&cursor=t1"), 400, "bad_cursor");
+	expect_problem(get(ann, "/v1/search?q=paginated&order=rank&cursor=r1_0_1e999_1"), 400, "bad_cursor");
 }
 END_TEST
 
 START_TEST(snippets_are_safe)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	is(post(ann, messages(chat), "{'text':'<b onclick=x>gravitas</b> \\u0002forged\\u0003 &amp; <i>'}"), 201);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	expect_status(
+		post(ann, messages_path(chat), "{'text':'<b onclick=x>gravitas</b> \\u0002forged\\u0003 &amp; <i>'}"),
+		201);
 	char *text = format("%4000s", "");
 	memset(text, 'a', 4000);
 	for (int i = 5; i < 4000; i += 6)
@@ -281,9 +288,9 @@ START_TEST(snippets_are_safe)
 	memcpy(text + 2999, " gravitas ", 10);
 	await_index(say(ann, chat, text));
 	struct answer a = search(ann, "q=gravitas");
-	ck_assert_str_eq(str(a.json, "results.1.snippet"), "<b onclick=x>\x02gravitas\x03</b> forged &amp; <i>");
-	ck_assert_uint_lt(strlen(str(a.json, "results.0.snippet")), 600);
-	ck_assert(strstr(str(a.json, "results.0.snippet"), "\x02") != NULL);
+	ck_assert_str_eq(json_str(a.json, "results.1.snippet"), "<b onclick=x>\x02gravitas\x03</b> forged &amp; <i>");
+	ck_assert_uint_lt(strlen(json_str(a.json, "results.0.snippet")), 600);
+	ck_assert(strstr(json_str(a.json, "results.0.snippet"), "\x02") != NULL);
 	ck_assert(strstr(search(ann, "q=gravi*").body, "\\u0002gravitas\\u0003") != NULL);
 }
 END_TEST
@@ -303,10 +310,10 @@ START_TEST(what_it_refuses)
 	static const char *const taken[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*",
 		"q=%27a%27%3AB", "q=a%2Fb%5C%27c", "q=%22a%22%22b", "q=--a%20b",
 		"q=http%3A%2F%2Fx.example%2Fa%27b%5C%3Fc", "q=%F0%9F%98%80%20a", "q=%01a", "q=a%20%3C-%3E%20b" };
-	struct client *ann = somebody();
-	group(ann);
+	struct client *ann = new_user();
+	make_group(ann);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
-		refused(get(ann, "/v1/search?%s", refusals[i].query), refusals[i].status, refusals[i].code);
+		expect_problem(get(ann, "/v1/search?%s", refusals[i].query), refusals[i].status, refusals[i].code);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
 		struct answer a = get(ann, "/v1/search?%s", taken[i]);
 		ck_assert_msg(a.status == 200 || a.status == 422, "%s: %d %s", taken[i], a.status, a.body);
@@ -321,11 +328,11 @@ START_TEST(hostile_texts)
 		"\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
 		"http://x.example/a'b\\\\?c=%27", "a@b.example-c.d", "-1e400 1e-9", "<!-- <a href='x'> &lt; &#x27;",
 		"\\uffff\\ufffe", "\\ud83d\\ude00\\ufe0f\\u200d" };
-	struct client *ann = somebody();
-	long long chat = group(ann), id = 0;
+	struct client *ann = new_user();
+	long long chat = make_group(ann), id = 0;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		is(ask(ann, "POST", messages(chat), "application/json", format("{\"text\":\"%s hostile\"}", texts[i]),
-			   strlen(texts[i]) + 19),
+		expect_status(send_request(ann, "POST", messages_path(chat), "application/json",
+				      format("{\"text\":\"%s hostile\"}", texts[i]), strlen(texts[i]) + 19),
 			201);
 	char *dots = format("%16000s", ""), *word = format("%16000s", "");
 	memset(dots, '.', 16000);
@@ -338,20 +345,20 @@ START_TEST(hostile_texts)
 	await_index(id);
 	ck_assert_uint_eq(found(ann, "q=hostile&limit=100"), sizeof(texts) / sizeof(texts[0]));
 	ck_assert_uint_eq(found(ann, "q=%22c%20hostile%22"), 1);
-	is(get(ann, "/v1/search?q=%.190s", word), 200);
+	expect_status(get(ann, "/v1/search?q=%.190s", word), 200);
 }
 END_TEST
 
 START_TEST(without_trigrams)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	PGconn *pg = database_open(test_server());
 	await_index(say(ann, chat, "amelanchier"));
 	sql(pg, "drop extension pg_trgm cascade");
 	ck_assert_uint_eq(found(ann, "q=amelanchier"), 1);
 	ck_assert_uint_eq(found(ann, "q=amelancier"), 0);
-	struct server *node = server_join(house(), NULL); /* makes it anew */
+	struct server *node = server_join(test_server(), NULL); /* makes it anew */
 	await_found(ann, "q=amelancier", 1);
 	server_stop(node);
 }
@@ -359,42 +366,42 @@ END_TEST
 
 START_TEST(searches_are_limited)
 {
-	struct server *node = server_join(house(), (const char *const[]) { "--rate-searches", "3", NULL });
-	struct client *ann = somebody(), *ben = somebody(), *there = via(ann, node);
+	struct server *node = server_join(test_server(), (const char *const[]) { "--rate-searches", "3", NULL });
+	struct client *ann = new_user(), *ben = new_user(), *there = on_server(ann, node);
 	for (int i = 0; i < 3; i++)
 		search(there, "q=a");
-	struct answer a = refused(get(there, "/v1/search?q=a"), 429, "rate_limited");
-	ck_assert_ptr_nonnull(header(a, "Retry-After"));
-	ck_assert_str_eq(header(a, "RateLimit-Limit"), "3");
-	search(via(ben, node), "q=a");
-	is(get(there, "/v1/me"), 200);
+	struct answer a = expect_problem(get(there, "/v1/search?q=a"), 429, "rate_limited");
+	ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
+	ck_assert_str_eq(answer_header(a, "RateLimit-Limit"), "3");
+	search(on_server(ben, node), "q=a");
+	expect_status(get(there, "/v1/me"), 200);
 	server_stop(node);
 }
 END_TEST
 
 START_TEST(one_node_at_a_time)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	PGconn *pg = database_open(test_server());
 	await_index(say(ann, chat, "before"));
 	sql(pg, "update postern.follower set holder = 'elsewhere', until = now() + interval '1 hour'");
 	say(ann, chat, "hemerocallis");
-	await_metric(house(), "postern_search_lag_positions", 1); /* it looks, and leaves it to the other one */
+	await_metric(test_server(), "postern_search_lag_positions", 1); /* it looks, and leaves it to the other one */
 	ck_assert_uint_eq(found(ann, "q=hemerocallis"), 0);
 	ck_assert_str_eq(sql(pg, "select holder from postern.follower"), "elsewhere");
 	sql(pg, "update postern.follower set until = now()"); /* which is silent now */
 	await_found(ann, "q=hemerocallis", 1);
-	await_metric(house(), "postern_search_lag_positions", 0);
+	await_metric(test_server(), "postern_search_lag_positions", 0);
 }
 END_TEST
 
 START_TEST(it_goes_on_after_a_crash)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	struct server *node = server_join(house(), NULL);
-	PGconn *pg = database(house());
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	struct server *node = server_join(test_server(), NULL);
+	PGconn *pg = database_open(test_server());
 	for (int i = 0; i < 30; i++) {
 		if (i == 10)
 			server_kill(node, 9);

@@ -30,7 +30,7 @@ static char *abstract_name(void)
 
 static struct program *serve(const struct manager *m, const char *name, const char *const more[], const int fds[])
 {
-	const char *args[24] = { "serve", "--database", server_conninfo(house()) },
+	const char *args[24] = { "serve", "--database", server_conninfo(test_server()) },
 		   *env[6] = { format("NOTIFY_SOCKET=%s", name) };
 	size_t n = 3;
 	(void)m;
@@ -56,7 +56,7 @@ static int tcp(unsigned *ret_port)
 		bind(fd, (struct sockaddr *)&a, len) | listen(fd, 128) | getsockname(fd, (struct sockaddr *)&a, &len),
 		0);
 	*ret_port = ntohs(a.sin_port);
-	later(close_later, (void *)(intptr_t)fd);
+	on_teardown(close_later, (void *)(intptr_t)fd);
 	return fd;
 }
 
@@ -72,8 +72,8 @@ static int unix_socket(const char *path)
 	struct sockaddr_un a = named(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)) | listen(fd, 128) | chmod(path, 0666), 0);
-	later(close_later, (void *)(intptr_t)fd);
-	later(remove_later, (void *)(uintptr_t)path);
+	on_teardown(close_later, (void *)(intptr_t)fd);
+	on_teardown(remove_later, (void *)(uintptr_t)path);
 	return fd;
 }
 
@@ -84,7 +84,7 @@ static int connect_to(unsigned port)
 	};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	later(close_later, (void *)(intptr_t)fd);
+	on_teardown(close_later, (void *)(intptr_t)fd);
 	return fd;
 }
 
@@ -104,7 +104,7 @@ static void expect_200(int fd)
 START_TEST(ready_is_said_when_it_serves)
 {
 	char *path = format("/tmp/pn%d", (int)getpid());
-	later(remove_later, path);
+	on_teardown(remove_later, path);
 	for (int i = 0; i < 2; i++) {
 		char *name = i == 0 ? abstract_name() : path;
 		struct manager *m = manager_new(name);
@@ -244,13 +244,13 @@ START_TEST(passed_sockets_are_served)
 	struct manager *m = manager_new(name);
 	int fds[] = { tcp(&port), unix_socket(path), tcp(&metrics_port), -1 };
 	/* The addresses of the settings aren't bound: this one couldn't be. */
-	char *taken = format("127.0.0.1:%u", server_port(house()));
+	char *taken = format("127.0.0.1:%u", server_port(test_server()));
 	struct program *p = serve(
 		m, name, (const char *const[]) { "LISTEN_FDNAMES=http:http:metrics", "--listen", taken, NULL }, fds);
 	ck_assert_str_eq(program_await(p, "ready "), format("ready http://127.0.0.1:%u", port));
 	int fd = connect_to(port), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 	    metrics = connect_to(metrics_port);
-	later(close_later, (void *)(intptr_t)local);
+	on_teardown(close_later, (void *)(intptr_t)local);
 	struct sockaddr_un a = named(path);
 	ck_assert_int_eq(connect(local, (struct sockaddr *)&a, sizeof(a)), 0);
 	ask_ready(fd);
@@ -333,9 +333,9 @@ END_TEST
 START_TEST(a_passed_descriptor_that_does_not_listen_is_refused)
 {
 	int fds[] = { socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), -1 };
-	later(close_later, (void *)(intptr_t)fds[0]);
+	on_teardown(close_later, (void *)(intptr_t)fds[0]);
 	struct program *p = program_start(
-		(const char *const[]) { "serve", "--database", server_conninfo(house()), NULL }, NULL, fds);
+		(const char *const[]) { "serve", "--database", server_conninfo(test_server()), NULL }, NULL, fds);
 	ck_assert_int_eq(program_await_exit(p), 1);
 	ck_assert_msg(strstr(program_said(p),
 			      "descriptor 3, passed by the service manager, isn't a listening stream socket") != NULL,

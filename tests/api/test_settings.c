@@ -67,13 +67,13 @@ static const char *preset_database(void)
 	static char conninfo[160];
 	if (*conninfo != '\0')
 		return conninfo;
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "create role preset login");
 	sql(pg, "create database preset owner preset encoding 'UTF8' template template0");
 	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]); i++)
 		if (PQserverVersion(pg) >= presets[i].since)
 			sql(pg, "alter role preset set %s = '%s'", presets[i].name, presets[i].value);
-	snprintf(conninfo, sizeof(conninfo), "host=%s/run user=preset dbname=preset", server_state(house()));
+	snprintf(conninfo, sizeof(conninfo), "host=%s/run user=preset dbname=preset", server_state(test_server()));
 	return conninfo;
 }
 
@@ -84,7 +84,7 @@ static struct client *account(struct server *node, const char *conninfo, const c
 	ck_assert_msg(o.status == 0, "%s", o.err);
 	o = command_run(((struct invocation) { 0 }), "token", name, "--database", conninfo);
 	ck_assert_msg(o.status == 0, "%s", o.err);
-	return via(using(user_at(node, name), o.out), node);
+	return on_server(with_token(user_at(node, name), o.out), node);
 }
 
 /* What a user does on a day. */
@@ -93,45 +93,45 @@ static void live_a_day(struct server *node, const char *conninfo)
 	static unsigned day;
 	struct client *ann = account(node, conninfo, format("ann%u", ++day)),
 		      *ben = account(node, conninfo, format("ben%u", day));
-	long long chat = group(ann, ben);
-	struct stream *s = live(ben);
+	long long chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ben);
 	static const char text[] = "Tür \\ 'auf' — a \"quoted\" back\\slash";
-	long long id = num(is(post_as(ann, messages(chat), "text/plain", text), 201).json, "id");
-	ck_assert_str_eq(str(expect_message(s, id), "text"), text);
-	is(patch(ann, message(chat, id), "{'text':'the garden gate of %u'}", day), 200);
-	ck_assert_str_eq(str(expect(s, "message"), "text"), format("the garden gate of %u", day));
+	long long id = json_num(expect_status(post_as(ann, messages_path(chat), "text/plain", text), 201).json, "id");
+	ck_assert_str_eq(json_str(expect_message(s, id), "text"), text);
+	expect_status(patch(ann, message_path(chat, id), "{'text':'the garden gate of %u'}", day), 200);
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), format("the garden gate of %u", day));
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;
-		count(is(get(ben, "/v1/search?q=garden"), 200).json, "results") != 1;)
-		left(until, "a message to be found");
-	is(put(ben, to("%s/reactions/%%F0%%9F%%91%%8D", message(chat, id)), NULL), 200);
+		json_count(expect_status(get(ben, "/v1/search?q=garden"), 200).json, "results") != 1;)
+		time_left(until, "a message to be found");
+	expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, id)), NULL), 200);
 	expect(s, "reaction");
 	for (int i = 0; i < 20; i++)
 		expect_message(s, say(i % 2 ? ann : ben, chat, "again"));
-	is(del(ann, "%s", message(chat, id)), 204);
+	expect_status(del(ann, "%s", message_path(chat, id)), 204);
 	expect(s, "deleted");
-	is(get(ben, "/v1/sync"), 200);
-	is(get(ben, "%s?limit=5", messages(chat)), 200);
+	expect_status(get(ben, "/v1/sync"), 200);
+	expect_status(get(ben, "%s?limit=5", messages_path(chat)), 200);
 }
 
 START_TEST(settings_preset_for_the_role_do_no_harm)
 {
-	struct server *node = server_join(house(),
+	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", preset_database(), "--rate-sends", "0", "--rate-searches", "0",
 			"--heartbeat", "1", NULL });
 	live_a_day(node, preset_database());
 	/* Idle for longer than the role's sessions may be. */
 	struct client *zoe = account(node, preset_database(), "zoe");
-	struct stream *s = live(zoe);
+	struct stream *s = stream_from_now(zoe);
 	for (int i = 0; i < 2; i++)
 		expect_heartbeat(s);
-	long long chat = group(zoe);
+	long long chat = make_group(zoe);
 	long long id = say(zoe, chat, "still here");
 	expect(s, "member");
 	expect(s, "chat");
 	expect_message(s, id);
 	ck_assert(!server_logged(node, "lost a connection"));
 
-	is(get(via(nobody(), node), "/readyz"), 200);
+	expect_status(get(on_server(anonymous(), node), "/readyz"), 200);
 	server_stop(node);
 }
 END_TEST
@@ -162,7 +162,7 @@ static const char *bouncer_path(void)
 /* Pools that database by session or transaction, with PgBouncer's defaults; gives the conninfo by way of it. */
 static char *pool(const char *mode)
 {
-	const char *state = server_state(house());
+	const char *state = server_state(test_server());
 	char *dir = format("%s.%s", state, mode), *ini = format("%s/ini", dir), *log = format("%s/log", dir);
 	struct stat st;
 	mkdir(dir, 0755);
@@ -176,7 +176,7 @@ static char *pool(const char *mode)
 	chmod(ini, 0644);
 	ck_assert_int_eq(stat(state, &st), 0);
 	ck_assert_int_eq(chown(dir, st.st_uid, st.st_gid), 0);
-	sql(database(house()),
+	sql(database_open(test_server()),
 		"alter role preset reset idle_session_timeout"); /* it would end the connections that PgBouncer keeps
 								    idle, under its hands */
 	bouncer = fork();
@@ -186,10 +186,10 @@ static char *pool(const char *mode)
 		execl(bouncer_path(), bouncer_path(), "-q", ini, (char *)NULL);
 		_exit(127);
 	}
-	later(end_bouncer, NULL);
+	on_teardown(end_bouncer, NULL);
 	char *conninfo = format("host=%s port=6432 user=preset dbname=preset", dir);
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; PQping(conninfo) != PQPING_OK;)
-		left(until, "PgBouncer to start");
+		time_left(until, "PgBouncer to start");
 	return conninfo;
 }
 
@@ -199,7 +199,7 @@ START_TEST(settings_through_a_session_pooler_are_kept)
 		return;
 	preset_database();
 	char *conninfo = pool("session");
-	struct server *node = server_join(house(),
+	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", conninfo, "--rate-sends", "0", "--rate-searches", "0", NULL });
 	live_a_day(node, conninfo);
 	live_a_day(node, preset_database()); /* what the pool gives back is as it was */

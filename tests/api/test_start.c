@@ -31,7 +31,7 @@ static unsigned silent_port(void)
 	ck_assert_int_eq(
 		bind(fd, (struct sockaddr *)&a, len) | listen(fd, 16) | getsockname(fd, (struct sockaddr *)&a, &len),
 		0);
-	later(close_later, (void *)(intptr_t)fd);
+	on_teardown(close_later, (void *)(intptr_t)fd);
 	return ntohs(a.sin_port);
 }
 
@@ -77,9 +77,9 @@ END_TEST
 
 START_TEST(sigterm_while_another_node_migrates_ends_the_start)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "select pg_advisory_lock(1886352244, 7170407)");
-	struct program *p = serve("--database", server_conninfo(house()));
+	struct program *p = serve("--database", server_conninfo(test_server()));
 	program_await(p, "waiting for another node that is migrating");
 	ends_at_once(p);
 	sql(pg, "select pg_advisory_unlock_all()");
@@ -88,17 +88,17 @@ END_TEST
 
 START_TEST(sigterm_while_a_statement_waits_for_a_lock_ends_the_start)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "lock table postern.migration in access exclusive mode");
-	struct program *p = serve("--database", server_conninfo(house()));
+	struct program *p = serve("--database", server_conninfo(test_server()));
 	await_waiting(pg, 1);
 	ends_at_once(p);
 	sql(pg, "rollback");
 	/* What the start has left running doesn't keep anything. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(pg, "select pid from pg_stat_activity where application_name = 'postern migrate'") != '\0')
-		left(until, "the statement's end");
+		time_left(until, "the statement's end");
 }
 END_TEST
 
@@ -140,7 +140,7 @@ START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (char *log = format("%s/postgres.log", state);
 		system(format("[ $(grep -c 'was shut down at' %s) -ge 2 ]", log)) != 0;)
-		left(until, "recovery to begin");
+		time_left(until, "recovery to begin");
 	ends_at_once(p);
 	ck_assert_int_ne(access(format("%s/pg/postmaster.pid", state), F_OK), 0);
 }
@@ -171,14 +171,14 @@ START_TEST(sigterm_while_the_private_cluster_is_made_ends_the_start)
 		NULL, NULL);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (access(began, F_OK) != 0)
-		left(until, "initdb to begin");
+		time_left(until, "initdb to begin");
 	FILE *f = fopen(began, "re");
 	int pid = 0;
 	ck_assert(f != NULL && fscanf(f, "%d", &pid) == 1 && pid > 0);
 	fclose(f);
 	ends_at_once(p);
 	while (proc_lives(pid)) /* what initdb had started */
-		left(until, "initdb's own processes to end");
+		time_left(until, "initdb's own processes to end");
 	ck_assert_int_ne(access(format("%s/pg", state), F_OK), 0);
 	/* Nothing is in the way of the next start. */
 	p = program_start(
@@ -228,7 +228,7 @@ END_TEST
 static struct program *serve_unix(const char *path)
 {
 	struct program *p = program_start((const char *const[]) { "serve", "--listen", format("unix:%s", path),
-						  "--database", server_conninfo(house()), NULL },
+						  "--database", server_conninfo(test_server()), NULL },
 		NULL, NULL);
 	program_await(p, "ready unix:");
 	return p;
@@ -260,13 +260,13 @@ START_TEST(unix_socket_of_another_server_stays)
 	strcpy(a.sun_path, path);
 	ck_assert_int_eq(unlink(path), 0);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	later(close_later, (void *)(intptr_t)fd);
+	on_teardown(close_later, (void *)(intptr_t)fd);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)) | listen(fd, 1), 0);
 	ck_assert_int_eq(program_stop(p), 0);
 	ck_assert_int_eq(access(path, F_OK), 0);
 	/* Somebody listens: a start refuses, and leaves it alone. */
 	p = program_start((const char *const[]) { "serve", "--listen", format("unix:%s", path), "--database",
-				  server_conninfo(house()), NULL },
+				  server_conninfo(test_server()), NULL },
 		NULL, NULL);
 	ck_assert_int_eq(program_await_exit(p), 1);
 	ck_assert_msg(strstr(program_said(p), "another server is using this address") != NULL, "%s", program_said(p));

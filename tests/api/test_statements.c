@@ -41,8 +41,8 @@ static void run(const char *const statements[], unsigned n)
 	wanted = n;
 	next = ended = 0;
 	loop = loop_new();
-	conn = pg_conn_new(
-		loop, format("host=%s/run user=postern dbname=postgres", server_state(house())), &events, NULL, 10000);
+	conn = pg_conn_new(loop, format("host=%s/run user=postern dbname=postgres", server_state(test_server())),
+		&events, NULL, 10000);
 	loop_run(loop);
 	pg_conn_free(conn);
 	loop_free(loop);

@@ -14,173 +14,187 @@ static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); 
 START_TEST(what_happens_in_a_group_is_told)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
-	struct stream *s = live(bob);
-	long long chat =
-		num(is(post(alice, "/v1/chats",
-			       "{'kind':'group','title':'garden','members':['bob','carol'],'system_messages':'all'}"),
-			    201)
-				.json,
-			"id");
+	struct stream *s = stream_from_now(bob);
+	long long chat = json_num(
+		expect_status(
+			post(alice, "/v1/chats",
+				"{'kind':'group','title':'garden','members':['bob','carol'],'system_messages':'all'}"),
+			201)
+			.json,
+		"id");
 	struct json_object *m = expect_system(s, "chat_created");
-	ck_assert_int_eq(num(m, "chat"), chat);
-	ck_assert_str_eq(str(m, "from"), "alice");
-	ck_assert_str_eq(str(m, "type"), "system");
-	ck_assert_str_eq(str(m, "content.title"), "garden");
-	ck_assert(!has(m, "text"));
-	is(patch(alice, chat_path(chat), "{'title':'orchard','history':'joined'}"), 200);
-	ck_assert_str_eq(str(expect_system(s, "title_changed"), "content.title"), "orchard");
-	ck_assert_str_eq(str(expect_system(s, "history_changed"), "content.history"), "joined");
-	is(patch(alice, chat_path(chat), "{'title':'orchard'}"), 200); /* as it was */
-	is(put(alice, member(chat, dave), "{}"), 200);
-	ck_assert_str_eq(str(expect_system(s, "member_added"), "content.name"), "dave");
-	is(put(alice, member(chat, carol), "{'role':'admin'}"), 200);
+	ck_assert_int_eq(json_num(m, "chat"), chat);
+	ck_assert_str_eq(json_str(m, "from"), "alice");
+	ck_assert_str_eq(json_str(m, "type"), "system");
+	ck_assert_str_eq(json_str(m, "content.title"), "garden");
+	ck_assert(!json_has(m, "text"));
+	expect_status(patch(alice, chat_path(chat), "{'title':'orchard','history':'joined'}"), 200);
+	ck_assert_str_eq(json_str(expect_system(s, "title_changed"), "content.title"), "orchard");
+	ck_assert_str_eq(json_str(expect_system(s, "history_changed"), "content.history"), "joined");
+	expect_status(patch(alice, chat_path(chat), "{'title':'orchard'}"), 200); /* as it was */
+	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
+	ck_assert_str_eq(json_str(expect_system(s, "member_added"), "content.name"), "dave");
+	expect_status(put(alice, member_path(chat, carol), "{'role':'admin'}"), 200);
 	m = expect_system(s, "role_changed");
-	ck_assert_str_eq(str(m, "content.name"), "carol");
-	ck_assert_str_eq(str(m, "content.role"), "admin");
-	is(put(alice, member(chat, dave), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200); /* that isn't everybody's */
-	is(del(carol, "%s", member(chat, dave)), 204);
+	ck_assert_str_eq(json_str(m, "content.name"), "carol");
+	ck_assert_str_eq(json_str(m, "content.role"), "admin");
+	expect_status(put(alice, member_path(chat, dave), "{'muted_until':'2100-01-01T00:00:00Z'}"),
+		200); /* that isn't everybody's */
+	expect_status(del(carol, "%s", member_path(chat, dave)), 204);
 	m = expect_system(s, "member_removed");
-	ck_assert_str_eq(str(m, "from"), "carol");
-	ck_assert_str_eq(str(m, "content.name"), "dave");
-	is(patch(alice, chat_path(chat), "{'message_ttl':3600}"), 200);
+	ck_assert_str_eq(json_str(m, "from"), "carol");
+	ck_assert_str_eq(json_str(m, "content.name"), "dave");
+	expect_status(patch(alice, chat_path(chat), "{'message_ttl':3600}"), 200);
 	m = expect_system(s, "message_ttl_changed");
-	ck_assert_int_eq(num(m, "content.message_ttl"), 3600);
-	ck_assert(!has(m, "expires_at"));
+	ck_assert_int_eq(json_num(m, "content.message_ttl"), 3600);
+	ck_assert(!json_has(m, "expires_at"));
 	long long id = say(bob, chat, "hi");
-	is(put(carol, to("%s/pin", message(chat, id)), NULL), 200);
-	ck_assert_int_eq(num(expect_system(s, "message_pinned"), "content.id"), id);
-	is(del(alice, "%s", member(chat, alice)), 204);
-	ck_assert_str_eq(str(expect_system(s, "member_left"), "from"), "alice");
-	ck_assert_str_eq(str(expect_system(s, "owner_changed"), "content.name"), "carol");
-	is(put(carol, member(chat, bob), "{'role':'owner'}"), 200);
+	expect_status(put(carol, format("%s/pin", message_path(chat, id)), NULL), 200);
+	ck_assert_int_eq(json_num(expect_system(s, "message_pinned"), "content.id"), id);
+	expect_status(del(alice, "%s", member_path(chat, alice)), 204);
+	ck_assert_str_eq(json_str(expect_system(s, "member_left"), "from"), "alice");
+	ck_assert_str_eq(json_str(expect_system(s, "owner_changed"), "content.name"), "carol");
+	expect_status(put(carol, member_path(chat, bob), "{'role':'owner'}"), 200);
 	m = expect_system(s, "owner_changed");
-	ck_assert_str_eq(str(m, "content.name"), "bob");
+	ck_assert_str_eq(json_str(m, "content.name"), "bob");
 
-	struct answer a = is(get(bob, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 12);
-	ck_assert_int_eq(num(is(get(bob, "%s", chat_path(chat)), 200).json, "unread"), 0);
+	struct answer a = expect_status(get(bob, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 12);
+	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", chat_path(chat)), 200).json, "unread"), 0);
 }
 END_TEST
 
 START_TEST(who_goes_is_not_told_of_it_and_who_comes_is)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
-	long long chat = num(
-		is(post(alice, "/v1/chats",
-			   "{'kind':'group','title':'x','members':['bob'],'history':'joined','system_messages':'all'}"),
-			201)
-			.json,
+	long long chat = json_num(expect_status(post(alice, "/v1/chats",
+							"{'kind':'group','title':'x','members':['bob'],"
+							"'history':'joined','system_messages':'all'}"),
+					  201)
+					  .json,
 		"id");
-	struct stream *gone = live(bob), *new = live(dave);
-	is(del(alice, "%s", member(chat, bob)), 204);
-	ck_assert_str_eq(str(expect(gone, "member"), "state"), "kicked");
-	is(put(alice, member(chat, dave), "{}"), 200);
-	ck_assert_str_eq(str(expect(new, "member"), "state"), "joined");
+	struct stream *gone = stream_from_now(bob), *new = stream_from_now(dave);
+	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
+	ck_assert_str_eq(json_str(expect(gone, "member"), "state"), "kicked");
+	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
+	ck_assert_str_eq(json_str(expect(new, "member"), "state"), "joined");
 	expect(new, "chat");
-	ck_assert_str_eq(str(expect_system(new, "member_added"), "content.name"), "dave");
-	struct answer a = is(get(dave, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 1);
-	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "member_added");
-	is(post(bob, "/v1/chats", "{'kind':'group','title':'y','system_messages':'all'}"), 201);
-	ck_assert_str_eq(str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before */
+	ck_assert_str_eq(json_str(expect_system(new, "member_added"), "content.name"), "dave");
+	struct answer a = expect_status(get(dave, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert_str_eq(json_str(a.json, "messages.0.content.code"), "member_added");
+	expect_status(post(bob, "/v1/chats", "{'kind':'group','title':'y','system_messages':'all'}"), 201);
+	ck_assert_str_eq(json_str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before */
 }
 END_TEST
 
 /* A group that shrinks from thousands to a few doesn't name the thousands in a message. */
 START_TEST(a_crowd_that_goes_is_not_listed)
 {
-	struct client *ann = somebody();
-	long long chat =
-		num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
-	char *names = later(free, malloc(101 * 24));
+	struct client *ann = new_user();
+	long long chat = json_num(
+		expect_status(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json,
+		"id");
+	char *names = on_teardown(free, malloc(101 * 24));
 	for (size_t i = 0, len = 0; i < 101; i++)
 		len += (size_t)sprintf(names + len, "%s'crowd-%zu'", i ? "," : "", i);
-	sql(database(house()),
+	sql(database_open(test_server()),
 		"insert into postern.account (name, created_at, rev) select 'crowd-' || i, now(), 0 from "
 		"generate_series(0, 100) i");
 	ck_assert_int_eq(
-		num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'add':[%s]}", names), 200).json, "added"), 101);
-	ck_assert_int_eq(
-		num(is(post(ann, to("/v1/chats/%lld/members", chat), "{'remove':[%s]}", names), 200).json, "removed"),
+		json_num(expect_status(post(ann, format("/v1/chats/%lld/members", chat), "{'add':[%s]}", names), 200)
+				 .json,
+			"added"),
 		101);
-	struct answer a = is(get(ann, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 1);
-	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "chat_created");
+	ck_assert_int_eq(
+		json_num(expect_status(post(ann, format("/v1/chats/%lld/members", chat), "{'remove':[%s]}", names), 200)
+				 .json,
+			"removed"),
+		101);
+	struct answer a = expect_status(get(ann, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert_str_eq(json_str(a.json, "messages.0.content.code"), "chat_created");
 }
 END_TEST
 
 START_TEST(they_are_nobodys_to_write)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = num(
-		is(post(alice, "/v1/chats", "{'kind':'group','title':'x','members':['bob'],'system_messages':'all'}"),
+	long long chat = json_num(
+		expect_status(post(alice, "/v1/chats",
+				      "{'kind':'group','title':'x','members':['bob'],'system_messages':'all'}"),
 			201)
 			.json,
 		"id");
-	is(put(alice, member(chat, bob), "{'role':'admin'}"), 200);
-	is(patch(bob, chat_path(chat), "{'title':'y'}"), 200);
-	is(put(alice, member(chat, bob), "{'role':'member'}"), 200);
-	struct answer a = is(get(bob, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 4);
-	long long his = num(a.json, "messages.2.id");
-	ck_assert_str_eq(str(a.json, "messages.2.from"), "bob");
-	refused(patch(bob, message(chat, his), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
-	refused(del(bob, "%s", message(chat, his)), 403, "forbidden");
-	refused(post(bob, messages(chat), "{'type':'system','content':{'code':'x'}}"), 422, "out_of_range");
-	refused(post(bob, messages(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, his), 422, "unknown_forward");
-	is(del(alice, "%s", message(chat, his)), 204);
+	expect_status(put(alice, member_path(chat, bob), "{'role':'admin'}"), 200);
+	expect_status(patch(bob, chat_path(chat), "{'title':'y'}"), 200);
+	expect_status(put(alice, member_path(chat, bob), "{'role':'member'}"), 200);
+	struct answer a = expect_status(get(bob, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 4);
+	long long his = json_num(a.json, "messages.2.id");
+	ck_assert_str_eq(json_str(a.json, "messages.2.from"), "bob");
+	expect_problem(patch(bob, message_path(chat, his), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
+	expect_problem(del(bob, "%s", message_path(chat, his)), 403, "forbidden");
+	expect_problem(post(bob, messages_path(chat), "{'type':'system','content':{'code':'x'}}"), 422, "out_of_range");
+	expect_problem(post(bob, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, his), 422,
+		"unknown_forward");
+	expect_status(del(alice, "%s", message_path(chat, his)), 204);
 }
 END_TEST
 
 START_TEST(so_are_bans_invites_and_many_at_once)
 {
-	struct client *ann = somebody(), *ben = somebody(), *cem = somebody(), *dee = somebody();
-	long long chat =
-		num(is(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json, "id");
-	struct stream *s = live(ann);
-	is(post(ann, to("%s/members", chat_path(chat)), "{'add':['%s','%s']}", ben->name, cem->name), 200);
-	ck_assert_uint_eq(count(expect_system(s, "members_added"), "content.names"), 2);
-	is(put(ann, member(chat, ben), "{'state':'banned'}"), 200);
-	ck_assert_str_eq(str(expect_system(s, "member_banned"), "content.name"), ben->name);
-	is(post(ann, to("%s/members", chat_path(chat)), "{'remove':['%s']}", cem->name), 200);
-	ck_assert_str_eq(str(expect_system(s, "members_removed"), "content.names.0"), cem->name);
-	const char *code = str(is(post(ann, to("%s/invites", chat_path(chat)), "{}"), 201).json, "code");
-	is(post(dee, to("/v1/invites/%s", code), NULL), 200);
-	ck_assert_str_eq(str(expect_system(s, "member_joined"), "from"), dee->name);
+	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dee = new_user();
+	long long chat = json_num(
+		expect_status(post(ann, "/v1/chats", "{'kind':'group','title':'x','system_messages':'all'}"), 201).json,
+		"id");
+	struct stream *s = stream_from_now(ann);
+	expect_status(
+		post(ann, format("%s/members", chat_path(chat)), "{'add':['%s','%s']}", ben->name, cem->name), 200);
+	ck_assert_uint_eq(json_count(expect_system(s, "members_added"), "content.names"), 2);
+	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200);
+	ck_assert_str_eq(json_str(expect_system(s, "member_banned"), "content.name"), ben->name);
+	expect_status(post(ann, format("%s/members", chat_path(chat)), "{'remove':['%s']}", cem->name), 200);
+	ck_assert_str_eq(json_str(expect_system(s, "members_removed"), "content.names.0"), cem->name);
+	const char *code =
+		json_str(expect_status(post(ann, format("%s/invites", chat_path(chat)), "{}"), 201).json, "code");
+	expect_status(post(dee, format("/v1/invites/%s", code), NULL), 200);
+	ck_assert_str_eq(json_str(expect_system(s, "member_joined"), "from"), dee->name);
 }
 END_TEST
 
 START_TEST(a_chat_may_go_without)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	ck_assert_str_eq(str(is(get(bob, "%s", chat_path(chat)), 200).json, "system_messages"), "none");
-	is(patch(alice, chat_path(chat), "{'title':'x'}"), 200);
-	is(del(alice, "%s", member(chat, bob)), 204);
-	ck_assert_uint_eq(count(is(get(alice, "%s", messages(chat)), 200).json, "messages"), 0);
-	is(patch(alice, chat_path(chat), "{'title':'y','system_messages':'all'}"), 200);
-	ck_assert_uint_eq(count(is(get(alice, "%s", messages(chat)), 200).json, "messages"), 1);
-	refused(patch(alice, chat_path(chat), "{'system_messages':'some'}"), 422, "out_of_range");
+	long long chat = make_group(alice, bob);
+	ck_assert_str_eq(json_str(expect_status(get(bob, "%s", chat_path(chat)), 200).json, "system_messages"), "none");
+	expect_status(patch(alice, chat_path(chat), "{'title':'x'}"), 200);
+	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
+	ck_assert_uint_eq(json_count(expect_status(get(alice, "%s", messages_path(chat)), 200).json, "messages"), 0);
+	expect_status(patch(alice, chat_path(chat), "{'title':'y','system_messages':'all'}"), 200);
+	ck_assert_uint_eq(json_count(expect_status(get(alice, "%s", messages_path(chat)), 200).json, "messages"), 1);
+	expect_problem(patch(alice, chat_path(chat), "{'system_messages':'some'}"), 422, "out_of_range");
 }
 END_TEST
 
 START_TEST(comings_and_goings_are_not_told_in_channels_and_direct_chats)
 {
-	struct client *alice = user("alice"), *bob = user("bob"), *ann = somebody(), *ben = somebody();
-	long long chat = num(is(post(alice, "/v1/chats",
-					"{'kind':'channel','title':'news','members':['bob'],'system_messages':'all'}"),
-				     201)
-				     .json,
+	struct client *alice = user("alice"), *bob = user("bob"), *ann = new_user(), *ben = new_user();
+	long long chat = json_num(
+		expect_status(post(alice, "/v1/chats",
+				      "{'kind':'channel','title':'news','members':['bob'],'system_messages':'all'}"),
+			201)
+			.json,
 		"id");
-	is(put(alice, member(chat, ann), "{}"), 200);
-	is(del(bob, "%s", member(chat, bob)), 204);
-	struct answer a = is(get(ann, "%s", messages(chat)), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 1);
-	ck_assert_str_eq(str(a.json, "messages.0.content.code"), "chat_created");
-	is(post(ann, to("/v1/chats/@%s/messages", ben->name), "{'text':'hi'}"), 201);
-	a = is(get(ben, "/v1/chats/@%s/messages", ann->name), 200);
-	ck_assert_uint_eq(count(a.json, "messages"), 1);
-	ck_assert_str_eq(str(a.json, "messages.0.text"), "hi");
+	expect_status(put(alice, member_path(chat, ann), "{}"), 200);
+	expect_status(del(bob, "%s", member_path(chat, bob)), 204);
+	struct answer a = expect_status(get(ann, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert_str_eq(json_str(a.json, "messages.0.content.code"), "chat_created");
+	expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'hi'}"), 201);
+	a = expect_status(get(ben, "/v1/chats/@%s/messages", ann->name), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "hi");
 }
 END_TEST
 

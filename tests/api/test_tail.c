@@ -12,7 +12,7 @@
 #include "../lib/client.h"
 #include "../lib/cluster.h"
 #include "../lib/command.h"
-#include "../lib/look.h"
+#include "../lib/json_path.h"
 #include "../lib/program.h"
 #include "../lib/suite.h"
 #include "base/clock.h"
@@ -20,8 +20,8 @@
 static struct server *node; /* its database can be put back */
 static struct cluster *home;
 
-#define tail(who, ...) tail_args(who, (const char *const[]) { "tail", __VA_ARGS__ __VA_OPT__(, ) NULL })
-static struct program *tail_args(const struct client *who, const char *const args[])
+#define run_tail(who, ...) run_tail_args(who, (const char *const[]) { "tail", __VA_ARGS__ __VA_OPT__(, ) NULL })
+static struct program *run_tail_args(const struct client *who, const char *const args[])
 {
 	const char *const env[] = { format("POSTERN_URL=%s", server_url(who->server)),
 		format("POSTERN_TOKEN=%s", who->token), "TZ=UTC", NULL };
@@ -46,7 +46,7 @@ static void await_listening(const struct client *who, long long chat, struct pro
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strstr(program_said(p), ": ready\n") == NULL) {
 		say(who, chat, "ready");
-		left(until, "the tail to listen");
+		time_left(until, "the tail to listen");
 	}
 }
 
@@ -59,14 +59,15 @@ static char *made_dir(void)
 
 START_TEST(tail_prints_the_latest_of_all_chats_then_goes_on)
 {
-	struct client *ann = somebody();
-	long long one = group(ann), two = group(ann), three = group(ann);
+	struct client *ann = new_user();
+	long long one = make_group(ann), two = make_group(ann), three = make_group(ann);
 	say(ann, one, "a");
 	say(ann, two, "b");
 	say(ann, three, "c");
 	say(ann, one, "d");
 	say(ann, two, "e");
-	struct program *all = tail(ann, "-n", "4"), *last = tail(ann, format("%lld", two), "-n1"), *none = tail(ann);
+	struct program *all = run_tail(ann, "-n", "4"), *last = run_tail(ann, format("%lld", two), "-n1"),
+		       *none = run_tail(ann);
 	program_await(all, ": e\n");
 	program_await(last, ": e\n");
 	say(ann, one, "f");
@@ -75,7 +76,7 @@ START_TEST(tail_prints_the_latest_of_all_chats_then_goes_on)
 	ck_assert_str_eq(texts(last, "g"), "e g");
 	await_listening(ann, one, none);
 	ck_assert_ptr_null(strstr(program_said(none), ": e\n"));
-	struct program *more = tail(ann, "-n", "10000");
+	struct program *more = run_tail(ann, "-n", "10000");
 	ck_assert(strncmp(texts(more, "g"), "a b c d e f g", 13) == 0);
 }
 END_TEST
@@ -83,40 +84,41 @@ END_TEST
 START_TEST(tail_reads_many_pages_in_order)
 {
 	enum { MESSAGES = 450 };
-	struct client *ann = somebody();
-	long long chats[] = { group(ann), group(ann) };
+	struct client *ann = new_user();
+	long long chats[] = { make_group(ann), make_group(ann) };
 	char *expected = format("%s", "");
 	for (int i = 0; i < MESSAGES; i++) {
 		say(ann, chats[i % 3 == 0], format("m%d", i));
 		if (i >= 30)
 			expected = format("%s%sm%d", expected, i > 30 ? " " : "", i);
 	}
-	ck_assert_str_eq(texts(tail(ann, "-n", format("%d", MESSAGES - 30)), format("m%d", MESSAGES - 1)), expected);
+	ck_assert_str_eq(
+		texts(run_tail(ann, "-n", format("%d", MESSAGES - 30)), format("m%d", MESSAGES - 1)), expected);
 }
 END_TEST
 
 START_TEST(tail_begins_since_an_id_a_time_or_some_time_ago)
 {
-	struct client *ann = somebody();
-	long long one = group(ann), two = group(ann);
+	struct client *ann = new_user();
+	long long one = make_group(ann), two = make_group(ann);
 	say(ann, one, "a");
 	long long b = say(ann, two, "b");
 	say(ann, one, "c");
-	const char *at_b = str(is(get(ann, "%s", message(two, b)), 200).json, "at");
-	ck_assert_str_eq(texts(tail(ann, "--since", format("%lld", b)), "c"), "c");
-	ck_assert_str_eq(texts(tail(ann, "--since=0"), "c"), "a b c");
-	ck_assert_ptr_nonnull(strstr(texts(tail(ann, "--since", at_b), "c"), "b c"));
-	ck_assert_str_eq(texts(tail(ann, "--since", "1h"), "c"), "a b c");
-	ck_assert_str_eq(texts(tail(ann, "--since", format("%.10s", at_b)), "c"), "a b c");
-	ck_assert_str_eq(texts(tail(ann, format("%lld", two), "--since", "2026-01-01T00:00:00+01:00"), "b"), "b");
+	const char *at_b = json_str(expect_status(get(ann, "%s", message_path(two, b)), 200).json, "at");
+	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%lld", b)), "c"), "c");
+	ck_assert_str_eq(texts(run_tail(ann, "--since=0"), "c"), "a b c");
+	ck_assert_ptr_nonnull(strstr(texts(run_tail(ann, "--since", at_b), "c"), "b c"));
+	ck_assert_str_eq(texts(run_tail(ann, "--since", "1h"), "c"), "a b c");
+	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%.10s", at_b)), "c"), "a b c");
+	ck_assert_str_eq(texts(run_tail(ann, format("%lld", two), "--since", "2026-01-01T00:00:00+01:00"), "b"), "b");
 	say(ann, two, "d");
-	ck_assert_str_eq(texts(tail(ann, "--since", format("%lld", b)), "d"), "c d");
+	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%lld", b)), "d"), "c d");
 }
 END_TEST
 
 START_TEST(tail_refuses_what_it_does_not_understand)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	const char *const wrong[][3] = { { "-n", "x" }, { "-n", "-1" }, { "-n", "10001" }, { "-n", "" }, { "-n" },
 		{ "--n", "5" }, { "-x" }, { "--since", "yesterday" }, { "--since", "2026-02-31" }, { "--since", "" },
 		{ "--since", "2026-01-01T25:00" }, { "--since", "2026-01-01T10:00+1" }, { "--since", "99999w" },
@@ -126,28 +128,28 @@ START_TEST(tail_refuses_what_it_does_not_understand)
 		struct outcome o = command_run_args((struct invocation) { .who = ann }, args);
 		ck_assert_msg(o.status == 2 && *o.err != '\0', "case %zu: %d %s", i, o.status, o.err);
 	}
-	struct client *bad = using(ann, "pt_wrong");
+	struct client *bad = with_token(ann, "pt_wrong");
 	ck_assert_int_eq(command_run((struct invocation) { .who = bad }, "tail").status, 77);
-	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(house())) };
+	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(test_server())) };
 	ck_assert_int_eq(command_run(tls, "tail").status, 69);
 }
 END_TEST
 
 START_TEST(tail_prints_json_of_both)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	say(ann, chat, "old");
-	struct program *p = tail(ann, "--json", "-n", "1");
+	struct program *p = run_tail(ann, "--json", "-n", "1");
 	program_await(p, "\"old\"");
 	say(ann, chat, "new");
 	program_await(p, "\"new\"");
 	unsigned messages_seen = 0;
 	for (char *line = strtok(format("%s", program_said(p)), "\n"); line != NULL; line = strtok(NULL, "\n")) {
-		struct json_object *o = look_parse(line, strlen(line));
+		struct json_object *o = json_path_parse(line, strlen(line));
 		ck_assert_msg(o != NULL, "%s", line);
-		if (strcmp(str(o, "event"), "message") == 0)
-			ck_assert_str_eq(str(o, "data.text"), messages_seen++ == 0 ? "old" : "new");
+		if (strcmp(json_str(o, "event"), "message") == 0)
+			ck_assert_str_eq(json_str(o, "data.text"), messages_seen++ == 0 ? "old" : "new");
 		json_object_put(o);
 	}
 	ck_assert_uint_eq(messages_seen, 2);
@@ -156,12 +158,12 @@ END_TEST
 
 START_TEST(tail_goes_on_from_its_file)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
 	struct stat st;
 	say(ann, chat, "a");
-	struct program *p = tail(ann, "--cursor-file", file, "-n", "1");
+	struct program *p = run_tail(ann, "--cursor-file", file, "-n", "1");
 	program_await(p, ": a\n");
 	say(ann, chat, "b");
 	ck_assert_str_eq(texts(p, "b"), "a b");
@@ -169,7 +171,7 @@ START_TEST(tail_goes_on_from_its_file)
 	ck_assert_int_eq(stat(file, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	say(ann, chat, "c");
-	p = tail(ann, "--cursor-file", file, "-n", "1"); /* it goes on: -n is for the first time */
+	p = run_tail(ann, "--cursor-file", file, "-n", "1"); /* it goes on: -n is for the first time */
 	say(ann, chat, "d");
 	ck_assert_str_eq(texts(p, "d"), "c d");
 	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
@@ -185,16 +187,16 @@ END_TEST
 /* While it can't print, it hasn't come further. */
 START_TEST(tail_keeps_no_cursor_of_what_it_could_not_print)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
-	struct program *first = tail(ann, "--cursor-file", file);
+	struct program *first = run_tail(ann, "--cursor-file", file);
 	await_listening(ann, chat, first);
 	ck_assert_int_eq(program_stop(first), 128 + SIGTERM);
 	say(ann, chat, "a");
 	struct invocation full = { .who = ann, .output = "/dev/full" };
 	ck_assert_int_eq(command_run(full, "tail", "--cursor-file", file).status, 74);
-	program_await(tail(ann, "--cursor-file", file), ": a\n");
+	program_await(run_tail(ann, "--cursor-file", file), ": a\n");
 	unlink(file);
 	rmdir(dir);
 }
@@ -210,7 +212,7 @@ static void put_text(const char *file, const char *text)
 
 START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
 	struct stat st;
 	const char *const damaged[] = { "", "nonsense", "[]", "{}", "{\"cursor\":\"\"}", "{\"cursor\":7}",
@@ -238,8 +240,8 @@ END_TEST
 /* Its output is full or gone while it reads history: it ends, and says so once. */
 START_TEST(tail_ends_when_its_backlog_cannot_be_printed)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	for (int i = 0; i < 250; i++)
 		say(ann, chat, "a line that fills the output of the command more and more until it has to be written");
 	struct invocation full = { .who = ann, .output = "/dev/full" };
@@ -253,10 +255,10 @@ END_TEST
 START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
 {
 	enum { MESSAGES = 1200 };
-	struct client *ann = somebody();
-	long long chat = group(ann), first = say(ann, chat, "m0");
+	struct client *ann = new_user();
+	long long chat = make_group(ann), first = say(ann, chat, "m0");
 	char *dir = made_dir(), *file = format("%s/cursor", dir), *text = format("%0*d", 600, 7);
-	const char *at = str(is(get(ann, "%s", message(chat, first)), 200).json, "at");
+	const char *at = json_str(expect_status(get(ann, "%s", message_path(chat, first)), 200).json, "at");
 	for (int i = 1; i < MESSAGES; i++)
 		say(ann, chat, format("m%d %s", i, text));
 	/* A cursor of another database. */
@@ -264,13 +266,13 @@ START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
 		format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}",
 			first, chat, at));
 	/* Nobody reads its output: it stands still in the middle, and is killed. */
-	struct program *p = tail(ann, "--cursor-file", file);
+	struct program *p = run_tail(ann, "--cursor-file", file);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (program_unread(p) < 60000)
-		left(until, "its output to fill");
+		time_left(until, "its output to fill");
 	kill(program_pid(p), SIGKILL);
 	ck_assert_int_eq(program_await_exit(p), 128 + SIGKILL);
-	p = tail(ann, "--cursor-file", file);
+	p = run_tail(ann, "--cursor-file", file);
 	program_await(p, format(": m%d ", MESSAGES - 1));
 	for (int i = 1; i < MESSAGES; i++)
 		ck_assert_msg(strstr(program_said(p), format(": m%d ", i)) != NULL, "m%d is missing", i);
@@ -290,8 +292,8 @@ END_TEST
 static void say_at_last(const struct client *who, long long chat, const char *text)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (post(who, messages(chat), "{'text':'%s','key':'%s'}", text, text).status != 201)
-		left(until, "the database to be back");
+	while (post(who, messages_path(chat), "{'text':'%s','key':'%s'}", text, text).status != 201)
+		time_left(until, "the database to be back");
 }
 
 static void put_back(void)
@@ -306,10 +308,10 @@ static void put_back(void)
 START_TEST(tail_fills_the_hole_after_a_database_was_put_back)
 {
 	struct client *ann = user_at(node, "ann");
-	long long one = group(ann), two = group(ann);
+	long long one = make_group(ann), two = make_group(ann);
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
 	say(ann, one, "a");
-	struct program *running = tail(ann, "-n", "1"), *stopped = tail(ann, "--cursor-file", file, "-n", "1");
+	struct program *running = run_tail(ann, "-n", "1"), *stopped = run_tail(ann, "--cursor-file", file, "-n", "1");
 	program_await(running, ": a\n");
 	program_await(stopped, ": a\n");
 	say(ann, two, "b");
@@ -329,7 +331,7 @@ START_TEST(tail_fills_the_hole_after_a_database_was_put_back)
 			      "b lost0 lost1 lost2 lost3 lost4 new0 new1 new2 new3 new4 new5 new6 new7 last") != NULL,
 		"%s", program_said(running));
 	/* The same for one that was away meanwhile. */
-	stopped = tail(ann, "--cursor-file", file);
+	stopped = run_tail(ann, "--cursor-file", file);
 	ck_assert_str_eq(texts(stopped, "last"), "new0 new1 new2 new3 new4 new5 new6 new7 last");
 	ck_assert_int_eq(program_stop(stopped), 128 + SIGTERM);
 	unlink(file);
@@ -341,11 +343,11 @@ END_TEST
 START_TEST(tail_fills_the_hole_when_nothing_it_printed_is_left)
 {
 	struct client *ann = user_at(node, "ann");
-	long long one = group(ann);
+	long long one = make_group(ann);
 	say(ann, one, "before");
 	cluster_run(home, "pg_dump postgres > dump");
 	say(ann, one, "first");
-	struct program *p = tail(ann, format("%lld", one), "-n", "1");
+	struct program *p = run_tail(ann, format("%lld", one), "-n", "1");
 	program_await(p, ": first\n");
 	for (int i = 0; i < 100; i++) /* more than are remembered one by one */
 		say(ann, one, format("lost%d", i));

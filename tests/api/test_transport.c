@@ -19,25 +19,29 @@ static struct server *second(void)
 	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--rate-actions", "0",
 		"--streams-per-user", "0", NULL };
 	if (node == NULL)
-		node = server_join(house(), flags);
+		node = server_join(test_server(), flags);
 	return node;
 }
 
 /* The cursor of now. */
-static const char *now_of(const struct client *who) { return str(is(get(who, "/v1/sync"), 200).json, "cursor"); }
+static const char *now_of(const struct client *who)
+{
+	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
+}
 
 START_TEST(ndjson_is_a_line_an_event)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *by_accept = stream_open(with(bob, "Accept: application/x-ndjson"), NULL),
+	long long chat = make_group(alice, bob);
+	struct stream *by_accept = stream_open(with_header(bob, "Accept: application/x-ndjson"), NULL),
 		      *by_format = stream_open(bob, "?format=ndjson");
-	ck_assert_int_eq(strncmp(said(stream_head(by_accept), "Content-Type"), "application/x-ndjson", 20), 0);
-	ck_assert_int_eq(strncmp(said(stream_head(by_format), "Content-Type"), "application/x-ndjson", 20), 0);
-	ck_assert_str_eq(str(expect(by_accept, "hello"), "cursor"), stream_cursor(by_accept));
+	ck_assert_int_eq(strncmp(expect_header(stream_head(by_accept), "Content-Type"), "application/x-ndjson", 20), 0);
+	ck_assert_int_eq(strncmp(expect_header(stream_head(by_format), "Content-Type"), "application/x-ndjson", 20), 0);
+	ck_assert_str_eq(json_str(expect(by_accept, "hello"), "cursor"), stream_cursor(by_accept));
 	expect(by_format, "hello");
-	long long id = num(is(post_as(alice, messages(chat), "text/plain", "two\nlines"), 201).json, "id");
-	ck_assert_str_eq(str(expect_message(by_accept, id), "text"), "two\nlines");
+	long long id = json_num(
+		expect_status(post_as(alice, messages_path(chat), "text/plain", "two\nlines"), 201).json, "id");
+	ck_assert_str_eq(json_str(expect_message(by_accept, id), "text"), "two\nlines");
 	expect_message(by_format, id);
 	stream_cut(by_format);
 	long long missed = say(alice, chat, "missed");
@@ -59,14 +63,14 @@ END_TEST
 START_TEST(close_ends_after_the_first_batch)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	const char *cursor = now_of(bob);
 	struct stream *waiting = stream_open(bob, "?close=1");
 	long long first = say(alice, chat, "1");
 	expect(waiting, "hello");
 	expect_message(waiting, first);
 	expect_end(waiting);
-	struct stream *witness = live(alice);
+	struct stream *witness = stream_from_now(alice);
 	long long last = say(alice, chat, "2");
 	expect_message(witness, last);
 	struct stream *behind = stream_open(bob, "?close=1&since=%s", cursor);
@@ -80,52 +84,56 @@ END_TEST
 START_TEST(a_poll_answers_at_once_if_there_is_something)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct answer start = is(get(bob, "/v1/poll?wait=0"), 200);
-	ck_assert_uint_eq(count(start.json, "events"), 0);
-	ck_assert(!yes(start.json, "more"));
-	struct stream *s = live(bob);
+	long long chat = make_group(alice, bob);
+	struct answer start = expect_status(get(bob, "/v1/poll?wait=0"), 200);
+	ck_assert_uint_eq(json_count(start.json, "events"), 0);
+	ck_assert(!json_true(start.json, "more"));
+	struct stream *s = stream_from_now(bob);
 	long long first = say(alice, chat, "1"), last = say(alice, chat, "2");
 	expect_message(s, first);
 	expect_message(s, last);
-	struct answer a = is(get(bob, "/v1/poll?since=%s&wait=60", str(start.json, "cursor")), 200);
-	ck_assert_uint_eq(count(a.json, "events"), 2);
-	ck_assert_str_eq(str(a.json, "events.0.event"), "message");
-	ck_assert_int_eq(num(a.json, "events.0.data.id"), first);
-	ck_assert_int_eq(num(a.json, "events.1.data.id"), last);
-	ck_assert_str_eq(str(a.json, "events.1.cursor"), str(a.json, "cursor"));
+	struct answer a = expect_status(get(bob, "/v1/poll?since=%s&wait=60", json_str(start.json, "cursor")), 200);
+	ck_assert_uint_eq(json_count(a.json, "events"), 2);
+	ck_assert_str_eq(json_str(a.json, "events.0.event"), "message");
+	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), first);
+	ck_assert_int_eq(json_num(a.json, "events.1.data.id"), last);
+	ck_assert_str_eq(json_str(a.json, "events.1.cursor"), json_str(a.json, "cursor"));
 	/* A lost answer is asked for again. */
-	struct answer again = is(get(bob, "/v1/poll?since=%s&wait=0", str(start.json, "cursor")), 200);
-	ck_assert_uint_eq(count(again.json, "events"), 2);
+	struct answer again = expect_status(get(bob, "/v1/poll?since=%s&wait=0", json_str(start.json, "cursor")), 200);
+	ck_assert_uint_eq(json_count(again.json, "events"), 2);
 	ck_assert_uint_eq(
-		count(is(get(bob, "/v1/poll?since=%s&wait=0", str(a.json, "cursor")), 200).json, "events"), 0);
+		json_count(expect_status(get(bob, "/v1/poll?since=%s&wait=0", json_str(a.json, "cursor")), 200).json,
+			"events"),
+		0);
 	ck_assert_uint_eq(
-		count(is(get(bob, "/v1/poll?since=%s&wait=1", str(a.json, "cursor")), 200).json, "events"), 0);
+		json_count(expect_status(get(bob, "/v1/poll?since=%s&wait=1", json_str(a.json, "cursor")), 200).json,
+			"events"),
+		0);
 }
 END_TEST
 
 START_TEST(a_poll_comes_in_pages)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob), ids[7];
+	long long chat = make_group(alice, bob), ids[7];
 	const char *cursor = now_of(bob);
-	struct stream *s = live(bob);
+	struct stream *s = stream_from_now(bob);
 	for (int i = 0; i < 7; i++) {
 		ids[i] = say(alice, chat, "x");
 		expect_message(s, ids[i]);
 	}
 	for (int i = 0; i < 7; i += 3) {
-		struct answer a = is(get(bob, "/v1/poll?limit=3&wait=0&since=%s", cursor), 200);
-		ck_assert_uint_eq(count(a.json, "events"), i < 6 ? 3 : 1);
+		struct answer a = expect_status(get(bob, "/v1/poll?limit=3&wait=0&since=%s", cursor), 200);
+		ck_assert_uint_eq(json_count(a.json, "events"), i < 6 ? 3 : 1);
 		for (int j = i; j < 7 && j < i + 3; j++)
-			ck_assert_int_eq(num(a.json, format("events.%d.data.id", j - i)), ids[j]);
-		ck_assert_msg(yes(a.json, "more") == (i < 6), "after %d of 7: %s", i + 3, a.body);
-		cursor = str(a.json, "cursor");
+			ck_assert_int_eq(json_num(a.json, format("events.%d.data.id", j - i)), ids[j]);
+		ck_assert_msg(json_true(a.json, "more") == (i < 6), "after %d of 7: %s", i + 3, a.body);
+		cursor = json_str(a.json, "cursor");
 	}
 }
 END_TEST
 
-static void send_request(struct wire *w, const struct client *who, const char *target)
+static void write_request(struct wire *w, const struct client *who, const char *target)
 {
 	wire_send(w, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", target, who->token);
 }
@@ -133,15 +141,15 @@ static void send_request(struct wire *w, const struct client *who, const char *t
 START_TEST(a_poll_waits_for_what_comes)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct wire *w = dial(house());
-	double held = metric(house(), "postern_streams");
-	send_request(w, bob, to("/v1/poll?wait=60&since=%s", now_of(bob)));
-	await_metric(house(), "postern_streams", held + 1);
+	long long chat = make_group(alice, bob);
+	struct wire *w = wire_open(test_server());
+	double held = metric(test_server(), "postern_streams");
+	write_request(w, bob, format("/v1/poll?wait=60&since=%s", now_of(bob)));
+	await_metric(test_server(), "postern_streams", held + 1);
 	long long id = say(alice, chat, "here you are");
-	struct answer a = is(wire_answer(w), 200);
-	ck_assert_uint_eq(count(a.json, "events"), 1);
-	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
+	struct answer a = expect_status(wire_answer(w), 200);
+	ck_assert_uint_eq(json_count(a.json, "events"), 1);
+	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), id);
 }
 END_TEST
 
@@ -151,49 +159,53 @@ START_TEST(bad_parameters_are_refused_before_anything_else)
 	const char *const unreadable[] = { "poll?wait=-1", "poll?wait=x", "poll?wait=", "poll?limit=-1", "poll?limit=x",
 		"poll?wiat=5", "stream?format=xml", "stream?close=maybe", "stream?padding=x", "stream?padding=-1" };
 	for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++)
-		refused(get(bob, "/v1/%s", unreadable[i]), 400, "bad_parameter");
+		expect_problem(get(bob, "/v1/%s", unreadable[i]), 400, "bad_parameter");
 	const char *const beyond[] = { "poll?wait=61", "poll?limit=0", "poll?limit=99999999999999999999",
 		"stream?padding=99999999999" };
 	for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
-		refused(get(bob, "/v1/%s", beyond[i]), 422, "out_of_range");
+		expect_problem(get(bob, "/v1/%s", beyond[i]), 422, "out_of_range");
 	const char *const cursors[] = { "x", "5", "..", ".5", "a.", "a.-1", "a.99999999999999999999999", "a.5x",
 		"a%2e5%20" };
 	for (size_t i = 0; i < sizeof(cursors) / sizeof(cursors[0]); i++) {
-		refused(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 400, "bad_cursor");
-		refused(get(bob, "/v1/stream?since=%s", cursors[i]), 400, "bad_cursor");
+		expect_problem(get(bob, "/v1/poll?wait=0&since=%s", cursors[i]), 400, "bad_cursor");
+		expect_problem(get(bob, "/v1/stream?since=%s", cursors[i]), 400, "bad_cursor");
 	}
-	refused(get(with(bob, "Last-Event-ID: garbage"), "/v1/stream"), 400, "bad_cursor");
+	expect_problem(get(with_header(bob, "Last-Event-ID: garbage"), "/v1/stream"), 400, "bad_cursor");
 }
 END_TEST
 
 START_TEST(empty_since_starts_from_now)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	const char *before = now_of(bob);
-	struct stream *witness = live(bob);
+	struct stream *witness = stream_from_now(bob);
 	expect_message(witness, say(alice, chat, "before"));
 	struct stream *s[] = { stream_open(bob, "?since="), stream_open(bob, "?lastEventId="),
-		stream_open(with(bob, "Last-Event-ID:"), NULL), stream_open(bob, "?since=&lastEventId=") };
+		stream_open(with_header(bob, "Last-Event-ID:"), NULL), stream_open(bob, "?since=&lastEventId=") };
 	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++)
 		expect(s[i], "hello");
 	long long id = say(alice, chat, "after");
 	for (size_t i = 0; i < sizeof(s) / sizeof(s[0]); i++)
 		expect_message(s[i], id);
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&since="), 200).json, "events"), 0);
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&lastEventId="), 200).json, "events"), 0);
+	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&since="), 200).json, "events"), 0);
+	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&lastEventId="), 200).json, "events"), 0);
 	/* What is empty says nothing, and leaves the word to what isn't. */
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&lastEventId=&since=%s", before), 200).json, "events"), 2);
-	ck_assert_uint_eq(count(is(get(bob, "/v1/poll?wait=0&since=&lastEventId=%s", before), 200).json, "events"), 2);
+	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&lastEventId=&since=%s", before), 200).json,
+				  "events"),
+		2);
+	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&since=&lastEventId=%s", before), 200).json,
+				  "events"),
+		2);
 }
 END_TEST
 
 START_TEST(last_event_id_parameter_resumes)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	const char *old = now_of(bob);
-	struct stream *witness = live(bob);
+	struct stream *witness = stream_from_now(bob);
 	expect_message(witness, say(alice, chat, "1"));
 	const char *cursor = stream_cursor(witness);
 	long long id = say(alice, chat, "2");
@@ -202,10 +214,10 @@ START_TEST(last_event_id_parameter_resumes)
 		bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to the address it was given */
 	expect(s, "hello");
 	expect_message(s, id);
-	struct answer a = is(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
-	ck_assert_uint_eq(count(a.json, "events"), 1);
-	ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
-	refused(get(bob, "/v1/stream?lastEventId=x"), 400, "bad_cursor");
+	struct answer a = expect_status(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
+	ck_assert_uint_eq(json_count(a.json, "events"), 1);
+	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), id);
+	expect_problem(get(bob, "/v1/stream?lastEventId=x"), 400, "bad_cursor");
 }
 END_TEST
 
@@ -229,8 +241,8 @@ static void expect_no_breaks(const char *what, const char *data)
 static const char *raw_stream(const struct client *who, const char *query)
 {
 	size_t len;
-	struct wire *w = dial(house());
-	send_request(w, who, to("/v1/stream%s", query));
+	struct wire *w = wire_open(test_server());
+	write_request(w, who, format("/v1/stream%s", query));
 	while (strstr(wire_data(w, &len) != NULL ? wire_data(w, &len) : "", "\\u2029") == NULL) {
 		ck_assert(wire_wait(w, PATIENCE));
 		ck_assert(wire_pump(w));
@@ -241,32 +253,35 @@ static const char *raw_stream(const struct client *who, const char *query)
 START_TEST(unicode_line_breaks_are_escaped_in_every_answer)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	const char *since = now_of(bob);
-	struct answer sent = is(post_as(alice, messages(chat), "text/plain", BREAKS "\v\f\x1c\x1d\x1e"), 201);
-	ck_assert_str_eq(str(sent.json, "text"), BREAKS "\v\f\x1c\x1d\x1e");
+	struct answer sent =
+		expect_status(post_as(alice, messages_path(chat), "text/plain", BREAKS "\v\f\x1c\x1d\x1e"), 201);
+	ck_assert_str_eq(json_str(sent.json, "text"), BREAKS "\v\f\x1c\x1d\x1e");
 	expect_no_breaks("the answer", sent.body);
-	struct answer polled = is(get(bob, "/v1/poll?since=%s", since), 200);
+	struct answer polled = expect_status(get(bob, "/v1/poll?since=%s", since), 200);
 	expect_no_breaks("a poll", polled.body);
-	ck_assert_str_eq(str(polled.json, "events.0.data.text"), BREAKS "\v\f\x1c\x1d\x1e");
-	expect_no_breaks("a stream", raw_stream(bob, to("?since=%s", since)));
-	expect_no_breaks("a stream in NDJSON", raw_stream(bob, to("?format=ndjson&since=%s", since)));
-	expect_no_breaks("history", is(get(bob, "%s?limit=5", messages(chat)), 200).body);
-	expect_no_breaks("sync", is(get(bob, "/v1/sync"), 200).body);
+	ck_assert_str_eq(json_str(polled.json, "events.0.data.text"), BREAKS "\v\f\x1c\x1d\x1e");
+	expect_no_breaks("a stream", raw_stream(bob, format("?since=%s", since)));
+	expect_no_breaks("a stream in NDJSON", raw_stream(bob, format("?format=ndjson&since=%s", since)));
+	expect_no_breaks("history", expect_status(get(bob, "%s?limit=5", messages_path(chat)), 200).body);
+	expect_no_breaks("sync", expect_status(get(bob, "/v1/sync"), 200).body);
 	expect_no_breaks("lines of their own",
-		is(post_as(alice, messages(chat), "application/x-ndjson", "{\"text\":\"" BREAKS "\"}\n"), 200).body);
-	expect_no_breaks("an export", is(get(alice, "/v1/me/export"), 200).body);
-	expect_no_breaks(
-		"what is no text of a message", is(patch(bob, to("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
+		expect_status(
+			post_as(alice, messages_path(chat), "application/x-ndjson", "{\"text\":\"" BREAKS "\"}\n"), 200)
+			.body);
+	expect_no_breaks("an export", expect_status(get(alice, "/v1/me/export"), 200).body);
+	expect_no_breaks("what is no text of a message",
+		expect_status(patch(bob, format("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
 }
 END_TEST
 
 /* A client that doesn't know a kind of events, or a browser that wasn't asked for it, hears nothing else. */
 START_TEST(heartbeats_come_on_a_busy_stream)
 {
-	struct client *alice = user("alice"), *bob = via(user("bob"), second());
-	long long chat = group(alice, user("bob"));
-	struct stream *s = live(bob);
+	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
+	long long chat = make_group(alice, user("bob"));
+	struct stream *s = stream_from_now(bob);
 	while (stream_heartbeats(s) < 2) {
 		say(alice, chat, "busy");
 		expect(s, "message");
@@ -276,37 +291,38 @@ END_TEST
 
 START_TEST(other_pages_may_listen_if_they_are_listed)
 {
-	struct client *bob = with(user("bob"), "Origin: " APP),
-		      *evil = with(user("bob"), "Origin: https://evil.example");
+	struct client *bob = with_header(user("bob"), "Origin: " APP),
+		      *evil = with_header(user("bob"), "Origin: https://evil.example");
 	struct stream *s = stream_open(bob, NULL);
 	ck_assert_str_eq(stream_header(s, "Access-Control-Allow-Origin"), APP);
-	ck_assert_ptr_nonnull(strcasestr(said(stream_head(s), "Vary"), "Origin"));
+	ck_assert_ptr_nonnull(strcasestr(expect_header(stream_head(s), "Vary"), "Origin"));
 	struct stream *hidden = stream_open(evil, NULL);
 	ck_assert_ptr_null(stream_header(hidden, "Access-Control-Allow-Origin"));
 	struct answer a[] = { get(bob, "/v1/poll?wait=0"), get(bob, "/v1/me"), get(bob, "/v1/nothing"),
-		get(bob, "/v1/stream?since=x"), get(with(nobody(), "Origin: " APP), "/v1/me") };
+		get(bob, "/v1/stream?since=x"), get(with_header(anonymous(), "Origin: " APP), "/v1/me") };
 	for (size_t i = 0; i < sizeof(a) / sizeof(a[0]); i++)
-		ck_assert_msg(
-			header(a[i], "Access-Control-Allow-Origin") != NULL, "no CORS on answer %zu: %s", i, a[i].head);
-	ck_assert_ptr_null(header(is(get(evil, "/v1/me"), 200), "Access-Control-Allow-Origin"));
+		ck_assert_msg(answer_header(a[i], "Access-Control-Allow-Origin") != NULL, "no CORS on answer %zu: %s",
+			i, a[i].head);
+	ck_assert_ptr_null(answer_header(expect_status(get(evil, "/v1/me"), 200), "Access-Control-Allow-Origin"));
 
-	struct client *before = with(with(with(nobody(), "Origin: " APP), "Access-Control-Request-Method: POST"),
+	struct client *before = with_header(
+		with_header(with_header(anonymous(), "Origin: " APP), "Access-Control-Request-Method: POST"),
 		"Access-Control-Request-Headers: authorization, content-type");
-	struct answer may = ask(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
+	struct answer may = send_request(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
 	ck_assert_int_eq(may.status / 100, 2);
-	ck_assert_str_eq(header(may, "Access-Control-Allow-Origin"), APP);
-	ck_assert_ptr_nonnull(strstr(said(may, "Access-Control-Allow-Methods"), "POST"));
-	ck_assert_ptr_nonnull(strcasestr(said(may, "Access-Control-Allow-Headers"), "authorization"));
-	ck_assert_ptr_nonnull(strcasestr(said(may, "Access-Control-Allow-Headers"), "content-type"));
+	ck_assert_str_eq(answer_header(may, "Access-Control-Allow-Origin"), APP);
+	ck_assert_ptr_nonnull(strstr(expect_header(may, "Access-Control-Allow-Methods"), "POST"));
+	ck_assert_ptr_nonnull(strcasestr(expect_header(may, "Access-Control-Allow-Headers"), "authorization"));
+	ck_assert_ptr_nonnull(strcasestr(expect_header(may, "Access-Control-Allow-Headers"), "content-type"));
 }
 END_TEST
 
 START_TEST(an_idle_stream_beats)
 {
-	struct client *alice = user("alice"), *bob = via(user("bob"), second());
-	long long chat = group(alice, user("bob"));
+	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
+	long long chat = make_group(alice, user("bob"));
 	struct stream *sse = stream_open(bob, NULL), *ndjson = stream_open(bob, "?format=ndjson");
-	ck_assert_int_eq(num(expect(sse, "hello"), "heartbeat"), 1);
+	ck_assert_int_eq(json_num(expect(sse, "hello"), "heartbeat"), 1);
 	expect(ndjson, "hello");
 	for (int i = 0; i < 2; i++) {
 		expect_heartbeat(sse);
@@ -317,16 +333,16 @@ START_TEST(an_idle_stream_beats)
 	stream_cut(sse);
 	stream_cut(ndjson);
 	long long id = say(alice, chat, "after the beat");
-	expect_message(live_since(bob, stream_cursor(sse)), id);
-	expect_message(live_since(bob, stream_cursor(ndjson)), id);
+	expect_message(stream_since(bob, stream_cursor(sse)), id);
+	expect_message(stream_since(bob, stream_cursor(ndjson)), id);
 }
 END_TEST
 
 START_TEST(http_1_0_will_do)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct wire *w = dial(house()), *p = dial(house());
+	long long chat = make_group(alice, bob);
+	struct wire *w = wire_open(test_server()), *p = wire_open(test_server());
 	wire_send(w, "GET /v1/stream HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
 	struct stream *s = stream_on(w);
 	expect(s, "hello");
@@ -334,7 +350,7 @@ START_TEST(http_1_0_will_do)
 	long long id = say(alice, chat, "hi");
 	expect_message(s, id);
 	wire_send(p, "GET /v1/poll?since=%s HTTP/1.0\r\nAuthorization: Bearer %s\r\n\r\n", cursor, bob->token);
-	ck_assert_int_eq(num(is(wire_answer(p), 200).json, "events.0.data.id"), id);
+	ck_assert_int_eq(json_num(expect_status(wire_answer(p), 200).json, "events.0.data.id"), id);
 	wire_expect_end(p);
 }
 END_TEST
@@ -342,24 +358,24 @@ END_TEST
 START_TEST(head_and_options_are_answered_and_over)
 {
 	struct client *bob = user("bob");
-	struct wire *w = dial(house());
+	struct wire *w = wire_open(test_server());
 	const char *const targets[] = { "/v1/stream", "/v1/poll?wait=0" };
 	for (int i = 0; i < 2; i++) {
 		wire_send(w, "HEAD %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", targets[i], bob->token);
-		struct answer head = is(wire_answer_to_head(w), 200);
-		ck_assert_ptr_null(header(head, "Content-Length")); /* GET's isn't 0, and nobody knows it */
-		ck_assert_ptr_null(header(head, "Transfer-Encoding"));
-		ck_assert_ptr_null(header(head, "Connection"));
-		ck_assert_str_eq(
-			said(head, "Content-Type"), i == 0 ? "text/event-stream; charset=utf-8" : "application/json");
-		ck_assert_str_eq(said(head, "Cache-Control"), i == 0 ? "no-cache, no-transform" : "no-store");
+		struct answer head = expect_status(wire_answer_to_head(w), 200);
+		ck_assert_ptr_null(answer_header(head, "Content-Length")); /* GET's isn't 0, and nobody knows it */
+		ck_assert_ptr_null(answer_header(head, "Transfer-Encoding"));
+		ck_assert_ptr_null(answer_header(head, "Connection"));
+		ck_assert_str_eq(expect_header(head, "Content-Type"),
+			i == 0 ? "text/event-stream; charset=utf-8" : "application/json");
+		ck_assert_str_eq(expect_header(head, "Cache-Control"), i == 0 ? "no-cache, no-transform" : "no-store");
 		wire_send(w, "OPTIONS %s HTTP/1.1\r\nHost: x\r\n\r\n", targets[i]);
 		struct answer a = wire_answer(w);
 		ck_assert_int_eq(a.status / 100, 2);
-		ck_assert_ptr_nonnull(strstr(said(a, "Allow"), "GET"));
+		ck_assert_ptr_nonnull(strstr(expect_header(a, "Allow"), "GET"));
 	}
-	send_request(w, bob, "/v1/me");
-	ck_assert_str_eq(str(is(wire_answer(w), 200).json, "name"), "bob");
+	write_request(w, bob, "/v1/me");
+	ck_assert_str_eq(json_str(expect_status(wire_answer(w), 200).json, "name"), "bob");
 }
 END_TEST
 
@@ -369,15 +385,15 @@ START_TEST(a_body_on_a_stream_is_refused_and_never_read_as_a_request)
 	char *smuggled = format("GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
 	const char *const targets[] = { "/v1/stream", "/v1/poll?wait=0", "/v1/poll?wait=60" };
 	for (int i = 0; i < 6; i++) {
-		struct wire *w = dial(house());
+		struct wire *w = wire_open(test_server());
 		wire_send(w, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n", targets[i % 3], bob->token);
 		if (i < 3)
 			wire_send(w, "Content-Length: %zu\r\n\r\n%s", strlen(smuggled), smuggled);
 		else
 			wire_send(w, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", strlen(smuggled),
 				smuggled);
-		ck_assert_ptr_null(
-			header(refused(wire_answer(w), 400, "body_not_allowed"), "Allow")); /* it isn't the method */
+		ck_assert_ptr_null(answer_header(
+			expect_problem(wire_answer(w), 400, "body_not_allowed"), "Allow")); /* it isn't the method */
 		wire_expect_end(w);
 	}
 }
@@ -386,18 +402,19 @@ END_TEST
 START_TEST(a_connection_goes_on_after_a_poll)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct wire *w = dial(house());
+	long long chat = make_group(alice, bob);
+	struct wire *w = wire_open(test_server());
 	const char *cursor = now_of(bob);
 	for (int i = 0; i < 3; i++) {
-		send_request(w, bob, to("/v1/poll?wait=60&since=%s", cursor));
+		write_request(w, bob, format("/v1/poll?wait=60&since=%s", cursor));
 		long long id = say(alice, chat, "tick");
-		struct answer a = is(wire_answer(w), 200);
-		ck_assert_int_eq(num(a.json, "events.0.data.id"), id);
-		ck_assert(header(a, "Connection") == NULL || strcasecmp(header(a, "Connection"), "close") != 0);
-		cursor = str(a.json, "cursor");
-		send_request(w, bob, "/v1/me");
-		ck_assert_str_eq(str(is(wire_answer(w), 200).json, "name"), "bob");
+		struct answer a = expect_status(wire_answer(w), 200);
+		ck_assert_int_eq(json_num(a.json, "events.0.data.id"), id);
+		ck_assert(answer_header(a, "Connection") == NULL ||
+			strcasecmp(answer_header(a, "Connection"), "close") != 0);
+		cursor = json_str(a.json, "cursor");
+		write_request(w, bob, "/v1/me");
+		ck_assert_str_eq(json_str(expect_status(wire_answer(w), 200).json, "name"), "bob");
 	}
 }
 END_TEST
@@ -405,9 +422,9 @@ END_TEST
 START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
+	long long chat = make_group(alice, bob);
 	for (int i = 0; i < 8; i++) {
-		struct wire *w = dial(house());
+		struct wire *w = wire_open(test_server());
 		const char *cursor = now_of(bob);
 		long long id = i % 2 ? say(alice, chat, "at once") : 0;
 		char *both =
@@ -422,13 +439,14 @@ START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
 		}
 		if (id == 0)
 			id = say(alice, chat, "later");
-		struct answer polled = is(wire_answer(w), 200);
-		ck_assert_int_eq(num(polled.json, "events.0.data.id"), id);
-		if (header(polled, "Connection") != NULL && strcasecmp(header(polled, "Connection"), "close") == 0) {
+		struct answer polled = expect_status(wire_answer(w), 200);
+		ck_assert_int_eq(json_num(polled.json, "events.0.data.id"), id);
+		if (answer_header(polled, "Connection") != NULL &&
+			strcasecmp(answer_header(polled, "Connection"), "close") == 0) {
 			wire_expect_end(w);
 			continue;
 		}
-		ck_assert_int_eq(num(is(wire_answer(w), 200).json, "id"), chat);
+		ck_assert_int_eq(json_num(expect_status(wire_answer(w), 200).json, "id"), chat);
 	}
 }
 END_TEST
@@ -436,8 +454,8 @@ END_TEST
 START_TEST(a_head_may_come_byte_by_byte)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct wire *w = dial(house());
+	long long chat = make_group(alice, bob);
+	struct wire *w = wire_open(test_server());
 	char *request = format("GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
 	for (const char *c = request; *c != '\0'; c++)
 		ck_assert(wire_bytes(w, c, 1));
@@ -452,14 +470,14 @@ static int by_size(const void *a, const void *b) { return *(const int *)a - *(co
 START_TEST(hanging_up_frees_a_stream_within_100_ms)
 {
 	struct client *bob = user("bob");
-	await_metric(house(), "postern_streams", 0);
+	await_metric(test_server(), "postern_streams", 0);
 	int took[5];
 	for (int i = 0; i < 5; i++) {
 		struct stream *s = i % 2 ? stream_open(bob, "?format=ndjson") : stream_open(bob, NULL);
-		await_metric(house(), "postern_streams", 1);
+		await_metric(test_server(), "postern_streams", 1);
 		unsigned long long begin = clock_mono_ms();
 		stream_cut(s);
-		await_metric(house(), "postern_streams", 0);
+		await_metric(test_server(), "postern_streams", 0);
 		took[i] = (int)(clock_mono_ms() - begin);
 	}
 	qsort(took, 5, sizeof(took[0]), by_size);
@@ -470,15 +488,15 @@ END_TEST
 START_TEST(hanging_up_frees_a_poll_within_100_ms)
 {
 	struct client *bob = user("bob");
-	await_metric(house(), "postern_streams", 0);
+	await_metric(test_server(), "postern_streams", 0);
 	int took[5];
 	for (int i = 0; i < 5; i++) {
-		struct wire *w = wire_new(house(), 0);
-		send_request(w, bob, "/v1/poll?wait=60");
-		await_metric(house(), "postern_streams", 1);
+		struct wire *w = wire_new(test_server(), 0);
+		write_request(w, bob, "/v1/poll?wait=60");
+		await_metric(test_server(), "postern_streams", 1);
 		unsigned long long begin = clock_mono_ms();
 		wire_free(w);
-		await_metric(house(), "postern_streams", 0);
+		await_metric(test_server(), "postern_streams", 0);
 		took[i] = (int)(clock_mono_ms() - begin);
 	}
 	qsort(took, 5, sizeof(took[0]), by_size);

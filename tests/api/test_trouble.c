@@ -25,7 +25,7 @@ static const char *const flags[] = { TIMES, NULL };
 
 static PGconn *db(void)
 {
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "set client_min_messages = warning");
 	return pg;
 }
@@ -35,9 +35,10 @@ static void await_ready(const struct client *there, const char *detail)
 {
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;;) {
 		struct answer a = get(there, "/readyz");
-		if (detail == NULL ? a.status == 200 : a.status == 503 && strstr(str(a.json, "detail"), detail) != NULL)
+		if (detail == NULL ? a.status == 200
+				   : a.status == 503 && strstr(json_str(a.json, "detail"), detail) != NULL)
 			return;
-		left(until,
+		time_left(until,
 			format("/readyz to say %s; it says %d %s", detail != NULL ? detail : "that it is ready",
 				a.status, a.body));
 	}
@@ -46,27 +47,27 @@ static void await_ready(const struct client *there, const char *detail)
 /* A send that isn't taken: its answer comes while the trouble lasts. */
 static void say_in_vain(const struct client *who, long long chat, const char *key)
 {
-	struct answer a = refused(say_keyed(who, chat, key, "once"), 503, "database_away");
-	ck_assert_str_eq(str(a.json, "key"), key);
-	said(a, "Retry-After");
+	struct answer a = expect_problem(say_with_key(who, chat, key, "once"), 503, "database_away");
+	ck_assert_str_eq(json_str(a.json, "key"), key);
+	expect_header(a, "Retry-After");
 }
 
 /* The same send again, once the trouble is over: it is there, and once. */
 static void say_again(const struct client *who, long long chat, const char *key)
 {
-	for (unsigned long long until = clock_mono_ms() + PATIENCE;; left(until, "a send to be taken")) {
-		struct answer a = say_keyed(who, chat, key, "once");
+	for (unsigned long long until = clock_mono_ms() + PATIENCE;; time_left(until, "a send to be taken")) {
+		struct answer a = say_with_key(who, chat, key, "once");
 		if (a.status == 201)
 			break;
-		refused(a, 503, "database_away");
+		expect_problem(a, 503, "database_away");
 	}
-	ck_assert_uint_eq(count(is(get(who, "%s", messages(chat)), 200).json, "messages"), 1);
+	ck_assert_uint_eq(json_count(expect_status(get(who, "%s", messages_path(chat)), 200).json, "messages"), 1);
 }
 
 START_TEST(trouble_log_lock_held_sends_are_answered_and_happen_once)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	PGconn *pg = db();
 	await_ready(ann, NULL);
 	sql(pg, "begin");
@@ -74,8 +75,8 @@ START_TEST(trouble_log_lock_held_sends_are_answered_and_happen_once)
 	await_ready(ann, "lock"); /* nobody sends */
 	for (int i = 0; i < 3; i++)
 		say_in_vain(ann, chat, "k");
-	refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
-	is(get(ann, "%s", messages(chat)), 200);
+	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	expect_status(get(ann, "%s", messages_path(chat)), 200);
 	sql(pg, "commit");
 	say_again(ann, chat, "k");
 	await_ready(ann, NULL);
@@ -84,27 +85,27 @@ END_TEST
 
 START_TEST(trouble_missing_standby_sends_are_answered_and_happen_once)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	struct stream *s = live(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	struct stream *s = stream_from_now(ann);
 	PGconn *pg = db();
 	sql(pg, "alter system set synchronous_standby_names = 'nobody'");
 	sql(pg, "select pg_reload_conf()");
 	await_ready(ann, "standby");
 	say_in_vain(ann, chat, "k");
 	say_in_vain(ann, chat, "k");
-	is(get(ann, "/healthz"), 200);
+	expect_status(get(ann, "/healthz"), 200);
 	sql(pg, "alter system reset synchronous_standby_names");
 	sql(pg, "select pg_reload_conf()");
 	say_again(ann, chat, "k");
-	ck_assert_str_eq(str(expect(s, "message"), "text"), "once");
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	await_ready(ann, NULL);
 }
 END_TEST
 
 static void signal_database(int sig)
 {
-	pid_t all[256], postmaster = server_postmaster(house());
+	pid_t all[256], postmaster = server_postmaster(test_server());
 	size_t n = proc_children(postmaster, NULL, all, 256);
 	kill(postmaster, sig);
 	for (size_t i = 0; i < n; i++)
@@ -113,16 +114,16 @@ static void signal_database(int sig)
 
 START_TEST(trouble_frozen_database_everything_is_answered)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
-	is(get(ann, "/v1/me"), 200);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	expect_status(get(ann, "/v1/me"), 200);
 	signal_database(SIGSTOP);
 	say_in_vain(ann, chat, "k");
 	say_in_vain(ann, chat, "k");
-	refused(get(ann, "/v1/chats"), 503, "database_away");
-	refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
-	await_ready(nobody(), "database");
-	is(get(nobody(), "/healthz"), 200);
+	expect_problem(get(ann, "/v1/chats"), 503, "database_away");
+	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	await_ready(anonymous(), "database");
+	expect_status(get(anonymous(), "/healthz"), 200);
 	signal_database(SIGCONT);
 	say_again(ann, chat, "k");
 	await_ready(ann, NULL);
@@ -148,13 +149,13 @@ static const struct {
 
 START_TEST(trouble_passing_errors_are_503_and_named)
 {
-	struct client *ann = somebody();
+	struct client *ann = new_user();
 	PGconn *pg = db();
 	sql(pg,
 		"create function public.fail() returns trigger language plpgsql as $$ begin raise sqlstate 'ABCDE'; "
 		"end $$");
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-		long long chat = group(ann);
+		long long chat = make_group(ann);
 		sql(pg,
 			"create or replace function public.fail() returns trigger language plpgsql as $$ begin raise "
 			"exception 'simulated' using errcode = '%s'; end $$",
@@ -164,9 +165,9 @@ START_TEST(trouble_passing_errors_are_503_and_named)
 			"public.fail()");
 		say_in_vain(ann, chat, "k");
 		await_ready(ann, passing[i].detail);
-		struct answer a =
-			refused(patch(ann, to("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
-		said(a, "Retry-After");
+		struct answer a = expect_problem(
+			patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+		expect_header(a, "Retry-After");
 		sql(pg, "drop trigger fail on postern.log_batch");
 		say_again(ann, chat, "k");
 		await_ready(ann, NULL);
@@ -177,15 +178,15 @@ END_TEST
 
 START_TEST(trouble_read_only_server_is_read_and_named)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
 	PGconn *pg = db();
 	sql(pg, "alter system set default_transaction_read_only = on");
 	sql(pg, "select pg_reload_conf()");
 	await_ready(ann, "read-only");
 	say_in_vain(ann, chat, "k");
-	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(ann, "%s", messages(chat)).status != 200;)
-		left(until, "the messages to be read");
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(ann, "%s", messages_path(chat)).status != 200;)
+		time_left(until, "the messages to be read");
 	sql(pg, "set default_transaction_read_only = off");
 	sql(pg, "alter system reset default_transaction_read_only");
 	sql(pg, "select pg_reload_conf()");
@@ -212,11 +213,11 @@ START_TEST(trouble_full_disk_is_named_and_over_once_there_is_room)
 	if (!has_tiny) /* the error alone is in trouble_passing_errors_are_503_and_named */
 		return;
 	static char text[16001];
-	struct client *ann = somebody();
-	long long chat = group(ann), full = group(ann);
+	struct client *ann = new_user();
+	long long chat = make_group(ann), full = make_group(ann);
 	PGconn *pg = db();
 	struct stat st;
-	ck_assert_int_eq(stat(server_state(house()), &st), 0);
+	ck_assert_int_eq(stat(server_state(test_server()), &st), 0);
 	ck_assert_int_eq(chown(tiny, st.st_uid, st.st_gid), 0);
 	sql(pg, "create tablespace tiny location '%s'", tiny);
 	sql(pg, "alter table postern.message set tablespace tiny");
@@ -226,12 +227,12 @@ START_TEST(trouble_full_disk_is_named_and_over_once_there_is_room)
 		ck_assert_int_lt(i, 2000);
 		for (size_t n = 0; n < sizeof(text) - 1; n++)
 			text[n] = (char)('a' + random() % 26);
-		a = post_as(ann, messages(full), "text/plain", text);
+		a = post_as(ann, messages_path(full), "text/plain", text);
 	}
-	refused(a, 503, "database_away");
+	expect_problem(a, 503, "database_away");
 	await_ready(ann, "disk");
-	ck_assert(server_logged(house(), "free or add disk space"));
-	is(get(ann, "%s?limit=5", messages(full)), 200);
+	ck_assert(server_logged(test_server(), "free or add disk space"));
+	expect_status(get(ann, "%s?limit=5", messages_path(full)), 200);
 	ck_assert_int_eq(mount("tiny", tiny, "tmpfs", MS_REMOUNT, "size=64m"), 0);
 	await_ready(ann, NULL); /* nobody sends */
 	say_again(ann, chat, "k");
@@ -252,7 +253,7 @@ static const char *plain_database(void)
 	PGconn *pg = db();
 	sql(pg, "create role plain login");
 	sql(pg, "create database plain owner plain encoding 'UTF8' template template0");
-	snprintf(conninfo, sizeof(conninfo), "host=%s/run user=plain dbname=plain", server_state(house()));
+	snprintf(conninfo, sizeof(conninfo), "host=%s/run user=plain dbname=plain", server_state(test_server()));
 	return conninfo;
 }
 
@@ -278,16 +279,16 @@ static unsigned lines(const struct server *node) { return server_log_lines(node)
 START_TEST(trouble_revoked_function_is_not_hammered_and_over_once_granted)
 {
 	struct server *node =
-		server_join(house(), (const char *const[]) { "--database", plain_database(), TIMES, NULL });
-	PGconn *pg = later(finish, PQconnectdb(plain_database()));
+		server_join(test_server(), (const char *const[]) { "--database", plain_database(), TIMES, NULL });
+	PGconn *pg = on_teardown(finish, PQconnectdb(plain_database()));
 	struct outcome o = command_run(
 		((struct invocation) { .input = PASSWORD }), "user", "add", "ann", "--database", plain_database());
 	ck_assert_int_eq(o.status, 0);
-	struct client *ann = via(
-		using(user_at(node, "ann"),
+	struct client *ann = on_server(
+		with_token(user_at(node, "ann"),
 			command_run(((struct invocation) { 0 }), "token", "ann", "--database", plain_database()).out),
 		node);
-	long long chat = group(ann);
+	long long chat = make_group(ann);
 	await_ready(ann, NULL);
 	unsigned before = lines(node);
 	change_privilege(pg, REVOKE, "send_one");
@@ -315,7 +316,7 @@ END_TEST
 START_TEST(trouble_missing_privilege_is_told_at_start)
 {
 	char *said;
-	PGconn *pg = later(finish, PQconnectdb(plain_database()));
+	PGconn *pg = on_teardown(finish, PQconnectdb(plain_database()));
 	change_privilege(pg, REVOKE, "node_beat");
 	ck_assert_int_ne(server_try((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--database",
 					    plain_database(), NULL },

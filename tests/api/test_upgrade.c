@@ -85,7 +85,7 @@ static char *directory(void)
 	char *dir = format("/tmp/puXXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(chmod(dir, 0755), 0);
-	return later(remove_tree, dir);
+	return on_teardown(remove_tree, dir);
 }
 
 /* initdb and postgres, and nothing else, that say they are that version. */
@@ -112,7 +112,7 @@ static struct program *begin_args(const char *const args[])
 	return program_start(argv, NULL, NULL);
 }
 
-static void succeeds(struct program *p, const char *says)
+static void await_success(struct program *p, const char *says)
 {
 	program_await(p, says);
 	ck_assert_msg(program_await_exit(p) == 0, "%s", program_said(p));
@@ -135,18 +135,18 @@ static void restart_with(const char *bindir)
 
 static void all_is_there(void)
 {
-	struct json_object *page = is(get(ben, "%s?limit=200", messages(chat)), 200).json;
-	size_t n = count(page, "messages");
+	struct json_object *page = expect_status(get(ben, "%s?limit=200", messages_path(chat)), 200).json;
+	size_t n = json_count(page, "messages");
 	ck_assert_uint_ge(n, MESSAGES);
-	ck_assert_int_eq(num(page, "messages.0.id"), first_id);
-	ck_assert_str_eq(str(page, "messages.0.text"), "saponins of quillaja 0");
+	ck_assert_int_eq(json_num(page, "messages.0.id"), first_id);
+	ck_assert_str_eq(json_str(page, "messages.0.text"), "saponins of quillaja 0");
 }
 
 static void goes_on(void)
 {
-	struct stream *again = live_since(ben, kept_cursor);
+	struct stream *again = stream_since(ben, kept_cursor);
 	for (long long id = 0; id != last_id;)
-		id = num(expect(again, "message"), "id");
+		id = json_num(expect(again, "message"), "id");
 	last_id = say(ann, chat, "and on");
 	expect_message(again, last_id);
 	stream_cut(again);
@@ -155,15 +155,15 @@ static void goes_on(void)
 static void search_finds(const char *word, unsigned n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (count(is(get(ben, "/v1/search?q=%s&limit=50", word), 200).json, "results") != n)
-		left(until, word);
+	while (json_count(expect_status(get(ben, "/v1/search?q=%s&limit=50", word), 200).json, "results") != n)
+		time_left(until, word);
 }
 
 static void sign_in_works(void)
 {
 	struct client somebody = { .server = node };
-	is(post(with(&somebody, "Sec-Fetch-Site: same-origin"), "/v1/session", "{'name':'ann','password':'%s'}",
-		   PASSWORD),
+	expect_status(post(with_header(&somebody, "Sec-Fetch-Site: same-origin"), "/v1/session",
+			      "{'name':'ann','password':'%s'}", PASSWORD),
 		201);
 }
 
@@ -197,8 +197,8 @@ START_TEST(a_server_has_a_history)
 	node = server_start(flags);
 	ann = user_at(node, "ann");
 	ben = user_at(node, "ben");
-	chat = group(ann, ben);
-	struct stream *s = live(ben);
+	chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ben);
 	for (int i = 0; i < MESSAGES; i++) {
 		last_id = say(ann, chat, format("saponins of quillaja %d", i));
 		expect_message(s, last_id);
@@ -208,8 +208,8 @@ START_TEST(a_server_has_a_history)
 			snprintf(kept_cursor, sizeof(kept_cursor), "%s", stream_cursor(s));
 	}
 	search_finds("quillaja", MESSAGES);
-	sql(database(node), "alter system set work_mem = '9MB'");
-	sql(database(node), "alter system set fsync = off"); /* only for the test to be quick */
+	sql(database_open(node), "alter system set work_mem = '9MB'");
+	sql(database_open(node), "alter system set fsync = off"); /* only for the test to be quick */
 }
 END_TEST
 
@@ -238,7 +238,7 @@ END_TEST
 
 START_TEST(upgrade_to_the_same_version_has_nothing_to_do)
 {
-	succeeds(begin_upgrade("--pg-bindir", old_bindir),
+	await_success(begin_upgrade("--pg-bindir", old_bindir),
 		format("nothing to do: the database is PostgreSQL %d's", old_version));
 }
 END_TEST
@@ -306,7 +306,7 @@ END_TEST
 
 START_TEST(check_changes_nothing)
 {
-	succeeds(begin_upgrade("--check", "--pg-bindir", newer_bindir), "nothing stands in the way of an upgrade");
+	await_success(begin_upgrade("--check", "--pg-bindir", newer_bindir), "nothing stands in the way of an upgrade");
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 	restart_with(old_bindir);
@@ -320,7 +320,7 @@ static void await_match(const char *pattern)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (matches(pattern) == 0)
-		left(until, pattern);
+		time_left(until, pattern);
 }
 
 /* Kills it as soon as it says so, and with `file` once that is there, too. */
@@ -332,7 +332,7 @@ static void kill_at(const char *step, const char *file)
 		await_match(file);
 	kill(program_pid(p), SIGKILL);
 	ck_assert_int_eq(program_await_exit(p), 128 + SIGKILL);
-	test_moves();
+	test_restart_timeout();
 }
 
 START_TEST(upgrade_killed_at_any_step_leaves_the_old_database)
@@ -372,9 +372,9 @@ START_TEST(upgrade_killed_at_the_exchange_leaves_one_of_both)
 	int version = version_of(in_state("pg"));
 	ck_assert_msg(version == old_version || version == newer_version, "%d", version);
 	if (version == old_version)
-		succeeds(begin_upgrade("--pg-bindir", newer_bindir), "is kept in ");
+		await_success(begin_upgrade("--pg-bindir", newer_bindir), "is kept in ");
 	else
-		succeeds(begin_upgrade("--pg-bindir", newer_bindir), "nothing to do");
+		await_success(begin_upgrade("--pg-bindir", newer_bindir), "nothing to do");
 	ck_assert_int_eq(version_of(in_state("pg")), newer_version);
 	ck_assert_uint_eq(matches("pg.new.*"), 0);
 	ck_assert_uint_eq(matches("pg.before-upgrade-*"), 1);
@@ -385,16 +385,17 @@ END_TEST
 START_TEST(everything_goes_on_after_the_upgrade)
 {
 	restart_with(newer_bindir);
-	ck_assert_int_eq(atoi(sql(database(node), "show server_version_num")) / 10000, newer_version);
+	ck_assert_int_eq(atoi(sql(database_open(node), "show server_version_num")) / 10000, newer_version);
 	all_is_there();
 	goes_on();
 	sign_in_works();
 	search_finds("quillaja", MESSAGES);
 	last_id = say(ann, chat, "and a tamarind");
 	search_finds("tamarind", 1);
-	ck_assert_str_eq(sql(database(node), "show work_mem"), "9MB");
-	ck_assert_str_eq(sql(database(node), "show data_checksums"), "on");
-	ck_assert_str_eq(sql(database(node), "select count(*) > 0 from pg_stats where schemaname = 'postern'"), "t");
+	ck_assert_str_eq(sql(database_open(node), "show work_mem"), "9MB");
+	ck_assert_str_eq(sql(database_open(node), "show data_checksums"), "on");
+	ck_assert_str_eq(
+		sql(database_open(node), "select count(*) > 0 from pg_stats where schemaname = 'postern'"), "t");
 	server_stop(node);
 }
 END_TEST
@@ -414,13 +415,13 @@ START_TEST(remove_old_removes_only_what_was_kept)
 	     *empty = in_state("pg.before-upgrade-1-empty"), *younger = in_state("pg.before-upgrade-99-younger");
 	ck_assert_int_eq(mkdir(empty, 0700) | mkdir(younger, 0700), 0);
 	write_file(format("%s/PG_VERSION", younger), "w", 0644, "99\n");
-	succeeds(begin_upgrade("--pg-bindir", newer_bindir), format("is still in %s", kept));
+	await_success(begin_upgrade("--pg-bindir", newer_bindir), format("is still in %s", kept));
 	restart_with(newer_bindir);
-	succeeds(begin_upgrade("--remove-old"), format("removed %s", kept)); /* also while a server runs */
+	await_success(begin_upgrade("--remove-old"), format("removed %s", kept)); /* also while a server runs */
 	server_stop(node);
 	ck_assert_int_ne(access(kept, F_OK), 0);
 	ck_assert_int_eq(access(empty, F_OK) | access(younger, F_OK), 0);
-	succeeds(begin_upgrade("--remove-old"), "nothing to remove");
+	await_success(begin_upgrade("--remove-old"), "nothing to remove");
 	ck_assert_int_eq(version_of(in_state("pg")), newer_version);
 	remove_tree(empty);
 	remove_tree(younger);

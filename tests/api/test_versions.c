@@ -27,7 +27,7 @@ static char *directory(void)
 	char *dir = format("/tmp/pvXXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(chmod(dir, 0777), 0);
-	return later(remove_tree, dir);
+	return on_teardown(remove_tree, dir);
 }
 
 static void write_file(const char *path, mode_t mode, const char *text)
@@ -130,8 +130,8 @@ END_TEST
 
 START_TEST(migrate_status_says_the_version_and_the_tested_ones)
 {
-	char *said = server_command(house(), NULL, "migrate", "--status");
-	char *version = sql(database(house()), "show server_version");
+	char *said = server_command(test_server(), NULL, "migrate", "--status");
+	char *version = sql(database_open(test_server()), "show server_version");
 	char *wanted = format("PostgreSQL %s (tested: 15 to 18)\n", version);
 	ck_assert_msg(strncmp(said, wanted, strlen(wanted)) == 0, "%s", said);
 }

@@ -20,7 +20,7 @@
 /* ---- lines of a file ---- */
 
 /* The number of lines that hold all of these (NULL ends them); *ret_last: the last of them, until the test is over. */
-static unsigned lines_with(const char *path, char **ret_last, const char *const texts[])
+static unsigned matching_lines_args(const char *path, char **ret_last, const char *const texts[])
 {
 	char line[8192];
 	unsigned n = 0;
@@ -39,18 +39,19 @@ static unsigned lines_with(const char *path, char **ret_last, const char *const 
 		fclose(f);
 	return n;
 }
-#define lines(path, ret_last, ...) lines_with(path, ret_last, (const char *const[]) { __VA_ARGS__, NULL })
+#define matching_lines(path, ret_last, ...) \
+	matching_lines_args(path, ret_last, (const char *const[]) { __VA_ARGS__, NULL })
 
 /* Waits for such a line, and gives it. */
-static char *await_line_with(const char *path, const char *const texts[])
+static char *await_line_args(const char *path, const char *const texts[])
 {
 	char *line = NULL;
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (lines_with(path, &line, texts) == 0)
-		left(until, texts[0]);
+	while (matching_lines_args(path, &line, texts) == 0)
+		time_left(until, texts[0]);
 	return line;
 }
-#define await_line(path, ...) await_line_with(path, (const char *const[]) { __VA_ARGS__, NULL })
+#define await_line(path, ...) await_line_args(path, (const char *const[]) { __VA_ARGS__, NULL })
 
 /* A directory that a server may write in, whoever it runs as. */
 static char *a_directory(void)
@@ -72,10 +73,10 @@ static void remove_directory(const char *dir)
 
 static struct answer sign_in(const struct server *node, const char *name_json, const char *from)
 {
-	struct client *who = with(&(struct client) { .server = node }, "Origin: %s", server_url(node));
-	who = with(who, "X-Forwarded-For: %s", from);
+	struct client *who = with_header(&(struct client) { .server = node }, "Origin: %s", server_url(node));
+	who = with_header(who, "X-Forwarded-For: %s", from);
 	const char *body = format("{\"name\":\"%s\",\"password\":\"wrong\"}", name_json);
-	return ask(who, "POST", "/v1/session", "application/json", body, strlen(body));
+	return send_request(who, "POST", "/v1/session", "application/json", body, strlen(body));
 }
 
 START_TEST(failed_sign_in_is_one_escaped_line_in_every_format)
@@ -99,15 +100,16 @@ START_TEST(failed_sign_in_is_one_escaped_line_in_every_format)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const char *const flags[] = { "--log-format", cases[i].format, "--trusted-proxies", "127.0.0.1", NULL };
-		struct server *node = server_join(house(), flags);
-		struct answer a = refused(sign_in(node, "eve\\\"\\nfake addr=198.51.100.1\\u001b", "203.0.113.9"), 401,
-			"bad_credentials");
-		refused(sign_in(node, "mallory", "203.0.113.10"), 401, "bad_credentials");
+		struct server *node = server_join(test_server(), flags);
+		struct answer a =
+			expect_problem(sign_in(node, "eve\\\"\\nfake addr=198.51.100.1\\u001b", "203.0.113.9"), 401,
+				"bad_credentials");
+		expect_problem(sign_in(node, "mallory", "203.0.113.10"), 401, "bad_credentials");
 		char *line;
-		ck_assert_uint_eq(lines(server_log(node), NULL, "sign-in failed"), 2);
-		ck_assert_uint_eq(lines(server_log(node), &line, cases[i].line), 1);
-		ck_assert_msg(strstr(line, said(a, "X-Request-Id")) != NULL, "%s", line);
-		ck_assert_uint_eq(lines(server_log(node), NULL, "mallory", "203.0.113.10"), 1);
+		ck_assert_uint_eq(matching_lines(server_log(node), NULL, "sign-in failed"), 2);
+		ck_assert_uint_eq(matching_lines(server_log(node), &line, cases[i].line), 1);
+		ck_assert_msg(strstr(line, expect_header(a, "X-Request-Id")) != NULL, "%s", line);
+		ck_assert_uint_eq(matching_lines(server_log(node), NULL, "mallory", "203.0.113.10"), 1);
 		server_stop(node);
 	}
 }
@@ -119,48 +121,50 @@ START_TEST(sign_ins_are_counted_by_method)
 			  good[] = "postern_sign_ins_total{method=\"password\",result=\"good\"}",
 			  token[] = "postern_sign_ins_total{method=\"token\",result=\"refused\"}",
 			  ticket[] = "postern_sign_ins_total{method=\"ticket\",result=\"refused\"}";
-	double before[4] = { metric(house(), failed), metric(house(), good), metric(house(), token),
-		metric(house(), ticket) };
-	struct client *ann = somebody();
-	struct client *here = with(nobody(), "Origin: %s", server_url(house()));
-	refused(post(here, "/v1/session", "{'name':'%s','password':'wrong'}", ann->name), 401, "bad_credentials");
-	is(post(here, "/v1/session", "{'name':'%s','password':'%s'}", ann->name, PASSWORD), 201);
-	is(get(using(ann, "unheard"), "/v1/me"), 401);
-	is(get(nobody(), "/v1/stream?ticket=unheard"), 401);
-	ck_assert_double_eq(metric(house(), failed), before[0] + 1);
-	ck_assert_double_eq(metric(house(), good), before[1] + 1);
-	ck_assert_double_eq(metric(house(), token), before[2] + 1);
-	ck_assert_double_eq(metric(house(), ticket), before[3] + 1);
+	double before[4] = { metric(test_server(), failed), metric(test_server(), good), metric(test_server(), token),
+		metric(test_server(), ticket) };
+	struct client *ann = new_user();
+	struct client *here = with_header(anonymous(), "Origin: %s", server_url(test_server()));
+	expect_problem(
+		post(here, "/v1/session", "{'name':'%s','password':'wrong'}", ann->name), 401, "bad_credentials");
+	expect_status(post(here, "/v1/session", "{'name':'%s','password':'%s'}", ann->name, PASSWORD), 201);
+	expect_status(get(with_token(ann, "unheard"), "/v1/me"), 401);
+	expect_status(get(anonymous(), "/v1/stream?ticket=unheard"), 401);
+	ck_assert_double_eq(metric(test_server(), failed), before[0] + 1);
+	ck_assert_double_eq(metric(test_server(), good), before[1] + 1);
+	ck_assert_double_eq(metric(test_server(), token), before[2] + 1);
+	ck_assert_double_eq(metric(test_server(), ticket), before[3] + 1);
 }
 END_TEST
 
 START_TEST(refusals_of_a_client_are_summed_up_in_two_lines)
 {
-	struct server *node = server_join(house(), NULL);
-	struct client *ann = via(somebody(), node), *ben = via(somebody(), node);
-	long long chat = group(ann, NULL);
+	struct server *node = server_join(test_server(), NULL);
+	struct client *ann = on_server(new_user(), node), *ben = on_server(new_user(), node);
+	long long chat = make_group(ann, NULL);
 	struct answer a;
 	for (int i = 0; i < 20; i++)
-		a = is(get(with(using(ann, "unheard"), "X-Request-Id: try-%d", i), "/v1/me"), 401);
+		a = expect_status(
+			get(with_header(with_token(ann, "unheard"), "X-Request-Id: try-%d", i), "/v1/me"), 401);
 	for (int i = 0; i < 5; i++)
-		is(patch(ben, to("/v1/admin/chats/%lld", chat), "{'retention':0}"), 403);
+		expect_status(patch(ben, format("/v1/admin/chats/%lld", chat), "{'retention':0}"), 403);
 	ck_assert_ptr_nonnull(a.body);
 	server_stop(node);
-	ck_assert_uint_eq(lines(server_log(node), NULL, " refused "), 4);
+	ck_assert_uint_eq(matching_lines(server_log(node), NULL, " refused "), 4);
 	ck_assert_uint_eq(
-		lines(server_log(node), NULL,
+		matching_lines(server_log(node), NULL,
 			" warn worker 0 refused addr=127.0.0.1 status=401 code=unauthorized credential=bad count=1 ",
 			"request=try-0"),
 		1);
 	ck_assert_uint_eq(
-		lines(server_log(node), NULL,
+		matching_lines(server_log(node), NULL,
 			" warn worker 0 refused addr=127.0.0.1 status=401 code=unauthorized credential=bad count=19 ",
 			"request=try-19"),
 		1);
-	ck_assert_uint_eq(lines(server_log(node), NULL,
+	ck_assert_uint_eq(matching_lines(server_log(node), NULL,
 				  format(" refused addr=127.0.0.1 user=%s status=403 ", ben->name), " count=1 "),
 		1);
-	ck_assert_uint_eq(lines(server_log(node), NULL,
+	ck_assert_uint_eq(matching_lines(server_log(node), NULL,
 				  format(" refused addr=127.0.0.1 user=%s status=403 ", ben->name), " count=4 "),
 		1);
 }
@@ -169,13 +173,15 @@ END_TEST
 START_TEST(refusals_of_many_clients_are_not_a_flood)
 {
 	const char *const flags[] = { "--trusted-proxies", "127.0.0.1", NULL };
-	struct server *node = server_join(house(), flags);
+	struct server *node = server_join(test_server(), flags);
 	struct client *nobody_there = &(struct client) { .server = node };
 	for (int i = 0; i < 400; i++)
-		is(get(with(nobody_there, "X-Forwarded-For: 10.1.%d.%d", i / 200, i % 200), "/v1/me"), 401);
+		expect_status(
+			get(with_header(nobody_there, "X-Forwarded-For: 10.1.%d.%d", i / 200, i % 200), "/v1/me"), 401);
 	server_stop(node);
-	ck_assert_uint_eq(lines(server_log(node), NULL, " info worker 0 refused ", "credential=none count=1 "), 256);
-	ck_assert_uint_eq(lines(server_log(node), NULL, " further clients refused count=144 "), 1);
+	ck_assert_uint_eq(
+		matching_lines(server_log(node), NULL, " info worker 0 refused ", "credential=none count=1 "), 256);
+	ck_assert_uint_eq(matching_lines(server_log(node), NULL, " further clients refused count=144 "), 1);
 }
 END_TEST
 
@@ -185,11 +191,11 @@ START_TEST(access_log_has_a_line_for_each_answer_without_secrets)
 {
 	char *dir = a_directory(), *file = format("%s/access", dir);
 	const char *const flags[] = { "--access-log", file, "--trusted-proxies", "127.0.0.1", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = with(via(somebody(), node), "X-Forwarded-For: 203.0.113.7"),
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = with_header(on_server(new_user(), node), "X-Forwarded-For: 203.0.113.7"),
 		      *bare = &(struct client) { .server = node };
-	long long chat = group(ann, NULL);
-	say(with(ann, "User-Agent: a \"quoted\" agent"), chat, "hi");
+	long long chat = make_group(ann, NULL);
+	say(with_header(ann, "User-Agent: a \"quoted\" agent"), chat, "hi");
 	char *line = await_line(file, " access addr=203.0.113.7 ", "method=POST",
 		format("path=/v1/chats/%lld/messages status=201 ", chat));
 	ck_assert_msg(strstr(line, format(" user=%s ", ann->name)) != NULL &&
@@ -198,23 +204,24 @@ START_TEST(access_log_has_a_line_for_each_answer_without_secrets)
 	ck_assert_msg(strstr(line, " bytes=0 ") == NULL && strstr(line, " duration=0.") != NULL &&
 			strstr(line, " request=") != NULL,
 		"%s", line);
-	struct answer a = is(get(ann, "/v1/me/export"), 200); /* in pieces */
+	struct answer a = expect_status(get(ann, "/v1/me/export"), 200); /* in pieces */
 	line = await_line(file, "path=/v1/me/export", "status=200", format("bytes=%zu ", strlen(a.body)));
-	is(ask(ann, "HEAD", "/v1/poll?wait=0", NULL, NULL, 0), 200);
+	expect_status(send_request(ann, "HEAD", "/v1/poll?wait=0", NULL, NULL, 0), 200);
 	await_line(file, "method=HEAD path=/v1/poll status=200");
-	is(get(bare, "/v1/poll?access_token=topsecret"), 401);
-	is(get(bare, "/v1/poll?wait=0&access_token=%s", ann->token), 200);
-	char *ticket = format("%s", str(is(post(ann, "/v1/stream-tickets", NULL), 201).json, "ticket"));
-	is(get(bare, "/v1/poll?wait=0&ticket=%s", ticket), 200);
-	is(get(ann, "/v1/invites/abcdefghijklmnop"), 404);
-	is(get(bare, "/v1/no-such-hooks/a-secret-that-is-long-enough"), 404);
+	expect_status(get(bare, "/v1/poll?access_token=topsecret"), 401);
+	expect_status(get(bare, "/v1/poll?wait=0&access_token=%s", ann->token), 200);
+	char *ticket = format("%s", json_str(expect_status(post(ann, "/v1/stream-tickets", NULL), 201).json, "ticket"));
+	expect_status(get(bare, "/v1/poll?wait=0&ticket=%s", ticket), 200);
+	expect_status(get(ann, "/v1/invites/abcdefghijklmnop"), 404);
+	expect_status(get(bare, "/v1/no-such-hooks/a-secret-that-is-long-enough"), 404);
 	await_line(file, "path=\"/v1/no-such-hooks/…\" status=404");
-	ck_assert_uint_eq(lines(file, NULL, "path=/v1/invites/{code} status=404"), 1);
-	ck_assert_uint_eq(lines(file, NULL, "path=/v1/poll status=200", "events=0", format("user=%s", ann->name)), 2);
+	ck_assert_uint_eq(matching_lines(file, NULL, "path=/v1/invites/{code} status=404"), 1);
+	ck_assert_uint_eq(
+		matching_lines(file, NULL, "path=/v1/poll status=200", "events=0", format("user=%s", ann->name)), 2);
 	const char *const secrets[] = { "topsecret", "a-secret", "abcdefghijklmnop", ann->token, ticket };
 	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-		ck_assert_uint_eq(lines(file, NULL, secrets[i]), 0);
-		ck_assert_uint_eq(lines(server_log(node), NULL, secrets[i]), 0);
+		ck_assert_uint_eq(matching_lines(file, NULL, secrets[i]), 0);
+		ck_assert_uint_eq(matching_lines(server_log(node), NULL, secrets[i]), 0);
 	}
 	server_stop(node);
 	remove_directory(dir);
@@ -224,22 +231,22 @@ END_TEST
 START_TEST(access_log_has_a_stream_at_its_end)
 {
 	const char *const flags[] = { "--access-log", "on", "--log-format", "json", NULL };
-	struct server *node = server_join(house(), flags);
-	struct client *ann = via(somebody(), node);
-	long long chat = group(ann, NULL);
-	struct stream *s = live(ann);
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node);
+	long long chat = make_group(ann, NULL);
+	struct stream *s = stream_from_now(ann);
 	for (int i = 0; i < 3; i++)
 		expect_message(s, say(ann, chat, "hi"));
 	await_line(server_log(node), "\"message\":\"access\"", "\"status\":201");
-	ck_assert_uint_eq(lines(server_log(node), NULL, "\"path\":\"/v1/stream\""), 0);
+	ck_assert_uint_eq(matching_lines(server_log(node), NULL, "\"path\":\"/v1/stream\""), 0);
 	stream_cut(s);
 	char *line = await_line(server_log(node), "\"path\":\"/v1/stream\"");
-	struct json_object *o = look_parse(line, strlen(line) - 1);
+	struct json_object *o = json_path_parse(line, strlen(line) - 1);
 	ck_assert_ptr_nonnull(o);
-	ck_assert_int_eq(num(o, "events"), 3);
-	ck_assert_int_gt(num(o, "bytes"), 500);
-	ck_assert_int_eq(num(o, "status"), 200);
-	ck_assert_str_eq(str(o, "user"), ann->name);
+	ck_assert_int_eq(json_num(o, "events"), 3);
+	ck_assert_int_gt(json_num(o, "bytes"), 500);
+	ck_assert_int_eq(json_num(o, "status"), 200);
+	ck_assert_str_eq(json_str(o, "user"), ann->name);
 	json_object_put(o);
 	server_stop(node);
 }
@@ -249,21 +256,21 @@ START_TEST(access_log_is_opened_again_on_sighup)
 {
 	char *dir = a_directory(), *file = format("%s/access", dir), *old = format("%s/access.1", dir);
 	const char *const flags[] = { "--access-log", file, NULL };
-	struct server *node = server_join(house(), flags);
+	struct server *node = server_join(test_server(), flags);
 	struct client *bare = &(struct client) { .server = node };
-	is(get(bare, "/healthz"), 200);
+	expect_status(get(bare, "/healthz"), 200);
 	await_line(file, "path=/healthz");
 	ck_assert_int_eq(rename(file, old), 0);
-	is(get(bare, "/v1/me"), 401); /* still goes to the old one */
+	expect_status(get(bare, "/v1/me"), 401); /* still goes to the old one */
 	await_line(old, "path=/v1/me");
 	kill(server_pid(node), SIGHUP);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (access(file, F_OK) != 0)
-		left(until, "another file");
-	is(get(bare, "/readyz"), 200);
+		time_left(until, "another file");
+	expect_status(get(bare, "/readyz"), 200);
 	await_line(file, "path=/readyz");
 	server_stop(node);
-	ck_assert_uint_eq(lines(old, NULL, "path=/readyz"), 0);
+	ck_assert_uint_eq(matching_lines(old, NULL, "path=/readyz"), 0);
 	remove_directory(dir);
 }
 END_TEST
@@ -271,7 +278,7 @@ END_TEST
 START_TEST(access_log_that_can_not_be_written_ends_the_start)
 {
 	char *said;
-	const char *const args[] = { "serve", "--database", server_conninfo(house()), "--listen", "127.0.0.1:0",
+	const char *const args[] = { "serve", "--database", server_conninfo(test_server()), "--listen", "127.0.0.1:0",
 		"--access-log", "/nowhere/access", NULL };
 	ck_assert_int_ne(server_try(args, 20, &said), 0);
 	ck_assert_msg(strstr(said, "access_log") != NULL && strstr(said, "/nowhere/access: No such file") != NULL, "%s",
@@ -285,12 +292,12 @@ END_TEST
 START_TEST(access_log_that_is_full_drops_and_counts)
 {
 	const char *const flags[] = { "--access-log", "/dev/full", NULL };
-	struct server *node = server_join(house(), flags);
+	struct server *node = server_join(test_server(), flags);
 	for (int i = 0; i < 10; i++)
-		is(get(&(struct client) { .server = node }, "/healthz"), 200);
+		expect_status(get(&(struct client) { .server = node }, "/healthz"), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (metric(node, "postern_access_log_lines_total{result=\"dropped\"}") < 10)
-		left(until, "lines to be dropped");
+		time_left(until, "lines to be dropped");
 	ck_assert_double_eq(metric(node, "postern_access_log_lines_total{result=\"written\"}"), 0);
 	ck_assert(server_logged(node, "can't write the access log file=/dev/full error=\"No space left on device\""));
 	server_stop(node);
@@ -301,23 +308,23 @@ END_TEST
 
 START_TEST(requests_are_counted_by_route_and_status)
 {
-	struct client *ann = somebody();
-	long long chat = group(ann, NULL);
+	struct client *ann = new_user();
+	long long chat = make_group(ann, NULL);
 	const char *sent =
 		"postern_http_requests_total{route=\"/v1/chats/{chat}/messages\",method=\"POST\",status=\"201\"}";
 	const char *took =
 		"postern_http_request_duration_seconds_count{route=\"/v1/chats/{chat}/messages\",method=\"POST\"}";
 	const char *other = "postern_http_requests_total{route=\"other\",method=\"other\",status=\"404\"}";
 	say(ann, chat, "the first");
-	is(get(ann, "/no-such-thing"), 404);
-	double before[] = { metric(house(), sent), metric(house(), took), metric(house(), other) };
+	expect_status(get(ann, "/no-such-thing"), 404);
+	double before[] = { metric(test_server(), sent), metric(test_server(), took), metric(test_server(), other) };
 	say(ann, chat, "one more");
 	for (int i = 0; i < 50; i++)
-		is(get(ann, "/no-such-thing-%d", i), 404);
-	ck_assert_double_eq(metric(house(), sent), before[0] + 1);
-	ck_assert_double_eq(metric(house(), took), before[1] + 1);
-	ck_assert_double_eq(metric(house(), other), before[2] + 50);
-	struct answer a = is(get(nobody(), "/metrics"), 200);
+		expect_status(get(ann, "/no-such-thing-%d", i), 404);
+	ck_assert_double_eq(metric(test_server(), sent), before[0] + 1);
+	ck_assert_double_eq(metric(test_server(), took), before[1] + 1);
+	ck_assert_double_eq(metric(test_server(), other), before[2] + 50);
+	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
 	ck_assert_ptr_null(strstr(a.body, "no-such-thing")); /* what a client writes becomes no label */
 	ck_assert_ptr_null(strstr(a.body, format("/v1/chats/%lld", chat)));
 }
@@ -332,52 +339,54 @@ START_TEST(processes_are_measured_one_by_one)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (size_t p = 0; p < 2; p++) {
 			const char *line = format("\n%s{process=\"%s\"} ", names[i], processes[p]);
-			while (strstr(get(nobody(), "/metrics").body, line) == NULL)
-				left(until, line);
+			while (strstr(get(anonymous(), "/metrics").body, line) == NULL)
+				time_left(until, line);
 		}
-	ck_assert_double_gt(metric(house(), "process_open_fds{process=\"worker 0\"}"), 10);
-	ck_assert_double_gt(metric(house(), "process_max_fds{process=\"worker 0\"}"),
-		metric(house(), "process_open_fds{process=\"worker 0\"}"));
-	double age = (double)time(NULL) - metric(house(), "process_start_time_seconds{process=\"supervisor\"}");
+	ck_assert_double_gt(metric(test_server(), "process_open_fds{process=\"worker 0\"}"), 10);
+	ck_assert_double_gt(metric(test_server(), "process_max_fds{process=\"worker 0\"}"),
+		metric(test_server(), "process_open_fds{process=\"worker 0\"}"));
+	double age = (double)time(NULL) - metric(test_server(), "process_start_time_seconds{process=\"supervisor\"}");
 	ck_assert_msg(age >= -1 && age < 600, "%g", age);
 }
 END_TEST
 
 START_TEST(database_is_measured)
 {
-	await_metric(house(), "postern_database_up", 1);
-	ck_assert_double_eq(metric(house(), "postern_pool_connections"), 4);
+	await_metric(test_server(), "postern_database_up", 1);
+	ck_assert_double_eq(metric(test_server(), "postern_pool_connections"), 4);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (metric(house(), "postern_database_size_bytes") < 1e6)
-		left(until, "the size of the database");
-	ck_assert_double_ge(metric(house(), "postern_messages_stored"), 0);
-	ck_assert_double_eq(metric(house(), "postern_database_failovers_total"), 0);
+	while (metric(test_server(), "postern_database_size_bytes") < 1e6)
+		time_left(until, "the size of the database");
+	ck_assert_double_ge(metric(test_server(), "postern_messages_stored"), 0);
+	ck_assert_double_eq(metric(test_server(), "postern_database_failovers_total"), 0);
 }
 END_TEST
 
 START_TEST(reset_of_a_stream_is_counted_by_its_reason)
 {
 	const char *name = "postern_stream_resets_total{reason=\"foreign_epoch\"}";
-	struct client *ann = somebody();
-	double before = metric(house(), name);
-	struct stream *s = live(ann);
+	struct client *ann = new_user();
+	double before = metric(test_server(), name);
+	struct stream *s = stream_from_now(ann);
 	char *cursor = format("%s", stream_cursor(s));
 	*cursor = *cursor == 'A' ? 'B' : 'A';
-	struct stream *lost = live_since(ann, cursor);
+	struct stream *lost = stream_since(ann, cursor);
 	expect(lost, "reset");
-	ck_assert_double_eq(metric(house(), name), before + 1);
-	ck_assert_str_eq(str(at(is(get(ann, "/v1/poll?since=%s", cursor), 200).json, "events.0"), "event"), "reset");
-	ck_assert_double_eq(metric(house(), name), before + 2);
+	ck_assert_double_eq(metric(test_server(), name), before + 1);
+	ck_assert_str_eq(
+		json_str(json_at(expect_status(get(ann, "/v1/poll?since=%s", cursor), 200).json, "events.0"), "event"),
+		"reset");
+	ck_assert_double_eq(metric(test_server(), name), before + 2);
 }
 END_TEST
 
 START_TEST(private_database_is_heard_in_the_log)
 {
-	PGconn *pg = database(house());
-	PGconn *victim = database(house());
+	PGconn *pg = database_open(test_server());
+	PGconn *victim = database_open(test_server());
 	char *pid = sql(victim, "select pg_backend_pid()");
 	sql(pg, "select pg_terminate_backend(%s)", pid);
-	await_line(server_log(house()),
+	await_line(server_log(test_server()),
 		" warn supervisor PostgreSQL severity=FATAL text=\"terminating connection due to administrator "
 		"command\"");
 }
@@ -385,7 +394,7 @@ END_TEST
 
 START_TEST(worker_that_died_is_counted)
 {
-	struct server *node = server_join(house(), NULL);
+	struct server *node = server_join(test_server(), NULL);
 	pid_t pids[2];
 	ck_assert_double_eq(metric(node, "postern_worker_restarts_total"), 0);
 	double errors = metric(node, "postern_log_lines_total{level=\"error\"}");
@@ -394,7 +403,7 @@ START_TEST(worker_that_died_is_counted)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (get(&(struct client) { .server = node }, "/readyz").status != 200 ||
 		server_workers(node, pids + 1, 1) != 1 || pids[1] == pids[0])
-		left(until, "another worker");
+		time_left(until, "another worker");
 	await_metric(node, "postern_worker_restarts_total", 1);
 	await_metric(node, "postern_log_lines_total{level=\"error\"}", errors + 1);
 	server_stop(node);

@@ -23,8 +23,8 @@ static struct server *const *town(void)
 {
 	static struct server *nodes[2];
 	if (nodes[0] == NULL) {
-		nodes[0] = house();
-		nodes[1] = server_join(house(), flags);
+		nodes[0] = test_server();
+		nodes[1] = server_join(test_server(), flags);
 	}
 	return nodes;
 }
@@ -144,32 +144,32 @@ static void ask_on(
 
 static void both_delete(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "DELETE", message(chat, id), 0, "");
-	ask_on(r->second, alice, "DELETE", message(chat, id), 0, "");
-	is(wire_answer(r->first), 204);
-	is(wire_answer(r->second), 204);
+	ask_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
+	ask_on(r->second, alice, "DELETE", message_path(chat, id), 0, "");
+	expect_status(wire_answer(r->first), 204);
+	expect_status(wire_answer(r->second), 204);
 }
 
 static void both_edit(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "PATCH", message(chat, id), id, "{\"text\":\"first\"}");
-	ask_on(r->second, alice, "PATCH", message(chat, id), id, "{\"text\":\"second\"}");
+	ask_on(r->first, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"first\"}");
+	ask_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"second\"}");
 	struct answer a = wire_answer(r->first), b = wire_answer(r->second);
 	ck_assert_msg((a.status == 200 && b.status == 412) || (a.status == 412 && b.status == 200),
 		"two edits: %d and %d", a.status, b.status);
-	struct answer now = is(get(alice, "%s", message(chat, id)), 200);
-	ck_assert_str_eq(str(now.json, "text"), a.status == 200 ? "first" : "second");
-	is(del(alice, "%s", message(chat, id)), 204);
+	struct answer now = expect_status(get(alice, "%s", message_path(chat, id)), 200);
+	ck_assert_str_eq(json_str(now.json, "text"), a.status == 200 ? "first" : "second");
+	expect_status(del(alice, "%s", message_path(chat, id)), 204);
 }
 
 static void delete_and_edit(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "DELETE", message(chat, id), 0, "");
-	ask_on(r->second, alice, "PATCH", message(chat, id), id, "{\"text\":\"edited\"}");
-	is(wire_answer(r->first), 204);
+	ask_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
+	ask_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"edited\"}");
+	expect_status(wire_answer(r->first), 204);
 	struct answer b = wire_answer(r->second);
 	ck_assert_msg(b.status == 200 || b.status == 410, "an edit against a delete: %d", b.status);
-	refused(get(alice, "%s", message(chat, id)), 410, "gone");
+	expect_problem(get(alice, "%s", message_path(chat, id)), 410, "gone");
 }
 
 /* What a stream says of each: born, edited as often as that, gone. */
@@ -178,11 +178,11 @@ static void expect_life(struct stream *s, long long id, unsigned most_edits)
 	expect_message(s, id);
 	for (unsigned edits = 0;; edits++) {
 		ck_assert_uint_le(edits, most_edits);
-		if (strcmp(peek(s), "message") != 0)
+		if (strcmp(stream_peek(s), "message") != 0)
 			break;
 		expect_message(s, id);
 	}
-	ck_assert_int_eq(num(expect(s, "deleted"), "id"), id);
+	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), id);
 }
 
 START_TEST(of_two_at_once_each_is_answered_rightly)
@@ -190,34 +190,34 @@ START_TEST(of_two_at_once_each_is_answered_rightly)
 	static void (*const races[])(
 		struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *s = live(bob);
-	struct race r = { dial(town()[0]), dial(town()[1]) };
+	long long chat = make_group(alice, bob);
+	struct stream *s = stream_from_now(bob);
+	struct race r = { wire_open(town()[0]), wire_open(town()[1]) };
 	for (int i = 0; i < (full ? 3000 : 90); i++) {
 		long long id = say(alice, chat, "new");
 		races[i % 3](&r, alice, chat, id);
 		expect_life(s, id, (unsigned)i % 3 > 0);
-		test_moves();
+		test_restart_timeout();
 	}
-	ck_assert_uint_eq(count(is(get(bob, "%s", messages(chat)), 200).json, "messages"), 0);
+	ck_assert_uint_eq(json_count(expect_status(get(bob, "%s", messages_path(chat)), 200).json, "messages"), 0);
 }
 END_TEST
 
 START_TEST(the_same_key_at_once_sends_once)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = group(alice, bob);
-	struct stream *s = live(bob);
-	struct race r = { dial(town()[0]), dial(town()[1]) };
+	long long chat = make_group(alice, bob);
+	struct stream *s = stream_from_now(bob);
+	struct race r = { wire_open(town()[0]), wire_open(town()[1]) };
 	for (int i = 0; i < (full ? 1000 : 30); i++) {
 		char *body = format("{\"text\":\"once\",\"key\":\"race-%d\"}", i);
-		ask_on(r.first, alice, "POST", messages(chat), 0, body);
-		ask_on(r.second, alice, "POST", messages(chat), 0, body);
-		long long a = num(is(wire_answer(r.first), 201).json, "id"),
-			  b = num(is(wire_answer(r.second), 201).json, "id");
+		ask_on(r.first, alice, "POST", messages_path(chat), 0, body);
+		ask_on(r.second, alice, "POST", messages_path(chat), 0, body);
+		long long a = json_num(expect_status(wire_answer(r.first), 201).json, "id"),
+			  b = json_num(expect_status(wire_answer(r.second), 201).json, "id");
 		ck_assert_int_eq(a, b);
 		expect_message(s, a);
-		test_moves();
+		test_restart_timeout();
 	}
 	expect_quiet(s);
 }

@@ -113,19 +113,19 @@ static void check_history(const struct load *l, const struct room *room)
 	size_t n, at = 0;
 	const struct message **list = confirmed_in(l, room, &n);
 	for (long long after = 0;;) {
-		struct answer page =
-			is(get(l->people[0].client, "%s?limit=200&after=%lld", messages(room->chat), after), 200);
-		size_t rows = count(page.json, "messages");
+		struct answer page = expect_status(
+			get(l->people[0].client, "%s?limit=200&after=%lld", messages_path(room->chat), after), 200);
+		size_t rows = json_count(page.json, "messages");
 		for (size_t i = 0; i < rows; i++, at++) {
 			struct json_object *row =
 				json_object_array_get_idx(json_object_object_get(page.json, "messages"), i);
-			after = num(row, "id");
+			after = json_num(row, "id");
 			ck_assert_msg(at < n && list[at]->id == after,
 				"the history has %s, which was not confirmed, or twice",
 				json_object_to_json_string(row));
 			const char *text = format(TEXT, room->chat, (unsigned)(list[at] - l->messages));
-			ck_assert_str_eq(str(row, "text"), text);
-			ck_assert_str_eq(str(row, "from"), list[at]->from->client->name);
+			ck_assert_str_eq(json_str(row, "text"), text);
+			ck_assert_str_eq(json_str(row, "from"), list[at]->from->client->name);
 			ck_assert_msg(!was_absent(l, list[at]->from, room, after),
 				"%lld was sent by one who was no member", after);
 		}
@@ -151,11 +151,11 @@ void load_kick_or_return(struct load *l)
 		p = &l->people[1 + load_random(l, l->person_count - 1)];
 		r = load_random(l, l->room_count);
 	} while (!p->joined[r]);
-	char *path = member(l->rooms[r].chat, p->client);
+	char *path = member_path(l->rooms[r].chat, p->client);
 	if (p->away[r])
-		is(put(l->people[0].client, path, "{}"), 200);
+		expect_status(put(l->people[0].client, path, "{}"), 200);
 	else
-		is(del(l->people[0].client, "%s", path), 204);
+		expect_status(del(l->people[0].client, "%s", path), 204);
 	p->away[r] = !p->away[r];
 	l->kicks_done++;
 }

@@ -20,8 +20,8 @@ static unsigned readers = 40;
 static void await_at_least(const char *name, double value)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (metric(house(), name) < value)
-		left(until, name);
+	while (metric(test_server(), name) < value)
+		time_left(until, name);
 }
 
 /* Reads what it missed, resuming if it was closed meanwhile. */
@@ -29,27 +29,28 @@ static void catch_up(struct client *who, struct stream *s, long long first, long
 {
 	for (long long next = first; next <= last; next++) {
 		if (stream_is_over(s))
-			s = live_since(who, stream_cursor(s));
+			s = stream_since(who, stream_cursor(s));
 		expect_message(s, next);
 	}
 	stream_cut(s);
-	test_moves();
+	test_restart_timeout();
 }
 
 START_TEST(readers_who_do_not_read)
 {
 	enum { MESSAGES = 100 };
 	struct client *ann = user("ann"), *ben = user("ben");
-	long long chat = group(ann, ben), first = 0, last = 0;
-	struct stream **slow = later(free, calloc(readers, sizeof(struct stream *))), *quick = live(ben);
+	long long chat = make_group(ann, ben), first = 0, last = 0;
+	struct stream **slow = on_teardown(free, calloc(readers, sizeof(struct stream *))),
+		      *quick = stream_from_now(ben);
 	for (unsigned i = 0; i < readers; i++) {
-		struct wire *w = wire_new(house(), 4096);
+		struct wire *w = wire_new(test_server(), 4096);
 		wire_send(w, "GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ben->token);
-		slow[i] = later(stream_free, stream_new(w));
+		slow[i] = on_teardown(stream_free, stream_new(w));
 		expect(slow[i], "hello");
 	}
-	await_metric(house(), "postern_streams", readers + 1);
-	double before = metric(house(), "postern_memory_bytes");
+	await_metric(test_server(), "postern_streams", readers + 1);
+	double before = metric(test_server(), "postern_memory_bytes");
 	char text[LETTERS + 1];
 	memset(text, 'x', LETTERS);
 	text[LETTERS] = '\0';
@@ -59,7 +60,7 @@ START_TEST(readers_who_do_not_read)
 		expect_message(quick, last);
 	}
 	await_at_least("postern_slow_subscribers_total", readers); /* all were set back at least once */
-	double grown = metric(house(), "postern_memory_bytes") - before;
+	double grown = metric(test_server(), "postern_memory_bytes") - before;
 	ck_assert_msg(
 		grown < 64 * MIB, "%.0f bytes for %u readers of %d bytes each", grown, readers, MESSAGES * LETTERS);
 	for (unsigned i = 0; i < readers; i++)
@@ -81,11 +82,12 @@ static unsigned lines_with(struct answer a, int status)
 static unsigned stored(struct client *who, long long chat)
 {
 	unsigned n = 0;
-	for (char *page = format("%s?limit=200", messages(chat)); page != NULL; test_moves()) {
-		struct answer a = is(get(who, "%s", page), 200);
-		n += (unsigned)count(a.json, "messages");
-		page = has(a.json, "older") ? format("%s?limit=200&before=%s", messages(chat), str(a.json, "older"))
-					    : NULL;
+	for (char *page = format("%s?limit=200", messages_path(chat)); page != NULL; test_restart_timeout()) {
+		struct answer a = expect_status(get(who, "%s", page), 200);
+		n += (unsigned)json_count(a.json, "messages");
+		page = json_has(a.json, "older")
+			? format("%s?limit=200&before=%s", messages_path(chat), json_str(a.json, "older"))
+			: NULL;
 	}
 	return n;
 }
@@ -94,44 +96,44 @@ START_TEST(more_than_can_be_stored)
 {
 	enum { LINES = 10000, BULKS = 6 };
 	static const char line[] = "{\"text\":\"one of many\"}\n";
-	struct client *ann = somebody(), *ben = somebody();
-	long long chat = group(ann, ben);
-	struct stream *s = live(ben);
-	char *body = later(free, malloc(LINES * sizeof(line))), *at = body;
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	struct stream *s = stream_from_now(ben);
+	char *body = on_teardown(free, malloc(LINES * sizeof(line))), *at = body;
 	for (int i = 0; i < LINES; i++)
 		at = stpcpy(at, line);
-	PGconn *pg = database(house());
+	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)"); /* nothing can be written */
 	struct wire *w[BULKS];
 	for (int i = 0; i < BULKS; i++) {
-		w[i] = dial(house());
+		w[i] = wire_open(test_server());
 		wire_send(w[i],
 			"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: "
 			"application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
-			messages(chat), ann->token, strlen(body));
+			messages_path(chat), ann->token, strlen(body));
 		wire_bytes(w[i], body, strlen(body));
 	}
 	await_at_least("postern_turned_away_total", 1);
-	refused(post(ben, messages(chat), "{'text':'one more'}"), 503, "overloaded");
-	is(get(ben, "/v1/me"), 200); /* what doesn't write goes on */
+	expect_problem(post(ben, messages_path(chat), "{'text':'one more'}"), 503, "overloaded");
+	expect_status(get(ben, "/v1/me"), 200); /* what doesn't write goes on */
 	sql(pg, "commit");
 	unsigned sent = 0, full = 0;
 	for (int i = 0; i < BULKS; i++) {
-		struct answer a = is(wire_answer(w[i]), 200);
+		struct answer a = expect_status(wire_answer(w[i]), 200);
 		sent += lines_with(a, 201);
 		full += lines_with(a, 503);
 	}
 	ck_assert_uint_eq(sent + full, BULKS * LINES);
 	ck_assert_uint_gt(full, 0);
-	ck_assert(metric(house(), "postern_turned_away_total") >= full + 1);
+	ck_assert(metric(test_server(), "postern_turned_away_total") >= full + 1);
 	say(ann, chat, "the last one");
 	ck_assert_uint_eq(stored(ann, chat), sent + 1);
 	/* The stream had all of it, or goes on: it wasn't read all the while, and on a slow machine that is longer than
 	 * the server waits. */
 	for (unsigned i = 0; i <= sent; i++) {
 		if (stream_is_over(s))
-			s = live_since(ben, stream_cursor(s));
+			s = stream_since(ben, stream_cursor(s));
 		expect(s, "message");
 	}
 	expect_quiet(s);

@@ -37,15 +37,15 @@ static void found(struct load *l, unsigned r)
 		if (l->people[i].joined[r])
 			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "",
 				l->people[i].client->name);
-	struct answer a = is(
+	struct answer a = expect_status(
 		post(l->people[0].client, "/v1/chats", "{'kind':'group','title':'room %u','members':[%s]}", r, names),
 		201);
-	l->rooms[r].chat = num(a.json, "id");
+	l->rooms[r].chat = json_num(a.json, "id");
 }
 
 struct load *load_new(const struct plan *plan, struct server *const nodes[], size_t node_count)
 {
-	struct load *l = later(load_free, calloc(1, sizeof(*l)));
+	struct load *l = on_teardown(load_free, calloc(1, sizeof(*l)));
 	ck_assert(plan->people < PEOPLE_MAX && plan->rooms <= ROOMS_MAX && node_count <= NODES_MAX);
 	l->plan = *plan;
 	l->seed = plan->seed;
@@ -144,7 +144,7 @@ static void decided(struct load *l, struct sender *s)
 static void on_sent(struct load *l, struct sender *s, const struct answer *a)
 {
 	struct message *m = s->message;
-	long long id = num(a->json, "id");
+	long long id = json_num(a->json, "id");
 	if (m->id != 0) {
 		ck_assert_msg(m->id == id, "a retried key gave %lld, and %lld before", id, m->id);
 		l->repeated++;
@@ -187,7 +187,9 @@ static void sender_reads(struct load *l, struct sender *s, bool late)
 		wire_take(s->wire, (size_t)n);
 		if (s->in_flight)
 			on_answer(l, s, &a);
-		open = open && (header(a, "Connection") == NULL || strcasecmp(header(a, "Connection"), "close") != 0);
+		open = open &&
+			(answer_header(a, "Connection") == NULL ||
+				strcasecmp(answer_header(a, "Connection"), "close") != 0);
 		answer_release(&a);
 	}
 	if (!open) {
@@ -258,7 +260,7 @@ void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, vo
 	/* Nobody sends, and nobody is kicked, before all streams are open: what was sent before an absence reaches only
 	 * who was there. */
 	for (unsigned long long until = clock_mono_ms() + STALL_MS; l->resumed < l->watcher_count; turn(l))
-		ck_assert_int_gt(left(until, "all streams to open"), 0);
+		ck_assert_int_gt(time_left(until, "all streams to open"), 0);
 	l->begin_ms = l->progress_ms = clock_mono_ms();
 	for (size_t before = 0; !all_sent(l) || l->deliveries != before || !all_arrived(l);) {
 		before = l->deliveries;
@@ -272,7 +274,7 @@ void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, vo
 			explain_missing(l);
 			ck_abort_msg("nothing has moved for %d s", STALL_MS / 1000);
 		}
-		test_moves();
+		test_restart_timeout();
 	}
 	l->end_ms = clock_mono_ms();
 }

@@ -12,9 +12,9 @@ enum { RETRY_MS = 30, AWAY_MS = 300 };
 
 void watcher_init(struct load *l, struct watcher *w, struct person *who, bool steady)
 {
-	struct client *at_first = via(who->client, l->nodes[0]);
+	struct client *at_first = on_server(who->client, l->nodes[0]);
 	*w = (struct watcher) { .who = who, .steady = steady };
-	w->cursor = strdup(str(is(get(at_first, "/v1/sync"), 200).json, "cursor"));
+	w->cursor = strdup(json_str(expect_status(get(at_first, "/v1/sync"), 200).json, "cursor"));
 }
 
 void watcher_release(struct load *l, struct watcher *w)
@@ -60,12 +60,12 @@ static void open_stream(struct load *l, struct watcher *w)
 
 static void arrived(struct load *l, struct watcher *w, struct json_object *json)
 {
-	struct room *room = room_of(l, num(json, "chat"));
+	struct room *room = room_of(l, json_num(json, "chat"));
 	if (room == NULL || !w->who->joined[room_index(l, room)])
 		ck_abort_msg("a message reached %s, who isn't in its chat: %s", w->who->client->name,
 			json_object_to_json_string(json));
 	struct arrivals *a = &w->rooms[room_index(l, room)];
-	long long id = num(json, "id");
+	long long id = json_num(json, "id");
 	if (a->count > 0 && a->ids[a->count - 1] >= id)
 		ck_abort_msg("%lld reached %s after %lld", id, w->who->client->name, a->ids[a->count - 1]);
 	if (a->count == a->size)
@@ -86,12 +86,12 @@ static struct person *person_of(struct load *l, const char *name)
 /* The witness keeps the book of who was absent when. */
 static void witness(struct load *l, struct json_object *json)
 {
-	struct person *who = person_of(l, str(json, "name"));
-	struct room *room = room_of(l, num(json, "chat"));
-	long long rev = num(json, "rev");
+	struct person *who = person_of(l, json_str(json, "name"));
+	struct room *room = room_of(l, json_num(json, "chat"));
+	long long rev = json_num(json, "rev");
 	ck_assert(who != NULL && room != NULL);
 	l->kicks_seen++;
-	if (strcmp(str(json, "state"), "joined") != 0) {
+	if (strcmp(json_str(json, "state"), "joined") != 0) {
 		if (l->absence_count == l->absence_size)
 			l->absences = realloc(l->absences,
 				(l->absence_size = l->absence_size ? 2 * l->absence_size : 64) *

@@ -34,24 +34,24 @@ struct client *user_at(const struct server *server, const char *name)
 	return make_user(server, name);
 }
 
-struct client *user(const char *name) { return user_at(house(), name); }
+struct client *user(const char *name) { return user_at(test_server(), name); }
 
-struct client *somebody(void)
+struct client *new_user(void)
 {
 	static unsigned n;
-	return make_user(house(), format("somebody-%u", ++n));
+	return make_user(test_server(), format("somebody-%u", ++n));
 }
 
 static struct client *copy(const struct client *who)
 {
-	struct client *c = later(free, malloc(sizeof(*c)));
+	struct client *c = on_teardown(free, malloc(sizeof(*c)));
 	*c = *who;
 	return c;
 }
 
-struct client *nobody(void) { return copy(&(struct client) { .server = house() }); }
+struct client *anonymous(void) { return copy(&(struct client) { .server = test_server() }); }
 
-struct client *with(const struct client *who, const char *fmt, ...)
+struct client *with_header(const struct client *who, const char *fmt, ...)
 {
 	struct client *c = copy(who);
 	char *text;
@@ -62,18 +62,18 @@ struct client *with(const struct client *who, const char *fmt, ...)
 	va_end(ap);
 	while (i < CLIENT_HEADERS - 1 && c->headers[i] != NULL)
 		i++;
-	c->headers[i] = later(free, text);
+	c->headers[i] = on_teardown(free, text);
 	return c;
 }
 
-struct client *via(const struct client *who, const struct server *server)
+struct client *on_server(const struct client *who, const struct server *server)
 {
 	struct client *c = copy(who);
 	c->server = server;
 	return c;
 }
 
-struct client *using(const struct client *who, const char *token)
+struct client *with_token(const struct client *who, const char *token)
 {
 	struct client *c = copy(who);
 	c->token = token;
@@ -134,7 +134,7 @@ static void drop(void *answer)
 	free(answer);
 }
 
-struct answer ask(
+struct answer send_request(
 	const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len)
 {
 	CURL *curl = handle();
@@ -160,14 +160,14 @@ struct answer ask(
 	CURLcode result = curl_easy_perform(curl);
 	curl_slist_free_all(headers);
 
-	struct answer *a = later(drop, calloc(1, sizeof(*a)));
+	struct answer *a = on_teardown(drop, calloc(1, sizeof(*a)));
 	long status = 0;
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	a->status = (int)status;
 	a->head = head.data;
 	a->body = content.data != NULL ? content.data : strdup("");
 	a->len = content.len;
-	a->json = look_parse(a->body, a->len);
+	a->json = json_path_parse(a->body, a->len);
 	ck_assert_msg(result == CURLE_OK, "%s %s: %s", method, path, curl_easy_strerror(result));
 	return *a;
 }
@@ -179,13 +179,13 @@ static struct answer ask_json(
 {
 	char *body = NULL;
 	if (fmt == NULL)
-		return ask(who, method, path, NULL, NULL, 0);
+		return send_request(who, method, path, NULL, NULL, 0);
 	ck_assert_int_ge(vasprintf(&body, fmt, ap), 0);
-	later(free, body);
+	on_teardown(free, body);
 	for (char *c = body; *c != '\0'; c++)
 		if (*c == '\'')
 			*c = '"';
-	return ask(who, method, path, "application/json", body, strlen(body));
+	return send_request(who, method, path, "application/json", body, strlen(body));
 }
 
 #define FORWARD(who, method, path, fmt) \
@@ -211,19 +211,19 @@ struct answer patch(const struct client *who, const char *path, const char *fmt,
 	va_start(ap, fmt); \
 	ck_assert_int_ge(vasprintf(&path, fmt, ap), 0); \
 	va_end(ap); \
-	return ask(who, method, later(free, path), NULL, NULL, 0)
+	return send_request(who, method, on_teardown(free, path), NULL, NULL, 0)
 
 struct answer get(const struct client *who, const char *fmt, ...) { FORWARD_PATH(who, "GET", fmt); }
 struct answer del(const struct client *who, const char *fmt, ...) { FORWARD_PATH(who, "DELETE", fmt); }
 
 struct answer post_as(const struct client *who, const char *path, const char *type, const char *text)
 {
-	return ask(who, "POST", path, type, text, strlen(text));
+	return send_request(who, "POST", path, type, text, strlen(text));
 }
 
 /* --- assertions --- */
 
-struct answer client_is(const char *file, int line, struct answer a, int status)
+struct answer client_expect_status(const char *file, int line, struct answer a, int status)
 {
 	if (a.status != status)
 		fail_at(file, line, "answered %d, not %d: %.500s", a.status, status,
@@ -234,25 +234,27 @@ struct answer client_is(const char *file, int line, struct answer a, int status)
 	return a;
 }
 
-struct answer client_refused(const char *file, int line, struct answer a, int status, const char *code)
+struct answer client_expect_problem(const char *file, int line, struct answer a, int status, const char *code)
 {
-	client_is(file, line, a, status);
-	const char *type = header(a, "Content-Type"), *id = header(a, "X-Request-Id");
+	client_expect_status(file, line, a, status);
+	const char *type = answer_header(a, "Content-Type"), *id = answer_header(a, "X-Request-Id");
 	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0)
 		fail_at(file, line, "a refusal of type %s: %.500s", type ? type : "(none)", a.body);
-	if (strcmp(look_str(file, line, a.json, "code"), code) != 0)
-		fail_at(file, line, "code is %s, not %s: %.500s", look_str(file, line, a.json, "code"), code, a.body);
-	if (look_num(file, line, a.json, "status") != status || *look_str(file, line, a.json, "title") == '\0' ||
-		look_str(file, line, a.json, "type") == NULL)
+	if (strcmp(json_path_str(file, line, a.json, "code"), code) != 0)
+		fail_at(file, line, "code is %s, not %s: %.500s", json_path_str(file, line, a.json, "code"), code,
+			a.body);
+	if (json_path_num(file, line, a.json, "status") != status ||
+		*json_path_str(file, line, a.json, "title") == '\0' ||
+		json_path_str(file, line, a.json, "type") == NULL)
 		fail_at(file, line, "not a whole problem: %.500s", a.body);
-	if (id == NULL || strcmp(look_str(file, line, a.json, "request_id"), id) != 0)
+	if (id == NULL || strcmp(json_path_str(file, line, a.json, "request_id"), id) != 0)
 		fail_at(file, line, "X-Request-Id is %s, but: %.500s", id ? id : "(none)", a.body);
 	return a;
 }
 
 /* --- chats --- */
 
-long long client_group(const struct client *owner, ...)
+long long client_make_group(const struct client *owner, ...)
 {
 	char names[1024] = "";
 	size_t len = 0;
@@ -262,27 +264,32 @@ long long client_group(const struct client *owner, ...)
 		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s'%s'", len > 0 ? "," : "", c->name);
 	va_end(ap);
 	ck_assert_uint_lt(len, sizeof(names));
-	return num(is(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s]}", names), 201).json,
+	return json_num(
+		expect_status(post(owner, "/v1/chats", "{'kind':'group','title':'garden','members':[%s]}", names), 201)
+			.json,
 		"id");
 }
 
-char *messages(long long chat) { return format("/v1/chats/%lld/messages", chat); }
-char *message(long long chat, long long id) { return format("/v1/chats/%lld/messages/%lld", chat, id); }
-char *member(long long chat, const struct client *who) { return format("/v1/chats/%lld/members/%s", chat, who->name); }
+char *messages_path(long long chat) { return format("/v1/chats/%lld/messages", chat); }
+char *message_path(long long chat, long long id) { return format("/v1/chats/%lld/messages/%lld", chat, id); }
+char *member_path(long long chat, const struct client *who)
+{
+	return format("/v1/chats/%lld/members/%s", chat, who->name);
+}
 
 long long say(const struct client *who, long long chat, const char *text)
 {
-	return num(is(post(who, messages(chat), "{'text':'%s'}", text), 201).json, "id");
+	return json_num(expect_status(post(who, messages_path(chat), "{'text':'%s'}", text), 201).json, "id");
 }
 
-struct answer say_keyed(const struct client *who, long long chat, const char *key, const char *text)
+struct answer say_with_key(const struct client *who, long long chat, const char *key, const char *text)
 {
-	return post(who, messages(chat), "{'text':'%s','key':'%s'}", text, key);
+	return post(who, messages_path(chat), "{'text':'%s','key':'%s'}", text, key);
 }
 
 double metric(const struct server *server, const char *name)
 {
-	struct answer a = is(get(&(struct client) { .server = server }, "/metrics"), 200);
+	struct answer a = expect_status(get(&(struct client) { .server = server }, "/metrics"), 200);
 	double sum = 0;
 	bool found = false;
 	size_t n = strlen(name);

@@ -213,7 +213,7 @@ static void finish(void *pg) { PQfinish(pg); }
 
 PGconn *cluster_connect(const struct cluster *c, const char *database)
 {
-	PGconn *pg = later(finish, PQconnectdb(cluster_conninfo(c, database)));
+	PGconn *pg = on_teardown(finish, PQconnectdb(cluster_conninfo(c, database)));
 	ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
 	return pg;
 }
@@ -240,5 +240,5 @@ void cluster_await_standby(const struct cluster *primary)
 	PGconn *pg = cluster_connect(primary, "template1");
 	while (strcmp(sql(pg, "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()"),
 		       "1") != 0)
-		left(until, "the standby to have everything");
+		time_left(until, "the standby to have everything");
 }

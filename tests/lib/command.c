@@ -28,7 +28,7 @@ static int memory_file(const char *text)
 
 static char *contents(int fd)
 {
-	char *text = later(free, calloc(1, OUTPUT_MAX));
+	char *text = on_teardown(free, calloc(1, OUTPUT_MAX));
 	ssize_t n = pread(fd, text, OUTPUT_MAX - 1, 0);
 	close(fd);
 	if (n > 0 && text[n - 1] == '\n')

@@ -12,9 +12,9 @@
 
 static void finish(void *pg) { PQfinish(pg); }
 
-PGconn *database(const struct server *server)
+PGconn *database_open(const struct server *server)
 {
-	PGconn *pg = later(finish, PQconnectdb(server_conninfo(server)));
+	PGconn *pg = on_teardown(finish, PQconnectdb(server_conninfo(server)));
 	ck_assert_msg(PQstatus(pg) == CONNECTION_OK, "%s", PQerrorMessage(pg));
 	return pg;
 }
@@ -39,5 +39,5 @@ void await_waiting(PGconn *pg, int count)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (atoi(sql(pg, "select count(distinct pid) from pg_locks where not granted")) < count)
-		left(until, "somebody to wait for a lock");
+		time_left(until, "somebody to wait for a lock");
 }

@@ -9,7 +9,7 @@
 #include "server.h"
 
 /* A connection of its own; until the test is over. */
-PGconn *database(const struct server *server);
+PGconn *database_open(const struct server *server);
 /* Runs it; gives the first value of the first row, "" when there is none. Until the test is over. */
 char *sql(PGconn *pg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

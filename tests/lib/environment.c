@@ -53,6 +53,6 @@ const char *postgres_bindir(int major)
 	char *dir = realpath(name, NULL);
 	if (dir == NULL)
 		return NULL;
-	later(free, dir);
+	on_teardown(free, dir);
 	return geteuid() != 0 || is_open(dir) ? dir : NULL;
 }

@@ -42,7 +42,7 @@ struct manager *manager_new(const char *name)
 		bind(m->fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)), 0);
 	if (*name != '@')
 		chmod(name, 0777); /* as the real one's is */
-	return later(end, m);
+	return on_teardown(end, m);
 }
 
 /* The line in a datagram; NULL: it isn't there. */
@@ -63,7 +63,7 @@ char *manager_await(struct manager *m, const char *line)
 	unsigned long long until = clock_mono_ms() + START_MS;
 	for (char *found;;) {
 		struct pollfd p = { .fd = m->fd, .events = POLLIN };
-		ck_assert_msg(poll(&p, 1, left(until, line)) >= 0 && m->count < DATAGRAMS_MAX, "no %s", line);
+		ck_assert_msg(poll(&p, 1, time_left(until, line)) >= 0 && m->count < DATAGRAMS_MAX, "no %s", line);
 		if (p.revents == 0)
 			continue;
 		ssize_t n = recv(m->fd, m->said[m->count], SIZE_MAX_ - 1, 0);

@@ -108,7 +108,7 @@ struct program *program_start(const char *const args[], const char *const env[],
 	close(out[1]);
 	p->out = out[0];
 	fcntl(p->out, F_SETFL, O_NONBLOCK);
-	return later(end, p);
+	return on_teardown(end, p);
 }
 
 pid_t program_pid(const struct program *p) { return p->pid; }

@@ -23,20 +23,20 @@ void scratch_remove(void) { run_shell(format("rm -rf %s", directory)); }
 
 const char *scratch(void) { return directory; }
 
-char *in(const char *name) { return format("%s/%s", directory, name); }
+char *scratch_path(const char *name) { return format("%s/%s", directory, name); }
 
-void succeeds(struct outcome o) { ck_assert_msg(o.status == 0, "status %d: %s", o.status, o.err); }
+void expect_success(struct outcome o) { ck_assert_msg(o.status == 0, "status %d: %s", o.status, o.err); }
 
-void fails(struct outcome o, const char *reason)
+void expect_failure(struct outcome o, const char *reason)
 {
 	ck_assert_int_eq(o.status, 1);
 	ck_assert_msg(strstr(o.err, reason) != NULL, "it doesn't say `%s`, but: %s", reason, o.err);
 	ck_assert_str_eq(o.out, "");
 }
 
-bool exists(const char *path) { return access(path, F_OK) == 0; }
+bool file_exists(const char *path) { return access(path, F_OK) == 0; }
 
-unsigned entries(const char *dir, const char *prefix)
+unsigned count_entries(const char *dir, const char *prefix)
 {
 	unsigned n = 0;
 	DIR *d = opendir(dir);
@@ -50,7 +50,7 @@ unsigned entries(const char *dir, const char *prefix)
 
 char *fresh_directory(const char *name)
 {
-	char *dir = in(name);
+	char *dir = scratch_path(name);
 	ck_assert_int_eq(mkdir(dir, 0755), 0);
 	return dir;
 }
@@ -62,7 +62,7 @@ char *read_file(const char *path, size_t *ret_len)
 	fseek(f, 0, SEEK_END);
 	*ret_len = (size_t)ftell(f);
 	rewind(f);
-	char *data = later(free, malloc(*ret_len + 1));
+	char *data = on_teardown(free, malloc(*ret_len + 1));
 	ck_assert_uint_eq(fread(data, 1, *ret_len, f), *ret_len);
 	fclose(f);
 	return data;

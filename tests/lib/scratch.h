@@ -14,18 +14,18 @@ void scratch_make(void);
 void scratch_remove(void);
 const char *scratch(void);
 /* The path of something in it, until the test is over. */
-char *in(const char *name);
+char *scratch_path(const char *name);
 
-#define command(...) command_run((struct invocation) { 0 }, __VA_ARGS__)
-void succeeds(struct outcome o);
+#define run_command(...) command_run((struct invocation) { 0 }, __VA_ARGS__)
+void expect_success(struct outcome o);
 /* With status 1, nothing on standard output, and the reason somewhere on standard error. */
-void fails(struct outcome o, const char *reason);
+void expect_failure(struct outcome o, const char *reason);
 /* By a shell; it must succeed. */
 void run_shell(const char *command);
 
-bool exists(const char *path);
+bool file_exists(const char *path);
 /* How many entries of a directory begin so; none if it isn't there. */
-unsigned entries(const char *dir, const char *prefix);
+unsigned count_entries(const char *dir, const char *prefix);
 char *fresh_directory(const char *name); /* in the scratch directory; its path */
 char *read_file(const char *path, size_t *ret_len);
 void write_file(const char *path, const void *data, size_t len);

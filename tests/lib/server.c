@@ -288,7 +288,7 @@ static char *read_all(int fd, unsigned ms)
 	text[len] = '\0';
 	while (len > 0 && text[len - 1] == '\n')
 		text[--len] = '\0';
-	return later(free, text);
+	return on_teardown(free, text);
 }
 
 char *server_command_args(const struct server *s, const char *input, const char *const args[])

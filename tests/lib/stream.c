@@ -73,7 +73,7 @@ const char *stream_cursor(const struct stream *s) { return s->cursor != NULL ? f
 
 struct answer stream_head(const struct stream *s) { return (struct answer) { .head = s->head }; }
 
-const char *stream_header(const struct stream *s, const char *name) { return header(stream_head(s), name); }
+const char *stream_header(const struct stream *s, const char *name) { return answer_header(stream_head(s), name); }
 
 /* --- reading --- */
 
@@ -127,7 +127,7 @@ static struct event *dispatch(struct stream *s)
 	if (s->id != NULL)
 		replace(&s->cursor, strdup(s->id));
 	if (s->data != NULL) {
-		struct json_object *json = look_parse(s->data, strlen(s->data));
+		struct json_object *json = json_path_parse(s->data, strlen(s->data));
 		ck_assert_msg(json != NULL, "an event's data is no JSON: %s", s->data);
 		if (s->kind != NULL && strcmp(s->kind, "heartbeat") == 0) {
 			ck_assert_msg(s->id != NULL && json_object_object_length(json) == 0,
@@ -164,15 +164,15 @@ static void read_field(struct stream *s, const char *line)
 
 static struct event *read_ndjson(struct stream *s, const char *line)
 {
-	struct json_object *json = look_parse(line, strlen(line));
+	struct json_object *json = json_path_parse(line, strlen(line));
 	ck_assert_msg(json != NULL, "a line is no JSON: %s", line);
-	if (has(json, "cursor"))
-		replace(&s->cursor, strdup(str(json, "cursor")));
+	if (json_has(json, "cursor"))
+		replace(&s->cursor, strdup(json_str(json, "cursor")));
 	struct event *e = NULL;
-	if (strcmp(str(json, "event"), "heartbeat") == 0)
+	if (strcmp(json_str(json, "event"), "heartbeat") == 0)
 		s->heartbeats++;
 	else
-		e = event_new(str(json, "event"), s->cursor, json_object_get(at(json, "data")));
+		e = event_new(json_str(json, "event"), s->cursor, json_object_get(json_at(json, "data")));
 	json_object_put(json);
 	return e;
 }
@@ -201,7 +201,7 @@ static void await_head(struct stream *s)
 	wire_pump(s->wire);
 	while (!read_head(s)) {
 		ck_assert_msg(!wire_ended(s->wire), "the server closed before it answered");
-		wire_wait(s->wire, left(until, "the head of a stream"));
+		wire_wait(s->wire, time_left(until, "the head of a stream"));
 		wire_pump(s->wire);
 	}
 }
@@ -210,7 +210,7 @@ struct stream *stream_on(struct wire *w)
 {
 	struct stream *s = stream_new(w);
 	s->borrowed = true;
-	later(stream_free, s);
+	on_teardown(stream_free, s);
 	await_head(s);
 	return s;
 }
@@ -219,7 +219,7 @@ static struct stream *open_at(const struct client *who, const char *query)
 {
 	struct wire *w = wire_new(who->server, 0);
 	ck_assert_ptr_nonnull(w);
-	struct stream *s = later(stream_free, stream_new(w));
+	struct stream *s = on_teardown(stream_free, stream_new(w));
 	s->who = who;
 	wire_send(w, "GET /v1/stream%s HTTP/1.1\r\nHost: localhost\r\n", query);
 	if (who->token != NULL)
@@ -241,17 +241,17 @@ struct stream *stream_open(const struct client *who, const char *fmt, ...)
 	if (fmt != NULL)
 		ck_assert_int_ge(vasprintf(&query, fmt, ap), 0);
 	va_end(ap);
-	return open_at(who, query != NULL ? later(free, query) : "");
+	return open_at(who, query != NULL ? on_teardown(free, query) : "");
 }
 
-struct stream *live(const struct client *who)
+struct stream *stream_from_now(const struct client *who)
 {
 	struct stream *s = open_at(who, "");
 	expect(s, "hello");
 	return s;
 }
 
-struct stream *live_since(const struct client *who, const char *cursor)
+struct stream *stream_since(const struct client *who, const char *cursor)
 {
 	struct stream *s = open_at(who, format("?since=%s", cursor));
 	expect(s, "hello");
@@ -268,7 +268,8 @@ void stream_cut(struct stream *s)
 
 static bool is_system(const struct event *e)
 {
-	return strcmp(e->name, "message") == 0 && has(e->json, "type") && strcmp(str(e->json, "type"), "system") == 0;
+	return strcmp(e->name, "message") == 0 && json_has(e->json, "type") &&
+		strcmp(json_str(e->json, "type"), "system") == 0;
 }
 
 static bool is_ephemeral(const char *kind)
@@ -318,7 +319,7 @@ static struct event *take(struct stream *s)
 	return e;
 }
 
-const char *peek(struct stream *s)
+const char *stream_peek(struct stream *s)
 {
 	struct event *e = await_event(__FILE__, __LINE__, s, "anything");
 	ck_assert_msg(e != NULL, "the stream ended");
@@ -344,7 +345,7 @@ struct json_object *stream_expect_system(const char *file, int line, struct stre
 	while ((e = await_event(file, line, s, "system")) != NULL && !is_system(e))
 		take(s);
 	take(s);
-	if (e == NULL || strcmp(look_str(file, line, e->json, "content.code"), code) != 0)
+	if (e == NULL || strcmp(json_path_str(file, line, e->json, "content.code"), code) != 0)
 		fail_at(file, line, "%s came instead of %s",
 			e != NULL ? json_object_to_json_string(e->json) : "the end", code);
 	return e->json;
@@ -353,18 +354,19 @@ struct json_object *stream_expect_system(const char *file, int line, struct stre
 struct json_object *stream_expect_message(const char *file, int line, struct stream *s, long long id)
 {
 	struct json_object *json = stream_expect(file, line, s, "message");
-	if (look_num(file, line, json, "id") != id)
-		fail_at(file, line, "message %lld came instead of %lld", look_num(file, line, json, "id"), id);
+	if (json_path_num(file, line, json, "id") != id)
+		fail_at(file, line, "message %lld came instead of %lld", json_path_num(file, line, json, "id"), id);
 	return json;
 }
 
 void stream_expect_quiet(const char *file, int line, struct stream *s)
 {
 	ck_assert_ptr_nonnull(s->who);
-	struct answer a = client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet'}"), 201);
-	long long chat = look_num(file, line, a.json, "id");
-	if (look_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat ||
-		look_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)
+	struct answer a =
+		client_expect_status(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet'}"), 201);
+	long long chat = json_path_num(file, line, a.json, "id");
+	if (json_path_num(file, line, stream_expect(file, line, s, "member"), "chat") != chat ||
+		json_path_num(file, line, stream_expect(file, line, s, "chat"), "id") != chat)
 		fail_at(file, line, "something came before: %s", json_object_to_json_string(s->last->json));
 }
 
@@ -383,7 +385,7 @@ static struct event *any_event(const char *file, int line, struct stream *s, con
 	return take(s);
 }
 
-struct json_object *stream_hear(const char *file, int line, struct stream *s, const char *kind)
+struct json_object *stream_expect_ephemeral(const char *file, int line, struct stream *s, const char *kind)
 {
 	struct event *e;
 	while (strcmp((e = any_event(file, line, s, kind))->name, kind) != 0)
@@ -393,14 +395,14 @@ struct json_object *stream_hear(const char *file, int line, struct stream *s, co
 	return e->json;
 }
 
-void stream_hear_nothing(const char *file, int line, struct stream *s)
+void stream_expect_no_ephemeral(const char *file, int line, struct stream *s)
 {
 	struct event *e;
 	ck_assert_ptr_nonnull(s->who);
-	struct answer a =
-		client_is(file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
+	struct answer a = client_expect_status(
+		file, line, post(s->who, "/v1/chats", "{'kind':'group','title':'quiet','members':[]}"), 201);
 	while (strcmp((e = any_event(file, line, s, "a chat"))->name, "chat") != 0 ||
-		look_num(file, line, e->json, "id") != look_num(file, line, a.json, "id"))
+		json_path_num(file, line, e->json, "id") != json_path_num(file, line, a.json, "id"))
 		if (is_ephemeral(e->name))
 			fail_at(file, line, "heard %s: %s", e->name, json_object_to_json_string(e->json));
 }
@@ -424,7 +426,7 @@ void expect_heartbeat(struct stream *s)
 		s->ahead = stream_next(s);
 		if (s->ahead == NULL && s->heartbeats == s->heartbeats_seen) {
 			ck_assert_msg(!wire_ended(s->wire), "the stream ended instead of beating");
-			wire_wait(s->wire, left(until, "a heartbeat"));
+			wire_wait(s->wire, time_left(until, "a heartbeat"));
 			wire_pump(s->wire);
 		}
 	}

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * A stream of events as a client has it: SSE by the WHATWG's rules, or NDJSON, whichever the server answers with.
  *
- *     struct stream *s = live(bob);              // opened, and hello taken
+ *     struct stream *s = stream_from_now(bob);   // opened, its hello read
  *     say(alice, chat, "hi");
- *     ck_assert_str_eq(str(expect(s, "message"), "text"), "hi"); */
+ *     ck_assert_str_eq(json_str(expect(s, "message"), "text"), "hi"); */
 #ifndef LIB_STREAM_H
 #define LIB_STREAM_H
 
@@ -25,8 +25,8 @@ struct event {
  * is over. */
 struct stream *stream_open(const struct client *who, const char *query_fmt, ...) PATH_LIKE(2, 3);
 /* Opens one from now, or from a cursor, and takes its hello. */
-struct stream *live(const struct client *who);
-struct stream *live_since(const struct client *who, const char *cursor);
+struct stream *stream_from_now(const struct client *who);
+struct stream *stream_since(const struct client *who, const char *cursor);
 /* Makes one of a connection on which it has been asked for. */
 struct stream *stream_on(struct wire *w);
 /* Hangs up, at once: what has arrived and wasn't taken is lost. */
@@ -46,16 +46,16 @@ struct json_object *stream_expect_system(const char *file, int line, struct stre
 #define expect_quiet(s) stream_expect_quiet(__FILE__, __LINE__, s)
 void stream_expect_quiet(const char *file, int line, struct stream *s);
 /* Waits for the next ephemeral event, which must be of that kind; events of the log are passed over. */
-#define hear(s, kind) stream_hear(__FILE__, __LINE__, s, kind)
-struct json_object *stream_hear(const char *file, int line, struct stream *s, const char *kind);
+#define expect_ephemeral(s, kind) stream_expect_ephemeral(__FILE__, __LINE__, s, kind)
+struct json_object *stream_expect_ephemeral(const char *file, int line, struct stream *s, const char *kind);
 /* Asserts that no ephemeral event has come up to now. */
-#define hear_nothing(s) stream_hear_nothing(__FILE__, __LINE__, s)
-void stream_hear_nothing(const char *file, int line, struct stream *s);
+#define expect_no_ephemeral(s) stream_expect_no_ephemeral(__FILE__, __LINE__, s)
+void stream_expect_no_ephemeral(const char *file, int line, struct stream *s);
 /* Asserts that the server ends the stream and has nothing more to say but bye. */
 #define expect_end(s) stream_expect_end(__FILE__, __LINE__, s)
 void stream_expect_end(const char *file, int line, struct stream *s);
 /* Waits for the next event, without taking it; its kind, ephemeral ones passed over. */
-const char *peek(struct stream *s);
+const char *stream_peek(struct stream *s);
 /* Waits for more, without taking it; true: there is no more, the server has ended the stream. */
 bool stream_is_over(struct stream *s);
 /* Waits until a heartbeat, and nothing else, has come since the last call, or the opening. */
@@ -63,7 +63,7 @@ void expect_heartbeat(struct stream *s);
 
 const char *stream_cursor(const struct stream *s); /* of the latest event or heartbeat taken; until the test is over */
 const char *stream_header(const struct stream *s, const char *name); /* NULL: absent */
-struct answer stream_head(const struct stream *s);                   /* for said() */
+struct answer stream_head(const struct stream *s);                   /* for expect_header() */
 unsigned stream_heartbeats(const struct stream *s);
 long stream_retry(const struct stream *s); /* in ms; -1: none was sent */
 size_t stream_comment_bytes(const struct stream *s);

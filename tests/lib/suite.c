@@ -14,28 +14,28 @@
 
 enum { TEST_SECONDS = 120 };
 
-static struct server *the_house;
-static const char *const *house_flags;
+static struct server *main_server;
+static const char *const *server_flags;
 static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0",
 	"--rate-searches", "0", "--rate-exports", "0", "--streams-per-user", "0", NULL };
 
 static struct {
 	void (*fn)(void *);
 	void *p;
-} * leftovers;
-static size_t leftover_count, leftover_size;
+} * teardowns;
+static size_t teardown_count, teardown_size;
 
-struct server *house(void) { return the_house; }
+struct server *test_server(void) { return main_server; }
 
-void *later(void (*fn)(void *), void *p)
+void *on_teardown(void (*fn)(void *), void *p)
 {
-	if (leftover_count == leftover_size) {
-		leftover_size = leftover_size ? 2 * leftover_size : 64;
-		leftovers = realloc(leftovers, leftover_size * sizeof(*leftovers));
-		ck_assert_ptr_nonnull(leftovers);
+	if (teardown_count == teardown_size) {
+		teardown_size = teardown_size ? 2 * teardown_size : 64;
+		teardowns = realloc(teardowns, teardown_size * sizeof(*teardowns));
+		ck_assert_ptr_nonnull(teardowns);
 	}
-	leftovers[leftover_count].fn = fn;
-	leftovers[leftover_count++].p = p;
+	teardowns[teardown_count].fn = fn;
+	teardowns[teardown_count++].p = p;
 	return p;
 }
 
@@ -46,10 +46,10 @@ char *format(const char *fmt, ...)
 	va_start(ap, fmt);
 	ck_assert_int_ge(vasprintf(&text, fmt, ap), 0);
 	va_end(ap);
-	return later(free, text);
+	return on_teardown(free, text);
 }
 
-int left(unsigned long long until_ms, const char *waiting_for)
+int time_left(unsigned long long until_ms, const char *waiting_for)
 {
 	unsigned long long now = clock_mono_ms();
 	if (now >= until_ms)
@@ -74,7 +74,7 @@ static void on_term(int sig)
 	raise(sig);
 }
 
-void test_moves(void) { alarm(TEST_SECONDS); }
+void test_restart_timeout(void) { alarm(TEST_SECONDS); }
 
 static void setup(void)
 {
@@ -82,22 +82,22 @@ static void setup(void)
 	signal(SIGALRM, on_alarm);
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);
-	test_moves();
+	test_restart_timeout();
 }
 
 static void teardown(void)
 {
-	while (leftover_count > 0) {
-		leftover_count--;
-		leftovers[leftover_count].fn(leftovers[leftover_count].p);
+	while (teardown_count > 0) {
+		teardown_count--;
+		teardowns[teardown_count].fn(teardowns[teardown_count].p);
 	}
 	alarm(0);
 }
 
-START_TEST(the_server_starts) { the_house = server_start(house_flags); }
+START_TEST(the_server_starts) { main_server = server_start(server_flags); }
 END_TEST
 
-START_TEST(the_server_stops) { server_stop(the_house); }
+START_TEST(the_server_stops) { server_stop(main_server); }
 END_TEST
 
 static TCase *tcase(Suite *suite, const char *name)
@@ -110,7 +110,7 @@ static TCase *tcase(Suite *suite, const char *name)
 
 int suite_run(const char *name, const TTest *const tests[], const char *const flags[])
 {
-	house_flags = flags != NULL ? flags : no_limits;
+	server_flags = flags != NULL ? flags : no_limits;
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
@@ -130,6 +130,6 @@ int suite_run(const char *name, const TTest *const tests[], const char *const fl
 		server_show_logs();
 	server_remove_all();
 	srunner_free(runner);
-	free(leftovers);
+	free(teardowns);
 	return failed > 0;
 }

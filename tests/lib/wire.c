@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "look.h"
+#include "json_path.h"
 #include "suite.h"
 
 struct wire {
@@ -50,16 +50,16 @@ static const char *find_header(const char *head, const char *name, size_t *ret_l
 	return NULL;
 }
 
-const char *header(struct answer a, const char *name)
+const char *answer_header(struct answer a, const char *name)
 {
 	size_t len;
 	const char *value = a.head != NULL ? find_header(a.head, name, &len) : NULL;
 	return value != NULL ? format("%.*s", (int)len, value) : NULL;
 }
 
-const char *answer_said(const char *file, int line, struct answer a, const char *name)
+const char *answer_expect_header(const char *file, int line, struct answer a, const char *name)
 {
-	const char *value = header(a, name);
+	const char *value = answer_header(a, name);
 	if (value == NULL)
 		fail_at(file, line, "there is no %s in: %s", name, a.head ? a.head : "(no answer)");
 	return value;
@@ -138,7 +138,7 @@ long answer_parse(const char *data, size_t len, bool eof, bool no_body, struct a
 		return n == -2 && !eof ? 0 : -1;
 	}
 	ret->body[ret->len] = '\0';
-	ret->json = look_parse(ret->body, ret->len);
+	ret->json = json_path_parse(ret->body, ret->len);
 	return n + (long)head_len + 2;
 }
 
@@ -175,11 +175,11 @@ void wire_free(void *wire)
 	free(w);
 }
 
-struct wire *dial(const struct server *server)
+struct wire *wire_open(const struct server *server)
 {
 	struct wire *w = wire_new(server, 0);
 	ck_assert_msg(w != NULL, "can't connect: %s", strerror(errno));
-	return later(wire_free, w);
+	return on_teardown(wire_free, w);
 }
 
 int wire_fd(const struct wire *w) { return w->fd; }
@@ -200,7 +200,7 @@ bool wire_bytes(struct wire *w, const void *data, size_t len)
 		if (errno != EAGAIN)
 			return false;
 		struct pollfd p = { .fd = w->fd, .events = POLLOUT };
-		poll(&p, 1, left(until, "the peer to read"));
+		poll(&p, 1, time_left(until, "the peer to read"));
 	}
 	return true;
 }
@@ -269,7 +269,7 @@ static void drop(void *answer)
 static struct answer await_answer(struct wire *w, bool no_body)
 {
 	uint64_t until = clock_mono_ms() + PATIENCE;
-	struct answer *a = later(drop, calloc(1, sizeof(*a)));
+	struct answer *a = on_teardown(drop, calloc(1, sizeof(*a)));
 	for (;;) {
 		size_t len;
 		wire_pump(w);
@@ -279,7 +279,7 @@ static struct answer await_answer(struct wire *w, bool no_body)
 		wire_take(w, (size_t)n);
 		if (n > 0 || w->ended)
 			return *a;
-		wire_wait(w, left(until, "an answer"));
+		wire_wait(w, time_left(until, "an answer"));
 	}
 }
 
@@ -296,7 +296,7 @@ size_t wire_drain(struct wire *w)
 		(void)wire_data(w, &len);
 		wire_take(w, len);
 		sum += len;
-	} while (!w->ended && (wire_wait(w, left(until, "the peer to close")) || true));
+	} while (!w->ended && (wire_wait(w, time_left(until, "the peer to close")) || true));
 	return sum;
 }
 
@@ -305,7 +305,7 @@ void wire_expect_end(struct wire *w)
 	size_t len;
 	uint64_t until = clock_mono_ms() + PATIENCE;
 	while (wire_pump(w))
-		wire_wait(w, left(until, "the peer to close"));
+		wire_wait(w, time_left(until, "the peer to close"));
 	const char *data = wire_data(w, &len);
 	ck_assert_msg(len == 0, "more came before the end: %.200s", data);
 }

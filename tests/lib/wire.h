@@ -22,10 +22,10 @@ struct answer {
 
 void answer_release(struct answer *a);
 /* The first header of that name, until the test is over. NULL: absent. */
-const char *header(struct answer a, const char *name);
+const char *answer_header(struct answer a, const char *name);
 /* The same for one that must be there. */
-#define said(answer, name) answer_said(__FILE__, __LINE__, answer, name)
-const char *answer_said(const char *file, int line, struct answer a, const char *name);
+#define expect_header(answer, name) answer_expect_header(__FILE__, __LINE__, answer, name)
+const char *answer_expect_header(const char *file, int line, struct answer a, const char *name);
 /* Reads the first answer in data. 0: not complete; -1: that's no answer; else the bytes it takes. eof: nothing will
  * follow. no_body: it answers a HEAD. Release *ret when the result is positive. */
 long answer_parse(const char *data, size_t len, bool eof, bool no_body, struct answer *ret);
@@ -36,7 +36,7 @@ struct wire;
 struct wire *wire_new(const struct server *server, int receive_buffer);
 void wire_free(void *wire);
 /* The same, for the length of a test; it is an error when the server refuses. */
-struct wire *dial(const struct server *server);
+struct wire *wire_open(const struct server *server);
 
 /* Waits until all is handed to the kernel. False: the peer has closed. */
 bool wire_send(struct wire *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

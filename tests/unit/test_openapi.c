@@ -16,7 +16,7 @@
 
 static struct json_object *doc;
 
-#define holds(condition, what, ...) ck_assert_msg(condition, "%s %s: " what, r->method, r->path, __VA_ARGS__)
+#define assert_operation(condition, what, ...) ck_assert_msg(condition, "%s %s: " what, r->method, r->path, __VA_ARGS__)
 
 /* ---- reading the document ---- */
 
@@ -109,27 +109,27 @@ START_TEST(a_route_is_an_operation)
 {
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *responses = get(op, "responses");
-	holds(op != NULL, "%s", "is no operation");
-	holds(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s",
+	assert_operation(op != NULL, "%s", "is no operation");
+	assert_operation(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s",
 		"operationId or summary is missing");
 	for (const struct route *other = api_routes; other < r; other++)
-		holds(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0,
+		assert_operation(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0,
 			"operationId %s is %s's", text(op, "operationId"), other->path);
 	bool succeeds = false;
-	holds(json_object_is_type(responses, json_type_object), "%s", "has no responses");
+	assert_operation(json_object_is_type(responses, json_type_object), "%s", "has no responses");
 	json_object_object_foreach(responses, status, response)
 	{
 		struct json_object *content = get(resolve(response), "content");
-		holds(*text(resolve(response), "description") != '\0', "%s has no description", status);
+		assert_operation(*text(resolve(response), "description") != '\0', "%s has no description", status);
 		succeeds |= *status == '2';
 		if (*status == '2' || *status == '3')
 			continue;
-		holds(content != NULL && json_object_object_length(content) == 1 &&
+		assert_operation(content != NULL && json_object_object_length(content) == 1 &&
 				get(content, "application/problem+json") != NULL,
 			"%s isn't a problem", status);
 	}
-	holds(succeeds, "%s", "never succeeds");
-	holds(get(responses, "default") != NULL, "%s", "says nothing of other errors");
+	assert_operation(succeeds, "%s", "never succeeds");
+	assert_operation(get(responses, "default") != NULL, "%s", "says nothing of other errors");
 }
 END_TEST
 
@@ -140,7 +140,8 @@ START_TEST(path_variables_are_parameters)
 		char name[32];
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, "}"), at + 1);
 		struct json_object *p = parameter(r, "path", name);
-		holds(p != NULL && json_object_get_boolean(get(p, "required")), "{%s} is no required parameter", name);
+		assert_operation(p != NULL && json_object_get_boolean(get(p, "required")),
+			"{%s} is no required parameter", name);
 	}
 }
 END_TEST
@@ -155,38 +156,41 @@ START_TEST(who_may_is_said)
 		anybody |= json_object_object_length(one) == 0;
 		ticket |= get(one, "ticket") != NULL;
 	}
-	holds(anybody == !!(r->flags & ROUTE_PUBLIC), "security says that it is %spublic", anybody ? "" : "not ");
-	holds((r->scope == SCOPE_NONE) == !!(r->flags & ROUTE_PUBLIC), "%s", "scope and ROUTE_PUBLIC disagree");
-	holds((r->scope == SCOPE_ADMIN) == (strncmp(r->path, "/v1/admin/", 10) == 0), "%s",
+	assert_operation(
+		anybody == !!(r->flags & ROUTE_PUBLIC), "security says that it is %spublic", anybody ? "" : "not ");
+	assert_operation(
+		(r->scope == SCOPE_NONE) == !!(r->flags & ROUTE_PUBLIC), "%s", "scope and ROUTE_PUBLIC disagree");
+	assert_operation((r->scope == SCOPE_ADMIN) == (strncmp(r->path, "/v1/admin/", 10) == 0), "%s",
 		"the scope admin is for /v1/admin/");
-	holds(ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
-	holds(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s",
+	assert_operation(
+		ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
+	assert_operation(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s",
 		"401 or 503 is missing");
 }
 END_TEST
 
 static void check_range(const struct route *r, const struct field *f, struct json_object *schema)
 {
-	holds(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL,
+	assert_operation(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL,
 		"%s: the minimum is %lld", f->name, (long long)f->min);
 	if (f->max < INT64_MAX - 1)
-		holds(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld", f->name,
-			(long long)f->max);
+		assert_operation(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld",
+			f->name, (long long)f->max);
 	if (f->preset != NULL)
-		holds(json_object_get_int64(get(schema, "default")) == atoll(f->preset), "%s: the default is %s",
-			f->name, f->preset);
+		assert_operation(json_object_get_int64(get(schema, "default")) == atoll(f->preset),
+			"%s: the default is %s", f->name, f->preset);
 }
 
 static void check_field(const struct route *r, const struct field *f, struct json_object *schema)
 {
-	holds(schema != NULL, "%s isn't there", f->name);
+	assert_operation(schema != NULL, "%s isn't there", f->name);
 	if (f->type == TYPE_INT)
 		check_range(r, f, schema);
 	for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
-		holds(has_string(get(schema, "enum"), f->one_of[i]), "%s may be %s", f->name, f->one_of[i]);
+		assert_operation(has_string(get(schema, "enum"), f->one_of[i]), "%s may be %s", f->name, f->one_of[i]);
 	if (f->from == FROM_BODY)
-		holds(has_string(get(body_schema(r), "required"), f->name) == f->required, "%s is%s required", f->name,
-			f->required ? "" : "n't");
+		assert_operation(has_string(get(body_schema(r), "required"), f->name) == f->required,
+			"%s is%s required", f->name, f->required ? "" : "n't");
 }
 
 START_TEST(what_it_takes_is_said)
@@ -194,7 +198,8 @@ START_TEST(what_it_takes_is_said)
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"),
 			   *properties = get(body_schema(r), "properties");
-	holds((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "%s a body", body ? "doesn't take" : "takes");
+	assert_operation((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "%s a body",
+		body ? "doesn't take" : "takes");
 	if (r->handle != call_handle)
 		return;
 	const struct call *call = r->spec;
@@ -204,18 +209,18 @@ START_TEST(what_it_takes_is_said)
 				f->from == FROM_BODY ? get(properties, f->name)
 						     : get(parameter(r, "query", f->name), "schema"));
 		if (f->from == FROM_IF_MATCH)
-			holds(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match isn't there");
+			assert_operation(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match isn't there");
 	}
 	for (size_t i = 0; params != NULL && i < json_object_array_length(params); i++) {
 		struct json_object *p = resolve(json_object_array_get_idx(params, i));
-		holds(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL,
+		assert_operation(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL,
 			"takes no parameter %s", text(p, "name"));
 	}
 	if (properties == NULL)
 		return;
 	json_object_object_foreach(properties, name, schema)
 	{
-		holds(schema != NULL && field(r, FROM_BODY, name) != NULL, "takes no field %s", name);
+		assert_operation(schema != NULL && field(r, FROM_BODY, name) != NULL, "takes no field %s", name);
 	}
 }
 END_TEST

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "look.h"
+#include "json_path.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "suite.h"
 
-struct json_object *at(struct json_object *json, const char *path)
+struct json_object *json_at(struct json_object *json, const char *path)
 {
 	while (json != NULL && *path != '\0') {
 		char step[64];
@@ -23,39 +23,39 @@ struct json_object *at(struct json_object *json, const char *path)
 	return json;
 }
 
-bool has(struct json_object *json, const char *path) { return at(json, path) != NULL; }
+bool json_has(struct json_object *json, const char *path) { return json_at(json, path) != NULL; }
 
 static struct json_object *typed(
 	const char *file, int line, struct json_object *json, const char *path, enum json_type type)
 {
-	struct json_object *it = at(json, path);
+	struct json_object *it = json_at(json, path);
 	if (it == NULL || !json_object_is_type(it, type))
 		fail_at(file, line, "no %s %s in %s", json_type_to_name(type), path,
 			json != NULL ? json_object_to_json_string(json) : "(no JSON)");
 	return it;
 }
 
-long long look_num(const char *file, int line, struct json_object *json, const char *path)
+long long json_path_num(const char *file, int line, struct json_object *json, const char *path)
 {
 	return json_object_get_int64(typed(file, line, json, path, json_type_int));
 }
 
-const char *look_str(const char *file, int line, struct json_object *json, const char *path)
+const char *json_path_str(const char *file, int line, struct json_object *json, const char *path)
 {
 	return json_object_get_string(typed(file, line, json, path, json_type_string));
 }
 
-bool look_yes(const char *file, int line, struct json_object *json, const char *path)
+bool json_path_true(const char *file, int line, struct json_object *json, const char *path)
 {
 	return json_object_get_boolean(typed(file, line, json, path, json_type_boolean));
 }
 
-size_t look_count(const char *file, int line, struct json_object *json, const char *path)
+size_t json_path_count(const char *file, int line, struct json_object *json, const char *path)
 {
 	return json_object_array_length(typed(file, line, json, path, json_type_array));
 }
 
-struct json_object *look_parse(const char *text, size_t len)
+struct json_object *json_path_parse(const char *text, size_t len)
 {
 	struct json_tokener *tokener = json_tokener_new();
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
