@@ -31,7 +31,7 @@ static const char *cookie_of(struct answer a)
 
 static struct client *with_cookie(struct answer a) { return with_header(anonymous(), "Cookie: %s", cookie_of(a)); }
 
-START_TEST(a_password_gives_a_session)
+START_TEST(sign_in_with_password_gives_session)
 {
 	struct client *ann = new_user();
 	struct answer a = expect_status(sign_in(ann, PASSWORD), 201);
@@ -51,7 +51,7 @@ START_TEST(a_password_gives_a_session)
 }
 END_TEST
 
-START_TEST(a_wrong_password_tells_nothing)
+START_TEST(sign_in_with_wrong_password_does_not_reveal_the_user)
 {
 	struct client *ann = new_user(), *off = new_user();
 	server_command(test_server(), NULL, "user", "disable", off->name);
@@ -71,7 +71,7 @@ START_TEST(a_wrong_password_tells_nothing)
 }
 END_TEST
 
-START_TEST(signing_in_is_for_this_page_only)
+START_TEST(sign_in_from_another_origin_is_refused)
 {
 	struct client *ann = new_user();
 	char *body = format("{'name':'%s','password':'" PASSWORD "'}", ann->name);
@@ -86,7 +86,7 @@ START_TEST(signing_in_is_for_this_page_only)
 }
 END_TEST
 
-START_TEST(a_write_with_a_cookie_must_come_from_this_page)
+START_TEST(cookie_write_from_another_origin_is_refused)
 {
 	struct client *ann = new_user(), *cookie = with_cookie(expect_status(sign_in(ann, PASSWORD), 201));
 	expect_problem(post(cookie, "/v1/chats", "{'kind':'group','title':'x'}"), 403, "origin_required");
@@ -107,7 +107,7 @@ START_TEST(a_write_with_a_cookie_must_come_from_this_page)
 }
 END_TEST
 
-START_TEST(behind_a_proxy_the_public_address_counts)
+START_TEST(origin_behind_proxy_is_compared_with_public_url)
 {
 	const char *const flags[] = { "--public-url", "https://chat.example.org", "--rate-logins", "0", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -124,7 +124,7 @@ START_TEST(behind_a_proxy_the_public_address_counts)
 }
 END_TEST
 
-START_TEST(signing_out_ends_the_session_everywhere)
+START_TEST(sign_out_ends_session_on_every_node)
 {
 	struct client *ann = new_user();
 	struct answer a = expect_status(sign_in(ann, PASSWORD), 201);
@@ -139,7 +139,7 @@ START_TEST(signing_out_ends_the_session_everywhere)
 }
 END_TEST
 
-START_TEST(a_new_password_ends_sessions_and_leaves_tokens)
+START_TEST(password_change_ends_sessions_and_keeps_tokens)
 {
 	struct client *ann = new_user();
 	struct answer a = expect_status(sign_in(ann, PASSWORD), 201);
@@ -154,7 +154,7 @@ START_TEST(a_new_password_ends_sessions_and_leaves_tokens)
 }
 END_TEST
 
-START_TEST(a_token_may_be_a_basic_password)
+START_TEST(token_as_basic_password_is_accepted)
 {
 	struct client *ann = new_user();
 	char *pair = format("%s:%s", ann->name, ann->token), encoded[512];
@@ -167,7 +167,7 @@ START_TEST(a_token_may_be_a_basic_password)
 }
 END_TEST
 
-START_TEST(who_is_unknown_is_offered_bearer_only)
+START_TEST(unauthenticated_request_is_offered_bearer_only)
 {
 	struct client *strangers[] = {
 		anonymous(),
@@ -192,7 +192,7 @@ START_TEST(who_is_unknown_is_offered_bearer_only)
 }
 END_TEST
 
-START_TEST(tokens_are_made_listed_and_revoked)
+START_TEST(tokens_are_created_listed_and_revoked)
 {
 	struct client *ann = new_user(), *eve = new_user();
 	struct answer made = expect_status(post(ann, "/v1/tokens", "{'label':'laptop'}"), 201);
@@ -215,7 +215,7 @@ START_TEST(tokens_are_made_listed_and_revoked)
 }
 END_TEST
 
-START_TEST(bad_tokens_are_not_made)
+START_TEST(token_with_invalid_fields_is_refused)
 {
 	struct client *ann = new_user();
 	expect_problem(
@@ -228,7 +228,7 @@ START_TEST(bad_tokens_are_not_made)
 }
 END_TEST
 
-START_TEST(revoking_a_token_ends_its_streams_at_once)
+START_TEST(token_revocation_ends_its_streams_at_once)
 {
 	const char *const flags[] = { "--streams-per-user", "0", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -257,7 +257,7 @@ START_TEST(revoking_a_token_ends_its_streams_at_once)
 }
 END_TEST
 
-START_TEST(a_disabled_user_is_out_at_once)
+START_TEST(user_disabled_loses_access_at_once)
 {
 	struct client *ann = new_user(), *bob = new_user();
 	long long chat = make_group(bob, ann);
@@ -274,7 +274,7 @@ START_TEST(a_disabled_user_is_out_at_once)
 }
 END_TEST
 
-START_TEST(a_stream_ends_when_its_token_does)
+START_TEST(stream_ends_when_its_token_expires)
 {
 	struct client *ann = new_user();
 	char when[CLOCK_RFC3339_LEN + 1];
@@ -292,7 +292,7 @@ START_TEST(a_stream_ends_when_its_token_does)
 }
 END_TEST
 
-START_TEST(a_ticket_is_good_once)
+START_TEST(ticket_is_accepted_once)
 {
 	struct client *ann = new_user(), *bob = new_user();
 	long long chat = make_group(bob, ann);
@@ -313,7 +313,7 @@ START_TEST(a_ticket_is_good_once)
 }
 END_TEST
 
-START_TEST(a_ticket_hangs_on_its_token)
+START_TEST(ticket_of_revoked_token_is_refused)
 {
 	struct client *ann = new_user();
 	struct answer made = expect_status(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
@@ -328,7 +328,7 @@ START_TEST(a_ticket_hangs_on_its_token)
 }
 END_TEST
 
-START_TEST(an_access_token_in_the_address_is_for_streams_and_not_logged)
+START_TEST(access_token_in_url_is_accepted_for_streams_only_and_not_logged)
 {
 	struct client *ann = new_user();
 	struct stream *s = stream_open(anonymous(), "?access_token=%s", ann->token);
@@ -345,7 +345,7 @@ START_TEST(an_access_token_in_the_address_is_for_streams_and_not_logged)
 }
 END_TEST
 
-START_TEST(an_invitation_is_logged_without_its_code)
+START_TEST(invite_request_is_logged_without_its_code)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	const char *code = json_str(
@@ -356,7 +356,7 @@ START_TEST(an_invitation_is_logged_without_its_code)
 }
 END_TEST
 
-START_TEST(guessing_is_slowed_down)
+START_TEST(sign_in_guesses_are_rate_limited)
 {
 	const char *const flags[] = { "--rate-logins", "5", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -382,7 +382,7 @@ static int guess(const struct client *page, const char *name, const char *forwar
 
 /* Many accounts from one address, of which a trusted proxy tells: in a list, or, as some do, in a line of its own
  * behind the client's. */
-START_TEST(guessing_is_slowed_down_behind_a_proxy)
+START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1,10.1.1.1", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -412,7 +412,7 @@ START_TEST(guessing_is_slowed_down_behind_a_proxy)
 END_TEST
 
 /* One account from many addresses. */
-START_TEST(guessing_one_account_from_everywhere_is_slowed_down)
+START_TEST(sign_in_guesses_from_many_addresses_are_limited_by_account)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -427,7 +427,7 @@ START_TEST(guessing_one_account_from_everywhere_is_slowed_down)
 }
 END_TEST
 
-START_TEST(a_display_name_is_seen_by_who_shares_a_chat)
+START_TEST(display_name_change_is_sent_to_users_who_share_a_chat)
 {
 	struct client *ann = new_user(), *bob = new_user(), *far = new_user();
 	make_group(ann, bob);
@@ -446,7 +446,7 @@ START_TEST(a_display_name_is_seen_by_who_shares_a_chat)
 }
 END_TEST
 
-START_TEST(users_are_found)
+START_TEST(user_search_matches_name_and_display_name)
 {
 	struct client *zoe = user("zoe"), *zora = user("zora-b");
 	expect_status(patch(zora, "/v1/me", "{'display_name':'Bella Zoeller'}"), 200);
@@ -463,7 +463,7 @@ START_TEST(users_are_found)
 }
 END_TEST
 
-START_TEST(the_command_line_knows_good_names)
+START_TEST(user_add_with_invalid_name_is_refused)
 {
 	char *said;
 	const char *const bad[] = { "A", "a", "Alice", "with space", "-dash", "a/b", "\xc3\xa9t\xc3\xa9",
@@ -486,30 +486,30 @@ int main(void)
 {
 	const char *const flags[] = { "--rate-logins", "0", "--rate-sends", "0", "--log-level", "debug", NULL };
 	const TTest *const tests[] = {
-		a_password_gives_a_session,
-		a_wrong_password_tells_nothing,
-		signing_in_is_for_this_page_only,
-		a_write_with_a_cookie_must_come_from_this_page,
-		behind_a_proxy_the_public_address_counts,
-		signing_out_ends_the_session_everywhere,
-		a_new_password_ends_sessions_and_leaves_tokens,
-		a_token_may_be_a_basic_password,
-		who_is_unknown_is_offered_bearer_only,
-		tokens_are_made_listed_and_revoked,
-		bad_tokens_are_not_made,
-		revoking_a_token_ends_its_streams_at_once,
-		a_disabled_user_is_out_at_once,
-		a_stream_ends_when_its_token_does,
-		a_ticket_is_good_once,
-		a_ticket_hangs_on_its_token,
-		an_access_token_in_the_address_is_for_streams_and_not_logged,
-		an_invitation_is_logged_without_its_code,
-		guessing_is_slowed_down,
-		guessing_is_slowed_down_behind_a_proxy,
-		guessing_one_account_from_everywhere_is_slowed_down,
-		a_display_name_is_seen_by_who_shares_a_chat,
-		users_are_found,
-		the_command_line_knows_good_names,
+		sign_in_with_password_gives_session,
+		sign_in_with_wrong_password_does_not_reveal_the_user,
+		sign_in_from_another_origin_is_refused,
+		cookie_write_from_another_origin_is_refused,
+		origin_behind_proxy_is_compared_with_public_url,
+		sign_out_ends_session_on_every_node,
+		password_change_ends_sessions_and_keeps_tokens,
+		token_as_basic_password_is_accepted,
+		unauthenticated_request_is_offered_bearer_only,
+		tokens_are_created_listed_and_revoked,
+		token_with_invalid_fields_is_refused,
+		token_revocation_ends_its_streams_at_once,
+		user_disabled_loses_access_at_once,
+		stream_ends_when_its_token_expires,
+		ticket_is_accepted_once,
+		ticket_of_revoked_token_is_refused,
+		access_token_in_url_is_accepted_for_streams_only_and_not_logged,
+		invite_request_is_logged_without_its_code,
+		sign_in_guesses_are_rate_limited,
+		sign_in_guesses_behind_proxy_are_limited_by_client_address,
+		sign_in_guesses_from_many_addresses_are_limited_by_account,
+		display_name_change_is_sent_to_users_who_share_a_chat,
+		user_search_matches_name_and_display_name,
+		user_add_with_invalid_name_is_refused,
 		NULL,
 	};
 	return suite_run("accounts", tests, flags);

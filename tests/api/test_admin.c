@@ -15,7 +15,7 @@ static struct client *administrator(void)
 	return c;
 }
 
-START_TEST(announcements_reach_everybody)
+START_TEST(announcement_is_sent_to_every_user)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	struct stream *sa = stream_from_now(ann);
@@ -60,7 +60,7 @@ static void await_sends(const struct client *who, long long chat, int status)
 		time_left(until, "maintenance");
 }
 
-START_TEST(during_maintenance_only_administrators_write)
+START_TEST(maintenance_mode_allows_writes_by_administrators_only)
 {
 	struct client *root = administrator(), *ann = new_user();
 	long long chat = make_group(ann), mine = make_group(root);
@@ -95,7 +95,7 @@ START_TEST(during_maintenance_only_administrators_write)
 }
 END_TEST
 
-START_TEST(administrators_see_all_chats_and_may_delete_them)
+START_TEST(administrator_lists_and_deletes_any_chat)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -115,7 +115,7 @@ START_TEST(administrators_see_all_chats_and_may_delete_them)
 }
 END_TEST
 
-START_TEST(what_they_delete_leaves_its_names_free)
+START_TEST(chat_deleted_by_administrator_releases_its_names)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	struct stream *s = stream_from_now(ben);
@@ -136,7 +136,7 @@ START_TEST(what_they_delete_leaves_its_names_free)
 }
 END_TEST
 
-START_TEST(a_time_is_found_among_the_positions)
+START_TEST(log_before_returns_last_position_before_a_time)
 {
 	PGconn *pg = database_open(test_server());
 	long long chat = make_group(new_user());
@@ -160,8 +160,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { announcements_reach_everybody, during_maintenance_only_administrators_write,
-		administrators_see_all_chats_and_may_delete_them, what_they_delete_leaves_its_names_free,
-		a_time_is_found_among_the_positions, NULL };
+	const TTest *const tests[] = { announcement_is_sent_to_every_user,
+		maintenance_mode_allows_writes_by_administrators_only, administrator_lists_and_deletes_any_chat,
+		chat_deleted_by_administrator_releases_its_names, log_before_returns_last_position_before_a_time,
+		NULL };
 	return suite_run("admin", tests, NULL);
 }

@@ -56,7 +56,7 @@ static void ck_picture(struct answer a, const struct picture *p)
 	ck_assert_mem_eq(a.body, p->data, p->len);
 }
 
-START_TEST(everybody_sees_the_picture_that_one_gives_oneself)
+START_TEST(avatar_set_is_visible_to_every_user)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
 	make_group(ann, ben);
@@ -96,7 +96,7 @@ START_TEST(everybody_sees_the_picture_that_one_gives_oneself)
 }
 END_TEST
 
-START_TEST(who_has_it_isnt_sent_it_again)
+START_TEST(avatar_with_matching_etag_is_not_modified)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	const char *hash = give(ann, &png);
@@ -117,7 +117,7 @@ START_TEST(who_has_it_isnt_sent_it_again)
 }
 END_TEST
 
-START_TEST(a_change_is_told_once_and_to_who_was_away_too)
+START_TEST(avatar_changes_are_one_event_after_resume)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	make_group(ann, ben);
@@ -138,7 +138,7 @@ START_TEST(a_change_is_told_once_and_to_who_was_away_too)
 }
 END_TEST
 
-START_TEST(pictures_of_each_kind_come_back_as_they_were)
+START_TEST(avatar_of_each_type_is_returned_unchanged)
 {
 	static const struct picture *const all[] = { &png, &gif, &old_gif, &jpeg, &webp_lossy, &webp_lossless,
 		&webp_extended };
@@ -154,7 +154,7 @@ START_TEST(pictures_of_each_kind_come_back_as_they_were)
 }
 END_TEST
 
-START_TEST(what_is_no_picture_is_refused)
+START_TEST(avatar_that_is_not_an_image_is_refused)
 {
 	static const struct picture none[] = {
 		PICTURE("image/svg+xml", "<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>"),
@@ -196,7 +196,7 @@ START_TEST(what_is_no_picture_is_refused)
 }
 END_TEST
 
-START_TEST(a_picture_has_256_kib)
+START_TEST(avatar_over_256_kib_is_refused)
 {
 	const char *const flags[] = { "--body-max", "1M", NULL };
 	struct server *roomy = server_join(test_server(), flags);
@@ -216,7 +216,7 @@ START_TEST(a_picture_has_256_kib)
 }
 END_TEST
 
-START_TEST(a_page_shows_it_by_its_cookie_and_others_by_a_ticket)
+START_TEST(avatar_accepts_cookie_and_ticket)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	const struct client *here = with_header(anonymous(), "Origin: %s", server_url(test_server()));
@@ -248,7 +248,7 @@ static const char *without_id(struct answer a)
 	return format("%.*s", (int)(strstr(a.body, "\"request_id\"") - a.body), a.body);
 }
 
-START_TEST(no_picture_and_nobody_look_alike)
+START_TEST(avatar_missing_and_user_missing_answers_are_identical)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct answer none = expect_problem(get(ben, "%s", avatar_of(ann)), 404, "not_found");
@@ -260,7 +260,7 @@ START_TEST(no_picture_and_nobody_look_alike)
 }
 END_TEST
 
-START_TEST(one_takes_ones_picture_away)
+START_TEST(avatar_deleted_by_its_user_is_gone)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	make_group(ann, ben);
@@ -282,7 +282,7 @@ START_TEST(one_takes_ones_picture_away)
 }
 END_TEST
 
-START_TEST(an_administrator_takes_somebodys_away)
+START_TEST(avatar_deleted_by_administrator_is_gone)
 {
 	struct client *ann = new_user(), *ben = new_user(), *root = user("avatar.root");
 	PGconn *db = database_open(test_server());
@@ -309,7 +309,7 @@ START_TEST(an_administrator_takes_somebodys_away)
 }
 END_TEST
 
-START_TEST(it_goes_with_the_account)
+START_TEST(avatar_is_deleted_with_the_account)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
@@ -326,7 +326,7 @@ START_TEST(it_goes_with_the_account)
 }
 END_TEST
 
-START_TEST(it_comes_too_late_when_the_account_is_being_deleted)
+START_TEST(avatar_set_during_account_deletion_is_refused)
 {
 	struct client *ann = new_user();
 	PGconn *db = database_open(test_server());
@@ -347,7 +347,7 @@ START_TEST(it_comes_too_late_when_the_account_is_being_deleted)
 }
 END_TEST
 
-START_TEST(changes_are_limited)
+START_TEST(avatar_changes_are_rate_limited)
 {
 	const char *const flags[] = { "--rate-actions", "6", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -362,7 +362,7 @@ START_TEST(changes_are_limited)
 }
 END_TEST
 
-START_TEST(one_takes_it_along)
+START_TEST(avatar_is_part_of_the_export)
 {
 	struct client *ann = new_user();
 	ck_assert_ptr_null(strstr(expect_status(get(ann, "/v1/me/export"), 200).body, "avatar"));
@@ -383,12 +383,12 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { everybody_sees_the_picture_that_one_gives_oneself, who_has_it_isnt_sent_it_again,
-		a_change_is_told_once_and_to_who_was_away_too, pictures_of_each_kind_come_back_as_they_were,
-		what_is_no_picture_is_refused, a_picture_has_256_kib,
-		a_page_shows_it_by_its_cookie_and_others_by_a_ticket, no_picture_and_nobody_look_alike,
-		one_takes_ones_picture_away, an_administrator_takes_somebodys_away, changes_are_limited,
-		one_takes_it_along, it_comes_too_late_when_the_account_is_being_deleted, it_goes_with_the_account,
-		NULL };
+	const TTest *const tests[] = { avatar_set_is_visible_to_every_user, avatar_with_matching_etag_is_not_modified,
+		avatar_changes_are_one_event_after_resume, avatar_of_each_type_is_returned_unchanged,
+		avatar_that_is_not_an_image_is_refused, avatar_over_256_kib_is_refused,
+		avatar_accepts_cookie_and_ticket, avatar_missing_and_user_missing_answers_are_identical,
+		avatar_deleted_by_its_user_is_gone, avatar_deleted_by_administrator_is_gone,
+		avatar_changes_are_rate_limited, avatar_is_part_of_the_export,
+		avatar_set_during_account_deletion_is_refused, avatar_is_deleted_with_the_account, NULL };
 	return suite_run("avatar", tests, NULL);
 }

@@ -111,10 +111,10 @@ static void comes_back(const char *kind)
 	expect_message(reset, say(ann, s.chat, "and on"));
 }
 
-START_TEST(dump_made_while_people_send_is_restored_into_another_directory) { comes_back("dump"); }
+START_TEST(dump_taken_during_sends_is_restored_into_another_directory) { comes_back("dump"); }
 END_TEST
 
-START_TEST(base_backup_made_while_people_send_is_restored_into_another_directory) { comes_back("base"); }
+START_TEST(base_backup_taken_during_sends_is_restored_into_another_directory) { comes_back("base"); }
 END_TEST
 
 START_TEST(backup_and_restore_work_without_a_server)
@@ -129,7 +129,7 @@ START_TEST(backup_and_restore_work_without_a_server)
 }
 END_TEST
 
-START_TEST(backup_can_be_checked_and_taken_apart_with_common_tools)
+START_TEST(backup_can_be_verified_and_unpacked_with_common_tools)
 {
 	struct stat st;
 	ck_assert_int_eq(stat(scratch_path("dump.tar"), &st), 0);
@@ -157,7 +157,7 @@ END_TEST
 
 /* --- the file that is written --- */
 
-START_TEST(existing_file_is_refused_unless_forced)
+START_TEST(backup_to_existing_file_is_refused_without_force)
 {
 	char *dir = fresh_directory("there"), *file = scratch_path("there/backup.tar");
 	write_file(file, "mine", 4);
@@ -177,7 +177,7 @@ START_TEST(existing_file_is_refused_unless_forced)
 }
 END_TEST
 
-START_TEST(wrong_command_line_is_refused)
+START_TEST(backup_with_wrong_arguments_is_refused)
 {
 	ck_assert_int_eq(run_command("backup").status, 2);
 	ck_assert_int_eq(run_command("restore").status, 2);
@@ -194,7 +194,7 @@ START_TEST(wrong_command_line_is_refused)
 }
 END_TEST
 
-START_TEST(directory_that_cant_be_written_is_an_error)
+START_TEST(backup_into_unwritable_directory_fails)
 {
 	struct stat owner;
 	char *dir = fresh_directory("shut");
@@ -211,7 +211,7 @@ START_TEST(directory_that_cant_be_written_is_an_error)
 }
 END_TEST
 
-START_TEST(disk_that_is_full_leaves_no_file)
+START_TEST(backup_on_full_disk_leaves_no_file)
 {
 	char *dir = fresh_directory("full");
 	struct rlimit before, small;
@@ -238,7 +238,7 @@ static struct program *begin_backup(PGconn *pg, const char *file)
 	return p;
 }
 
-START_TEST(signals_during_a_backup_leave_nothing_behind)
+START_TEST(backup_interrupted_by_signal_leaves_no_file)
 {
 	char *dir = fresh_directory("stopped");
 	const int signals[] = { SIGTERM, SIGINT, SIGHUP };
@@ -254,7 +254,7 @@ START_TEST(signals_during_a_backup_leave_nothing_behind)
 }
 END_TEST
 
-START_TEST(pg_dump_failing_midway_leaves_nothing_behind)
+START_TEST(backup_with_failing_pg_dump_leaves_no_file)
 {
 	char *dir = fresh_directory("broken");
 	PGconn *pg = database_open(test_server());
@@ -270,7 +270,7 @@ START_TEST(pg_dump_failing_midway_leaves_nothing_behind)
 END_TEST
 
 /* As root: a file and a directory that the database's user can't get at. */
-START_TEST(file_of_root_is_written_and_read)
+START_TEST(backup_by_root_is_written_and_read)
 {
 	fresh_directory("closed");
 	ck_assert_int_eq(chmod(scratch_path("closed"), 0700), 0);
@@ -282,7 +282,7 @@ END_TEST
 
 /* --- databases of somebody's --- */
 
-START_TEST(another_cluster_starts)
+START_TEST(setup_second_cluster_starts)
 {
 	foreign = cluster_new();
 	cluster_run(foreign, "createdb one && createdb two && createdb three");
@@ -295,7 +295,7 @@ static const char *tables_of(const char *db)
 		"select count(*) from pg_class where relnamespace = to_regnamespace('postern')");
 }
 
-START_TEST(dump_of_a_database_takes_nothing_but_posterns)
+START_TEST(dump_of_shared_database_contains_only_posterns_schemas)
 {
 	sql(cluster_connect(foreign, "one"), "create table mine ()");
 	expect_success(
@@ -313,7 +313,7 @@ START_TEST(dump_of_a_database_takes_nothing_but_posterns)
 END_TEST
 
 /* The password comes from where the settings say, and pg_dump gets it. */
-START_TEST(password_of_the_settings_reaches_postgresqls_programs)
+START_TEST(backup_passes_database_password_to_postgresql_programs)
 {
 	PGconn *pg = cluster_connect(foreign, "three");
 	sql(pg, "create role locked login password 's e c'; grant create on database three to locked");
@@ -339,7 +339,7 @@ START_TEST(password_of_the_settings_reaches_postgresqls_programs)
 }
 END_TEST
 
-START_TEST(base_backup_of_a_database_is_for_postgresqls_tools)
+START_TEST(base_backup_of_external_database_is_refused_by_restore)
 {
 	expect_success(run_command(
 		"backup", scratch_path("foreign.tar"), "--kind=base", "--database", cluster_conninfo(foreign, "one")));
@@ -353,7 +353,7 @@ START_TEST(base_backup_of_a_database_is_for_postgresqls_tools)
 }
 END_TEST
 
-START_TEST(target_starts)
+START_TEST(setup_target_starts)
 {
 	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0", NULL };
 	scratch_make();
@@ -361,7 +361,7 @@ START_TEST(target_starts)
 }
 END_TEST
 
-START_TEST(target_stops)
+START_TEST(teardown_target_stops)
 {
 	server_stop(target);
 	scratch_remove();
@@ -371,23 +371,23 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		target_starts,
-		dump_made_while_people_send_is_restored_into_another_directory,
-		base_backup_made_while_people_send_is_restored_into_another_directory,
+		setup_target_starts,
+		dump_taken_during_sends_is_restored_into_another_directory,
+		base_backup_taken_during_sends_is_restored_into_another_directory,
 		backup_and_restore_work_without_a_server,
-		backup_can_be_checked_and_taken_apart_with_common_tools,
-		existing_file_is_refused_unless_forced,
-		wrong_command_line_is_refused,
-		directory_that_cant_be_written_is_an_error,
-		disk_that_is_full_leaves_no_file,
-		signals_during_a_backup_leave_nothing_behind,
-		pg_dump_failing_midway_leaves_nothing_behind,
-		file_of_root_is_written_and_read,
-		another_cluster_starts,
-		dump_of_a_database_takes_nothing_but_posterns,
-		password_of_the_settings_reaches_postgresqls_programs,
-		base_backup_of_a_database_is_for_postgresqls_tools,
-		target_stops,
+		backup_can_be_verified_and_unpacked_with_common_tools,
+		backup_to_existing_file_is_refused_without_force,
+		backup_with_wrong_arguments_is_refused,
+		backup_into_unwritable_directory_fails,
+		backup_on_full_disk_leaves_no_file,
+		backup_interrupted_by_signal_leaves_no_file,
+		backup_with_failing_pg_dump_leaves_no_file,
+		backup_by_root_is_written_and_read,
+		setup_second_cluster_starts,
+		dump_of_shared_database_contains_only_posterns_schemas,
+		backup_passes_database_password_to_postgresql_programs,
+		base_backup_of_external_database_is_refused_by_restore,
+		teardown_target_stops,
 		NULL,
 	};
 	int status = suite_run("backup", tests, NULL);

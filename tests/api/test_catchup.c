@@ -61,7 +61,7 @@ static struct server *join(void)
 	return server_join(test_server(), flags);
 }
 
-START_TEST(large_messages_take_no_memory_at_a_start_or_when_caught_up_with)
+START_TEST(start_and_catch_up_with_large_messages_use_bounded_memory)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -83,7 +83,7 @@ START_TEST(large_messages_take_no_memory_at_a_start_or_when_caught_up_with)
 }
 END_TEST
 
-START_TEST(a_message_larger_than_a_page_comes_whole)
+START_TEST(catch_up_delivers_message_larger_than_a_page)
 {
 	enum { LARGE = 3 << 20 };
 	struct client *ann = new_user(), *ben = new_user();
@@ -108,7 +108,7 @@ START_TEST(a_message_larger_than_a_page_comes_whole)
 END_TEST
 
 /* More rows at one go than a page has, of all kinds. */
-START_TEST(many_small_changes_come_in_order_over_pages)
+START_TEST(catch_up_over_many_pages_keeps_order)
 {
 	enum { CHANGES = 700 };
 	struct client *ann = new_user(), *ben = new_user();
@@ -135,7 +135,7 @@ START_TEST(many_small_changes_come_in_order_over_pages)
 END_TEST
 
 /* As on a disk that is too slow for it. */
-START_TEST(a_database_that_cannot_be_read_in_time_keeps_no_node_from_serving)
+START_TEST(start_with_slow_catch_up_query_still_serves)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -157,10 +157,10 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		large_messages_take_no_memory_at_a_start_or_when_caught_up_with,
-		a_message_larger_than_a_page_comes_whole,
-		many_small_changes_come_in_order_over_pages,
-		a_database_that_cannot_be_read_in_time_keeps_no_node_from_serving,
+		start_and_catch_up_with_large_messages_use_bounded_memory,
+		catch_up_delivers_message_larger_than_a_page,
+		catch_up_over_many_pages_keeps_order,
+		start_with_slow_catch_up_query_still_serves,
 		NULL,
 	};
 	return suite_run("catchup", tests, NULL);

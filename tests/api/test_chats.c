@@ -7,7 +7,7 @@
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 
-START_TEST(a_group_is_made)
+START_TEST(group_is_created_with_its_members)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	struct stream *s = stream_from_now(bob);
@@ -31,7 +31,7 @@ START_TEST(a_group_is_made)
 }
 END_TEST
 
-START_TEST(impossible_chats_are_not_made)
+START_TEST(chat_with_invalid_fields_is_refused)
 {
 	struct client *alice = user("alice");
 	user("bob");
@@ -58,7 +58,7 @@ START_TEST(impossible_chats_are_not_made)
 }
 END_TEST
 
-START_TEST(a_direct_chat_is_there_once)
+START_TEST(direct_chat_created_twice_is_the_same_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	char *to_ben = format("/v1/chats/@%s", ben->name), *to_ann = format("/v1/chats/@%s", ann->name);
@@ -89,7 +89,7 @@ START_TEST(a_direct_chat_is_there_once)
 }
 END_TEST
 
-START_TEST(two_who_write_to_each_other_at_once_meet)
+START_TEST(direct_chat_created_by_both_at_once_is_one_chat)
 {
 	for (int i = 0; i < 5; i++) {
 		struct client *both[] = { new_user(), new_user() };
@@ -108,7 +108,7 @@ START_TEST(two_who_write_to_each_other_at_once_meet)
 }
 END_TEST
 
-START_TEST(one_may_write_to_oneself)
+START_TEST(direct_chat_with_oneself_is_allowed)
 {
 	struct client *ann = new_user();
 	struct stream *s = stream_from_now(ann);
@@ -128,7 +128,7 @@ static long long garden(void)
 	return chat;
 }
 
-START_TEST(owners_and_admins_add_members)
+START_TEST(members_are_added_by_owner_and_admins_only)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"),
 		      *frank = user("frank");
@@ -156,7 +156,7 @@ START_TEST(owners_and_admins_add_members)
 }
 END_TEST
 
-START_TEST(only_the_owner_gives_roles)
+START_TEST(roles_are_changed_by_owner_only)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	long long chat = garden();
@@ -177,7 +177,7 @@ START_TEST(only_the_owner_gives_roles)
 }
 END_TEST
 
-START_TEST(admins_kick_members_and_nobody_above)
+START_TEST(kick_by_admin_is_limited_to_members)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"),
 		      *erin = user("erin");
@@ -197,7 +197,7 @@ START_TEST(admins_kick_members_and_nobody_above)
 }
 END_TEST
 
-START_TEST(anybody_leaves)
+START_TEST(member_leaves_and_loses_access)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = garden();
@@ -209,7 +209,7 @@ START_TEST(anybody_leaves)
 }
 END_TEST
 
-START_TEST(a_chat_is_never_without_owner)
+START_TEST(owner_leaving_hands_over_to_longest_serving_admin)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	long long chat = garden();
@@ -227,7 +227,7 @@ START_TEST(a_chat_is_never_without_owner)
 }
 END_TEST
 
-START_TEST(who_cant_sign_in_inherits_nothing)
+START_TEST(owner_leaving_skips_disabled_members)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -240,7 +240,7 @@ START_TEST(who_cant_sign_in_inherits_nothing)
 END_TEST
 
 /* Else somebody could come into a chat in which nobody has a say. */
-START_TEST(the_last_one_takes_the_chat_along)
+START_TEST(last_member_leaving_deletes_the_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	const char *handle = format("last-%s", ann->name);
@@ -264,7 +264,7 @@ START_TEST(the_last_one_takes_the_chat_along)
 }
 END_TEST
 
-START_TEST(the_title_changes_for_everyone)
+START_TEST(title_change_is_sent_to_every_member)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden();
@@ -285,7 +285,7 @@ START_TEST(the_title_changes_for_everyone)
 }
 END_TEST
 
-START_TEST(what_is_so_already_is_no_change)
+START_TEST(change_to_same_value_makes_no_event)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -303,7 +303,7 @@ START_TEST(what_is_so_already_is_no_change)
 }
 END_TEST
 
-START_TEST(a_deleted_chat_is_gone_for_everyone)
+START_TEST(chat_deleted_is_gone_for_every_member)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden(), id = say(bob, chat, "hi");
@@ -327,7 +327,7 @@ START_TEST(a_deleted_chat_is_gone_for_everyone)
 }
 END_TEST
 
-START_TEST(unread_is_counted_and_read)
+START_TEST(unread_count_follows_messages_and_read_marks)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), first = say(ann, chat, "1"), second = say(ann, chat, "2"),
@@ -360,7 +360,7 @@ START_TEST(unread_is_counted_and_read)
 }
 END_TEST
 
-START_TEST(delivered_is_a_mark_of_its_own)
+START_TEST(delivered_mark_leaves_unread_count_unchanged)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ann, chat, "1");
@@ -371,7 +371,7 @@ START_TEST(delivered_is_a_mark_of_its_own)
 }
 END_TEST
 
-START_TEST(ones_chats_are_listed_in_pages)
+START_TEST(chat_list_is_paginated)
 {
 	struct client *ann = new_user();
 	long long chats[5], seen = 0;
@@ -391,7 +391,7 @@ START_TEST(ones_chats_are_listed_in_pages)
 }
 END_TEST
 
-START_TEST(absent_and_forbidden_look_the_same)
+START_TEST(absent_and_forbidden_answers_are_identical)
 {
 	struct client *mallory = user("mallory");
 	long long hidden = garden(), absent = 987654321;
@@ -425,7 +425,7 @@ START_TEST(absent_and_forbidden_look_the_same)
 }
 END_TEST
 
-START_TEST(the_muted_only_read)
+START_TEST(muted_member_reads_but_cannot_write)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = garden(), id = say(bob, chat, "noise");
@@ -442,7 +442,7 @@ START_TEST(the_muted_only_read)
 }
 END_TEST
 
-START_TEST(in_a_channel_only_those_above_write)
+START_TEST(channel_send_by_plain_member_is_refused)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	struct answer a =
@@ -456,7 +456,7 @@ START_TEST(in_a_channel_only_those_above_write)
 }
 END_TEST
 
-START_TEST(a_group_has_a_largest_size)
+START_TEST(group_over_members_max_is_refused)
 {
 	const char *const flags[] = { "--members-max", "3", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -478,28 +478,28 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_group_is_made,
-		impossible_chats_are_not_made,
-		a_direct_chat_is_there_once,
-		two_who_write_to_each_other_at_once_meet,
-		one_may_write_to_oneself,
-		owners_and_admins_add_members,
-		only_the_owner_gives_roles,
-		admins_kick_members_and_nobody_above,
-		anybody_leaves,
-		a_chat_is_never_without_owner,
-		who_cant_sign_in_inherits_nothing,
-		the_last_one_takes_the_chat_along,
-		the_title_changes_for_everyone,
-		what_is_so_already_is_no_change,
-		a_deleted_chat_is_gone_for_everyone,
-		unread_is_counted_and_read,
-		delivered_is_a_mark_of_its_own,
-		ones_chats_are_listed_in_pages,
-		absent_and_forbidden_look_the_same,
-		the_muted_only_read,
-		in_a_channel_only_those_above_write,
-		a_group_has_a_largest_size,
+		group_is_created_with_its_members,
+		chat_with_invalid_fields_is_refused,
+		direct_chat_created_twice_is_the_same_chat,
+		direct_chat_created_by_both_at_once_is_one_chat,
+		direct_chat_with_oneself_is_allowed,
+		members_are_added_by_owner_and_admins_only,
+		roles_are_changed_by_owner_only,
+		kick_by_admin_is_limited_to_members,
+		member_leaves_and_loses_access,
+		owner_leaving_hands_over_to_longest_serving_admin,
+		owner_leaving_skips_disabled_members,
+		last_member_leaving_deletes_the_chat,
+		title_change_is_sent_to_every_member,
+		change_to_same_value_makes_no_event,
+		chat_deleted_is_gone_for_every_member,
+		unread_count_follows_messages_and_read_marks,
+		delivered_mark_leaves_unread_count_unchanged,
+		chat_list_is_paginated,
+		absent_and_forbidden_answers_are_identical,
+		muted_member_reads_but_cannot_write,
+		channel_send_by_plain_member_is_refused,
+		group_over_members_max_is_refused,
 		NULL,
 	};
 	return suite_run("chats", tests, NULL);

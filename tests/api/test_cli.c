@@ -31,7 +31,7 @@ static struct json_object *latest(const struct client *who, long long chat)
 	return expect_status(get(who, "/v1/chats/%lld/messages?limit=1", chat), 200).json;
 }
 
-START_TEST(send_prints_the_id)
+START_TEST(send_prints_message_id)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -56,7 +56,7 @@ START_TEST(send_reads_standard_input_without_its_last_newline)
 }
 END_TEST
 
-START_TEST(send_with_a_key_happens_once)
+START_TEST(send_repeated_with_same_key_happens_once)
 {
 	struct client *ann = new_user();
 	const char *chat = format("%lld", make_group(ann));
@@ -91,7 +91,7 @@ START_TEST(send_replies_and_prints_json)
 }
 END_TEST
 
-START_TEST(commands_that_cannot_write_fail)
+START_TEST(commands_fail_when_output_cannot_be_written)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -111,7 +111,7 @@ START_TEST(commands_that_cannot_write_fail)
 }
 END_TEST
 
-START_TEST(send_by_tls_to_a_server_without_it_fails_at_once)
+START_TEST(send_with_tls_to_plain_server_fails_at_once)
 {
 	struct client *ann = new_user();
 	struct invocation tls = { .who = ann, .url = format("https://127.0.0.1:%u", server_port(test_server())) };
@@ -122,7 +122,7 @@ START_TEST(send_by_tls_to_a_server_without_it_fails_at_once)
 }
 END_TEST
 
-START_TEST(chats_lists_the_users_own)
+START_TEST(chats_lists_only_chats_of_the_user)
 {
 	struct client *ann = new_user(), *bob = new_user();
 	long long shared = make_group(ann, bob), own = make_group(bob);
@@ -146,7 +146,7 @@ START_TEST(chats_lists_the_users_own)
 }
 END_TEST
 
-START_TEST(chats_follows_the_pages)
+START_TEST(chats_reads_every_page)
 {
 	struct client *ann = new_user();
 	enum { CHATS = 230 };
@@ -190,7 +190,7 @@ static const char *worst_of(const struct outcome *o, const char *check, const ch
 		ck_assert_msg(strcmp(worst_, finding) == 0, "%s: %s (%s)", check, worst_, text_); \
 	} while (0)
 
-START_TEST(doctor_finds_a_running_server_well)
+START_TEST(doctor_on_running_server_finds_no_fault)
 {
 	char *listen = format("127.0.0.1:%u", server_port(test_server()));
 	struct outcome o = command_run(
@@ -208,7 +208,7 @@ START_TEST(doctor_finds_a_running_server_well)
 }
 END_TEST
 
-START_TEST(doctor_makes_no_cluster)
+START_TEST(doctor_without_state_creates_no_cluster)
 {
 	char *dir = on_teardown(free, strdup("/tmp/pt-doctor-XXXXXX"));
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -222,7 +222,7 @@ START_TEST(doctor_makes_no_cluster)
 }
 END_TEST
 
-START_TEST(doctor_finds_a_port_that_is_taken)
+START_TEST(doctor_reports_port_in_use)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(addr);
@@ -242,7 +242,7 @@ START_TEST(doctor_finds_a_port_that_is_taken)
 }
 END_TEST
 
-START_TEST(doctor_finds_a_database_that_is_away)
+START_TEST(doctor_reports_unreachable_database)
 {
 	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--database",
 		"host=127.0.0.1 port=1 dbname=x", "--listen", "127.0.0.1:0");
@@ -259,7 +259,7 @@ static void reload(PGconn *pg, const char *change, const char *name, const char 
 		time_left(until, "a setting of the database");
 }
 
-START_TEST(doctor_finds_a_database_that_forgets)
+START_TEST(doctor_reports_unsafe_database_settings)
 {
 	PGconn *pg = database_open(test_server());
 	reload(pg, "alter system set full_page_writes = off", "full_page_writes", "off");
@@ -293,7 +293,7 @@ static struct outcome doctor_reads(char *file)
 	return o;
 }
 
-START_TEST(doctor_reads_proxy_files)
+START_TEST(doctor_checks_proxy_configuration_files)
 {
 	static const struct {
 		const char *name, *without;
@@ -318,20 +318,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		send_prints_the_id,
+		send_prints_message_id,
 		send_reads_standard_input_without_its_last_newline,
-		send_with_a_key_happens_once,
+		send_repeated_with_same_key_happens_once,
 		send_replies_and_prints_json,
-		commands_that_cannot_write_fail,
-		send_by_tls_to_a_server_without_it_fails_at_once,
-		chats_lists_the_users_own,
-		chats_follows_the_pages,
-		doctor_finds_a_running_server_well,
-		doctor_makes_no_cluster,
-		doctor_finds_a_port_that_is_taken,
-		doctor_finds_a_database_that_is_away,
-		doctor_finds_a_database_that_forgets,
-		doctor_reads_proxy_files,
+		commands_fail_when_output_cannot_be_written,
+		send_with_tls_to_plain_server_fails_at_once,
+		chats_lists_only_chats_of_the_user,
+		chats_reads_every_page,
+		doctor_on_running_server_finds_no_fault,
+		doctor_without_state_creates_no_cluster,
+		doctor_reports_port_in_use,
+		doctor_reports_unreachable_database,
+		doctor_reports_unsafe_database_settings,
+		doctor_checks_proxy_configuration_files,
 		NULL,
 	};
 	return suite_run("cli", tests, NULL);

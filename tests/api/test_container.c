@@ -59,7 +59,7 @@ static void says(const char *said, const char *text)
 	ck_assert_msg(strstr(said, text) != NULL, "no `%s` in: %s", text, said);
 }
 
-START_TEST(unnamed_user_without_database_is_told_what_initdb_needs)
+START_TEST(serve_as_user_without_passwd_entry_says_what_initdb_needs)
 {
 	char *dir = container(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
@@ -72,7 +72,7 @@ START_TEST(unnamed_user_without_database_is_told_what_initdb_needs)
 }
 END_TEST
 
-START_TEST(unnamed_user_without_state_is_told_of_it)
+START_TEST(serve_as_user_without_passwd_entry_or_state_says_what_is_missing)
 {
 	if (container(UNNAMED) == NULL)
 		return;
@@ -91,7 +91,7 @@ static struct program *serve(const char *option, const char *value)
 	return p;
 }
 
-START_TEST(unnamed_user_works_on_data_that_are_there)
+START_TEST(serve_as_user_without_passwd_entry_uses_existing_data)
 {
 	char *dir = container(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
@@ -115,7 +115,7 @@ START_TEST(unnamed_user_works_on_data_that_are_there)
 }
 END_TEST
 
-START_TEST(user_without_home_in_the_environment_has_the_one_of_passwd)
+START_TEST(state_without_home_variable_is_below_passwd_home)
 {
 	const struct passwd *nobody = getpwnam("nobody");
 	if (container(nobody->pw_uid) == NULL)
@@ -126,8 +126,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { unnamed_user_without_database_is_told_what_initdb_needs,
-		unnamed_user_without_state_is_told_of_it, unnamed_user_works_on_data_that_are_there,
-		user_without_home_in_the_environment_has_the_one_of_passwd, NULL };
+	const TTest *const tests[] = { serve_as_user_without_passwd_entry_says_what_initdb_needs,
+		serve_as_user_without_passwd_entry_or_state_says_what_is_missing,
+		serve_as_user_without_passwd_entry_uses_existing_data, state_without_home_variable_is_below_passwd_home,
+		NULL };
 	return suite_run("container", tests, NULL);
 }

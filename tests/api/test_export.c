@@ -48,7 +48,7 @@ static struct json_object *line(struct lines l, const char *kind, const char *me
 	return found;
 }
 
-START_TEST(one_takes_along_what_is_ones_own)
+START_TEST(export_contains_only_data_of_its_user)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
 	long long chat = make_group(ann, ben), was = make_group(ben, ann), gone = make_group(ann, ben);
@@ -135,7 +135,7 @@ static void say_much(
 	}
 }
 
-START_TEST(much_comes_in_pieces_and_whole)
+START_TEST(export_of_large_data_is_complete)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), empty = make_group(ben, ann);
@@ -180,7 +180,7 @@ static bool is_over(const struct wire *w)
 }
 
 /* More than the sockets between the two hold. */
-START_TEST(who_is_shut_out_meanwhile_sees_that_it_was_cut)
+START_TEST(export_after_losing_access_is_visibly_truncated)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann);
@@ -202,7 +202,7 @@ START_TEST(who_is_shut_out_meanwhile_sees_that_it_was_cut)
 }
 END_TEST
 
-START_TEST(exports_are_limited)
+START_TEST(exports_are_rate_limited)
 {
 	const char *const flags[] = { "--rate-exports", "1", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -218,7 +218,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { one_takes_along_what_is_ones_own, much_comes_in_pieces_and_whole,
-		who_is_shut_out_meanwhile_sees_that_it_was_cut, exports_are_limited, NULL };
+	const TTest *const tests[] = { export_contains_only_data_of_its_user, export_of_large_data_is_complete,
+		export_after_losing_access_is_visibly_truncated, exports_are_rate_limited, NULL };
 	return suite_run("export", tests, NULL);
 }

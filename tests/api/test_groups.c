@@ -14,7 +14,7 @@ static char *members_of(long long chat) { return format("/v1/chats/%lld/members"
 
 /* ---- bans ---- */
 
-START_TEST(the_banned_stay_out)
+START_TEST(banned_user_cannot_join_again)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -50,7 +50,7 @@ START_TEST(the_banned_stay_out)
 }
 END_TEST
 
-START_TEST(who_was_a_member_is_banned_too)
+START_TEST(ban_of_former_member_takes_effect)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben);
@@ -66,7 +66,7 @@ START_TEST(who_was_a_member_is_banned_too)
 }
 END_TEST
 
-START_TEST(only_those_above_ban)
+START_TEST(ban_by_plain_member_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben, cat, dan);
@@ -92,7 +92,7 @@ START_TEST(only_those_above_ban)
 }
 END_TEST
 
-START_TEST(an_owner_is_not_muted)
+START_TEST(mute_ends_when_member_becomes_owner)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -109,7 +109,7 @@ END_TEST
 
 /* ---- who may ---- */
 
-START_TEST(posting_is_for_whom_the_group_says)
+START_TEST(posting_setting_limits_who_sends)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -133,7 +133,7 @@ START_TEST(posting_is_for_whom_the_group_says)
 }
 END_TEST
 
-START_TEST(adding_is_for_whom_the_owner_says)
+START_TEST(adding_setting_limits_who_adds_members)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user(), *fay = new_user(),
 		      *gus = new_user();
@@ -165,7 +165,7 @@ END_TEST
 
 /* ---- pace ---- */
 
-START_TEST(slow_mode_spaces_a_members_messages)
+START_TEST(slow_mode_refuses_second_message_of_member)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -213,7 +213,7 @@ static int status_of(struct answer a, int line)
 	return status;
 }
 
-START_TEST(what_is_refused_anyway_costs_no_turn)
+START_TEST(slow_mode_does_not_count_refused_messages)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -226,7 +226,7 @@ START_TEST(what_is_refused_anyway_costs_no_turn)
 }
 END_TEST
 
-START_TEST(slow_mode_holds_within_a_batch)
+START_TEST(slow_mode_applies_within_a_batch)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), other = make_group(ann, ben);
@@ -260,7 +260,7 @@ START_TEST(slow_mode_holds_within_a_batch)
 }
 END_TEST
 
-START_TEST(a_chat_has_a_rate_of_its_own)
+START_TEST(chat_rate_limit_refuses_messages_over_it)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -287,7 +287,7 @@ END_TEST
 
 /* ---- many at once ---- */
 
-START_TEST(many_come_and_go_at_once)
+START_TEST(members_are_added_and_removed_in_one_request)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -342,7 +342,7 @@ START_TEST(many_come_and_go_at_once)
 }
 END_TEST
 
-START_TEST(a_batch_keeps_to_the_largest_size)
+START_TEST(batch_of_members_over_members_max_is_refused)
 {
 	const char *const flags[] = { "--members-max", "3", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -388,7 +388,7 @@ static void expect_own_joining(struct stream *s, const struct client *who, int m
 	expect_quiet(s);
 }
 
-START_TEST(a_crowd_hears_of_its_size_only)
+START_TEST(large_group_join_sends_only_the_members_count)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
 	struct stream *his = stream_from_now(ben), *hers = stream_from_now(eve);
@@ -421,7 +421,7 @@ END_TEST
 
 /* That others aren't told doesn't matter to himself: it takes effect at its position, on his streams and on what is in
  * memory. */
-START_TEST(a_kick_from_a_crowd_takes_effect)
+START_TEST(large_group_kick_takes_effect)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = crowd(ann, ben, cat), before = say(ann, chat, "before");
@@ -443,7 +443,7 @@ START_TEST(a_kick_from_a_crowd_takes_effect)
 END_TEST
 
 /* Who leaves a crowd is told to it once it is one in a hundred; to ask gives the right number at any time. */
-START_TEST(a_crowd_hears_in_steps_of_who_leaves)
+START_TEST(large_group_leaving_is_sent_in_steps)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = crowd(ann, ben, cat);
@@ -460,7 +460,7 @@ END_TEST
 
 /* What comes by way of the ring, on the first node, comes by way of the tables on one whose ring holds next to nothing.
  */
-START_TEST(a_crowd_is_replayed_as_it_was_told)
+START_TEST(large_group_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -491,7 +491,7 @@ END_TEST
 
 /* What was told of somebody while the chat was small isn't told again once he has gone from the crowd that it has
  * become. */
-START_TEST(a_group_that_becomes_a_crowd_is_replayed_alike)
+START_TEST(group_that_becomes_large_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -530,7 +530,7 @@ END_TEST
 
 /* ---- the audit trail ---- */
 
-START_TEST(what_admins_do_is_on_record)
+START_TEST(audit_lists_acts_of_admins)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben, cat), id = say(ben, chat, "a bad word"), own = say(ann, chat, "mine");
@@ -592,7 +592,7 @@ START_TEST(what_admins_do_is_on_record)
 }
 END_TEST
 
-START_TEST(absent_and_forbidden_look_the_same)
+START_TEST(absent_and_forbidden_answers_are_identical)
 {
 	struct client *mallory = new_user(), *ann = new_user(), *ben = new_user();
 	long long hidden = make_group(ann, ben), absent = 987654321;
@@ -627,25 +627,25 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_banned_stay_out,
-		who_was_a_member_is_banned_too,
-		only_those_above_ban,
-		an_owner_is_not_muted,
-		posting_is_for_whom_the_group_says,
-		adding_is_for_whom_the_owner_says,
-		slow_mode_spaces_a_members_messages,
-		what_is_refused_anyway_costs_no_turn,
-		slow_mode_holds_within_a_batch,
-		a_chat_has_a_rate_of_its_own,
-		many_come_and_go_at_once,
-		a_batch_keeps_to_the_largest_size,
-		a_crowd_hears_of_its_size_only,
-		a_kick_from_a_crowd_takes_effect,
-		a_crowd_hears_in_steps_of_who_leaves,
-		a_crowd_is_replayed_as_it_was_told,
-		a_group_that_becomes_a_crowd_is_replayed_alike,
-		what_admins_do_is_on_record,
-		absent_and_forbidden_look_the_same,
+		banned_user_cannot_join_again,
+		ban_of_former_member_takes_effect,
+		ban_by_plain_member_is_refused,
+		mute_ends_when_member_becomes_owner,
+		posting_setting_limits_who_sends,
+		adding_setting_limits_who_adds_members,
+		slow_mode_refuses_second_message_of_member,
+		slow_mode_does_not_count_refused_messages,
+		slow_mode_applies_within_a_batch,
+		chat_rate_limit_refuses_messages_over_it,
+		members_are_added_and_removed_in_one_request,
+		batch_of_members_over_members_max_is_refused,
+		large_group_join_sends_only_the_members_count,
+		large_group_kick_takes_effect,
+		large_group_leaving_is_sent_in_steps,
+		large_group_replay_matches_live_events,
+		group_that_becomes_large_replay_matches_live_events,
+		audit_lists_acts_of_admins,
+		absent_and_forbidden_answers_are_identical,
 		NULL,
 	};
 	return suite_run("groups", tests, NULL);

@@ -142,7 +142,7 @@ static void stream_is_reset(struct stream *s)
 	ck_assert(stream_is_over(s));
 }
 
-START_TEST(a_cluster_starts)
+START_TEST(setup_cluster_starts)
 {
 	home = cluster_new();
 	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", NULL };
@@ -151,7 +151,7 @@ START_TEST(a_cluster_starts)
 END_TEST
 
 /* dropdb, createdb, psql: with the node running all the time. */
-START_TEST(restore_into_the_same_server_resets_who_saw_more)
+START_TEST(restore_into_same_server_resets_cursors_past_the_restore_point)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
@@ -165,7 +165,7 @@ START_TEST(restore_into_the_same_server_resets_who_saw_more)
 }
 END_TEST
 
-START_TEST(schemas_restored_under_a_running_node_reset_who_saw_more)
+START_TEST(schema_restore_under_running_node_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
@@ -181,7 +181,7 @@ START_TEST(schemas_restored_under_a_running_node_reset_who_saw_more)
 }
 END_TEST
 
-START_TEST(restore_into_another_database_resets_who_saw_more)
+START_TEST(restore_into_another_database_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
@@ -193,7 +193,7 @@ START_TEST(restore_into_another_database_resets_who_saw_more)
 }
 END_TEST
 
-START_TEST(renaming_the_database_resets_nobody)
+START_TEST(database_rename_resets_no_cursor)
 {
 	struct scene s = before_copy();
 	after_copy(&s);
@@ -205,7 +205,7 @@ START_TEST(renaming_the_database_resets_nobody)
 END_TEST
 
 /* A copy by template goes on where the original was; of what is said in the one the other knows nothing. */
-START_TEST(template_copies_part_where_they_were_copied)
+START_TEST(template_copy_resets_only_cursors_past_the_copy)
 {
 	struct scene s = before_copy();
 	server_stop(node);
@@ -225,7 +225,7 @@ START_TEST(template_copies_part_where_they_were_copied)
 END_TEST
 
 /* With the identifiers of the cluster that it was taken from. */
-START_TEST(base_backup_put_back_resets_who_saw_more)
+START_TEST(base_backup_restore_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	struct cluster *backup = cluster_copy(home, false);
@@ -238,7 +238,7 @@ START_TEST(base_backup_put_back_resets_who_saw_more)
 }
 END_TEST
 
-START_TEST(recovery_to_a_point_in_time_resets_who_saw_more)
+START_TEST(point_in_time_recovery_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	struct cluster *backup = cluster_copy(home, false);
@@ -260,7 +260,7 @@ START_TEST(recovery_to_a_point_in_time_resets_who_saw_more)
 END_TEST
 
 /* What runs on is the stream itself: a failover that loses nothing is a reconnect of the node. */
-START_TEST(failover_that_loses_nothing_resets_nobody)
+START_TEST(failover_without_loss_resets_no_cursor)
 {
 	struct scene s = before_copy();
 	struct cluster *standby = cluster_copy(home, true);
@@ -280,7 +280,7 @@ START_TEST(failover_that_loses_nothing_resets_nobody)
 }
 END_TEST
 
-START_TEST(failover_that_loses_commits_resets_who_saw_them)
+START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 {
 	struct scene s = before_copy();
 	struct cluster *standby = cluster_copy(home, true);
@@ -313,7 +313,7 @@ START_TEST(failover_that_loses_commits_resets_who_saw_them)
 END_TEST
 
 /* It has a new system identifier, and the same history. */
-START_TEST(upgrading_postgresql_resets_nobody)
+START_TEST(postgresql_upgrade_resets_no_cursor)
 {
 	struct scene s = before_copy();
 	const char *identifier = "select system_identifier from pg_control_system()",
@@ -335,7 +335,7 @@ END_TEST
 
 /* The times of what is written while the clock has gone back are one and the same: they don't tell two histories apart.
  */
-START_TEST(a_clock_that_went_back_hides_no_lost_message)
+START_TEST(clock_stepped_back_hides_no_lost_message)
 {
 	struct scene s = before_copy();
 	PGconn *pg = cluster_connect(home, "renamed");
@@ -360,7 +360,7 @@ START_TEST(a_clock_that_went_back_hides_no_lost_message)
 }
 END_TEST
 
-START_TEST(cursors_without_a_check_are_good_up_to_the_migration)
+START_TEST(cursor_without_check_is_valid_up_to_the_migration)
 {
 	struct scene s = before_copy();
 	PGconn *pg = database_open(node);
@@ -376,7 +376,7 @@ START_TEST(cursors_without_a_check_are_good_up_to_the_migration)
 }
 END_TEST
 
-START_TEST(a_forged_check_is_reset)
+START_TEST(cursor_with_forged_check_is_reset)
 {
 	struct scene s = before_copy();
 	char *forged = format("%s", s.kept);
@@ -389,7 +389,7 @@ START_TEST(a_forged_check_is_reset)
 END_TEST
 
 /* Nodes of the version before send their notifications without checks, and make rows without saying a mark. */
-START_TEST(what_an_older_node_sends_arrives)
+START_TEST(notification_of_older_node_is_delivered)
 {
 	struct scene s = before_copy();
 	PGconn *pg = database_open(node);
@@ -415,28 +415,28 @@ START_TEST(what_an_older_node_sends_arrives)
 }
 END_TEST
 
-START_TEST(the_node_stops) { server_stop(node); }
+START_TEST(teardown_node_stops) { server_stop(node); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_cluster_starts,
-		restore_into_the_same_server_resets_who_saw_more,
-		schemas_restored_under_a_running_node_reset_who_saw_more,
-		restore_into_another_database_resets_who_saw_more,
-		renaming_the_database_resets_nobody,
-		template_copies_part_where_they_were_copied,
-		base_backup_put_back_resets_who_saw_more,
-		recovery_to_a_point_in_time_resets_who_saw_more,
-		failover_that_loses_nothing_resets_nobody,
-		failover_that_loses_commits_resets_who_saw_them,
-		upgrading_postgresql_resets_nobody,
-		a_clock_that_went_back_hides_no_lost_message,
-		cursors_without_a_check_are_good_up_to_the_migration,
-		a_forged_check_is_reset,
-		what_an_older_node_sends_arrives,
-		the_node_stops,
+		setup_cluster_starts,
+		restore_into_same_server_resets_cursors_past_the_restore_point,
+		schema_restore_under_running_node_resets_cursors_past_it,
+		restore_into_another_database_resets_cursors_past_it,
+		database_rename_resets_no_cursor,
+		template_copy_resets_only_cursors_past_the_copy,
+		base_backup_restore_resets_cursors_past_it,
+		point_in_time_recovery_resets_cursors_past_it,
+		failover_without_loss_resets_no_cursor,
+		failover_with_lost_commits_resets_cursors_past_them,
+		postgresql_upgrade_resets_no_cursor,
+		clock_stepped_back_hides_no_lost_message,
+		cursor_without_check_is_valid_up_to_the_migration,
+		cursor_with_forged_check_is_reset,
+		notification_of_older_node_is_delivered,
+		teardown_node_stops,
 		NULL,
 	};
 	int status = suite_run("history", tests, NULL);

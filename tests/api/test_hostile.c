@@ -100,7 +100,7 @@ static char *workers(void)
 
 static char *workers_at_start;
 
-START_TEST(the_workers_are_there)
+START_TEST(setup_workers_are_recorded)
 {
 	static char text[128];
 	snprintf(text, sizeof(text), "%s", workers());
@@ -108,7 +108,7 @@ START_TEST(the_workers_are_there)
 }
 END_TEST
 
-START_TEST(bad_request_lines)
+START_TEST(malformed_request_lines_are_refused)
 {
 	static const char *const lines[] = {
 		"",
@@ -157,7 +157,7 @@ START_TEST(bad_request_lines)
 }
 END_TEST
 
-START_TEST(bad_paths)
+START_TEST(malformed_paths_are_refused)
 {
 	static const char *const paths[] = {
 		"/..",
@@ -228,7 +228,7 @@ START_TEST(bad_paths)
 }
 END_TEST
 
-START_TEST(bad_headers)
+START_TEST(malformed_headers_are_refused)
 {
 	static const char *const headers[] = {
 		"NoColon",
@@ -307,7 +307,7 @@ static int attack_long(const char *what, const char *prefix, char filler, size_t
 	return attack_bytes(what, text, len + n + strlen(suffix));
 }
 
-START_TEST(too_much_header)
+START_TEST(oversized_headers_are_refused)
 {
 	const size_t sizes[] = { 8192, 20000, 100000, 1000000 };
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -346,7 +346,7 @@ static char *head(const char *method, const char *path, const char *more)
 		user("alice")->token, more);
 }
 
-START_TEST(bad_bodies)
+START_TEST(malformed_bodies_are_refused)
 {
 	char *path = messages_path(make_group(user("alice")));
 	static const char *const chunks[] = {
@@ -406,7 +406,7 @@ START_TEST(bad_bodies)
 }
 END_TEST
 
-START_TEST(bad_json)
+START_TEST(hostile_json_is_refused)
 {
 	struct client *alice = user("alice");
 	char *path = messages_path(make_group(alice));
@@ -444,7 +444,7 @@ START_TEST(bad_json)
 }
 END_TEST
 
-START_TEST(odd_conditions)
+START_TEST(malformed_revisions_and_times_are_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "x");
@@ -493,7 +493,7 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 }
 END_TEST
 
-START_TEST(noise)
+START_TEST(random_bytes_get_no_server_error)
 {
 	unsigned long long seed = 20240229;
 	for (int i = 0; i < 150; i++) {
@@ -514,13 +514,13 @@ START_TEST(noise)
 }
 END_TEST
 
-START_TEST(every_refusal_is_a_problem)
+START_TEST(refusals_are_all_problem_documents)
 {
 	ck_assert_msg(*not_problems == '\0', "refused otherwise than by a problem:%s", not_problems);
 }
 END_TEST
 
-START_TEST(who_has_said_all_is_let_go)
+START_TEST(half_closed_connections_are_answered_and_closed)
 {
 	/* `printf … | nc -N host port`: request and end come together. */
 	struct wire *w[200];
@@ -536,7 +536,7 @@ START_TEST(who_has_said_all_is_let_go)
 }
 END_TEST
 
-START_TEST(many_who_say_nothing)
+START_TEST(idle_connections_do_not_block_other_clients)
 {
 	/* Idle connections don't keep anybody else from being served. */
 	struct wire *idle[200];
@@ -551,7 +551,7 @@ START_TEST(many_who_say_nothing)
 }
 END_TEST
 
-START_TEST(the_server_is_as_it_was)
+START_TEST(server_after_hostile_requests_has_same_workers_and_serves)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	ck_assert_uint_ge(attacks, 300);
@@ -567,20 +567,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		the_workers_are_there,
-		bad_request_lines,
-		bad_paths,
-		bad_headers,
-		too_much_header,
-		bad_bodies,
-		bad_json,
-		odd_conditions,
+		setup_workers_are_recorded,
+		malformed_request_lines_are_refused,
+		malformed_paths_are_refused,
+		malformed_headers_are_refused,
+		oversized_headers_are_refused,
+		malformed_bodies_are_refused,
+		hostile_json_is_refused,
+		malformed_revisions_and_times_are_refused,
 		pipelined_requests_are_answered_in_order_or_not_at_all,
-		noise,
-		every_refusal_is_a_problem,
-		who_has_said_all_is_let_go,
-		many_who_say_nothing,
-		the_server_is_as_it_was,
+		random_bytes_get_no_server_error,
+		refusals_are_all_problem_documents,
+		half_closed_connections_are_answered_and_closed,
+		idle_connections_do_not_block_other_clients,
+		server_after_hostile_requests_has_same_workers_and_serves,
 		NULL,
 	};
 	return suite_run("hostile", tests, NULL);

@@ -89,7 +89,7 @@ static struct outcome migrate_status(const char *conninfo)
 
 static const char *const orders[] = { "rsfc", "srfc", "fscr", "cfrs", "sfcr", "fr", "cr", "sr" };
 
-START_TEST(hosts_in_any_order_the_real_one_is_found)
+START_TEST(hosts_in_any_order_lead_to_the_primary)
 {
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
 		struct outcome o = migrate_status(hosts(orders[i]));
@@ -99,7 +99,7 @@ START_TEST(hosts_in_any_order_the_real_one_is_found)
 }
 END_TEST
 
-START_TEST(hosts_of_which_none_answers_are_each_named)
+START_TEST(hosts_without_any_answer_are_each_named)
 {
 	struct outcome o = migrate_status(hosts("sfc"));
 	ck_assert_int_eq(o.status, 1);
@@ -109,7 +109,7 @@ START_TEST(hosts_of_which_none_answers_are_each_named)
 }
 END_TEST
 
-START_TEST(hosts_lists_that_do_not_match_are_refused)
+START_TEST(hosts_and_ports_of_different_length_are_refused)
 {
 	struct outcome o = migrate_status("host=a,b,c port=1,2 user=postern");
 	ck_assert_int_ne(o.status, 0);
@@ -120,7 +120,7 @@ START_TEST(hosts_lists_that_do_not_match_are_refused)
 }
 END_TEST
 
-START_TEST(hosts_session_attributes_hold_for_each)
+START_TEST(hosts_target_session_attrs_apply_to_each)
 {
 	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=primary", hosts("cr"))).status, 0);
 	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=any", hosts("cr"))).status, 0);
@@ -131,7 +131,7 @@ START_TEST(hosts_session_attributes_hold_for_each)
 }
 END_TEST
 
-START_TEST(hosts_of_service_file_and_environment_count)
+START_TEST(hosts_from_service_file_and_environment_are_used)
 {
 	char *file = format("%s.services", server_state(test_server()));
 	FILE *f = fopen(file, "we");
@@ -163,7 +163,7 @@ static void say_until_taken(struct client *who, long long chat, const char *key)
 	}
 }
 
-START_TEST(hosts_silent_before_the_leader_do_not_keep_a_server_from_it)
+START_TEST(hosts_silent_before_the_primary_do_not_prevent_a_start)
 {
 	struct server *node = server_join(
 		test_server(), (const char *const[]) { "--database", hosts("sfcr"), "--rate-sends", "0", NULL });
@@ -184,7 +184,7 @@ START_TEST(hosts_silent_before_the_leader_do_not_keep_a_server_from_it)
 }
 END_TEST
 
-START_TEST(hosts_slow_name_server_holds_up_no_stream)
+START_TEST(hosts_with_slow_name_server_do_not_delay_streams)
 {
 	char *lib = format("%s/tests/lib/slow_names.so", getenv("TOP_BUILDDIR") != NULL ? getenv("TOP_BUILDDIR") : ".");
 	ck_assert_int_eq(access(lib, R_OK), 0);
@@ -227,10 +227,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { hosts_in_any_order_the_real_one_is_found,
-		hosts_of_which_none_answers_are_each_named, hosts_lists_that_do_not_match_are_refused,
-		hosts_session_attributes_hold_for_each, hosts_of_service_file_and_environment_count,
-		hosts_silent_before_the_leader_do_not_keep_a_server_from_it, hosts_slow_name_server_holds_up_no_stream,
-		NULL };
+	const TTest *const tests[] = { hosts_in_any_order_lead_to_the_primary, hosts_without_any_answer_are_each_named,
+		hosts_and_ports_of_different_length_are_refused, hosts_target_session_attrs_apply_to_each,
+		hosts_from_service_file_and_environment_are_used,
+		hosts_silent_before_the_primary_do_not_prevent_a_start,
+		hosts_with_slow_name_server_do_not_delay_streams, NULL };
 	return suite_run("hosts", tests, NULL);
 }

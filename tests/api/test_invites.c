@@ -25,7 +25,7 @@ static int members_count(const struct client *who, long long chat)
 
 /* ---- invites ---- */
 
-START_TEST(an_invite_lets_in)
+START_TEST(invite_admits_its_user)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben);
@@ -64,7 +64,7 @@ START_TEST(an_invite_lets_in)
 }
 END_TEST
 
-START_TEST(an_invite_ends)
+START_TEST(invite_used_up_expired_or_revoked_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user();
 	long long chat = make_group(ann), gone = make_group(ann);
@@ -98,7 +98,7 @@ START_TEST(an_invite_ends)
 }
 END_TEST
 
-START_TEST(what_lets_nobody_in_looks_the_same)
+START_TEST(invite_invalid_and_banned_answers_are_identical)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -120,7 +120,7 @@ START_TEST(what_lets_nobody_in_looks_the_same)
 }
 END_TEST
 
-START_TEST(invites_are_for_those_who_may_add)
+START_TEST(invites_are_managed_by_users_who_may_add_members)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben, cat);
@@ -147,7 +147,7 @@ START_TEST(invites_are_for_those_who_may_add)
 }
 END_TEST
 
-START_TEST(invites_are_bounded)
+START_TEST(invites_per_chat_are_limited)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann);
@@ -163,7 +163,7 @@ START_TEST(invites_are_bounded)
 }
 END_TEST
 
-START_TEST(of_the_last_seat_one_gets_it)
+START_TEST(invite_with_one_use_left_admits_one_of_two_at_once)
 {
 	struct client *ann = new_user(), *both[] = { new_user(), new_user() };
 	long long chat = make_group(ann);
@@ -186,7 +186,7 @@ START_TEST(of_the_last_seat_one_gets_it)
 }
 END_TEST
 
-START_TEST(joins_have_a_rate)
+START_TEST(joins_are_rate_limited)
 {
 	const char *const flags[] = { "--rate-joins", "3", "--rate-invite", "2", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -209,7 +209,7 @@ START_TEST(joins_have_a_rate)
 }
 END_TEST
 
-START_TEST(a_full_chat_takes_nobody)
+START_TEST(invite_to_full_chat_is_refused)
 {
 	const char *const flags[] = { "--members-max", "2", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -221,7 +221,7 @@ START_TEST(a_full_chat_takes_nobody)
 }
 END_TEST
 
-START_TEST(a_muting_outlasts_leaving)
+START_TEST(mute_remains_after_leaving_and_joining)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -236,7 +236,7 @@ START_TEST(a_muting_outlasts_leaving)
 END_TEST
 
 /* What was removed for good, by what runs now and then. */
-START_TEST(what_has_run_out_is_removed)
+START_TEST(expired_invites_are_removed)
 {
 	struct client *ann = new_user();
 	PGconn *pg = database_open(test_server());
@@ -274,7 +274,7 @@ static long long make_channel(const struct client *owner, const char *title, con
 	return id;
 }
 
-START_TEST(a_channel_is_found_and_joined)
+START_TEST(public_channel_is_found_and_joined)
 {
 	struct client *ann = new_user(), *eve = new_user();
 	long long id = make_channel(ann, "Weather of Today", "wx.today");
@@ -310,7 +310,7 @@ START_TEST(a_channel_is_found_and_joined)
 }
 END_TEST
 
-START_TEST(who_is_banned_does_not_find_the_channel)
+START_TEST(public_channel_is_hidden_from_banned_user)
 {
 	struct client *ann = new_user(), *eve = new_user();
 	long long id = make_channel(ann, "Quiet", "quiet-corner");
@@ -330,7 +330,7 @@ START_TEST(who_is_banned_does_not_find_the_channel)
 }
 END_TEST
 
-START_TEST(a_public_name_is_one_channels)
+START_TEST(channel_handle_in_use_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long id = make_channel(ann, "First", "first.one"),
@@ -366,7 +366,7 @@ START_TEST(a_public_name_is_one_channels)
 }
 END_TEST
 
-START_TEST(channels_are_listed_in_pages)
+START_TEST(channel_list_is_paginated)
 {
 	struct client *ann = new_user();
 	for (int i = 0; i < 5; i++)
@@ -387,20 +387,20 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		an_invite_lets_in,
-		an_invite_ends,
-		what_lets_nobody_in_looks_the_same,
-		invites_are_for_those_who_may_add,
-		invites_are_bounded,
-		of_the_last_seat_one_gets_it,
-		joins_have_a_rate,
-		a_full_chat_takes_nobody,
-		a_muting_outlasts_leaving,
-		what_has_run_out_is_removed,
-		a_channel_is_found_and_joined,
-		who_is_banned_does_not_find_the_channel,
-		a_public_name_is_one_channels,
-		channels_are_listed_in_pages,
+		invite_admits_its_user,
+		invite_used_up_expired_or_revoked_is_refused,
+		invite_invalid_and_banned_answers_are_identical,
+		invites_are_managed_by_users_who_may_add_members,
+		invites_per_chat_are_limited,
+		invite_with_one_use_left_admits_one_of_two_at_once,
+		joins_are_rate_limited,
+		invite_to_full_chat_is_refused,
+		mute_remains_after_leaving_and_joining,
+		expired_invites_are_removed,
+		public_channel_is_found_and_joined,
+		public_channel_is_hidden_from_banned_user,
+		channel_handle_in_use_is_refused,
+		channel_list_is_paginated,
 		NULL,
 	};
 	return suite_run("invites", tests, NULL);

@@ -42,7 +42,7 @@ static void refused_saying(struct client *who, const char *detail)
 	ck_assert_msg(strstr(json_str(a.json, "detail"), detail) != NULL, "%s", a.body);
 }
 
-START_TEST(each_algorithm_is_taken)
+START_TEST(jwt_of_each_algorithm_is_accepted)
 {
 	static const char *const kids[] = { "hs", "rs", "es", "ed" };
 	for (int i = 0; i < 4; i++) {
@@ -66,7 +66,7 @@ START_TEST(each_algorithm_is_taken)
 }
 END_TEST
 
-START_TEST(what_is_wrong_with_one_is_found)
+START_TEST(jwt_with_any_defect_is_refused)
 {
 	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(-1)), "expired");
 	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\""), "no exp");
@@ -103,14 +103,14 @@ START_TEST(what_is_wrong_with_one_is_found)
 }
 END_TEST
 
-START_TEST(a_stream_ends_with_its_token)
+START_TEST(stream_ends_when_its_jwt_expires)
 {
 	struct stream *s = stream_from_now(bearer("es", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(3)));
 	expect_end(s);
 }
 END_TEST
 
-START_TEST(what_is_made_with_one_ends_with_it)
+START_TEST(token_created_with_jwt_expires_with_it)
 {
 	struct client *c = bearer("es", GOOD ",\"sub\":\"mia\",\"exp\":%lld", seconds_from_now(600));
 	struct answer own = expect_status(get(c, "/v1/tokens"), 200),
@@ -123,7 +123,7 @@ START_TEST(what_is_made_with_one_ends_with_it)
 }
 END_TEST
 
-START_TEST(keys_alone_are_warned_of)
+START_TEST(jwt_keys_without_audience_and_issuer_are_warned_about)
 {
 	char *said;
 	ck_assert_int_eq(server_try((const char *const[]) { "check-config", "--jwt-keys", path, NULL }, 5, &said), 0);
@@ -137,7 +137,7 @@ START_TEST(keys_alone_are_warned_of)
 }
 END_TEST
 
-START_TEST(a_revoked_one_stays_revoked)
+START_TEST(jwt_revoked_stays_revoked)
 {
 	struct client *c = bearer("ed", GOOD ",\"sub\":\"jay\",\"exp\":%lld", seconds_from_now(600));
 	struct stream *s = stream_from_now(c);
@@ -155,7 +155,7 @@ START_TEST(a_revoked_one_stays_revoked)
 }
 END_TEST
 
-START_TEST(who_is_deleted_is_not_made_again)
+START_TEST(jwt_of_deleted_user_does_not_create_them_again)
 {
 	struct client *c = bearer("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(600));
 	expect_status(get(c, "/v1/me"), 200);
@@ -168,7 +168,7 @@ START_TEST(who_is_deleted_is_not_made_again)
 }
 END_TEST
 
-START_TEST(keys_are_exchanged_while_it_runs)
+START_TEST(jwt_keys_replaced_while_running_are_used)
 {
 	const char *const two[] = { "es", "ed", NULL }, *const all[] = { "hs", "rs", "es", "ed", NULL };
 	struct client *known = bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600));
@@ -199,7 +199,7 @@ START_TEST(keys_are_exchanged_while_it_runs)
 }
 END_TEST
 
-START_TEST(nobody_is_made_unless_it_is_wanted)
+START_TEST(jwt_of_unknown_user_without_provisioning_is_refused)
 {
 	const char *const flags[] = { "--jwt-keys", path, NULL };
 	struct server *strict = server_join(test_server(), flags);
@@ -222,10 +222,10 @@ END_TEST
 int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
-	const TTest *const tests[] = { each_algorithm_is_taken, what_is_wrong_with_one_is_found,
-		a_stream_ends_with_its_token, what_is_made_with_one_ends_with_it, a_revoked_one_stays_revoked,
-		who_is_deleted_is_not_made_again, keys_alone_are_warned_of, keys_are_exchanged_while_it_runs,
-		nobody_is_made_unless_it_is_wanted, NULL };
+	const TTest *const tests[] = { jwt_of_each_algorithm_is_accepted, jwt_with_any_defect_is_refused,
+		stream_ends_when_its_jwt_expires, token_created_with_jwt_expires_with_it, jwt_revoked_stays_revoked,
+		jwt_of_deleted_user_does_not_create_them_again, jwt_keys_without_audience_and_issuer_are_warned_about,
+		jwt_keys_replaced_while_running_are_used, jwt_of_unknown_user_without_provisioning_is_refused, NULL };
 	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience",
 		"postern", "--jwt-create", "--rate-sends", "0", NULL };
 	int fd = mkstemp(path);

@@ -37,7 +37,7 @@ static struct answer new_token(const struct client *who)
 	return expect_status(post(who, "/v1/tokens", "{'label':'phone'}"), 201);
 }
 
-START_TEST(a_credential_says_when_and_where_it_was_last_used)
+START_TEST(credential_shows_time_and_address_of_last_use)
 {
 	const char *const flags[] = { "--trusted-proxies", "127.0.0.1", NULL };
 	struct server *behind = server_join(test_server(), flags);
@@ -73,7 +73,7 @@ START_TEST(a_credential_says_when_and_where_it_was_last_used)
 }
 END_TEST
 
-START_TEST(uses_are_written_seldom)
+START_TEST(credential_use_is_written_at_most_every_few_minutes)
 {
 	struct server *other = server_join(test_server(), NULL);
 	PGconn *db = database_open(test_server());
@@ -139,7 +139,7 @@ static void await_settled(PGconn *db, const struct client *who)
 		time_left(until, "the second look");
 }
 
-START_TEST(whoever_has_signed_in_says_the_password_again)
+START_TEST(account_deletion_from_session_requires_the_password)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct answer in;
@@ -180,7 +180,7 @@ START_TEST(whoever_has_signed_in_says_the_password_again)
 }
 END_TEST
 
-START_TEST(a_token_is_enough_by_itself)
+START_TEST(account_deletion_with_token_needs_no_password)
 {
 	struct client *ann = new_user();
 	expect_status(del(ann, "/v1/me"), 204);
@@ -189,7 +189,7 @@ START_TEST(a_token_is_enough_by_itself)
 }
 END_TEST
 
-START_TEST(guessing_is_limited_as_with_signing_in)
+START_TEST(account_deletion_password_guesses_are_limited_like_sign_in)
 {
 	const char *const flags[] = { "--rate-logins", "3", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -219,7 +219,7 @@ static void left_by(struct stream *s, const struct client *who, const struct cli
 	ck_assert_int_eq(json_num(e, "members_count"), 2);
 }
 
-START_TEST(a_group_goes_on_without_its_owner)
+START_TEST(group_after_deletion_of_owner_has_another_owner)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cid = new_user(), *dan = new_user();
 	long long chat = make_group(ann, ben, cid, dan), alone = make_group(ann);
@@ -247,7 +247,7 @@ START_TEST(a_group_goes_on_without_its_owner)
 }
 END_TEST
 
-START_TEST(nobody_writes_to_who_is_gone)
+START_TEST(send_after_account_deletion_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cid = new_user();
 	long long chat = json_num(
@@ -290,7 +290,7 @@ START_TEST(nobody_writes_to_who_is_gone)
 }
 END_TEST
 
-START_TEST(nothing_of_ones_own_is_left)
+START_TEST(account_deletion_leaves_no_personal_data)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
@@ -327,7 +327,7 @@ START_TEST(nothing_of_ones_own_is_left)
 END_TEST
 
 /* What was under way while the account went. */
-START_TEST(it_is_looked_at_once_more)
+START_TEST(account_deletion_second_pass_removes_late_rows)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
@@ -352,7 +352,7 @@ static struct wire *ask_with(const struct client *who, const char *method, const
 	return w;
 }
 
-START_TEST(what_was_asked_for_a_moment_before_comes_too_late)
+START_TEST(requests_waiting_behind_account_deletion_are_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
@@ -377,7 +377,7 @@ START_TEST(what_was_asked_for_a_moment_before_comes_too_late)
 }
 END_TEST
 
-START_TEST(administrators_delete_others_but_not_the_last_of_them)
+START_TEST(administrator_deletes_accounts_except_the_last_administrator)
 {
 	struct client *ann = new_user(), *ben = new_user(), *root = new_user(), *other = new_user();
 	PGconn *db = database_open(test_server());
@@ -419,7 +419,7 @@ static struct server *thorough(void)
 	return s;
 }
 
-START_TEST(messages_go_with_the_account_where_that_is_wanted)
+START_TEST(account_deletion_removes_messages_if_so_configured)
 {
 	struct client *ann = user_at(thorough(), "ann"), *ben = user_at(thorough(), "ben");
 	PGconn *db = database_open(thorough());
@@ -468,7 +468,7 @@ static void send_many(const struct client *who, long long chat, unsigned n)
 		expect_status(post_as(who, messages_path(chat), "application/x-ndjson", lines), 200);
 }
 
-START_TEST(a_crash_is_no_way_to_keep_them)
+START_TEST(account_deletion_of_messages_resumes_after_crash)
 {
 	struct client *cid = user_at(thorough(), "cid"), *dan = user_at(thorough(), "dan");
 	long long chat = make_group(dan, cid), other = make_group(dan, cid);
@@ -494,12 +494,15 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_credential_says_when_and_where_it_was_last_used, uses_are_written_seldom,
-		whoever_has_signed_in_says_the_password_again, a_token_is_enough_by_itself,
-		guessing_is_limited_as_with_signing_in, a_group_goes_on_without_its_owner, nobody_writes_to_who_is_gone,
-		nothing_of_ones_own_is_left, it_is_looked_at_once_more,
-		what_was_asked_for_a_moment_before_comes_too_late,
-		administrators_delete_others_but_not_the_last_of_them,
-		messages_go_with_the_account_where_that_is_wanted, a_crash_is_no_way_to_keep_them, NULL };
+	const TTest *const tests[] = { credential_shows_time_and_address_of_last_use,
+		credential_use_is_written_at_most_every_few_minutes,
+		account_deletion_from_session_requires_the_password, account_deletion_with_token_needs_no_password,
+		account_deletion_password_guesses_are_limited_like_sign_in,
+		group_after_deletion_of_owner_has_another_owner, send_after_account_deletion_is_refused,
+		account_deletion_leaves_no_personal_data, account_deletion_second_pass_removes_late_rows,
+		requests_waiting_behind_account_deletion_are_refused,
+		administrator_deletes_accounts_except_the_last_administrator,
+		account_deletion_removes_messages_if_so_configured, account_deletion_of_messages_resumes_after_crash,
+		NULL };
 	return suite_run("lifecycle", tests, NULL);
 }

@@ -328,7 +328,7 @@ static void ask_everybody(const struct row *r)
 	}
 }
 
-START_TEST(everybody_may_what_the_table_says)
+START_TEST(permissions_match_the_table)
 {
 	make_people();
 	complaints = format("%s", "");
@@ -363,7 +363,7 @@ static bool has_row(const char *route)
 	return false;
 }
 
-START_TEST(every_route_has_a_row)
+START_TEST(permissions_table_covers_every_route)
 {
 	struct answer a = expect_status(get(anonymous(), "/openapi.json"), 200);
 	char *missing = format("%s", "");
@@ -385,6 +385,6 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { everybody_may_what_the_table_says, every_route_has_a_row, NULL };
+	const TTest *const tests[] = { permissions_match_the_table, permissions_table_covers_every_route, NULL };
 	return suite_run("matrix", tests, NULL);
 }

@@ -16,7 +16,7 @@ static char *repeat(char c, size_t n)
 	return text;
 }
 
-START_TEST(what_is_sent_can_be_read)
+START_TEST(message_sent_can_be_read)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -38,7 +38,7 @@ START_TEST(what_is_sent_can_be_read)
 }
 END_TEST
 
-START_TEST(any_type_but_json_is_the_text_itself)
+START_TEST(send_with_media_type_other_than_json_takes_body_as_text)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -55,7 +55,7 @@ START_TEST(any_type_but_json_is_the_text_itself)
 }
 END_TEST
 
-START_TEST(every_character_comes_through)
+START_TEST(text_of_any_characters_is_unchanged)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -97,7 +97,7 @@ START_TEST(every_character_comes_through)
 }
 END_TEST
 
-START_TEST(ids_ascend_and_time_never_runs_back)
+START_TEST(message_ids_ascend_and_times_do_not_decrease)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), last = 0;
@@ -134,7 +134,7 @@ static size_t lines(const char *text)
 	return n;
 }
 
-START_TEST(many_are_sent_at_once)
+START_TEST(batch_answers_each_line)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), last = 0;
@@ -168,7 +168,7 @@ START_TEST(many_are_sent_at_once)
 }
 END_TEST
 
-START_TEST(a_media_type_is_one_in_any_case)
+START_TEST(media_type_in_any_case_is_recognized)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -190,7 +190,7 @@ START_TEST(a_media_type_is_one_in_any_case)
 }
 END_TEST
 
-START_TEST(what_is_all_bad_makes_no_direct_chat)
+START_TEST(batch_of_invalid_messages_creates_no_direct_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	char *path = format("/v1/chats/@%s/messages", ben->name);
@@ -205,7 +205,7 @@ START_TEST(what_is_all_bad_makes_no_direct_chat)
 }
 END_TEST
 
-START_TEST(many_are_refused_one_by_one_to_an_outsider)
+START_TEST(batch_of_non_member_is_refused)
 {
 	long long chat = make_group(user("alice"));
 	struct answer a = post_as(user("mallory"), messages_path(chat), "application/x-ndjson",
@@ -221,7 +221,7 @@ START_TEST(many_are_refused_one_by_one_to_an_outsider)
 }
 END_TEST
 
-START_TEST(a_key_sends_once)
+START_TEST(key_repeated_sends_once)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), other = make_group(alice, bob);
@@ -247,7 +247,7 @@ START_TEST(a_key_sends_once)
 }
 END_TEST
 
-START_TEST(a_key_may_be_a_header)
+START_TEST(key_in_header_sends_once)
 {
 	struct client *alice = user("alice"), *keyed = with_header(alice, "Idempotency-Key: h-1");
 	long long chat = make_group(alice);
@@ -262,7 +262,7 @@ START_TEST(a_key_may_be_a_header)
 }
 END_TEST
 
-START_TEST(the_key_that_the_server_made_is_a_key)
+START_TEST(key_made_by_server_sends_once)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -272,7 +272,7 @@ START_TEST(the_key_that_the_server_made_is_a_key)
 }
 END_TEST
 
-START_TEST(a_key_outlives_an_edit)
+START_TEST(key_remains_valid_after_edit)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -285,7 +285,7 @@ START_TEST(a_key_outlives_an_edit)
 END_TEST
 
 /* What has become of a message isn't for somebody who was shown the door, not of his own either. */
-START_TEST(a_key_opens_nothing_to_who_has_gone)
+START_TEST(key_of_former_member_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben),
@@ -306,7 +306,7 @@ START_TEST(a_key_opens_nothing_to_who_has_gone)
 }
 END_TEST
 
-START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
+START_TEST(edit_requires_author_and_latest_revision)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(bob, chat, "frist");
@@ -336,7 +336,7 @@ START_TEST(an_edit_is_for_who_wrote_it_and_saw_the_latest)
 END_TEST
 
 /* Else what he wrote before would be a way around it. */
-START_TEST(who_may_not_write_edits_nothing)
+START_TEST(edit_without_permission_to_write_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ben, chat, "first");
@@ -353,7 +353,7 @@ START_TEST(who_may_not_write_edits_nothing)
 }
 END_TEST
 
-START_TEST(a_block_stops_what_is_done_to_messages_too)
+START_TEST(block_refuses_edits_reactions_and_pins)
 {
 	struct client *ann = new_user(), *eve = new_user();
 	struct answer a = expect_status(post(eve, format("/v1/chats/@%s/messages", ann->name), "{'text':'hi'}"), 201);
@@ -377,7 +377,7 @@ START_TEST(a_block_stops_what_is_done_to_messages_too)
 }
 END_TEST
 
-START_TEST(an_edit_is_checked_like_a_send)
+START_TEST(edit_with_invalid_body_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "fine");
@@ -393,7 +393,7 @@ START_TEST(an_edit_is_checked_like_a_send)
 }
 END_TEST
 
-START_TEST(a_deleted_message_is_gone)
+START_TEST(delete_message_leaves_gone)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(bob, chat, "oops"), kept = say(alice, chat, "kept");
@@ -413,7 +413,7 @@ START_TEST(a_deleted_message_is_gone)
 }
 END_TEST
 
-START_TEST(owners_and_admins_delete_what_others_wrote)
+START_TEST(delete_of_others_messages_is_for_owner_and_admins)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol), first = say(bob, chat, "1"), second = say(bob, chat, "2"),
@@ -426,7 +426,7 @@ START_TEST(owners_and_admins_delete_what_others_wrote)
 }
 END_TEST
 
-START_TEST(replies_point_into_their_chat)
+START_TEST(reply_to_message_of_another_chat_is_refused)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), elsewhere = say(alice, make_group(alice), "elsewhere"),
@@ -441,7 +441,7 @@ START_TEST(replies_point_into_their_chat)
 }
 END_TEST
 
-START_TEST(other_types_have_content)
+START_TEST(message_of_custom_type_keeps_its_content)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -476,7 +476,7 @@ static void holds(struct answer a, int first, int last)
 		ck_assert_str_eq(json_str(a.json, format("messages.%d.text", i - first)), format("%d", i));
 }
 
-START_TEST(history_is_read_in_pages)
+START_TEST(history_is_paginated)
 {
 	struct client *bob = user("bob");
 	long long ids[11], chat = ten(ids);
@@ -496,7 +496,7 @@ START_TEST(history_is_read_in_pages)
 END_TEST
 
 /* Links are what a client behind the proxy asks for: below the path of public_url. */
-START_TEST(links_lead_to_the_public_address)
+START_TEST(history_links_begin_with_public_url_path)
 {
 	const char *const flags[] = { "--public-url", "http://chat.example/talk", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -510,7 +510,7 @@ START_TEST(links_lead_to_the_public_address)
 }
 END_TEST
 
-START_TEST(a_message_id_is_a_cursor)
+START_TEST(history_before_and_after_accept_message_id)
 {
 	struct client *bob = user("bob");
 	long long ids[11], chat = ten(ids);
@@ -528,7 +528,7 @@ START_TEST(a_message_id_is_a_cursor)
 }
 END_TEST
 
-START_TEST(history_is_read_around_a_message)
+START_TEST(history_around_a_message_includes_it)
 {
 	struct client *bob = user("bob");
 	long long ids[11], chat = ten(ids);
@@ -550,7 +550,7 @@ START_TEST(history_is_read_around_a_message)
 }
 END_TEST
 
-START_TEST(bad_pages_are_refused)
+START_TEST(history_with_invalid_parameters_is_refused)
 {
 	struct client *bob = user("bob");
 	long long ids[11], chat = ten(ids);
@@ -572,7 +572,7 @@ START_TEST(bad_pages_are_refused)
 }
 END_TEST
 
-START_TEST(an_outsider_learns_nothing)
+START_TEST(chat_absent_and_hidden_answers_are_identical)
 {
 	struct client *alice = user("alice"), *mallory = user("mallory");
 	long long chat = make_group(alice), id = say(alice, chat, "secret");
@@ -594,7 +594,7 @@ START_TEST(an_outsider_learns_nothing)
 }
 END_TEST
 
-START_TEST(texts_have_bounds)
+START_TEST(text_empty_or_too_long_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -619,7 +619,7 @@ START_TEST(texts_have_bounds)
 }
 END_TEST
 
-START_TEST(texts_are_clean_utf8)
+START_TEST(text_with_invalid_utf8_is_refused)
 {
 	struct client *alice = user("alice");
 	char *path = messages_path(make_group(alice));
@@ -636,7 +636,7 @@ START_TEST(texts_are_clean_utf8)
 }
 END_TEST
 
-START_TEST(half_a_surrogate_is_no_character)
+START_TEST(text_with_lone_surrogate_is_refused)
 {
 	struct client *alice = user("alice");
 	char *path = messages_path(make_group(alice));
@@ -667,7 +667,7 @@ static void all_refused(struct client *who, const char *path, const char *const 
 	ck_assert_msg(*wrong == '\0', "not %d %s:%s", status, code, wrong);
 }
 
-START_TEST(malformed_json_is_refused_with_the_place)
+START_TEST(json_malformed_is_refused_with_its_position)
 {
 	struct client *alice = user("alice");
 	char *path = messages_path(make_group(alice));
@@ -686,7 +686,7 @@ START_TEST(malformed_json_is_refused_with_the_place)
 }
 END_TEST
 
-START_TEST(json_of_the_wrong_shape_is_refused)
+START_TEST(json_of_wrong_types_is_refused)
 {
 	struct client *alice = user("alice");
 	char *path = messages_path(make_group(alice));
@@ -712,7 +712,7 @@ START_TEST(json_of_the_wrong_shape_is_refused)
 }
 END_TEST
 
-START_TEST(ids_that_cannot_be_are_not_found)
+START_TEST(id_malformed_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -726,7 +726,7 @@ START_TEST(ids_that_cannot_be_are_not_found)
 }
 END_TEST
 
-START_TEST(only_so_many_methods)
+START_TEST(method_not_allowed_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "hi");
@@ -742,40 +742,40 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		what_is_sent_can_be_read,
-		any_type_but_json_is_the_text_itself,
-		every_character_comes_through,
-		ids_ascend_and_time_never_runs_back,
-		many_are_sent_at_once,
-		many_are_refused_one_by_one_to_an_outsider,
-		a_media_type_is_one_in_any_case,
-		what_is_all_bad_makes_no_direct_chat,
-		a_key_sends_once,
-		a_key_may_be_a_header,
-		the_key_that_the_server_made_is_a_key,
-		a_key_outlives_an_edit,
-		a_key_opens_nothing_to_who_has_gone,
-		an_edit_is_for_who_wrote_it_and_saw_the_latest,
-		who_may_not_write_edits_nothing,
-		a_block_stops_what_is_done_to_messages_too,
-		an_edit_is_checked_like_a_send,
-		a_deleted_message_is_gone,
-		owners_and_admins_delete_what_others_wrote,
-		replies_point_into_their_chat,
-		other_types_have_content,
-		history_is_read_in_pages,
-		links_lead_to_the_public_address,
-		a_message_id_is_a_cursor,
-		history_is_read_around_a_message,
-		bad_pages_are_refused,
-		an_outsider_learns_nothing,
-		texts_have_bounds,
-		texts_are_clean_utf8,
-		half_a_surrogate_is_no_character,
-		malformed_json_is_refused_with_the_place,
-		json_of_the_wrong_shape_is_refused,
-		ids_that_cannot_be_are_not_found,
-		only_so_many_methods,
+		message_sent_can_be_read,
+		send_with_media_type_other_than_json_takes_body_as_text,
+		text_of_any_characters_is_unchanged,
+		message_ids_ascend_and_times_do_not_decrease,
+		batch_answers_each_line,
+		batch_of_non_member_is_refused,
+		media_type_in_any_case_is_recognized,
+		batch_of_invalid_messages_creates_no_direct_chat,
+		key_repeated_sends_once,
+		key_in_header_sends_once,
+		key_made_by_server_sends_once,
+		key_remains_valid_after_edit,
+		key_of_former_member_is_refused,
+		edit_requires_author_and_latest_revision,
+		edit_without_permission_to_write_is_refused,
+		block_refuses_edits_reactions_and_pins,
+		edit_with_invalid_body_is_refused,
+		delete_message_leaves_gone,
+		delete_of_others_messages_is_for_owner_and_admins,
+		reply_to_message_of_another_chat_is_refused,
+		message_of_custom_type_keeps_its_content,
+		history_is_paginated,
+		history_links_begin_with_public_url_path,
+		history_before_and_after_accept_message_id,
+		history_around_a_message_includes_it,
+		history_with_invalid_parameters_is_refused,
+		chat_absent_and_hidden_answers_are_identical,
+		text_empty_or_too_long_is_refused,
+		text_with_invalid_utf8_is_refused,
+		text_with_lone_surrogate_is_refused,
+		json_malformed_is_refused_with_its_position,
+		json_of_wrong_types_is_refused,
+		id_malformed_is_refused,
+		method_not_allowed_is_refused,
 		NULL,
 	};
 	return suite_run("messages", tests, NULL);

@@ -42,7 +42,7 @@ static char *expect_refusal_args(int status, const char *const args[])
 }
 #define expect_refusal(status, ...) expect_refusal_args(status, (const char *const[]) { __VA_ARGS__, NULL })
 
-START_TEST(administrators_see_any_chat_and_who_is_in_it)
+START_TEST(administrator_reads_any_chat_and_its_members)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user(), *cem = new_user();
 	long long chat = make_group(ann, ben, cem);
@@ -67,7 +67,7 @@ START_TEST(administrators_see_any_chat_and_who_is_in_it)
 }
 END_TEST
 
-START_TEST(after_a_direct_chat_was_deleted_there_may_be_another)
+START_TEST(direct_chat_deleted_can_be_created_again)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	char *to_ben = format("/v1/chats/@%s/messages", ben->name);
@@ -90,7 +90,7 @@ START_TEST(after_a_direct_chat_was_deleted_there_may_be_another)
 }
 END_TEST
 
-START_TEST(a_deleted_channels_name_is_free)
+START_TEST(channel_deleted_releases_its_handle)
 {
 	struct client *root = administrator(), *ann = new_user();
 	long long chat = json_num(
@@ -102,7 +102,7 @@ START_TEST(a_deleted_channels_name_is_free)
 }
 END_TEST
 
-START_TEST(reports_are_resolved)
+START_TEST(report_is_resolved_by_administrators_only)
 {
 	struct client *root = administrator(), *other = administrator(), *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ben, chat, "abuse");
@@ -145,7 +145,7 @@ START_TEST(reports_are_resolved)
 }
 END_TEST
 
-START_TEST(what_was_reported_may_be_deleted_with_it)
+START_TEST(report_resolution_can_delete_the_message)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ben, chat, "abuse"), other = say(ben, chat, "more");
@@ -176,7 +176,7 @@ START_TEST(what_was_reported_may_be_deleted_with_it)
 }
 END_TEST
 
-START_TEST(chats_are_looked_after_by_command)
+START_TEST(chat_command_lists_shows_and_deletes_chats)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = json_num(
@@ -213,7 +213,7 @@ START_TEST(chats_are_looked_after_by_command)
 }
 END_TEST
 
-START_TEST(reports_are_looked_after_by_command)
+START_TEST(report_command_lists_and_resolves_reports)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben),
@@ -241,7 +241,7 @@ START_TEST(reports_are_looked_after_by_command)
 }
 END_TEST
 
-START_TEST(a_long_list_comes_in_pages)
+START_TEST(report_list_is_paginated)
 {
 	struct client *ann = new_user();
 	long long first = make_group(ann), last = 0;
@@ -253,7 +253,7 @@ START_TEST(a_long_list_comes_in_pages)
 }
 END_TEST
 
-START_TEST(retention_is_said_by_command)
+START_TEST(retention_command_shows_and_changes_retention)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), old = say(ann, chat, "old");
@@ -287,9 +287,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { administrators_see_any_chat_and_who_is_in_it,
-		after_a_direct_chat_was_deleted_there_may_be_another, a_deleted_channels_name_is_free,
-		reports_are_resolved, what_was_reported_may_be_deleted_with_it, chats_are_looked_after_by_command,
-		reports_are_looked_after_by_command, a_long_list_comes_in_pages, retention_is_said_by_command, NULL };
+	const TTest *const tests[] = { administrator_reads_any_chat_and_its_members,
+		direct_chat_deleted_can_be_created_again, channel_deleted_releases_its_handle,
+		report_is_resolved_by_administrators_only, report_resolution_can_delete_the_message,
+		chat_command_lists_shows_and_deletes_chats, report_command_lists_and_resolves_reports,
+		report_list_is_paginated, retention_command_shows_and_changes_retention, NULL };
 	return suite_run("moderation", tests, NULL);
 }

@@ -28,7 +28,7 @@ static struct client *fresh(const struct client *who, int i)
 	return with_header(on_server(who, node(i)), "Connection: close");
 }
 
-START_TEST(both_are_whole)
+START_TEST(nodes_are_both_ready)
 {
 	pid_t pids[8];
 	ck_assert_uint_eq(server_workers(test_server(), pids, 8), 2);
@@ -42,7 +42,7 @@ START_TEST(both_are_whole)
 }
 END_TEST
 
-START_TEST(a_message_arrives_wherever_one_listens)
+START_TEST(message_is_delivered_on_every_node)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -58,7 +58,7 @@ START_TEST(a_message_arrives_wherever_one_listens)
 END_TEST
 
 /* A notification holds 8,000 bytes: what is longer travels in parts, cut between characters of one to four bytes. */
-START_TEST(long_texts_arrive_whole)
+START_TEST(long_text_is_delivered_whole_between_nodes)
 {
 	static const char *const letters[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\xaa" };
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -78,7 +78,7 @@ START_TEST(long_texts_arrive_whole)
 }
 END_TEST
 
-START_TEST(all_see_one_order)
+START_TEST(messages_have_one_order_on_every_node)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -106,7 +106,7 @@ START_TEST(all_see_one_order)
 }
 END_TEST
 
-START_TEST(a_cursor_of_one_resumes_at_the_other)
+START_TEST(cursor_of_one_node_resumes_on_the_other)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -122,7 +122,7 @@ START_TEST(a_cursor_of_one_resumes_at_the_other)
 }
 END_TEST
 
-START_TEST(a_kick_here_counts_there)
+START_TEST(kick_on_one_node_takes_effect_on_the_other)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -136,7 +136,7 @@ START_TEST(a_kick_here_counts_there)
 }
 END_TEST
 
-START_TEST(a_key_is_known_everywhere)
+START_TEST(key_used_on_one_node_is_known_on_the_other)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = 0;
@@ -151,7 +151,7 @@ START_TEST(a_key_is_known_everywhere)
 }
 END_TEST
 
-START_TEST(a_direct_chat_is_one_on_both)
+START_TEST(direct_chat_created_on_both_nodes_is_one_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct stream *s = stream_from_now(on_server(ben, second()));
@@ -175,7 +175,7 @@ START_TEST(a_direct_chat_is_one_on_both)
 END_TEST
 
 /* The pages that workers keep in memory: what one of them has acknowledged, the others of the node know. */
-START_TEST(what_was_written_is_read_from_any_worker)
+START_TEST(write_answered_by_one_worker_is_read_from_any_worker)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), last = say(alice, chat, "stays");
@@ -197,7 +197,7 @@ START_TEST(what_was_written_is_read_from_any_worker)
 }
 END_TEST
 
-START_TEST(one_goes_and_the_other_carries_on)
+START_TEST(node_stop_leaves_the_other_serving)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -214,23 +214,23 @@ START_TEST(one_goes_and_the_other_carries_on)
 }
 END_TEST
 
-START_TEST(the_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		both_are_whole,
-		a_message_arrives_wherever_one_listens,
-		long_texts_arrive_whole,
-		all_see_one_order,
-		a_cursor_of_one_resumes_at_the_other,
-		a_kick_here_counts_there,
-		a_key_is_known_everywhere,
-		a_direct_chat_is_one_on_both,
-		what_was_written_is_read_from_any_worker,
-		one_goes_and_the_other_carries_on,
-		the_second_node_stops,
+		nodes_are_both_ready,
+		message_is_delivered_on_every_node,
+		long_text_is_delivered_whole_between_nodes,
+		messages_have_one_order_on_every_node,
+		cursor_of_one_node_resumes_on_the_other,
+		kick_on_one_node_takes_effect_on_the_other,
+		key_used_on_one_node_is_known_on_the_other,
+		direct_chat_created_on_both_nodes_is_one_chat,
+		write_answered_by_one_worker_is_read_from_any_worker,
+		node_stop_leaves_the_other_serving,
+		teardown_second_node_stops,
 		NULL,
 	};
 	return suite_run("nodes", tests, flags);

@@ -17,7 +17,7 @@
 /* On a connection of its own: whichever worker takes it. */
 static struct client *fresh(const struct client *who) { return with_header(who, "Connection: close"); }
 
-START_TEST(it_is_well_and_ready)
+START_TEST(health_and_readiness_are_200)
 {
 	ck_assert_str_eq(expect_status(get(anonymous(), "/healthz"), 200).body, "ok\n");
 	expect_status(get(anonymous(), "/readyz"), 200);
@@ -25,7 +25,7 @@ START_TEST(it_is_well_and_ready)
 }
 END_TEST
 
-START_TEST(metrics_are_sums_over_the_workers)
+START_TEST(metrics_are_summed_over_workers)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -66,7 +66,7 @@ START_TEST(metrics_are_sums_over_the_workers)
 }
 END_TEST
 
-START_TEST(metrics_are_not_for_everybody)
+START_TEST(metrics_for_remote_users_require_administrator)
 {
 	struct client *far = with_header(anonymous(), "X-Forwarded-For: 192.0.2.1");
 	expect_problem(get(far, "/metrics"), 401, "unauthorized");
@@ -79,7 +79,7 @@ START_TEST(metrics_are_not_for_everybody)
 }
 END_TEST
 
-START_TEST(every_answer_has_a_request_id)
+START_TEST(responses_all_carry_a_request_id)
 {
 	const char *const good[] = { "a", "abc-DEF_1.2",
 		"0123456789012345678901234567890123456789012345678901234567890123" };
@@ -110,7 +110,7 @@ START_TEST(every_answer_has_a_request_id)
 }
 END_TEST
 
-START_TEST(the_api_is_described)
+START_TEST(openapi_description_is_served)
 {
 	struct answer a = expect_status(get(anonymous(), "/openapi.json"), 200);
 	ck_assert_int_eq(strncmp(expect_header(a, "Content-Type"), "application/json", 16), 0);
@@ -123,7 +123,7 @@ START_TEST(the_api_is_described)
 }
 END_TEST
 
-START_TEST(the_page_is_there)
+START_TEST(page_and_assets_are_served)
 {
 	struct answer page = expect_status(get(anonymous(), "/"), 200);
 	ck_assert_int_eq(strncmp(expect_header(page, "Content-Type"), "text/html", 9), 0);
@@ -144,7 +144,7 @@ START_TEST(the_page_is_there)
 }
 END_TEST
 
-START_TEST(a_hundred_a_minute_may_be_sent_over_all_workers)
+START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -201,7 +201,7 @@ static struct stream *open_when_free(const struct client *who)
 	return s;
 }
 
-START_TEST(sixteen_streams_a_user_over_all_workers)
+START_TEST(stream_limit_of_16_a_user_is_shared_by_workers)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct stream *s[16];
@@ -220,7 +220,7 @@ START_TEST(sixteen_streams_a_user_over_all_workers)
 }
 END_TEST
 
-START_TEST(hanging_up_early_costs_no_place)
+START_TEST(stream_closed_early_frees_its_slot)
 {
 	struct client *ann = new_user();
 	for (int i = 0; i < 300; i++) {
@@ -237,7 +237,7 @@ START_TEST(hanging_up_early_costs_no_place)
 }
 END_TEST
 
-START_TEST(a_full_server_says_so)
+START_TEST(stream_on_full_server_is_refused)
 {
 	enum { FILES = 160 };
 	const char *const flags[] = { "--streams-per-user", "0", NULL };
@@ -278,7 +278,7 @@ START_TEST(a_full_server_says_so)
 }
 END_TEST
 
-START_TEST(a_directory_has_one_server)
+START_TEST(start_in_state_directory_in_use_is_refused)
 {
 	char *said;
 	const char *const same_state[] = { "serve", "--state", server_state(test_server()), "--listen", "127.0.0.1:0",
@@ -289,7 +289,7 @@ START_TEST(a_directory_has_one_server)
 }
 END_TEST
 
-START_TEST(a_port_has_one_server)
+START_TEST(start_on_port_in_use_is_refused)
 {
 	char *said, *listen = format("127.0.0.1:%u", server_port(test_server()));
 	const char *const same_port[] = { "serve", "--database", server_conninfo(test_server()), "--listen", listen,
@@ -304,7 +304,7 @@ START_TEST(a_port_has_one_server)
 }
 END_TEST
 
-START_TEST(the_private_database_is_safe)
+START_TEST(private_database_has_durable_settings)
 {
 	PGconn *pg = database_open(test_server());
 	const char *const settings[][2] = { { "fsync", "on" }, { "full_page_writes", "on" },
@@ -314,7 +314,7 @@ START_TEST(the_private_database_is_safe)
 }
 END_TEST
 
-START_TEST(the_database_goes_and_comes_back)
+START_TEST(database_outage_is_503_and_ends_with_it)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -357,7 +357,7 @@ static void thaw(void *unused)
 	signal_database(SIGCONT);
 }
 
-START_TEST(a_frozen_database_holds_nobody_up)
+START_TEST(database_frozen_is_503_and_ends_with_it)
 {
 	const char *const flags[] = { "--database-timeout", "2", "--send-wait", "1", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -384,7 +384,7 @@ START_TEST(a_frozen_database_holds_nobody_up)
 }
 END_TEST
 
-START_TEST(a_dead_worker_is_replaced)
+START_TEST(worker_killed_is_replaced)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -408,7 +408,7 @@ START_TEST(a_dead_worker_is_replaced)
 }
 END_TEST
 
-START_TEST(metrics_name_the_build)
+START_TEST(metrics_include_build_version)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	PGconn *pg = database_open(test_server());
@@ -423,7 +423,7 @@ START_TEST(metrics_name_the_build)
 }
 END_TEST
 
-START_TEST(the_command_line_knows_its_words)
+START_TEST(command_line_with_unknown_words_is_refused)
 {
 	char *said;
 	ck_assert_int_eq(server_try((const char *const[]) { "--help", NULL }, 5, &said), 0);
@@ -446,7 +446,7 @@ START_TEST(the_command_line_knows_its_words)
 }
 END_TEST
 
-START_TEST(a_demo_is_ready_to_play_with)
+START_TEST(demo_has_users_and_messages)
 {
 	const char *const flags[] = { "--demo", NULL };
 	struct server *demo = server_start(flags);
@@ -469,25 +469,25 @@ int main(void)
 {
 	const char *const flags[] = { "--workers", "2", NULL };
 	const TTest *const tests[] = {
-		it_is_well_and_ready,
-		metrics_are_sums_over_the_workers,
-		metrics_are_not_for_everybody,
-		every_answer_has_a_request_id,
-		the_api_is_described,
-		the_page_is_there,
-		a_hundred_a_minute_may_be_sent_over_all_workers,
-		sixteen_streams_a_user_over_all_workers,
-		hanging_up_early_costs_no_place,
-		a_full_server_says_so,
-		a_directory_has_one_server,
-		a_port_has_one_server,
-		the_private_database_is_safe,
-		the_database_goes_and_comes_back,
-		a_frozen_database_holds_nobody_up,
-		a_dead_worker_is_replaced,
-		metrics_name_the_build,
-		the_command_line_knows_its_words,
-		a_demo_is_ready_to_play_with,
+		health_and_readiness_are_200,
+		metrics_are_summed_over_workers,
+		metrics_for_remote_users_require_administrator,
+		responses_all_carry_a_request_id,
+		openapi_description_is_served,
+		page_and_assets_are_served,
+		send_rate_of_100_a_minute_is_shared_by_workers,
+		stream_limit_of_16_a_user_is_shared_by_workers,
+		stream_closed_early_frees_its_slot,
+		stream_on_full_server_is_refused,
+		start_in_state_directory_in_use_is_refused,
+		start_on_port_in_use_is_refused,
+		private_database_has_durable_settings,
+		database_outage_is_503_and_ends_with_it,
+		database_frozen_is_503_and_ends_with_it,
+		worker_killed_is_replaced,
+		metrics_include_build_version,
+		command_line_with_unknown_words_is_refused,
+		demo_has_users_and_messages,
 		NULL,
 	};
 	return suite_run("ops", tests, flags);

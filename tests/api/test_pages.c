@@ -34,7 +34,7 @@ static struct answer page(const struct client *who, long long chat)
 	return a;
 }
 
-START_TEST(a_page_follows_what_happens)
+START_TEST(page_reflects_sends_edits_and_deletes)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), ids[61];
@@ -60,7 +60,7 @@ START_TEST(a_page_follows_what_happens)
 }
 END_TEST
 
-START_TEST(who_sends_sees_it_at_once)
+START_TEST(page_after_send_includes_the_message)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -72,7 +72,7 @@ START_TEST(who_sends_sees_it_at_once)
 }
 END_TEST
 
-START_TEST(a_page_is_for_members)
+START_TEST(page_of_non_member_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	long long chat = make_group(ann, ben);
@@ -99,7 +99,7 @@ START_TEST(a_page_is_for_members)
 }
 END_TEST
 
-START_TEST(a_page_hears_of_other_nodes)
+START_TEST(page_reflects_changes_on_other_nodes)
 {
 	struct server *node = server_join(test_server(), NULL);
 	struct client *ann = new_user(), *ben = new_user();
@@ -120,7 +120,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_page_follows_what_happens, who_sends_sees_it_at_once, a_page_is_for_members,
-		a_page_hears_of_other_nodes, NULL };
+	const TTest *const tests[] = { page_reflects_sends_edits_and_deletes, page_after_send_includes_the_message,
+		page_of_non_member_is_refused, page_reflects_changes_on_other_nodes, NULL };
 	return suite_run("pages", tests, (const char *const[]) { "--rate-sends", "0", "--rate-actions", "0", NULL });
 }

@@ -128,7 +128,7 @@ START_TEST(wrong_password_fails_the_start)
 }
 END_TEST
 
-START_TEST(password_files_that_are_no_good_are_refused)
+START_TEST(password_files_that_are_unsafe_or_malformed_are_refused)
 {
 	char *open_to_all = file_with(SECRET, 0644), *empty = file_with("\n", 0600);
 	const char *const cases[][2] = { { open_to_all, "everybody may read or write it" },
@@ -162,7 +162,7 @@ START_TEST(passfile_of_libpq_opens_the_database)
 }
 END_TEST
 
-START_TEST(settings_that_only_root_may_read_are_read)
+START_TEST(settings_readable_by_root_only_are_read)
 {
 	char *file = file_with(
 		format("listen = 127.0.0.1:0\ndatabase = %s password='S3cret of \\'quotes\\' \\\\ and blanks'\n",
@@ -175,7 +175,7 @@ START_TEST(settings_that_only_root_may_read_are_read)
 }
 END_TEST
 
-START_TEST(settings_that_are_a_credential_are_found)
+START_TEST(settings_in_systemd_credential_are_found)
 {
 	char dir[] = "/tmp/pdXXXXXX", *file = format("%s", mkdtemp(dir));
 	file = format("%s/postern.conf", file);
@@ -200,10 +200,10 @@ int main(void)
 	const TTest *const tests[] = {
 		password_file_opens_the_database,
 		wrong_password_fails_the_start,
-		password_files_that_are_no_good_are_refused,
+		password_files_that_are_unsafe_or_malformed_are_refused,
 		passfile_of_libpq_opens_the_database,
-		settings_that_only_root_may_read_are_read,
-		settings_that_are_a_credential_are_found,
+		settings_readable_by_root_only_are_read,
+		settings_in_systemd_credential_are_found,
 		NULL,
 	};
 	return suite_run("passwords", tests, NULL);

@@ -29,7 +29,7 @@ static struct json_object *expect_of(struct stream *s, const char *kind, const s
 
 /* ---- receipts ---- */
 
-START_TEST(everybody_of_a_small_group_sees_who_has_read)
+START_TEST(receipts_in_small_group_are_sent_to_every_member)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *out = new_user();
 	long long chat = make_group(ann, ben, cem);
@@ -60,7 +60,7 @@ START_TEST(everybody_of_a_small_group_sees_who_has_read)
 }
 END_TEST
 
-START_TEST(who_has_left_hears_of_no_receipts)
+START_TEST(receipts_are_not_sent_to_former_member)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	long long chat = make_group(ann, ben, cem), id = say(ben, chat, "bye");
@@ -72,7 +72,7 @@ START_TEST(who_has_left_hears_of_no_receipts)
 }
 END_TEST
 
-START_TEST(only_who_may_read_a_message_has_received_it)
+START_TEST(receipts_count_only_members_who_can_read_the_message)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	long long chat = json_num(
@@ -94,7 +94,7 @@ START_TEST(only_who_may_read_a_message_has_received_it)
 }
 END_TEST
 
-START_TEST(a_mark_never_passes_the_head)
+START_TEST(read_mark_past_the_head_is_limited_to_it)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ann, chat, "one");
@@ -107,7 +107,7 @@ START_TEST(a_mark_never_passes_the_head)
 }
 END_TEST
 
-START_TEST(unread_is_right_on_every_device)
+START_TEST(unread_count_is_equal_on_every_device)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -134,7 +134,7 @@ static void writes_many(const struct client *who, long long chat, unsigned n)
 	expect_status(post_as(who, messages_path(chat), "application/x-ndjson", lines), 200);
 }
 
-START_TEST(what_one_wrote_oneself_is_passed_over)
+START_TEST(unread_count_skips_own_messages)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), other = make_group(ann, ben);
@@ -172,7 +172,7 @@ START_TEST(what_one_wrote_oneself_is_passed_over)
 }
 END_TEST
 
-START_TEST(a_polls_next_cursor_is_a_receipt)
+START_TEST(poll_with_next_cursor_marks_delivered)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -188,7 +188,7 @@ START_TEST(a_polls_next_cursor_is_a_receipt)
 }
 END_TEST
 
-START_TEST(in_a_crowd_only_the_author_hears_how_many)
+START_TEST(receipts_in_large_group_are_counts_for_the_author)
 {
 	enum { CROWD = 101 };
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dan = new_user();
@@ -231,7 +231,7 @@ START_TEST(in_a_crowd_only_the_author_hears_how_many)
 }
 END_TEST
 
-START_TEST(a_burst_of_reads_is_a_handful_of_transactions)
+START_TEST(read_marks_in_a_burst_are_all_kept)
 {
 	enum { READERS = 40, EACH = 25 };
 	struct client *ann = new_user();
@@ -263,7 +263,7 @@ END_TEST
 
 /* ---- typing and signals ---- */
 
-START_TEST(typing_is_told_to_the_others_and_throttled)
+START_TEST(typing_is_sent_to_other_members_and_throttled)
 {
 	struct client *ann = new_user(), *ben = new_user(), *out = new_user();
 	long long chat = make_group(ann, ben);
@@ -292,7 +292,7 @@ START_TEST(typing_is_told_to_the_others_and_throttled)
 }
 END_TEST
 
-START_TEST(signals_are_relayed_whole)
+START_TEST(signals_are_relayed_unchanged)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *out = new_user();
 	long long chat = make_group(ann, ben, cem);
@@ -326,7 +326,7 @@ START_TEST(signals_are_relayed_whole)
 }
 END_TEST
 
-START_TEST(polls_and_ndjson_hear_of_it_too)
+START_TEST(ephemeral_events_reach_poll_and_ndjson)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -380,7 +380,7 @@ static void expect_state(struct stream *s, const struct client *whose, const cha
 	ck_assert_str_eq(json_str(expect_of(s, "presence", whose), "state"), state);
 }
 
-START_TEST(who_shares_a_direct_chat_sees_one_come_and_go)
+START_TEST(presence_is_sent_to_users_with_a_direct_chat)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
@@ -406,7 +406,7 @@ START_TEST(who_shares_a_direct_chat_sees_one_come_and_go)
 }
 END_TEST
 
-START_TEST(one_chooses_who_may_see_it)
+START_TEST(presence_visibility_setting_limits_who_sees_it)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
@@ -447,7 +447,7 @@ START_TEST(one_chooses_who_may_see_it)
 }
 END_TEST
 
-START_TEST(whom_one_lets_see_it_is_nobodys_business)
+START_TEST(presence_visibility_setting_is_private)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	make_group(ann, ben);
@@ -462,7 +462,7 @@ START_TEST(whom_one_lets_see_it_is_nobodys_business)
 }
 END_TEST
 
-START_TEST(whose_account_is_disabled_has_gone)
+START_TEST(presence_of_disabled_user_is_offline)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
@@ -474,7 +474,7 @@ START_TEST(whose_account_is_disabled_has_gone)
 }
 END_TEST
 
-START_TEST(a_page_that_is_loaded_again_was_never_away)
+START_TEST(presence_during_page_reload_stays_online)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
@@ -489,7 +489,7 @@ START_TEST(a_page_that_is_loaded_again_was_never_away)
 }
 END_TEST
 
-START_TEST(several_nodes_know_of_each_other_and_of_a_dead_one)
+START_TEST(presence_spans_nodes_and_ends_with_a_killed_node)
 {
 	struct server *other = server_join(test_server(), NULL);
 	struct client *ann = new_user(), *ben = new_user();
@@ -510,7 +510,7 @@ END_TEST
 
 /* The table is unlogged: a crash empties it. A worker's connections come back one by one, so that
  * a 503 may follow a 200. */
-START_TEST(who_is_here_survives_the_database)
+START_TEST(presence_after_database_crash_is_restored)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	stream_from_now(ann);
@@ -533,7 +533,7 @@ START_TEST(who_is_here_survives_the_database)
 }
 END_TEST
 
-START_TEST(what_others_are_told_of_is_counted)
+START_TEST(actions_are_rate_limited)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ann, chat, "x");
@@ -563,7 +563,7 @@ END_TEST
 
 /* ---- contacts and blocks ---- */
 
-START_TEST(nothing_is_written_across_a_block)
+START_TEST(block_refuses_every_write_between_the_users)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	struct answer a = expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
@@ -598,7 +598,7 @@ START_TEST(nothing_is_written_across_a_block)
 }
 END_TEST
 
-START_TEST(contacts_are_ones_own_list)
+START_TEST(contacts_are_private_to_their_user)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
@@ -618,7 +618,7 @@ START_TEST(contacts_are_ones_own_list)
 }
 END_TEST
 
-START_TEST(a_block_closes_the_direct_chat)
+START_TEST(block_closes_the_direct_chat)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
@@ -653,16 +653,17 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { everybody_of_a_small_group_sees_who_has_read, a_mark_never_passes_the_head,
-		unread_is_right_on_every_device, what_one_wrote_oneself_is_passed_over,
-		a_polls_next_cursor_is_a_receipt, in_a_crowd_only_the_author_hears_how_many,
-		a_burst_of_reads_is_a_handful_of_transactions, typing_is_told_to_the_others_and_throttled,
-		signals_are_relayed_whole, polls_and_ndjson_hear_of_it_too,
-		who_shares_a_direct_chat_sees_one_come_and_go, one_chooses_who_may_see_it,
-		a_page_that_is_loaded_again_was_never_away, several_nodes_know_of_each_other_and_of_a_dead_one,
-		who_is_here_survives_the_database, contacts_are_ones_own_list, a_block_closes_the_direct_chat,
-		who_has_left_hears_of_no_receipts, only_who_may_read_a_message_has_received_it,
-		whom_one_lets_see_it_is_nobodys_business, whose_account_is_disabled_has_gone,
-		nothing_is_written_across_a_block, what_others_are_told_of_is_counted, NULL };
+	const TTest *const tests[] = { receipts_in_small_group_are_sent_to_every_member,
+		read_mark_past_the_head_is_limited_to_it, unread_count_is_equal_on_every_device,
+		unread_count_skips_own_messages, poll_with_next_cursor_marks_delivered,
+		receipts_in_large_group_are_counts_for_the_author, read_marks_in_a_burst_are_all_kept,
+		typing_is_sent_to_other_members_and_throttled, signals_are_relayed_unchanged,
+		ephemeral_events_reach_poll_and_ndjson, presence_is_sent_to_users_with_a_direct_chat,
+		presence_visibility_setting_limits_who_sees_it, presence_during_page_reload_stays_online,
+		presence_spans_nodes_and_ends_with_a_killed_node, presence_after_database_crash_is_restored,
+		contacts_are_private_to_their_user, block_closes_the_direct_chat,
+		receipts_are_not_sent_to_former_member, receipts_count_only_members_who_can_read_the_message,
+		presence_visibility_setting_is_private, presence_of_disabled_user_is_offline,
+		block_refuses_every_write_between_the_users, actions_are_rate_limited, NULL };
 	return suite_run("people", tests, NULL);
 }

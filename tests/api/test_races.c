@@ -17,7 +17,7 @@ static struct wire *ask_for(const struct client *who, const char *path)
 	return w;
 }
 
-START_TEST(a_token_is_revoked_while_its_stream_is_opened)
+START_TEST(token_revoked_during_stream_open_ends_the_stream)
 {
 	struct client *ann = new_user();
 	struct answer made = expect_status(post(ann, "/v1/tokens", "{'label':'phone'}"), 201);
@@ -33,7 +33,7 @@ START_TEST(a_token_is_revoked_while_its_stream_is_opened)
 }
 END_TEST
 
-START_TEST(another_token_is_revoked_while_a_stream_is_opened)
+START_TEST(token_revoked_during_open_of_another_stream_leaves_it_open)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben),
@@ -50,7 +50,7 @@ START_TEST(another_token_is_revoked_while_a_stream_is_opened)
 }
 END_TEST
 
-START_TEST(a_password_changes_while_somebody_signs_in_with_the_old_one)
+START_TEST(password_changed_during_sign_in_refuses_the_old_one)
 {
 	struct client *ann = new_user();
 	PGconn *pg = database_open(test_server());
@@ -67,7 +67,7 @@ START_TEST(a_password_changes_while_somebody_signs_in_with_the_old_one)
 END_TEST
 
 /* A restored database, say: the number of what was a direct chat may be any chat's now. */
-START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
+START_TEST(direct_chat_cache_is_dropped_in_another_history)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
 	char *direct = format("/v1/chats/@%s/messages", ben->name),
@@ -92,7 +92,7 @@ START_TEST(a_direct_chat_is_looked_up_again_in_another_history)
 END_TEST
 
 /* Whoever gave up on a call doesn't leave it running in the database, where it would hold or await the log lock. */
-START_TEST(nothing_is_left_running_after_its_deadline)
+START_TEST(send_past_its_deadline_leaves_no_running_statement)
 {
 	const char *const flags[] = { "--database-timeout", "1", "--send-wait", "2", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -115,7 +115,7 @@ END_TEST
 
 /* Batches fly one behind the other. When one fails as a whole, what was sent behind it is held back until its items
  * were tried singly. */
-START_TEST(a_batch_that_fails_is_not_overtaken)
+START_TEST(batch_that_fails_is_not_overtaken_by_the_next)
 {
 	enum { LINES = 2000, POISON = 300 };
 	struct client *ann = new_user();
@@ -147,12 +147,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_token_is_revoked_while_its_stream_is_opened,
-		another_token_is_revoked_while_a_stream_is_opened,
-		a_password_changes_while_somebody_signs_in_with_the_old_one,
-		nothing_is_left_running_after_its_deadline,
-		a_batch_that_fails_is_not_overtaken,
-		a_direct_chat_is_looked_up_again_in_another_history,
+		token_revoked_during_stream_open_ends_the_stream,
+		token_revoked_during_open_of_another_stream_leaves_it_open,
+		password_changed_during_sign_in_refuses_the_old_one,
+		send_past_its_deadline_leaves_no_running_statement,
+		batch_that_fails_is_not_overtaken_by_the_next,
+		direct_chat_cache_is_dropped_in_another_history,
 		NULL,
 	};
 	return suite_run("races", tests, (const char *const[]) { "--rate-sends", "0", "--rate-actions", "0", NULL });

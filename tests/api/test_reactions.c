@@ -15,7 +15,7 @@ static char *reaction(long long chat, long long id, const char *emoji)
 	return format("%s/reactions/%s", message_path(chat, id), emoji);
 }
 
-START_TEST(a_reaction_is_counted_and_seen)
+START_TEST(reaction_is_counted_and_sent_to_members)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
@@ -59,7 +59,7 @@ START_TEST(a_reaction_is_counted_and_seen)
 }
 END_TEST
 
-START_TEST(who_reacted_is_listed)
+START_TEST(reactions_of_a_message_are_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol), id = say(alice, chat, "hi");
@@ -85,7 +85,7 @@ START_TEST(who_reacted_is_listed)
 }
 END_TEST
 
-START_TEST(spellings_of_an_emoji_are_one)
+START_TEST(reaction_spellings_of_one_emoji_are_one_reaction)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
@@ -99,7 +99,7 @@ START_TEST(spellings_of_an_emoji_are_one)
 }
 END_TEST
 
-START_TEST(only_an_emoji_is_a_reaction)
+START_TEST(reaction_that_is_not_an_emoji_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "hi");
@@ -115,7 +115,7 @@ START_TEST(only_an_emoji_is_a_reaction)
 }
 END_TEST
 
-START_TEST(a_message_has_only_so_many_kinds)
+START_TEST(reaction_over_limit_of_kinds_is_refused)
 {
 	const char *const flags[] = { "--reactions-max", "2", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -131,7 +131,7 @@ START_TEST(a_message_has_only_so_many_kinds)
 }
 END_TEST
 
-START_TEST(only_who_may_read_reacts)
+START_TEST(reaction_by_user_who_cannot_read_is_refused)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory"), *dave = user("dave");
 	struct answer made = expect_status(
@@ -181,7 +181,7 @@ static void tells_the_latest(struct stream *s, long long chat, long long id)
 	expect_quiet(s);
 }
 
-START_TEST(what_was_missed_is_told)
+START_TEST(reactions_missed_are_replayed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *erin = user("erin"), *frank = user("frank");
 	long long chat = make_group(alice, bob, erin, frank), doomed = say(alice, chat, "doomed");
@@ -213,13 +213,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_reaction_is_counted_and_seen,
-		who_reacted_is_listed,
-		spellings_of_an_emoji_are_one,
-		only_an_emoji_is_a_reaction,
-		a_message_has_only_so_many_kinds,
-		only_who_may_read_reacts,
-		what_was_missed_is_told,
+		reaction_is_counted_and_sent_to_members,
+		reactions_of_a_message_are_listed,
+		reaction_spellings_of_one_emoji_are_one_reaction,
+		reaction_that_is_not_an_emoji_is_refused,
+		reaction_over_limit_of_kinds_is_refused,
+		reaction_by_user_who_cannot_read_is_refused,
+		reactions_missed_are_replayed,
 		NULL,
 	};
 	return suite_run("reactions", tests, NULL);

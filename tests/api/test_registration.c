@@ -30,7 +30,7 @@ static struct server *join_with(const char *registration, const char *rate)
 	return server_join(test_server(), flags);
 }
 
-START_TEST(registration_is_closed_unless_it_is_opened)
+START_TEST(registration_by_default_is_closed)
 {
 	expect_problem(post(anonymous(), "/v1/accounts", "{'name':'dora','password':'long enough'}"), 403,
 		"registration_closed");
@@ -38,7 +38,7 @@ START_TEST(registration_is_closed_unless_it_is_opened)
 }
 END_TEST
 
-START_TEST(where_it_is_open_anybody_registers)
+START_TEST(registration_when_open_creates_user)
 {
 	struct server *node = join_with("open", "0");
 	struct client *any = on_server(anonymous(), node);
@@ -59,7 +59,7 @@ START_TEST(where_it_is_open_anybody_registers)
 }
 END_TEST
 
-START_TEST(an_invitation_is_good_as_often_as_it_says)
+START_TEST(registration_invitation_is_limited_to_its_uses)
 {
 	struct server *node = join_with("invite", "0");
 	struct client *any = on_server(anonymous(), node), *root = admin();
@@ -87,7 +87,7 @@ START_TEST(an_invitation_is_good_as_often_as_it_says)
 }
 END_TEST
 
-START_TEST(registering_is_limited_by_address)
+START_TEST(registration_is_rate_limited_by_address)
 {
 	struct server *node = join_with("open", "3");
 	int status = 409;
@@ -101,7 +101,7 @@ START_TEST(registering_is_limited_by_address)
 }
 END_TEST
 
-START_TEST(a_password_changes_for_who_knows_the_old_one)
+START_TEST(password_change_requires_the_old_password)
 {
 	struct client *ann = new_user();
 	struct client *here =
@@ -128,7 +128,7 @@ START_TEST(a_password_changes_for_who_knows_the_old_one)
 }
 END_TEST
 
-START_TEST(a_reset_is_good_once)
+START_TEST(password_reset_link_is_accepted_once)
 {
 	struct client *ann = new_user();
 	const char *first = json_str(
@@ -152,7 +152,7 @@ START_TEST(a_reset_is_good_once)
 }
 END_TEST
 
-START_TEST(administrators_make_and_disable_users)
+START_TEST(administrator_creates_and_disables_users)
 {
 	struct client *root = admin();
 	expect_status(post(root, "/v1/admin/users", "{'name':'jana','password':'long enough'}"), 201);
@@ -183,7 +183,7 @@ START_TEST(administrators_make_and_disable_users)
 }
 END_TEST
 
-START_TEST(credentials_are_not_hoarded)
+START_TEST(credentials_over_100_a_user_replace_the_oldest)
 {
 	user("hamster");
 	PGconn *pg = database_open(test_server());
@@ -205,7 +205,7 @@ START_TEST(credentials_are_not_hoarded)
 }
 END_TEST
 
-START_TEST(administrators_make_administrators)
+START_TEST(administrator_promotes_and_demotes_users)
 {
 	struct client *root = admin(), *ann = new_user();
 	struct stream *s = stream_from_now(ann);
@@ -228,7 +228,7 @@ START_TEST(administrators_make_administrators)
 }
 END_TEST
 
-START_TEST(commands_leave_a_trail_too)
+START_TEST(commands_are_recorded_in_the_audit)
 {
 	static const char *const acts[] = { "user_deleted", "user_demoted", "user_promoted", "user_enabled",
 		"user_disabled", "token_created", "password_reset_link", "password_set", "user_created" };
@@ -253,7 +253,7 @@ START_TEST(commands_leave_a_trail_too)
 }
 END_TEST
 
-START_TEST(nobody_else_may)
+START_TEST(admin_requests_of_other_users_are_refused)
 {
 	struct client *ann = new_user();
 	static const char *const reads[] = { "users", "invites", "audit" };
@@ -275,7 +275,7 @@ START_TEST(nobody_else_may)
 }
 END_TEST
 
-START_TEST(the_profile_and_the_session_in_hand)
+START_TEST(profile_change_and_own_session_are_visible)
 {
 	struct client *ann = new_user(), *bob = new_user();
 	long long chat = make_group(bob, ann);
@@ -299,18 +299,18 @@ int main(void)
 {
 	const char *const flags[] = { "--rate-logins", "0", "--rate-sends", "0", "--log-level", "debug", NULL };
 	const TTest *const tests[] = {
-		registration_is_closed_unless_it_is_opened,
-		where_it_is_open_anybody_registers,
-		an_invitation_is_good_as_often_as_it_says,
-		registering_is_limited_by_address,
-		a_password_changes_for_who_knows_the_old_one,
-		a_reset_is_good_once,
-		administrators_make_and_disable_users,
-		credentials_are_not_hoarded,
-		administrators_make_administrators,
-		commands_leave_a_trail_too,
-		nobody_else_may,
-		the_profile_and_the_session_in_hand,
+		registration_by_default_is_closed,
+		registration_when_open_creates_user,
+		registration_invitation_is_limited_to_its_uses,
+		registration_is_rate_limited_by_address,
+		password_change_requires_the_old_password,
+		password_reset_link_is_accepted_once,
+		administrator_creates_and_disables_users,
+		credentials_over_100_a_user_replace_the_oldest,
+		administrator_promotes_and_demotes_users,
+		commands_are_recorded_in_the_audit,
+		admin_requests_of_other_users_are_refused,
+		profile_change_and_own_session_are_visible,
 		NULL,
 	};
 	return suite_run("registration", tests, flags);

@@ -77,7 +77,7 @@ static void everywhere(const struct client *who, const struct server *node, long
 		ck_assert_int_eq(send_status(who, node, chat, size), status);
 }
 
-START_TEST(limits_change_on_every_worker)
+START_TEST(reload_changes_limits_on_every_worker)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -96,7 +96,7 @@ START_TEST(limits_change_on_every_worker)
 }
 END_TEST
 
-START_TEST(rates_change)
+START_TEST(reload_changes_rates)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -108,7 +108,7 @@ START_TEST(rates_change)
 }
 END_TEST
 
-START_TEST(origins_and_registration_change)
+START_TEST(reload_changes_origins_and_registration)
 {
 	struct client *ann = new_user();
 	struct server *node = node_with("", NULL, NULL);
@@ -130,7 +130,7 @@ START_TEST(origins_and_registration_change)
 }
 END_TEST
 
-START_TEST(jwt_keys_come_and_go)
+START_TEST(reload_adds_and_removes_jwt_keys)
 {
 	static const char *const kids[] = { "ed", NULL };
 	char *keys = format("/tmp/pj%d", (int)getpid());
@@ -156,7 +156,7 @@ START_TEST(jwt_keys_come_and_go)
 }
 END_TEST
 
-START_TEST(log_level_changes)
+START_TEST(reload_changes_log_level)
 {
 	struct server *node = node_with("log_level = warn", NULL, NULL);
 	ck_assert(!server_logged(node, " info "));
@@ -167,7 +167,7 @@ START_TEST(log_level_changes)
 }
 END_TEST
 
-START_TEST(what_needs_a_restart_is_named)
+START_TEST(reload_names_settings_that_need_a_restart)
 {
 	pid_t workers[8];
 	struct server *node = node_with("text_max = 100", NULL, NULL);
@@ -180,7 +180,7 @@ START_TEST(what_needs_a_restart_is_named)
 }
 END_TEST
 
-START_TEST(options_beat_the_file_then_too)
+START_TEST(reload_keeps_options_above_the_file)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -191,7 +191,7 @@ START_TEST(options_beat_the_file_then_too)
 }
 END_TEST
 
-START_TEST(wrong_settings_change_nothing)
+START_TEST(reload_of_invalid_settings_changes_nothing)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -206,7 +206,7 @@ START_TEST(wrong_settings_change_nothing)
 }
 END_TEST
 
-START_TEST(a_file_that_only_root_may_read_is_asked_for)
+START_TEST(reload_reads_file_readable_by_root_only)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -222,7 +222,7 @@ START_TEST(a_file_that_only_root_may_read_is_asked_for)
 }
 END_TEST
 
-START_TEST(a_worker_that_comes_later_has_them)
+START_TEST(reload_applies_to_workers_started_later)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -242,7 +242,7 @@ START_TEST(a_worker_that_comes_later_has_them)
 END_TEST
 
 /* One after the other without waiting: no signal finds a worker that can't take it. */
-START_TEST(many_in_a_row_leave_the_last_one)
+START_TEST(reload_many_times_ends_with_the_last_settings)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -265,17 +265,17 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		limits_change_on_every_worker,
-		rates_change,
-		origins_and_registration_change,
-		jwt_keys_come_and_go,
-		log_level_changes,
-		what_needs_a_restart_is_named,
-		options_beat_the_file_then_too,
-		wrong_settings_change_nothing,
-		a_file_that_only_root_may_read_is_asked_for,
-		a_worker_that_comes_later_has_them,
-		many_in_a_row_leave_the_last_one,
+		reload_changes_limits_on_every_worker,
+		reload_changes_rates,
+		reload_changes_origins_and_registration,
+		reload_adds_and_removes_jwt_keys,
+		reload_changes_log_level,
+		reload_names_settings_that_need_a_restart,
+		reload_keeps_options_above_the_file,
+		reload_of_invalid_settings_changes_nothing,
+		reload_reads_file_readable_by_root_only,
+		reload_applies_to_workers_started_later,
+		reload_many_times_ends_with_the_last_settings,
 		NULL,
 	};
 	snprintf(path, sizeof(path), "/tmp/pc%d.conf", (int)getpid());

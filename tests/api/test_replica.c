@@ -41,7 +41,7 @@ static void await_found(const struct client *who, const char *word, size_t n)
 		time_left(until, "the search to know the word");
 }
 
-START_TEST(two_nodes_start_on_a_primary_with_a_standby)
+START_TEST(setup_nodes_start_on_primary_with_standby)
 {
 	primary = cluster_new();
 	node = server_on(cluster_conninfo(primary, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
@@ -55,7 +55,7 @@ START_TEST(two_nodes_start_on_a_primary_with_a_standby)
 }
 END_TEST
 
-START_TEST(doctor_knows_a_standby_from_a_primary_and_a_stranger)
+START_TEST(doctor_distinguishes_standby_primary_and_other_database)
 {
 	const struct {
 		const char *conninfo, *text;
@@ -76,7 +76,7 @@ START_TEST(doctor_knows_a_standby_from_a_primary_and_a_stranger)
 }
 END_TEST
 
-START_TEST(the_standby_answers_history_search_and_replay)
+START_TEST(standby_answers_history_search_and_replay)
 {
 	struct client *ann = user_at(node, "ann");
 	long long chat = make_group(ann), ids[120];
@@ -112,7 +112,7 @@ static void resume(void *unused)
 	sql(cluster_connect(standby, "postgres"), "select pg_wal_replay_resume()");
 }
 
-START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
+START_TEST(write_is_read_from_every_node_while_standby_lags)
 {
 	struct client *ann = user_at(node, "ann"), *elsewhere = on_server(ann, other);
 	long long chat = make_group(ann);
@@ -149,7 +149,7 @@ START_TEST(who_wrote_reads_it_from_every_node_while_the_standby_is_behind)
 END_TEST
 
 /* As after a restore: it answers, and would answer something else. */
-START_TEST(a_standby_of_another_history_is_not_believed)
+START_TEST(standby_of_another_history_is_not_used)
 {
 	struct client *ann = user_at(node, "ann");
 	long long chat = make_group(ann);
@@ -176,7 +176,7 @@ START_TEST(a_standby_of_another_history_is_not_believed)
 }
 END_TEST
 
-START_TEST(reads_go_on_without_the_standby)
+START_TEST(reads_continue_when_standby_stops)
 {
 	struct client *ann = user_at(node, "ann");
 	long long chat = make_group(ann), id = say(ann, chat, "alone");
@@ -192,7 +192,7 @@ START_TEST(reads_go_on_without_the_standby)
 }
 END_TEST
 
-START_TEST(the_nodes_stop)
+START_TEST(teardown_nodes_stop)
 {
 	server_stop(other);
 	server_stop(node);
@@ -202,13 +202,13 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		two_nodes_start_on_a_primary_with_a_standby,
-		doctor_knows_a_standby_from_a_primary_and_a_stranger,
-		the_standby_answers_history_search_and_replay,
-		who_wrote_reads_it_from_every_node_while_the_standby_is_behind,
-		a_standby_of_another_history_is_not_believed,
-		reads_go_on_without_the_standby,
-		the_nodes_stop,
+		setup_nodes_start_on_primary_with_standby,
+		doctor_distinguishes_standby_primary_and_other_database,
+		standby_answers_history_search_and_replay,
+		write_is_read_from_every_node_while_standby_lags,
+		standby_of_another_history_is_not_used,
+		reads_continue_when_standby_stops,
+		teardown_nodes_stop,
 		NULL,
 	};
 	int status = suite_run("replica", tests, NULL);

@@ -38,7 +38,7 @@ static void is_refused_untouched(const char *file, const char *reason)
 	ck_assert(!file_exists(scratch_path("anew")));
 }
 
-START_TEST(backups_are_made)
+START_TEST(setup_backups_are_made)
 {
 	scratch_make();
 	user("ann1");
@@ -67,7 +67,7 @@ static void with_changed_byte(const char *file, size_t at, const char *reason)
 	is_refused_untouched(scratch_path("changed.tar"), reason);
 }
 
-START_TEST(byte_changed_anywhere_is_refused)
+START_TEST(restore_of_file_with_changed_byte_is_refused)
 {
 	size_t len;
 	char *file = scratch_path("dump.tar"), *data = read_file(file, &len);
@@ -84,7 +84,7 @@ START_TEST(byte_changed_anywhere_is_refused)
 }
 END_TEST
 
-START_TEST(file_cut_off_anywhere_is_refused)
+START_TEST(restore_of_truncated_file_is_refused)
 {
 	size_t len;
 	char *data = read_file(scratch_path("dump.tar"), &len);
@@ -149,7 +149,7 @@ static void change_manifest(const char *from, const char *to)
 	write_file(scratch_path("changed.tar"), data, len);
 }
 
-START_TEST(backup_of_a_newer_version_is_refused_with_what_it_needs)
+START_TEST(restore_of_newer_format_is_refused_with_needed_version)
 {
 	change_manifest("\"format\":1", "\"format\":7");
 	is_refused_untouched(
@@ -216,7 +216,7 @@ static void both_refuse(const struct member *members, size_t count, const char *
 	both_refuse((const struct member[]) { __VA_ARGS__ }, \
 		sizeof((const struct member[]) { __VA_ARGS__ }) / sizeof(struct member), reason, inner)
 
-START_TEST(hostile_archives_are_refused)
+START_TEST(restore_of_hostile_archive_is_refused)
 {
 	const char *name = "has a name that isn't allowed", *kind = "is neither a file nor a directory";
 	BOTH_REFUSE(name, name, { "../evil", '0', 0 });
@@ -241,7 +241,7 @@ END_TEST
 
 /* --- places that are in use --- */
 
-START_TEST(restore_under_a_running_server_is_refused)
+START_TEST(restore_under_running_server_is_refused)
 {
 	char *state = format("%s", server_state(test_server()));
 	expect_failure(run_command("restore", scratch_path("dump.tar"), "--state", state),
@@ -251,7 +251,7 @@ START_TEST(restore_under_a_running_server_is_refused)
 }
 END_TEST
 
-START_TEST(sigterm_while_restore_waits_for_another_command_changes_nothing)
+START_TEST(restore_terminated_while_waiting_changes_nothing)
 {
 	char *state = fresh_directory("locked"), *lock = scratch_path("locked/lock");
 	ck_assert_int_eq(chmod(state, 0777), 0);
@@ -279,7 +279,7 @@ static void as_owner(const char *state, const char *command)
 }
 
 /* A restore that is killed leaves one of these. */
-START_TEST(start_after_a_restore_that_was_cut_off_finds_one_whole_database)
+START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 {
 	char *state = scratch_path("cutoff");
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state));
@@ -311,7 +311,7 @@ END_TEST
 
 /* --- databases of somebody's --- */
 
-START_TEST(another_cluster_starts)
+START_TEST(setup_second_cluster_starts)
 {
 	foreign = cluster_new();
 	cluster_run(foreign, "createdb one ");
@@ -324,7 +324,7 @@ static const char *tables_of(const char *db)
 		"select count(*) from pg_class where relnamespace = to_regnamespace('postern')");
 }
 
-START_TEST(restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was)
+START_TEST(restore_that_fails_or_is_stopped_leaves_database_unchanged)
 {
 	PGconn *pg = cluster_connect(foreign, "one");
 	sql(pg,
@@ -351,7 +351,7 @@ START_TEST(restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was)
 }
 END_TEST
 
-START_TEST(dump_is_restored_into_an_empty_database_only)
+START_TEST(restore_of_dump_into_database_in_use_is_refused)
 {
 	char *conninfo = cluster_conninfo(foreign, "one");
 	expect_failure(run_command("restore", scratch_path("base.tar"), "--database", conninfo),
@@ -369,24 +369,24 @@ START_TEST(dump_is_restored_into_an_empty_database_only)
 }
 END_TEST
 
-START_TEST(scratch_is_removed) { scratch_remove(); }
+START_TEST(teardown_scratch_directory_is_removed) { scratch_remove(); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		backups_are_made,
-		byte_changed_anywhere_is_refused,
-		file_cut_off_anywhere_is_refused,
-		backup_of_a_newer_version_is_refused_with_what_it_needs,
-		hostile_archives_are_refused,
-		restore_under_a_running_server_is_refused,
-		sigterm_while_restore_waits_for_another_command_changes_nothing,
-		start_after_a_restore_that_was_cut_off_finds_one_whole_database,
-		another_cluster_starts,
-		restore_into_a_database_that_fails_or_is_stopped_leaves_it_as_it_was,
-		dump_is_restored_into_an_empty_database_only,
-		scratch_is_removed,
+		setup_backups_are_made,
+		restore_of_file_with_changed_byte_is_refused,
+		restore_of_truncated_file_is_refused,
+		restore_of_newer_format_is_refused_with_needed_version,
+		restore_of_hostile_archive_is_refused,
+		restore_under_running_server_is_refused,
+		restore_terminated_while_waiting_changes_nothing,
+		start_after_interrupted_restore_finds_one_whole_database,
+		setup_second_cluster_starts,
+		restore_that_fails_or_is_stopped_leaves_database_unchanged,
+		restore_of_dump_into_database_in_use_is_refused,
+		teardown_scratch_directory_is_removed,
 		NULL,
 	};
 	int status = suite_run("restore", tests, NULL);

@@ -67,7 +67,7 @@ static void await_left_in(PGconn *pg, const char *table, long long chat, const c
 
 /* ---- who says so, and who hears of it ---- */
 
-START_TEST(administrators_say_how_long_a_chat_is_kept)
+START_TEST(retention_of_chat_is_set_by_administrators_only)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	PGconn *pg = database_open(test_server());
@@ -114,7 +114,7 @@ START_TEST(administrators_say_how_long_a_chat_is_kept)
 }
 END_TEST
 
-START_TEST(whoever_was_away_hears_of_it)
+START_TEST(retention_deletions_are_replayed)
 {
 	struct client *root = administrator(), *ann = new_user();
 	long long chat = make_group(ann), old = say(ann, chat, "old"), new = say(ann, chat, "new");
@@ -141,7 +141,7 @@ END_TEST
 
 /* ---- what is left ---- */
 
-START_TEST(nothing_is_left_of_what_is_too_old)
+START_TEST(retention_removes_every_trace_of_old_messages)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	PGconn *pg = database_open(test_server());
@@ -233,7 +233,7 @@ START_TEST(nothing_is_left_of_what_is_too_old)
 END_TEST
 
 /* The chunk is 50: none waits for all of another's. */
-START_TEST(many_go_in_small_batches)
+START_TEST(retention_of_many_messages_works_in_small_batches)
 {
 	enum { MANY = 1000 };
 	struct client *root = administrator(), *ann = new_user();
@@ -276,7 +276,7 @@ START_TEST(many_go_in_small_batches)
 }
 END_TEST
 
-START_TEST(of_several_nodes_one_works_and_each_message_goes_once)
+START_TEST(retention_on_several_nodes_deletes_each_message_once)
 {
 	enum { EACH = 20, CHATS = 5 };
 	struct client *root = administrator(), *ann = new_user();
@@ -306,7 +306,7 @@ START_TEST(of_several_nodes_one_works_and_each_message_goes_once)
 }
 END_TEST
 
-START_TEST(it_comes_back_when_the_next_one_is_due)
+START_TEST(retention_runs_again_when_next_message_is_due)
 {
 	struct client *root = administrator(), *ann = new_user();
 	long long chat = make_group(ann);
@@ -349,7 +349,7 @@ static void await_applied(const struct client *root)
 		time_left(until, "the retention of all chats");
 }
 
-START_TEST(it_may_hold_for_all)
+START_TEST(retention_default_applies_to_every_chat)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann), own = make_group(ann), gone = make_group(ann), old = say(ann, chat, "old"),
@@ -413,9 +413,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { administrators_say_how_long_a_chat_is_kept, whoever_was_away_hears_of_it,
-		nothing_is_left_of_what_is_too_old, many_go_in_small_batches,
-		of_several_nodes_one_works_and_each_message_goes_once, it_comes_back_when_the_next_one_is_due,
-		it_may_hold_for_all, NULL };
+	const TTest *const tests[] = { retention_of_chat_is_set_by_administrators_only,
+		retention_deletions_are_replayed, retention_removes_every_trace_of_old_messages,
+		retention_of_many_messages_works_in_small_batches, retention_on_several_nodes_deletes_each_message_once,
+		retention_runs_again_when_next_message_is_due, retention_default_applies_to_every_chat, NULL };
 	return suite_run("retention", tests, NULL);
 }

@@ -43,7 +43,7 @@ static const char *first(const struct client *who, const char *query)
 	return json_str(search(who, query).json, "results.0.message.text");
 }
 
-START_TEST(words_are_found)
+START_TEST(search_finds_words_prefixes_and_phrases)
 {
 	static const struct {
 		const char *query;
@@ -69,7 +69,7 @@ START_TEST(words_are_found)
 }
 END_TEST
 
-START_TEST(misspelt_words_are_found)
+START_TEST(search_finds_misspelt_words)
 {
 	static const char *const typos[] = { "q=conections", "q=conenctions", "q=connectoins",
 		"q=%D0%B1%D0%B8%D0%B1%D0%BB%D0%B5%D0%BE%D1%82%D0%B5%D0%BA%D0%B0" };
@@ -86,7 +86,7 @@ START_TEST(misspelt_words_are_found)
 }
 END_TEST
 
-START_TEST(only_what_one_may_read)
+START_TEST(search_returns_only_readable_messages)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dan = new_user();
 	long long chat = make_group(ann, ben), direct;
@@ -124,7 +124,7 @@ START_TEST(only_what_one_may_read)
 END_TEST
 
 /* Of that many the index isn't asked by chat. */
-START_TEST(in_many_chats)
+START_TEST(search_of_user_in_many_chats_returns_only_theirs)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = 0;
@@ -141,7 +141,7 @@ START_TEST(in_many_chats)
 }
 END_TEST
 
-START_TEST(what_is_gone_is_gone_at_once)
+START_TEST(search_omits_deleted_and_edited_text_at_once)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), deleted = say(ann, chat, "zanzibarian one"),
@@ -171,7 +171,7 @@ START_TEST(what_is_gone_is_gone_at_once)
 }
 END_TEST
 
-START_TEST(what_is_pinned_stays_found)
+START_TEST(search_finds_pinned_message_before_reindexing)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = say(ann, chat, "rhododendron");
@@ -186,7 +186,7 @@ START_TEST(what_is_pinned_stays_found)
 }
 END_TEST
 
-START_TEST(filters)
+START_TEST(search_filters_limit_results)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long here = make_group(ann, ben), there = make_group(ann, ben), one = say(ann, here, "filtered one");
@@ -247,7 +247,7 @@ static void read_pages(const struct client *who, const char *query, unsigned n, 
 	}
 }
 
-START_TEST(pages)
+START_TEST(search_results_are_paginated)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = 0;
@@ -274,7 +274,7 @@ START_TEST(pages)
 }
 END_TEST
 
-START_TEST(snippets_are_safe)
+START_TEST(search_snippets_mark_matches_without_markup)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -295,7 +295,7 @@ START_TEST(snippets_are_safe)
 }
 END_TEST
 
-START_TEST(what_it_refuses)
+START_TEST(search_with_invalid_parameters_is_refused)
 {
 	static const struct {
 		const char *query, *code;
@@ -322,7 +322,7 @@ START_TEST(what_it_refuses)
 END_TEST
 
 /* Whatever a text holds, the follower gets past it, and so does who searches for it. */
-START_TEST(hostile_texts)
+START_TEST(search_of_hostile_texts_does_not_fail)
 {
 	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c",
 		"\\\\'\\\\'\\\\''", "\\u0001\\u0002\\u0003hostility", "\\u00ad\\u200f\\u202e",
@@ -349,7 +349,7 @@ START_TEST(hostile_texts)
 }
 END_TEST
 
-START_TEST(without_trigrams)
+START_TEST(search_without_trigrams_finds_no_misspelt_words)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -364,7 +364,7 @@ START_TEST(without_trigrams)
 }
 END_TEST
 
-START_TEST(searches_are_limited)
+START_TEST(searches_are_rate_limited)
 {
 	struct server *node = server_join(test_server(), (const char *const[]) { "--rate-searches", "3", NULL });
 	struct client *ann = new_user(), *ben = new_user(), *there = on_server(ann, node);
@@ -379,7 +379,7 @@ START_TEST(searches_are_limited)
 }
 END_TEST
 
-START_TEST(one_node_at_a_time)
+START_TEST(search_index_is_kept_by_one_node_at_a_time)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -396,7 +396,7 @@ START_TEST(one_node_at_a_time)
 }
 END_TEST
 
-START_TEST(it_goes_on_after_a_crash)
+START_TEST(search_index_continues_after_crash)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -415,9 +415,12 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { words_are_found, misspelt_words_are_found, only_what_one_may_read, in_many_chats,
-		what_is_gone_is_gone_at_once, what_is_pinned_stays_found, filters, pages, snippets_are_safe,
-		what_it_refuses, hostile_texts, without_trigrams, searches_are_limited, one_node_at_a_time,
-		it_goes_on_after_a_crash, NULL };
+	const TTest *const tests[] = { search_finds_words_prefixes_and_phrases, search_finds_misspelt_words,
+		search_returns_only_readable_messages, search_of_user_in_many_chats_returns_only_theirs,
+		search_omits_deleted_and_edited_text_at_once, search_finds_pinned_message_before_reindexing,
+		search_filters_limit_results, search_results_are_paginated, search_snippets_mark_matches_without_markup,
+		search_with_invalid_parameters_is_refused, search_of_hostile_texts_does_not_fail,
+		search_without_trigrams_finds_no_misspelt_words, searches_are_rate_limited,
+		search_index_is_kept_by_one_node_at_a_time, search_index_continues_after_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

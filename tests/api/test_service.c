@@ -101,7 +101,7 @@ static void expect_200(int fd)
 	ck_assert_str_eq(text, "HTTP/1.1 200");
 }
 
-START_TEST(ready_is_said_when_it_serves)
+START_TEST(notify_ready_is_sent_when_serving)
 {
 	char *path = format("/tmp/pn%d", (int)getpid());
 	on_teardown(remove_later, path);
@@ -121,7 +121,7 @@ START_TEST(ready_is_said_when_it_serves)
 }
 END_TEST
 
-START_TEST(a_start_that_fails_is_never_ready)
+START_TEST(notify_ready_is_not_sent_by_failed_start)
 {
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
@@ -136,7 +136,7 @@ START_TEST(a_start_that_fails_is_never_ready)
 END_TEST
 
 /* The silent port: the start goes on, and says so again and again. */
-START_TEST(a_long_start_asks_for_time)
+START_TEST(notify_extends_timeout_during_long_start)
 {
 	unsigned port;
 	char *name = abstract_name();
@@ -154,7 +154,7 @@ START_TEST(a_long_start_asks_for_time)
 }
 END_TEST
 
-START_TEST(the_watchdog_hears_nothing_while_a_worker_hangs)
+START_TEST(watchdog_is_not_notified_while_a_worker_hangs)
 {
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
@@ -177,7 +177,7 @@ START_TEST(the_watchdog_hears_nothing_while_a_worker_hangs)
 }
 END_TEST
 
-START_TEST(the_watchdog_of_another_process_is_not_ours)
+START_TEST(watchdog_of_another_process_is_ignored)
 {
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
@@ -207,7 +207,7 @@ static bool knows(pid_t pid, const char *prefix)
 
 /* Those that run other programs: initdb, and PostgreSQL with all that is its own. What a program was started with is
  * what /proc shows. */
-START_TEST(no_child_knows_of_the_service_manager)
+START_TEST(notify_variables_are_not_passed_to_children)
 {
 	unsigned port;
 	char *name = abstract_name(), dir[] = "/tmp/pvXXXXXX";
@@ -273,7 +273,7 @@ START_TEST(passed_sockets_are_served)
 }
 END_TEST
 
-START_TEST(a_restart_loses_no_connection_of_a_passed_socket)
+START_TEST(passed_socket_restart_loses_no_connection)
 {
 	unsigned port;
 	char *name = abstract_name();
@@ -300,7 +300,7 @@ static size_t descriptors(pid_t pid)
 	return n;
 }
 
-START_TEST(every_worker_gets_connections_of_a_shared_socket)
+START_TEST(passed_socket_connections_reach_every_worker)
 {
 	enum { WORKERS = 3, CONNECTIONS = 24, CONNECTIONS_MAX = 240 };
 	unsigned port;
@@ -330,7 +330,7 @@ START_TEST(every_worker_gets_connections_of_a_shared_socket)
 }
 END_TEST
 
-START_TEST(a_passed_descriptor_that_does_not_listen_is_refused)
+START_TEST(passed_descriptor_that_does_not_listen_is_refused)
 {
 	int fds[] = { socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), -1 };
 	on_teardown(close_later, (void *)(intptr_t)fds[0]);
@@ -346,16 +346,16 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		ready_is_said_when_it_serves,
-		a_start_that_fails_is_never_ready,
-		a_long_start_asks_for_time,
-		the_watchdog_hears_nothing_while_a_worker_hangs,
-		the_watchdog_of_another_process_is_not_ours,
-		no_child_knows_of_the_service_manager,
+		notify_ready_is_sent_when_serving,
+		notify_ready_is_not_sent_by_failed_start,
+		notify_extends_timeout_during_long_start,
+		watchdog_is_not_notified_while_a_worker_hangs,
+		watchdog_of_another_process_is_ignored,
+		notify_variables_are_not_passed_to_children,
 		passed_sockets_are_served,
-		a_restart_loses_no_connection_of_a_passed_socket,
-		every_worker_gets_connections_of_a_shared_socket,
-		a_passed_descriptor_that_does_not_listen_is_refused,
+		passed_socket_restart_loses_no_connection,
+		passed_socket_connections_reach_every_worker,
+		passed_descriptor_that_does_not_listen_is_refused,
 		NULL,
 	};
 	return suite_run("service", tests, NULL);

@@ -113,7 +113,7 @@ static void live_a_day(struct server *node, const char *conninfo)
 	expect_status(get(ben, "%s?limit=5", messages_path(chat)), 200);
 }
 
-START_TEST(settings_preset_for_the_role_do_no_harm)
+START_TEST(session_settings_override_those_of_the_role)
 {
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", preset_database(), "--rate-sends", "0", "--rate-searches", "0",
@@ -193,7 +193,7 @@ static char *pool(const char *mode)
 	return conninfo;
 }
 
-START_TEST(settings_through_a_session_pooler_are_kept)
+START_TEST(session_settings_through_session_pooler_are_kept)
 {
 	if (bouncer_path() == NULL)
 		return;
@@ -208,7 +208,7 @@ START_TEST(settings_through_a_session_pooler_are_kept)
 }
 END_TEST
 
-START_TEST(settings_transaction_pooler_is_refused_with_the_reason)
+START_TEST(transaction_pooler_is_refused_with_the_reason)
 {
 	char *said;
 	if (bouncer_path() == NULL)
@@ -225,8 +225,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { settings_preset_for_the_role_do_no_harm,
-		settings_through_a_session_pooler_are_kept, settings_transaction_pooler_is_refused_with_the_reason,
-		NULL };
+	const TTest *const tests[] = { session_settings_override_those_of_the_role,
+		session_settings_through_session_pooler_are_kept, transaction_pooler_is_refused_with_the_reason, NULL };
 	return suite_run("settings", tests, NULL);
 }

@@ -102,7 +102,7 @@ START_TEST(sigterm_while_a_statement_waits_for_a_lock_ends_the_start)
 }
 END_TEST
 
-START_TEST(sigterm_while_a_command_has_the_directory_ends_the_start)
+START_TEST(sigterm_while_a_command_holds_the_directory_ends_the_start)
 {
 	char *dir = directory(), *lock = format("%s/lock", dir);
 	int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -162,7 +162,7 @@ static void make_slow_initdb(const char *dir)
 		system(format("ln -s \"$(ls /usr/lib/postgresql/*/bin/postgres | head -n 1)\" %s/postgres", dir)), 0);
 }
 
-START_TEST(sigterm_while_the_private_cluster_is_made_ends_the_start)
+START_TEST(sigterm_while_the_private_cluster_is_created_ends_the_start)
 {
 	char *dir = directory(), *state = format("%s/state", dir), *began = format("%s/began", dir);
 	make_slow_initdb(dir);
@@ -204,7 +204,7 @@ START_TEST(sigterm_and_sigint_end_commands)
 }
 END_TEST
 
-START_TEST(postgres_settings_that_stay_the_same_are_not_written_again)
+START_TEST(postgres_settings_unchanged_are_not_written_again)
 {
 	struct server *other = server_start(NULL);
 	struct stat before, after;
@@ -234,7 +234,7 @@ static struct program *serve_unix(const char *path)
 	return p;
 }
 
-START_TEST(unix_socket_goes_at_stop)
+START_TEST(unix_socket_is_removed_at_stop)
 {
 	char *dir = directory();
 	/* Where only root may remove it, and where whoever made it may. */
@@ -252,7 +252,7 @@ START_TEST(unix_socket_goes_at_stop)
 }
 END_TEST
 
-START_TEST(unix_socket_of_another_server_stays)
+START_TEST(unix_socket_of_another_server_is_kept)
 {
 	char *dir = directory(), *path = format("%s/s", dir);
 	struct program *p = serve_unix(path);
@@ -286,13 +286,13 @@ int main(void)
 		sigterm_while_the_database_is_away_ends_the_start,
 		sigterm_while_another_node_migrates_ends_the_start,
 		sigterm_while_a_statement_waits_for_a_lock_ends_the_start,
-		sigterm_while_a_command_has_the_directory_ends_the_start,
+		sigterm_while_a_command_holds_the_directory_ends_the_start,
 		sigterm_while_the_private_database_recovers_ends_the_start,
-		sigterm_while_the_private_cluster_is_made_ends_the_start,
+		sigterm_while_the_private_cluster_is_created_ends_the_start,
 		sigterm_and_sigint_end_commands,
-		postgres_settings_that_stay_the_same_are_not_written_again,
-		unix_socket_goes_at_stop,
-		unix_socket_of_another_server_stays,
+		postgres_settings_unchanged_are_not_written_again,
+		unix_socket_is_removed_at_stop,
+		unix_socket_of_another_server_is_kept,
 		NULL,
 	};
 	return suite_run("start", tests, NULL);

@@ -31,7 +31,7 @@ static void write_request(struct wire *w, const struct client *who, const char *
 	wire_send(w, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", target, who->token);
 }
 
-START_TEST(hello_comes_first)
+START_TEST(stream_begins_with_hello)
 {
 	struct stream *s = stream_open(user("bob"), NULL);
 	struct json_object *hello = expect(s, "hello");
@@ -47,7 +47,7 @@ START_TEST(hello_comes_first)
 }
 END_TEST
 
-START_TEST(a_message_reaches_every_stream_of_the_chat)
+START_TEST(message_reaches_every_stream_of_the_chat)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
 	long long chat = make_group(alice, bob);
@@ -64,7 +64,7 @@ START_TEST(a_message_reaches_every_stream_of_the_chat)
 }
 END_TEST
 
-START_TEST(a_cut_stream_resumes_where_it_was)
+START_TEST(stream_cut_resumes_at_its_cursor)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -87,7 +87,7 @@ START_TEST(a_cut_stream_resumes_where_it_was)
 }
 END_TEST
 
-START_TEST(what_the_browser_saw_last_beats_the_address)
+START_TEST(last_event_id_header_overrides_since)
 {
 	/* A browser's EventSource reconnects to the same address, old cursor included, and adds the header. */
 	struct client *alice = user("alice"), *bob = user("bob");
@@ -102,7 +102,7 @@ START_TEST(what_the_browser_saw_last_beats_the_address)
 }
 END_TEST
 
-START_TEST(a_cut_right_after_hello_misses_nothing)
+START_TEST(stream_cut_right_after_hello_misses_nothing)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -118,7 +118,7 @@ START_TEST(a_cut_right_after_hello_misses_nothing)
 }
 END_TEST
 
-START_TEST(any_cursor_resumes_any_transport)
+START_TEST(cursor_of_any_transport_resumes_any_transport)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), ids[4];
@@ -152,7 +152,7 @@ START_TEST(any_cursor_resumes_any_transport)
 }
 END_TEST
 
-START_TEST(a_cursor_of_another_history_is_reset)
+START_TEST(cursor_of_another_history_is_reset)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -172,7 +172,7 @@ START_TEST(a_cursor_of_another_history_is_reset)
 }
 END_TEST
 
-START_TEST(sync_and_stream_meet_without_gap_or_overlap)
+START_TEST(stream_after_sync_has_no_gap_or_overlap)
 {
 	struct client *alice = user("alice"), *bob = new_user();
 	long long chat = make_group(alice, bob);
@@ -188,7 +188,7 @@ START_TEST(sync_and_stream_meet_without_gap_or_overlap)
 }
 END_TEST
 
-START_TEST(a_kick_takes_effect_at_its_place)
+START_TEST(kick_takes_effect_at_its_position)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol);
@@ -216,7 +216,7 @@ START_TEST(a_kick_takes_effect_at_its_place)
 }
 END_TEST
 
-START_TEST(who_comes_back_hears_from_then_on)
+START_TEST(member_added_again_gets_events_from_then_on)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -241,7 +241,7 @@ START_TEST(who_comes_back_hears_from_then_on)
 }
 END_TEST
 
-START_TEST(a_new_member_hears_of_himself_first)
+START_TEST(new_member_gets_own_member_event_first)
 {
 	struct client *alice = user("alice"), *dave = user("dave");
 	long long chat = make_group(alice);
@@ -260,7 +260,7 @@ START_TEST(a_new_member_hears_of_himself_first)
 }
 END_TEST
 
-START_TEST(who_leaves_hears_that_and_no_more)
+START_TEST(leaving_member_gets_own_member_event_last)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -272,7 +272,7 @@ START_TEST(who_leaves_hears_that_and_no_more)
 }
 END_TEST
 
-START_TEST(the_first_direct_message_brings_its_chat)
+START_TEST(first_direct_message_is_preceded_by_its_chat)
 {
 	struct client *alice = new_user(), *bob = new_user();
 	struct stream *s = stream_from_now(bob);
@@ -299,7 +299,7 @@ static void await_title(struct stream *s, const char *title)
 	}
 }
 
-START_TEST(changes_arrive_once_as_the_latest_state)
+START_TEST(changes_missed_are_one_event_with_the_latest_state)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), edited = say(alice, chat, "1"), deleted = say(alice, chat, "2"),
@@ -332,7 +332,7 @@ START_TEST(changes_arrive_once_as_the_latest_state)
 }
 END_TEST
 
-START_TEST(changes_arrive_one_by_one_when_live)
+START_TEST(changes_live_are_sent_one_by_one)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -351,7 +351,7 @@ START_TEST(changes_arrive_one_by_one_when_live)
 }
 END_TEST
 
-START_TEST(long_messages_come_whole)
+START_TEST(long_messages_are_delivered_whole)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -388,7 +388,7 @@ static void send_many(struct client *who, long long chat, int n, int size, long 
 	*ret_first = *ret_last - n + 1; /* positions are gapless, and nobody else is writing */
 }
 
-START_TEST(a_thousand_missed_come_in_order_from_memory_or_tables)
+START_TEST(thousand_missed_messages_are_replayed_in_order)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), first, last;
@@ -403,7 +403,7 @@ START_TEST(a_thousand_missed_come_in_order_from_memory_or_tables)
 }
 END_TEST
 
-START_TEST(a_slow_reader_loses_nothing)
+START_TEST(slow_reader_loses_no_event)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), first, last, next;
@@ -424,7 +424,7 @@ START_TEST(a_slow_reader_loses_nothing)
 }
 END_TEST
 
-START_TEST(a_planned_end_says_bye_and_loses_nothing)
+START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -458,7 +458,7 @@ START_TEST(a_planned_end_says_bye_and_loses_nothing)
 END_TEST
 
 /* A connection that waited in the queue of a server that stops would be reset when the server has ended. */
-START_TEST(stop_with_a_request_under_way_refuses_new_connections_at_once)
+START_TEST(stop_with_request_in_flight_refuses_new_connections_at_once)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
@@ -483,7 +483,7 @@ START_TEST(stop_with_a_request_under_way_refuses_new_connections_at_once)
 }
 END_TEST
 
-START_TEST(a_restart_forgets_nothing)
+START_TEST(restart_keeps_messages_keys_and_cursors)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), first = say(alice, chat, "1");
@@ -500,34 +500,34 @@ START_TEST(a_restart_forgets_nothing)
 }
 END_TEST
 
-START_TEST(the_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		hello_comes_first,
-		a_message_reaches_every_stream_of_the_chat,
-		a_cut_stream_resumes_where_it_was,
-		what_the_browser_saw_last_beats_the_address,
-		a_cut_right_after_hello_misses_nothing,
-		any_cursor_resumes_any_transport,
-		a_cursor_of_another_history_is_reset,
-		sync_and_stream_meet_without_gap_or_overlap,
-		a_kick_takes_effect_at_its_place,
-		who_comes_back_hears_from_then_on,
-		a_new_member_hears_of_himself_first,
-		who_leaves_hears_that_and_no_more,
-		the_first_direct_message_brings_its_chat,
-		changes_arrive_once_as_the_latest_state,
-		changes_arrive_one_by_one_when_live,
-		long_messages_come_whole,
-		a_thousand_missed_come_in_order_from_memory_or_tables,
-		a_slow_reader_loses_nothing,
-		a_planned_end_says_bye_and_loses_nothing,
-		stop_with_a_request_under_way_refuses_new_connections_at_once,
-		a_restart_forgets_nothing,
-		the_second_node_stops,
+		stream_begins_with_hello,
+		message_reaches_every_stream_of_the_chat,
+		stream_cut_resumes_at_its_cursor,
+		last_event_id_header_overrides_since,
+		stream_cut_right_after_hello_misses_nothing,
+		cursor_of_any_transport_resumes_any_transport,
+		cursor_of_another_history_is_reset,
+		stream_after_sync_has_no_gap_or_overlap,
+		kick_takes_effect_at_its_position,
+		member_added_again_gets_events_from_then_on,
+		new_member_gets_own_member_event_first,
+		leaving_member_gets_own_member_event_last,
+		first_direct_message_is_preceded_by_its_chat,
+		changes_missed_are_one_event_with_the_latest_state,
+		changes_live_are_sent_one_by_one,
+		long_messages_are_delivered_whole,
+		thousand_missed_messages_are_replayed_in_order,
+		slow_reader_loses_no_event,
+		stream_ended_by_server_says_bye_and_loses_nothing,
+		stop_with_request_in_flight_refuses_new_connections_at_once,
+		restart_keeps_messages_keys_and_cursors,
+		teardown_second_node_stops,
 		NULL,
 	};
 	return suite_run("stream", tests, NULL);

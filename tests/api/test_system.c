@@ -11,7 +11,7 @@
 
 static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); }
 
-START_TEST(what_happens_in_a_group_is_told)
+START_TEST(group_changes_are_system_messages)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
 	struct stream *s = stream_from_now(bob);
@@ -64,7 +64,7 @@ START_TEST(what_happens_in_a_group_is_told)
 }
 END_TEST
 
-START_TEST(who_goes_is_not_told_of_it_and_who_comes_is)
+START_TEST(system_message_of_kick_is_hidden_from_them_and_of_join_is_not)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
 	long long chat = json_num(expect_status(post(alice, "/v1/chats",
@@ -89,7 +89,7 @@ START_TEST(who_goes_is_not_told_of_it_and_who_comes_is)
 END_TEST
 
 /* A group that shrinks from thousands to a few doesn't name the thousands in a message. */
-START_TEST(a_crowd_that_goes_is_not_listed)
+START_TEST(system_message_of_large_removal_has_no_names)
 {
 	struct client *ann = new_user();
 	long long chat = json_num(
@@ -117,7 +117,7 @@ START_TEST(a_crowd_that_goes_is_not_listed)
 }
 END_TEST
 
-START_TEST(they_are_nobodys_to_write)
+START_TEST(system_message_cannot_be_sent_or_edited)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = json_num(
@@ -142,7 +142,7 @@ START_TEST(they_are_nobodys_to_write)
 }
 END_TEST
 
-START_TEST(so_are_bans_invites_and_many_at_once)
+START_TEST(bans_invites_and_batches_are_system_messages)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user(), *dee = new_user();
 	long long chat = json_num(
@@ -163,7 +163,7 @@ START_TEST(so_are_bans_invites_and_many_at_once)
 }
 END_TEST
 
-START_TEST(a_chat_may_go_without)
+START_TEST(system_messages_can_be_switched_off)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -177,7 +177,7 @@ START_TEST(a_chat_may_go_without)
 }
 END_TEST
 
-START_TEST(comings_and_goings_are_not_told_in_channels_and_direct_chats)
+START_TEST(channels_and_direct_chats_have_no_membership_messages)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *ann = new_user(), *ben = new_user();
 	long long chat = json_num(
@@ -200,8 +200,10 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { what_happens_in_a_group_is_told, who_goes_is_not_told_of_it_and_who_comes_is,
-		a_crowd_that_goes_is_not_listed, they_are_nobodys_to_write, so_are_bans_invites_and_many_at_once,
-		a_chat_may_go_without, comings_and_goings_are_not_told_in_channels_and_direct_chats, NULL };
+	const TTest *const tests[] = { group_changes_are_system_messages,
+		system_message_of_kick_is_hidden_from_them_and_of_join_is_not,
+		system_message_of_large_removal_has_no_names, system_message_cannot_be_sent_or_edited,
+		bans_invites_and_batches_are_system_messages, system_messages_can_be_switched_off,
+		channels_and_direct_chats_have_no_membership_messages, NULL };
 	return suite_run("system", tests, NULL);
 }

@@ -57,7 +57,7 @@ static char *made_dir(void)
 	return format("%s", dir);
 }
 
-START_TEST(tail_prints_the_latest_of_all_chats_then_goes_on)
+START_TEST(tail_prints_latest_messages_of_all_chats_then_follows)
 {
 	struct client *ann = new_user();
 	long long one = make_group(ann), two = make_group(ann), three = make_group(ann);
@@ -97,7 +97,7 @@ START_TEST(tail_reads_many_pages_in_order)
 }
 END_TEST
 
-START_TEST(tail_begins_since_an_id_a_time_or_some_time_ago)
+START_TEST(tail_since_accepts_id_time_and_duration)
 {
 	struct client *ann = new_user();
 	long long one = make_group(ann), two = make_group(ann);
@@ -116,7 +116,7 @@ START_TEST(tail_begins_since_an_id_a_time_or_some_time_ago)
 }
 END_TEST
 
-START_TEST(tail_refuses_what_it_does_not_understand)
+START_TEST(tail_with_invalid_arguments_is_refused)
 {
 	struct client *ann = new_user();
 	const char *const wrong[][3] = { { "-n", "x" }, { "-n", "-1" }, { "-n", "10001" }, { "-n", "" }, { "-n" },
@@ -135,7 +135,7 @@ START_TEST(tail_refuses_what_it_does_not_understand)
 }
 END_TEST
 
-START_TEST(tail_prints_json_of_both)
+START_TEST(tail_json_prints_replayed_and_live_messages)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -156,7 +156,7 @@ START_TEST(tail_prints_json_of_both)
 }
 END_TEST
 
-START_TEST(tail_goes_on_from_its_file)
+START_TEST(tail_resumes_from_its_state_file)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -185,7 +185,7 @@ START_TEST(tail_goes_on_from_its_file)
 END_TEST
 
 /* While it can't print, it hasn't come further. */
-START_TEST(tail_keeps_no_cursor_of_what_it_could_not_print)
+START_TEST(tail_does_not_save_cursor_of_unprinted_message)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -210,7 +210,7 @@ static void put_text(const char *file, const char *text)
 	fclose(f);
 }
 
-START_TEST(tail_refuses_a_damaged_file_and_keeps_it)
+START_TEST(tail_with_damaged_state_file_fails_and_keeps_it)
 {
 	struct client *ann = new_user();
 	char *dir = made_dir(), *file = format("%s/cursor", dir);
@@ -252,7 +252,7 @@ START_TEST(tail_ends_when_its_backlog_cannot_be_printed)
 END_TEST
 
 /* Killed in the middle of filling a hole: what wasn't printed is printed the next time. */
-START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
+START_TEST(tail_interrupted_while_filling_a_gap_continues_it)
 {
 	enum { MESSAGES = 1200 };
 	struct client *ann = new_user();
@@ -281,7 +281,7 @@ START_TEST(tail_cut_off_while_it_fills_a_hole_goes_on_with_it)
 }
 END_TEST
 
-START_TEST(a_cluster_starts)
+START_TEST(setup_cluster_starts)
 {
 	home = cluster_new();
 	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", NULL };
@@ -305,7 +305,7 @@ static void put_back(void)
 }
 
 /* The same positions are given out again: what is new under them isn't taken for what was printed. */
-START_TEST(tail_fills_the_hole_after_a_database_was_put_back)
+START_TEST(tail_fills_the_gap_after_database_restore)
 {
 	struct client *ann = user_at(node, "ann");
 	long long one = make_group(ann), two = make_group(ann);
@@ -340,7 +340,7 @@ START_TEST(tail_fills_the_hole_after_a_database_was_put_back)
 END_TEST
 
 /* Even the message that it began with is gone. */
-START_TEST(tail_fills_the_hole_when_nothing_it_printed_is_left)
+START_TEST(tail_fills_the_gap_when_no_printed_message_is_left)
 {
 	struct client *ann = user_at(node, "ann");
 	long long one = make_group(ann);
@@ -360,26 +360,26 @@ START_TEST(tail_fills_the_hole_when_nothing_it_printed_is_left)
 }
 END_TEST
 
-START_TEST(the_node_stops) { server_stop(node); }
+START_TEST(teardown_node_stops) { server_stop(node); }
 END_TEST
 
 int main(void)
 {
 	const TTest *const tests[] = {
-		tail_prints_the_latest_of_all_chats_then_goes_on,
+		tail_prints_latest_messages_of_all_chats_then_follows,
 		tail_reads_many_pages_in_order,
-		tail_begins_since_an_id_a_time_or_some_time_ago,
-		tail_refuses_what_it_does_not_understand,
-		tail_prints_json_of_both,
-		tail_goes_on_from_its_file,
-		tail_keeps_no_cursor_of_what_it_could_not_print,
-		tail_refuses_a_damaged_file_and_keeps_it,
+		tail_since_accepts_id_time_and_duration,
+		tail_with_invalid_arguments_is_refused,
+		tail_json_prints_replayed_and_live_messages,
+		tail_resumes_from_its_state_file,
+		tail_does_not_save_cursor_of_unprinted_message,
+		tail_with_damaged_state_file_fails_and_keeps_it,
 		tail_ends_when_its_backlog_cannot_be_printed,
-		tail_cut_off_while_it_fills_a_hole_goes_on_with_it,
-		a_cluster_starts,
-		tail_fills_the_hole_after_a_database_was_put_back,
-		tail_fills_the_hole_when_nothing_it_printed_is_left,
-		the_node_stops,
+		tail_interrupted_while_filling_a_gap_continues_it,
+		setup_cluster_starts,
+		tail_fills_the_gap_after_database_restore,
+		tail_fills_the_gap_when_no_printed_message_is_left,
+		teardown_node_stops,
 		NULL,
 	};
 	int status = suite_run("tail", tests, NULL);

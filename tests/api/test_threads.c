@@ -15,7 +15,7 @@ static struct answer reply(const struct client *who, long long chat, long long t
 
 /* ---- replies and threads ---- */
 
-START_TEST(a_reply_shows_what_it_replies_to)
+START_TEST(reply_includes_preview_of_its_message)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "question"),
@@ -38,7 +38,7 @@ START_TEST(a_reply_shows_what_it_replies_to)
 }
 END_TEST
 
-START_TEST(a_preview_is_short_and_shows_only_what_one_may_read)
+START_TEST(reply_preview_is_short_and_only_of_readable_messages)
 {
 	struct client *alice = user("alice"), *dave = user("dave");
 	long long chat = json_num(
@@ -63,7 +63,7 @@ START_TEST(a_preview_is_short_and_shows_only_what_one_may_read)
 }
 END_TEST
 
-START_TEST(replies_make_a_thread)
+START_TEST(replies_form_a_thread)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol), root = say(alice, chat, "root");
@@ -105,7 +105,7 @@ START_TEST(replies_make_a_thread)
 }
 END_TEST
 
-START_TEST(threads_are_listed_with_what_is_unread)
+START_TEST(thread_list_includes_unread_counts)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
 	long long chat = make_group(alice, bob), one = say(alice, chat, "one"), two = say(alice, chat, "two");
@@ -154,7 +154,7 @@ static size_t mentions_of(const struct client *who)
 	return json_count(expect_status(get(who, "/v1/mentions"), 200).json, "mentions");
 }
 
-START_TEST(a_thread_outlives_its_first_message)
+START_TEST(thread_remains_when_its_first_message_is_deleted)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben, cat), root = say(ann, chat, "1"), other = say(ann, chat, "2");
@@ -191,7 +191,7 @@ START_TEST(a_thread_outlives_its_first_message)
 }
 END_TEST
 
-START_TEST(who_is_mentioned_is_told)
+START_TEST(mention_is_part_of_the_message_event)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user(), *mallory = new_user();
 	long long chat = make_group(ann, ben, cay);
@@ -228,7 +228,7 @@ START_TEST(who_is_mentioned_is_told)
 }
 END_TEST
 
-START_TEST(all_is_for_those_who_lead)
+START_TEST(mention_of_all_is_for_owner_and_admins)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user();
 	long long chat = make_group(ann, ben);
@@ -246,7 +246,7 @@ START_TEST(all_is_for_those_who_lead)
 }
 END_TEST
 
-START_TEST(a_mention_goes_with_what_it_stands_in)
+START_TEST(mention_is_removed_with_its_message)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user();
 	long long chat = make_group(ann, ben, cay), id = say(ann, chat, format("@%s", ben->name));
@@ -271,7 +271,7 @@ END_TEST
 
 /* ---- pins ---- */
 
-START_TEST(unread_mentions_are_counted)
+START_TEST(mentions_unread_are_counted)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user();
 	long long chat = make_group(ann, ben, cay);
@@ -293,7 +293,7 @@ START_TEST(unread_mentions_are_counted)
 END_TEST
 
 /* A text of nothing but @ doesn't hold up everybody else's. */
-START_TEST(only_so_many_mentions_are_looked_for)
+START_TEST(mentions_over_the_limit_are_ignored)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
@@ -312,7 +312,7 @@ START_TEST(only_so_many_mentions_are_looked_for)
 }
 END_TEST
 
-START_TEST(what_is_pinned_is_listed)
+START_TEST(pins_are_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
 	long long chat = make_group(alice, bob), one = say(bob, chat, "1"), two = say(bob, chat, "2");
@@ -346,7 +346,7 @@ START_TEST(what_is_pinned_is_listed)
 }
 END_TEST
 
-START_TEST(who_pinned_what_is_on_record)
+START_TEST(pins_are_recorded_in_the_audit)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = say(ann, chat, "hi");
@@ -361,7 +361,7 @@ START_TEST(who_pinned_what_is_on_record)
 }
 END_TEST
 
-START_TEST(both_pin_in_a_direct_chat)
+START_TEST(pin_in_direct_chat_is_allowed_to_both_members)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct answer a = expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'hi'}"), 201);
@@ -374,7 +374,7 @@ END_TEST
 
 /* ---- forwards ---- */
 
-START_TEST(what_is_forwarded_says_who_wrote_it)
+START_TEST(forward_names_the_author)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long from = make_group(alice, bob), dest = make_group(bob, carol), id = say(alice, from, "news");
@@ -414,7 +414,7 @@ START_TEST(what_is_forwarded_says_who_wrote_it)
 }
 END_TEST
 
-START_TEST(one_forwards_what_one_may_read)
+START_TEST(forward_of_unreadable_message_is_refused)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
 	struct answer made = expect_status(
@@ -455,7 +455,7 @@ END_TEST
 
 /* ---- versions, reports ---- */
 
-START_TEST(what_was_edited_is_kept)
+START_TEST(edits_are_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "frist");
@@ -478,7 +478,7 @@ START_TEST(what_was_edited_is_kept)
 }
 END_TEST
 
-START_TEST(only_so_many_versions_are_kept)
+START_TEST(edits_over_the_limit_drop_the_oldest)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "0");
@@ -492,7 +492,7 @@ START_TEST(only_so_many_versions_are_kept)
 }
 END_TEST
 
-START_TEST(reports_come_before_the_administrators)
+START_TEST(reports_are_listed_for_administrators)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *root = new_user();
 	sql(database_open(test_server()), "update postern.account set admin = true where name = '%s'", root->name);
@@ -518,7 +518,7 @@ END_TEST
 
 /* ---- messages that run out ---- */
 
-START_TEST(messages_run_out)
+START_TEST(message_ttl_deletes_expired_messages)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), kept = say(alice, chat, "kept");
@@ -562,7 +562,7 @@ START_TEST(messages_run_out)
 }
 END_TEST
 
-START_TEST(both_may_say_how_long_messages_stay_in_a_direct_chat)
+START_TEST(message_ttl_in_direct_chat_is_set_by_both_members)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'hi'}"), 201);
@@ -580,7 +580,7 @@ END_TEST
 
 /* ---- who may not ---- */
 
-START_TEST(absent_hidden_and_former_look_the_same)
+START_TEST(absent_hidden_and_former_chat_answers_are_identical)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi @bob"), gone = say(alice, chat, "gone");
@@ -629,7 +629,7 @@ END_TEST
 
 /* ---- what upkeep removes ---- */
 
-START_TEST(what_was_taken_back_is_forgotten_behind_the_horizon)
+START_TEST(tombstones_of_reactions_and_mentions_are_removed_below_horizon)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
@@ -659,28 +659,28 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		a_reply_shows_what_it_replies_to,
-		a_preview_is_short_and_shows_only_what_one_may_read,
-		replies_make_a_thread,
-		threads_are_listed_with_what_is_unread,
-		a_thread_outlives_its_first_message,
-		who_is_mentioned_is_told,
-		all_is_for_those_who_lead,
-		a_mention_goes_with_what_it_stands_in,
-		unread_mentions_are_counted,
-		only_so_many_mentions_are_looked_for,
-		what_is_pinned_is_listed,
-		who_pinned_what_is_on_record,
-		both_pin_in_a_direct_chat,
-		what_is_forwarded_says_who_wrote_it,
-		one_forwards_what_one_may_read,
-		what_was_edited_is_kept,
-		only_so_many_versions_are_kept,
-		reports_come_before_the_administrators,
-		messages_run_out,
-		both_may_say_how_long_messages_stay_in_a_direct_chat,
-		absent_hidden_and_former_look_the_same,
-		what_was_taken_back_is_forgotten_behind_the_horizon,
+		reply_includes_preview_of_its_message,
+		reply_preview_is_short_and_only_of_readable_messages,
+		replies_form_a_thread,
+		thread_list_includes_unread_counts,
+		thread_remains_when_its_first_message_is_deleted,
+		mention_is_part_of_the_message_event,
+		mention_of_all_is_for_owner_and_admins,
+		mention_is_removed_with_its_message,
+		mentions_unread_are_counted,
+		mentions_over_the_limit_are_ignored,
+		pins_are_listed,
+		pins_are_recorded_in_the_audit,
+		pin_in_direct_chat_is_allowed_to_both_members,
+		forward_names_the_author,
+		forward_of_unreadable_message_is_refused,
+		edits_are_listed,
+		edits_over_the_limit_drop_the_oldest,
+		reports_are_listed_for_administrators,
+		message_ttl_deletes_expired_messages,
+		message_ttl_in_direct_chat_is_set_by_both_members,
+		absent_hidden_and_former_chat_answers_are_identical,
+		tombstones_of_reactions_and_mentions_are_removed_below_horizon,
 		NULL,
 	};
 	return suite_run("threads", tests, NULL);

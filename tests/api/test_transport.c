@@ -29,7 +29,7 @@ static const char *now_of(const struct client *who)
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
 
-START_TEST(ndjson_is_a_line_an_event)
+START_TEST(ndjson_stream_has_one_line_per_event)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -51,7 +51,7 @@ START_TEST(ndjson_is_a_line_an_event)
 }
 END_TEST
 
-START_TEST(padding_comes_first)
+START_TEST(stream_padding_is_sent_first)
 {
 	struct stream *s = stream_open(user("bob"), "?padding=4096");
 	expect(s, "hello");
@@ -60,7 +60,7 @@ START_TEST(padding_comes_first)
 }
 END_TEST
 
-START_TEST(close_ends_after_the_first_batch)
+START_TEST(stream_with_close_ends_after_first_batch)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -81,7 +81,7 @@ START_TEST(close_ends_after_the_first_batch)
 }
 END_TEST
 
-START_TEST(a_poll_answers_at_once_if_there_is_something)
+START_TEST(poll_with_pending_events_answers_at_once)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -112,7 +112,7 @@ START_TEST(a_poll_answers_at_once_if_there_is_something)
 }
 END_TEST
 
-START_TEST(a_poll_comes_in_pages)
+START_TEST(poll_over_a_page_is_continued_by_its_cursor)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), ids[7];
@@ -138,7 +138,7 @@ static void write_request(struct wire *w, const struct client *who, const char *
 	wire_send(w, "GET %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", target, who->token);
 }
 
-START_TEST(a_poll_waits_for_what_comes)
+START_TEST(poll_without_events_waits_for_the_next)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -153,7 +153,7 @@ START_TEST(a_poll_waits_for_what_comes)
 }
 END_TEST
 
-START_TEST(bad_parameters_are_refused_before_anything_else)
+START_TEST(stream_with_invalid_parameters_is_refused)
 {
 	struct client *bob = user("bob");
 	const char *const unreadable[] = { "poll?wait=-1", "poll?wait=x", "poll?wait=", "poll?limit=-1", "poll?limit=x",
@@ -174,7 +174,7 @@ START_TEST(bad_parameters_are_refused_before_anything_else)
 }
 END_TEST
 
-START_TEST(empty_since_starts_from_now)
+START_TEST(stream_with_empty_since_starts_from_now)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -200,7 +200,7 @@ START_TEST(empty_since_starts_from_now)
 }
 END_TEST
 
-START_TEST(last_event_id_parameter_resumes)
+START_TEST(stream_with_last_event_id_parameter_resumes)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -250,7 +250,7 @@ static const char *raw_stream(const struct client *who, const char *query)
 	return wire_data(w, &len);
 }
 
-START_TEST(unicode_line_breaks_are_escaped_in_every_answer)
+START_TEST(unicode_line_breaks_are_escaped_in_every_response)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -277,7 +277,7 @@ START_TEST(unicode_line_breaks_are_escaped_in_every_answer)
 END_TEST
 
 /* A client that doesn't know a kind of events, or a browser that wasn't asked for it, hears nothing else. */
-START_TEST(heartbeats_come_on_a_busy_stream)
+START_TEST(heartbeats_are_sent_on_busy_stream)
 {
 	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
 	long long chat = make_group(alice, user("bob"));
@@ -289,7 +289,7 @@ START_TEST(heartbeats_come_on_a_busy_stream)
 }
 END_TEST
 
-START_TEST(other_pages_may_listen_if_they_are_listed)
+START_TEST(cors_is_allowed_for_listed_origins_only)
 {
 	struct client *bob = with_header(user("bob"), "Origin: " APP),
 		      *evil = with_header(user("bob"), "Origin: https://evil.example");
@@ -317,7 +317,7 @@ START_TEST(other_pages_may_listen_if_they_are_listed)
 }
 END_TEST
 
-START_TEST(an_idle_stream_beats)
+START_TEST(heartbeats_are_sent_on_idle_stream)
 {
 	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
 	long long chat = make_group(alice, user("bob"));
@@ -338,7 +338,7 @@ START_TEST(an_idle_stream_beats)
 }
 END_TEST
 
-START_TEST(http_1_0_will_do)
+START_TEST(http_1_0_clients_can_stream_and_poll)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -355,7 +355,7 @@ START_TEST(http_1_0_will_do)
 }
 END_TEST
 
-START_TEST(head_and_options_are_answered_and_over)
+START_TEST(head_and_options_requests_are_answered_and_end)
 {
 	struct client *bob = user("bob");
 	struct wire *w = wire_open(test_server());
@@ -379,7 +379,7 @@ START_TEST(head_and_options_are_answered_and_over)
 }
 END_TEST
 
-START_TEST(a_body_on_a_stream_is_refused_and_never_read_as_a_request)
+START_TEST(stream_with_body_is_refused_and_body_is_no_request)
 {
 	struct client *bob = user("bob");
 	char *smuggled = format("GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", bob->token);
@@ -399,7 +399,7 @@ START_TEST(a_body_on_a_stream_is_refused_and_never_read_as_a_request)
 }
 END_TEST
 
-START_TEST(a_connection_goes_on_after_a_poll)
+START_TEST(connection_is_reused_after_poll)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -419,7 +419,7 @@ START_TEST(a_connection_goes_on_after_a_poll)
 }
 END_TEST
 
-START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
+START_TEST(request_behind_poll_is_answered_correctly_or_not_at_all)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -451,7 +451,7 @@ START_TEST(a_request_behind_a_poll_is_answered_rightly_or_not_at_all)
 }
 END_TEST
 
-START_TEST(a_head_may_come_byte_by_byte)
+START_TEST(request_head_sent_byte_by_byte_is_accepted)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -467,7 +467,7 @@ END_TEST
 
 static int by_size(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-START_TEST(hanging_up_frees_a_stream_within_100_ms)
+START_TEST(stream_closed_by_client_is_freed_within_100_ms)
 {
 	struct client *bob = user("bob");
 	await_metric(test_server(), "postern_streams", 0);
@@ -485,7 +485,7 @@ START_TEST(hanging_up_frees_a_stream_within_100_ms)
 }
 END_TEST
 
-START_TEST(hanging_up_frees_a_poll_within_100_ms)
+START_TEST(poll_closed_by_client_is_freed_within_100_ms)
 {
 	struct client *bob = user("bob");
 	await_metric(test_server(), "postern_streams", 0);
@@ -504,35 +504,35 @@ START_TEST(hanging_up_frees_a_poll_within_100_ms)
 }
 END_TEST
 
-START_TEST(the_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second()); }
 END_TEST
 
 int main(void)
 {
 	const char *const flags[] = { "--cors-origins", APP, "--rate-sends", "0", "--streams-per-user", "0", NULL };
 	const TTest *const tests[] = {
-		ndjson_is_a_line_an_event,
-		padding_comes_first,
-		close_ends_after_the_first_batch,
-		a_poll_answers_at_once_if_there_is_something,
-		a_poll_comes_in_pages,
-		a_poll_waits_for_what_comes,
-		bad_parameters_are_refused_before_anything_else,
-		empty_since_starts_from_now,
-		last_event_id_parameter_resumes,
-		unicode_line_breaks_are_escaped_in_every_answer,
-		heartbeats_come_on_a_busy_stream,
-		other_pages_may_listen_if_they_are_listed,
-		an_idle_stream_beats,
-		http_1_0_will_do,
-		head_and_options_are_answered_and_over,
-		a_body_on_a_stream_is_refused_and_never_read_as_a_request,
-		a_connection_goes_on_after_a_poll,
-		a_request_behind_a_poll_is_answered_rightly_or_not_at_all,
-		a_head_may_come_byte_by_byte,
-		hanging_up_frees_a_stream_within_100_ms,
-		hanging_up_frees_a_poll_within_100_ms,
-		the_second_node_stops,
+		ndjson_stream_has_one_line_per_event,
+		stream_padding_is_sent_first,
+		stream_with_close_ends_after_first_batch,
+		poll_with_pending_events_answers_at_once,
+		poll_over_a_page_is_continued_by_its_cursor,
+		poll_without_events_waits_for_the_next,
+		stream_with_invalid_parameters_is_refused,
+		stream_with_empty_since_starts_from_now,
+		stream_with_last_event_id_parameter_resumes,
+		unicode_line_breaks_are_escaped_in_every_response,
+		heartbeats_are_sent_on_busy_stream,
+		cors_is_allowed_for_listed_origins_only,
+		heartbeats_are_sent_on_idle_stream,
+		http_1_0_clients_can_stream_and_poll,
+		head_and_options_requests_are_answered_and_end,
+		stream_with_body_is_refused_and_body_is_no_request,
+		connection_is_reused_after_poll,
+		request_behind_poll_is_answered_correctly_or_not_at_all,
+		request_head_sent_byte_by_byte_is_accepted,
+		stream_closed_by_client_is_freed_within_100_ms,
+		poll_closed_by_client_is_freed_within_100_ms,
+		teardown_second_node_stops,
 		NULL,
 	};
 	return suite_run("transport", tests, flags);

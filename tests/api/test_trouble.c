@@ -64,7 +64,7 @@ static void say_again(const struct client *who, long long chat, const char *key)
 	ck_assert_uint_eq(json_count(expect_status(get(who, "%s", messages_path(chat)), 200).json, "messages"), 1);
 }
 
-START_TEST(trouble_log_lock_held_sends_are_answered_and_happen_once)
+START_TEST(log_lock_held_sends_are_answered_and_happen_once)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -83,7 +83,7 @@ START_TEST(trouble_log_lock_held_sends_are_answered_and_happen_once)
 }
 END_TEST
 
-START_TEST(trouble_missing_standby_sends_are_answered_and_happen_once)
+START_TEST(synchronous_standby_missing_sends_are_answered_and_happen_once)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -112,7 +112,7 @@ static void signal_database(int sig)
 		kill(all[i], sig);
 }
 
-START_TEST(trouble_frozen_database_everything_is_answered)
+START_TEST(frozen_database_requests_are_answered)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -147,7 +147,7 @@ static const struct {
 	{ "XX000", "internal error" },
 };
 
-START_TEST(trouble_passing_errors_are_503_and_named)
+START_TEST(transient_errors_are_503_and_logged)
 {
 	struct client *ann = new_user();
 	PGconn *pg = db();
@@ -176,7 +176,7 @@ START_TEST(trouble_passing_errors_are_503_and_named)
 }
 END_TEST
 
-START_TEST(trouble_read_only_server_is_read_and_named)
+START_TEST(read_only_database_serves_reads_and_is_logged)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -208,9 +208,9 @@ static void mount_tiny(void)
 		mount("tiny", tiny, "tmpfs", 0, "size=4m,mode=0777") == 0;
 }
 
-START_TEST(trouble_full_disk_is_named_and_over_once_there_is_room)
+START_TEST(full_disk_is_logged_and_sends_resume_with_space)
 {
-	if (!has_tiny) /* the error alone is in trouble_passing_errors_are_503_and_named */
+	if (!has_tiny) /* the error alone is in transient_errors_are_503_and_logged */
 		return;
 	static char text[16001];
 	struct client *ann = new_user();
@@ -276,7 +276,7 @@ static void change_privilege(PGconn *pg, const char *change, const char *functio
 
 static unsigned lines(const struct server *node) { return server_log_lines(node); }
 
-START_TEST(trouble_revoked_function_is_not_hammered_and_over_once_granted)
+START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 {
 	struct server *node =
 		server_join(test_server(), (const char *const[]) { "--database", plain_database(), TIMES, NULL });
@@ -313,7 +313,7 @@ START_TEST(trouble_revoked_function_is_not_hammered_and_over_once_granted)
 }
 END_TEST
 
-START_TEST(trouble_missing_privilege_is_told_at_start)
+START_TEST(missing_privilege_is_reported_at_start)
 {
 	char *said;
 	PGconn *pg = on_teardown(finish, PQconnectdb(plain_database()));
@@ -330,12 +330,12 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { trouble_log_lock_held_sends_are_answered_and_happen_once,
-		trouble_missing_standby_sends_are_answered_and_happen_once,
-		trouble_frozen_database_everything_is_answered, trouble_passing_errors_are_503_and_named,
-		trouble_read_only_server_is_read_and_named, trouble_full_disk_is_named_and_over_once_there_is_room,
-		trouble_revoked_function_is_not_hammered_and_over_once_granted,
-		trouble_missing_privilege_is_told_at_start, NULL };
+	const TTest *const tests[] = { log_lock_held_sends_are_answered_and_happen_once,
+		synchronous_standby_missing_sends_are_answered_and_happen_once, frozen_database_requests_are_answered,
+		transient_errors_are_503_and_logged, read_only_database_serves_reads_and_is_logged,
+		full_disk_is_logged_and_sends_resume_with_space,
+		revoked_function_is_retried_slowly_and_works_once_granted, missing_privilege_is_reported_at_start,
+		NULL };
 	mount_tiny();
 	int failed = suite_run("trouble", tests, flags);
 	if (has_tiny)

@@ -169,7 +169,7 @@ static void sign_in_works(void)
 
 /* --- tests --- */
 
-START_TEST(a_newer_postgresql_is_there)
+START_TEST(setup_newer_postgresql_is_installed)
 {
 	const char *newer = getenv("TEST_PG_NEWER");
 	struct buf why;
@@ -189,7 +189,7 @@ START_TEST(a_newer_postgresql_is_there)
 }
 END_TEST
 
-START_TEST(a_server_has_a_history)
+START_TEST(setup_server_has_messages)
 {
 	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-searches", "0", NULL };
 	ck_assert_int_ne(newer_version, 0);
@@ -213,7 +213,7 @@ START_TEST(a_server_has_a_history)
 }
 END_TEST
 
-START_TEST(upgrade_while_a_server_runs_is_refused)
+START_TEST(upgrade_while_server_runs_is_refused)
 {
 	is_refused(begin_upgrade("--pg-bindir", newer_bindir), format("a server is using %s", server_state(node)));
 	all_is_there();
@@ -221,13 +221,13 @@ START_TEST(upgrade_while_a_server_runs_is_refused)
 }
 END_TEST
 
-START_TEST(upgrade_of_a_database_elsewhere_is_refused)
+START_TEST(upgrade_of_external_database_is_refused)
 {
 	is_refused(begin_upgrade("--database", "host=/nowhere"), "whose administrator upgrades it");
 }
 END_TEST
 
-START_TEST(upgrade_of_a_missing_state_directory_makes_none)
+START_TEST(upgrade_of_missing_state_directory_creates_none)
 {
 	char *dir = format("%s/none", directory());
 	const char *const args[] = { "upgrade-database", "--state", dir, NULL };
@@ -236,14 +236,14 @@ START_TEST(upgrade_of_a_missing_state_directory_makes_none)
 }
 END_TEST
 
-START_TEST(upgrade_to_the_same_version_has_nothing_to_do)
+START_TEST(upgrade_to_same_version_does_nothing)
 {
 	await_success(begin_upgrade("--pg-bindir", old_bindir),
 		format("nothing to do: the database is PostgreSQL %d's", old_version));
 }
 END_TEST
 
-START_TEST(upgrade_to_an_unsupported_version_is_refused)
+START_TEST(upgrade_to_unsupported_version_is_refused)
 {
 	is_refused(begin_upgrade("--pg-bindir", programs_called(14)),
 		"is PostgreSQL 14: this version of Postern upgrades");
@@ -260,7 +260,7 @@ START_TEST(upgrade_without_pg_upgrade_says_what_to_install)
 }
 END_TEST
 
-START_TEST(upgrade_without_the_old_programs_says_what_to_install)
+START_TEST(upgrade_without_old_programs_says_what_to_install)
 {
 	is_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", newer_bindir),
 		format("that is PostgreSQL %d, and the data in the state directory are version %d's", newer_version,
@@ -290,7 +290,7 @@ START_TEST(upgrade_without_enough_space_is_refused)
 }
 END_TEST
 
-START_TEST(setting_that_the_new_version_lacks_is_named)
+START_TEST(upgrade_names_setting_unknown_to_new_version)
 {
 	char *path = in_state("pg/postgresql.auto.conf"), text[4096];
 	FILE *f = fopen(path, "re");
@@ -304,7 +304,7 @@ START_TEST(setting_that_the_new_version_lacks_is_named)
 }
 END_TEST
 
-START_TEST(check_changes_nothing)
+START_TEST(upgrade_check_changes_nothing)
 {
 	await_success(begin_upgrade("--check", "--pg-bindir", newer_bindir), "nothing stands in the way of an upgrade");
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
@@ -353,7 +353,7 @@ START_TEST(upgrade_killed_at_any_step_leaves_the_old_database)
 }
 END_TEST
 
-START_TEST(upgrade_told_to_stop_clears_away_what_it_made)
+START_TEST(upgrade_terminated_removes_its_files)
 {
 	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
 	program_await(p, "step: copying");
@@ -366,7 +366,7 @@ START_TEST(upgrade_told_to_stop_clears_away_what_it_made)
 END_TEST
 
 /* Either one may be in place. */
-START_TEST(upgrade_killed_at_the_exchange_leaves_one_of_both)
+START_TEST(upgrade_killed_at_the_switch_leaves_one_whole_database)
 {
 	kill_at("step: putting", NULL);
 	int version = version_of(in_state("pg"));
@@ -382,7 +382,7 @@ START_TEST(upgrade_killed_at_the_exchange_leaves_one_of_both)
 }
 END_TEST
 
-START_TEST(everything_goes_on_after_the_upgrade)
+START_TEST(upgrade_keeps_messages_and_cursors)
 {
 	restart_with(newer_bindir);
 	ck_assert_int_eq(atoi(sql(database_open(node), "show server_version_num")) / 10000, newer_version);
@@ -400,7 +400,7 @@ START_TEST(everything_goes_on_after_the_upgrade)
 }
 END_TEST
 
-START_TEST(going_back_to_an_older_version_is_refused)
+START_TEST(upgrade_to_older_version_is_refused)
 {
 	struct program *p = begin_upgrade("--pg-bindir", old_bindir);
 	is_refused(p,
@@ -409,7 +409,7 @@ START_TEST(going_back_to_an_older_version_is_refused)
 }
 END_TEST
 
-START_TEST(remove_old_removes_only_what_was_kept)
+START_TEST(upgrade_remove_old_removes_only_the_old_database)
 {
 	char *kept = match(format("pg.before-upgrade-%d-*", old_version)),
 	     *empty = in_state("pg.before-upgrade-1-empty"), *younger = in_state("pg.before-upgrade-99-younger");
@@ -429,7 +429,7 @@ START_TEST(remove_old_removes_only_what_was_kept)
 END_TEST
 
 /* Where the file system can't exchange, the two renames may be cut off between them. */
-START_TEST(start_after_half_an_exchange_finishes_it)
+START_TEST(start_after_interrupted_switch_completes_it)
 {
 	ck_assert_int_eq(rename(in_state("pg"), in_state("pg.switching")), 0);
 	restart_with(newer_bindir);
@@ -440,7 +440,7 @@ START_TEST(start_after_half_an_exchange_finishes_it)
 }
 END_TEST
 
-START_TEST(start_removes_what_was_never_in_use)
+START_TEST(start_removes_unused_upgrade_files)
 {
 	char *unused = in_state("pg.before-upgrade-15-20260101T000000Z");
 	ck_assert_int_eq(mkdir(unused, 0777) | mkdir(in_state("pg.switching"), 0777), 0);
@@ -459,15 +459,15 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { a_newer_postgresql_is_there, a_server_has_a_history,
-		upgrade_while_a_server_runs_is_refused, upgrade_of_a_database_elsewhere_is_refused,
-		upgrade_of_a_missing_state_directory_makes_none, upgrade_to_the_same_version_has_nothing_to_do,
-		upgrade_to_an_unsupported_version_is_refused, upgrade_without_pg_upgrade_says_what_to_install,
-		upgrade_without_the_old_programs_says_what_to_install, upgrade_without_enough_space_is_refused,
-		setting_that_the_new_version_lacks_is_named, check_changes_nothing,
-		upgrade_killed_at_any_step_leaves_the_old_database, upgrade_told_to_stop_clears_away_what_it_made,
-		upgrade_killed_at_the_exchange_leaves_one_of_both, everything_goes_on_after_the_upgrade,
-		going_back_to_an_older_version_is_refused, remove_old_removes_only_what_was_kept,
-		start_after_half_an_exchange_finishes_it, start_removes_what_was_never_in_use, NULL };
+	const TTest *const tests[] = { setup_newer_postgresql_is_installed, setup_server_has_messages,
+		upgrade_while_server_runs_is_refused, upgrade_of_external_database_is_refused,
+		upgrade_of_missing_state_directory_creates_none, upgrade_to_same_version_does_nothing,
+		upgrade_to_unsupported_version_is_refused, upgrade_without_pg_upgrade_says_what_to_install,
+		upgrade_without_old_programs_says_what_to_install, upgrade_without_enough_space_is_refused,
+		upgrade_names_setting_unknown_to_new_version, upgrade_check_changes_nothing,
+		upgrade_killed_at_any_step_leaves_the_old_database, upgrade_terminated_removes_its_files,
+		upgrade_killed_at_the_switch_leaves_one_whole_database, upgrade_keeps_messages_and_cursors,
+		upgrade_to_older_version_is_refused, upgrade_remove_old_removes_only_the_old_database,
+		start_after_interrupted_switch_completes_it, start_removes_unused_upgrade_files, NULL };
 	return suite_run("upgrade", tests, NULL);
 }

@@ -101,7 +101,7 @@ START_TEST(pg_bindir_newer_than_tested_gives_a_warning_and_serves)
 }
 END_TEST
 
-START_TEST(data_of_another_version_are_served_by_their_own_programs)
+START_TEST(data_of_another_version_are_served_by_programs_of_that_version)
 {
 	char *state = format("%s/s", directory());
 	struct program *p = serve(state, programs_called(98));
@@ -114,7 +114,7 @@ START_TEST(data_of_another_version_are_served_by_their_own_programs)
 }
 END_TEST
 
-START_TEST(data_of_a_missing_version_say_what_is_needed)
+START_TEST(data_of_missing_version_say_what_to_install)
 {
 	char *state = format("%s/s", directory()), *fake = programs_called(98);
 	struct program *p = serve(state, fake);
@@ -128,7 +128,7 @@ START_TEST(data_of_a_missing_version_say_what_is_needed)
 }
 END_TEST
 
-START_TEST(migrate_status_says_the_version_and_the_tested_ones)
+START_TEST(migrate_status_shows_version_and_tested_versions)
 {
 	char *said = server_command(test_server(), NULL, "migrate", "--status");
 	char *version = sql(database_open(test_server()), "show server_version");
@@ -141,7 +141,7 @@ int main(void)
 {
 	const TTest *const tests[] = { pg_bindir_without_programs_is_refused, pg_bindir_too_old_is_refused,
 		pg_bindir_newer_than_tested_gives_a_warning_and_serves,
-		data_of_another_version_are_served_by_their_own_programs, data_of_a_missing_version_say_what_is_needed,
-		migrate_status_says_the_version_and_the_tested_ones, NULL };
+		data_of_another_version_are_served_by_programs_of_that_version,
+		data_of_missing_version_say_what_to_install, migrate_status_shows_version_and_tested_versions, NULL };
 	return suite_run("versions", tests, NULL);
 }

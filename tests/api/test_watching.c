@@ -137,7 +137,7 @@ START_TEST(sign_ins_are_counted_by_method)
 }
 END_TEST
 
-START_TEST(refusals_of_a_client_are_summed_up_in_two_lines)
+START_TEST(refusals_of_one_client_are_logged_in_two_lines)
 {
 	struct server *node = server_join(test_server(), NULL);
 	struct client *ann = on_server(new_user(), node), *ben = on_server(new_user(), node);
@@ -170,7 +170,7 @@ START_TEST(refusals_of_a_client_are_summed_up_in_two_lines)
 }
 END_TEST
 
-START_TEST(refusals_of_many_clients_are_not_a_flood)
+START_TEST(refusals_of_many_clients_are_logged_in_few_lines)
 {
 	const char *const flags[] = { "--trusted-proxies", "127.0.0.1", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -187,7 +187,7 @@ END_TEST
 
 /* ---- the access log ---- */
 
-START_TEST(access_log_has_a_line_for_each_answer_without_secrets)
+START_TEST(access_log_has_a_line_per_response_without_secrets)
 {
 	char *dir = a_directory(), *file = format("%s/access", dir);
 	const char *const flags[] = { "--access-log", file, "--trusted-proxies", "127.0.0.1", NULL };
@@ -228,7 +228,7 @@ START_TEST(access_log_has_a_line_for_each_answer_without_secrets)
 }
 END_TEST
 
-START_TEST(access_log_has_a_stream_at_its_end)
+START_TEST(access_log_has_a_stream_when_it_ends)
 {
 	const char *const flags[] = { "--access-log", "on", "--log-format", "json", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -252,7 +252,7 @@ START_TEST(access_log_has_a_stream_at_its_end)
 }
 END_TEST
 
-START_TEST(access_log_is_opened_again_on_sighup)
+START_TEST(access_log_is_reopened_on_sighup)
 {
 	char *dir = a_directory(), *file = format("%s/access", dir), *old = format("%s/access.1", dir);
 	const char *const flags[] = { "--access-log", file, NULL };
@@ -275,7 +275,7 @@ START_TEST(access_log_is_opened_again_on_sighup)
 }
 END_TEST
 
-START_TEST(access_log_that_can_not_be_written_ends_the_start)
+START_TEST(access_log_that_cannot_be_written_fails_the_start)
 {
 	char *said;
 	const char *const args[] = { "serve", "--database", server_conninfo(test_server()), "--listen", "127.0.0.1:0",
@@ -289,7 +289,7 @@ START_TEST(access_log_that_can_not_be_written_ends_the_start)
 END_TEST
 
 /* A file system that is full: nobody waits for it, and what is lost is counted. */
-START_TEST(access_log_that_is_full_drops_and_counts)
+START_TEST(access_log_over_its_buffer_drops_and_counts)
 {
 	const char *const flags[] = { "--access-log", "/dev/full", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -330,7 +330,7 @@ START_TEST(requests_are_counted_by_route_and_status)
 }
 END_TEST
 
-START_TEST(processes_are_measured_one_by_one)
+START_TEST(process_metrics_are_exported_for_each_process)
 {
 	const char *const names[] = { "process_start_time_seconds", "process_cpu_seconds_total",
 		"process_resident_memory_bytes", "process_open_fds", "process_max_fds" };
@@ -350,7 +350,7 @@ START_TEST(processes_are_measured_one_by_one)
 }
 END_TEST
 
-START_TEST(database_is_measured)
+START_TEST(database_metrics_are_exported)
 {
 	await_metric(test_server(), "postern_database_up", 1);
 	ck_assert_double_eq(metric(test_server(), "postern_pool_connections"), 4);
@@ -362,7 +362,7 @@ START_TEST(database_is_measured)
 }
 END_TEST
 
-START_TEST(reset_of_a_stream_is_counted_by_its_reason)
+START_TEST(stream_reset_is_counted_by_reason)
 {
 	const char *name = "postern_stream_resets_total{reason=\"foreign_epoch\"}";
 	struct client *ann = new_user();
@@ -380,7 +380,7 @@ START_TEST(reset_of_a_stream_is_counted_by_its_reason)
 }
 END_TEST
 
-START_TEST(private_database_is_heard_in_the_log)
+START_TEST(private_database_messages_are_in_the_log)
 {
 	PGconn *pg = database_open(test_server());
 	PGconn *victim = database_open(test_server());
@@ -392,7 +392,7 @@ START_TEST(private_database_is_heard_in_the_log)
 }
 END_TEST
 
-START_TEST(worker_that_died_is_counted)
+START_TEST(worker_killed_is_counted)
 {
 	struct server *node = server_join(test_server(), NULL);
 	pid_t pids[2];
@@ -415,19 +415,19 @@ int main(void)
 	const TTest *const tests[] = {
 		failed_sign_in_is_one_escaped_line_in_every_format,
 		sign_ins_are_counted_by_method,
-		refusals_of_a_client_are_summed_up_in_two_lines,
-		refusals_of_many_clients_are_not_a_flood,
-		access_log_has_a_line_for_each_answer_without_secrets,
-		access_log_has_a_stream_at_its_end,
-		access_log_is_opened_again_on_sighup,
-		access_log_that_can_not_be_written_ends_the_start,
-		access_log_that_is_full_drops_and_counts,
+		refusals_of_one_client_are_logged_in_two_lines,
+		refusals_of_many_clients_are_logged_in_few_lines,
+		access_log_has_a_line_per_response_without_secrets,
+		access_log_has_a_stream_when_it_ends,
+		access_log_is_reopened_on_sighup,
+		access_log_that_cannot_be_written_fails_the_start,
+		access_log_over_its_buffer_drops_and_counts,
 		requests_are_counted_by_route_and_status,
-		processes_are_measured_one_by_one,
-		database_is_measured,
-		private_database_is_heard_in_the_log,
-		reset_of_a_stream_is_counted_by_its_reason,
-		worker_that_died_is_counted,
+		process_metrics_are_exported_for_each_process,
+		database_metrics_are_exported,
+		private_database_messages_are_in_the_log,
+		stream_reset_is_counted_by_reason,
+		worker_killed_is_counted,
 		NULL,
 	};
 	return suite_run("watching", tests, NULL);

@@ -47,7 +47,7 @@ static struct plan plan(void)
 			      .seed = 1 };
 }
 
-START_TEST(every_message_reaches_every_member_once)
+START_TEST(load_delivers_every_message_to_every_member_once)
 {
 	struct plan p = plan();
 	struct load *l = load_new(&p, town(), 2);
@@ -91,7 +91,7 @@ static void kill_one_more(struct load *l, size_t decided, void *arg)
 	}
 }
 
-START_TEST(what_was_confirmed_survives_any_kill)
+START_TEST(kill_of_any_process_loses_no_acknowledged_message)
 {
 	struct plan p = plan();
 	struct killer k = { .times = full ? 20 : 4 };
@@ -112,7 +112,7 @@ static void kick_now_and_then(struct load *l, size_t decided, void *arg)
 		load_kick_or_return(l);
 }
 
-START_TEST(nothing_reaches_who_is_absent)
+START_TEST(kick_under_load_delivers_nothing_to_absent_members)
 {
 	struct plan p = plan();
 	size_t next = 0;
@@ -185,7 +185,7 @@ static void expect_life(struct stream *s, long long id, unsigned most_edits)
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), id);
 }
 
-START_TEST(of_two_at_once_each_is_answered_rightly)
+START_TEST(concurrent_changes_of_one_message_are_both_answered_correctly)
 {
 	static void (*const races[])(
 		struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
@@ -203,7 +203,7 @@ START_TEST(of_two_at_once_each_is_answered_rightly)
 }
 END_TEST
 
-START_TEST(the_same_key_at_once_sends_once)
+START_TEST(key_sent_concurrently_sends_once)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
@@ -223,7 +223,7 @@ START_TEST(the_same_key_at_once_sends_once)
 }
 END_TEST
 
-START_TEST(the_second_node_stops) { server_stop(town()[1]); }
+START_TEST(teardown_second_node_stops) { server_stop(town()[1]); }
 END_TEST
 
 int main(int argc, char **argv)
@@ -232,11 +232,11 @@ int main(int argc, char **argv)
 		const char *name;
 		const TTest *test;
 	} parts[] = {
-		{ "load", every_message_reaches_every_member_once },
-		{ "kill", what_was_confirmed_survives_any_kill },
-		{ "kick", nothing_reaches_who_is_absent },
-		{ "races", of_two_at_once_each_is_answered_rightly },
-		{ "races", the_same_key_at_once_sends_once },
+		{ "load", load_delivers_every_message_to_every_member_once },
+		{ "kill", kill_of_any_process_loses_no_acknowledged_message },
+		{ "kick", kick_under_load_delivers_nothing_to_absent_members },
+		{ "races", concurrent_changes_of_one_message_are_both_answered_correctly },
+		{ "races", key_sent_concurrently_sends_once },
 	};
 	const TTest *tests[8];
 	size_t n = 0, named = 0;
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
 		if (wanted)
 			tests[n++] = parts[p].test;
 	}
-	tests[n++] = the_second_node_stops;
+	tests[n++] = teardown_second_node_stops;
 	tests[n] = NULL;
 	return suite_run("chaos", tests, flags);
 }

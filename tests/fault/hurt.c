@@ -36,7 +36,7 @@ static void catch_up(struct client *who, struct stream *s, long long first, long
 	test_restart_timeout();
 }
 
-START_TEST(readers_who_do_not_read)
+START_TEST(slow_readers_use_bounded_memory_and_delay_nobody)
 {
 	enum { MESSAGES = 100 };
 	struct client *ann = user("ann"), *ben = user("ben");
@@ -92,7 +92,7 @@ static unsigned stored(struct client *who, long long chat)
 	return n;
 }
 
-START_TEST(more_than_can_be_stored)
+START_TEST(sends_over_the_queue_limit_are_refused)
 {
 	enum { LINES = 10000, BULKS = 6 };
 	static const char line[] = "{\"text\":\"one of many\"}\n";
@@ -144,7 +144,8 @@ int main(int argc, char **argv)
 {
 	static const char *const flags[] = { "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user", "0",
 		"--stream-queue-max", "64K", "--send-wait", "60", "--log-level", "warn", NULL };
-	const TTest *const tests[] = { readers_who_do_not_read, more_than_can_be_stored, NULL };
+	const TTest *const tests[] = { slow_readers_use_bounded_memory_and_delay_nobody,
+		sends_over_the_queue_limit_are_refused, NULL };
 	if (argc > 1 && strcmp(argv[1], "--full") == 0)
 		readers = 1000;
 	return suite_run("hurt", tests, flags);

@@ -94,10 +94,10 @@ static void teardown(void)
 	alarm(0);
 }
 
-START_TEST(the_server_starts) { main_server = server_start(server_flags); }
+START_TEST(setup_server_starts) { main_server = server_start(server_flags); }
 END_TEST
 
-START_TEST(the_server_stops) { server_stop(main_server); }
+START_TEST(teardown_server_stops) { server_stop(main_server); }
 END_TEST
 
 static TCase *tcase(Suite *suite, const char *name)
@@ -115,11 +115,11 @@ int suite_run(const char *name, const TTest *const tests[], const char *const fl
 	setvbuf(stdout, NULL, _IOLBF, 0);
 
 	Suite *suite = suite_create(name);
-	tcase_add_test(tcase(suite, "start"), the_server_starts);
+	tcase_add_test(tcase(suite, "start"), setup_server_starts);
 	TCase *tc = tcase(suite, name);
 	for (size_t i = 0; tests[i] != NULL; i++)
 		tcase_add_test(tc, tests[i]);
-	tcase_add_test(tcase(suite, "stop"), the_server_stops);
+	tcase_add_test(tcase(suite, "stop"), teardown_server_stops);
 
 	SRunner *runner = srunner_create(suite);
 	srunner_set_fork_status(runner, CK_NOFORK);

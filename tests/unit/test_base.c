@@ -69,7 +69,7 @@ START_TEST(buf_quotes_json)
 }
 END_TEST
 
-START_TEST(map_keeps_what_it_was_given)
+START_TEST(map_finds_added_and_not_removed_keys)
 {
 	struct map m = { 0 };
 	static char values[2000];
@@ -101,7 +101,7 @@ static bool all_are(const unsigned char *bytes, size_t from, size_t to, unsigned
 
 /* Objects of every size live side by side, come and go and grow; each keeps what it was given, and begins with zeros.
  */
-START_TEST(slab_objects_are_apart)
+START_TEST(slab_objects_do_not_overlap)
 {
 	enum { OBJECTS = 5000 };
 	static struct {
@@ -157,7 +157,7 @@ static const struct {
 	{ "\xf8\x88\x80\x80\x80", false },
 };
 
-START_TEST(utf8_is_what_rfc_3629_says)
+START_TEST(utf8_validation_follows_rfc_3629)
 {
 	ck_assert_msg(utf8_valid(texts[_i].text, strlen(texts[_i].text)) == texts[_i].valid, "text %d", _i);
 }
@@ -179,7 +179,7 @@ static const struct {
 	{ "%ff", NULL, false },
 };
 
-START_TEST(percent_decoding)
+START_TEST(percent_decoding_follows_rfc_3986)
 {
 	char s[32];
 	strcpy(s, escapes[_i].in);
@@ -190,7 +190,7 @@ START_TEST(percent_decoding)
 }
 END_TEST
 
-START_TEST(times_are_rfc_3339)
+START_TEST(times_are_parsed_and_printed_as_rfc_3339)
 {
 	char out[CLOCK_RFC3339_LEN + 1];
 	clock_rfc3339(0, out);
@@ -239,7 +239,7 @@ static enum status read_back(unsigned char block[TAR_BLOCK], struct tar_entry *e
 	return st;
 }
 
-START_TEST(tar_headers_keep_sizes_and_notice_damage)
+START_TEST(tar_headers_keep_sizes_and_detect_damage)
 {
 	static const uint64_t sizes[] = { 0, 1, 511, 512, ((uint64_t)1 << 33) - 1, (uint64_t)1 << 33,
 		123456789012345678, INT64_MAX / 2 };
@@ -266,7 +266,7 @@ START_TEST(tar_headers_keep_sizes_and_notice_damage)
 }
 END_TEST
 
-START_TEST(linesafe_escapes_what_ends_a_line_for_some)
+START_TEST(linesafe_escapes_every_line_terminator)
 {
 	static const struct {
 		const char *json, *safe;
@@ -299,13 +299,13 @@ int main(void)
 	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
 	tcase_add_test(tc, arena_allocations_are_apart_and_aligned);
 	tcase_add_test(tc, buf_quotes_json);
-	tcase_add_test(tc, map_keeps_what_it_was_given);
-	tcase_add_test(tc, slab_objects_are_apart);
-	tcase_add_loop_test(tc, utf8_is_what_rfc_3629_says, 0, sizeof(texts) / sizeof(texts[0]));
-	tcase_add_loop_test(tc, percent_decoding, 0, sizeof(escapes) / sizeof(escapes[0]));
-	tcase_add_test(tc, times_are_rfc_3339);
-	tcase_add_test(tc, tar_headers_keep_sizes_and_notice_damage);
-	tcase_add_test(tc, linesafe_escapes_what_ends_a_line_for_some);
+	tcase_add_test(tc, map_finds_added_and_not_removed_keys);
+	tcase_add_test(tc, slab_objects_do_not_overlap);
+	tcase_add_loop_test(tc, utf8_validation_follows_rfc_3629, 0, sizeof(texts) / sizeof(texts[0]));
+	tcase_add_loop_test(tc, percent_decoding_follows_rfc_3986, 0, sizeof(escapes) / sizeof(escapes[0]));
+	tcase_add_test(tc, times_are_parsed_and_printed_as_rfc_3339);
+	tcase_add_test(tc, tar_headers_keep_sizes_and_detect_damage);
+	tcase_add_test(tc, linesafe_escapes_every_line_terminator);
 	tcase_add_test(tc, log_flood_is_counted_with_its_last_values);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -78,7 +78,7 @@ static void reject(int code, const char *line, const char *reason)
 	release();
 }
 
-START_TEST(defaults)
+START_TEST(conf_without_settings_has_defaults)
 {
 	ck_assert_int_eq(load(""), 0);
 	ck_assert_str_eq(said, "");
@@ -94,7 +94,7 @@ START_TEST(defaults)
 }
 END_TEST
 
-START_TEST(flags_beat_environment_beats_file)
+START_TEST(conf_flags_override_environment_and_file)
 {
 	write_file("# a comment\n[limits]\nrate_sends = 1\nworkers=2 ; why\ntext_max = 4K # why\n\n  heartbeat = 3s\n");
 	setenv("POSTERN_RATE_SENDS", "10", 1);
@@ -109,7 +109,7 @@ START_TEST(flags_beat_environment_beats_file)
 }
 END_TEST
 
-START_TEST(lists_replace_then_append)
+START_TEST(conf_list_in_later_source_replaces_then_appends)
 {
 	write_file("listen = 127.0.0.1:1, 127.0.0.1:2\nlisten = [::1]:3\n");
 	ck_assert_int_eq(load(""), 0);
@@ -124,7 +124,7 @@ START_TEST(lists_replace_then_append)
 }
 END_TEST
 
-START_TEST(mistakes_name_their_source)
+START_TEST(conf_errors_name_their_source)
 {
 	char line[128];
 	reject(2, "--workers 99", "postern: --workers: 99 is not between 1 and 64\n");
@@ -154,7 +154,7 @@ START_TEST(mistakes_name_their_source)
 }
 END_TEST
 
-START_TEST(long_lines)
+START_TEST(conf_lines_that_are_too_long_are_refused)
 {
 	char text[1200] = "database = host=/run", line[128];
 	memset(text + strlen(text), 'x', 1000);
@@ -172,7 +172,7 @@ START_TEST(long_lines)
 }
 END_TEST
 
-START_TEST(file_forms_of_a_line)
+START_TEST(conf_lines_of_every_form_are_parsed)
 {
 	write_file("\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n  workers=3 # why\r\n"
 		   "\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
@@ -183,7 +183,7 @@ START_TEST(file_forms_of_a_line)
 }
 END_TEST
 
-START_TEST(own_options_and_operands)
+START_TEST(conf_options_and_operands_of_command_are_parsed)
 {
 	ck_assert_int_eq(load_scoped(CONF_DATABASE, "alice --label=x --admin bob --state /s -- --not-an-option -"), 0);
 	ck_assert_int_eq(args.operand_count, 4);
@@ -204,7 +204,7 @@ START_TEST(own_options_and_operands)
 }
 END_TEST
 
-START_TEST(values)
+START_TEST(conf_values_with_units_are_parsed)
 {
 	uint64_t n;
 	ck_assert_int_eq(load("--text-max 1M --bulk-max 16MiB --session-ttl 12h --key-ttl 90m --tombstone-ttl 2w "
@@ -239,7 +239,7 @@ static bool trusted(const char *addr)
 	return conf_is_trusted_proxy(&c, &a.sa);
 }
 
-START_TEST(trusted_proxies)
+START_TEST(conf_trusted_proxies_match_addresses_and_networks)
 {
 	struct sockaddr local = { .sa_family = AF_UNIX };
 	ck_assert_int_eq(
@@ -267,7 +267,7 @@ START_TEST(trusted_proxies)
 }
 END_TEST
 
-START_TEST(origins_and_urls)
+START_TEST(conf_origins_and_urls_are_validated)
 {
 	ck_assert_int_eq(load("--cors-origins https://App.Example.org:443/,http://localhost:5173 --public-url "
 			      "https://Chat.Example.org/Postern/"),
@@ -290,7 +290,7 @@ START_TEST(origins_and_urls)
 END_TEST
 
 /* What check-config prints can be used as the file, but for the secrets. */
-START_TEST(print_round_trip)
+START_TEST(conf_printed_can_be_read_again)
 {
 	static char text[8192], again[8192];
 	ck_assert_int_eq(
@@ -315,7 +315,7 @@ START_TEST(print_round_trip)
 }
 END_TEST
 
-START_TEST(passwords_are_masked)
+START_TEST(conf_printed_masks_passwords)
 {
 	static const char *const conninfos[] = { "postgres://u:S3cret@h/db?password=S3cret&x=1",
 		"host=h password=S3cret dbname=d", "host=h password = 'S3cr\\'et S3cret' dbname=d" };
@@ -334,7 +334,7 @@ START_TEST(passwords_are_masked)
 }
 END_TEST
 
-START_TEST(settings_are_read_again)
+START_TEST(conf_reload_reads_settings_again)
 {
 	write_file("text_max = 1K\nworkers = 2\n");
 	ck_assert_int_eq(load("--body-max 2K"), 0);
@@ -355,7 +355,7 @@ START_TEST(settings_are_read_again)
 END_TEST
 
 /* Every setting that may change gets from one process to another as it is. */
-START_TEST(settings_are_packed_and_unpacked)
+START_TEST(conf_packed_can_be_unpacked)
 {
 	char *before, *after;
 	size_t len;
@@ -387,7 +387,7 @@ START_TEST(settings_are_packed_and_unpacked)
 }
 END_TEST
 
-START_TEST(check_config_says_what_needs_a_restart)
+START_TEST(conf_check_names_settings_that_need_a_restart)
 {
 	char *text;
 	size_t len;
@@ -405,21 +405,21 @@ int main(void)
 {
 	TCase *tc = tcase_create("conf");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, defaults);
-	tcase_add_test(tc, flags_beat_environment_beats_file);
-	tcase_add_test(tc, lists_replace_then_append);
-	tcase_add_test(tc, mistakes_name_their_source);
-	tcase_add_test(tc, long_lines);
-	tcase_add_test(tc, file_forms_of_a_line);
-	tcase_add_test(tc, own_options_and_operands);
-	tcase_add_test(tc, values);
-	tcase_add_test(tc, trusted_proxies);
-	tcase_add_test(tc, origins_and_urls);
-	tcase_add_test(tc, print_round_trip);
-	tcase_add_test(tc, passwords_are_masked);
-	tcase_add_test(tc, settings_are_read_again);
-	tcase_add_test(tc, settings_are_packed_and_unpacked);
-	tcase_add_test(tc, check_config_says_what_needs_a_restart);
+	tcase_add_test(tc, conf_without_settings_has_defaults);
+	tcase_add_test(tc, conf_flags_override_environment_and_file);
+	tcase_add_test(tc, conf_list_in_later_source_replaces_then_appends);
+	tcase_add_test(tc, conf_errors_name_their_source);
+	tcase_add_test(tc, conf_lines_that_are_too_long_are_refused);
+	tcase_add_test(tc, conf_lines_of_every_form_are_parsed);
+	tcase_add_test(tc, conf_options_and_operands_of_command_are_parsed);
+	tcase_add_test(tc, conf_values_with_units_are_parsed);
+	tcase_add_test(tc, conf_trusted_proxies_match_addresses_and_networks);
+	tcase_add_test(tc, conf_origins_and_urls_are_validated);
+	tcase_add_test(tc, conf_printed_can_be_read_again);
+	tcase_add_test(tc, conf_printed_masks_passwords);
+	tcase_add_test(tc, conf_reload_reads_settings_again);
+	tcase_add_test(tc, conf_packed_can_be_unpacked);
+	tcase_add_test(tc, conf_check_names_settings_that_need_a_restart);
 	Suite *suite = suite_create("conf");
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);

@@ -18,7 +18,7 @@ static const char *form(const char *s)
 	return buf_detach(&out, NULL);
 }
 
-START_TEST(emoji_are_taken_as_they_are)
+START_TEST(emoji_are_accepted_unchanged)
 {
 	static const char *const whole[] = { "👍", "👍🏽", "❤️", "☝🏿", "1️⃣", "#️⃣", "🇩🇪",
 		"👩‍🚀", "👩🏽‍🚀", "👨‍👩‍👧‍👦", "🏳️‍🌈", "🏴‍☠️",
@@ -33,7 +33,7 @@ START_TEST(emoji_are_taken_as_they_are)
 }
 END_TEST
 
-START_TEST(spellings_have_one_form)
+START_TEST(emoji_spellings_have_one_form)
 {
 	static const char *const pairs[][2] = { { "\u2764", "\u2764\ufe0f" }, { "\u231a\ufe0f", "\u231a" },
 		{ "1\u20e3", "1\ufe0f\u20e3" }, { "\U0001f3f3\u200d\U0001f308", "\U0001f3f3\ufe0f\u200d\U0001f308" },
@@ -47,7 +47,7 @@ START_TEST(spellings_have_one_form)
 }
 END_TEST
 
-START_TEST(nothing_else_is)
+START_TEST(text_that_is_not_one_emoji_is_refused)
 {
 	static const char *const none[] = { "", "a", "1", "#", " ", "👍👍", "👍a", "a👍", "👍 ", "❤️❤️", "★", "é",
 		"你", "\u200d", "\ufe0f", "👍\u200d", "\u200d👍", "👍\u200d\u200d👍", "👍\u200da", "❤\ufe0e",
@@ -66,9 +66,9 @@ int main(void)
 {
 	Suite *suite = suite_create("emoji");
 	TCase *tc = tcase_create("emoji");
-	tcase_add_test(tc, emoji_are_taken_as_they_are);
-	tcase_add_test(tc, spellings_have_one_form);
-	tcase_add_test(tc, nothing_else_is);
+	tcase_add_test(tc, emoji_are_accepted_unchanged);
+	tcase_add_test(tc, emoji_spellings_have_one_form);
+	tcase_add_test(tc, text_that_is_not_one_emoji_is_refused);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

@@ -103,7 +103,7 @@ static void let_go(void)
 		MHD_run(daemon_); /* it cleans up its side */
 }
 
-START_TEST(the_peer_sees_no_end)
+START_TEST(handoff_does_not_close_the_connection)
 {
 	char got[8] = "";
 	let_go();
@@ -116,7 +116,7 @@ START_TEST(the_peer_sees_no_end)
 }
 END_TEST
 
-START_TEST(the_descriptor_can_be_given_back)
+START_TEST(handoff_descriptor_can_be_returned)
 {
 	char got[512];
 	struct sockaddr_in peer = { .sin_family = AF_INET };
@@ -133,7 +133,7 @@ START_TEST(the_descriptor_can_be_given_back)
 }
 END_TEST
 
-START_TEST(response_like_a_page_of_the_library_is_sent_as_it_is)
+START_TEST(mhd_response_like_a_page_of_the_library_is_sent_unchanged)
 {
 	char got[1024];
 	say("GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -146,7 +146,7 @@ START_TEST(response_like_a_page_of_the_library_is_sent_as_it_is)
 }
 END_TEST
 
-START_TEST(error_page_of_the_library_becomes_a_problem)
+START_TEST(mhd_error_page_of_the_library_becomes_a_problem)
 {
 	char got[1024];
 	say("GET /page HTTP/9.9\r\nHost: x\r\n\r\n");
@@ -169,7 +169,7 @@ static int option(int fd, int level, int name)
 }
 
 /* A send buffer of a fixed size would hold a stream to that many bytes a round trip. */
-START_TEST(stream_over_tcp_bounds_what_is_unsent_and_not_the_window)
+START_TEST(stream_over_tcp_limits_unsent_bytes_and_not_the_window)
 {
 	int before = option(client, SOL_SOCKET, SO_SNDBUF);
 	transport_tune(client, true);
@@ -198,11 +198,11 @@ int main(void)
 	Suite *suite = suite_create("handoff");
 	TCase *tc = tcase_create("handoff");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, the_peer_sees_no_end);
-	tcase_add_test(tc, the_descriptor_can_be_given_back);
-	tcase_add_test(tc, response_like_a_page_of_the_library_is_sent_as_it_is);
-	tcase_add_test(tc, error_page_of_the_library_becomes_a_problem);
-	tcase_add_test(tc, stream_over_tcp_bounds_what_is_unsent_and_not_the_window);
+	tcase_add_test(tc, handoff_does_not_close_the_connection);
+	tcase_add_test(tc, handoff_descriptor_can_be_returned);
+	tcase_add_test(tc, mhd_response_like_a_page_of_the_library_is_sent_unchanged);
+	tcase_add_test(tc, mhd_error_page_of_the_library_becomes_a_problem);
+	tcase_add_test(tc, stream_over_tcp_limits_unsent_bytes_and_not_the_window);
 	tcase_add_test(tc, stream_over_a_unix_socket_has_a_small_send_buffer);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

@@ -22,7 +22,7 @@ static struct frame *message(uint64_t pos, unsigned chat)
 }
 
 /* As the log notifies it, and as the worker that has just committed it makes it by itself. */
-START_TEST(frame_says_what_its_line_said)
+START_TEST(frame_has_the_fields_of_its_line)
 {
 	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
 	struct frame *f = _i == 0 ? parse("12 message 7 alice 12 1700000000000001 {\"id\":12,\"text\":\"a b\"}")
@@ -77,7 +77,7 @@ START_TEST(frame_details_depend_on_its_kind)
 }
 END_TEST
 
-START_TEST(frame_audiences)
+START_TEST(frame_audience_is_parsed)
 {
 	struct frame *f = parse("3 user 5,6,77 bob 0 0 {}");
 	ck_assert_uint_eq(f->chats_count, 3);
@@ -104,7 +104,7 @@ END_TEST
 static const char *const bad_lines[] = { "", "x", "0 message 1 a 1 0 {}", "5", "5 message", "5 nonsense 1 a 1 0 {}",
 	"5 message 1 a x 0 {}", "-1 message 1 a 1 0 {}", "5  message 1 a 1 0 {}" };
 
-START_TEST(frame_refuses_other_lines) { ck_assert_ptr_null(parse(bad_lines[_i])); }
+START_TEST(frame_refuses_malformed_lines) { ck_assert_ptr_null(parse(bad_lines[_i])); }
 END_TEST
 
 struct walk {
@@ -140,7 +140,7 @@ START_TEST(ring_walks_one_thread_newest_first)
 }
 END_TEST
 
-START_TEST(what_is_for_one_user_is_on_his_thread_only)
+START_TEST(ring_keeps_frame_for_one_user_on_their_thread_only)
 {
 	struct ring *r = ring_new(1 << 20);
 	struct frame *f = parse("5 member ~17 bob 5 0 {}");
@@ -155,7 +155,7 @@ START_TEST(what_is_for_one_user_is_on_his_thread_only)
 }
 END_TEST
 
-START_TEST(ring_forgets_the_oldest_and_says_so)
+START_TEST(ring_drops_the_oldest_and_reports_it)
 {
 	struct ring *r = ring_new(20000);
 	uint64_t pos = 0;
@@ -182,7 +182,7 @@ START_TEST(ring_forgets_the_oldest_and_says_so)
 }
 END_TEST
 
-START_TEST(ring_threads_a_member_by_chat_and_by_user)
+START_TEST(ring_finds_member_frame_by_chat_and_by_user)
 {
 	struct ring *r = ring_new(1 << 20);
 	struct frame *f = parse("1 member 7 bob 1 0 {}"), *g = parse("2 message 7 bob 2 0 {}");
@@ -223,7 +223,7 @@ static const struct {
 	{ "abcdefghijklmnopqrstuvwxyzabcdefghijkl.1", false, false },
 };
 
-START_TEST(cursors_are_checked)
+START_TEST(cursor_malformed_is_refused)
 {
 	struct cursor c;
 	char again[CURSOR_MAX];
@@ -238,7 +238,7 @@ START_TEST(cursors_are_checked)
 }
 END_TEST
 
-START_TEST(checks_of_a_batch_are_read_from_its_first_line)
+START_TEST(batch_checks_are_read_from_the_first_line)
 {
 	static const char line[] = "11 user - - 4294967295 7 ", frame[] = "11 user - bob 0 0 {}";
 	uint32_t check, before;
@@ -254,7 +254,7 @@ static enum marks_answer look(const struct marks *m, uint64_t pos, uint32_t chec
 	return marks_look(m, (struct position) { pos, check });
 }
 
-START_TEST(marks_know_what_was_told_and_nothing_between)
+START_TEST(marks_contain_published_positions_only)
 {
 	struct marks *m = marks_new();
 	marks_add(m, 11, 15, 1); /* a notification */
@@ -285,17 +285,17 @@ int main(void)
 	secret_setup();
 	Suite *suite = suite_create("log");
 	TCase *tc = tcase_create("log");
-	tcase_add_loop_test(tc, frame_says_what_its_line_said, 0, 2);
+	tcase_add_loop_test(tc, frame_has_the_fields_of_its_line, 0, 2);
 	tcase_add_test(tc, frame_details_depend_on_its_kind);
-	tcase_add_test(tc, frame_audiences);
-	tcase_add_loop_test(tc, frame_refuses_other_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
+	tcase_add_test(tc, frame_audience_is_parsed);
+	tcase_add_loop_test(tc, frame_refuses_malformed_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
 	tcase_add_test(tc, ring_walks_one_thread_newest_first);
-	tcase_add_test(tc, what_is_for_one_user_is_on_his_thread_only);
-	tcase_add_test(tc, ring_forgets_the_oldest_and_says_so);
-	tcase_add_test(tc, ring_threads_a_member_by_chat_and_by_user);
-	tcase_add_loop_test(tc, cursors_are_checked, 0, sizeof(cursors) / sizeof(cursors[0]));
-	tcase_add_test(tc, checks_of_a_batch_are_read_from_its_first_line);
-	tcase_add_test(tc, marks_know_what_was_told_and_nothing_between);
+	tcase_add_test(tc, ring_keeps_frame_for_one_user_on_their_thread_only);
+	tcase_add_test(tc, ring_drops_the_oldest_and_reports_it);
+	tcase_add_test(tc, ring_finds_member_frame_by_chat_and_by_user);
+	tcase_add_loop_test(tc, cursor_malformed_is_refused, 0, sizeof(cursors) / sizeof(cursors[0]));
+	tcase_add_test(tc, batch_checks_are_read_from_the_first_line);
+	tcase_add_test(tc, marks_contain_published_positions_only);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

@@ -28,7 +28,7 @@ static const char *print(enum log_format format, const char *message, const stru
 	return out;
 }
 
-START_TEST(line_in_each_format_has_the_same_parts)
+START_TEST(line_in_each_format_has_the_same_fields)
 {
 	const struct log_field fields[] = { F("user", "bob"), F("absent", NULL), F_NUMBER("status", 401),
 		F_SECONDS("duration", 1500), F("path", "/a b"), { 0 } };
@@ -73,7 +73,7 @@ START_TEST(line_of_hostile_values_is_escaped_in_every_format)
 }
 END_TEST
 
-START_TEST(line_that_is_too_long_is_cut_and_well_formed)
+START_TEST(line_that_is_too_long_is_truncated_and_well_formed)
 {
 	static char big[20000];
 	memset(big, 1, sizeof(big) - 1); /* six bytes each, as JSON */
@@ -111,7 +111,7 @@ static char *written_to(const char *path, const char *stream)
 	return said;
 }
 
-START_TEST(journal_gets_priorities_and_nobody_else)
+START_TEST(priorities_are_written_to_the_journal_only)
 {
 	char path[] = "/tmp/postern-log-XXXXXX", stream[64];
 	int fd = mkstemp(path);
@@ -131,7 +131,7 @@ START_TEST(journal_gets_priorities_and_nobody_else)
 }
 END_TEST
 
-START_TEST(counts_include_what_a_flood_left_out)
+START_TEST(counts_include_suppressed_lines)
 {
 	uint64_t before = log_count(LOG_WARN);
 	int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -147,11 +147,11 @@ int main(void)
 {
 	Suite *suite = suite_create("logline");
 	TCase *tc = tcase_create("logline");
-	tcase_add_test(tc, line_in_each_format_has_the_same_parts);
+	tcase_add_test(tc, line_in_each_format_has_the_same_fields);
 	tcase_add_test(tc, line_of_hostile_values_is_escaped_in_every_format);
-	tcase_add_test(tc, line_that_is_too_long_is_cut_and_well_formed);
-	tcase_add_test(tc, journal_gets_priorities_and_nobody_else);
-	tcase_add_test(tc, counts_include_what_a_flood_left_out);
+	tcase_add_test(tc, line_that_is_too_long_is_truncated_and_well_formed);
+	tcase_add_test(tc, priorities_are_written_to_the_journal_only);
+	tcase_add_test(tc, counts_include_suppressed_lines);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

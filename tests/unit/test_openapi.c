@@ -105,7 +105,7 @@ static unsigned route_count(void)
 
 /* ---- each route ---- */
 
-START_TEST(a_route_is_an_operation)
+START_TEST(route_has_an_operation)
 {
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *responses = get(op, "responses");
@@ -133,7 +133,7 @@ START_TEST(a_route_is_an_operation)
 }
 END_TEST
 
-START_TEST(path_variables_are_parameters)
+START_TEST(route_path_variables_are_parameters)
 {
 	const struct route *r = &api_routes[_i];
 	for (const char *at = r->path; (at = strchr(at, '{')) != NULL; at++) {
@@ -146,7 +146,7 @@ START_TEST(path_variables_are_parameters)
 }
 END_TEST
 
-START_TEST(who_may_is_said)
+START_TEST(route_authentication_matches_security)
 {
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *security = get(op, "security");
@@ -193,7 +193,7 @@ static void check_field(const struct route *r, const struct field *f, struct jso
 			"%s is%s required", f->name, f->required ? "" : "n't");
 }
 
-START_TEST(what_it_takes_is_said)
+START_TEST(route_parameters_and_body_match)
 {
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"),
@@ -243,7 +243,7 @@ static bool is_route(const char *method, const char *path)
 	return strcasecmp(method, "GET") == 0 && is_asset(path);
 }
 
-START_TEST(an_operation_is_a_route)
+START_TEST(operation_has_a_route)
 {
 	json_object_object_foreach(get(doc, "paths"), path, item)
 	{
@@ -257,7 +257,7 @@ START_TEST(an_operation_is_a_route)
 END_TEST
 
 /* In the enumeration, and named where its status is described. */
-START_TEST(problems_have_their_codes)
+START_TEST(problem_codes_are_described)
 {
 	struct json_object *codes = get(get(get(get(doc, "components"), "schemas"), "ProblemCode"), "enum");
 	size_t n = sizeof(table) / sizeof(table[0]);
@@ -293,7 +293,7 @@ static void check_references(struct json_object *o)
 	}
 }
 
-START_TEST(references_lead_somewhere)
+START_TEST(references_resolve)
 {
 	ck_assert_int_eq(strncmp(text(doc, "openapi"), "3.1.", 4), 0);
 	check_references(doc);
@@ -318,13 +318,13 @@ int main(void)
 		puts("Bail out! openapi.json isn't embedded, or isn't JSON");
 		return EXIT_FAILURE;
 	}
-	tcase_add_loop_test(tc, a_route_is_an_operation, 0, n);
-	tcase_add_loop_test(tc, path_variables_are_parameters, 0, n);
-	tcase_add_loop_test(tc, who_may_is_said, 0, n);
-	tcase_add_loop_test(tc, what_it_takes_is_said, 0, n);
-	tcase_add_test(tc, an_operation_is_a_route);
-	tcase_add_test(tc, problems_have_their_codes);
-	tcase_add_test(tc, references_lead_somewhere);
+	tcase_add_loop_test(tc, route_has_an_operation, 0, n);
+	tcase_add_loop_test(tc, route_path_variables_are_parameters, 0, n);
+	tcase_add_loop_test(tc, route_authentication_matches_security, 0, n);
+	tcase_add_loop_test(tc, route_parameters_and_body_match, 0, n);
+	tcase_add_test(tc, operation_has_a_route);
+	tcase_add_test(tc, problem_codes_are_described);
+	tcase_add_test(tc, references_resolve);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

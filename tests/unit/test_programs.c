@@ -69,7 +69,7 @@ static void look_in(const char *a, const char *b, const char *c)
 	setenv("PATH", path, 1);
 }
 
-START_TEST(program_of_the_wanted_version_is_preferred_then_the_next_newer)
+START_TEST(program_of_wanted_version_is_preferred_then_next_newer)
 {
 	char found[BINDIR_PROGRAM_SIZE];
 	install("a", 18);
@@ -113,7 +113,7 @@ static enum status run(const char *script, struct program p)
 	return program_run(&p, &why);
 }
 
-START_TEST(program_that_fails_is_reported_with_its_last_words)
+START_TEST(program_that_fails_is_reported_with_its_last_lines)
 {
 	ck_assert_int_eq(run("#!/bin/sh\nexit 0\n", (struct program) { .in = -1, .out = -1 }), ST_OK);
 	ck_assert_uint_eq(why.len, 0);
@@ -131,7 +131,7 @@ START_TEST(program_that_fails_is_reported_with_its_last_words)
 }
 END_TEST
 
-START_TEST(program_gets_the_password_in_its_environment_and_libpq_variables_only_if_told)
+START_TEST(program_gets_password_and_on_request_libpq_variables)
 {
 	const char *script = "#!/bin/sh\ntest -z \"$PGHOST\" && test \"$PGPASSWORD\" = 's e c' && test \"$PWD\" = /\n";
 	setenv("PGHOST", "elsewhere", 1);
@@ -168,7 +168,7 @@ static char version_of(const char *path)
 
 static void count(const char *path, void *arg) { ck_assert_int_eq(version_of(path), '0' + ++*(int *)arg); }
 
-START_TEST(cluster_made_aside_takes_the_place_and_the_old_one_is_kept)
+START_TEST(cluster_switched_in_keeps_the_old_one)
 {
 	char aside[PATH_MAX], kept[PATH_MAX];
 	int clusters = 0;
@@ -209,11 +209,11 @@ int main(void)
 	Suite *suite = suite_create("programs");
 	TCase *tc = tcase_create("programs");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, program_of_the_wanted_version_is_preferred_then_the_next_newer);
+	tcase_add_test(tc, program_of_wanted_version_is_preferred_then_next_newer);
 	tcase_add_test(tc, program_that_is_too_old_is_named_with_what_to_install);
-	tcase_add_test(tc, program_that_fails_is_reported_with_its_last_words);
-	tcase_add_test(tc, program_gets_the_password_in_its_environment_and_libpq_variables_only_if_told);
-	tcase_add_test(tc, cluster_made_aside_takes_the_place_and_the_old_one_is_kept);
+	tcase_add_test(tc, program_that_fails_is_reported_with_its_last_lines);
+	tcase_add_test(tc, program_gets_password_and_on_request_libpq_variables);
+	tcase_add_test(tc, cluster_switched_in_keeps_the_old_one);
 	tcase_add_test(tc, cluster_that_cannot_be_switched_in_leaves_the_old_one);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);

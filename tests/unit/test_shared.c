@@ -16,7 +16,7 @@ static void teardown(void) { shared_free(s); }
 
 enum { SECOND = 1000000 };
 
-START_TEST(burst_then_rate)
+START_TEST(rate_limit_allows_burst_then_rate)
 {
 	uint64_t now = 5 * SECOND, retry;
 	unsigned left;
@@ -38,14 +38,14 @@ START_TEST(burst_then_rate)
 }
 END_TEST
 
-START_TEST(no_limit)
+START_TEST(rate_limit_of_zero_allows_everything)
 {
 	for (unsigned i = 0; i < 1000; i++)
 		ck_assert(shared_gcra(s, 42, 1, 0, 1, NULL, NULL));
 }
 END_TEST
 
-START_TEST(charge_counts_what_others_admitted)
+START_TEST(rate_limit_charge_counts_sends_admitted_elsewhere)
 {
 	uint64_t retry;
 	shared_gcra_charge(s, 7, 1000, SECOND, 3);
@@ -58,7 +58,7 @@ START_TEST(charge_counts_what_others_admitted)
 END_TEST
 
 /* Nine keys in a window of eight: the one that is idle the longest gives way. */
-START_TEST(full_window_replaces_the_oldest)
+START_TEST(rate_limit_full_window_replaces_the_oldest)
 {
 	for (uint64_t i = 1; i <= 8; i++)
 		ck_assert(shared_gcra(s, 100 + (i << 32), 1000 * i, SECOND, 1, NULL, NULL));
@@ -70,7 +70,7 @@ START_TEST(full_window_replaces_the_oldest)
 END_TEST
 
 /* Every key is new to all processes at the same moment, which is where an entry could be made twice. */
-START_TEST(exact_over_processes)
+START_TEST(rate_limit_is_exact_over_processes)
 {
 	enum { PROCESSES = 4, KEYS = 20000, TRIES = 3, BURST = 5 };
 	pid_t pids[PROCESSES];
@@ -94,7 +94,7 @@ START_TEST(exact_over_processes)
 }
 END_TEST
 
-START_TEST(one_key_over_processes)
+START_TEST(rate_limit_of_one_key_is_shared_by_processes)
 {
 	enum { PROCESSES = 2, TRIES = 300000, BURST = 1000 };
 	for (unsigned p = 0; p < PROCESSES; p++)
@@ -110,7 +110,7 @@ START_TEST(one_key_over_processes)
 }
 END_TEST
 
-START_TEST(streams_are_summed_over_workers)
+START_TEST(stream_count_is_summed_over_workers)
 {
 	ck_assert_uint_eq(shared_streams_add(s, 0, 5), 1);
 	ck_assert_uint_eq(shared_streams_add(s, 1, 5), 2);
@@ -124,7 +124,7 @@ START_TEST(streams_are_summed_over_workers)
 END_TEST
 
 /* Keys that collide are found again after others of their run have come and gone. */
-START_TEST(streams_survive_collisions)
+START_TEST(stream_count_survives_collisions)
 {
 	uint64_t key[5];
 	for (uint64_t i = 0; i < 5; i++) {
@@ -144,7 +144,7 @@ START_TEST(streams_survive_collisions)
 }
 END_TEST
 
-START_TEST(streams_table_is_used_again)
+START_TEST(stream_count_table_reuses_entries)
 {
 	for (uint64_t k = 1; k <= 300000; k++) {
 		ck_assert_uint_eq(shared_streams_add(s, 0, k * 7919), 1);
@@ -153,7 +153,7 @@ START_TEST(streams_table_is_used_again)
 }
 END_TEST
 
-START_TEST(counters_outlive_a_worker_and_gauges_do_not)
+START_TEST(counters_remain_after_worker_exit_and_gauges_do_not)
 {
 	shared_add(&shared_counters(s, 0)[3], 10);
 	shared_add(&shared_counters(s, 1)[3], 5);
@@ -172,16 +172,16 @@ int main(void)
 	TCase *tc = tcase_create("shared");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
-	tcase_add_test(tc, burst_then_rate);
-	tcase_add_test(tc, no_limit);
-	tcase_add_test(tc, charge_counts_what_others_admitted);
-	tcase_add_test(tc, full_window_replaces_the_oldest);
-	tcase_add_test(tc, exact_over_processes);
-	tcase_add_test(tc, one_key_over_processes);
-	tcase_add_test(tc, streams_are_summed_over_workers);
-	tcase_add_test(tc, streams_survive_collisions);
-	tcase_add_test(tc, streams_table_is_used_again);
-	tcase_add_test(tc, counters_outlive_a_worker_and_gauges_do_not);
+	tcase_add_test(tc, rate_limit_allows_burst_then_rate);
+	tcase_add_test(tc, rate_limit_of_zero_allows_everything);
+	tcase_add_test(tc, rate_limit_charge_counts_sends_admitted_elsewhere);
+	tcase_add_test(tc, rate_limit_full_window_replaces_the_oldest);
+	tcase_add_test(tc, rate_limit_is_exact_over_processes);
+	tcase_add_test(tc, rate_limit_of_one_key_is_shared_by_processes);
+	tcase_add_test(tc, stream_count_is_summed_over_workers);
+	tcase_add_test(tc, stream_count_survives_collisions);
+	tcase_add_test(tc, stream_count_table_reuses_entries);
+	tcase_add_test(tc, counters_remain_after_worker_exit_and_gauges_do_not);
 	Suite *suite = suite_create("shared");
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);
