@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What people do on the page.
+// The page in a real browser: what users do on it, with two browsers where two users take part.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -27,16 +27,16 @@ async function open(options) {
   return page;
 }
 
-// Two people, each with a browser, in a new group.
+// Signs alice and bob in to a browser each and opens a new group of theirs.
 async function two(title) {
   const chat = await alice.createGroup(title, bob);
-  const [hers, his] = [await open(), await open()];
-  await hers.enter(alice, chat);
-  await his.enter(bob, chat);
-  return { chat, hers, his };
+  const [aliceView, bobView] = [await open(), await open()];
+  await aliceView.enter(alice, chat);
+  await bobView.enter(bob, chat);
+  return { chat, aliceView, bobView };
 }
 
-test("the page comes with a policy that allows nothing from elsewhere, and nothing inline", async () => {
+test("page_policy_forbids_foreign_and_inline_content", async () => {
   const page = await open();
   const response = await page.page.goto(server.url);
   const policy = response.headers()["content-security-policy"];
@@ -45,7 +45,7 @@ test("the page comes with a policy that allows nothing from elsewhere, and nothi
   await page.page.getByLabel("User name").waitFor();
 });
 
-test("a wrong password is refused, the right one lets in, signing out ends it", async () => {
+test("sign_in_with_wrong_password_is_refused_and_sign_out_ends_the_session", async () => {
   const page = await open();
   page.expect(/401 .*\/v1\/session$/);
   await page.signIn(alice, "not this");
@@ -58,7 +58,7 @@ test("a wrong password is refused, the right one lets in, signing out ends it", 
   await page.page.getByLabel("User name").waitFor();
 });
 
-test("a reset link leads to a new password, once", async () => {
+test("reset_link_sets_a_new_password_once", async () => {
   const dora = await server.addUser("dora");
   const token = await server.resetLink(dora);
   const page = await open();
@@ -83,19 +83,19 @@ test("a reset link leads to a new password, once", async () => {
   await page.page.getByRole("button", { name: "Sign out" }).waitFor();
 });
 
-test("what is announced is shown, live and later, until it is dismissed or gone", async () => {
+test("announcement_is_shown_until_dismissed_or_deleted", async () => {
   const root = await server.addUser("root", "--admin");
   const announce = (text) => root.call("POST", "/v1/admin/announcements", { text });
   const first = await announce("Maintenance at noon");
-  const hers = await open();
-  await hers.signIn(alice);
-  await hers.isConnected("stream");
-  const shown = hers.page.getByRole("region", { name: "Announcements" }).getByRole("listitem");
+  const aliceView = await open();
+  await aliceView.signIn(alice);
+  await aliceView.isConnected("stream");
+  const shown = aliceView.page.getByRole("region", { name: "Announcements" }).getByRole("listitem");
   await shown.filter({ hasText: "Maintenance at noon" }).waitFor();
   const second = await announce("<b>It</b> is over");
   await shown.filter({ hasText: "<b>It</b> is over" }).waitFor();
   await shown.filter({ hasText: "noon" }).getByRole("button", { name: "Dismiss" }).click();
-  await hers.page.reload();
+  await aliceView.page.reload();
   await shown.filter({ hasText: "is over" }).waitFor();
   assert.equal(await shown.count(), 1);
   await root.call("DELETE", `/v1/admin/announcements/${second.id}`);
@@ -103,185 +103,186 @@ test("what is announced is shown, live and later, until it is dismissed or gone"
   await root.call("DELETE", `/v1/admin/announcements/${first.id}`);
 });
 
-test("two browsers chat, live in both directions", async () => {
-  const { hers, his } = await two("Both ways");
-  await hers.write("Is the gate open?");
-  await his.sees("Is the gate open?");
-  await his.write("It always is.");
-  await hers.sees("It always is.");
-  await hers.sees("Is the gate open?");
+test("messages_between_two_browsers_appear_live", async () => {
+  const { aliceView, bobView } = await two("Both ways");
+  await aliceView.write("Is the gate open?");
+  await bobView.sees("Is the gate open?");
+  await bobView.write("It always is.");
+  await aliceView.sees("It always is.");
+  await aliceView.sees("Is the gate open?");
 });
 
-test("Shift+Enter is a new line, markup is text, addresses are links", async () => {
-  const { hers, his } = await two("Text");
-  await hers.composer.pressSequentially("first");
-  await hers.composer.press("Shift+Enter");
-  await hers.composer.pressSequentially("<img src=x onerror=alert(1)> https://example.org/a_(b)?c=d.");
-  await hers.composer.press("Enter");
-  await his.sees("first\n<img src=x onerror=alert(1)>");
-  assert.equal(await his.message("first").getByRole("link").getAttribute("href"), "https://example.org/a_(b)?c=d");
-  assert.equal(await his.message("first").locator("img").count(), 0);
+test("message_text_keeps_lines_and_markup_and_links_addresses", async () => {
+  const { aliceView, bobView } = await two("Text");
+  await aliceView.composer.pressSequentially("first");
+  await aliceView.composer.press("Shift+Enter");
+  await aliceView.composer.pressSequentially("<img src=x onerror=alert(1)> https://example.org/a_(b)?c=d.");
+  await aliceView.composer.press("Enter");
+  await bobView.sees("first\n<img src=x onerror=alert(1)>");
+  assert.equal(await bobView.message("first").getByRole("link").getAttribute("href"), "https://example.org/a_(b)?c=d");
+  assert.equal(await bobView.message("first").locator("img").count(), 0);
 });
 
-test("an edit, a reply and a delete appear at the other's", async () => {
-  const { hers, his } = await two("Second thoughts");
-  await hers.write("Meet at noon");
-  await his.sees("Meet at noon");
-  await hers.act("Meet at noon", "Edit");
-  await hers.write("Meet at one");
-  await his.sees("Meet at one");
-  await his.message("Meet at one").getByText("edited").waitFor();
-  await his.act("Meet at one", "Reply");
-  await his.write("Fine with me");
-  await hers.message("Fine with me").locator(".quote").filter({ hasText: "Meet at one" }).waitFor();
-  await hers.message("Meet at one").first().hover();
-  await hers.message("Meet at one").first().getByRole("button", { name: "Delete" }).click();
-  await hers.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await his.message("Fine with me").locator(".quote").filter({ hasText: "Deleted message" }).waitFor();
-  assert.equal(await his.message("Meet at one").count(), 0);
-  assert.equal(await hers.message("Meet at one").count(), 0);
+test("edit_reply_and_delete_appear_in_the_other_browser", async () => {
+  const { aliceView, bobView } = await two("Second thoughts");
+  await aliceView.write("Meet at noon");
+  await bobView.sees("Meet at noon");
+  await aliceView.act("Meet at noon", "Edit");
+  await aliceView.write("Meet at one");
+  await bobView.sees("Meet at one");
+  await bobView.message("Meet at one").getByText("edited").waitFor();
+  await bobView.act("Meet at one", "Reply");
+  await bobView.write("Fine with me");
+  await aliceView.message("Fine with me").locator(".quote").filter({ hasText: "Meet at one" }).waitFor();
+  await aliceView.message("Meet at one").first().hover();
+  await aliceView.message("Meet at one").first().getByRole("button", { name: "Delete" }).click();
+  await aliceView.page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await bobView.message("Fine with me").locator(".quote").filter({ hasText: "Deleted message" }).waitFor();
+  assert.equal(await bobView.message("Meet at one").count(), 0);
+  assert.equal(await aliceView.message("Meet at one").count(), 0);
 });
 
-test("an edit that crosses another one is told, and kept", async () => {
+test("edit_of_a_message_changed_elsewhere_is_reported_and_kept", async () => {
   const chat = await alice.createGroup("Crossing", bob);
   const message = await alice.send(chat, "Draft one");
-  const hers = await open();
-  hers.expect(/412 /);
-  await hers.enter(alice, chat);
-  await hers.act("Draft one", "Edit");
+  const aliceView = await open();
+  aliceView.expect(/412 /);
+  await aliceView.enter(alice, chat);
+  await aliceView.act("Draft one", "Edit");
   await alice.edit(message, "Draft from the phone");
-  await hers.sees("Draft from the phone");
-  await hers.write("Draft two");
-  await hers.page.getByRole("alert").filter({ hasText: "changed elsewhere" }).waitFor();
-  await hers.composer.press("Enter");
-  await hers.sees("Draft two");
+  await aliceView.sees("Draft from the phone");
+  await aliceView.write("Draft two");
+  await aliceView.page.getByRole("alert").filter({ hasText: "changed elsewhere" }).waitFor();
+  await aliceView.composer.press("Enter");
+  await aliceView.sees("Draft two");
 });
 
-test("scrolling up brings older messages and keeps the place", async () => {
+test("scrolling_up_loads_older_messages_and_keeps_the_position", async () => {
   const chat = await alice.createGroup("Long", bob);
   const texts = Array.from({ length: 120 }, (_, index) => `line ${index + 1}.`);
   await bob.sendMany(chat, texts);
   await alice.call("POST", `/v1/chats/${chat.id}/read`, { up_to: (await bob.send(chat, "the end")).id });
-  const hers = await open();
-  await hers.enter(alice, chat);
-  await hers.sees("the end");
-  assert.equal(await hers.message(/line 1\./).count(), 0);
-  const log = hers.page.locator("#log");
-  const mark = hers.message(/line 80\./);
-  const held = await hold(hers.page, /messages\?.*before=/);
+  const aliceView = await open();
+  await aliceView.enter(alice, chat);
+  await aliceView.sees("the end");
+  assert.equal(await aliceView.message(/line 1\./).count(), 0);
+  const log = aliceView.page.locator("#log");
+  const mark = aliceView.message(/line 80\./);
+  const held = await hold(aliceView.page, /messages\?.*before=/);
   await mark.scrollIntoViewIfNeeded();
   await held.isAsked;
   const { y } = await mark.boundingBox();
   held.release();
-  await hers.message(/line 40\./).waitFor({ state: "attached" });
+  await aliceView.message(/line 40\./).waitFor({ state: "attached" });
   assert.ok(Math.abs((await mark.boundingBox()).y - y) < 2, "what was in view has not moved");
   await log.evaluate((element) => { element.scrollTop = 0; });
-  await hers.message(/line 1\./).waitFor({ state: "attached" });
-  await hers.message(/line 1\./).scrollIntoViewIfNeeded();
-  assert.deepEqual(await hers.texts(/^line/), texts);
+  await aliceView.message(/line 1\./).waitFor({ state: "attached" });
+  await aliceView.message(/line 1\./).scrollIntoViewIfNeeded();
+  assert.deepEqual(await aliceView.texts(/^line/), texts);
 
   await bob.send(chat, "news from below");
-  await hers.page.getByRole("button", { name: "Scroll to the newest message (1 new)" }).click();
-  await hers.sees("news from below");
+  await aliceView.page.getByRole("button", { name: "Scroll to the newest message (1 new)" }).click();
+  await aliceView.sees("news from below");
 });
 
-test("a quote leads to the message that it quotes", async () => {
+test("quote_click_shows_the_quoted_message", async () => {
   const chat = await alice.createGroup("Quotes", bob);
   const first = await bob.send(chat, "in the beginning");
   await bob.sendMany(chat, Array.from({ length: 300 }, (_, index) => `line ${index + 1}.`));
   await alice.send(chat, "as you said", first);
-  const hers = await open();
-  await hers.enter(alice, chat);
-  await hers.message("as you said").locator(".quote").click();
-  await hers.page.locator(".message:focus").filter({ hasText: "in the beginning" }).waitFor();
-  assert.ok(await hers.message("in the beginning").first().isVisible());
+  const aliceView = await open();
+  await aliceView.enter(alice, chat);
+  await aliceView.message("as you said").locator(".quote").click();
+  await aliceView.page.locator(".message:focus").filter({ hasText: "in the beginning" }).waitFor();
+  assert.ok(await aliceView.message("in the beginning").first().isVisible());
 });
 
-test("what is unread is counted, marked, and read by looking", async () => {
+test("unread_messages_are_counted_and_read_when_shown", async () => {
   const chat = await alice.createGroup("Letters", bob);
-  const hers = await open();
-  await hers.signIn(alice);
-  await hers.isConnected("stream");
+  const aliceView = await open();
+  await aliceView.signIn(alice);
+  await aliceView.isConnected("stream");
   await bob.send(chat, "one");
   await bob.send(chat, "two");
-  await hers.chatLink("Letters").getByText("2 unread").waitFor();
-  const isRead = hers.page.waitForResponse((response) => response.url().endsWith("/read") && response.ok());
-  await hers.openChat("Letters");
-  await hers.page.locator(".unread-mark").waitFor();
+  await aliceView.chatLink("Letters").getByText("2 unread").waitFor();
+  const isRead = aliceView.page.waitForResponse((response) => response.url().endsWith("/read") && response.ok());
+  await aliceView.openChat("Letters");
+  await aliceView.page.locator(".unread-mark").waitFor();
   await isRead;
-  await hers.page.reload();
-  await hers.isConnected("stream");
-  assert.equal(await hers.chatLink("Letters").getByText("unread", { exact: true }).count(), 0);
+  await aliceView.page.reload();
+  await aliceView.isConnected("stream");
+  assert.equal(await aliceView.chatLink("Letters").getByText("unread", { exact: true }).count(), 0);
 });
 
-test("a reload keeps the session and the chat", async () => {
-  const { hers, his } = await two("Reload");
-  await his.write("before");
-  await hers.sees("before");
-  await hers.page.reload();
-  await hers.sees("before");
-  await his.write("after");
-  await hers.sees("after");
+test("page_reload_keeps_session_and_chat", async () => {
+  const { aliceView, bobView } = await two("Reload");
+  await bobView.write("before");
+  await aliceView.sees("before");
+  await aliceView.page.reload();
+  await aliceView.sees("before");
+  await bobView.write("after");
+  await aliceView.sees("after");
 });
 
-test("a direct chat begins with a search for a name", async () => {
-  const [hers, his] = [await open(), await open()];
-  await hers.signIn(alice);
-  await his.signIn(carol);
-  await his.isConnected("stream");
-  await hers.page.getByRole("button", { name: "New chat" }).click();
-  await hers.page.getByRole("combobox", { name: "With" }).fill("car");
-  await hers.page.getByRole("option", { name: "carol" }).click();
-  await hers.write("Just us");
-  await his.chatLink("alice").click();
-  await his.sees("Just us");
+test("direct_chat_is_started_by_searching_a_name", async () => {
+  const [aliceView, bobView] = [await open(), await open()];
+  await aliceView.signIn(alice);
+  await bobView.signIn(carol);
+  await bobView.isConnected("stream");
+  await aliceView.page.getByRole("button", { name: "New chat" }).click();
+  await aliceView.page.getByRole("combobox", { name: "With" }).fill("car");
+  await aliceView.page.getByRole("option", { name: "carol" }).click();
+  await aliceView.write("Just us");
+  await bobView.chatLink("alice").click();
+  await bobView.sees("Just us");
 });
 
-test("a group is made, renamed, joined and left", async () => {
-  const [hers, his] = [await open(), await open()];
-  await hers.signIn(alice);
-  await his.signIn(bob);
-  await his.isConnected("stream");
-  await hers.page.getByRole("button", { name: "New chat" }).click();
-  await hers.page.getByText("Group", { exact: true }).click();
-  await hers.page.getByLabel("Group name").fill("Fence");
-  await hers.page.getByRole("combobox", { name: "With" }).fill("bo");
-  await hers.page.getByRole("option", { name: "bob" }).click();
-  await hers.page.getByRole("button", { name: "Create group" }).click();
-  await his.openChat("Fence");
+test("group_is_created_renamed_joined_and_left", async () => {
+  const [aliceView, bobView] = [await open(), await open()];
+  await aliceView.signIn(alice);
+  await bobView.signIn(bob);
+  await bobView.isConnected("stream");
+  await aliceView.page.getByRole("button", { name: "New chat" }).click();
+  await aliceView.page.getByText("Group", { exact: true }).click();
+  await aliceView.page.getByLabel("Group name").fill("Fence");
+  await aliceView.page.getByRole("combobox", { name: "With" }).fill("bo");
+  await aliceView.page.getByRole("option", { name: "bob" }).click();
+  await aliceView.page.getByRole("button", { name: "Create group" }).click();
+  await bobView.openChat("Fence");
 
-  await hers.page.getByRole("button", { name: "Rename group" }).click();
-  await hers.page.getByRole("dialog").getByRole("textbox").fill("Hedge");
-  await hers.page.keyboard.press("Enter");
-  await his.page.getByRole("heading", { level: 2, name: "Hedge" }).waitFor();
+  await aliceView.page.getByRole("button", { name: "Rename group" }).click();
+  await aliceView.page.getByRole("dialog").getByRole("textbox").fill("Hedge");
+  await aliceView.page.keyboard.press("Enter");
+  await bobView.page.getByRole("heading", { level: 2, name: "Hedge" }).waitFor();
 
-  await hers.page.getByRole("button", { name: "Members" }).click();
-  const panel = hers.page.getByRole("complementary");
+  await aliceView.page.getByRole("button", { name: "Members" }).click();
+  const panel = aliceView.page.getByRole("complementary");
   await panel.getByRole("combobox").fill("carol");
   await panel.getByRole("option", { name: "carol" }).click();
   await panel.getByRole("button", { name: "Remove carol" }).waitFor();
-  await his.page.getByText("3 members").waitFor();
+  await bobView.page.getByText("3 members").waitFor();
   await panel.getByRole("button", { name: "Remove bob" }).click();
-  await hers.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
-  await his.page.getByText("You are no longer in that chat.").waitFor();
-  assert.equal(await his.chatLink("Hedge").count(), 0);
+  await aliceView.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await bobView.page.getByText("You are no longer in that chat.").waitFor();
+  assert.equal(await bobView.chatLink("Hedge").count(), 0);
 
   await panel.getByRole("button", { name: "Leave group" }).click();
-  await hers.page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
-  await hers.page.getByText("Choose a chat").waitFor();
-  assert.equal(await hers.chatLink("Hedge").count(), 0);
+  await aliceView.page.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
+  await aliceView.page.getByText("Choose a chat").waitFor();
+  assert.equal(await aliceView.chatLink("Hedge").count(), 0);
 });
 
-test("a picture is chosen, seen by the others at once, and taken away", async () => {
-  const { hers, his } = await two("Pictures");
-  await hers.write("How do I look?");
-  await his.sees("How do I look?");
-  const face = his.message("How do I look?").locator(".avatar");
+test("avatar_is_chosen_shown_to_others_and_removed", async () => {
+  const { aliceView, bobView } = await two("Pictures");
+  await aliceView.write("How do I look?");
+  await bobView.sees("How do I look?");
+  const face = bobView.message("How do I look?").locator(".avatar");
   assert.equal(await face.textContent(), "A");
   assert.equal(await face.locator("img").count(), 0);
-  await hers.page.getByRole("button", { name: "Your picture" }).click();
-  const dialog = hers.page.getByRole("dialog");
-  const choose = (name, mimeType, buffer) => hers.page.locator("#picture-file").setInputFiles({ name, mimeType, buffer });
+  await aliceView.page.getByRole("button", { name: "Your picture" }).click();
+  const dialog = aliceView.page.getByRole("dialog");
+  const input = aliceView.page.locator("#picture-file");
+  const choose = (name, mimeType, buffer) => input.setInputFiles({ name, mimeType, buffer });
   await choose("note.png", "image/png", Buffer.from("no picture"));
   await dialog.getByRole("alert").filter({ hasText: "no picture" }).waitFor();
   const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mPQmjsBAAJMAVjbh4HsAAAAAElFTkSuQmCC";
@@ -289,22 +290,22 @@ test("a picture is chosen, seen by the others at once, and taken away", async ()
   await dialog.locator("#picture-now img").waitFor();
   await face.locator("img").waitFor();
   assert.equal(await face.locator("img").evaluate((img) => img.decode().then(() => img.naturalWidth)), 256);
-  await hers.page.locator("#me-avatar img").waitFor();
+  await aliceView.page.locator("#me-avatar img").waitFor();
   await dialog.getByRole("button", { name: "Remove" }).click();
   await face.locator("img").waitFor({ state: "detached" });
-  await hers.page.locator("#me-avatar img").waitFor({ state: "detached" });
+  await aliceView.page.locator("#me-avatar img").waitFor({ state: "detached" });
   assert.equal(await dialog.getByRole("button", { name: "Remove" }).count(), 0);
   await dialog.getByRole("button", { name: "Close" }).click();
 });
 
-test("on a phone there is one thing at a time", async () => {
+test("narrow_screen_shows_one_pane_at_a_time", async () => {
   const chat = await alice.createGroup("Pocket", bob);
-  const hers = await open({ viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true });
-  await hers.enter(alice, chat);
-  await hers.write("from the road");
-  await hers.sees("from the road");
-  assert.equal(await hers.page.getByRole("navigation").isVisible(), false);
-  assert.ok(await hers.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
-  await hers.page.goBack();
-  await hers.chatLink("Pocket").waitFor();
+  const aliceView = await open({ viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true });
+  await aliceView.enter(alice, chat);
+  await aliceView.write("from the road");
+  await aliceView.sees("from the road");
+  assert.equal(await aliceView.page.getByRole("navigation").isVisible(), false);
+  assert.ok(await aliceView.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await aliceView.page.goBack();
+  await aliceView.chatLink("Pocket").waitFor();
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A native EventSource outside the browser resumes by itself: Last-Event-ID is all it has.
+// A standard EventSource, without the page's library, resumes with Last-Event-ID alone.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ before(async () => {
 });
 after(() => server.remove());
 
-// Yields the messages as they come; `resumedFrom` is what each connection asked to resume from.
+// next() resolves to the next message; resumedFrom has the Last-Event-ID of each connection.
 function listen(path) {
   const resumedFrom = [];
   const source = new EventSource(server.url + path, {
@@ -40,7 +40,7 @@ function listen(path) {
   return { source, resumedFrom, next };
 }
 
-test("after the response has ended it goes on where it was", LIMIT, async () => {
+test("eventsource_after_end_of_response_resumes_at_last_event_id", LIMIT, async () => {
   const { source, resumedFrom, next } = listen("/v1/stream?close=1");
   await once(source, "hello");
   await bob.send(chat, "one");
@@ -54,7 +54,7 @@ test("after the response has ended it goes on where it was", LIMIT, async () => 
   source.close();
 });
 
-test("over a restart of the server it misses nothing", LIMIT, async () => {
+test("eventsource_over_server_restart_misses_nothing", LIMIT, async () => {
   const { source, next } = listen("/v1/stream");
   await once(source, "hello");
   await bob.send(chat, "before");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The feed against an EventSource that never errs: a stream that goes silent is replaced. Needs no browser.
+// The feed against an EventSource that reports no errors: it must replace a silent stream. Needs no browser.
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
@@ -23,7 +23,7 @@ class Source extends EventTarget {
   }
 }
 
-// A clock that goes when it is told to.
+// A clock that only pass() advances.
 const real = { setTimeout, clearTimeout, now: Date.now };
 const timers = new Map();
 let now = 0;
@@ -95,7 +95,7 @@ test("feed_without_heartbeats_opens_another_stream_at_its_cursor", async () => {
   assert.equal(opened[1].since, "c2");
 });
 
-test("feed_stopped_leaves_no_watch_behind", async () => {
+test("feed_stopped_leaves_no_timer", async () => {
   feed.stop();
   await pass(60_000);
   assert.equal(opened.length, 1);

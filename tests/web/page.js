@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The browser, and what a person does and sees on the page.
+// Opens the page in a browser and gives the tests its actions and what it shows, named as a user would name them.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -12,7 +12,7 @@ export async function launch() {
   });
 }
 
-// Holds back the answers to requests for that address, until they are released. isAsked: the first one has been made.
+// Holds back responses to requests for the address until release(). isAsked resolves on the first such request.
 export async function hold(page, address) {
   let release, asked;
   const isReleased = new Promise((resolve) => { release = resolve; });
@@ -26,12 +26,12 @@ export async function hold(page, address) {
   return { isAsked, release };
 }
 
-// A page of the server in a browser profile of its own. It remembers whatever went wrong on it.
+// A page of the server in its own browser profile. It records errors, which close() asserts were expected.
 export class Page {
   #trouble = [];
-  #expected = [/401 .*\/v1\/sync$/]; // what tells the page that nobody is signed in
+  #expected = [/401 .*\/v1\/sync$/]; // the page's first request, when no user is signed in
 
-  // server: whatever has a url.
+  // server: an object with a url.
   static async open(browser, server, options = {}) {
     const self = new Page();
     self.server = server;
@@ -55,7 +55,7 @@ export class Page {
 
   expect(...patterns) { this.#expected.push(...patterns); }
 
-  // No console errors (CSP violations are such), no requests elsewhere; then closes.
+  // Closes the page and asserts that it logged no error (such as a CSP violation) and sent no request elsewhere.
   async close() {
     await this.page.context().close();
     assert.deepEqual(this.#trouble.filter((text) => !this.#expected.some((pattern) => pattern.test(text))), []);
@@ -68,7 +68,7 @@ export class Page {
     await this.page.getByRole("button", { name: "Sign in" }).click();
   }
 
-  // Signed in, connected, with that chat open.
+  // Signs in, waits for the connection and opens the chat.
   async enter(user, chat, status = "stream") {
     await this.signIn(user);
     await this.isConnected(status);
@@ -82,7 +82,7 @@ export class Page {
     await this.page.getByRole("heading", { level: 2, name: title }).waitFor();
   }
 
-  // By its beginning: what was said last stands in the link too.
+  // Matches the beginning of the link, because the link contains the last message too.
   chatLink(title) {
     const start = new RegExp(`^${title.replace(/[^\w\s]/gu, "\\$&")}`);
     return this.page.getByRole("navigation").getByRole("link", { name: start });
@@ -95,10 +95,10 @@ export class Page {
     await this.composer.press("Enter");
   }
 
-  // The messages whose text is or contains that.
+  // The messages whose text contains that text, or matches it.
   message(text) { return this.page.locator(".message").filter({ hasText: text }); }
 
-  // Seen once, and neither pending nor failed.
+  // Waits for exactly one such message that is neither pending nor failed.
   async sees(text) {
     const message = this.message(text);
     await message.and(this.page.locator(":not(.sending):not(.failed)")).waitFor();
@@ -110,9 +110,10 @@ export class Page {
     await this.message(text).getByRole("button", { name: action, exact: true }).click();
   }
 
-  // The texts of all the messages on the page that match, in order.
+  // Returns the texts of the messages that match, in the page's order.
   async texts(pattern) {
-    const all = await this.page.locator(".message .text").evaluateAll((elements) => elements.map((element) => element.firstChild.textContent));
+    const all = await this.page.locator(".message .text")
+      .evaluateAll((elements) => elements.map((element) => element.firstChild.textContent));
     return all.filter((text) => pattern.test(text));
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A reverse proxy whose streams can go dead the way a lost connection does: open, and silent.
+// A reverse proxy that can silence its open streams, as a lost connection does.
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
@@ -7,7 +7,8 @@ import { createServer, request } from "node:http";
 export async function freezingProxy(server) {
   const streams = new Set();
   const proxy = createServer((incoming, outgoing) => {
-    const upstream = request(server.url + incoming.url, { method: incoming.method, headers: incoming.headers }, (response) => {
+    const { method, headers } = incoming;
+    const upstream = request(server.url + incoming.url, { method, headers }, (response) => {
       outgoing.writeHead(response.statusCode, response.headers);
       if (incoming.url.startsWith("/v1/stream")) streams.add(response);
       response.pipe(outgoing);
@@ -20,7 +21,7 @@ export async function freezingProxy(server) {
   await once(proxy, "listening");
   return {
     url: `http://127.0.0.1:${proxy.address().port}`,
-    // Nothing more comes through the streams that are open now.
+    // Stops the data of the streams that are open now, without closing them.
     freeze() { for (const stream of streams) stream.unpipe().resume(); },
     close() {
       proxy.close();

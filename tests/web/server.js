@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The real server, started for a test file on a state directory of its own, and what its users do without a browser.
+// Starts the real server for a test file, on its own state directory, and sends requests of users without a browser.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,14 +7,14 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 
-// What a clean Debian has, whatever a developer has; and what sanitizers are told.
+// The environment of a clean Debian, not the developer's, plus the options of sanitizers.
 const ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", HOME: homedir() };
 for (const name of ["ASAN_OPTIONS", "UBSAN_OPTIONS"])
   if (process.env[name]) ENV[name] = process.env[name];
 const BIN = process.env.POSTERN_BIN ?? "src/postern";
 export const PASSWORD = "under the wall";
 
-// A client sub-command: resolves to what it printed.
+// Runs a sub-command; resolves to its standard output.
 async function command(args, input = "") {
   const child = spawn(BIN, args, { env: ENV, stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(input);
@@ -34,10 +34,12 @@ export class Server {
 
   get #state() { return ["--state", `${this.#dir}/s`]; }
 
-  // Resolves when it is ready; a second start is on the same port and state.
+  // Resolves when the server is ready. A second start uses the same port and state.
   async start() {
     const listen = this.url ? new URL(this.url).host : "127.0.0.1:0";
-    const env = { ...ENV, POSTERN_RATE_SENDS: "0", POSTERN_RATE_ACTIONS: "0", POSTERN_RATE_LOGINS: "0", POSTERN_STREAMS_PER_USER: "0" };
+    const unlimited = { RATE_SENDS: "0", RATE_ACTIONS: "0", RATE_LOGINS: "0", STREAMS_PER_USER: "0" };
+    const env = { ...ENV };
+    for (const [name, value] of Object.entries(unlimited)) env[`POSTERN_${name}`] = value;
     const child = spawn(BIN, ["serve", ...this.#state, "--listen", listen], { env, stdio: ["ignore", "pipe", "pipe"] });
     let log = "";
     child.on("error", (error) => { log += error; });
@@ -78,7 +80,7 @@ export class Server {
   resetLink(user) { return command(["user", "reset-link", user.name, ...this.#state]); }
 }
 
-// Somebody with a token.
+// A user with a token.
 export class User {
   constructor(server, name, token) {
     Object.assign(this, { server, name, token });
@@ -88,7 +90,11 @@ export class User {
     const isText = typeof body === "string";
     const response = await fetch(this.server.url + path, {
       method,
-      headers: { Authorization: `Bearer ${this.token}`, "Content-Type": isText ? "application/x-ndjson" : "application/json", ...headers },
+      headers: {
+        Authorization: `Bearer ${this.token}`,
+        "Content-Type": isText ? "application/x-ndjson" : "application/json",
+        ...headers,
+      },
       body: body === undefined || isText ? body : JSON.stringify(body),
     });
     const text = await response.text();
@@ -97,15 +103,20 @@ export class User {
   }
 
   createGroup(title, ...others) {
-    return this.call("POST", "/v1/chats", { kind: "group", title, members: others.map((user) => user.name), system_messages: "none" });
+    const members = others.map((user) => user.name);
+    return this.call("POST", "/v1/chats", { kind: "group", title, members, system_messages: "none" });
   }
 
-  send(chat, text, replyTo) { return this.call("POST", `/v1/chats/${chat.id}/messages`, { text, reply_to: replyTo?.id }); }
+  send(chat, text, replyTo) {
+    return this.call("POST", `/v1/chats/${chat.id}/messages`, { text, reply_to: replyTo?.id });
+  }
   sendMany(chat, texts) {
-    return this.call("POST", `/v1/chats/${chat.id}/messages`, texts.map((text) => JSON.stringify({ text })).join("\n") + "\n");
+    const lines = texts.map((text) => `${JSON.stringify({ text })}\n`);
+    return this.call("POST", `/v1/chats/${chat.id}/messages`, lines.join(""));
   }
   edit(message, text) {
-    return this.call("PATCH", `/v1/chats/${message.chat}/messages/${message.id}`, { text }, { "If-Match": `"${message.rev}"` });
+    const path = `/v1/chats/${message.chat}/messages/${message.id}`;
+    return this.call("PATCH", path, { text }, { "If-Match": `"${message.rev}"` });
   }
   history(chat) { return this.call("GET", `/v1/chats/${chat.id}/messages?limit=200`); }
 }

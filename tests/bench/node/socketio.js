@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A chat server as the usual tutorial builds it: socket.io, here with nothing but the polling transport, since WebSockets are
-// what doesn't get through. One row a message, then it goes to the room, then the sender is told. No compression.
+// A chat server as the usual tutorial builds it, with socket.io. Only the polling transport is enabled, because the
+// comparison is with clients that WebSockets don't reach. Each message is inserted, sent to the room, then acknowledged.
+// No compression.
 'use strict';
 const http = require('http');
 const { Server } = require('socket.io');

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The same with ws: WebSockets, where they do get through. One row a message, then it goes to the room, then the sender is told.
+// The same server with ws, for clients that WebSockets reach. Each message is inserted, sent to the room, then
+// acknowledged.
 'use strict';
 const http = require('http');
 const { WebSocketServer } = require('ws');
