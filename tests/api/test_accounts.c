@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who is who: signing in, cookies and where they may come from, tokens and tickets, and that whoever loses them loses
- * his streams. */
+ * Authentication: sign-in, cookies and the origins they are accepted from, tokens and tickets, and that a user who
+ * loses access loses their streams. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static struct answer sign_in(const struct client *who, const char *password)
 	return post(from_page(anonymous()), "/v1/session", "{'name':'%s','password':'%s'}", who->name, password);
 }
 
-/* "postern_session=…" of an answer. */
+/* Returns "postern_session=…" of an answer. */
 static const char *cookie_of(struct answer a)
 {
 	const char *cookie = expect_header(a, "Set-Cookie");
@@ -95,15 +95,15 @@ START_TEST(cookie_write_from_another_origin_is_refused)
 	expect_problem(
 		post(with_header(cookie, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"),
 		403, "bad_origin");
-	expect_status(
-		get(with_header(cookie, "Origin: https://evil.example"), "/v1/me"), 200); /* it can't read the answer */
+	expect_status(get(with_header(cookie, "Origin: https://evil.example"), "/v1/me"),
+		200); /* a foreign page can't read the response */
 	expect_status(post(from_page(cookie), "/v1/chats", "{'kind':'group','title':'x'}"), 201);
 	expect_status(
 		post(with_header(cookie, "Sec-Fetch-Site: same-origin"), "/v1/chats", "{'kind':'group','title':'x'}"),
 		201);
 	expect_status(
 		post(with_header(ann, "Origin: https://evil.example"), "/v1/chats", "{'kind':'group','title':'x'}"),
-		201); /* who has a token isn't tricked */
+		201); /* a request with a token needs no origin */
 }
 END_TEST
 
@@ -261,14 +261,14 @@ START_TEST(user_disabled_loses_access_at_once)
 {
 	struct client *ann = new_user(), *bob = new_user();
 	long long chat = make_group(bob, ann);
-	struct stream *s = stream_from_now(ann), *his = stream_from_now(bob);
+	struct stream *s = stream_from_now(ann), *bobs = stream_from_now(bob);
 	server_command(test_server(), NULL, "user", "disable", ann->name);
 	if (!stream_is_over(s) && strcmp(stream_peek(s), "user") == 0)
-		expect(s, "user"); /* the news may be faster than the end */
+		expect(s, "user"); /* the event may arrive before the end */
 	expect_end(s);
 	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
 	expect_problem(post(ann, messages_path(chat), "{'text':'still here?'}"), 401, "unauthorized");
-	struct json_object *u = expect(his, "user");
+	struct json_object *u = expect(bobs, "user");
 	ck_assert_str_eq(json_str(u, "name"), ann->name);
 	ck_assert_str_eq(json_str(u, "state"), "disabled");
 }
@@ -338,7 +338,7 @@ START_TEST(access_token_in_url_is_accepted_for_streams_only_and_not_logged)
 	expect_problem(get(anonymous(), "/v1/stream?access_token=x"), 401, "unauthorized");
 	const char *ticket = json_str(expect_status(post(ann, "/v1/stream-tickets", NULL), 201).json, "ticket");
 	expect_status(get(anonymous(), "/v1/poll?wait=0&ticket=%s", ticket), 200);
-	ck_assert(server_logged(test_server(), "/v1/poll")); /* at level debug it says what it does */
+	ck_assert(server_logged(test_server(), "/v1/poll")); /* at level debug the server logs requests */
 	ck_assert(!server_logged(test_server(), ann->token));
 	ck_assert(!server_logged(test_server(), ticket));
 	ck_assert(!server_logged(test_server(), PASSWORD));
@@ -380,8 +380,8 @@ static int guess(const struct client *page, const char *name, const char *forwar
 		.status;
 }
 
-/* Many accounts from one address, of which a trusted proxy tells: in a list, or, as some do, in a line of its own
- * behind the client's. */
+/* Guesses at many accounts from one address behind a trusted proxy, which sends the address in a list or in a second
+ * header after the client's. */
 START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1,10.1.1.1", NULL };
@@ -399,19 +399,19 @@ START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
 		}
 		ck_assert_int_eq(status, 429);
 	}
-	for (int i = 0, status = 401; i < 6; i++) { /* who has one address of an IPv6 network has them all */
+	for (int i = 0, status = 401; i < 6; i++) { /* an IPv6 network counts as one address */
 		ck_assert_int_eq(status, 401);
 		ck_assert_int_eq(
 			status = guess(page, new_user()->name, format("2001:db8::%d", i + 1)), i < 5 ? 401 : 429);
 	}
 	ck_assert_int_eq(guess(page, new_user()->name, "2001:db8:0:1::1"), 401);
-	/* Who comes from elsewhere isn't held up; what somebody untrusted says doesn't count. */
+	/* Another address isn't limited, and headers of an untrusted peer are ignored. */
 	ck_assert_int_eq(guess(page, new_user()->name, "192.0.2.4"), 401);
 	server_stop(node);
 }
 END_TEST
 
-/* One account from many addresses. */
+/* Guesses at one account from many addresses. */
 START_TEST(sign_in_guesses_from_many_addresses_are_limited_by_account)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1", NULL };
@@ -431,10 +431,10 @@ START_TEST(display_name_change_is_sent_to_users_who_share_a_chat)
 {
 	struct client *ann = new_user(), *bob = new_user(), *far = new_user();
 	make_group(ann, bob);
-	struct stream *his = stream_from_now(bob), *theirs = stream_from_now(far);
+	struct stream *bobs = stream_from_now(bob), *theirs = stream_from_now(far);
 	struct answer a = expect_status(patch(ann, "/v1/me", "{'display_name':'Ann of the Gate'}"), 200);
 	ck_assert_str_eq(json_str(a.json, "display_name"), "Ann of the Gate");
-	struct json_object *u = expect(his, "user");
+	struct json_object *u = expect(bobs, "user");
 	ck_assert_str_eq(json_str(u, "name"), ann->name);
 	ck_assert_str_eq(json_str(u, "display_name"), "Ann of the Gate");
 	ck_assert_str_eq(json_str(expect_status(get(far, "/v1/users/%s", ann->name), 200).json, "display_name"),

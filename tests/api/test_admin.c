@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What administrators of the server do, and nobody else: announcements, maintenance, chats. */
+ * Operations for administrators of the server only: announcements, maintenance mode, any chat. */
 #include <string.h>
 
 #include "../lib/client.h"
@@ -80,7 +80,7 @@ START_TEST(maintenance_mode_allows_writes_by_administrators_only)
 	expect_status(post(ann, "/v1/stream-tickets", NULL), 201);
 	expect_status(post(root, messages_path(mine), "{'text':'x'}"), 201);
 	ck_assert(json_true(expect_status(get(root, "/v1/admin/maintenance"), 200).json, "on"));
-	/* Whoever starts in the middle of it knows. */
+	/* A stream opened during maintenance is told of it. */
 	struct server *other = server_join(test_server(), NULL);
 	await_sends(on_server(ann, other), chat, 503);
 	expect_status(del(root, "/v1/admin/maintenance"), 200);
@@ -106,7 +106,8 @@ START_TEST(administrator_lists_and_deletes_any_chat)
 	struct answer a = expect_status(get(root, "/v1/admin/chats?limit=1&cursor=%lld", chat - 1), 200);
 	ck_assert_int_eq(json_num(a.json, "chats.0.id"), chat);
 	ck_assert_ptr_null(strstr(a.body, "private"));
-	expect_problem(get(root, "%s", messages_path(chat)), 404, "not_found"); /* what is written there isn't theirs */
+	expect_problem(
+		get(root, "%s", messages_path(chat)), 404, "not_found"); /* administrators don't read the messages */
 	expect_problem(del(ann, "/v1/admin/chats/%lld", chat), 403, "forbidden");
 	expect_status(del(root, "/v1/admin/chats/%lld", chat), 204);
 	ck_assert_str_eq(json_str(expect(s, "chat"), "state"), "deleted");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Users' pictures: who gives and gets them, what is no picture, and that they go when they should. */
+ * Avatars: who sets and gets them, which images are refused, and when they are deleted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ struct picture {
 	{ \
 		type, sizeof(data) - 1, data \
 	}
-/* A whole one of one pixel; the others are no longer than what says their size: nobody decodes them here. */
+/* png is a complete image of one pixel; the others end after their size, because the server doesn't decode images. */
 static const struct picture png = PICTURE("image/png",
 	"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02\0\0\0\x90wS\xde"
 	"\0\0\0\x0cIDATx\xda"
@@ -41,7 +41,7 @@ static struct answer put_as(const struct client *who, const char *type, const st
 	return send_request(who, "PUT", "/v1/me/avatar", type, p->data, p->len);
 }
 
-/* Gives oneself that picture; gives its hash. */
+/* Sets the user's own avatar; returns its hash. */
 static const char *give(const struct client *who, const struct picture *p)
 {
 	return json_str(expect_status(put_as(who, p->type, p), 200).json, "avatar");
@@ -124,7 +124,7 @@ START_TEST(avatar_changes_are_one_event_after_resume)
 	struct stream *s = stream_from_now(ben);
 	const char *before = stream_cursor(s), *hash = give(ann, &png);
 	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), hash);
-	ck_assert_str_eq(give(ann, &png), hash); /* the same again: nothing has happened */
+	ck_assert_str_eq(give(ann, &png), hash); /* the same image again is no change */
 	const char *other = give(ann, &gif);
 	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), other);
 	stream_cut(s);
@@ -146,7 +146,7 @@ START_TEST(avatar_of_each_type_is_returned_unchanged)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
 		give(ann, all[i]);
 		ck_picture(expect_status(get(ben, "%s", avatar_of(ann)), 200), all[i]);
-		expect_status(put_as(ann, "application/octet-stream", all[i]), 200); /* who doesn't say what it is */
+		expect_status(put_as(ann, "application/octet-stream", all[i]), 200); /* without the right media type */
 		expect_status(put_as(ann, "application/x-www-form-urlencoded", all[i]), 200);
 	}
 	expect_status(put_as(ann, "image/jpg", &jpeg), 200);
@@ -175,7 +175,7 @@ START_TEST(avatar_that_is_not_an_image_is_refused)
 	struct client *ann = new_user();
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		expect_problem(put_as(ann, none[i].type, &none[i]), 415, "unsupported_type");
-	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) /* less and less of one, down to nothing */
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) /* shorter and shorter prefixes of one */
 		for (size_t len = needed[i] - 1; len > 0; len--) {
 			struct picture p = { cut[i]->type, len, cut[i]->data };
 			expect_problem(put_as(ann, p.type, &p), 415, "unsupported_type");
@@ -330,7 +330,7 @@ START_TEST(avatar_set_during_account_deletion_is_refused)
 {
 	struct client *ann = new_user();
 	PGconn *db = database_open(test_server());
-	expect_status(get(ann, "/v1/me"), 200); /* known from here on */
+	expect_status(get(ann, "/v1/me"), 200); /* the worker knows the token from here on */
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
 	struct wire *leaving = wire_open(test_server()), *giving = wire_open(test_server());
 	wire_send(leaving, "DELETE /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
@@ -352,7 +352,7 @@ START_TEST(avatar_changes_are_rate_limited)
 	const char *const flags[] = { "--rate-actions", "6", NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = on_server(new_user(), node);
-	expect_problem(put_as(ann, "image/gif", &png), 415, "unsupported_type"); /* what is none doesn't count */
+	expect_problem(put_as(ann, "image/gif", &png), 415, "unsupported_type"); /* a refused image doesn't count */
 	expect_status(put_as(ann, "image/png", &png), 200);
 	ck_assert_ptr_nonnull(
 		answer_header(expect_problem(put_as(ann, "image/gif", &gif), 429, "rate_limited"), "Retry-After"));
@@ -377,7 +377,7 @@ START_TEST(avatar_is_part_of_the_export)
 	ck_assert_str_eq(json_str(o, "data.data"), "R0lGODlhEAAgAIAAAA==");
 	json_object_put(o);
 	ck_assert_str_eq(strstr(a.body, "{\"kind\":\"end\""),
-		"{\"kind\":\"end\",\"lines\":3}\n"); /* the profile, this, the token */
+		"{\"kind\":\"end\",\"lines\":3}\n"); /* the profile, the avatar, the token */
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern backup`: what was said comes back with `postern restore`, whoever saw more is told, and a failure halfway
- * leaves nothing behind. */
+ * `postern backup`: `postern restore` brings the messages back, clients that saw more get a reset, and a failure
+ * leaves no file behind. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static struct outcome backup(const char *file, const char *kind)
 	return run_command("backup", file, "--kind", kind, "--state", server_state(test_server()));
 }
 
-/* --- what comes back --- */
+/* --- restoring --- */
 
 struct scene {
 	struct client *ann, *ben;
@@ -45,7 +45,7 @@ static struct scene before_backup(void)
 	return s;
 }
 
-/* Says one thing after the other for as long as the command runs. */
+/* Sends messages one after the other while the command runs. */
 static size_t say_until_exit(const struct scene *s, struct program *p, long long *ids, size_t most)
 {
 	size_t n = 0;
@@ -88,12 +88,12 @@ static void comes_back(const char *kind)
 	const char *lost = stream_cursor(stream);
 	restore_into_target(file);
 
-	/* Users, by token and by password. */
+	/* Users sign in by token and by password. */
 	struct client *ann = on_server(s.ann, target), *ben = on_server(s.ben, target);
 	const struct client *page = with_header(on_server(anonymous(), target), "Origin: %s", server_url(target));
 	expect_status(post(page, "/v1/session", "{'name':'%s','password':'" PASSWORD "'}", s.ann->name), 201);
-	/* What was said before is there, of what was said meanwhile some, without a gap, and nothing of what came
-	 * after. */
+	/* All messages from before the backup are there, some of those sent during it, without a gap, and none from
+	 * after it. */
 	struct stream *again = stream_since(ben, s.kept);
 	for (size_t i = 0; i < said; i++) {
 		struct answer a = get(ann, "%s", message_path(s.chat, ids[i]));
@@ -104,7 +104,7 @@ static void comes_back(const char *kind)
 	}
 	expect_problem(get(ann, "%s", message_path(s.chat, after)), 404, "not_found");
 	expect_message(again, say(ann, s.chat, "after the restore"));
-	/* Whoever saw more than the backup has is told. */
+	/* A client that saw more than the backup has gets a reset. */
 	struct stream *reset = stream_open(ben, "?since=%s", lost);
 	expect(reset, "hello");
 	expect(reset, "reset");
@@ -155,7 +155,7 @@ START_TEST(backup_can_be_verified_and_unpacked_with_common_tools)
 }
 END_TEST
 
-/* --- the file that is written --- */
+/* --- the file --- */
 
 START_TEST(backup_to_existing_file_is_refused_without_force)
 {
@@ -226,7 +226,7 @@ START_TEST(backup_on_full_disk_leaves_no_file)
 }
 END_TEST
 
-/* Runs a backup that waits for a lock of ours. */
+/* Starts a backup that waits for a lock of the test's. */
 static struct program *begin_backup(PGconn *pg, const char *file)
 {
 	const char *const args[] = { "backup", file, "--state", server_state(test_server()), NULL };
@@ -269,18 +269,18 @@ START_TEST(backup_with_failing_pg_dump_leaves_no_file)
 }
 END_TEST
 
-/* As root: a file and a directory that the database's user can't get at. */
+/* Needs root: the file and directory are not accessible to the user that the server switches to. */
 START_TEST(backup_by_root_is_written_and_read)
 {
 	fresh_directory("closed");
 	ck_assert_int_eq(chmod(scratch_path("closed"), 0700), 0);
 	expect_success(backup(scratch_path("closed/b.tar"), "dump"));
 	expect_failure(run_command("restore", scratch_path("closed/b.tar"), "--state", server_state(test_server())),
-		"stop it first"); /* and so it was read */
+		"stop it first"); /* and was read */
 }
 END_TEST
 
-/* --- databases of somebody's --- */
+/* --- external databases --- */
 
 START_TEST(setup_second_cluster_starts)
 {
@@ -312,7 +312,7 @@ START_TEST(dump_of_shared_database_contains_only_posterns_schemas)
 }
 END_TEST
 
-/* The password comes from where the settings say, and pg_dump gets it. */
+/* The password comes from the settings, and pg_dump gets it. */
 START_TEST(backup_passes_database_password_to_postgresql_programs)
 {
 	PGconn *pg = cluster_connect(foreign, "three");

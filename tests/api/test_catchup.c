@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Restarting and catching up where messages are large or the database is slow: in pages that are bounded in bytes, and
- * without the memory for what is in the way. */
+ * Start and catch-up with large messages or a slow database: pages are bounded in bytes, and so is memory. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 
 enum { MESSAGES = 400, CONTENT = 200 << 10 };
 
-/* Hexadecimal digits that hardly compress, other ones for each number. */
+/* Hexadecimal digits that compress badly, different for each number. */
 static const char *blob(unsigned number, size_t len)
 {
 	char *text = on_teardown(free, malloc(len + 1));
@@ -46,7 +45,7 @@ static const char *now_of(const struct client *who)
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
 
-/* MiB of its worker, at the most so far. */
+/* Peak memory of its worker in MiB. */
 static unsigned peak(const struct server *node)
 {
 	pid_t worker;
@@ -107,7 +106,7 @@ START_TEST(catch_up_delivers_message_larger_than_a_page)
 }
 END_TEST
 
-/* More rows at one go than a page has, of all kinds. */
+/* More changes of each kind than a page has rows. */
 START_TEST(catch_up_over_many_pages_keeps_order)
 {
 	enum { CHANGES = 700 };
@@ -134,7 +133,7 @@ START_TEST(catch_up_over_many_pages_keeps_order)
 }
 END_TEST
 
-/* As on a disk that is too slow for it. */
+/* A database as slow as one on an overloaded disk. */
 START_TEST(start_with_slow_catch_up_query_still_serves)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -144,7 +143,7 @@ START_TEST(start_with_slow_catch_up_query_still_serves)
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "lock table postern.tombstone in access exclusive mode");
-	struct server *node = join(); /* returns when it is ready */
+	struct server *node = join(); /* returns when the server is ready */
 	ck_assert(server_logged(node, "the database takes long to read"));
 	sql(pg, "rollback");
 	struct stream *s = stream_since(on_server(ben, node), cursor);

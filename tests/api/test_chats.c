@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Chats and their members: who may do what, and what everyone sees of it. */
+ * Chats and their members: who may do what, and what each member sees of it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -73,10 +73,10 @@ START_TEST(direct_chat_created_twice_is_the_same_chat)
 				 .json,
 			"id"),
 		id);
-	struct answer hers = expect_status(get(ann, "%s", to_ben), 200);
-	ck_assert_int_eq(json_num(hers.json, "id"), id);
-	ck_assert_str_eq(json_str(hers.json, "kind"), "direct");
-	ck_assert_str_eq(json_str(hers.json, "title"), ben->name);
+	struct answer anns = expect_status(get(ann, "%s", to_ben), 200);
+	ck_assert_int_eq(json_num(anns.json, "id"), id);
+	ck_assert_str_eq(json_str(anns.json, "kind"), "direct");
+	ck_assert_str_eq(json_str(anns.json, "title"), ben->name);
 	ck_assert_str_eq(json_str(expect_status(get(ben, "/v1/chats/%lld", id), 200).json, "title"), ann->name);
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s/messages", to_ben), 200).json, "messages"), 2);
 
@@ -120,7 +120,7 @@ START_TEST(direct_chat_with_oneself_is_allowed)
 }
 END_TEST
 
-/* A group of alice's with carol as admin, bob and dave as members. */
+/* Creates a group of alice's with carol as admin, bob and dave as members. */
 static long long garden(void)
 {
 	long long chat = make_group(user("alice"), user("bob"), user("carol"), user("dave"));
@@ -140,7 +140,7 @@ START_TEST(members_are_added_by_owner_and_admins_only)
 	ck_assert_str_eq(json_str(a.json, "role"), "member");
 	ck_assert_str_eq(json_str(a.json, "state"), "joined");
 	expect_status(put(alice, member_path(chat, frank), "{'role':'admin'}"), 200);
-	expect_status(put(alice, member_path(chat, frank), "{'role':'admin'}"), 200); /* again */
+	expect_status(put(alice, member_path(chat, frank), "{'role':'admin'}"), 200); /* repeated */
 	ck_assert_int_eq(json_num(expect_status(get(erin, "/v1/chats/%lld", chat), 200).json, "members_count"), 6);
 	struct answer all = expect_status(get(erin, "/v1/chats/%lld/members", chat), 200);
 	ck_assert_uint_eq(json_count(all.json, "members"), 6);
@@ -217,13 +217,13 @@ START_TEST(owner_leaving_hands_over_to_longest_serving_admin)
 	struct stream *s = stream_from_now(dave);
 	expect_status(del(alice, "%s", member_path(chat, alice)), 204);
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "left");
-	struct json_object *heir = expect(s, "member"); /* admins first, the longest there */
+	struct json_object *heir = expect(s, "member"); /* admins first, by time of joining */
 	ck_assert_str_eq(json_str(heir, "name"), "carol");
 	ck_assert_str_eq(json_str(heir, "role"), "owner");
 	expect_status(del(carol, "%s", member_path(chat, carol)), 204);
 	expect_status(patch(dave, format("/v1/chats/%lld", chat), "{'title':'my garden'}"), 200);
 	expect_status(del(dave, "%s", member_path(chat, dave)), 204);
-	expect_status(del(bob, "/v1/chats/%lld", chat), 204); /* the last is the owner */
+	expect_status(del(bob, "/v1/chats/%lld", chat), 204); /* the last member is the owner */
 }
 END_TEST
 
@@ -239,7 +239,7 @@ START_TEST(owner_leaving_skips_disabled_members)
 }
 END_TEST
 
-/* Else somebody could come into a chat in which nobody has a say. */
+/* Otherwise a user could join a chat that nobody controls. */
 START_TEST(last_member_leaving_deletes_the_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -260,7 +260,7 @@ START_TEST(last_member_leaving_deletes_the_chat)
 	expect_problem(post(ben, format("/v1/invites/%s", code), NULL), 404, "not_found");
 	expect_problem(post(ben, format("/v1/channels/%s", handle), NULL), 404, "not_found");
 	expect_status(post(ben, "/v1/chats", "{'kind':'channel','title':'news','handle':'%s'}", handle),
-		201); /* it is free again */
+		201); /* the handle is free again */
 }
 END_TEST
 
@@ -338,13 +338,13 @@ START_TEST(unread_count_follows_messages_and_read_marks)
 	ck_assert_int_eq(json_num(a.json, "first_unread"), first);
 	ck_assert_int_eq(json_num(a.json, "last_message.id"), third);
 	ck_assert_int_eq(
-		json_num(expect_status(get(ann, "%s", path), 200).json, "unread"), 0); /* one's own don't count */
+		json_num(expect_status(get(ann, "%s", path), 200).json, "unread"), 0); /* own messages don't count */
 
 	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", second), 204);
 	a = expect_status(get(ben, "%s", path), 200);
 	ck_assert_int_eq(json_num(a.json, "unread"), 1);
 	ck_assert_int_eq(json_num(a.json, "first_unread"), third);
-	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", first), 204); /* a mark never goes back */
+	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", first), 204); /* a mark never moves back */
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 1);
 	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", third), 204);
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 0);

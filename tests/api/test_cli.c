@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The client side of the command line: send and chats; and doctor, which looks at what a server stands on. */
+ * The client commands: send, chats, and doctor, which checks what a server depends on. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -99,7 +99,7 @@ START_TEST(commands_fail_when_output_cannot_be_written)
 	full.output = "/dev/full";
 	struct outcome sent = command_run(full, "send", format("%lld", chat), "hello");
 	ck_assert_int_eq(sent.status, 74);
-	/* The message was sent: whoever tries again has to know. */
+	/* The message was sent, so the error must tell the user before they retry. */
 	ck_assert_msg(strstr(sent.err, format("its id is %lld", json_num(latest(ann, chat), "messages.0.id"))) != NULL,
 		"%s", sent.err);
 	ck_assert_int_eq(command_run(full, "chats").status, 74);
@@ -164,7 +164,7 @@ END_TEST
 
 /* ---- doctor ---- */
 
-/* The findings of a check, as JSON lines: "failure", "warning" or "ok" of the worst, and its text. */
+/* Finds the worst finding of a check among JSON lines: "failure", "warning" or "ok", and its text. */
 static const char *worst_of(const struct outcome *o, const char *check, const char **ret_text)
 {
 	const char *worst = "";
@@ -271,7 +271,7 @@ START_TEST(doctor_reports_unsafe_database_settings)
 }
 END_TEST
 
-/* The named file of the source tree less each line that holds `without`; its path. */
+/* Copies the named file of the source tree without the lines that contain `without`; returns the copy's path. */
 static char *copy_without(const char *name, const char *without)
 {
 	char line[1024], *path = format("/tmp/pt-proxy-%d-%s", (int)getpid(), strrchr(name, '/') + 1);

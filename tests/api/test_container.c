@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * As in a container: a user id that the password database doesn't know, or a user without HOME. Only root can play
- * them. */
+ * Running as in a container: with a user id without a passwd entry, or without HOME. Needs root to switch users. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +23,8 @@ static void end_container(void *dir)
 		ck_abort_msg("%s can't be removed", (char *)dir);
 }
 
-/* A directory of that user's, with a program that they can run; what is started from now on is theirs. NULL: we aren't
- * root. */
+/* Creates a directory of that user's with a program that they can run; programs started from now on run as that user.
+ * NULL: this process isn't root. */
 static char *container(uid_t user)
 {
 	if (geteuid() != 0)
@@ -44,7 +43,7 @@ static char *container(uid_t user)
 	return format("%s/u", dir);
 }
 
-/* Gives what it says before it ends with that status. */
+/* Runs the program and asserts its exit status; returns its output. */
 #define expect_exit(status, ...) expect_exit_args(status, (const char *const[]) { __VA_ARGS__, NULL })
 static const char *expect_exit_args(int status, const char *const args[])
 {
@@ -96,7 +95,7 @@ START_TEST(serve_as_user_without_passwd_entry_uses_existing_data)
 	char *dir = container(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
 		return;
-	/* Made by a user with a name, and then this one's, as a volume becomes a container's. */
+	/* Data created by a named user belong to this one later, as with a container's volume. */
 	program_run_as(getpwnam("nobody")->pw_uid);
 	ck_assert_int_eq(system(format("chown nobody %s", dir)), 0);
 	expect_exit(0, "user", "list", "--state", state);

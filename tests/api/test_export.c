@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What one takes along: all that is one's own, nothing of others, whole or visibly cut. */
+ * The export of a user's data: all of their own, nothing of others, complete or visibly truncated. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,12 +9,12 @@
 
 struct lines {
 	struct json_object *all; /* an array */
-	size_t count;            /* without the end */
+	size_t count;            /* without the end line */
 };
 
 static void put_json(void *o) { json_object_put(o); }
 
-/* Every line is JSON, and the last one says how many there were before it. */
+/* Asserts that every line is JSON and that the last has the number of lines before it. */
 static struct lines exported(const struct client *who)
 {
 	struct answer a = expect_status(get(who, "/v1/me/export"), 200);
@@ -32,7 +32,7 @@ static struct lines exported(const struct client *who)
 	return l;
 }
 
-/* The data of the only line of that kind of which a member is that number (0: of which there is one only). */
+/* Returns the data of the only line of that kind whose member has that number; number 0: there is one line only. */
 static struct json_object *line(struct lines l, const char *kind, const char *member, long long value)
 {
 	struct json_object *found = NULL;
@@ -112,8 +112,8 @@ START_TEST(export_contains_only_data_of_its_user)
 	ck_assert_ptr_null(strstr(whole, "DELETED"));
 	ck_assert_ptr_null(strstr(whole, "pt_"));
 	ck_assert_uint_eq(l.count, 1 + 1 + 1 + 1 + 2 + 6 + 1 + 1 + 1 + 1);
-	ck_assert_uint_eq(exported(cid).count, 2); /* his profile and his token */
-	/* Asked for with HEAD, nothing follows the head. */
+	ck_assert_uint_eq(exported(cid).count, 2); /* their profile and their token */
+	/* A HEAD request returns no body. */
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "HEAD /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	expect_status(wire_answer_to_head(w), 200);
@@ -121,7 +121,7 @@ START_TEST(export_contains_only_data_of_its_user)
 }
 END_TEST
 
-/* As many texts of that size, of one after the other. */
+/* Sends that many texts of that size, alternating between the users. */
 static void say_much(
 	const struct client *one, const struct client *other, long long chat, unsigned count, unsigned size)
 {
@@ -139,7 +139,7 @@ START_TEST(export_of_large_data_is_complete)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), empty = make_group(ben, ann);
-	say_much(ann, ben, chat, 3000, 300); /* more than is looked at, and given, at once */
+	say_much(ann, ben, chat, 3000, 300); /* more than one page of the query and one piece */
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_gt(say(ann, chat, "x"), 0);
 	ck_assert_int_gt(say(ann, empty, "the last"), 0);
@@ -157,11 +157,11 @@ START_TEST(export_of_large_data_is_complete)
 		n++;
 	}
 	ck_assert_uint_eq(n, 3004);
-	/* An export has when its credential was last used, which is written down a moment after the first use. */
+	/* An export includes when its credential was last used, which is written a moment after the first use. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (!json_has(expect_status(get(ann, "/v1/tokens"), 200).json, "tokens.0.last_used_at"))
 		time_left(until, "the use to be written down");
-	/* By HTTP/1.0 too, and then another request on the same connection. */
+	/* Works with HTTP/1.0 too, and then another request on the same connection. */
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET /v1/me/export HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	struct answer a = expect_status(wire_answer(w), 200);
@@ -179,7 +179,7 @@ static bool is_over(const struct wire *w)
 	return strstr(wire_data(w, &len), "\"kind\":\"end\"") != NULL;
 }
 
-/* More than the sockets between the two hold. */
+/* More than the socket buffers hold. */
 START_TEST(export_after_losing_access_is_visibly_truncated)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -190,7 +190,7 @@ START_TEST(export_after_losing_access_is_visibly_truncated)
 	wire_send(w, "GET /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	ck_assert(wire_wait(w, PATIENCE) && wire_pump(w));
 	ck_assert(wire_wait(gone, PATIENCE));
-	wire_free(gone); /* in the midst of it */
+	wire_free(gone); /* during the export */
 	server_command(test_server(), NULL, "user", "disable", ann->name);
 	expect_status(get(ben, "/v1/me"), 200);
 	while (wire_pump(w))

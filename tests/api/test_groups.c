@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Groups: bans, who may post and add, slow mode and the chat's rate, many who come and go at once, the audit trail. */
+ * Groups: bans, who may post and add members, slow mode and the chat's rate, large groups, the audit log. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,21 +18,21 @@ START_TEST(banned_user_cannot_join_again)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = make_group(ann, ben, cat);
-	struct stream *hers = stream_from_now(cat), *his = stream_from_now(ben);
+	struct stream *cats = stream_from_now(cat), *bens = stream_from_now(ben);
 	struct answer a = expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200);
 	ck_assert_str_eq(json_str(a.json, "state"), "banned");
-	struct json_object *m = expect(hers, "member");
+	struct json_object *m = expect(cats, "member");
 	ck_assert_str_eq(json_str(m, "name"), ben->name);
 	ck_assert_str_eq(json_str(m, "state"), "banned");
-	ck_assert_int_eq(json_num(expect(hers, "chat"), "members_count"), 2);
-	ck_assert_str_eq(json_str(expect(his, "member"), "state"), "banned");
+	ck_assert_int_eq(json_num(expect(cats, "chat"), "members_count"), 2);
+	ck_assert_str_eq(json_str(expect(bens, "member"), "state"), "banned");
 	say(cat, chat, "good riddance");
-	expect_quiet(his);
+	expect_quiet(bens);
 	expect_problem(get(ben, "%s", chat_path(chat)), 404, "not_found");
 	expect_problem(post(ben, messages_path(chat), "{'text':'why?'}"), 404, "not_found");
 	expect_problem(put(ann, member_path(chat, ben), "{}"), 403, "banned");
-	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200); /* again */
-	expect_status(del(ann, "%s", member_path(chat, ben)), 204);                 /* which lifts nothing */
+	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200); /* repeated */
+	expect_status(del(ann, "%s", member_path(chat, ben)), 204);                 /* which doesn't lift the ban */
 	expect_problem(put(ann, member_path(chat, ben), "{'state':'joined'}"), 403, "banned");
 
 	struct answer list = expect_status(get(ann, "%s?state=banned", members_of(chat)), 200);
@@ -60,9 +60,9 @@ START_TEST(ban_of_former_member_takes_effect)
 	ck_assert_int_eq(json_num(expect_status(get(ann, "%s", chat_path(chat)), 200).json, "members_count"), 1);
 	expect_problem(put(ann, member_path(chat, ben), "{}"), 403, "banned");
 	expect_problem(
-		put(ann, member_path(chat, eve), "{'state':'banned'}"), 404, "not_found"); /* she was never there */
+		put(ann, member_path(chat, eve), "{'state':'banned'}"), 404, "not_found"); /* she was never a member */
 	expect_problem(put(ann, format("%s/no-such-user", members_of(chat)), "{'state':'banned'}"), 404, "not_found");
-	expect_quiet(s); /* and doesn't learn of it */
+	expect_quiet(s); /* and gets no event */
 }
 END_TEST
 
@@ -99,15 +99,15 @@ START_TEST(mute_ends_when_member_becomes_owner)
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_status(put(ann, member_path(chat, cat), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	ck_assert(!json_has(expect_status(put(ann, member_path(chat, ben), "{'role':'owner'}"), 200).json,
-		"muted_until")); /* handed over */
+		"muted_until")); /* as new owner */
 	say(ben, chat, "mine");
 	expect_status(del(ann, "%s", member_path(chat, ann)), 204);
-	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* inherited */
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* as the heir */
 	say(cat, chat, "mine");
 }
 END_TEST
 
-/* ---- who may ---- */
+/* ---- permissions ---- */
 
 START_TEST(posting_setting_limits_who_sends)
 {
@@ -143,7 +143,8 @@ START_TEST(adding_setting_limits_who_adds_members)
 	expect_problem(patch(cat, chat_path(chat), "{'adding':'members'}"), 403, "forbidden");
 	expect_status(patch(ann, chat_path(chat), "{'adding':'members'}"), 200);
 	expect_status(put(ben, member_path(chat, eve), "{'role':'member'}"), 200);
-	expect_problem(put(ben, member_path(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* she is in */
+	expect_problem(
+		put(ben, member_path(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* she is a member already */
 	ck_assert_int_eq(
 		json_num(expect_status(post(ben, members_of(chat), "{'add':['%s']}", gus->name), 200).json, "added"),
 		1);
@@ -157,13 +158,13 @@ START_TEST(adding_setting_limits_who_adds_members)
 	expect_problem(put(cat, member_path(chat, fay), "{}"), 403, "forbidden");
 	expect_problem(post(cat, members_of(chat), "{'add':['%s']}", fay->name), 403, "forbidden");
 	expect_status(put(cat, member_path(chat, eve), "{'muted_until':'2100-01-01T00:00:00Z'}"),
-		200); /* the rest is still an admin's */
+		200); /* everything else still requires an admin */
 	expect_status(del(cat, "%s", member_path(chat, eve)), 204);
 	expect_status(put(ann, member_path(chat, fay), "{}"), 200);
 }
 END_TEST
 
-/* ---- pace ---- */
+/* ---- rates ---- */
 
 START_TEST(slow_mode_refuses_second_message_of_member)
 {
@@ -180,9 +181,9 @@ START_TEST(slow_mode_refuses_second_message_of_member)
 	ck_assert_msg(wait > 3000 && wait <= 3600, "Retry-After is %ld", wait);
 	expect_header(a, "RateLimit-Reset");
 	ck_assert_int_eq(json_num(expect_status(say_with_key(ben, chat, "k", "one"), 201).json, "id"),
-		json_num(first.json, "id"));                                   /* a repeat isn't another one */
-	long long cats = say(cat, chat, "mine");                               /* each his own */
-	long long anns = say(ann, chat, "one"), again = say(ann, chat, "two"); /* not for those above */
+		json_num(first.json, "id"));     /* a repeated key is not another message */
+	long long cats = say(cat, chat, "mine"); /* each member has their own interval */
+	long long anns = say(ann, chat, "one"), again = say(ann, chat, "two"); /* doesn't apply to admins */
 	expect_message(s, json_num(first.json, "id"));
 	expect_message(s, cats);
 	expect_message(s, anns);
@@ -241,10 +242,10 @@ START_TEST(slow_mode_applies_within_a_batch)
 	ck_assert_ptr_nonnull(strstr(a.body, "\"code\":\"slow_mode\""));
 	ck_assert_ptr_nonnull(strstr(a.body, "\"retry_after\":3"));
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", messages_path(chat)), 200).json, "messages"), 1);
-	/* A refusal isn't remembered by its key. */
+	/* A refused message doesn't use up its key. */
 	expect_status(patch(ann, chat_path(chat), "{'slow_mode':0}"), 200);
 	expect_status(say_with_key(ben, chat, "two", "2"), 201);
-	/* In one batch with others, in the order of their positions. */
+	/* In a batch with others, in the order of positions. */
 	expect_status(patch(ann, chat_path(chat), "{'rate_limit':60}"), 200);
 	struct stream *s = stream_from_now(ann);
 	a = expect_status(
@@ -285,7 +286,7 @@ START_TEST(chat_rate_limit_refuses_messages_over_it)
 }
 END_TEST
 
-/* ---- many at once ---- */
+/* ---- batches and large groups ---- */
 
 START_TEST(members_are_added_and_removed_in_one_request)
 {
@@ -324,7 +325,7 @@ START_TEST(members_are_added_and_removed_in_one_request)
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "kicked");
 	expect(s, "member");
 	expect(s, "chat");
-	a = expect_status(post(cat, members_of(chat), "{'remove':['%s']}", dan->name), 200); /* again */
+	a = expect_status(post(cat, members_of(chat), "{'remove':['%s']}", dan->name), 200); /* repeated */
 	ck_assert_int_eq(json_num(a.json, "removed"), 0);
 	ck_assert_uint_eq(json_count(a.json, "skipped"), 0);
 	expect_status(post(cat, members_of(chat), "{}"), 200);
@@ -359,7 +360,7 @@ END_TEST
 
 enum { CROWD = 120 };
 
-/* A chat of the owner's with so many others, who have no token, and some who have. */
+/* Creates a chat of the owner's with that many members without tokens, and the given ones. */
 static long long crowd(const struct client *owner, const struct client *one, const struct client *two)
 {
 	static unsigned n;
@@ -380,7 +381,7 @@ static long long crowd(const struct client *owner, const struct client *one, con
 		"id");
 }
 
-/* The next events are his own joining, the others' silence, and the chat. */
+/* The next events are the user's own joining, nothing of the others', and the chat. */
 static void expect_own_joining(struct stream *s, const struct client *who, int members)
 {
 	ck_assert_str_eq(json_str(expect(s, "member"), "name"), who->name);
@@ -391,35 +392,35 @@ static void expect_own_joining(struct stream *s, const struct client *who, int m
 START_TEST(large_group_join_sends_only_the_members_count)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
-	struct stream *his = stream_from_now(ben), *hers = stream_from_now(eve);
+	struct stream *bens = stream_from_now(ben), *eves = stream_from_now(eve);
 	long long chat = crowd(ann, ben, cat);
-	expect_own_joining(his, ben, CROWD + 3);
+	expect_own_joining(bens, ben, CROWD + 3);
 
 	expect_status(put(ann, member_path(chat, eve), "{}"), 200);
-	ck_assert_int_eq(json_num(expect(his, "chat"), "members_count"), CROWD + 4);
-	expect_own_joining(hers, eve, CROWD + 4);
-	expect_status(put(ann, member_path(chat, eve), "{'role':'admin'}"), 200); /* what stands out is told to all */
-	ck_assert_str_eq(json_str(expect(his, "member"), "role"), "admin");
-	ck_assert_str_eq(json_str(expect(hers, "member"), "role"), "admin");
+	ck_assert_int_eq(json_num(expect(bens, "chat"), "members_count"), CROWD + 4);
+	expect_own_joining(eves, eve, CROWD + 4);
+	expect_status(put(ann, member_path(chat, eve), "{'role':'admin'}"), 200); /* a change of role is sent to all */
+	ck_assert_str_eq(json_str(expect(bens, "member"), "role"), "admin");
+	ck_assert_str_eq(json_str(expect(eves, "member"), "role"), "admin");
 	expect_status(del(ann, "%s", member_path(chat, eve)), 204);
-	ck_assert_str_eq(json_str(expect(his, "member"), "state"), "kicked");
-	ck_assert_int_eq(json_num(expect(his, "chat"), "members_count"), CROWD + 3);
-	ck_assert_str_eq(json_str(expect(hers, "member"), "state"), "kicked");
+	ck_assert_str_eq(json_str(expect(bens, "member"), "state"), "kicked");
+	ck_assert_int_eq(json_num(expect(bens, "chat"), "members_count"), CROWD + 3);
+	ck_assert_str_eq(json_str(expect(eves, "member"), "state"), "kicked");
 
 	struct answer a =
 		expect_status(post(ann, members_of(chat), "{'add':['%s'],'remove':['%s']}", eve->name, cat->name), 200);
 	ck_assert_int_eq(json_num(a.json, "members_count"), CROWD + 3);
-	ck_assert_int_eq(json_num(expect(his, "chat"), "members_count"), CROWD + 3);
-	expect_own_joining(hers, eve, CROWD + 3);
-	expect_quiet(his);
+	ck_assert_int_eq(json_num(expect(bens, "chat"), "members_count"), CROWD + 3);
+	expect_own_joining(eves, eve, CROWD + 3);
+	expect_quiet(bens);
 	long long id = say(ann, chat, "hello");
-	expect_message(his, id);
-	expect_message(hers, id);
+	expect_message(bens, id);
+	expect_message(eves, id);
 	expect_problem(get(cat, "%s", chat_path(chat)), 404, "not_found");
 }
 END_TEST
 
-/* That others aren't told doesn't matter to himself: it takes effect at its position, on his streams and on what is in
+/* A kick that isn't sent to the others still takes effect for the kicked user at its position: on their streams and in
  * memory. */
 START_TEST(large_group_kick_takes_effect)
 {
@@ -427,47 +428,46 @@ START_TEST(large_group_kick_takes_effect)
 	long long chat = crowd(ann, ben, cat), before = say(ann, chat, "before");
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s", messages_path(chat)), 200).json, "messages"), 1);
 	expect_status(get(cat, "%s", messages_path(chat)), 200);
-	struct stream *his = stream_from_now(ben), *hers = stream_from_now(cat);
+	struct stream *bens = stream_from_now(ben), *cats = stream_from_now(cat);
 	long long seen = say(ann, chat, "still there");
 	expect_status(del(ann, "%s", member_path(chat, ben)), 204);
 	say(ann, chat, "after");
-	expect_message(his, seen);
-	ck_assert_str_eq(json_str(expect(his, "member"), "state"), "kicked");
-	expect_quiet(his);
-	expect_message(hers, seen);
-	expect(hers, "chat");
-	expect(hers, "message");
+	expect_message(bens, seen);
+	ck_assert_str_eq(json_str(expect(bens, "member"), "state"), "kicked");
+	expect_quiet(bens);
+	expect_message(cats, seen);
+	expect(cats, "chat");
+	expect(cats, "message");
 	expect_problem(get(ben, "%s", messages_path(chat)), 404, "not_found");
 	expect_problem(get(ben, "%s", message_path(chat, before)), 404, "not_found");
 }
 END_TEST
 
-/* Who leaves a crowd is told to it once it is one in a hundred; to ask gives the right number at any time. */
+/* A large group is told of departures once they are 1 % of it; a GET always returns the right number. */
 START_TEST(large_group_leaving_is_sent_in_steps)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
 	long long chat = crowd(ann, ben, cat);
-	struct stream *hers = stream_from_now(ann);
+	struct stream *anns = stream_from_now(ann);
 	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
 	ck_assert_int_eq(
 		json_num(expect_status(get(ann, "%s", chat_path(chat)), 200).json, "members_count"), CROWD + 2);
-	expect_quiet(hers);
+	expect_quiet(anns);
 	expect_status(del(cat, "%s", member_path(chat, cat)), 204);
-	ck_assert_int_eq(json_num(expect(hers, "chat"), "members_count"), CROWD + 1);
-	expect_quiet(hers);
+	ck_assert_int_eq(json_num(expect(anns, "chat"), "members_count"), CROWD + 1);
+	expect_quiet(anns);
 }
 END_TEST
 
-/* What comes by way of the ring, on the first node, comes by way of the tables on one whose ring holds next to nothing.
- */
+/* The first node replays from its ring, the second, whose ring is tiny, from the tables. */
 START_TEST(large_group_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
 	long long chat = crowd(ann, ben, cat), other = make_group(ann);
-	const char *his = json_str(expect_status(get(ben, "/v1/sync"), 200).json, "cursor"),
-		   *hers = json_str(expect_status(get(eve, "/v1/sync"), 200).json, "cursor");
+	const char *bens_cursor = json_str(expect_status(get(ben, "/v1/sync"), 200).json, "cursor"),
+		   *eves_cursor = json_str(expect_status(get(eve, "/v1/sync"), 200).json, "cursor");
 	expect_status(put(ann, member_path(chat, eve), "{}"), 200);
 	expect_status(del(ann, "%s", member_path(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
@@ -477,10 +477,10 @@ START_TEST(large_group_replay_matches_live_events)
 			"place in memory");
 	for (int i = 0; i < 2; i++) {
 		struct client *b = i ? on_server(ben, node) : ben, *e = i ? on_server(eve, node) : eve;
-		struct stream *s = stream_since(b, his);
+		struct stream *s = stream_since(b, bens_cursor);
 		ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), CROWD + 3);
 		expect_message(s, id);
-		s = stream_since(e, hers);
+		s = stream_since(e, eves_cursor);
 		ck_assert_str_eq(json_str(expect(s, "member"), "name"), eve->name);
 		expect(s, "chat");
 		expect_message(s, id);
@@ -489,8 +489,7 @@ START_TEST(large_group_replay_matches_live_events)
 }
 END_TEST
 
-/* What was told of somebody while the chat was small isn't told again once he has gone from the crowd that it has
- * become. */
+/* An event about a user from when the chat was small isn't replayed after they left the group that has become large. */
 START_TEST(group_that_becomes_large_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
@@ -528,7 +527,7 @@ START_TEST(group_that_becomes_large_replay_matches_live_events)
 }
 END_TEST
 
-/* ---- the audit trail ---- */
+/* ---- the audit log ---- */
 
 START_TEST(audit_lists_acts_of_admins)
 {
@@ -539,7 +538,7 @@ START_TEST(audit_lists_acts_of_admins)
 	expect_status(put(ann, member_path(chat, cat), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	expect_status(put(cat, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_status(del(cat, "%s", message_path(chat, id)), 204);
-	expect_status(del(ann, "%s", message_path(chat, own)), 204); /* one's own: nothing to record */
+	expect_status(del(ann, "%s", message_path(chat, own)), 204); /* deleting one's own message isn't recorded */
 	expect_status(patch(ann, chat_path(chat), "{'title':'calmer','slow_mode':5}"), 200);
 	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200);
 	expect_status(put(ann, member_path(chat, ben), "{'state':'left'}"), 200);
@@ -547,8 +546,8 @@ START_TEST(audit_lists_acts_of_admins)
 	expect_status(del(cat, "%s", member_path(chat, eve)), 204);
 	expect_status(post(cat, members_of(chat), "{'add':['%s','%s']}", ben->name, eve->name), 200);
 	expect_status(post(cat, members_of(chat), "{'add':['%s'],'remove':['%s']}", dan->name, eve->name), 200);
-	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* nor is it an act to leave */
-	expect_status(del(ann, "%s", member_path(chat, ann)), 204); /* but the chat is another's then */
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* leaving isn't recorded either */
+	expect_status(del(ann, "%s", member_path(chat, ann)), 204); /* but the change of owner is */
 
 	static const char *const acts[] = { "role_changed", "members_changed", "members_changed", "kicked", "added",
 		"unbanned", "banned", "chat_changed", "message_deleted", "muted", "unmuted", "muted", "role_changed" };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Cursors across what happens to databases: whoever was told no more than a database knows goes on where they were,
- * everybody else gets a reset. */
+ * Cursors across restores, copies and failovers of the database: a client that was sent nothing that the database
+ * lacks resumes, every other client gets a reset. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +11,15 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static struct server *node;  /* its database is what the tests work on */
-static struct cluster *home; /* where that is, unless a test says otherwise */
+static struct server *node;  /* the tests work on its database */
+static struct cluster *home; /* its host, unless a test sets another */
 
-/* Somebody has come as far as `kept`, then a copy is made, then as far as `lost`. */
+/* A client that has read up to `kept`; then the database is copied; then the client reads up to `lost`. */
 struct scene {
 	struct client *ann, *ben;
 	long long chat;
 	const char *kept, *lost;
-	struct stream *stream; /* of ben's, at lost */
+	struct stream *stream; /* ben's cursor at lost */
 };
 
 static const char *cursor_behind(struct stream *s, long long id);
@@ -42,11 +42,11 @@ static void after_copy(struct scene *s)
 {
 	for (int i = 0; i < LOST; i++)
 		s->lost = cursor_behind(s->stream, say(s->ann, s->chat, "not in the copy"));
-	goes_on(s, s->kept); /* as long as nothing has happened */
+	goes_on(s, s->kept); /* while nothing has changed */
 	goes_on(s, s->lost);
 }
 
-/* The next message of the stream, whatever else of the chats comes before it; a reset does not. */
+/* Waits for the next message of the stream; skips other events of chats, but not a reset. */
 static long long next_message(struct stream *s)
 {
 	for (;;) {
@@ -58,7 +58,7 @@ static long long next_message(struct stream *s)
 	}
 }
 
-/* What comes from that cursor on is everything, in order, and nothing twice: no reset. */
+/* Asserts that a stream from the cursor has every message once, in order and without a reset. */
 static void goes_on(const struct scene *s, const char *cursor)
 {
 	struct stream *again = stream_since(s->ben, cursor);
@@ -75,7 +75,7 @@ static void goes_on(const struct scene *s, const char *cursor)
 	stream_cut(again);
 }
 
-/* That message comes next, behind what goes_on() has said. */
+/* Asserts that this message is next, after what goes_on() has sent. */
 static struct json_object *expect_behind(struct stream *s, long long id)
 {
 	struct json_object *m;
@@ -101,13 +101,13 @@ static void is_reset(const struct scene *s, const char *cursor, const char *reas
 	struct answer poll = expect_status(get(s->ben, "/v1/poll?wait=0&since=%s", cursor), 200);
 	ck_assert_str_eq(json_str(poll.json, "events.0.event"), "reset");
 	ck_assert_str_eq(json_str(poll.json, "events.0.data.reason"), reason);
-	/* Its id is that of now: nothing that comes from here on is skipped. */
+	/* Its id is the current head: no later event is skipped. */
 	goes_on(s, now);
 	goes_on(s, json_str(poll.json, "cursor"));
 	ck_assert_str_eq(now, json_str(poll.json, "cursor"));
 }
 
-/* Until sends are accepted again: the node has come back to its database. */
+/* Waits until sends are accepted again: the node has reconnected to its database. */
 static long long say_at_last(const struct scene *s, const char *text)
 {
 	struct answer a;
@@ -117,7 +117,7 @@ static long long say_at_last(const struct scene *s, const char *text)
 	return json_num(a.json, "id");
 }
 
-/* The copy is in the database's place: more is said in it than was lost. */
+/* The copy takes the database's place; more messages are sent in it than were lost. */
 static void after_restore(const struct scene *s)
 {
 	for (int i = 0; i < LOST + 2; i++)
@@ -133,7 +133,7 @@ static void after_move(const struct scene *s)
 	goes_on(s, s->lost);
 }
 
-/* A stream that was open, and had yet to read what was said before the database changed. */
+/* A stream that was open and had not yet received the messages from before the change of database. */
 static void stream_is_reset(struct stream *s)
 {
 	while (strcmp(stream_peek(s), "message") == 0)
@@ -150,7 +150,7 @@ START_TEST(setup_cluster_starts)
 }
 END_TEST
 
-/* dropdb, createdb, psql: with the node running all the time. */
+/* dropdb, createdb and psql, while the node runs. */
 START_TEST(restore_into_same_server_resets_cursors_past_the_restore_point)
 {
 	struct scene s = before_copy();
@@ -204,7 +204,7 @@ START_TEST(database_rename_resets_no_cursor)
 }
 END_TEST
 
-/* A copy by template goes on where the original was; of what is said in the one the other knows nothing. */
+/* A template copy continues the original's history; neither knows later messages of the other. */
 START_TEST(template_copy_resets_only_cursors_past_the_copy)
 {
 	struct scene s = before_copy();
@@ -224,7 +224,7 @@ START_TEST(template_copy_resets_only_cursors_past_the_copy)
 }
 END_TEST
 
-/* With the identifiers of the cluster that it was taken from. */
+/* With the system identifier of the original cluster. */
 START_TEST(base_backup_restore_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
@@ -250,16 +250,16 @@ START_TEST(point_in_time_recovery_resets_cursors_past_it)
 	cluster_configure(backup, "recovery_target_name = 'then'");
 	cluster_configure(backup, "recovery_target_action = 'promote'");
 	cluster_run(backup, "touch d/recovery.signal");
-	cluster_swap(home, backup); /* what was home is where the backup looks for the rest of the log */
+	cluster_swap(home, backup); /* the backup looks for the remaining WAL in this directory */
 	cluster_start(home);
-	cluster_configure(home, "restore_command = ''"); /* for the copies that the next tests make of it */
+	cluster_configure(home, "restore_command = ''"); /* for the copies in later tests */
 	cluster_configure(home, "recovery_target_name = ''");
 	stream_is_reset(s.stream);
 	after_restore(&s);
 }
 END_TEST
 
-/* What runs on is the stream itself: a failover that loses nothing is a reconnect of the node. */
+/* The open stream continues: a failover without loss is a reconnect of the node. */
 START_TEST(failover_without_loss_resets_no_cursor)
 {
 	struct scene s = before_copy();
@@ -294,7 +294,7 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 	cluster_stop(standby);
 	s.stream = stream_since(s.ben, s.kept);
 	after_copy(&s);
-	/* What is read at once after a write isn't what was cached, and isn't waited for in vain. */
+	/* A read right after a write is neither served from a stale cache nor delayed. */
 	ck_assert_uint_gt(
 		json_count(expect_status(get(s.ann, "%s", messages_path(s.chat)), 200).json, "messages"), LOST);
 	cluster_stop(home);
@@ -312,7 +312,7 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 }
 END_TEST
 
-/* It has a new system identifier, and the same history. */
+/* It has another system identifier and the same history. */
 START_TEST(postgresql_upgrade_resets_no_cursor)
 {
 	struct scene s = before_copy();
@@ -322,7 +322,7 @@ START_TEST(postgresql_upgrade_resets_no_cursor)
 	server_stop(node);
 	cluster_close(home);
 	struct cluster *upgraded = cluster_upgrade(home);
-	if (upgraded == NULL) /* these binaries come without it */
+	if (upgraded == NULL) /* these packages have no pg_upgrade */
 		upgraded = home;
 	cluster_start(upgraded);
 	if (upgraded != home)
@@ -333,8 +333,7 @@ START_TEST(postgresql_upgrade_resets_no_cursor)
 }
 END_TEST
 
-/* The times of what is written while the clock has gone back are one and the same: they don't tell two histories apart.
- */
+/* All rows written after the clock was set back have the same time, so the time alone doesn't distinguish histories. */
 START_TEST(clock_stepped_back_hides_no_lost_message)
 {
 	struct scene s = before_copy();
@@ -345,8 +344,7 @@ START_TEST(clock_stepped_back_hides_no_lost_message)
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
 		"backend_type = 'client backend'");
-	stream_is_reset(
-		s.stream); /* to the node this is another history, of which it hears when it has connected again */
+	stream_is_reset(s.stream); /* for the node this is another history, detected when it reconnects */
 	say_at_last(&s, "and on");
 	struct stream *ahead = stream_from_now(s.ben);
 	s.kept = cursor_behind(ahead, say_at_last(&s, "ahead"));
@@ -365,7 +363,7 @@ START_TEST(cursor_without_check_is_valid_up_to_the_migration)
 	struct scene s = before_copy();
 	PGconn *pg = database_open(node);
 	char *old =
-		format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.')); /* as they were before there were checks */
+		format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.')); /* as they were before checks existed */
 	sql(pg, "update postern.meta set value = '%s' where key = 'unchecked'", strchr(s.kept, '.') + 1);
 	say(s.ann, s.chat, "after the migration");
 	struct stream *again = stream_since(s.ben, old);
@@ -382,13 +380,13 @@ START_TEST(cursor_with_forged_check_is_reset)
 	char *forged = format("%s", s.kept);
 	forged[8] = forged[8] == '0' ? '1' : '0';
 	is_reset(&s, forged, "rewound");
-	server_stop(node); /* and by who knows nothing of that position and has to ask */
+	server_stop(node); /* also by a node that doesn't know the position and has to ask the database */
 	server_restart(node);
 	is_reset(&s, forged, "rewound");
 }
 END_TEST
 
-/* Nodes of the version before send their notifications without checks, and make rows without saying a mark. */
+/* Nodes of the previous version send notifications without checks and write rows without a mark. */
 START_TEST(notification_of_older_node_is_delivered)
 {
 	struct scene s = before_copy();
@@ -407,7 +405,7 @@ START_TEST(notification_of_older_node_is_delivered)
 		id, id, id, s.chat, s.ann->name, id, id);
 	sql(pg, "commit");
 	ck_assert_str_eq(json_str(expect_behind(s.stream, id), "text"),
-		"from an older node"); /* the tables', not the notification's */
+		"from an older node"); /* the one of the tables, not of the notification */
 	s.lost = stream_cursor(s.stream);
 	cursor_behind(s.stream, say(s.ann, s.chat, "and on"));
 	goes_on(&s, s.kept);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What no client should send: each request is refused with a problem of the 4xx kind or cut off, never a 5xx, never
- * silence, and the worker that took it is still there afterwards. (501 and 505 are what HTTP has for an unknown method
- * and version.) */
+ * Hostile requests: each is refused with a 4xx problem or by closing the connection, never with a 5xx or silence, and
+ * the worker survives. (501 and 505 are correct for an unknown method and version.) */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,7 @@
 #define HOST "Host: localhost\r\n"
 
 static unsigned attacks;
-static char not_problems[4096]; /* refusals that say nothing to a program */
+static char not_problems[4096]; /* refusals without a problem document */
 
 #define PROBE "GET /healthz HTTP/1.1\r\n" HOST "X-Request-Id: probe\r\nConnection: close\r\n\r\n"
 
@@ -37,7 +36,7 @@ static void check_answer(const char *what, struct answer a)
 		note(what, format("%d %.80s", a.status, a.body));
 }
 
-/* Takes the next answer if there is one. False: not yet. */
+/* Takes the next answer if there is one. Returns false if there is none yet. */
 static bool take_answer(struct wire *w, const char *what, bool to_head, int *first, bool *probed)
 {
 	struct answer a;
@@ -50,8 +49,7 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 		return false;
 	wire_take(w, (size_t)n);
 	const char *id = answer_header(a, "X-Request-Id");
-	*probed =
-		id != NULL && strcmp(id, "probe") == 0; /* it may have got a wrong beginning from what was before it */
+	*probed = id != NULL && strcmp(id, "probe") == 0; /* the request before it may have left a partial line */
 	*first = *first || *probed ? *first : a.status;
 	if (!to_head)
 		check_answer(what, a);
@@ -59,9 +57,8 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 	return true;
 }
 
-/* Sends it, with a request behind it that is in order, and reads until that is answered or the server closes. Who still
- * says nothing may be waiting for more: then it is told that there is no more. Gives the first status; 0: there was no
- * answer. */
+/* Sends the bytes followed by a valid request, and reads until that is answered or the server closes. A server that
+ * still waits for more input is shut down on the sending side. Returns the first status; 0: no answer. */
 static int attack_bytes(const char *what, const void *data, size_t len)
 {
 	struct wire *w = wire_open(test_server());
@@ -86,7 +83,7 @@ static int attack_bytes(const char *what, const void *data, size_t len)
 
 static int attack(const char *what, const char *request) { return attack_bytes(what, request, strlen(request)); }
 
-/* The workers, as a text. They are the same after all this. */
+/* Returns the pids of the workers as a text. They must not change. */
 static char *workers(void)
 {
 	pid_t pids[8];
@@ -214,12 +211,12 @@ START_TEST(malformed_paths_are_refused)
 					strcmp(paths[i], "/./healthz") == 0,
 				"%s is answered %d", paths[i], status);
 		}
-	/* More parameters than anybody needs. */
+	/* Many parameters. */
 	char *many = format("%s", "/healthz?a=1");
 	for (int i = 0; i < 200; i++)
 		many = format("%s&p%d=%d", many, i, i);
 	attack("parameters", format("GET %s HTTP/1.1\r\n" HOST "\r\n", many));
-	/* So many that they fill all that libmicrohttpd has for a connection. */
+	/* So many that they fill libmicrohttpd's memory of the connection. */
 	char ands[20001];
 	memset(ands, '&', sizeof(ands) - 1);
 	ands[sizeof(ands) - 1] = '\0';
@@ -296,7 +293,7 @@ START_TEST(malformed_headers_are_refused)
 }
 END_TEST
 
-/* prefix, then `n` bytes of filler, then suffix. */
+/* Returns prefix, n bytes of filler, then suffix. */
 static int attack_long(const char *what, const char *prefix, char filler, size_t n, const char *suffix)
 {
 	size_t len = strlen(prefix);
@@ -402,7 +399,7 @@ START_TEST(malformed_bodies_are_refused)
 			1000000),
 		'x', 1000000, "\r\n0\r\n\r\n");
 	ck_assert_uint_le(json_count(expect_status(get(user("alice"), "%s", path), 200).json, "messages"),
-		60); /* some of it was fit to send */
+		60); /* some of them are valid */
 }
 END_TEST
 
@@ -419,7 +416,7 @@ START_TEST(hostile_json_is_refused)
 			struct answer a = post_as(alice, path, "application/json", text);
 			expect_problem(a, a.status == 413 ? 413 : 400, a.status == 413 ? "body_too_large" : "bad_json");
 		}
-	/* Well-formed, and too deep. */
+	/* Well-formed, but too deeply nested. */
 	char deep[2100] = "";
 	for (int i = 0; i < 1000; i++)
 		deep[i] = '[', deep[1000 + i] = ']';
@@ -473,13 +470,13 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 	const int expected[] = { 200, 404, 200, 200 };
 	for (int i = 0; i < 4; i++) {
 		struct answer a = wire_answer(w);
-		if (a.status == 0 && i > 2) /* behind a poll the connection may end */
+		if (a.status == 0 && i > 2) /* the connection may end after a poll */
 			break;
 		expect_status(a, expected[i]);
 		if (i == 0 || i == 3)
 			ck_assert_str_eq(json_str(a.json, "name"), alice->name);
 	}
-	/* A stream eats nothing that comes behind it, and answers none of it. */
+	/* A stream neither consumes nor answers bytes that follow it. */
 	struct wire *v = wire_open(test_server());
 	long long chat = make_group(alice), id = say(alice, chat, "not to be deleted by what comes behind a stream");
 	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message_path(chat, id), ""));
@@ -522,7 +519,7 @@ END_TEST
 
 START_TEST(half_closed_connections_are_answered_and_closed)
 {
-	/* `printf … | nc -N host port`: request and end come together. */
+	/* As `printf … | nc -N host port`: request and end of input arrive together. */
 	struct wire *w[200];
 	for (int i = 0; i < 200; i++) {
 		w[i] = wire_open(test_server());
@@ -538,7 +535,7 @@ END_TEST
 
 START_TEST(idle_connections_do_not_block_other_clients)
 {
-	/* Idle connections don't keep anybody else from being served. */
+	/* Idle connections must not block other clients. */
 	struct wire *idle[200];
 	for (int i = 0; i < 200; i++) {
 		idle[i] = wire_open(test_server());

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A database with several hosts, of which some don't answer: the one that does is found, at the start and later, and
- * nothing waits in the event loop for the others. */
+ * A database with several hosts, some of which don't answer: the server finds the one that does, at the start and
+ * later, and the event loop never waits for the others. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,10 +22,10 @@
 
 enum { FILLERS = 8 };
 
-/* Ports at which nobody speaks. */
+/* Ports without a working server. */
 static struct {
-	unsigned silent; /* lets in, and says nothing */
-	unsigned full;   /* doesn't even let in: its backlog is full */
+	unsigned silent; /* accepts, and sends nothing */
+	unsigned full;   /* doesn't accept: its backlog is full */
 	unsigned closed; /* refuses */
 } ports;
 
@@ -40,7 +40,7 @@ static int socket_at(unsigned *ret_port)
 	return fd;
 }
 
-/* Connects until nobody is let in any more. The descriptors stay open for as long as the program runs. */
+/* Connects until no connection is accepted. The descriptors stay open until the program ends. */
 static void fill(unsigned port)
 {
 	struct sockaddr_in at = {
@@ -65,7 +65,7 @@ static void open_ports(void)
 
 static char *socket_dir(void) { return format("%s/run", server_state(test_server())); }
 
-/* A conninfo whose hosts stand in that order: s(ilent), f(ull), c(losed), r(eal). */
+/* Returns a conninfo with hosts in the given order: s(ilent), f(ull), c(losed), r(eal). */
 static char *hosts(const char *order)
 {
 	char *host = format("%s", ""), *port = format("%s", "");
@@ -153,7 +153,7 @@ START_TEST(hosts_from_service_file_and_environment_are_used)
 }
 END_TEST
 
-/* Sends until it is taken, as a client does; the key makes it one message. */
+/* Retries a send until it is accepted, as a client does; the key makes it one message. */
 static void say_until_taken(struct client *who, long long chat, const char *key)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -176,7 +176,7 @@ START_TEST(hosts_silent_before_the_primary_do_not_prevent_a_start)
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; now == old || now == 0;
 		now = server_postmaster(test_server()))
 		time_left(until, "the database to be started again");
-	say_until_taken(there, chat, "k"); /* by a new connection */
+	say_until_taken(there, chat, "k"); /* on a new connection */
 	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(there, "/readyz").status != 200;)
 		time_left(until, "the node to be ready again");
@@ -203,7 +203,7 @@ START_TEST(hosts_with_slow_name_server_do_not_delay_streams)
 	struct stream *s = stream_from_now(there);
 	say(there, chat, "before");
 	expect(s, "message");
-	/* Nobody is let in any more, and those who are in are put out. */
+	/* New connections are refused, and existing ones are terminated. */
 	PGconn *pg = database_open(test_server());
 	pid_t postmaster = server_postmaster(test_server());
 	kill(postmaster, SIGSTOP);

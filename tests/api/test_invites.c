@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Ways into a chat by oneself: invites and public channels, and who isn't let in. */
+ * Joining a chat by invite or through a public channel, and who may not. */
 #include <stdio.h>
 #include <string.h>
 
@@ -32,14 +32,14 @@ START_TEST(invite_admits_its_user)
 	struct answer made = expect_status(post(ann, invites_of(chat), NULL), 201);
 	const char *code = json_str(made.json, "code");
 	ck_assert_msg(strlen(code) >= 22, "a code of %zu characters can be guessed", strlen(code));
-	struct stream *s = stream_from_now(ben), *hers = stream_from_now(eve);
+	struct stream *s = stream_from_now(ben), *eves = stream_from_now(eve);
 
 	struct answer seen = expect_status(get(eve, "%s", invite(code)), 200);
 	ck_assert_str_eq(json_str(seen.json, "title"), "garden");
 	ck_assert_int_eq(json_num(seen.json, "members_count"), 2);
 	ck_assert_str_eq(json_str(seen.json, "created_by"), ann->name);
 	ck_assert(!json_has(seen.json, "chat"));
-	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* to look isn't to join */
+	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* looking doesn't join */
 
 	struct answer a = expect_status(post(eve, invite(code), NULL), 200);
 	ck_assert_int_eq(json_num(a.json, "id"), chat);
@@ -47,11 +47,11 @@ START_TEST(invite_admits_its_user)
 	ck_assert_int_eq(json_num(a.json, "members_count"), 3);
 	ck_assert_str_eq(json_str(expect(s, "member"), "name"), eve->name);
 	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 3);
-	ck_assert_str_eq(json_str(expect(hers, "member"), "state"), "joined");
-	expect(hers, "chat");
-	expect_message(hers, say(ben, chat, "welcome"));
+	ck_assert_str_eq(json_str(expect(eves, "member"), "state"), "joined");
+	expect(eves, "chat");
+	expect_message(eves, say(ben, chat, "welcome"));
 
-	expect_status(post(eve, invite(code), NULL), 200); /* again */
+	expect_status(post(eve, invite(code), NULL), 200); /* repeated */
 	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", invite(code)), 200).json, "chat"), chat);
 	ck_assert_int_eq(members_count(ann, chat), 3);
 	struct answer list = expect_status(get(ann, "%s", invites_of(chat)), 200);
@@ -72,7 +72,7 @@ START_TEST(invite_used_up_expired_or_revoked_is_refused)
 	expect_status(post(ben, invite(code), NULL), 200);
 	expect_problem(get(cat, "%s", invite(code)), 404, "not_found");
 	expect_problem(post(cat, invite(code), NULL), 404, "not_found");
-	expect_status(post(ben, invite(code), NULL), 200); /* he is in */
+	expect_status(post(ben, invite(code), NULL), 200); /* they are a member already */
 
 	code = invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
 	expect_status(post(cat, invite(code), NULL), 200);
@@ -131,7 +131,7 @@ START_TEST(invites_are_managed_by_users_who_may_add_members)
 	expect_problem(post(eve, invites_of(chat), "{}"), 404, "not_found");
 	const char *code = invited(cat, chat, "{}");
 	long long id = json_num(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites.0.id");
-	expect_problem(del(ann, "%s/%lld", invites_of(make_group(ann)), id), 404, "not_found"); /* another chat's */
+	expect_problem(del(ann, "%s/%lld", invites_of(make_group(ann)), id), 404, "not_found"); /* of another chat */
 	expect_status(patch(ann, chat_path(chat), "{'adding':'owner'}"), 200);
 	expect_problem(post(cat, invites_of(chat), "{}"), 403, "forbidden");
 	expect_problem(get(cat, "%s", invites_of(chat)), 403, "forbidden");
@@ -158,7 +158,7 @@ START_TEST(invites_per_chat_are_limited)
 	expect_status(del(ann, "%s/%lld", invites_of(chat), id), 204);
 	const char *once = invited(ann, chat, "{'max_uses':1}");
 	expect_status(post(ben, format("/v1/invites/%s", once), NULL), 200);
-	invited(ann, chat, "{}"); /* what is used up makes room */
+	invited(ann, chat, "{}"); /* a used-up invite makes room */
 	expect_problem(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 }
 END_TEST
@@ -204,7 +204,7 @@ START_TEST(joins_are_rate_limited)
 	struct client *late = on_server(new_user(), node);
 	expect_problem(post(late, invite(code), NULL), 429, "rate_limited");
 	expect_status(post(late, invite(invited(ann, make_group(ann), "{}")), NULL),
-		200); /* another invite's rate is its own */
+		200); /* another invite has its own rate */
 	server_stop(node);
 }
 END_TEST
@@ -235,7 +235,7 @@ START_TEST(mute_remains_after_leaving_and_joining)
 }
 END_TEST
 
-/* What was removed for good, by what runs now and then. */
+/* Checks what upkeep removes for good. */
 START_TEST(expired_invites_are_removed)
 {
 	struct client *ann = new_user();

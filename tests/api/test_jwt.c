@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * JSON Web Tokens as bearer tokens: whose they are, and which are none. */
+ * JSON Web Tokens as bearer tokens: which are accepted, and for which user. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static char path[] = "/tmp/postern-jwks-XXXXXX";
 
 static long long seconds_from_now(long long seconds) { return (long long)time(NULL) + seconds; }
 
-/* A client with a token of those claims; the format of what goes between the braces. */
+/* Returns a client with a token of the claims in the format, which is the content of the braces. */
 static struct client *bearer(const char *kid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static struct client *bearer(const char *kid, const char *fmt, ...)
 {
@@ -48,7 +48,7 @@ START_TEST(jwt_of_each_algorithm_is_accepted)
 	for (int i = 0; i < 4; i++) {
 		struct client *c =
 			bearer(kids[i], GOOD ",\"sub\":\"jo-%s\",\"exp\":%lld", kids[i], seconds_from_now(600));
-		for (int n = 0; n < 3; n++) /* verified, then remembered */
+		for (int n = 0; n < 3; n++) /* verified, then cached */
 			ck_assert_str_eq(
 				json_str(expect_status(get(c, "/v1/me"), 200).json, "name"), format("jo-%s", kids[i]));
 		struct answer a = expect_status(get(c, "/v1/tokens"), 200);
@@ -118,7 +118,7 @@ START_TEST(token_created_with_jwt_expires_with_it)
 	struct client *token = with_token(c, json_str(made.json, "token"));
 	ck_assert_str_eq(json_str(made.json, "expires_at"), json_str(own.json, "tokens.0.expires_at"));
 	ck_assert_str_eq(json_str(expect_status(post(token, "/v1/tokens", NULL), 201).json, "expires_at"),
-		json_str(own.json, "tokens.0.expires_at")); /* nor by a detour */
+		json_str(own.json, "tokens.0.expires_at")); /* nor indirectly */
 	expect_problem(post(c, "/v1/tokens", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
 }
 END_TEST
@@ -150,7 +150,7 @@ START_TEST(jwt_revoked_stays_revoked)
 	ck_assert_uint_eq(json_count(expect_status(get(other, "/v1/tokens"), 200).json, "tokens"), 1);
 	server_command(test_server(), NULL, "user", "disable", "jay");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (get(other, "/v1/me").status != 401) /* another process did it: the worker hears of it */
+	while (get(other, "/v1/me").status != 401) /* done by another process: the worker is notified */
 		time_left(until, "the account to be shut out");
 }
 END_TEST
@@ -180,9 +180,9 @@ START_TEST(jwt_keys_replaced_while_running_are_used)
 		401;
 		i++)
 		time_left(until, "the keys to be read again");
-	expect_problem(get(known, "/v1/me"), 401, "unauthorized"); /* although it was remembered */
+	expect_problem(get(known, "/v1/me"), 401, "unauthorized"); /* although it was cached */
 	expect_status(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600)), "/v1/me"), 200);
-	FILE *f = fopen(path, "w"); /* half of a file isn't taken */
+	FILE *f = fopen(path, "w"); /* an incomplete file isn't used */
 	fputs("{\"keys\":[", f);
 	fclose(f);
 	until = clock_mono_ms() + PATIENCE;
@@ -209,9 +209,10 @@ START_TEST(jwt_of_unknown_user_without_provisioning_is_refused)
 	user("nobody-yet");
 	expect_status(get(on_server(c, strict), "/v1/me"), 200);
 	server_stop(strict);
-	/* Without keys a JWT is a token that nobody knows. */
+	/* Without keys, a JWT is an unknown token. */
 	struct server *none = server_join(test_server(), NULL);
-	expect_problem(get(on_server(c, none), "/v1/me"), 401, "unauthorized"); /* although it was seen elsewhere */
+	expect_problem(
+		get(on_server(c, none), "/v1/me"), 401, "unauthorized"); /* although another server has accepted it */
 	expect_problem(get(on_server(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", seconds_from_now(601)), none),
 			       "/v1/me"),
 		401, "unauthorized");

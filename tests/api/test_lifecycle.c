@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * From the first use of a credential to the end of an account: what is told of sessions, and what stays of somebody who
- * is gone. */
+ * The life of credentials and accounts: when credentials were last used, and what remains of a deleted account. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 
 /* ---- when credentials were last used ---- */
 
-/* The caller's credential of that number, as the list has it. */
+/* Finds the caller's credential with that id in the list. */
 static struct json_object *credential(const struct client *who, long long id)
 {
 	struct answer a = expect_status(get(who, "/v1/tokens"), 200);
@@ -51,7 +50,7 @@ START_TEST(credential_shows_time_and_address_of_last_use)
 			"/v1/me"),
 		200);
 	struct json_object *c = await_use(ann, json_num(made.json, "id"));
-	ck_assert_str_eq(json_str(c, "last_address"), "127.0.0.1"); /* whom nobody trusts to speak for others */
+	ck_assert_str_eq(json_str(c, "last_address"), "127.0.0.1"); /* which isn't a trusted proxy here */
 	ck_assert_str_eq(json_str(c, "user_agent"), "Pocket/1 (\xd0\xb1)");
 	ck_assert_str_ge(json_str(c, "last_used_at"), json_str(c, "created_at"));
 
@@ -65,7 +64,7 @@ START_TEST(credential_shows_time_and_address_of_last_use)
 	ck_assert_str_eq(json_str(c, "last_address"), "203.0.113.7");
 	ck_assert_uint_eq(strlen(json_str(c, "user_agent")), 200);
 
-	made = new_token(ann); /* a stream, and a header that is no UTF-8 */
+	made = new_token(ann); /* a stream, with a header that isn't UTF-8 */
 	expect(stream_open(with_header(with_token(ann, json_str(made.json, "token")), "User-Agent: \xff"), NULL),
 		"hello");
 	ck_assert(!json_has(await_use(ann, json_num(made.json, "id")), "user_agent"));
@@ -83,10 +82,10 @@ START_TEST(credential_use_is_written_at_most_every_few_minutes)
 	long long id = json_num(made.json, "id");
 	expect_status(get(with_header(phone, "User-Agent: one"), "/v1/me"), 200);
 	await_use(ann, id);
-	for (int i = 0; i < 20; i++) /* neither by this worker, nor by another that hears of it for the first time */
+	for (int i = 0; i < 20; i++) /* neither by this worker nor by another that sees the token for the first time */
 		expect_status(
 			get(with_header(i % 2 ? phone : on_server(phone, other), "User-Agent: two"), "/v1/me"), 200);
-	/* What the other node has heard of the phone by now is written down with this one, or not at all. */
+	/* If the other node has noted a use of the phone, it is written with this one, or not at all. */
 	expect_status(get(on_server(with_token(ann, json_str(later_made.json, "token")), other), "/v1/me"), 200);
 	await_use(ann, json_num(later_made.json, "id"));
 	ck_assert_str_eq(json_str(credential(ann, id), "user_agent"), "one");
@@ -105,7 +104,7 @@ START_TEST(credential_use_is_written_at_most_every_few_minutes)
 }
 END_TEST
 
-/* ---- an account goes ---- */
+/* ---- deletion of an account ---- */
 
 static struct client *signed_in(const struct client *who, struct answer *ret)
 {
@@ -120,7 +119,7 @@ static struct answer delete_me(const struct client *who, const char *password)
 	return send_request(who, "DELETE", "/v1/me", "application/json", body, strlen(body));
 }
 
-/* Until nothing is left to be done but to look at it once more. */
+/* Waits until only the second pass is left to do. */
 static void await_erased(PGconn *db, const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -128,7 +127,7 @@ static void await_erased(PGconn *db, const struct client *who)
 		time_left(until, "the account's traces to be seen to");
 }
 
-/* Takes the second look too, without waiting for its time. */
+/* Waits for the second pass too, after making it due. */
 static void await_settled(PGconn *db, const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -148,7 +147,8 @@ START_TEST(account_deletion_from_session_requires_the_password)
 	expect_problem(del(page, "/v1/me"), 422, "missing_field");
 	double failed = metric(test_server(), "postern_logins_failed_total");
 	expect_problem(delete_me(page, "over the wall"), 401, "bad_credentials");
-	expect_problem(delete_me(ann, "over the wall"), 401, "bad_credentials"); /* who has said one is held to it */
+	expect_problem(
+		delete_me(ann, "over the wall"), 401, "bad_credentials"); /* a password that is given must be right */
 	ck_assert_double_eq(metric(test_server(), "postern_logins_failed_total"), failed + 2);
 	expect_problem(
 		send_request(page, "DELETE", "/v1/me", "application/json", "{\"pass\":1}", 10), 422, "unknown_field");
@@ -225,20 +225,21 @@ START_TEST(group_after_deletion_of_owner_has_another_owner)
 	long long chat = make_group(ann, ben, cid, dan), alone = make_group(ann);
 	expect_status(put(ann, member_path(chat, cid), "{'role':'admin'}"), 200);
 	expect_status(del(dan, "%s", member_path(chat, dan)), 204);
-	long long id = say(ann, chat, "stays"), his = say(ben, chat, "of ben");
-	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, his)), NULL), 200);
+	long long id = say(ann, chat, "stays"), bens = say(ben, chat, "of ben");
+	expect_status(put(ann, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, bens)), NULL), 200);
 	struct stream *s = stream_from_now(ben), *former = stream_from_now(dan);
 	char *before = format("%s", stream_cursor(s));
 	expect_status(del(ann, "/v1/me"), 204);
 	left_by(s, ann, cid, chat);
-	left_by(stream_since(ben, before), ann, cid, chat); /* whoever was away hears the same */
+	left_by(stream_since(ben, before), ann, cid, chat); /* a stream that was closed gets the same events */
 	expect_quiet(s);
 	expect_quiet(former);
 	struct answer a = expect_status(get(ben, "%s", message_path(chat, id)), 200);
 	ck_assert_str_eq(json_str(a.json, "from"), ann->name);
 	ck_assert_str_eq(json_str(a.json, "text"), "stays");
 	ck_assert_uint_eq(
-		json_count(expect_status(get(ben, "%s/reactions", message_path(chat, his)), 200).json, "reactions"), 1);
+		json_count(expect_status(get(ben, "%s/reactions", message_path(chat, bens)), 200).json, "reactions"),
+		1);
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/chats/%lld/members", chat), 200).json, "members"), 2);
 	expect_problem(put(cid, member_path(chat, ann), NULL), 422, "unknown_user");
 	PGconn *db = database_open(test_server());
@@ -257,14 +258,14 @@ START_TEST(send_after_account_deletion_is_refused)
 	PGconn *db = database_open(test_server());
 	say(ann, chat, "hello");
 	say(ann, self, "to myself");
-	struct stream *s = stream_from_now(ben), *hers = stream_from_now(ann);
+	struct stream *s = stream_from_now(ben), *anns = stream_from_now(ann);
 	ck_assert_str_eq(json_str(expect_ephemeral(s, "presence"), "state"), "online");
 	expect_status(del(ann, "/v1/me"), 204);
 	struct json_object *p = expect_ephemeral(s, "presence");
 	ck_assert_str_eq(json_str(p, "name"), ann->name);
 	ck_assert_str_eq(json_str(p, "state"), "offline");
 	ck_assert_str_eq(json_str(expect(s, "user"), "state"), "deleted");
-	expect_end(hers);
+	expect_end(anns);
 	await_erased(db, ann);
 	expect_problem(post(ben, messages_path(chat), "{'text':'are you there?'}"), 403, "user_deleted");
 	expect_problem(post(ben, format("/v1/chats/@%s/messages", ann->name), "{'text':'are you there?'}"), 403,
@@ -284,7 +285,7 @@ START_TEST(send_after_account_deletion_is_refused)
 	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
 	ck_assert_str_eq(json_str(expect_status(get(ben, "/v1/chats/%lld", chat), 200).json, "peer"), ann->name);
 	ck_assert_str_eq(sql(db, "select state from postern.chat where id = %lld", self), "deleted");
-	expect_status(del(ben, "/v1/me"), 204); /* the last one turns out the light */
+	expect_status(del(ben, "/v1/me"), 204); /* the last member of the chat */
 	await_erased(db, ben);
 	ck_assert_str_eq(sql(db, "select state from postern.chat where id = %lld", chat), "deleted");
 }
@@ -308,7 +309,7 @@ START_TEST(account_deletion_leaves_no_personal_data)
 	server_command(test_server(), NULL, "user", "reset-link", ann->name);
 	server_command(test_server(), NULL, "user", "delete", ann->name);
 	expect_end(s);
-	server_command(test_server(), NULL, "user", "delete", ann->name); /* again: nothing happens */
+	server_command(test_server(), NULL, "user", "delete", ann->name); /* repeated: nothing happens */
 	await_settled(db, ann);
 	static const char *const traces[] = { "credential", "password_reset", "contact", "block", "seen", "watermark",
 		"thread_mark", "mention", "erasure" };
@@ -326,7 +327,7 @@ START_TEST(account_deletion_leaves_no_personal_data)
 }
 END_TEST
 
-/* What was under way while the account went. */
+/* Requests in flight while the account is deleted. */
 START_TEST(account_deletion_second_pass_removes_late_rows)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -358,7 +359,7 @@ START_TEST(requests_waiting_behind_account_deletion_are_refused)
 	PGconn *db = database_open(test_server());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") !=
-		'\0') /* nobody else waits for the lock */
+		'\0') /* no other session waits for the lock */
 		time_left(until, "the others to be gone");
 	expect_status(get(ann, "/v1/me"), 200);
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
@@ -391,7 +392,7 @@ START_TEST(administrator_deletes_accounts_except_the_last_administrator)
 	expect_problem(del(ann, "/v1/admin/users/%s", ben->name), 403, "forbidden");
 	expect_problem(del(root, "/v1/admin/users/no-such-user"), 404, "not_found");
 	expect_problem(del(root, "/v1/admin/users/%s", root->name), 403, "forbidden");
-	server_command(test_server(), NULL, "user", "disable", ben->name); /* who is disabled can be deleted too */
+	server_command(test_server(), NULL, "user", "disable", ben->name); /* a disabled user can be deleted too */
 	expect_status(del(root, "/v1/admin/users/%s", ben->name), 204);
 	expect_status(del(root, "/v1/admin/users/%s", ben->name), 204);
 	expect_problem(post(root, format("/v1/admin/users/%s/enable", ben->name), NULL), 404, "not_found");
@@ -400,16 +401,16 @@ START_TEST(administrator_deletes_accounts_except_the_last_administrator)
 	struct answer a = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
 	ck_assert_str_eq(json_str(a.json, "acts.0.act"), "user_deleted");
 	ck_assert_str_eq(json_str(a.json, "acts.0.target"), ben->name);
-	ck_assert_str_eq(json_str(a.json, "acts.1.act"), "user_disabled"); /* the second time did nothing */
+	ck_assert_str_eq(json_str(a.json, "acts.1.act"), "user_disabled"); /* the second one did nothing */
 	sql(db, "update postern.account set admin = true where name = '%s'", other->name);
 	expect_status(del(root, "/v1/me"), 204);
 	expect_problem(del(other, "/v1/me"), 409, "last_administrator");
 }
 END_TEST
 
-/* ---- with all that was written ---- */
+/* ---- deletion with all messages ---- */
 
-/* A server that removes what somebody wrote who goes. Until the program ends. */
+/* A server that removes the messages of deleted accounts. Lives until the program ends. */
 static struct server *thorough(void)
 {
 	static const char *const flags[] = { "--deletion-removes-messages", "--rate-sends", "0", NULL };
@@ -444,13 +445,13 @@ START_TEST(account_deletion_removes_messages_if_so_configured)
 	expect_problem(get(ben, "%s", message_path(direct, to_ben)), 410, "gone");
 	struct answer a = expect_status(get(ben, "%s", message_path(chat, first)), 200);
 	ck_assert(!json_has(a.json, "replies"));
-	ck_assert_int_eq(json_num(a.json, "reactions.\xf0\x9f\x91\x8d"), 1); /* ben's alone */
+	ck_assert_int_eq(json_num(a.json, "reactions.\xf0\x9f\x91\x8d"), 1); /* ben's only */
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message_version"), "0");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message where sender = 'ann'"), "0");
 	ck_assert_str_eq(json_str(expect(s, "user"), "state"), "deleted");
 	unsigned gone = 0, back = 0;
-	while (gone < 4 || back < 1) { /* in whatever order its chats are seen to */
+	while (gone < 4 || back < 1) { /* in any order of the chats */
 		const char *kind = stream_peek(s);
 		struct json_object *e = expect(s, kind);
 		gone += strcmp(kind, "deleted") == 0;
@@ -480,7 +481,7 @@ START_TEST(account_deletion_of_messages_resumes_after_crash)
 	while (*sql(db, "select 1 from postern.tombstone where chat_id = %lld limit 1", chat) == '\0')
 		time_left(until, "the first ones to go");
 	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat),
-		"1"); /* in the midst of it */
+		"1"); /* during the removal */
 	server_kill(thorough(), SIGKILL);
 	server_restart(thorough());
 	db = database_open(thorough());

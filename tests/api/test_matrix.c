@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who may do what: every route, asked by everyone, on a chat made for that one question. The table is the promise; a
- * route of openapi.json without a row fails. */
+ * Permissions: every route, requested by each kind of user, on a chat created for that one request. A route of
+ * openapi.json without a row fails. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 #include "../lib/database.h"
 #include "../lib/suite.h"
 
-/* Who asks. The last ones have no say at all. */
+/* Kinds of users. The last three get no access at all. */
 enum who { STRANGER, SERVER_ADMIN, FORMER, BANNED, MUTED, MEMBER, ADMIN, OWNER, DISABLED, EXPIRED, NOBODY, ALL };
 static const char *const names[ALL] = { "stranger", "server administrator", "former member", "banned member",
 	"muted member", "member", "admin", "owner", "disabled user", "expired token", "nobody" };
 static struct client *people[ALL], *extra;
-static char token[24]; /* the number of somebody else's */
+static char token[24]; /* the id of another user's token */
 
-/* Those who aren't members see nothing; then what the muted, members, admins and the owner get. */
+/* Non-members get 404; then the statuses for muted members, members, admins and the owner. */
 #define INSIDE(muted, member, admin, owner) \
 	{ \
 		404, 404, 404, 404, muted, member, admin, owner \
@@ -29,18 +29,18 @@ static char token[24]; /* the number of somebody else's */
 	{ \
 		status, status, status, 404, status, status, status, status \
 	}
-#define TINY_GIF "GIF89a\1\1\1\1\1" /* as much of one as the server looks at */
+#define TINY_GIF "GIF89a\1\1\1\1\1" /* as much of an image as the server looks at */
 #define SERVER(status) \
 	{ \
 		403, status, 403, 403, 403, 403, 403, 403 \
-	} /* administrators' */
+	} /* for administrators only */
 
-/* In paths: {chat}, {id} the owner's message, {mine} one's own (the owner's for who has none), {gone} a deleted one,
- * {name} another plain member. */
+/* In paths: {chat}; {id}, the owner's message; {mine}, the user's own (the owner's for users without one); {gone}, a
+ * deleted one; {name}, another plain member. */
 static const struct row {
 	const char *method, *path, *body;
 	int expected[DISABLED]; /* of STRANGER … OWNER */
-	int deleted;            /* of the owner, when the chat has been deleted; 0: it isn't about a chat */
+	int deleted;            /* of the owner after the chat was deleted; 0: not about a chat */
 } table[] = {
 	{ "GET", "/v1/chats/{chat}", NULL, INSIDE(200, 200, 200, 200), 404 },
 	{ "PATCH", "/v1/chats/{chat}", "{'title':'new'}", INSIDE(403, 403, 200, 200), 404 },
@@ -111,13 +111,13 @@ static const struct row {
 	{ "PUT", "/v1/chats/{chat}/members/{banned}", "{}", INSIDE(403, 403, 403, 403), 404 },
 	{ "DELETE", "/v1/chats/{chat}/members/{owner}", NULL, INSIDE(403, 403, 403, 204), 404 },
 	{ "POST", "/v1/chats/{chat}/messages", "{'text':'x'}", INSIDE(403, 201, 201, 201), 404 },
-	/* with an invite, to a public channel */
+	/* with an invite, or to a public channel */
 	{ "GET", "/v1/invites/{code}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "POST", "/v1/invites/{code}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "GET", "/v1/channels", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "POST", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
-	/* one's own */
+	/* the user's own */
 	{ "GET", "/v1/me", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/me/export", NULL, EVERYBODY(200), 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", EVERYBODY(200), 0 },
@@ -125,7 +125,7 @@ static const struct row {
 	{ "DELETE", "/v1/me/avatar", NULL, EVERYBODY(204), 0 },
 	{ "GET", "/v1/tokens", NULL, EVERYBODY(200), 0 },
 	{ "POST", "/v1/tokens", "{}", EVERYBODY(201), 0 },
-	{ "DELETE", "/v1/tokens/{token}", NULL, INSIDE(404, 404, 404, 404), 0 }, /* another's */
+	{ "DELETE", "/v1/tokens/{token}", NULL, INSIDE(404, 404, 404, 404), 0 }, /* another user's */
 	{ "POST", "/v1/stream-tickets", NULL, EVERYBODY(201), 0 },
 	{ "GET", "/v1/sync", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/chats", NULL, EVERYBODY(200), 0 },
@@ -174,7 +174,7 @@ static const struct row {
 	{ "POST", "/v1/admin/reports/{absent}/resolve", NULL, SERVER(404), 0 },
 	{ "POST", "/v1/admin/reports/{absent}/resolve", "{'action':'delete_message'}", SERVER(404), 0 },
 	{ "DELETE", "/v1/admin/chats/{chat}", NULL, SERVER(204), 0 },
-	/* everybody's */
+	/* every user's */
 	{ "GET", "/v1/announcements", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users/{name}", NULL, EVERYBODY(200), 0 },
@@ -184,7 +184,7 @@ static const struct row {
 
 enum { ROWS = sizeof(table) / sizeof(table[0]) };
 
-/* Routes whose answer says nothing of who may: tried elsewhere. */
+/* Routes without permissions, tested elsewhere. */
 static const char *const elsewhere[] = { "POST /v1/session", "DELETE /v1/session", "GET /v1/stream", "GET /healthz",
 	"GET /readyz", "GET /metrics", "GET /openapi.json", "PUT /v1/admin/maintenance", "POST /v1/accounts",
 	"DELETE /v1/me", "POST /v1/me/password", "POST /v1/password-reset", NULL };
@@ -213,7 +213,7 @@ static void make_people(void)
 	expect_status(put(extra, member_path(json_num(channel.json, "id"), people[BANNED]), NULL), 200);
 	expect_status(put(extra, member_path(json_num(channel.json, "id"), people[BANNED]), "{'state':'banned'}"), 200);
 	server_command(test_server(), NULL, "user", "disable", people[DISABLED]->name);
-	static struct client none; /* who has a name, but doesn't say it */
+	static struct client none; /* a request without credentials */
 	none = *people[NOBODY];
 	none.token = NULL;
 	people[NOBODY] = &none;
@@ -223,7 +223,7 @@ struct place {
 	long long chat, id, gone, mine[ALL];
 };
 
-/* A group for one question: everybody is what he is called. */
+/* Creates a group for one request, in which each user has the role that their name says. */
 static struct place make_place(void)
 {
 	struct place p = { 0 };
@@ -287,7 +287,7 @@ static struct answer asked(const struct row *r, const struct place *p, enum who 
 
 static char *complaints;
 
-/* All that is wrong is told, not just the first. */
+/* Reports every wrong status, not only the first. */
 static void check(const struct row *r, struct answer a, enum who who, int expected, const char *where)
 {
 	if (a.status != expected)
@@ -312,7 +312,7 @@ static void ask_everybody(const struct row *r)
 	for (int who = 0; who < DISABLED; who++) {
 		struct answer a = asked(r, &p, (enum who)who);
 		check(r, a, (enum who)who, r->expected[who], "");
-		if (about_chat && who <= BANNED) { /* as if it weren't there */
+		if (about_chat && who <= BANNED) { /* as if the chat were absent */
 			struct answer none = asked(r, &absent, (enum who)who);
 			check(r, none, (enum who)who, 404, ", where there is nothing");
 			ck_assert_str_eq(without_id(a), without_id(none));
@@ -338,7 +338,7 @@ START_TEST(permissions_match_the_table)
 }
 END_TEST
 
-/* The path without its query, {new}, {me}, {mine} and {gone} being what openapi.json calls {name} and {id}. */
+/* Normalizes a path to that of openapi.json: without query, {new}, {me}, {mine} and {gone} as {name} or {id}. */
 static char *route_of(const struct row *r)
 {
 	char *path = format("%s", r->path);

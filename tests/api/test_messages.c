@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Messages over REST: sending in every form, keys, edits, deletes, history, and all that is refused. */
+ * Messages over REST: sending in every form, deletes, replies, history, and which requests are refused. test_edits.c
+ * has keys and edits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,7 @@ START_TEST(text_of_any_characters_is_unchanged)
 				"text"),
 			texts[i]);
 	}
-	/* The same character, escaped as JSON may. */
+	/* The same character as a JSON escape. */
 	struct answer a = expect_status(
 		post_as(alice, messages_path(chat), "application/json", "{\"text\":\"\\ud83d\\ude80 \\u00e9\\/\"}"),
 		201);
@@ -113,7 +114,7 @@ START_TEST(message_ids_ascend_and_times_do_not_decrease)
 }
 END_TEST
 
-/* The line of an answer in NDJSON. */
+/* Returns line n of an NDJSON answer. */
 static struct json_object *line_of(struct answer a, int n)
 {
 	const char *line = a.body;
@@ -235,7 +236,7 @@ START_TEST(key_repeated_sends_once)
 
 	expect_message(s, json_num(first.json, "id"));
 	expect_quiet(s);
-	/* A key is its sender's, in one chat. */
+	/* A key belongs to one sender in one chat. */
 	ck_assert_int_ne(json_num(expect_status(say_with_key(bob, chat, "k1", "mine"), 201).json, "id"),
 		json_num(first.json, "id"));
 	ck_assert_int_ne(json_num(expect_status(say_with_key(alice, other, "k1", "elsewhere"), 201).json, "id"),
@@ -284,7 +285,7 @@ START_TEST(key_remains_valid_after_edit)
 }
 END_TEST
 
-/* What has become of a message isn't for somebody who was shown the door, not of his own either. */
+/* A former member learns nothing of a message's fate, not even of their own. */
 START_TEST(key_of_former_member_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -335,7 +336,7 @@ START_TEST(edit_requires_author_and_latest_revision)
 }
 END_TEST
 
-/* Else what he wrote before would be a way around it. */
+/* Otherwise a user could write through edits of their older messages. */
 START_TEST(edit_without_permission_to_write_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -346,7 +347,8 @@ START_TEST(edit_without_permission_to_write_is_refused)
 	expect_status(put(ann, member_path(chat, ben), "{'role':'member'}"), 200);
 	expect_problem(patch(ben, message_path(chat, id), "{'text':'third'}"), 403, "forbidden");
 	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'posting':'members'}"), 200);
-	expect_status(patch(ben, message_path(chat, id), "{'text':'third'}"), 200); /* slow mode is for new ones */
+	expect_status(patch(ben, message_path(chat, id), "{'text':'third'}"),
+		200); /* slow mode applies to new messages only */
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_problem(patch(ben, message_path(chat, id), "{'text':'fourth'}"), 403, "muted");
 	expect_status(del(ben, "%s", message_path(chat, id)), 204);
@@ -370,7 +372,7 @@ START_TEST(block_refuses_edits_reactions_and_pins)
 		"blocked");
 	expect_quiet(s);
 	expect_status(del(eve, "%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, id)),
-		204); /* to take back is always possible */
+		204); /* withdrawing is always possible */
 	expect(s, "reaction");
 	expect_status(del(eve, "%s", message_path(chat, id)), 204);
 	expect(s, "deleted");
@@ -457,7 +459,7 @@ START_TEST(message_of_custom_type_keeps_its_content)
 }
 END_TEST
 
-/* Sends 1…10 into a new chat of alice's; gives the chat, and their ids from index 1 on. */
+/* Sends 1 … 10 as alice into a new chat; returns the chat, and the ids in ids[1] to ids[10]. */
 static long long ten(long long ids[11])
 {
 	long long chat = make_group(user("alice"), user("bob"));
@@ -466,7 +468,7 @@ static long long ten(long long ids[11])
 	return chat;
 }
 
-/* Asserts that the page holds the texts first … last. */
+/* Asserts that the page has the texts first … last. */
 static void holds(struct answer a, int first, int last)
 {
 	expect_status(a, 200);
@@ -495,7 +497,7 @@ START_TEST(history_is_paginated)
 }
 END_TEST
 
-/* Links are what a client behind the proxy asks for: below the path of public_url. */
+/* A client behind the proxy follows links below the path of public_url. */
 START_TEST(history_links_begin_with_public_url_path)
 {
 	const char *const flags[] = { "--public-url", "http://chat.example/talk", NULL };
@@ -542,7 +544,7 @@ START_TEST(history_around_a_message_includes_it)
 	holds(get(bob, "%s?limit=1&around=%lld", messages_path(chat), ids[5]), 5, 5);
 	holds(get(bob, "%s?around=%lld", messages_path(chat), ids[1]), 1, 10);
 
-	/* Around one that is gone: where it was. */
+	/* Around a deleted message: its former place. */
 	expect_status(del(user("alice"), "%s", message_path(chat, ids[5])), 204);
 	a = expect_status(get(bob, "%s?limit=2&around=%lld", messages_path(chat), ids[5]), 200);
 	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "4");
@@ -650,7 +652,7 @@ START_TEST(text_with_lone_surrogate_is_refused)
 }
 END_TEST
 
-/* Every one of the bodies (single quotes stand for double ones) is refused like this. */
+/* Asserts that each of the bodies (single quotes stand for double ones) is refused with this status and code. */
 static void all_refused(struct client *who, const char *path, const char *const bodies[], int status, const char *code)
 {
 	char wrong[2048] = "";
@@ -701,7 +703,7 @@ START_TEST(json_of_wrong_types_is_refused)
 	const char *const range[] = { "{'text':'x','reply_to':-1}", "{'text':'x','reply_to':0}",
 		"{'text':'x','reply_to':9223372036854775808}", "{'text':'x','reply_to':99999999999999999999999}",
 		"{'text':'x','reply_to':-9223372036854775809}",
-		/* PostgreSQL writes these out: 131,072 digits, and as many of them as one likes. */
+		/* PostgreSQL expands these to 131,072 digits. */
 		"{'type':'x','content':{'a':1e131071}}", "{'type':'x','content':{'a':[1E-4000,1e+200]}}",
 		"{'type':'x','content':{'a':1e99999999999999999999}}", NULL };
 	all_refused(alice, path, range, 422, "out_of_range");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Chats and reports in the hands of administrators, over HTTP and by command. */
+ * Chats and reports as administrators manage them, over HTTP and by command. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static struct client *administrator(void)
 
 static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", chat); }
 
-/* The line of a command's output that begins with that number. */
+/* Returns the line of a command's output that begins with that number. */
 static char *line_of(const char *text, long long number)
 {
 	for (const char *line = text; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n')
@@ -27,7 +27,7 @@ static char *line_of(const char *text, long long number)
 	ck_abort_msg("there is no line %lld in\n%s", number, text);
 }
 
-/* What it says on standard error, and that it ends with that status. */
+/* Asserts a command's exit status; returns its standard error. */
 static char *expect_refusal_args(int status, const char *const args[])
 {
 	const char *all[8] = { 0 };
@@ -117,8 +117,8 @@ START_TEST(report_is_resolved_by_administrators_only)
 	a = expect_status(post(root, path, NULL), 200);
 	ck_assert_str_eq(json_str(a.json, "resolved_by"), root->name);
 	const char *when = json_str(a.json, "resolved_at");
-	ck_assert_str_eq(json_str(expect_status(post(other, path, NULL), 200).json, "resolved_at"),
-		when); /* it stays as it was */
+	ck_assert_str_eq(
+		json_str(expect_status(post(other, path, NULL), 200).json, "resolved_at"), when); /* unchanged */
 	ck_assert_str_eq(json_str(expect_status(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"),
 		"report_resolved");
 	ck_assert_int_eq(json_num(expect_status(get(root, "/v1/admin/reports?state=resolved&limit=1"), 200).json,
@@ -128,14 +128,14 @@ START_TEST(report_is_resolved_by_administrators_only)
 	for (size_t i = 0; i < json_count(a.json, "reports"); i++)
 		ck_assert_int_ne(json_num(a.json, format("reports.%zu.id", i)), number);
 	expect_problem(get(root, "/v1/admin/reports?state=closed"), 422, "out_of_range");
-	/* It gets worse, and is open again: as it is now. */
+	/* A new report of an edited message opens it again, with the current text. */
 	expect_status(patch(ben, message_path(chat, id), "{'text':'more abuse'}"), 200);
 	expect_status(post(ann, report, "{'reason':'again'}"), 204);
 	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
 	ck_assert_int_eq(json_num(a.json, "reports.0.id"), number);
 	ck_assert_str_eq(json_str(a.json, "reports.0.message.text"), "more abuse");
 	ck_assert(!json_has(a.json, "reports.0.resolved_by"));
-	expect_status(post(ann, report, "{'reason':''}"), 204); /* it says nothing: what was said stays */
+	expect_status(post(ann, report, "{'reason':''}"), 204); /* a system message of the report keeps its text */
 	ck_assert_str_eq(
 		json_str(expect_status(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
 	expect_status(
@@ -157,7 +157,7 @@ START_TEST(report_resolution_can_delete_the_message)
 	expect_problem(post(root, path, "{'action':'delete'}"), 422, "out_of_range");
 	expect_status(post(root, path, NULL), 200);
 	expect_quiet(s);
-	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* still, when it is resolved */
+	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* also after it was resolved */
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), id);
 	expect_problem(get(ann, "%s", message_path(chat, id)), 410, "gone");
 	a = expect_status(get(ann, "/v1/chats/%lld/audit", chat), 200);
@@ -165,7 +165,7 @@ START_TEST(report_resolution_can_delete_the_message)
 	ck_assert_str_eq(json_str(a.json, "acts.0.actor"), root->name);
 	ck_assert_str_eq(json_str(expect_status(get(root, "/v1/admin/audit?limit=1"), 200).json, "acts.0.act"),
 		"message_deleted");
-	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* it is gone already */
+	expect_status(post(root, path, "{'action':'delete_message'}"), 200); /* already deleted */
 	expect_quiet(s);
 	expect_status(post(ann, format("%s/report", message_path(chat, other)), NULL), 204);
 	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Two nodes of two workers on one database: whoever is connected where, all see the same in the same order. */
+ * Two nodes of two workers on one database: every client sees the same in the same order, whichever worker it is
+ * connected to. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static struct server *second(void)
 
 static struct server *node(int i) { return i % 2 ? second() : test_server(); }
 
-/* On a connection of its own: whichever worker takes it. */
+/* On a new connection, so that any worker may take it. */
 static struct client *fresh(const struct client *who, int i)
 {
 	return with_header(on_server(who, node(i)), "Connection: close");
@@ -57,7 +58,7 @@ START_TEST(message_is_delivered_on_every_node)
 }
 END_TEST
 
-/* A notification holds 8,000 bytes: what is longer travels in parts, cut between characters of one to four bytes. */
+/* A notification holds 8,000 bytes: longer texts are sent in parts, cut between characters of one to four bytes. */
 START_TEST(long_text_is_delivered_whole_between_nodes)
 {
 	static const char *const letters[] = { "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x9a\xaa" };
@@ -85,7 +86,7 @@ START_TEST(messages_have_one_order_on_every_node)
 	struct stream *s[STREAMS];
 	for (int i = 0; i < STREAMS; i++)
 		s[i] = stream_from_now(on_server(i % 3 ? alice : bob, node(i)));
-	/* Eight who send at the same time, on both nodes. */
+	/* Eight users send concurrently on both nodes. */
 	struct wire *w[8];
 	for (int i = 0; i < 8; i++)
 		w[i] = wire_open(node(i));
@@ -174,7 +175,7 @@ START_TEST(direct_chat_created_on_both_nodes_is_one_chat)
 }
 END_TEST
 
-/* The pages that workers keep in memory: what one of them has acknowledged, the others of the node know. */
+/* Workers cache the latest pages: an acknowledged write must be visible on every worker of the node. */
 START_TEST(write_answered_by_one_worker_is_read_from_any_worker)
 {
 	struct client *alice = user("alice"), *bob = user("bob");

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What operators see: health, metrics, limits as they are by default, request ids, the page, and how a server starts
- * and stops. */
+ * Operations: health, metrics, default limits, request ids, the page, and how a server starts and stops. */
 #include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-/* On a connection of its own: whichever worker takes it. */
+/* On a new connection, so that any worker may take it. */
 static struct client *fresh(const struct client *who) { return with_header(who, "Connection: close"); }
 
 START_TEST(health_and_readiness_are_200)
@@ -43,7 +42,7 @@ START_TEST(metrics_are_summed_over_workers)
 	for (int i = 0; i < 6; i++)
 		for (int j = 0; j < 12; j++)
 			expect(s[i], "message");
-	/* The same, whichever worker is asked. */
+	/* The same from any worker. */
 	for (int i = 0; i < 8; i++) {
 		ck_assert_int_eq((int)(metric(test_server(), "postern_messages_sent_total") - sent), 12);
 		ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 6);
@@ -131,7 +130,7 @@ START_TEST(page_and_assets_are_served)
 	const char *etag = answer_header(page, "ETag");
 	ck_assert_ptr_nonnull(etag);
 	expect_status(get(with_header(anonymous(), "If-None-Match: %s", etag), "/"), 304);
-	/* And what it asks for. */
+	/* And the files that the page loads. */
 	const char *const marks[] = { "src=\"", "href=\"" };
 	for (int i = 0; i < 2; i++)
 		for (const char *c = page.body; (c = strstr(c, marks[i])) != NULL;) {
@@ -160,9 +159,9 @@ START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 	ck_assert_int_eq(atoi(expect_header(a, "RateLimit-Limit")), 100);
 	ck_assert_int_eq(atoi(expect_header(a, "RateLimit-Remaining")), 0);
 	ck_assert_int_ge(atoi(expect_header(a, "RateLimit-Reset")), 1);
-	say(ben, chat, "I may"); /* a limit is one user's */
+	say(ben, chat, "I may"); /* the limit is per user */
 	expect_status(get(ann, "%s", messages_path(chat)), 200);
-	/* In a bulk each line counts. */
+	/* In a batch each line counts. */
 	struct answer bulk =
 		expect_status(post_as(ann, messages_path(chat), "application/x-ndjson",
 				      "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"),
@@ -171,7 +170,7 @@ START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 }
 END_TEST
 
-/* Asks for a stream and takes its hello. NULL: it was refused. */
+/* Requests a stream and takes its hello. NULL: refused. */
 static struct stream *try_stream(const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -192,7 +191,7 @@ static struct stream *try_stream(const struct client *who)
 	return NULL;
 }
 
-/* Opens a stream as soon as there is a place for it: the server may not have noticed yet that one is free. */
+/* Opens a stream, retrying until the server has noticed that a slot is free. */
 static struct stream *open_when_free(const struct client *who)
 {
 	struct stream *s;
@@ -228,7 +227,7 @@ START_TEST(stream_closed_early_frees_its_slot)
 		wire_send(w, "GET /v1/%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
 			i % 3 ? "stream" : "poll?wait=60", ann->token);
 		if (i % 3 == 1)
-			wire_wait(w, PATIENCE); /* for its head */
+			wire_wait(w, PATIENCE); /* for the head */
 		wire_free(w);
 	}
 	for (int i = 0; i < 16; i++)
@@ -248,7 +247,7 @@ START_TEST(stream_on_full_server_is_refused)
 	long long chat = make_group(ann, ben);
 	struct stream *s[FILES];
 	unsigned n = 0;
-	/* Many are refused, and the log doesn't repeat it for each. */
+	/* Many refusals are not logged one by one. */
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; !server_logged(node, "more lines like this in ");) {
 		if ((s[n] = try_stream(ben)) != NULL)
 			n++;
@@ -258,7 +257,7 @@ START_TEST(stream_on_full_server_is_refused)
 	ck_assert_uint_ge(n, 20);
 	ck_assert(server_logged(node, "status=503 code=overloaded"));
 	ck_assert(metric(node, "postern_turned_away_total") > 0);
-	/* What is there goes on, and so do ordinary requests. */
+	/* Open streams continue, and so do other requests. */
 	long long id = say(ann, chat, "to a full house");
 	for (unsigned i = 0; i < n; i++)
 		expect_message(s[i], id);
@@ -332,7 +331,7 @@ START_TEST(database_outage_is_503_and_ends_with_it)
 	}
 	long long id = json_num(a.json, "id");
 	ck_assert_int_eq(json_num(expect_status(say_with_key(ann, chat, "k", "meanwhile"), 201).json, "id"), id);
-	expect_message(s, id); /* the stream has never been cut */
+	expect_message(s, id); /* the stream was never closed */
 	while (get(anonymous(), "/readyz").status != 200)
 		time_left(until, "the server to be ready again");
 	ck_assert_uint_eq(server_workers(test_server(), after, 4), n);
@@ -340,7 +339,7 @@ START_TEST(database_outage_is_503_and_ends_with_it)
 }
 END_TEST
 
-/* Sends a signal to PostgreSQL, all of it. */
+/* Sends a signal to every process of PostgreSQL. */
 static void signal_database(int sig)
 {
 	pid_t postmaster = server_postmaster(test_server()), backends[64];
@@ -365,7 +364,7 @@ START_TEST(database_frozen_is_503_and_ends_with_it)
 	long long chat = make_group(ann, ben);
 	struct stream *s = stream_from_now(ben);
 	expect_message(s, say(ann, chat, "before"));
-	on_teardown(thaw, NULL); /* whatever happens */
+	on_teardown(thaw, NULL); /* even if the test fails */
 	signal_database(SIGSTOP);
 	struct answer a = say_with_key(ann, chat, "k", "frozen");
 	signal_database(SIGCONT);
@@ -375,7 +374,7 @@ START_TEST(database_frozen_is_503_and_ends_with_it)
 		expect_problem(a, 503, "database_away");
 		time_left(until, "the database to be there again");
 	}
-	/* Whether the first try went through or not: it is there once. */
+	/* Whether or not the first attempt was committed, the message is there once. */
 	expect_message(s, json_num(a.json, "id"));
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", messages_path(chat)), 200).json, "messages"), 2);
 	expect_quiet(s);
@@ -404,7 +403,7 @@ START_TEST(worker_killed_is_replaced)
 		expect_message(s[i], id);
 	}
 	await_metric(test_server(), "postern_workers_live", 2);
-	ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 8); /* the dead one's are forgotten */
+	ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 8); /* those of the dead worker are removed */
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The latest page of a chat, which workers keep in memory: whatever happens, it is what the database would say. */
+ * The latest page of a chat, which workers cache: it must always equal what the database returns. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,13 +17,14 @@ static double hits(void)
 	return n;
 }
 
-/* The page, twice from memory at least, and the same one as by way of the database. */
+/* Reads the page twice from the cache at least, and compares it with the database's. */
 static struct answer page(const struct client *who, long long chat)
 {
 	struct answer a = expect_status(get(who, "%s", messages_path(chat)), 200);
 	double before = hits();
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int i = 0; i < 2 || hits() < before + 2; i++) { /* for a moment after a write the database is asked */
+	for (int i = 0; i < 2 || hits() < before + 2;
+		i++) { /* for a moment after a write it is read from the database */
 		struct answer again = expect_status(get(who, "%s", messages_path(chat)), 200);
 		time_left(until, "a page from memory");
 		ck_assert_msg(strcmp(again.body, a.body) == 0, "another page: %.2000s", again.body);
@@ -89,7 +90,7 @@ START_TEST(page_of_non_member_is_refused)
 			json_count(expect_status(get(cem, "%s", messages_path(chat)), 200).json, "messages"), 1);
 	expect_status(del(ann, "%s", member_path(chat, ben)), 204);
 	expect_problem(get(ben, "%s", messages_path(chat)), 404, "not_found");
-	/* Who comes back sees what the chat's setting says now, not what he saw before. */
+	/* A member who is added again sees messages by the chat's current setting, not those they saw before. */
 	expect_status(put(ann, member_path(chat, ben), NULL), 200);
 	for (int i = 0; i < 3; i++)
 		ck_assert_uint_eq(

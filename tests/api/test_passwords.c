@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Where the database's password and the settings may be kept from others: a file of its own, libpq's password file, and
- * settings that only root may read. */
+ * Secrets in files: the database's password in its own file or in libpq's password file, and settings that only root
+ * may read. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static char *file_with(const char *text, mode_t mode)
 	return on_teardown(remove_later, path);
 }
 
-/* A role that needs its password, with a database. */
+/* Creates a role with a password, and its database. */
 static char *guarded_database(void)
 {
 	PGconn *pg = database_open(test_server());
@@ -74,7 +74,7 @@ static void expect_no_secret_of(pid_t pid)
 	}
 }
 
-/* New connections are made with it long after the start. */
+/* New connections use it long after the start. */
 static void reconnects(struct program *p)
 {
 	PGconn *pg = database_open(test_server());
@@ -103,7 +103,7 @@ START_TEST(password_file_opens_the_database)
 	expect_no_secret_of(workers[0]);
 	ck_assert_int_eq(program_stop(p), 0);
 	expect_no_secret("the log", program_said(p), strlen(program_said(p)));
-	/* A command comes in by the same door. */
+	/* Commands use the same setting. */
 	p = program_start((const char *const[]) { "user", "list", "--database", conninfo, "--database-password-file",
 				  file, NULL },
 		NULL, NULL);
@@ -145,7 +145,7 @@ START_TEST(password_files_that_are_unsafe_or_malformed_are_refused)
 }
 END_TEST
 
-/* Only root may read it, and root's rights are gone when it is needed. */
+/* Only root may read it, and the server has dropped root's rights when it needs it. */
 START_TEST(passfile_of_libpq_opens_the_database)
 {
 	char *conninfo = guarded_database(),
@@ -186,7 +186,7 @@ START_TEST(settings_in_systemd_credential_are_found)
 	struct program *p = program_start((const char *const[]) { "check-config", NULL }, env, NULL);
 	ck_assert_int_eq(program_await_exit(p), 0);
 	ck_assert_msg(strstr(program_said(p), format("# %s:1", file)) != NULL, "%s", program_said(p));
-	/* What is named goes first. */
+	/* The file that is named comes first. */
 	p = program_start((const char *const[]) { "check-config", "--config", "/dev/null", NULL }, env, NULL);
 	ck_assert_int_eq(program_await_exit(p), 0);
 	ck_assert_ptr_null(strstr(program_said(p), file));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What people see of each other: receipts, typing, signals, presence, contacts and blocks; and what they don't. */
+ * What users see of each other: receipts, typing and signals, contacts and blocks. test_presence.c has presence. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static void reads(const struct client *who, long long chat, long long up_to)
 	expect_status(post(who, chat_path(chat, "read"), "{'up_to':%lld}", up_to), 204);
 }
 
-/* The next event of that kind is about him. */
+/* Waits for the next event of that kind, which must be about this user. */
 static struct json_object *expect_of(struct stream *s, const char *kind, const struct client *who)
 {
 	struct json_object *e = expect_ephemeral(s, kind);
@@ -42,8 +42,8 @@ START_TEST(receipts_in_small_group_are_sent_to_every_member)
 	struct json_object *e = expect_of(sa, "read", ben);
 	ck_assert_int_eq(json_num(e, "up_to"), id);
 	ck_assert_int_eq(json_num(e, "chat"), chat);
-	expect_of(sb, "read", ben); /* his other devices count on it */
-	reads(ben, chat, id - 1);   /* marks only go up: nobody hears of it */
+	expect_of(sb, "read", ben); /* their other devices need it */
+	reads(ben, chat, id - 1);   /* marks only move up, and no event is sent */
 	reads(cem, chat, id);
 	expect_of(sa, "read", cem);
 	expect_no_ephemeral(so);
@@ -145,7 +145,7 @@ START_TEST(unread_count_skips_own_messages)
 	long long last = json_num(a.json, "last_message.id");
 	ck_assert_int_eq(json_num(a.json, "unread"), 0);
 	a = expect_status(get(ann, "%s", path), 200);
-	ck_assert_int_eq(json_num(a.json, "read"), last); /* it isn't looked through again */
+	ck_assert_int_eq(json_num(a.json, "read"), last); /* the messages are not counted again */
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 1000);
 	ck_assert(!json_has(expect_status(get(ben, "%s", path), 200).json, "read"));
 	long long id = say(ben, chat, "well?");
@@ -153,7 +153,7 @@ START_TEST(unread_count_skips_own_messages)
 	for (int i = 0; i < 2; i++) {
 		a = expect_status(get(ann, "%s", i ? "/v1/sync" : path), 200);
 		struct json_object *c = i ? json_at(a.json, "chats.0") : a.json;
-		ck_assert_int_eq(json_num(c, "unread"), 1); /* and what another said isn't passed over */
+		ck_assert_int_eq(json_num(c, "unread"), 1); /* and messages of others are not skipped */
 		ck_assert_int_eq(json_num(c, "first_unread"), id);
 		ck_assert_int_lt(json_num(c, "read"), id);
 	}
@@ -182,7 +182,7 @@ START_TEST(poll_with_next_cursor_marks_delivered)
 	p = expect_status(get(ben, "/v1/poll?wait=10&since=%s", json_str(p.json, "cursor")), 200);
 	ck_assert_int_eq(json_num(p.json, "events.0.data.id"), id);
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"),
-		0); /* it isn't known that it arrived */
+		0); /* delivery isn't known yet */
 	expect_status(get(ben, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
 	ck_assert_int_ge(json_num(expect_of(s, "delivered", ben), "up_to"), id);
 }
@@ -210,19 +210,19 @@ START_TEST(receipts_in_large_group_are_counts_for_the_author)
 	ck_assert(!json_has(e, "name"));
 	reads(cem, chat, id);
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2);
-	ck_assert_str_eq(
-		json_str(expect_ephemeral(sc, "read"), "name"), cem->name); /* his own devices, and nothing of ben's */
+	ck_assert_str_eq(json_str(expect_ephemeral(sc, "read"), "name"),
+		cem->name); /* their own devices' event, and none of ben's */
 	ck_assert_uint_eq(
 		json_count(expect_status(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
 	ck_assert(!json_has(expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200).json, "read_by"));
 	expect_status(del(cem, "%s", member_path(chat, cem)), 204);
 	reads(dan, chat, id);
-	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2); /* who has left counts no more */
+	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2); /* a former member doesn't count */
 	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
 	expect_status(put(ann, member_path(chat, cem), "{}"), 200);
 	long long third = say(ann, chat, "third");
 	sql(db, "update postern.watermark set read = 0 where chat_id = %lld and name = '%s'", chat, dan->name);
-	reads(cem, chat, third); /* he can't see the second, and so hasn't read it */
+	reads(cem, chat, third); /* they can't see the second message and so haven't read it */
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "id"), third);
 	reads(dan, chat, id);
 	e = expect_ephemeral(sa, "read");
@@ -273,7 +273,7 @@ START_TEST(typing_is_sent_to_other_members_and_throttled)
 	ck_assert_int_eq(json_num(e, "chat"), chat);
 	ck_assert_int_gt(json_num(e, "expires_in"), 0);
 	expect_status(post(ann, chat_path(chat, "typing"), NULL),
-		204); /* not told again so soon: the next one is ben's own */
+		204); /* not sent again so soon: the next one is ben's own */
 	expect_status(post(ben, chat_path(chat, "typing"), NULL), 204);
 	expect_of(sa, "typing", ben);
 	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
@@ -312,7 +312,7 @@ START_TEST(signals_are_relayed_unchanged)
 	ck_assert_str_eq(json_str(expect_ephemeral(sa, "signal"), "to"), ann->name);
 	expect_ephemeral(sb, "signal");
 	expect_status(post(ben, chat_path(chat, "signal"), "{'type':'bye','data':{}}"), 204);
-	ck_assert_str_eq(json_str(expect_ephemeral(sc, "signal"), "type"), "bye"); /* and not what was for ann alone */
+	ck_assert_str_eq(json_str(expect_ephemeral(sc, "signal"), "type"), "bye"); /* and not the one for ann alone */
 	expect_no_ephemeral(so);
 	expect_problem(post(out, chat_path(chat, "signal"), "{'type':'x','data':{}}"), 404, "not_found");
 	struct answer a =
@@ -345,7 +345,7 @@ START_TEST(ephemeral_events_reach_poll_and_ndjson)
 	ck_assert_str_eq(json_str(a.json, "events.0.event"), "signal");
 	long long id = say(ann, chat, "after");
 	a = expect_status(
-		get(ben, "/v1/poll?since=%s&wait=10", json_str(a.json, "cursor")), 200); /* its cursor is good */
+		get(ben, "/v1/poll?since=%s&wait=10", json_str(a.json, "cursor")), 200); /* its cursor is valid */
 	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), id);
 }
 END_TEST
@@ -367,7 +367,7 @@ static const char *state_of(const struct client *who, const struct client *whose
 	return told_state(ask_state(who, whose));
 }
 
-/* Waits until he sees that state. */
+/* Waits until the user sees that state. */
 static void await_state(const struct client *who, const struct client *whose, const char *state)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -395,12 +395,12 @@ START_TEST(presence_is_sent_to_users_with_a_direct_chat)
 	expect_status(put(ann, "/v1/presence", "{'state':'online'}"), 200);
 	expect_state(sb, ann, "online");
 	stream_cut(phone);
-	stream_cut(desk); /* one device was left until now */
+	stream_cut(desk); /* one device was connected until now */
 	struct json_object *e = expect_of(sb, "presence", ann);
 	ck_assert_str_eq(json_str(e, "state"), "offline");
 	ck_assert(json_has(e, "last_seen"));
-	ck_assert_str_eq(state_of(cem, ann), "offline"); /* who asks is told as well */
-	expect_no_ephemeral(sc);                         /* who only shares a group isn't told by himself */
+	ck_assert_str_eq(state_of(cem, ann), "offline"); /* a request is answered */
+	expect_no_ephemeral(sc);                         /* users who only share a group get no event */
 	expect_problem(put(ann, "/v1/presence", "{'state':'gone'}"), 422, "out_of_range");
 	expect_problem(get(ann, "/v1/presence"), 422, "missing_field");
 }
@@ -426,8 +426,8 @@ START_TEST(presence_visibility_setting_limits_who_sees_it)
 	expect_state(sb, ann, "offline");
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_str_eq(state_of(ann, ann), "online");
-	/* Whoever comes onto the list or leaves it sees it at once; where the list decides nothing, nobody hears of it.
-	 */
+	/* A user who is added to the list or removed from it sees the change at once, unless the setting ignores the
+	 * list. */
 	expect_status(del(ann, "/v1/contacts/%s", ben->name), 204);
 	expect_status(patch(ann, "/v1/me", "{'presence':'contacts'}"), 200);
 	expect_state(sb, ann, "offline");
@@ -439,7 +439,7 @@ START_TEST(presence_visibility_setting_limits_who_sees_it)
 	expect_state(sb, ann, "offline");
 	expect_status(put(ann, format("/v1/contacts/%s", ben->name), NULL), 200);
 	expect_no_ephemeral(sb);
-	/* Hidden and absent look the same. */
+	/* Hidden and absent users look the same. */
 	struct answer hidden = expect_status(get(ben, "/v1/presence?users=%s", ann->name), 200),
 		      absent = expect_status(get(ben, "/v1/presence?users=no-such-user"), 200);
 	ck_assert_str_eq(hidden.body, absent.body);
@@ -485,7 +485,7 @@ START_TEST(presence_during_page_reload_stays_online)
 		s = stream_from_now(ann);
 	}
 	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
-	expect_state(sb, ann, "away"); /* and nothing came before it */
+	expect_state(sb, ann, "away"); /* with no event before it */
 }
 END_TEST
 
@@ -500,7 +500,7 @@ START_TEST(presence_spans_nodes_and_ends_with_a_killed_node)
 	await_state(ben, ann, "online");
 	stream_cut(here);
 	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
-	expect_state(sb, ann, "away"); /* there is the other stream */
+	expect_state(sb, ann, "away"); /* the other stream is still open */
 	ck_assert_str_eq(state_of(ben, ann), "away");
 	server_kill(other, SIGKILL);
 	expect_end(there);
@@ -508,8 +508,7 @@ START_TEST(presence_spans_nodes_and_ends_with_a_killed_node)
 }
 END_TEST
 
-/* The table is unlogged: a crash empties it. A worker's connections come back one by one, so that
- * a 503 may follow a 200. */
+/* The table is unlogged: a crash empties it. A worker's connections come back one by one, so a 503 may follow a 200. */
 START_TEST(presence_after_database_crash_is_restored)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -538,7 +537,7 @@ START_TEST(actions_are_rate_limited)
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ann, chat, "x");
 	struct server *node =
-		server_join(test_server(), (const char *const[]) { "--rate-actions", "6", NULL }); /* one at once */
+		server_join(test_server(), (const char *const[]) { "--rate-actions", "6", NULL }); /* a burst of one */
 	struct client *slow = on_server(ann, node);
 	expect_status(patch(slow, "/v1/me", "{'about':'x'}"), 200);
 	expect_problem(patch(slow, "/v1/me", "{'about':'y'}"), 429, "rate_limited");
@@ -555,8 +554,7 @@ START_TEST(actions_are_rate_limited)
 	struct answer a = expect_problem(post(slow, "/v1/stream-tickets", NULL), 429, "rate_limited");
 	ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
 	expect_status(get(slow, "/v1/me"), 200);
-	expect_status(
-		patch(on_server(ben, node), "/v1/me", "{'about':'x'}"), 200); /* everybody has a rate of his own */
+	expect_status(patch(on_server(ben, node), "/v1/me", "{'about':'x'}"), 200); /* every user has their own rate */
 	server_stop(node);
 }
 END_TEST
@@ -588,7 +586,7 @@ START_TEST(block_refuses_every_write_between_the_users)
 		"blocked");
 	expect_status(post(cem, chat_path(meeting, "signal"), "{'type':'offer','data':{},'to':'%s'}", ann->name), 204);
 	ck_assert_str_eq(json_str(expect_ephemeral(sa, "signal"), "from"), cem->name);
-	expect_status(del(ben, "%s", message_path(chat, id)), 204); /* what is taken back says nothing */
+	expect_status(del(ben, "%s", message_path(chat, id)), 204); /* a deletion is allowed */
 	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
 	expect_state(sb, ann, "online");
 	expect_state(sa, ben, "online");
@@ -633,17 +631,18 @@ START_TEST(block_closes_the_direct_chat)
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/blocks"), 200).json, "blocks"), 1);
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/blocks"), 200).json, "blocks"), 0);
-	long long both = make_group(cem, ann, ben); /* in a group they still meet */
+	long long both = make_group(cem, ann, ben); /* they can still write in a common group */
 	long long id = say(ben, both, "hi");
 	while (strcmp(stream_peek(sa), "message") != 0)
 		expect(sa, stream_peek(sa));
 	expect_message(sa, id);
 	expect_status(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
 	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
-	expect_problem(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own is left */
+	expect_problem(
+		post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own entry remains */
 	expect_status(del(ben, "/v1/blocks/%s", ann->name), 204);
 	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	/* A chat that isn't there yet isn't made. */
+	/* A chat that doesn't exist isn't created. */
 	expect_status(put(ann, format("/v1/blocks/%s", cem->name), NULL), 204);
 	expect_problem(post(cem, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
 	expect_problem(post(cem, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 403, "blocked");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What happens while something else is under way, held up by a lock in the database until both have begun. */
+ * Concurrent requests, interleaved by a lock in the database that holds them until both have begun. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +25,7 @@ START_TEST(token_revoked_during_stream_open_ends_the_stream)
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin; lock table postern.member in access exclusive mode");
 	struct wire *stream = ask_for(phone, "/v1/stream"), *poll = ask_for(phone, "/v1/poll?wait=60");
-	await_waiting(pg, 1); /* they share the look-up of what he is a member of */
+	await_waiting(pg, 1); /* both requests share the query for the user's memberships */
 	expect_status(del(ann, "/v1/tokens/%lld", json_num(made.json, "id")), 204);
 	sql(pg, "commit");
 	expect_problem(wire_answer(stream), 401, "unauthorized");
@@ -66,7 +66,7 @@ START_TEST(password_changed_during_sign_in_refuses_the_old_one)
 }
 END_TEST
 
-/* A restored database, say: the number of what was a direct chat may be any chat's now. */
+/* After a restore, for example, the id of a former direct chat may be any chat's. */
 START_TEST(direct_chat_cache_is_dropped_in_another_history)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
@@ -91,7 +91,7 @@ START_TEST(direct_chat_cache_is_dropped_in_another_history)
 }
 END_TEST
 
-/* Whoever gave up on a call doesn't leave it running in the database, where it would hold or await the log lock. */
+/* A call that timed out must not keep running in the database, where it would hold or wait for the log lock. */
 START_TEST(send_past_its_deadline_leaves_no_running_statement)
 {
 	const char *const flags[] = { "--database-timeout", "1", "--send-wait", "2", NULL };
@@ -113,8 +113,8 @@ START_TEST(send_past_its_deadline_leaves_no_running_statement)
 }
 END_TEST
 
-/* Batches fly one behind the other. When one fails as a whole, what was sent behind it is held back until its items
- * were tried singly. */
+/* Batches are pipelined. When one fails as a whole, the next is held back until the items of the first were tried
+ * singly. */
 START_TEST(batch_that_fails_is_not_overtaken_by_the_next)
 {
 	enum { LINES = 2000, POISON = 300 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Reactions: who may, how they are counted, what everyone sees of them, live and later. */
+ * Reactions: who may react, how reactions are counted, what members see of them, live and on replay. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ START_TEST(reaction_is_counted_and_sent_to_members)
 	ck_assert(json_true(r, "on"));
 	ck_assert_int_eq(json_num(r, "count"), 1);
 	ck_assert_int_eq(json_num(r, "rev"), json_num(a.json, "rev"));
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200); /* again: nothing */
+	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200); /* repeated: no change */
 	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
 	ck_assert_int_eq(json_num(expect(s, "reaction"), "count"), 2);
 	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
@@ -139,7 +139,7 @@ START_TEST(reaction_by_user_who_cannot_read_is_refused)
 	long long chat = json_num(made.json, "id"), id = say(alice, chat, "hi"), gone = say(alice, chat, "oops");
 	expect_status(del(alice, "%s", message_path(chat, gone)), 204);
 	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
-	struct client *const outside[] = { mallory, dave }; /* he joined later */
+	struct client *const outside[] = { mallory, dave }; /* joined after the message */
 	for (size_t i = 0; i < 2; i++) {
 		struct client *who = with_header(outside[i], "X-Request-Id: same");
 		struct answer absent =

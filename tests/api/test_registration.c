@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Accounts that are made over HTTP, passwords that change, and what administrators may, and others not. */
+ * Accounts over HTTP: registration, password changes and resets, and operations for administrators only. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ START_TEST(registration_invitation_is_limited_to_its_uses)
 	expect_problem(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'nonsense'}"), 403,
 		"invite_required");
 	expect_problem(post(any, "/v1/accounts", "{'name':'root','password':'long enough','invite':'%s'}", invite), 409,
-		"name_taken"); /* costs no use */
+		"name_taken"); /* doesn't use up the invitation */
 	ck_assert_ptr_null(strstr(expect_status(get(root, "/v1/admin/invites"), 200).body, invite));
 	expect_status(post(any, "/v1/accounts", "{'name':'gina','password':'long enough','invite':'%s'}", invite), 201);
 	expect_problem(post(any, "/v1/accounts", "{'name':'hugo','password':'long enough','invite':'%s'}", invite), 403,
@@ -121,7 +121,7 @@ START_TEST(password_change_requires_the_old_password)
 	expect_end(other);
 	expect_problem(get(there, "/v1/me"), 401, "unauthorized");
 	expect_status(get(here, "/v1/me"), 200);
-	expect_status(get(ann, "/v1/me"), 200); /* a token */
+	expect_status(get(ann, "/v1/me"), 200); /* of another kind of token */
 	expect_quiet(own);
 	expect_problem(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
 	expect_status(sign_in(ann->name, "over the wall"), 201);
@@ -138,7 +138,7 @@ START_TEST(password_reset_link_is_accepted_once)
 		with_token(anonymous(), json_str(expect_status(sign_in(ann->name, PASSWORD), 201).json, "token"));
 	struct stream *s = stream_from_now(session);
 	expect_problem(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", first), 404,
-		"not_found"); /* there is a later one */
+		"not_found"); /* a newer link exists */
 	expect_status(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", link), 204);
 	expect_end(s);
 	expect_status(sign_in(ann->name, "over the wall"), 201);
@@ -163,7 +163,7 @@ START_TEST(administrator_creates_and_disables_users)
 	ck_assert_str_eq(json_str(expect_status(post(root, "/v1/admin/users/jana/disable", NULL), 200).json, "state"),
 		"disabled");
 	if (!stream_is_over(s) && strcmp(stream_peek(s), "user") == 0)
-		expect(s, "user"); /* the news may be faster than the end */
+		expect(s, "user"); /* the event may arrive before the end */
 	expect_end(s);
 	expect_problem(get(jana, "/v1/me"), 401, "unauthorized");
 	expect_status(post(root, "/v1/admin/users/jana/enable", NULL), 200);
@@ -197,7 +197,7 @@ START_TEST(credentials_over_100_a_user_replace_the_oldest)
 		with_token(anonymous(), json_str(expect_status(sign_in("hamster", PASSWORD), 201).json, "token"));
 	expect_problem(get(with_token(anonymous(), first), "/v1/me"), 401, "unauthorized");
 	expect_end(s);
-	expect_status(post(second, "/v1/tokens", NULL), 201); /* the 100th: one is the test's own */
+	expect_status(post(second, "/v1/tokens", NULL), 201); /* the 100th: one belongs to the test's client */
 	expect_problem(post(second, "/v1/tokens", NULL), 422, "too_many_tokens");
 	sql(pg, "update postern.credential set expires_at = now() where hash = 'token1'");
 	expect_status(post(second, "/v1/tokens", NULL), 201);
@@ -212,7 +212,7 @@ START_TEST(administrator_promotes_and_demotes_users)
 	expect_problem(get(ann, "/v1/admin/users"), 403, "forbidden");
 	ck_assert(json_true(
 		expect_status(post(root, format("/v1/admin/users/%s/promote", ann->name), NULL), 200).json, "admin"));
-	expect_end(s); /* what was asked for as somebody else */
+	expect_end(s); /* the token of another user */
 	expect_status(get(ann, "/v1/admin/users"), 200);
 	expect_problem(post(ann, format("/v1/admin/users/%s/demote", ann->name), NULL), 403, "forbidden");
 	expect_status(post(root, format("/v1/admin/users/%s/demote", ann->name), NULL), 200);
@@ -238,7 +238,7 @@ START_TEST(commands_are_recorded_in_the_audit)
 	char *link = server_command(test_server(), NULL, "user", "reset-link", "kuno");
 	char *token = server_command(test_server(), NULL, "token", "kuno", "--label", "ci");
 	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete",
-		"delete" }; /* the second time nothing happens */
+		"delete" }; /* the second one does nothing */
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		server_command(test_server(), NULL, "user", changes[i], "kuno");
 	struct answer trail = expect_status(get(root, "/v1/admin/audit?limit=9"), 200);

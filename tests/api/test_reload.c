@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SIGHUP: what changes while the server runs, on every worker, and what is said of the rest. */
+ * Reload on SIGHUP: which settings change while the server runs, on every worker, and what is logged about
+ * the others. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void write_settings(const char *text)
 
 static void stop(void *server) { server_stop(server); }
 
-/* A node with these settings in its file and two workers. */
+/* Starts a node with two workers and these settings in its file. */
 static struct server *node_with(const char *settings, const char *flag, const char *value)
 {
 	static unsigned n;
@@ -45,7 +46,7 @@ static struct server *node_with(const char *settings, const char *flag, const ch
 	return on_teardown(stop, node);
 }
 
-/* Until every worker has them. */
+/* Waits until every worker has the settings. */
 static void hup(const struct server *node)
 {
 	manager_forget(manager);
@@ -90,7 +91,7 @@ START_TEST(reload_changes_limits_on_every_worker)
 	for (int i = 0; i < TRIES; i++)
 		ck_assert_int_eq(
 			json_num(expect_status(get(fresh(ann, node), "/v1/sync"), 200).json, "timing.heartbeat"), 9);
-	/* What has gone from the file has its default again. */
+	/* A setting that was removed from the file has its default again. */
 	reload(node, "rate_sends = 0");
 	everywhere(ann, node, chat, 400, 201);
 }
@@ -146,7 +147,7 @@ START_TEST(reload_adds_and_removes_jwt_keys)
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://id.example", keys));
 	for (int i = 0; i < TRIES; i++)
 		expect_status(get(fresh(c, node), "/v1/me"), 200);
-	/* The same keys for another issuer: what was found good before isn't any more. */
+	/* The same keys for another issuer: tokens verified before are refused. */
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://other.example", keys));
 	for (int i = 0; i < TRIES; i++)
 		expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
@@ -241,7 +242,7 @@ START_TEST(reload_applies_to_workers_started_later)
 }
 END_TEST
 
-/* One after the other without waiting: no signal finds a worker that can't take it. */
+/* Signals in quick succession: every worker handles each of them. */
 START_TEST(reload_many_times_ends_with_the_last_settings)
 {
 	struct client *ann = new_user();
@@ -253,7 +254,7 @@ START_TEST(reload_many_times_ends_with_the_last_settings)
 		write_settings(format("rate_sends = 0\ntext_max = %d", 100 + i));
 		kill(server_pid(node), SIGHUP);
 	}
-	reload(node, "rate_sends = 0\ntext_max = 300"); /* READY=1 may still be that of an earlier one */
+	reload(node, "rate_sends = 0\ntext_max = 300"); /* READY=1 may belong to an earlier reload */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int in_a_row = 0; in_a_row < TRIES; in_a_row = send_status(ann, node, chat, 200) == 201 ? in_a_row + 1 : 0)
 		time_left(until, "the last settings");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * database_read: a standby answers history, search and replay as long as it is as new as the primary; whatever
- * happens to it, nobody is told less than they wrote. */
+ * database_read: a standby answers history, search and replay while it is as current as the primary. Whatever happens
+ * to it, no client reads less than it has written. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static struct server *node, *other; /* two nodes that read from the standby; the house has a database of its own */
+static struct server *node, *other; /* two nodes that read from the standby; the main server has its own database */
 static struct cluster *primary, *standby;
 
 static double reads(const struct server *server, const char *result)
@@ -45,7 +45,7 @@ START_TEST(setup_nodes_start_on_primary_with_standby)
 {
 	primary = cluster_new();
 	node = server_on(cluster_conninfo(primary, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
-	server_stop(node); /* the standby has the functions from its beginning */
+	server_stop(node); /* it has replicated the functions since it was created */
 	standby = cluster_copy(primary, true);
 	cluster_start(standby);
 	const char *const flags[] = { "--database-read", cluster_conninfo(standby, "postgres"), "--ring-bytes", "4K",
@@ -129,7 +129,7 @@ START_TEST(write_is_read_from_every_node_while_standby_lags)
 				expect_status(get(ann, "%s?after=%lld&limit=1", messages_path(chat), id - 1), 200).json,
 				"messages.0.id"),
 			id);
-		/* Not the latest page: a node that has not yet heard of the message may have that in memory. */
+		/* Not the latest page, which a node that has not seen the message yet may have cached. */
 		ck_assert_int_eq(
 			json_num(expect_status(
 					 get(elsewhere, "%s?before=%lld&limit=1", messages_path(chat), id + 1), 200)
@@ -148,7 +148,7 @@ START_TEST(write_is_read_from_every_node_while_standby_lags)
 }
 END_TEST
 
-/* As after a restore: it answers, and would answer something else. */
+/* As after a restore: it answers, but from another history. */
 START_TEST(standby_of_another_history_is_not_used)
 {
 	struct client *ann = user_at(node, "ann");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern restore`: neither a damaged or hostile file nor a failure halfway changes anything, and whatever a restore
- * that was cut off leaves is one whole database. */
+ * `postern restore`: a damaged or hostile file or a failure changes nothing, and an interrupted restore leaves one
+ * whole database. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static struct outcome backup(const char *file, const char *kind)
 	return run_command("backup", file, "--kind", kind, "--state", server_state(test_server()));
 }
 
-/* Into a state directory that isn't there yet. */
+/* Restores into a state directory that doesn't exist yet. */
 static struct outcome restore_anew(const char *file)
 {
 	return run_command("restore", file, "--state", scratch_path("anew"));
@@ -47,9 +47,9 @@ START_TEST(setup_backups_are_made)
 }
 END_TEST
 
-/* --- files that must not be taken --- */
+/* --- files that must be refused --- */
 
-/* Where a text is in the file. */
+/* Finds the offset of a text in the file. */
 static size_t find(const char *data, size_t len, const char *text)
 {
 	const char *p = memmem(data, len, text, strlen(text));
@@ -103,7 +103,7 @@ START_TEST(restore_of_truncated_file_is_refused)
 }
 END_TEST
 
-/* Writes an archive that is sound as such: a part of that name and text, and what the manifest says. */
+/* Writes an archive that is valid as tar, with a part of that name and text and the given manifest. */
 static char *forge(struct manifest m, const char *part, const void *text, size_t len)
 {
 	struct archive a;
@@ -132,7 +132,7 @@ static struct manifest manifest_of(const char *kind)
 	return m;
 }
 
-/* The manifest is the same length as before, its checksum is put right. */
+/* The manifest keeps its length, and its checksum is corrected. */
 static void change_manifest(const char *from, const char *to)
 {
 	size_t len;
@@ -179,10 +179,10 @@ END_TEST
 struct member {
 	const char *name;
 	char type;
-	uint64_t size; /* as the header says; no content follows */
+	uint64_t size; /* the size in the header; no content follows */
 };
 
-/* A tar archive of such members. */
+/* A tar archive with these members. */
 static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 {
 	char *data = on_teardown(free, calloc(count + 2, TAR_BLOCK));
@@ -200,7 +200,7 @@ static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 	return data;
 }
 
-/* As the file itself, and as what pg_basebackup is said to have written. */
+/* In the file itself, and in the base backup that it contains. */
 static void both_refuse(const struct member *members, size_t count, const char *reason, const char *inner_reason)
 {
 	size_t len;
@@ -239,7 +239,7 @@ START_TEST(restore_of_hostile_archive_is_refused)
 }
 END_TEST
 
-/* --- places that are in use --- */
+/* --- directories in use --- */
 
 START_TEST(restore_under_running_server_is_refused)
 {
@@ -278,30 +278,30 @@ static void as_owner(const char *state, const char *command)
 	run_shell(format("cd %s && %s && chown -R --reference=. .", state, command));
 }
 
-/* A restore that is killed leaves one of these. */
+/* An interrupted restore leaves one of these states. */
 START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 {
 	char *state = scratch_path("cutoff");
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state));
 	char *users = run_command("user", "list", "--state", state).out;
 	ck_assert_ptr_nonnull(strstr(users, "ann1"));
-	/* While the new one is made. */
+	/* While the new database is being made. */
 	as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
-	/* Before the exchange: the new one has its name as an old one already, and never was in use. */
+	/* Before the switch: the new database has its final name as an old one, and was never used. */
 	as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch "
 		"pg.old-20260131T120000Z/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
-	/* After the exchange. */
+	/* After the switch. */
 	as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch pg/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 2);
 	ck_assert(!file_exists(format("%s/pg/postern.unused", state)));
-	/* The same, and it is done again before anything else. */
+	/* The same; the start finishes it before anything else. */
 	as_owner(state, "touch pg/postern.unused");
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state, "--force"));
 	ck_assert_uint_eq(count_entries(state, "pg.old-"), 2);
@@ -309,7 +309,7 @@ START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 }
 END_TEST
 
-/* --- databases of somebody's --- */
+/* --- external databases --- */
 
 START_TEST(setup_second_cluster_starts)
 {

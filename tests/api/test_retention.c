@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How long messages are kept: who says so, who hears of it, and that nothing is left of what was too old. */
+ * Retention of messages: who sets it, which events it causes, and that every trace of expired messages is removed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static struct client *administrator(void)
 static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); }
 static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", chat); }
 
-/* A group that tells what happens in it. */
+/* A group with system messages. */
 static long long telling_group(const struct client *owner, const struct client *other)
 {
 	return json_num(expect_status(post(owner, "/v1/chats",
@@ -31,7 +31,7 @@ static long long telling_group(const struct client *owner, const struct client *
 		"id");
 }
 
-/* Two hours pass for that chat's messages up to that one, and somebody has a look. */
+/* Makes the chat's messages up to that id two hours older, and the retention due. */
 static void age(long long chat, long long upto)
 {
 	PGconn *pg = database_open(test_server());
@@ -57,7 +57,7 @@ static const char *left_in(PGconn *pg, const char *table, long long chat, const 
 	return sql(pg, "select count(*) from postern.%s where chat_id = %lld and %s", table, chat, what);
 }
 
-/* Until there are that many: the index for searches comes behind. */
+/* Waits until there are that many: the search index is updated with a delay. */
 static void await_left_in(PGconn *pg, const char *table, long long chat, const char *n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -65,7 +65,7 @@ static void await_left_in(PGconn *pg, const char *table, long long chat, const c
 		time_left(until, table);
 }
 
-/* ---- who says so, and who hears of it ---- */
+/* ---- settings and events ---- */
 
 START_TEST(retention_of_chat_is_set_by_administrators_only)
 {
@@ -75,7 +75,7 @@ START_TEST(retention_of_chat_is_set_by_administrators_only)
 	struct stream *s = stream_from_now(ben);
 	expect_problem(patch(ann, admin_path(chat), "{'retention':3600}"), 403, "forbidden");
 	expect_problem(patch(ann, chat_path(chat), "{'retention':3600}"), 422, "unknown_field");
-	expect_problem(patch(root, admin_path(chat), "{'retention':30}"), 422, "out_of_range"); /* days, rather */
+	expect_problem(patch(root, admin_path(chat), "{'retention':30}"), 422, "out_of_range"); /* raised to days */
 	expect_problem(patch(root, admin_path(chat), "{'retention':-1}"), 422, "out_of_range");
 	expect_problem(patch(root, admin_path(chat), "{'retention':1000000001}"), 422, "out_of_range");
 	expect_problem(patch(root, admin_path(chat), "{'retention':'1h'}"), 422, "wrong_type");
@@ -91,7 +91,7 @@ START_TEST(retention_of_chat_is_set_by_administrators_only)
 	ck_assert_int_eq(json_num(e, "content.retention"), 3600);
 	ck_assert_str_eq(json_str(e, "from"), root->name);
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", chat_path(chat)), 200).json, "retention"), 3600);
-	expect_status(patch(root, admin_path(chat), "{'retention':3600}"), 200); /* nothing new */
+	expect_status(patch(root, admin_path(chat), "{'retention':3600}"), 200); /* the same value again */
 	expect_status(patch(root, admin_path(chat), "{}"), 200);
 	expect_quiet(s);
 
@@ -129,7 +129,7 @@ START_TEST(retention_deletions_are_replayed)
 	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 3600);
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), old);
 	expect_quiet(s);
-	/* From the tables it is the same. */
+	/* The same from the tables. */
 	struct server *other = server_join(test_server(), NULL);
 	s = stream_since(on_server(ann, other), cursor);
 	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 3600);
@@ -139,7 +139,7 @@ START_TEST(retention_deletions_are_replayed)
 }
 END_TEST
 
-/* ---- what is left ---- */
+/* ---- removal ---- */
 
 START_TEST(retention_removes_every_trace_of_old_messages)
 {
@@ -168,7 +168,7 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 
 	struct stream *s = stream_from_now(ben);
 	int old = atoi(left_in(pg, "message", chat, format("id <= %lld", reply)));
-	ck_assert_int_eq(old, 7); /* three of them the system's: it is new, its retention, its title; and the pin's */
+	ck_assert_int_eq(old, 7); /* three of them are system messages: creation, retention and title; and the pin's */
 	age(chat, reply);
 	long long rev = 0, id = 0;
 	for (int i = 0; i < old; i++) {
@@ -193,11 +193,11 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 		json_count(expect_status(get(ben, "%s?before=%lld", messages_path(chat), after), 200).json, "messages"),
 		0);
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s/pins", chat_path(chat)), 200).json, "messages"), 0);
-	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* as long as there are replies */
+	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* while there are replies */
 	ck_assert_uint_eq(json_count(a.json, "threads"), 1);
 	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), begin);
 	ck_assert(json_true(a.json, "threads.0.deleted") && !json_has(a.json, "threads.0.root"));
-	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* what is left of it */
+	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* its tombstone */
 	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
 	ck_assert(!json_has(a.json, "root"));
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
@@ -213,12 +213,12 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
 	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "1");
 	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
-	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open one */
+	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open report */
 	const char *number = sql(pg, "select id from postern.report where chat_id = %lld", chat);
 	expect_status(post(root, format("/v1/admin/reports/%s/resolve", number), NULL), 200);
 	await_left_in(pg, "report", chat, "0");
 
-	/* And the rest. */
+	/* And the others. */
 	age(chat, last);
 	expect(s, "deleted");
 	expect(s, "deleted");
@@ -232,7 +232,7 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 }
 END_TEST
 
-/* The chunk is 50: none waits for all of another's. */
+/* The chunk is 50, so that no other chat waits for all of it. */
 START_TEST(retention_of_many_messages_works_in_small_batches)
 {
 	enum { MANY = 1000 };
@@ -326,7 +326,7 @@ START_TEST(retention_runs_again_when_next_message_is_due)
 				 " where chat_id = %lld",
 				 chat),
 		"t");
-	/* What is due in a moment waits for others to go with it: a sixtieth of ten hours. */
+	/* A message that is due soon waits for others, for up to a sixtieth of ten hours. */
 	sql(pg, "update postern.message set at = now() - interval '9 hours 59 minutes' where id = %lld", second);
 	say(ann, chat, "third");
 	expect(s, "message");
@@ -340,7 +340,7 @@ START_TEST(retention_runs_again_when_next_message_is_due)
 }
 END_TEST
 
-/* ---- for all ---- */
+/* ---- the default for all chats ---- */
 
 static void await_applied(const struct client *root)
 {
@@ -371,7 +371,7 @@ START_TEST(retention_default_applies_to_every_chat)
 	ck_assert_int_eq(json_num(expect_status(patch(root, "/v1/admin/retention", "{'retention':3600}"), 200).json,
 				 "retention"),
 		3600);
-	long long made = make_group(ann); /* in the middle of it */
+	long long made = make_group(ann); /* during the removal */
 	ck_assert_int_eq(json_num(expect_status(get(ann, "%s", chat_path(made)), 200).json, "retention"), 3600);
 	await_applied(root);
 	for (int told = 0; told < 2;) { /* the group and the direct chat */
@@ -393,13 +393,13 @@ START_TEST(retention_default_applies_to_every_chat)
 		"0");
 	expect_status(get(ann, "%s", message_path(own, stays)), 200);
 
-	/* What was said of one ends: it is as all others. */
+	/* A chat's own setting is removed: the default applies. */
 	ck_assert_int_eq(
 		json_num(expect_status(patch(root, admin_path(own), "{'retention':0}"), 200).json, "retention"), 3600);
 	until = clock_mono_ms() + PATIENCE;
 	while (get(ann, "%s", message_path(own, stays)).status != 410)
 		time_left(until, "the message to go");
-	/* And then all stay. */
+	/* Without the default every message is kept. */
 	expect_status(patch(root, "/v1/admin/retention", "{'retention':0}"), 200);
 	await_applied(root);
 	ck_assert(!json_has(expect_status(get(ann, "%s", chat_path(chat)), 200).json, "retention"));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Search: what is found, and what isn't, by whom, and when. The index follows the log, so a first look may take some
- * moments; what is gone or forbidden must be so at once. */
+ * Search: what is found, by whom and when. The index follows the log with a delay, but deleted and forbidden messages
+ * must be omitted at once. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ static unsigned found(const struct client *who, const char *query)
 	return (unsigned)json_count(search(who, query).json, "results");
 }
 
-/* Until that many are found. */
+/* Waits until that many messages are found. */
 static struct answer await_found(const struct client *who, const char *query, unsigned n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -29,7 +29,7 @@ static struct answer await_found(const struct client *who, const char *query, un
 	return a;
 }
 
-/* Until everything up to that position is in the index. */
+/* Waits until the index includes everything up to that position. */
 static void await_index(long long pos)
 {
 	PGconn *pg = database_open(test_server());
@@ -97,7 +97,7 @@ START_TEST(search_returns_only_readable_messages)
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 2);
 	ck_assert_uint_eq(found(cem, "q=ephialtes"), 1);
 	ck_assert_str_eq(first(cem, "q=ephialtes"), "ephialtes after");
-	/* To a stranger, a word that others use and one that nobody does are the same. */
+	/* For a user without access, a word that others use and an unused one give the same answer. */
 	ck_assert_str_eq(search(dan, "q=ephialtes").body, search(dan, "q=xylograph").body);
 	ck_assert_str_eq(search(dan, "q=ephialtes&order=rank").body, search(dan, "q=xylograph&order=rank").body);
 	expect_problem(get(dan, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
@@ -106,7 +106,8 @@ START_TEST(search_returns_only_readable_messages)
 	expect_status(del(ann, "%s", member_path(chat, ben)), 204);
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
 	expect_problem(get(ben, "/v1/search?q=ephialtes&chat=%lld", chat), 404, "not_found");
-	expect_status(put(ann, member_path(chat, ben), NULL), 200); /* who comes back sees what comes from now on */
+	expect_status(
+		put(ann, member_path(chat, ben), NULL), 200); /* a member added again finds messages from then on */
 	ck_assert_uint_eq(found(ben, "q=ephialtes"), 0);
 	direct = json_num(
 		expect_status(
@@ -123,7 +124,7 @@ START_TEST(search_returns_only_readable_messages)
 }
 END_TEST
 
-/* Of that many the index isn't asked by chat. */
+/* With that many chats the query doesn't use the index by chat. */
 START_TEST(search_of_user_in_many_chats_returns_only_theirs)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -150,7 +151,7 @@ START_TEST(search_omits_deleted_and_edited_text_at_once)
 	await_index(edited);
 	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 2);
 	sql(pg, "begin");
-	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
+	sql(pg, "select from postern.follower for update"); /* the follower is blocked */
 	expect_status(del(ann, "%s", message_path(chat, deleted)), 204);
 	long long rev = json_num(
 		expect_status(patch(ann, message_path(chat, edited), "{'text':'quillaja two'}"), 200).json, "rev");
@@ -164,7 +165,7 @@ START_TEST(search_omits_deleted_and_edited_text_at_once)
 	await_index(rev);
 	ck_assert_uint_eq(found(ann, "q=quillaja"), 1);
 	ck_assert_uint_eq(found(ann, "q=zanzibarian"), 0);
-	/* Nothing stays of what was deleted. */
+	/* Nothing of a deleted message remains. */
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_entry where chat_id = %lld", chat), "1");
 	ck_assert_str_eq(sql(pg, "select count(*) from postern.search_word where word like 'zanzib%%'"), "0");
 	ck_assert_str_eq(sql(pg, "select n from postern.search_word where word = 'quillaja'"), "1");
@@ -178,7 +179,7 @@ START_TEST(search_finds_pinned_message_before_reindexing)
 	PGconn *pg = database_open(test_server());
 	await_index(id);
 	sql(pg, "begin");
-	sql(pg, "select from postern.follower for update"); /* the follower can't do anything */
+	sql(pg, "select from postern.follower for update"); /* the follower is blocked */
 	expect_status(put(ann, format("%s/pin", message_path(chat, id)), NULL), 200);
 	ck_assert_uint_eq(found(ann, "q=rhododendron"), 1);
 	ck_assert_uint_eq(found(ann, "q=rhododendron&order=rank"), 1);
@@ -191,7 +192,7 @@ START_TEST(search_filters_limit_results)
 	struct client *ann = new_user(), *ben = new_user();
 	long long here = make_group(ann, ben), there = make_group(ann, ben), one = say(ann, here, "filtered one");
 	char now[CLOCK_RFC3339_LEN + 1];
-	do /* times are told in milliseconds: the next message is in another one */
+	do /* times have millisecond precision: the next message must have a later one */
 		clock_rfc3339(clock_real_us(), now);
 	while (strcmp(now, json_str(expect_status(get(ann, "%s", message_path(here, one)), 200).json, "at")) <= 0);
 	long long two = say(ben, here, "filtered two"), three = say(ann, there, "filtered three");
@@ -220,7 +221,7 @@ START_TEST(search_filters_limit_results)
 }
 END_TEST
 
-/* Every hit once, whatever the page's size. */
+/* Each hit once, with any page size. */
 static void read_pages(const struct client *who, const char *query, unsigned n, bool by_time)
 {
 	for (int limit = 1; limit <= 7; limit += 2) {
@@ -251,7 +252,7 @@ START_TEST(search_results_are_paginated)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = 0;
-	/* In one batch, lest other tests' messages come in between. */
+	/* In one batch, so that no message of another test comes in between. */
 	struct answer a = expect_status(
 		post_as(ann, messages_path(chat), "application/x-ndjson",
 			"{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
@@ -321,7 +322,7 @@ START_TEST(search_with_invalid_parameters_is_refused)
 }
 END_TEST
 
-/* Whatever a text holds, the follower gets past it, and so does who searches for it. */
+/* Any text is indexed without stopping the follower, and any query is answered. */
 START_TEST(search_of_hostile_texts_does_not_fail)
 {
 	static const char *const texts[] = { "'", "\\\\", "\\\\'a", "a:1A,2B 'b':*", "!&|()<->", "a\\\\b'c",
@@ -340,7 +341,7 @@ START_TEST(search_of_hostile_texts_does_not_fail)
 	for (int i = 0; i < 16000; i += 2)
 		dots[i] = (char)('a' + i % 26);
 	say(ann, chat, word);
-	for (int i = 0; i < 40; i++) /* more than a step takes */
+	for (int i = 0; i < 40; i++) /* more than one step indexes */
 		id = say(ann, chat, dots);
 	await_index(id);
 	ck_assert_uint_eq(found(ann, "q=hostile&limit=100"), sizeof(texts) / sizeof(texts[0]));
@@ -358,7 +359,7 @@ START_TEST(search_without_trigrams_finds_no_misspelt_words)
 	sql(pg, "drop extension pg_trgm cascade");
 	ck_assert_uint_eq(found(ann, "q=amelanchier"), 1);
 	ck_assert_uint_eq(found(ann, "q=amelancier"), 0);
-	struct server *node = server_join(test_server(), NULL); /* makes it anew */
+	struct server *node = server_join(test_server(), NULL); /* a start creates the extension again */
 	await_found(ann, "q=amelancier", 1);
 	server_stop(node);
 }
@@ -387,10 +388,11 @@ START_TEST(search_index_is_kept_by_one_node_at_a_time)
 	await_index(say(ann, chat, "before"));
 	sql(pg, "update postern.follower set holder = 'elsewhere', until = now() + interval '1 hour'");
 	say(ann, chat, "hemerocallis");
-	await_metric(test_server(), "postern_search_lag_positions", 1); /* it looks, and leaves it to the other one */
+	await_metric(test_server(), "postern_search_lag_positions",
+		1); /* the follower sees the other holder and does nothing */
 	ck_assert_uint_eq(found(ann, "q=hemerocallis"), 0);
 	ck_assert_str_eq(sql(pg, "select holder from postern.follower"), "elsewhere");
-	sql(pg, "update postern.follower set until = now()"); /* which is silent now */
+	sql(pg, "update postern.follower set until = now()"); /* which has expired now */
 	await_found(ann, "q=hemerocallis", 1);
 	await_metric(test_server(), "postern_search_lag_positions", 0);
 }
@@ -407,7 +409,7 @@ START_TEST(search_index_continues_after_crash)
 			server_kill(node, 9);
 		say(ann, chat, format("sequoiadendron %d", i));
 	}
-	sql(pg, "update postern.follower set until = now()"); /* not to wait for it */
+	sql(pg, "update postern.follower set until = now()"); /* makes it expire without waiting */
 	await_found(ann, "q=sequoiadendron&limit=100", 30);
 	ck_assert_str_eq(sql(pg, "select n from postern.search_word where word = 'sequoiadendron'"), "30");
 }

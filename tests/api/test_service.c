@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Postern and a service manager: what it says when, the sockets it is given, and what none of its children may know of.
- */
+ * Postern under a service manager: the notifications it sends, the sockets it is passed, and what its children must
+ * not inherit. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -46,7 +46,7 @@ static struct program *serve(const struct manager *m, const char *name, const ch
 	return program_start(args, env, fds);
 }
 
-/* A listening socket of the service manager's. */
+/* A listening socket, as the service manager passes it. */
 static int tcp(unsigned *ret_port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -135,7 +135,7 @@ START_TEST(notify_ready_is_not_sent_by_failed_start)
 }
 END_TEST
 
-/* The silent port: the start goes on, and says so again and again. */
+/* The silent port delays the start, which extends its timeout repeatedly. */
 START_TEST(notify_extends_timeout_during_long_start)
 {
 	unsigned port;
@@ -169,7 +169,7 @@ START_TEST(watchdog_is_not_notified_while_a_worker_hangs)
 	kill(workers[0], SIGSTOP);
 	manager_await(m, "STATUS=A worker doesn't answer");
 	manager_forget(m);
-	/* Until it is killed and another one has taken its place. */
+	/* Waits until it was killed and replaced. */
 	manager_await(m, "STATUS=Serving at ");
 	ck_assert_uint_eq(manager_heard(m, "WATCHDOG=1"), 0);
 	manager_await(m, "WATCHDOG=1");
@@ -205,8 +205,8 @@ static bool knows(pid_t pid, const char *prefix)
 	return false;
 }
 
-/* Those that run other programs: initdb, and PostgreSQL with all that is its own. What a program was started with is
- * what /proc shows. */
+/* Children that run other programs: initdb and PostgreSQL with its processes. /proc shows the environment they were
+ * started with. */
 START_TEST(notify_variables_are_not_passed_to_children)
 {
 	unsigned port;
@@ -222,7 +222,7 @@ START_TEST(notify_variables_are_not_passed_to_children)
 	manager_await(m, "READY=1");
 	pid_t postmaster;
 	ck_assert_uint_eq(proc_children(program_pid(p), "postgres", &postmaster, 1), 1);
-	ck_assert(knows(postmaster, "POSTERN_TEST=")); /* the rest it does know */
+	ck_assert(knows(postmaster, "POSTERN_TEST=")); /* the other variables are passed */
 	static const char *const secret[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_" };
 	for (size_t i = 0; i < 3; i++)
 		ck_assert_msg(!knows(postmaster, secret[i]), "PostgreSQL has %s", secret[i]);
@@ -243,7 +243,7 @@ START_TEST(passed_sockets_are_served)
 	char *name = abstract_name(), *path = format("/tmp/pu%d", (int)getpid());
 	struct manager *m = manager_new(name);
 	int fds[] = { tcp(&port), unix_socket(path), tcp(&metrics_port), -1 };
-	/* The addresses of the settings aren't bound: this one couldn't be. */
+	/* The addresses of the settings aren't bound: this one would fail. */
 	char *taken = format("127.0.0.1:%u", server_port(test_server()));
 	struct program *p = serve(
 		m, name, (const char *const[]) { "LISTEN_FDNAMES=http:http:metrics", "--listen", taken, NULL }, fds);
@@ -263,13 +263,13 @@ START_TEST(passed_sockets_are_served)
 	ssize_t n = recv(metrics, text, sizeof(text) - 1, MSG_WAITALL);
 	text[n > 0 ? n : 0] = '\0';
 	ck_assert_msg(strstr(text, "postern_workers 1") != NULL, "%s", text);
-	/* There, and nowhere else. */
+	/* Only there. */
 	int plain = connect_to(port);
 	ck_assert_int_gt(send(plain, get_metrics, sizeof(get_metrics) - 1, 0), 0);
 	ck_assert_int_eq(recv(plain, text, 12, MSG_WAITALL), 12);
 	ck_assert_int_eq(memcmp(text, "HTTP/1.1 404", 12), 0);
 	ck_assert_int_eq(program_stop(p), 0);
-	ck_assert_int_eq(access(path, F_OK), 0); /* not ours to remove */
+	ck_assert_int_eq(access(path, F_OK), 0); /* the server must not remove it */
 }
 END_TEST
 
@@ -282,7 +282,7 @@ START_TEST(passed_socket_restart_loses_no_connection)
 	struct program *p = serve(m, name, NULL, fds);
 	manager_await(m, "READY=1");
 	ck_assert_int_eq(program_stop(p), 0);
-	int fd = connect_to(port); /* while nobody runs */
+	int fd = connect_to(port); /* while no server runs */
 	ask_ready(fd);
 	p = serve(m, name, NULL, fds);
 	expect_200(fd);
@@ -314,8 +314,8 @@ START_TEST(passed_socket_connections_reach_every_worker)
 	ck_assert_uint_eq(proc_children(program_pid(p), "postern-work", workers, WORKERS + 1), WORKERS);
 	for (int i = 0; i < WORKERS; i++)
 		before[i] = descriptors(workers[i]);
-	/* One after the other, none at the same time: the kernel would give them all to whoever is first in the queue.
-	 * A worker that has no processor at the moment gets none of those that come then. */
+	/* One after the other: concurrent connections would all go to the first worker in the queue. A worker without
+	 * a processor gets none of those that arrive meanwhile. */
 	bool all = false;
 	for (int n = 1; !all; n++) {
 		ck_assert_msg(n <= CONNECTIONS_MAX, "after %d connections a worker still has none, or one or two", n);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A database whose role presets everything that could break Postern, directly and by way of PgBouncer: it starts,
- * sends, streams, searches and edits as if nothing were. */
+ * A database whose role presets every setting that could break Postern, directly and through PgBouncer: the server
+ * starts, sends, streams, searches and edits as usual. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ static const struct {
 	{ "quote_all_identifiers", "on", 0 },
 };
 
-/* A database and a role of its own, which owns it. */
+/* Creates a role and its database. */
 static const char *preset_database(void)
 {
 	static char conninfo[160];
@@ -87,7 +87,7 @@ static struct client *account(struct server *node, const char *conninfo, const c
 	return on_server(with_token(user_at(node, name), o.out), node);
 }
 
-/* What a user does on a day. */
+/* What a user does in a day. */
 static void live_a_day(struct server *node, const char *conninfo)
 {
 	static unsigned day;
@@ -119,7 +119,7 @@ START_TEST(session_settings_override_those_of_the_role)
 		(const char *const[]) { "--database", preset_database(), "--rate-sends", "0", "--rate-searches", "0",
 			"--heartbeat", "1", NULL });
 	live_a_day(node, preset_database());
-	/* Idle for longer than the role's sessions may be. */
+	/* Idle for longer than the role's idle timeout. */
 	struct client *zoe = account(node, preset_database(), "zoe");
 	struct stream *s = stream_from_now(zoe);
 	for (int i = 0; i < 2; i++)
@@ -159,7 +159,8 @@ static const char *bouncer_path(void)
 	return NULL;
 }
 
-/* Pools that database by session or transaction, with PgBouncer's defaults; gives the conninfo by way of it. */
+/* Starts PgBouncer with its defaults, pooling that database by session or transaction; returns the conninfo through
+ * it. */
 static char *pool(const char *mode)
 {
 	const char *state = server_state(test_server());
@@ -177,8 +178,8 @@ static char *pool(const char *mode)
 	ck_assert_int_eq(stat(state, &st), 0);
 	ck_assert_int_eq(chown(dir, st.st_uid, st.st_gid), 0);
 	sql(database_open(test_server()),
-		"alter role preset reset idle_session_timeout"); /* it would end the connections that PgBouncer keeps
-								    idle, under its hands */
+		"alter role preset reset idle_session_timeout"); /* it would end idle connections that PgBouncer keeps
+								  */
 	bouncer = fork();
 	if (bouncer == 0) {
 		if (setgid(st.st_gid) != 0 || (geteuid() == 0 && setuid(st.st_uid) != 0))
@@ -202,8 +203,8 @@ START_TEST(session_settings_through_session_pooler_are_kept)
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", conninfo, "--rate-sends", "0", "--rate-searches", "0", NULL });
 	live_a_day(node, conninfo);
-	live_a_day(node, preset_database()); /* what the pool gives back is as it was */
-	end_bouncer(NULL);                   /* it would be taken for a process that the server has left behind */
+	live_a_day(node, preset_database()); /* the pool returns connections unchanged */
+	end_bouncer(NULL);                   /* otherwise it would count as a process that the server left behind */
 	server_stop(node);
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A start that has to wait ends at once when it is told to, wherever it waits; what it leaves in the file system. Each
- * of these waits would last minutes, or for ever. */
+ * A start that waits ends at once on SIGTERM, wherever it waits, and leaves nothing behind. Each of these waits would
+ * take minutes, or for ever. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@
 
 static void close_later(void *arg) { close((int)(intptr_t)arg); }
 
-/* A port that takes connections and says nothing. */
+/* A port that accepts connections and sends nothing. */
 static unsigned silent_port(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -68,7 +68,7 @@ START_TEST(sigterm_while_the_database_is_away_ends_the_start)
 {
 	char *dir = directory();
 	struct program *p = serve("--database", format("host=%s user=postern", dir));
-	/* A socket that refuses for now, as a server's that starts does: the start tries again for a minute. */
+	/* A socket that refuses, like that of a starting server: the start retries for a minute. */
 	program_await(p, "waiting for the database");
 	ends_at_once(p);
 	rmdir(dir);
@@ -95,7 +95,7 @@ START_TEST(sigterm_while_a_statement_waits_for_a_lock_ends_the_start)
 	await_waiting(pg, 1);
 	ends_at_once(p);
 	sql(pg, "rollback");
-	/* What the start has left running doesn't keep anything. */
+	/* Processes left by the start hold no lock. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(pg, "select pid from pg_stat_activity where application_name = 'postern migrate'") != '\0')
 		time_left(until, "the statement's end");
@@ -122,7 +122,7 @@ START_TEST(sigterm_while_a_command_holds_the_directory_ends_the_start)
 }
 END_TEST
 
-/* A server that waits for an archive is in recovery for as long as that takes. */
+/* A server that waits for archived WAL is in recovery. */
 START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 {
 	struct server *other = server_start(NULL);
@@ -146,7 +146,7 @@ START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 }
 END_TEST
 
-/* initdb as on a disk that is too slow for it: it says that it has begun, and goes on for ten minutes. */
+/* An initdb as slow as on an overloaded disk: it reports its begin and runs for ten minutes. */
 static void make_slow_initdb(const char *dir)
 {
 	FILE *f = fopen(format("%s/initdb", dir), "we");
@@ -177,10 +177,10 @@ START_TEST(sigterm_while_the_private_cluster_is_created_ends_the_start)
 	ck_assert(f != NULL && fscanf(f, "%d", &pid) == 1 && pid > 0);
 	fclose(f);
 	ends_at_once(p);
-	while (proc_lives(pid)) /* what initdb had started */
+	while (proc_lives(pid)) /* the child of initdb */
 		time_left(until, "initdb's own processes to end");
 	ck_assert_int_ne(access(format("%s/pg", state), F_OK), 0);
-	/* Nothing is in the way of the next start. */
+	/* The next start succeeds. */
 	p = program_start(
 		(const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--state", state, NULL }, NULL, NULL);
 	program_await(p, "ready http://");
@@ -216,7 +216,7 @@ START_TEST(postgres_settings_unchanged_are_not_written_again)
 	ck_assert_uint_eq(after.st_ino, before.st_ino);
 	ck_assert_int_eq(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
 	server_stop(other);
-	/* What somebody has changed in there is put right. */
+	/* A manual change in the file is corrected. */
 	ck_assert_int_eq(truncate(path, 10), 0);
 	server_restart(other);
 	ck_assert_int_eq(stat(path, &after), 0);
@@ -237,7 +237,7 @@ static struct program *serve_unix(const char *path)
 START_TEST(unix_socket_is_removed_at_stop)
 {
 	char *dir = directory();
-	/* Where only root may remove it, and where whoever made it may. */
+	/* Where only root may remove it, and where its creator may. */
 	for (int sticky = 0; sticky < 2; sticky++) {
 		char *path = format("%s/%d.sock", dir, sticky);
 		ck_assert_int_eq(chmod(dir, sticky ? 01777 : getuid() == 0 ? 0755 : 0700), 0);
@@ -246,7 +246,7 @@ START_TEST(unix_socket_is_removed_at_stop)
 		ck_assert_int_eq(program_stop(p), 0);
 		ck_assert_int_ne(access(path, F_OK), 0);
 		pid_t left_behind[4];
-		ck_assert_uint_eq(proc_children(getpid(), "postern", left_behind, 4), 1); /* the house */
+		ck_assert_uint_eq(proc_children(getpid(), "postern", left_behind, 4), 1); /* of the main server */
 	}
 	rmdir(dir);
 }
@@ -264,14 +264,14 @@ START_TEST(unix_socket_of_another_server_is_kept)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)) | listen(fd, 1), 0);
 	ck_assert_int_eq(program_stop(p), 0);
 	ck_assert_int_eq(access(path, F_OK), 0);
-	/* Somebody listens: a start refuses, and leaves it alone. */
+	/* A server listens: the start refuses and keeps the socket. */
 	p = program_start((const char *const[]) { "serve", "--listen", format("unix:%s", path), "--database",
 				  server_conninfo(test_server()), NULL },
 		NULL, NULL);
 	ck_assert_int_eq(program_await_exit(p), 1);
 	ck_assert_msg(strstr(program_said(p), "another server is using this address") != NULL, "%s", program_said(p));
 	ck_assert_int_eq(access(path, F_OK), 0);
-	/* Nobody listens any more: it is replaced. */
+	/* No server listens: the socket is replaced. */
 	shutdown(fd, SHUT_RDWR);
 	ck_assert_int_eq(program_stop(serve_unix(path)), 0);
 	ck_assert_int_ne(access(path, F_OK), 0);

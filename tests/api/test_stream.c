@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What is received: by whom, in which order, from where on; and what a cut, a kick, a restart or a slow reader may and
- * may not do. */
+ * Streams: who gets which events, in which order and from where, and the effects of cuts, kicks, restarts and slow
+ * readers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 
-/* A second node, with next to no memory of what was. */
+/* A second node with a tiny ring. */
 static struct server *second(void)
 {
 	static struct server *node;
@@ -20,7 +20,7 @@ static struct server *second(void)
 	return node;
 }
 
-/* The cursor of now. */
+/* Returns the current cursor. */
 static const char *now_of(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
@@ -51,12 +51,12 @@ START_TEST(message_reaches_every_stream_of_the_chat)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *mallory = user("mallory");
 	long long chat = make_group(alice, bob);
-	struct stream *hers = stream_from_now(alice), *his = stream_from_now(bob), *his_phone = stream_from_now(bob),
-		      *others = stream_from_now(mallory);
+	struct stream *alices = stream_from_now(alice), *bobs = stream_from_now(bob),
+		      *bobs_phone = stream_from_now(bob), *others = stream_from_now(mallory);
 	long long id = say(alice, chat, "hi");
-	expect_message(hers, id);
-	expect_message(his_phone, id);
-	struct json_object *m = expect_message(his, id);
+	expect_message(alices, id);
+	expect_message(bobs_phone, id);
+	struct json_object *m = expect_message(bobs, id);
 	struct json_object *read = expect_status(get(bob, "%s", message_path(chat, id)), 200).json;
 	ck_assert_msg(json_object_equal(m, read), "%s is not %s", json_object_to_json_string(m),
 		json_object_to_json_string(read));
@@ -89,7 +89,7 @@ END_TEST
 
 START_TEST(last_event_id_header_overrides_since)
 {
-	/* A browser's EventSource reconnects to the same address, old cursor included, and adds the header. */
+	/* A browser's EventSource reconnects to the same URL, with the old cursor, and adds the header. */
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
 	const char *old = now_of(bob);
@@ -110,7 +110,7 @@ START_TEST(stream_cut_right_after_hello_misses_nothing)
 	stream_cut(s);
 	long long id = say(alice, chat, "while away");
 	expect_message(stream_since(bob, stream_cursor(s)), id);
-	/* And hello by itself doesn't move on: its cursor is where the stream starts, not where the log is. */
+	/* hello doesn't advance the cursor: it is where the stream starts, not the head of the log. */
 	struct stream *again = stream_open(bob, "?since=%s", stream_cursor(s));
 	const char *cursor = json_str(expect(again, "hello"), "cursor");
 	stream_cut(again);
@@ -165,7 +165,7 @@ START_TEST(cursor_of_another_history_is_reset)
 		ck_assert_str_ne(json_str(expect(s, "reset"), "reason"), "");
 		struct answer a = expect_status(get(bob, "/v1/poll?wait=60&since=%s", cursors[i]), 200);
 		ck_assert_str_eq(json_str(a.json, "events.0.event"), "reset");
-		/* Whoever follows the advice is well again. */
+		/* A client that follows the advice recovers. */
 		struct stream *fresh = stream_since(bob, now_of(bob));
 		expect_message(fresh, say(alice, chat, "welcome back"));
 	}
@@ -193,24 +193,24 @@ START_TEST(kick_takes_effect_at_its_position)
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol);
 	const char *cursor = now_of(bob);
-	struct stream *his = stream_from_now(bob), *hers = stream_from_now(carol);
+	struct stream *bobs = stream_from_now(bob), *carols = stream_from_now(carol);
 	long long before = say(alice, chat, "before");
 	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
 	long long absent = say(alice, chat, "not for bob");
-	expect_message(his, before);
-	struct json_object *m = expect(his, "member");
+	expect_message(bobs, before);
+	struct json_object *m = expect(bobs, "member");
 	ck_assert_str_eq(json_str(m, "name"), "bob");
 	ck_assert_str_eq(json_str(m, "state"), "kicked");
-	/* Who was away hears only of his own going. */
+	/* A stream that was closed gets only the user's own member event. */
 	struct answer polled = expect_status(get(bob, "/v1/poll?wait=0&since=%s", cursor), 200);
 	ck_assert_uint_eq(json_count(polled.json, "events"), 1);
 	ck_assert_str_eq(json_str(polled.json, "events.0.data.state"), "kicked");
-	expect_quiet(his);
+	expect_quiet(bobs);
 
-	expect_message(hers, before);
-	ck_assert_str_eq(json_str(expect(hers, "member"), "state"), "kicked");
-	ck_assert_int_eq(json_num(expect(hers, "chat"), "members_count"), 2);
-	expect_message(hers, absent);
+	expect_message(carols, before);
+	ck_assert_str_eq(json_str(expect(carols, "member"), "state"), "kicked");
+	ck_assert_int_eq(json_num(expect(carols, "chat"), "members_count"), 2);
+	expect_message(carols, absent);
 
 	expect_problem(get(bob, "%s", message_path(chat, before)), 404, "not_found");
 }
@@ -226,12 +226,12 @@ START_TEST(member_added_again_gets_events_from_then_on)
 	say(alice, chat, "not for bob");
 	expect_status(put(alice, member_path(chat, bob), "{}"), 200);
 	long long after = say(alice, chat, "welcome back");
-	/* There all the time: each change. */
+	/* On a stream that was open: each change. */
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "kicked");
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "joined");
 	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 2);
 	expect_message(s, after);
-	/* Away all the time: the latest state, once. */
+	/* On a stream that was closed: the latest state, once. */
 	struct answer polled = expect_status(get(bob, "/v1/poll?wait=0&since=%s", cursor), 200);
 	ck_assert_uint_eq(json_count(polled.json, "events"), 3);
 	ck_assert_str_eq(json_str(polled.json, "events.0.data.state"), "joined");
@@ -246,7 +246,7 @@ START_TEST(new_member_gets_own_member_event_first)
 	struct client *alice = user("alice"), *dave = user("dave");
 	long long chat = make_group(alice);
 	say(alice, chat, "old news");
-	struct stream *s = stream_from_now(dave), *hers = stream_from_now(alice);
+	struct stream *s = stream_from_now(dave), *alices = stream_from_now(alice);
 	expect_status(put(alice, member_path(chat, dave), "{'role':'member'}"), 200);
 	struct json_object *m = expect(s, "member");
 	ck_assert_int_eq(json_num(m, "chat"), chat);
@@ -254,8 +254,8 @@ START_TEST(new_member_gets_own_member_event_first)
 	ck_assert_str_eq(json_str(m, "role"), "member");
 	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 2);
 	expect_message(s, say(alice, chat, "hi dave"));
-	ck_assert_str_eq(json_str(expect(hers, "member"), "name"), "dave");
-	/* What was before he reads in the history. */
+	ck_assert_str_eq(json_str(expect(alices, "member"), "name"), "dave");
+	/* They read earlier messages in the history. */
 	ck_assert_uint_eq(json_count(expect_status(get(dave, "%s", messages_path(chat)), 200).json, "messages"), 2);
 }
 END_TEST
@@ -289,7 +289,7 @@ START_TEST(first_direct_message_is_preceded_by_its_chat)
 }
 END_TEST
 
-/* Takes events until a chat has that title: then this worker knows of all that was before. */
+/* Takes events until a chat has that title: this worker then knows all earlier events. */
 static void await_title(struct stream *s, const char *title)
 {
 	for (bool found = false; !found;) {
@@ -369,7 +369,7 @@ START_TEST(long_messages_are_delivered_whole)
 }
 END_TEST
 
-/* Sends n messages of about `size` bytes in few requests; gives the ids of the first and the last. */
+/* Sends n messages of about `size` bytes in few requests; returns the first and the last id. */
 static void send_many(struct client *who, long long chat, int n, int size, long long *ret_first, long long *ret_last)
 {
 	for (int sent = 0; sent < n;) {
@@ -385,7 +385,7 @@ static void send_many(struct client *who, long long chat, int n, int size, long 
 	}
 	struct answer page = expect_status(get(who, "%s?limit=200", messages_path(chat)), 200);
 	*ret_last = json_num(page.json, format("messages.%zu.id", json_count(page.json, "messages") - 1));
-	*ret_first = *ret_last - n + 1; /* positions are gapless, and nobody else is writing */
+	*ret_first = *ret_last - n + 1; /* positions are gapless, and there is no other writer */
 }
 
 START_TEST(thousand_missed_messages_are_replayed_in_order)
@@ -414,7 +414,8 @@ START_TEST(slow_reader_loses_no_event)
 	send_many(alice, chat, 600, 10000, &first, &last);
 	for (next = first; next <= last; next++)
 		expect_message(quick, next);
-	/* Now it reads. Whether it was closed meanwhile or set back: what it missed comes, once and in order. */
+	/* Now the client reads. Whether its stream was closed or set back, it gets each missed event once and in
+	 * order. */
 	for (next = first; next <= last; next++) {
 		if (stream_is_over(s))
 			s = stream_since(bob, stream_cursor(s));
@@ -446,7 +447,7 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 	expect_end(s);
 	expect(ndjson, "bye");
 	expect_end(ndjson);
-	struct answer polled = wire_answer(w); /* may come too late to be asked: then it is closed without one */
+	struct answer polled = wire_answer(w); /* may be too late: then it is closed without an answer */
 	if (polled.status != 0 && polled.status != 503)
 		ck_assert_uint_eq(json_count(expect_status(polled, 200).json, "events"), 0);
 	server_await_exit(second());
@@ -457,7 +458,7 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 }
 END_TEST
 
-/* A connection that waited in the queue of a server that stops would be reset when the server has ended. */
+/* A connection in the queue of a stopping server would be reset when the server ends. */
 START_TEST(stop_with_request_in_flight_refuses_new_connections_at_once)
 {
 	struct client *alice = user("alice");

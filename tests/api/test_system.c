@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * System messages: what happens in a chat, told among what is said there. */
+ * System messages: which changes of a chat are recorded among its messages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ START_TEST(group_changes_are_system_messages)
 	ck_assert_str_eq(json_str(m, "content.name"), "carol");
 	ck_assert_str_eq(json_str(m, "content.role"), "admin");
 	expect_status(put(alice, member_path(chat, dave), "{'muted_until':'2100-01-01T00:00:00Z'}"),
-		200); /* that isn't everybody's */
+		200); /* that isn't every member's */
 	expect_status(del(carol, "%s", member_path(chat, dave)), 204);
 	m = expect_system(s, "member_removed");
 	ck_assert_str_eq(json_str(m, "from"), "carol");
@@ -84,11 +84,12 @@ START_TEST(system_message_of_kick_is_hidden_from_them_and_of_join_is_not)
 	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
 	ck_assert_str_eq(json_str(a.json, "messages.0.content.code"), "member_added");
 	expect_status(post(bob, "/v1/chats", "{'kind':'group','title':'y','system_messages':'all'}"), 201);
-	ck_assert_str_eq(json_str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before */
+	ck_assert_str_eq(
+		json_str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before it */
 }
 END_TEST
 
-/* A group that shrinks from thousands to a few doesn't name the thousands in a message. */
+/* Removing thousands of members makes no message with thousands of names. */
 START_TEST(system_message_of_large_removal_has_no_names)
 {
 	struct client *ann = new_user();
@@ -131,14 +132,14 @@ START_TEST(system_message_cannot_be_sent_or_edited)
 	expect_status(put(alice, member_path(chat, bob), "{'role':'member'}"), 200);
 	struct answer a = expect_status(get(bob, "%s", messages_path(chat)), 200);
 	ck_assert_uint_eq(json_count(a.json, "messages"), 4);
-	long long his = json_num(a.json, "messages.2.id");
+	long long anns = json_num(a.json, "messages.2.id");
 	ck_assert_str_eq(json_str(a.json, "messages.2.from"), "bob");
-	expect_problem(patch(bob, message_path(chat, his), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
-	expect_problem(del(bob, "%s", message_path(chat, his)), 403, "forbidden");
+	expect_problem(patch(bob, message_path(chat, anns), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
+	expect_problem(del(bob, "%s", message_path(chat, anns)), 403, "forbidden");
 	expect_problem(post(bob, messages_path(chat), "{'type':'system','content':{'code':'x'}}"), 422, "out_of_range");
-	expect_problem(post(bob, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, his), 422,
+	expect_problem(post(bob, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, anns), 422,
 		"unknown_forward");
-	expect_status(del(alice, "%s", message_path(chat, his)), 204);
+	expect_status(del(alice, "%s", message_path(chat, anns)), 204);
 }
 END_TEST
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern tail`: from history first, then live; over restarts of its own by a file, over a database that was put
- * back by history again. Whatever happens, each message comes once. */
+ * `postern tail`: history first, then live, across its own restarts by a state file and across a restored database by
+ * the history. Each message is printed once. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static struct server *node; /* its database can be put back */
+static struct server *node; /* its database can be restored */
 static struct cluster *home;
 
 #define run_tail(who, ...) run_tail_args(who, (const char *const[]) { "tail", __VA_ARGS__ __VA_OPT__(, ) NULL })
@@ -28,7 +28,7 @@ static struct program *run_tail_args(const struct client *who, const char *const
 	return program_start(args, env, NULL);
 }
 
-/* What it has printed of messages, up to one that says `last`: their texts, with a blank between them. */
+/* Returns the texts of the messages printed up to one that says `last`, separated by blanks. */
 static char *texts(struct program *p, const char *last)
 {
 	char *all = format("%s", ""), *said;
@@ -40,7 +40,7 @@ static char *texts(struct program *p, const char *last)
 	return all;
 }
 
-/* A tail that prints no backlog doesn't show when it begins: something is said until it is heard. */
+/* A tail without backlog doesn't show when it begins: messages are sent until one is printed. */
 static void await_listening(const struct client *who, long long chat, struct program *p)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -171,11 +171,11 @@ START_TEST(tail_resumes_from_its_state_file)
 	ck_assert_int_eq(stat(file, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	say(ann, chat, "c");
-	p = run_tail(ann, "--cursor-file", file, "-n", "1"); /* it goes on: -n is for the first time */
+	p = run_tail(ann, "--cursor-file", file, "-n", "1"); /* it resumes: -n applies to the first run */
 	say(ann, chat, "d");
 	ck_assert_str_eq(texts(p, "d"), "c d");
 	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
-	/* One chat's file is no other's. */
+	/* A state file belongs to one chat. */
 	struct outcome o =
 		command_run((struct invocation) { .who = ann }, "tail", format("%lld", chat), "--cursor-file", file);
 	ck_assert_msg(o.status == 2 && strstr(o.err, file) != NULL, "%d %s", o.status, o.err);
@@ -184,7 +184,7 @@ START_TEST(tail_resumes_from_its_state_file)
 }
 END_TEST
 
-/* While it can't print, it hasn't come further. */
+/* While printing fails, the cursor doesn't advance. */
 START_TEST(tail_does_not_save_cursor_of_unprinted_message)
 {
 	struct client *ann = new_user();
@@ -237,7 +237,7 @@ START_TEST(tail_with_damaged_state_file_fails_and_keeps_it)
 }
 END_TEST
 
-/* Its output is full or gone while it reads history: it ends, and says so once. */
+/* The output is full or closed while the history is read: tail ends and reports it once. */
 START_TEST(tail_ends_when_its_backlog_cannot_be_printed)
 {
 	struct client *ann = new_user();
@@ -251,7 +251,7 @@ START_TEST(tail_ends_when_its_backlog_cannot_be_printed)
 }
 END_TEST
 
-/* Killed in the middle of filling a hole: what wasn't printed is printed the next time. */
+/* tail is killed while it fills a gap: the next run prints what is missing. */
 START_TEST(tail_interrupted_while_filling_a_gap_continues_it)
 {
 	enum { MESSAGES = 1200 };
@@ -265,7 +265,7 @@ START_TEST(tail_interrupted_while_filling_a_gap_continues_it)
 	put_text(file,
 		format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}",
 			first, chat, at));
-	/* Nobody reads its output: it stands still in the middle, and is killed. */
+	/* Without a reader it blocks on its output, and is killed. */
 	struct program *p = run_tail(ann, "--cursor-file", file);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (program_unread(p) < 60000)
@@ -304,7 +304,7 @@ static void put_back(void)
 		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
 }
 
-/* The same positions are given out again: what is new under them isn't taken for what was printed. */
+/* Positions are assigned again: new messages under them must not be taken for printed ones. */
 START_TEST(tail_fills_the_gap_after_database_restore)
 {
 	struct client *ann = user_at(node, "ann");
@@ -330,7 +330,7 @@ START_TEST(tail_fills_the_gap_after_database_restore)
 	ck_assert_msg(strstr(texts(running, "last"),
 			      "b lost0 lost1 lost2 lost3 lost4 new0 new1 new2 new3 new4 new5 new6 new7 last") != NULL,
 		"%s", program_said(running));
-	/* The same for one that was away meanwhile. */
+	/* The same for a tail that didn't run meanwhile. */
 	stopped = run_tail(ann, "--cursor-file", file);
 	ck_assert_str_eq(texts(stopped, "last"), "new0 new1 new2 new3 new4 new5 new6 new7 last");
 	ck_assert_int_eq(program_stop(stopped), 128 + SIGTERM);
@@ -349,7 +349,7 @@ START_TEST(tail_fills_the_gap_when_no_printed_message_is_left)
 	say(ann, one, "first");
 	struct program *p = run_tail(ann, format("%lld", one), "-n", "1");
 	program_await(p, ": first\n");
-	for (int i = 0; i < 100; i++) /* more than are remembered one by one */
+	for (int i = 0; i < 100; i++) /* more than are remembered individually */
 		say(ann, one, format("lost%d", i));
 	program_await(p, "lost99");
 	put_back();

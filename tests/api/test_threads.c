@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What members make of messages: replies and threads, mentions, pins, forwards, versions, reports, and messages that
- * run out. */
+ * Replies and threads, mentions and pins. test_forwards.c has forwards, edits, reports and expiring messages. */
 #include <string.h>
 
 #include "../lib/client.h"
@@ -124,18 +123,18 @@ START_TEST(thread_list_includes_unread_counts)
 	ck_assert_int_eq(json_num(a.json, "threads.0.root.id"), two);
 	ck_assert(!json_has(a.json, "next"));
 	ck_assert_int_eq(json_num(expect_status(get(alice, "%s", path), 200).json, "threads.0.unread"),
-		0); /* one's own don't count */
+		0); /* own messages don't count */
 
 	expect_status(post(bob, format("%s/thread/read", message_path(chat, one)), "{'up_to':%lld}", middle), 204);
 	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", path), 200).json, "threads.0.unread"), 1);
 	expect_status(post(bob, format("%s/thread/read", message_path(chat, last)), "{'up_to':%lld}", last), 204);
 	expect_status(post(bob, format("%s/thread/read", message_path(chat, one)), "{'up_to':%lld}", middle),
-		204); /* never goes back */
+		204); /* never moves back */
 	ck_assert_int_eq(
 		json_num(expect_status(get(bob, "%s/thread", message_path(chat, one)), 200).json, "unread"), 0);
 	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", path), 200).json, "threads.1.unread"), 1);
 	expect_status(post(bob, format("/v1/chats/%lld/read", chat), "{'up_to':%lld}", last),
-		204); /* what is read in the chat is read */
+		204); /* reading the chat reads its threads */
 	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", path), 200).json, "threads.1.unread"), 0);
 
 	expect_problem(get(mallory, "%s", path), 404, "not_found");
@@ -170,7 +169,7 @@ START_TEST(thread_remains_when_its_first_message_is_deleted)
 	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), root);
 	ck_assert(json_true(a.json, "threads.0.deleted") && !json_has(a.json, "threads.0.root"));
 	ck_assert_int_eq(json_num(a.json, "threads.0.last_reply"), last);
-	ck_assert_int_eq(json_num(a.json, "threads.0.unread"), 1); /* the mark stays too */
+	ck_assert_int_eq(json_num(a.json, "threads.0.unread"), 1); /* the mark remains too */
 	cursor = format("%s", json_str(a.json, "next"));
 	a = expect_status(get(cat, "%s?limit=1&cursor=%s", path, cursor), 200);
 	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), other);
@@ -238,7 +237,7 @@ START_TEST(mention_of_all_is_for_owner_and_admins)
 	expect_status(put(ann, member_path(chat, cay), "{}"), 200);
 	ck_assert_uint_eq(mentions_of(ben), 1);
 	ck_assert_uint_eq(mentions_of(ann), 0);
-	ck_assert_uint_eq(mentions_of(cay), 0); /* wasn't there */
+	ck_assert_uint_eq(mentions_of(cay), 0); /* was not a member */
 	expect_status(put(ann, member_path(chat, ben), "{'role':'admin'}"), 200);
 	expect_status(post(ben, messages_path(chat), "{'text':'@all'}"), 201);
 	ck_assert_uint_eq(mentions_of(ann), 1);
@@ -259,7 +258,7 @@ START_TEST(mention_is_removed_with_its_message)
 	ck_assert_uint_eq(mentions_of(cay), 0);
 	long long again = say(ann, chat, format("@%s", cay->name));
 	ck_assert_uint_eq(mentions_of(cay), 1);
-	expect_status(del(ann, "%s", member_path(chat, cay)), 204); /* who is outside reads nothing */
+	expect_status(del(ann, "%s", member_path(chat, cay)), 204); /* a former member reads nothing */
 	ck_assert_uint_eq(mentions_of(cay), 0);
 	expect_status(put(ann, member_path(chat, cay), "{}"), 200);
 	ck_assert_uint_eq(mentions_of(cay), 1);
@@ -283,8 +282,8 @@ START_TEST(mentions_unread_are_counted)
 	say(ben, chat, format("@%s", cay->name));
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread_mentions"), 2);
 	ck_assert_int_eq(json_num(expect_status(get(cay, "%s", path), 200).json, "unread_mentions"), 2);
-	ck_assert(!json_has(expect_status(get(ann, "%s", path), 200).json,
-		"unread_mentions")); /* what one says oneself isn't unread */
+	ck_assert(!json_has(
+		expect_status(get(ann, "%s", path), 200).json, "unread_mentions")); /* own messages aren't unread */
 	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", first), 204);
 	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/sync"), 200).json, "chats.0.unread_mentions"), 1);
 	expect_status(post(ben, format("%s/read", path), "{'up_to':%lld}", first + 1), 204);
@@ -292,7 +291,7 @@ START_TEST(mentions_unread_are_counted)
 }
 END_TEST
 
-/* A text of nothing but @ doesn't hold up everybody else's. */
+/* A text of nothing but @ must not delay other users. */
 START_TEST(mentions_over_the_limit_are_ignored)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -351,7 +350,7 @@ START_TEST(pins_are_recorded_in_the_audit)
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = say(ann, chat, "hi");
 	expect_status(put(ann, format("%s/pin", message_path(chat, id)), NULL), 200);
-	expect_status(put(ann, format("%s/pin", message_path(chat, id)), NULL), 200); /* again: no act */
+	expect_status(put(ann, format("%s/pin", message_path(chat, id)), NULL), 200); /* repeated: not recorded again */
 	expect_status(del(ann, "%s/pin", message_path(chat, id)), 204);
 	struct answer a = expect_status(get(ann, "/v1/chats/%lld/audit", chat), 200);
 	ck_assert_uint_eq(json_count(a.json, "acts"), 2);
@@ -389,7 +388,8 @@ START_TEST(forward_names_the_author)
 	struct answer again = expect_status(
 		post(bob, messages_path(dest), "{'forward':{'chat':%lld,'id':%lld}}", dest, json_num(a.json, "id")),
 		201);
-	ck_assert_str_eq(json_str(again.json, "forwarded.from"), "alice"); /* who wrote it, not who passed it on */
+	ck_assert_str_eq(
+		json_str(again.json, "forwarded.from"), "alice"); /* the author, not the user who forwarded it */
 	ck_assert_str_eq(json_str(again.json, "forwarded.at"), json_str(a.json, "forwarded.at"));
 	a = expect_status(post(alice, messages_path(from), "{'type':'vote','content':{'a':[1,2]}}"), 201);
 	a = expect_status(
@@ -400,7 +400,7 @@ START_TEST(forward_names_the_author)
 	expect_problem(
 		patch(bob, message_path(dest, json_num(again.json, "id")), "{'text':'never said'}"), 403, "forbidden");
 
-	/* It happens once, also when what was forwarded is gone by now. */
+	/* A key sends once, even if the forwarded message was deleted since. */
 	expect_status(del(alice, "%s", message_path(from, id)), 204);
 	long long first = json_num(
 		expect_status(
@@ -516,7 +516,7 @@ START_TEST(reports_are_listed_for_administrators)
 }
 END_TEST
 
-/* ---- messages that run out ---- */
+/* ---- expiring messages ---- */
 
 START_TEST(message_ttl_deletes_expired_messages)
 {
@@ -578,7 +578,7 @@ START_TEST(message_ttl_in_direct_chat_is_set_by_both_members)
 }
 END_TEST
 
-/* ---- who may not ---- */
+/* ---- access ---- */
 
 START_TEST(absent_hidden_and_former_chat_answers_are_identical)
 {

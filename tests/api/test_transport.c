@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How it is received: SSE, NDJSON and long-poll, and how each behaves as HTTP, in the hands of browsers, proxies and
- * smugglers. */
+ * Transports: SSE, NDJSON and long-poll, and their behaviour as HTTP with browsers, proxies and request smuggling. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,7 @@
 
 #define APP "https://app.example.org"
 
-/* A second node, with a heartbeat a second. */
+/* A second node with a heartbeat of one second. */
 static struct server *second(void)
 {
 	static struct server *node;
@@ -23,7 +22,7 @@ static struct server *second(void)
 	return node;
 }
 
-/* The cursor of now. */
+/* Returns the current cursor. */
 static const char *now_of(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
@@ -98,7 +97,7 @@ START_TEST(poll_with_pending_events_answers_at_once)
 	ck_assert_int_eq(json_num(a.json, "events.0.data.id"), first);
 	ck_assert_int_eq(json_num(a.json, "events.1.data.id"), last);
 	ck_assert_str_eq(json_str(a.json, "events.1.cursor"), json_str(a.json, "cursor"));
-	/* A lost answer is asked for again. */
+	/* A lost answer can be requested again. */
 	struct answer again = expect_status(get(bob, "/v1/poll?since=%s&wait=0", json_str(start.json, "cursor")), 200);
 	ck_assert_uint_eq(json_count(again.json, "events"), 2);
 	ck_assert_uint_eq(
@@ -190,7 +189,7 @@ START_TEST(stream_with_empty_since_starts_from_now)
 		expect_message(s[i], id);
 	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&since="), 200).json, "events"), 0);
 	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&lastEventId="), 200).json, "events"), 0);
-	/* What is empty says nothing, and leaves the word to what isn't. */
+	/* An empty parameter is ignored in favour of the other. */
 	ck_assert_uint_eq(json_count(expect_status(get(bob, "/v1/poll?wait=0&lastEventId=&since=%s", before), 200).json,
 				  "events"),
 		2);
@@ -210,8 +209,8 @@ START_TEST(stream_with_last_event_id_parameter_resumes)
 	const char *cursor = stream_cursor(witness);
 	long long id = say(alice, chat, "2");
 	expect_message(witness, id);
-	struct stream *s = stream_open(
-		bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to the address it was given */
+	struct stream *s =
+		stream_open(bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to its URL */
 	expect(s, "hello");
 	expect_message(s, id);
 	struct answer a = expect_status(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
@@ -228,7 +227,7 @@ END_TEST
 	"d \xc2\xa9\xe2\x80\x94\xe2\x80" \
 	"\xaa"
 
-/* Asserts that whoever takes U+0085, U+2028 and U+2029 for ends of lines finds no more lines than there are. */
+/* Asserts that a reader that takes U+0085, U+2028 and U+2029 for line ends counts no additional lines. */
 static void expect_no_breaks(const char *what, const char *data)
 {
 	const char *const breaks[] = { "\xe2\x80\xa8", "\xe2\x80\xa9", "\xc2\x85", "\v", "\f", "\x1c", "\x1d", "\x1e" };
@@ -237,7 +236,7 @@ static void expect_no_breaks(const char *what, const char *data)
 	ck_assert_msg(strstr(data, "\\u2028") != NULL, "no text in %s: %s", what, data);
 }
 
-/* What a stream has sent when the text has come. */
+/* Returns what a stream has sent when the text has arrived. */
 static const char *raw_stream(const struct client *who, const char *query)
 {
 	size_t len;
@@ -276,7 +275,7 @@ START_TEST(unicode_line_breaks_are_escaped_in_every_response)
 }
 END_TEST
 
-/* A client that doesn't know a kind of events, or a browser that wasn't asked for it, hears nothing else. */
+/* The response to a page of another origin has no CORS headers. */
 START_TEST(heartbeats_are_sent_on_busy_stream)
 {
 	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
@@ -363,7 +362,8 @@ START_TEST(head_and_options_requests_are_answered_and_end)
 	for (int i = 0; i < 2; i++) {
 		wire_send(w, "HEAD %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", targets[i], bob->token);
 		struct answer head = expect_status(wire_answer_to_head(w), 200);
-		ck_assert_ptr_null(answer_header(head, "Content-Length")); /* GET's isn't 0, and nobody knows it */
+		ck_assert_ptr_null(
+			answer_header(head, "Content-Length")); /* the length of GET isn't 0, and isn't known */
 		ck_assert_ptr_null(answer_header(head, "Transfer-Encoding"));
 		ck_assert_ptr_null(answer_header(head, "Connection"));
 		ck_assert_str_eq(expect_header(head, "Content-Type"),
@@ -392,8 +392,8 @@ START_TEST(stream_with_body_is_refused_and_body_is_no_request)
 		else
 			wire_send(w, "Transfer-Encoding: chunked\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n", strlen(smuggled),
 				smuggled);
-		ck_assert_ptr_null(answer_header(
-			expect_problem(wire_answer(w), 400, "body_not_allowed"), "Allow")); /* it isn't the method */
+		ck_assert_ptr_null(answer_header(expect_problem(wire_answer(w), 400, "body_not_allowed"),
+			"Allow")); /* other methods are refused too */
 		wire_expect_end(w);
 	}
 }
@@ -431,7 +431,7 @@ START_TEST(request_behind_poll_is_answered_correctly_or_not_at_all)
 			format("GET /v1/poll?wait=60&since=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
 			       "GET /v1/chats/%lld HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
 				cursor, bob->token, chat, bob->token);
-		if (i / 2 % 2) { /* in two pieces, the second with a piece of the first */
+		if (i / 2 % 2) { /* in two writes, the second with a part of the first request */
 			wire_bytes(w, both, 60);
 			wire_bytes(w, both + 60, strlen(both) - 60);
 		} else {
@@ -481,7 +481,7 @@ START_TEST(stream_closed_by_client_is_freed_within_100_ms)
 		took[i] = (int)(clock_mono_ms() - begin);
 	}
 	qsort(took, 5, sizeof(took[0]), by_size);
-	ck_assert_int_le(took[2], 100); /* the median: the machine may have other things to do once */
+	ck_assert_int_le(took[2], 100); /* the median, because the machine may be busy once */
 }
 END_TEST
 

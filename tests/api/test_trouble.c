@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A database that misbehaves: every send is answered while it does, none is lost or doubled, /readyz says what is
- * wrong, and once it is over all goes on by itself. */
+ * A database that misbehaves: every send is answered, none is lost or duplicated, /readyz names the trouble, and the
+ * server recovers by itself. */
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static PGconn *db(void)
 	return pg;
 }
 
-/* Waits until /readyz says that, or 200 for NULL. */
+/* Waits until /readyz names that trouble, or is 200 for NULL. */
 static void await_ready(const struct client *there, const char *detail)
 {
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;;) {
@@ -44,7 +44,7 @@ static void await_ready(const struct client *there, const char *detail)
 	}
 }
 
-/* A send that isn't taken: its answer comes while the trouble lasts. */
+/* Sends a message that isn't committed: its answer must arrive while the trouble lasts. */
 static void say_in_vain(const struct client *who, long long chat, const char *key)
 {
 	struct answer a = expect_problem(say_with_key(who, chat, key, "once"), 503, "database_away");
@@ -52,7 +52,7 @@ static void say_in_vain(const struct client *who, long long chat, const char *ke
 	expect_header(a, "Retry-After");
 }
 
-/* The same send again, once the trouble is over: it is there, and once. */
+/* Sends the same message again after the trouble: it is there once. */
 static void say_again(const struct client *who, long long chat, const char *key)
 {
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;; time_left(until, "a send to be taken")) {
@@ -72,7 +72,7 @@ START_TEST(log_lock_held_sends_are_answered_and_happen_once)
 	await_ready(ann, NULL);
 	sql(pg, "begin");
 	sql(pg, "select pg_advisory_xact_lock(" LOG_LOCK ")");
-	await_ready(ann, "lock"); /* nobody sends */
+	await_ready(ann, "lock"); /* without traffic */
 	for (int i = 0; i < 3; i++)
 		say_in_vain(ann, chat, "k");
 	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
@@ -200,7 +200,7 @@ END_TEST
 static bool has_tiny;
 static char tiny[] = "/tmp/pttXXXXXX";
 
-/* In a mount namespace of this program and its servers, where that is allowed. */
+/* In a mount namespace of this program and its servers, where the system allows it. */
 static void mount_tiny(void)
 {
 	has_tiny = mkdtemp(tiny) != NULL && unshare(CLONE_NEWNS) == 0 &&
@@ -210,7 +210,7 @@ static void mount_tiny(void)
 
 START_TEST(full_disk_is_logged_and_sends_resume_with_space)
 {
-	if (!has_tiny) /* the error alone is in transient_errors_are_503_and_logged */
+	if (!has_tiny) /* transient_errors_are_503_and_logged tests the error alone */
 		return;
 	static char text[16001];
 	struct client *ann = new_user();
@@ -234,7 +234,7 @@ START_TEST(full_disk_is_logged_and_sends_resume_with_space)
 	ck_assert(server_logged(test_server(), "free or add disk space"));
 	expect_status(get(ann, "%s?limit=5", messages_path(full)), 200);
 	ck_assert_int_eq(mount("tiny", tiny, "tmpfs", MS_REMOUNT, "size=64m"), 0);
-	await_ready(ann, NULL); /* nobody sends */
+	await_ready(ann, NULL); /* without traffic */
 	say_again(ann, chat, "k");
 	sql(pg, "alter table postern.message set tablespace pg_default");
 	sql(pg, "alter table postern.meta set tablespace pg_default");
@@ -244,7 +244,7 @@ END_TEST
 
 /* ---- privileges ---- */
 
-/* A database whose owner is no superuser. */
+/* A database whose owner isn't a superuser. */
 static const char *plain_database(void)
 {
 	static char conninfo[160];
@@ -261,7 +261,7 @@ static void finish(void *pg) { PQfinish(pg); }
 
 static char *functions(PGconn *pg) { return sql(pg, "select nspname from pg_namespace where nspname ~ '^postern_'"); }
 
-/* revoke … from, or grant … to. */
+/* Runs revoke … from or grant … to. */
 static void change_privilege(PGconn *pg, const char *change, const char *function)
 {
 	char *each = sql(pg,
@@ -296,7 +296,7 @@ START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 	say_in_vain(ann, chat, "k");
 	await_ready(ann, "privilege");
 	ck_assert(server_logged(node, "42501"));
-	/* The listener too, which comes back again and again. */
+	/* The listener too, which reconnects repeatedly. */
 	change_privilege(pg, REVOKE, "node_attach");
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'plain' and pid <> "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern upgrade-database`, from the PostgreSQL of this machine to the newer one in $TEST_PG_NEWER
- * (tests/postgres/newer fetches it): nothing is lost, whenever it is killed, and clients go on where they were. */
+ * `postern upgrade-database` from this machine's PostgreSQL to the newer one in $TEST_PG_NEWER (see
+ * tests/postgres/newer): nothing is lost, whenever it is killed, and clients resume. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
@@ -21,11 +21,11 @@
 
 enum { MESSAGES = 20 };
 
-static struct server *node; /* its database is what is upgraded */
+static struct server *node; /* its database is upgraded */
 static char old_bindir[BINDIR_SIZE], newer_bindir[BINDIR_SIZE];
 static int old_version, newer_version;
 
-/* What was there before. */
+/* Ids and cursors from before the upgrade. */
 static struct client *ann, *ben;
 static long long chat, first_id, last_id;
 static char kept_cursor[128];
@@ -58,7 +58,7 @@ static int version_of(const char *data)
 	return version;
 }
 
-/* As the owner of the state directory would write it. */
+/* Writes a file as the owner of the state directory. */
 static void write_file(const char *path, const char *mode, mode_t permissions, const char *text)
 {
 	struct stat st;
@@ -88,7 +88,7 @@ static char *directory(void)
 	return on_teardown(remove_tree, dir);
 }
 
-/* initdb and postgres, and nothing else, that say they are that version. */
+/* Makes initdb and postgres programs, and no other, that report that version. */
 static char *programs_called(int major)
 {
 	char *dir = directory();
@@ -124,14 +124,14 @@ static void is_refused(struct program *p, const char *says)
 	ck_assert_msg(program_await_exit(p) == 1, "%s", program_said(p));
 }
 
-/* The server with the programs of that version. */
+/* Starts the server with the programs of that version. */
 static void restart_with(const char *bindir)
 {
 	setenv("TEST_PG_BINDIR", bindir, 1);
 	server_restart(node);
 }
 
-/* --- what must be there --- */
+/* --- requirements --- */
 
 static void all_is_there(void)
 {
@@ -209,7 +209,7 @@ START_TEST(setup_server_has_messages)
 	}
 	search_finds("quillaja", MESSAGES);
 	sql(database_open(node), "alter system set work_mem = '9MB'");
-	sql(database_open(node), "alter system set fsync = off"); /* only for the test to be quick */
+	sql(database_open(node), "alter system set fsync = off"); /* only to make the test quick */
 }
 END_TEST
 
@@ -275,7 +275,7 @@ START_TEST(upgrade_without_old_programs_says_what_to_install)
 }
 END_TEST
 
-/* A file with a hole: it would fill the disk when it is copied. */
+/* A sparse file: it would fill the disk if it were copied. */
 START_TEST(upgrade_without_enough_space_is_refused)
 {
 	char *path = in_state("pg/base/hole");
@@ -297,7 +297,7 @@ START_TEST(upgrade_names_setting_unknown_to_new_version)
 	size_t len = fread(text, 1, sizeof(text) - 1, f);
 	fclose(f);
 	text[len] = '\0';
-	write_file(path, "a", 0600, "vacuum_defer_cleanup_age = 0\n"); /* gone since version 16 */
+	write_file(path, "a", 0600, "vacuum_defer_cleanup_age = 0\n"); /* removed in version 16 */
 	is_refused(begin_upgrade("--check", "--pg-bindir", newer_bindir),
 		"unrecognized configuration parameter \"vacuum_defer_cleanup_age\"");
 	write_file(path, "w", 0600, text);
@@ -323,7 +323,7 @@ static void await_match(const char *pattern)
 		time_left(until, pattern);
 }
 
-/* Kills it as soon as it says so, and with `file` once that is there, too. */
+/* Kills the command at this line of output, and with `file` once that exists too. */
 static void kill_at(const char *step, const char *file)
 {
 	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
@@ -341,7 +341,7 @@ START_TEST(upgrade_killed_at_any_step_leaves_the_old_database)
 	kill_at("step: making", NULL);
 	kill_at("step: checking", NULL);
 	kill_at("step: copying", NULL);
-	kill_at("step: copying", "pg.new.*/pg/postmaster.pid"); /* the new server is being filled */
+	kill_at("step: copying", "pg.new.*/pg/postmaster.pid"); /* the new cluster is being filled */
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	restart_with(old_bindir);
 	ck_assert_uint_eq(matches("pg?*"), 0);
@@ -428,7 +428,7 @@ START_TEST(upgrade_remove_old_removes_only_the_old_database)
 }
 END_TEST
 
-/* Where the file system can't exchange, the two renames may be cut off between them. */
+/* Where the file system can't exchange directories, the command may be killed between two renames. */
 START_TEST(start_after_interrupted_switch_completes_it)
 {
 	ck_assert_int_eq(rename(in_state("pg"), in_state("pg.switching")), 0);

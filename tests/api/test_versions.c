@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Which PostgreSQL is used: the one that was named, the one that the data belong to, none that is too old. Versions
- * that aren't installed are played by scripts that say so. What the rules do on each version, tests/postgres/run tests.
- */
+ * Which PostgreSQL the server uses: the configured one, or that of the data, never one that is too old. Scripts stand
+ * in for versions that aren't installed. tests/postgres/run tests the real ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -21,7 +20,7 @@ static void remove_tree(void *dir)
 		ck_abort_msg("%s can't be removed", (char *)dir);
 }
 
-/* The server drops its privileges, so everybody may write there. */
+/* The server drops its privileges, so every user may write there. */
 static char *directory(void)
 {
 	char *dir = format("/tmp/pvXXXXXX");
@@ -39,7 +38,7 @@ static void write_file(const char *path, mode_t mode, const char *text)
 	ck_assert_int_eq(chmod(path, mode), 0);
 }
 
-/* Where the house's programs are. */
+/* Returns the directory of the test machine's PostgreSQL programs. */
 static char *real_programs(void)
 {
 	char dir[BINDIR_SIZE];
@@ -50,7 +49,7 @@ static char *real_programs(void)
 	return format("%s", dir);
 }
 
-/* The programs of the house's PostgreSQL, which call themselves `major`. */
+/* Makes PostgreSQL programs that report version `major` and run the machine's. */
 static char *programs_called(int major)
 {
 	char *real = real_programs(), *dir = directory();
@@ -106,7 +105,7 @@ START_TEST(data_of_another_version_are_served_by_programs_of_that_version)
 	char *state = format("%s/s", directory());
 	struct program *p = serve(state, programs_called(98));
 	program_await(p, "ready http://");
-	ck_assert_int_eq(program_stop(p), 0); /* the data are of the house's version, whatever the programs say */
+	ck_assert_int_eq(program_stop(p), 0); /* the data have the machine's version, whatever the programs report */
 	p = serve(state, programs_called(97));
 	program_await(p, "but those in pg_bindir are version 97: using ");
 	program_await(p, "ready http://");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What an operator reads: the log's lines about sign-ins and refusals, the access log, and what metrics say of traffic.
- * That they are well-formed, and that board, alerts, filter and manual fit to them, is the business of tests/watching.
- */
+ * What operators read: log lines about sign-ins and refusals, the access log, and metrics of traffic. tests/watching
+ * checks that metrics are well-formed and that board, alerts, filter and manual match them. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,7 +18,8 @@
 
 /* ---- lines of a file ---- */
 
-/* The number of lines that hold all of these (NULL ends them); *ret_last: the last of them, until the test is over. */
+/* Returns the number of lines with all of these texts (NULL ends them); *ret_last is the last of them, until the end
+ * of the test. */
 static unsigned matching_lines_args(const char *path, char **ret_last, const char *const texts[])
 {
 	char line[8192];
@@ -42,7 +42,7 @@ static unsigned matching_lines_args(const char *path, char **ret_last, const cha
 #define matching_lines(path, ret_last, ...) \
 	matching_lines_args(path, ret_last, (const char *const[]) { __VA_ARGS__, NULL })
 
-/* Waits for such a line, and gives it. */
+/* Waits for such a line and returns it. */
 static char *await_line_args(const char *path, const char *const texts[])
 {
 	char *line = NULL;
@@ -53,7 +53,7 @@ static char *await_line_args(const char *path, const char *const texts[])
 }
 #define await_line(path, ...) await_line_args(path, (const char *const[]) { __VA_ARGS__, NULL })
 
-/* A directory that a server may write in, whoever it runs as. */
+/* A directory that a server may write to, whatever its user. */
 static char *a_directory(void)
 {
 	char *dir = format("/tmp/pwXXXXXX");
@@ -261,7 +261,7 @@ START_TEST(access_log_is_reopened_on_sighup)
 	expect_status(get(bare, "/healthz"), 200);
 	await_line(file, "path=/healthz");
 	ck_assert_int_eq(rename(file, old), 0);
-	expect_status(get(bare, "/v1/me"), 401); /* still goes to the old one */
+	expect_status(get(bare, "/v1/me"), 401); /* still in the old one */
 	await_line(old, "path=/v1/me");
 	kill(server_pid(node), SIGHUP);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -288,7 +288,7 @@ START_TEST(access_log_that_cannot_be_written_fails_the_start)
 }
 END_TEST
 
-/* A file system that is full: nobody waits for it, and what is lost is counted. */
+/* A full file system: no request waits for it, and lost lines are counted. */
 START_TEST(access_log_over_its_buffer_drops_and_counts)
 {
 	const char *const flags[] = { "--access-log", "/dev/full", NULL };
@@ -325,7 +325,7 @@ START_TEST(requests_are_counted_by_route_and_status)
 	ck_assert_double_eq(metric(test_server(), took), before[1] + 1);
 	ck_assert_double_eq(metric(test_server(), other), before[2] + 50);
 	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
-	ck_assert_ptr_null(strstr(a.body, "no-such-thing")); /* what a client writes becomes no label */
+	ck_assert_ptr_null(strstr(a.body, "no-such-thing")); /* what a client sends becomes no label */
 	ck_assert_ptr_null(strstr(a.body, format("/v1/chats/%lld", chat)));
 }
 END_TEST

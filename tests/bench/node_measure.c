@@ -29,7 +29,7 @@ static bool reaches(const uint64_t *counter, uint64_t goal, uint64_t timeout)
 	return *counter >= goal;
 }
 
-/* Opens n clients of a room (own_rooms: each his own), some at a time. */
+/* Opens n clients of a room (own_rooms: each in its own), some at a time. */
 static struct node_client *open_all(const struct node *server, unsigned n, const char *room,
 	void (*on_event)(struct node_client *, enum node_event))
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What may go wrong, going wrong under load: cut streams, killed processes, kicked members, and two who do the same at
- * once.
+ * Faults under load: cut streams, killed processes, kicked members, and concurrent changes of one message.
  *
- *     chaos [--full] [load|kill|kick|races]…      all of them, small, if not said otherwise */
+ *     chaos [--full] [load|kill|kick|races]…      default: all of them, small */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@ static bool full;
 static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user",
 	"0", "--log-level", "warn", NULL };
 
-/* Both nodes. */
+/* Returns the two nodes. */
 static struct server *const *town(void)
 {
 	static struct server *nodes[2];
@@ -127,7 +126,7 @@ END_TEST
 
 /* --- races --- */
 
-/* Two requests on two connections, to two nodes, sent before either is answered. */
+/* Sends two requests on two connections to two nodes before either is answered. */
 struct race {
 	struct wire *first, *second;
 };
@@ -172,7 +171,7 @@ static void delete_and_edit(struct race *r, struct client *alice, long long chat
 	expect_problem(get(alice, "%s", message_path(chat, id)), 410, "gone");
 }
 
-/* What a stream says of each: born, edited as often as that, gone. */
+/* Asserts what a stream gets of a message: it is created, edited that often, deleted. */
 static void expect_life(struct stream *s, long long id, unsigned most_edits)
 {
 	expect_message(s, id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The rules: who must have seen what, and that the history says the same. */
+ * The assertions: which watcher must have seen which message, and that the history agrees. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@ static bool was_absent(const struct load *l, const struct person *who, const str
 	return false;
 }
 
-/* Since when he has been there without a break; 0: always; LLONG_MAX: he isn't there now. */
+/* Returns the position since which the person has been a member without a break; 0: always; LLONG_MAX: not a member
+ * now. */
 static long long last_return(const struct load *l, const struct person *who, const struct room *room)
 {
 	long long since = 0;
@@ -42,7 +43,7 @@ static int by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* The confirmed messages of a room, ascending; free() it. */
+/* Returns the confirmed messages of a room, ascending; free() it. */
 static const struct message **confirmed_in(const struct load *l, const struct room *room, size_t *ret_n)
 {
 	const struct message **list = malloc((l->message_count + 1) * sizeof(*list));
@@ -54,8 +55,8 @@ static const struct message **confirmed_in(const struct load *l, const struct ro
 	return list;
 }
 
-/* The first message that a watcher has not got and must have; NULL: none. All that he got must be there for him to get.
- */
+/* Returns the first message that a watcher must have and lacks; NULL: none. Asserts that the watcher was allowed to
+ * have each message that it got. */
 static const struct message *compare(
 	const struct load *l, const struct watcher *w, const struct room *room, const struct message **list, size_t n)
 {
@@ -107,7 +108,7 @@ void explain_missing(const struct load *l)
 	}
 }
 
-/* The history of a room is what was confirmed, each message once. */
+/* Asserts that the history of a room has each confirmed message once and no other. */
 static void check_history(const struct load *l, const struct room *room)
 {
 	size_t n, at = 0;

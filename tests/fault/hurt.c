@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What hurts: readers who don't read, and senders who send more than can be stored. Nothing grows without bounds, the
- * others don't notice, and afterwards everything is as it was.
+ * Overload: clients that don't read, and senders that send more than can be stored. Memory stays bounded, other
+ * clients are not affected, and the server recovers.
  *
  *     hurt [--full]      with a thousand readers; --full needs some 2,500 open files */
 #include <stdio.h>
@@ -24,7 +24,7 @@ static void await_at_least(const char *name, double value)
 		time_left(until, name);
 }
 
-/* Reads what it missed, resuming if it was closed meanwhile. */
+/* Reads the messages that the stream missed, resuming it if it was closed. */
 static void catch_up(struct client *who, struct stream *s, long long first, long long last)
 {
 	for (long long next = first; next <= last; next++) {
@@ -59,7 +59,7 @@ START_TEST(slow_readers_use_bounded_memory_and_delay_nobody)
 		first = first ? first : last;
 		expect_message(quick, last);
 	}
-	await_at_least("postern_slow_subscribers_total", readers); /* all were set back at least once */
+	await_at_least("postern_slow_subscribers_total", readers); /* each was set back at least once */
 	double grown = metric(test_server(), "postern_memory_bytes") - before;
 	ck_assert_msg(
 		grown < 64 * MIB, "%.0f bytes for %u readers of %d bytes each", grown, readers, MESSAGES * LETTERS);
@@ -69,7 +69,7 @@ START_TEST(slow_readers_use_bounded_memory_and_delay_nobody)
 }
 END_TEST
 
-/* Counts the lines of a bulk's answer with that status. */
+/* Counts the lines of a batch's answer with that status. */
 static unsigned lines_with(struct answer a, int status)
 {
 	unsigned n = 0;
@@ -104,7 +104,7 @@ START_TEST(sends_over_the_queue_limit_are_refused)
 		at = stpcpy(at, line);
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
-	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)"); /* nothing can be written */
+	sql(pg, "select pg_advisory_xact_lock(5788050871298354032)"); /* writes are blocked */
 	struct wire *w[BULKS];
 	for (int i = 0; i < BULKS; i++) {
 		w[i] = wire_open(test_server());
@@ -116,7 +116,7 @@ START_TEST(sends_over_the_queue_limit_are_refused)
 	}
 	await_at_least("postern_turned_away_total", 1);
 	expect_problem(post(ben, messages_path(chat), "{'text':'one more'}"), 503, "overloaded");
-	expect_status(get(ben, "/v1/me"), 200); /* what doesn't write goes on */
+	expect_status(get(ben, "/v1/me"), 200); /* reads go on */
 	sql(pg, "commit");
 	unsigned sent = 0, full = 0;
 	for (int i = 0; i < BULKS; i++) {
@@ -129,7 +129,7 @@ START_TEST(sends_over_the_queue_limit_are_refused)
 	ck_assert(metric(test_server(), "postern_turned_away_total") >= full + 1);
 	say(ann, chat, "the last one");
 	ck_assert_uint_eq(stored(ann, chat), sent + 1);
-	/* The stream had all of it, or goes on: it wasn't read all the while, and on a slow machine that is longer than
+	/* The stream got all messages or resumes: it wasn't read all the time, which on a slow machine is longer than
 	 * the server waits. */
 	for (unsigned i = 0; i <= sent; i++) {
 		if (stream_is_over(s))

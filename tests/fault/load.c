@@ -96,7 +96,7 @@ struct room *room_of(struct load *l, long long chat)
 
 /* --- senders --- */
 
-/* The next message to send, in a room of the sender's. NULL: there is none left. */
+/* Returns the next message to send in a room of the sender's. NULL: none left. */
 static struct message *compose(struct load *l, struct sender *s)
 {
 	if (l->composed == l->message_count)
@@ -154,7 +154,7 @@ static void on_sent(struct load *l, struct sender *s, const struct answer *a)
 	m->id = id;
 	decided(l, s);
 	if (load_random(l, 20) == 0)
-		s->message = m; /* again, as if the answer had got lost */
+		s->message = m; /* repeated, as if the answer had been lost */
 }
 
 static void on_answer(struct load *l, struct sender *s, const struct answer *a)
@@ -175,7 +175,7 @@ static void on_answer(struct load *l, struct sender *s, const struct answer *a)
 	}
 }
 
-/* late: whatever it says, it took too long. */
+/* it took too long, whatever the answer */
 static void sender_reads(struct load *l, struct sender *s, bool late)
 {
 	size_t len;
@@ -257,8 +257,8 @@ static void turn(struct load *l)
 
 void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, void *arg), void *arg)
 {
-	/* Nobody sends, and nobody is kicked, before all streams are open: what was sent before an absence reaches only
-	 * who was there. */
+	/* No sends and no kicks until all streams are open: a message from before an absence reaches only members of
+	 * that time. */
 	for (unsigned long long until = clock_mono_ms() + STALL_MS; l->resumed < l->watcher_count; turn(l))
 		ck_assert_int_gt(time_left(until, "all streams to open"), 0);
 	l->begin_ms = l->progress_ms = clock_mono_ms();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What load.c, watch.c and check.c share. */
+ * Structures shared by load.c, watch.c and check.c. */
 #ifndef FAULT_TOWN_H
 #define FAULT_TOWN_H
 
@@ -8,18 +8,18 @@
 
 enum { PEOPLE_MAX = 128, ROOMS_MAX = 32, NODES_MAX = 4, SOCKETS_MAX = 512 };
 
-/* The text of a message: its chat, and its number in load.messages. */
+/* The text of a message: its chat, and its index in load.messages. */
 #define TEXT "%lld:%u"
 
 struct room {
 	long long chat;
-	size_t confirmed; /* messages that everybody in it must see */
+	size_t confirmed; /* messages that every member must see */
 };
 
 struct person {
 	struct client *client;
 	bool joined[ROOMS_MAX];   /* at the beginning */
-	bool away[ROOMS_MAX];     /* kicked now */
+	bool away[ROOMS_MAX];     /* kicked at the moment */
 	bool troubled[ROOMS_MAX]; /* was kicked at least once */
 };
 
@@ -29,22 +29,22 @@ struct message {
 	long long id; /* 0: not confirmed */
 };
 
-/* Somebody was no member between two positions. */
+/* A person was no member between two positions. */
 struct absence {
 	struct person *who;
 	struct room *room;
-	long long from, to; /* to 0: still is none */
+	long long from, to; /* up to 0: still no member */
 };
 
 struct sender {
 	struct person *who;
 	struct wire *wire;
-	struct message *message; /* on its way, or to be tried again */
+	struct message *message; /* in flight, or to be retried */
 	bool in_flight;
 	unsigned long long sent_ms, retry_ms;
 };
 
-/* The ids that arrived in one room, ascending. */
+/* The ids received in one room, ascending. */
 struct arrivals {
 	long long *ids;
 	size_t count, size;
@@ -70,9 +70,9 @@ struct load {
 	struct watcher *watchers; /* 0: the witness */
 	struct message *messages;
 	size_t message_count, composed, decided;
-	struct absence *absences; /* as the witness saw them */
+	struct absence *absences; /* as the witness received them */
 	size_t absence_count, absence_size;
-	size_t kicks_done, kicks_seen; /* kicks and returns */
+	size_t kicks_done, kicks_seen; /* kicks and additions */
 	size_t requests, repeated, refused, away, lost, deliveries, cuts, resumed;
 	unsigned long long begin_ms, end_ms, progress_ms, next_cut_ms;
 };
@@ -86,7 +86,7 @@ struct wire *watcher_wire(const struct watcher *w); /* NULL: none */
 void watcher_turn(struct load *l, struct watcher *w, bool readable);
 void watcher_cut(struct load *l, struct watcher *w);
 
-/* Whether a watcher must have seen that message, must not, or may. */
+/* Returns whether a watcher must have got that message, must not, or may have. */
 enum duty { MUST, MUST_NOT, MAY };
 enum duty duty_of(const struct load *l, const struct watcher *w, const struct message *m);
 bool all_arrived(const struct load *l);

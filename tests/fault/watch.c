@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Watchers: streams that are cut, and resume with the cursor of the last event they have wholly received. */
+ * Watchers: streams that are cut, and resume with the cursor of the last event that they received completely. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +83,7 @@ static struct person *person_of(struct load *l, const char *name)
 	return NULL;
 }
 
-/* The witness keeps the book of who was absent when. */
+/* The witness records absences. */
 static void witness(struct load *l, struct json_object *json)
 {
 	struct person *who = person_of(l, json_str(json, "name"));

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Users and their requests to the server. See client.h. */
 #include "client.h"
 
 #include <curl/curl.h>
@@ -97,7 +98,7 @@ static size_t gather(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-/* Only the last head: before it there may have been one of 100. */
+/* Keeps only the last head, because a 100 response may precede it. */
 static size_t gather_head(char *data, size_t size, size_t n, void *arg)
 {
 	struct bytes *b = arg;
@@ -228,7 +229,7 @@ struct answer client_expect_status(const char *file, int line, struct answer a, 
 	if (a.status != status)
 		fail_at(file, line, "answered %d, not %d: %.500s", a.status, status,
 			a.body != NULL ? a.body : "(nothing)");
-	/* What has no content says so and nothing else; what has, says what it is. */
+	/* A 204 has no body. */
 	if (status == 204 && a.len != 0)
 		fail_at(file, line, "a 204 with a body: %.500s", a.body);
 	return a;

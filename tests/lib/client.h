@@ -17,7 +17,7 @@
 enum { CLIENT_HEADERS = 6 };
 
 struct client {
-	const char *name;  /* NULL: nobody */
+	const char *name;  /* NULL: anonymous */
 	const char *token; /* NULL: no Authorization is sent */
 	const struct server *server;
 	const char *headers[CLIENT_HEADERS]; /* "Name: value"; NULL: none */
@@ -27,13 +27,13 @@ struct client {
 
 /* The user of that name on this program's server, created on the first call. Lives until the program ends. */
 struct client *user(const char *name);
-/* A user whom no other test knows: no chats, no streams. */
+/* Creates a user that no other test uses: no chats, no streams. */
 struct client *new_user(void);
-/* The same on another server; whoever has no token yet has none. */
+/* The same on another server; the user has no token there yet. */
 struct client *user_at(const struct server *server, const char *name);
-/* Somebody without credentials. */
+/* A client without credentials. */
 struct client *anonymous(void);
-/* The same client, who sends a header besides; one who asks another node; one with another token. For this test. */
+/* Copies of a client that live as long as the test: with one more header, on another server, with another token. */
 struct client *with_header(const struct client *who, const char *fmt, ...) PATH_LIKE(2, 3);
 struct client *on_server(const struct client *who, const struct server *server);
 struct client *with_token(const struct client *who, const char *token);
@@ -44,32 +44,32 @@ struct answer post(const struct client *who, const char *path, const char *json_
 	PATH_LIKE(3, 4); /* json_fmt NULL: no body */
 struct answer put(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
 struct answer patch(const struct client *who, const char *path, const char *json_fmt, ...) PATH_LIKE(3, 4);
-/* Any method, any body; type NULL: no Content-Type, and no body either. */
+/* Sends any method and body. type NULL: no Content-Type and no body. */
 struct answer send_request(
 	const struct client *who, const char *method, const char *path, const char *type, const void *body, size_t len);
 struct answer post_as(const struct client *who, const char *path, const char *type, const char *text);
 
-/* Asserts an answer's status. Gives it. */
+/* Asserts the status of an answer. Returns the answer. */
 #define expect_status(answer, expected) client_expect_status(__FILE__, __LINE__, answer, expected)
 struct answer client_expect_status(const char *file, int line, struct answer a, int status);
-/* Asserts a refusal: status, code, and all that makes it a problem. */
+/* Asserts that the answer is a problem document with this status and code. Returns the answer. */
 #define expect_problem(answer, status, code) client_expect_problem(__FILE__, __LINE__, answer, status, code)
 struct answer client_expect_problem(const char *file, int line, struct answer a, int status, const char *code);
 
-/* A group of the owner's with those members, NULL ends them. Gives its number. */
+/* Creates a group of the owner with the members that follow. Returns its id. */
 #define make_group(...) client_make_group(__VA_ARGS__, (const struct client *)NULL)
 long long client_make_group(const struct client *owner, ...);
-/* Sends a text; gives the message's id. The second on a key of the sender's. */
+/* Sends a text and returns the message's id; or sends it with a key and returns the answer. */
 long long say(const struct client *who, long long chat, const char *text);
 struct answer say_with_key(const struct client *who, long long chat, const char *key, const char *text);
-/* Paths. */
+/* Paths of requests. They live as long as the test. */
 char *messages_path(long long chat);
 char *message_path(long long chat, long long id);
 char *member_path(long long chat, const struct client *who);
 
-/* The sum over all labels of a metric of that server. Fails the test when it isn't there. */
+/* Returns the sum of a metric over all its labels. Fails the test if the server doesn't export it. */
 double metric(const struct server *server, const char *name);
-/* Asks for it until it is that. */
+/* Waits until the metric has the value. */
 void await_metric(const struct server *server, const char *name, double value);
 
 #endif

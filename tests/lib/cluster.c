@@ -25,9 +25,9 @@
 enum { CLUSTERS_MAX = 16 };
 
 struct cluster {
-	char dir[24]; /* below it: d, the data, and the socket */
+	char dir[24]; /* contains d, the data directory, and the socket */
 	char data[32];
-	pid_t pid; /* 0: it doesn't run */
+	pid_t pid; /* 0: not running */
 };
 
 static struct cluster clusters[CLUSTERS_MAX];
@@ -63,7 +63,7 @@ static void in_child(const struct cluster *c, const char *command)
 	setenv("PGUSER", "postern", 1);
 	setenv("LC_ALL", "C.UTF-8", 1);
 	signal(SIGPIPE, SIG_DFL);
-	prctl(PR_SET_PDEATHSIG, SIGQUIT); /* what PostgreSQL takes for "immediately" */
+	prctl(PR_SET_PDEATHSIG, SIGQUIT); /* PostgreSQL's "immediate" shutdown */
 	execl("/bin/sh", "/bin/sh", "-c", command, (char *)NULL);
 	_exit(127);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * PostgreSQL clusters of a test's own, to copy, restore, fail over and upgrade. They listen on Unix sockets only, do
- * not wait for the disk, and belong to the user that servers started by root become. Whatever fails ends the test. */
+ * PostgreSQL clusters for tests to copy, restore, fail over and upgrade. They listen on Unix sockets only, don't
+ * fsync, and belong to the user that a server started by root switches to. Any failure ends the test. */
 #ifndef LIB_CLUSTER_H
 #define LIB_CLUSTER_H
 
@@ -10,30 +10,30 @@
 
 struct cluster;
 
-/* Makes one, and starts it. It lives until clusters_remove_all(). */
+/* Creates a cluster and starts it. It lives until clusters_remove_all(). */
 struct cluster *cluster_new(void);
-/* A copy of a running one by pg_basebackup, not started. standby: it follows the other one. */
+/* Copies a running cluster by pg_basebackup; the copy is not started. standby: it replicates from the original. */
 struct cluster *cluster_copy(const struct cluster *of, bool standby);
-/* What pg_upgrade makes of a stopped one, not started. NULL: it isn't installed. */
+/* Upgrades a stopped cluster with pg_upgrade; the result is not started. NULL: pg_upgrade isn't installed. */
 struct cluster *cluster_upgrade(const struct cluster *of);
 
 void cluster_start(struct cluster *c);
-void cluster_stop(struct cluster *c);  /* at once, as a crash would */
-void cluster_close(struct cluster *c); /* orderly: what is written goes out to standbys first */
+void cluster_stop(struct cluster *c);  /* immediately, as in a crash */
+void cluster_close(struct cluster *c); /* orderly: standbys receive all WAL first */
 void cluster_promote(struct cluster *c);
-/* Waits until its one standby has replayed all that it has written. */
+/* Waits until the only standby has replayed all WAL. */
 void cluster_await_standby(const struct cluster *primary);
-/* Adds a line to its postgresql.auto.conf. */
+/* Appends a line to postgresql.auto.conf. */
 void cluster_configure(const struct cluster *c, const char *line);
-/* Gives the one the other's place, as if its files had been put where the other's were. Both are stopped. */
+/* Exchanges the data directories of two stopped clusters. */
 void cluster_swap(struct cluster *a, struct cluster *b);
 
 const char *cluster_dir(const struct cluster *c); /* its data directory */
-/* "host=… dbname=…", until the test is over. */
+/* "host=… dbname=…"; lives until the end of the test. */
 char *cluster_conninfo(const struct cluster *c, const char *database);
-/* Where its socket is. */
+/* The directory of its socket. */
 const char *cluster_host(const struct cluster *c);
-PGconn *cluster_connect(const struct cluster *c, const char *database); /* until the test is over */
+PGconn *cluster_connect(const struct cluster *c, const char *database); /* until the end of the test */
 
 /* Runs a command in a shell with PostgreSQL's programs on the PATH, PGHOST the cluster's and PGUSER postern. */
 void cluster_run(const struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See command.h. Input and output are memory files: however much there is, nobody waits for anybody. */
+ * See command.h. Input and output are memory files, so that neither side blocks on a full pipe. */
 #include "command.h"
 
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A hand in the server's database: to hold a lock while something is under way, or to change what only time or an
- * accident does. */
+ * Direct access to the server's database: to hold a lock during a request, or to change what only time or a fault
+ * changes. */
 #ifndef LIB_DATABASE_H
 #define LIB_DATABASE_H
 
@@ -8,12 +8,12 @@
 
 #include "server.h"
 
-/* A connection of its own; until the test is over. */
+/* Opens a connection that lives until the end of the test. */
 PGconn *database_open(const struct server *server);
-/* Runs it; gives the first value of the first row, "" when there is none. Until the test is over. */
+/* Runs a statement; returns the first value of the first row, "" without rows. Lives until the end of the test. */
 char *sql(PGconn *pg, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Waits until that many others wait for locks. */
+/* Waits until that many other sessions wait for locks. */
 void await_waiting(PGconn *pg, int count);
 
 #endif

@@ -31,7 +31,7 @@ void environment_plain(void)
 			setenv(kept[i][1], values[i], 1);
 }
 
-/* Whether everybody may go to that directory. */
+/* Returns true if every user may enter the directory. */
 static bool is_open(const char *dir)
 {
 	char path[1024];

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * What the programs under test start from: the environment of a clean Debian, whatever a developer has in theirs. */
+ * The environment of the programs under test: that of a clean Debian, not the developer's. */
 #ifndef LIB_ENVIRONMENT_H
 #define LIB_ENVIRONMENT_H
 
-/* Replaces this process's environment, which should be a child about to exec: PATH and HOME, what sanitizers are told,
- * and POSTERN_PG_BINDIR if $TEST_PG_BINDIR names a PostgreSQL to run the tests on. Tests add what they mean to add. */
+/* Replaces the environment of this process, which should be a child about to exec, with PATH, HOME, the options of
+ * sanitizers, and POSTERN_PG_BINDIR if $TEST_PG_BINDIR names a PostgreSQL to run the tests on. Tests add more
+ * variables. */
 void environment_plain(void);
 
-/* The directory of initdb and postgres of a major version, from tests/postgres. NULL: it isn't installed, or the user
- * that servers started by root become can't go there. Lives until the test is over. */
+/* Returns the directory of initdb and postgres of a major version, from tests/postgres. NULL: it isn't installed, or
+ * the user that a server started by root switches to can't enter it. Lives until the end of the test. */
 const char *postgres_bindir(int major);
 
 #endif

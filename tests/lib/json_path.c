@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Values of JSON by path. See json_path.h. */
 #include "json_path.h"
 
 #include <stdlib.h>
@@ -60,7 +61,7 @@ struct json_object *json_path_parse(const char *text, size_t len)
 	struct json_tokener *tokener = json_tokener_new();
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	struct json_object *json = len > 0 ? json_tokener_parse_ex(tokener, text, (int)len) : NULL;
-	/* A number at the end is complete only with what follows it. */
+	/* The tokener accepts a number only when another character follows. */
 	if (json == NULL && json_tokener_get_error(tokener) == json_tokener_continue)
 		json = json_tokener_parse_ex(tokener, "", 1);
 	size_t used = json_tokener_get_parse_end(tokener);

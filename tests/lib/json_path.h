@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Looking into JSON by paths like "chats.0.title". What isn't there, or is of another type, fails the test. */
+ * Values in JSON by paths such as "chats.0.title". A value that is absent or of another type fails the test. */
 #ifndef LIB_JSON_PATH_H
 #define LIB_JSON_PATH_H
 
@@ -18,9 +18,9 @@ bool json_path_true(const char *file, int line, struct json_object *json, const 
 size_t json_path_count(const char *file, int line, struct json_object *json, const char *path); /* of an array */
 
 struct json_object *json_at(struct json_object *json, const char *path); /* NULL: absent */
-bool json_has(struct json_object *json, const char *path);               /* there, and not null */
+bool json_has(struct json_object *json, const char *path);               /* present and not null */
 
-/* Strictly: one value, valid UTF-8, nothing behind it. NULL: it isn't JSON. json_object_put() it. */
+/* Parses one value of valid UTF-8 with nothing after it. NULL: not JSON. Release with json_object_put(). */
 struct json_object *json_path_parse(const char *text, size_t len);
 
 #endif

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * Keys and JSON Web Tokens for tests. rhonabwy's header can't stand beside json-c's: hence a file of its own. */
+ * Keys and JSON Web Tokens for tests. In a file of its own, because the headers of rhonabwy and json-c conflict. */
 #ifndef LIB_JWT_H
 #define LIB_JWT_H
 
-/* Keys for each algorithm, of the kids hs, rs, es, ed. Made once. */
+/* Makes keys with the kids hs, rs, es and ed, one for each algorithm. Called once. */
 void jwt_make_keys(void);
-/* Writes a JWKS of those kids (NULL ends them), without what is secret but for hs. Replaces the file at once. */
+/* Writes a JWKS with these kids (NULL ends them). Only hs includes its secret. Replaces the file atomically. */
 void jwt_write_keys(const char *path, const char *const kids[]);
-/* A token of those claims (JSON), signed with the key of that kid by what it is for; kid NULL: hs, but not named.
- * free() it. */
+/* Signs claims (JSON) with the key of that kid and its algorithm. kid NULL: key hs, without a kid header. free() the
+ * result. */
 char *jwt_sign(const char *kid, const char *claims);
-/* Signed with HS256 and the public key of rs as the secret, naming rs. */
+/* Signs with HS256 and the public key of rs as the secret, with kid rs. free() the result. */
 char *jwt_confuse(const char *claims);
-/* With alg none. */
+/* Makes a token with alg none. free() the result. */
 char *jwt_unsigned(const char *claims);
 
 #endif

@@ -41,11 +41,11 @@ struct manager *manager_new(const char *name)
 	ck_assert_int_eq(
 		bind(m->fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)), 0);
 	if (*name != '@')
-		chmod(name, 0777); /* as the real one's is */
+		chmod(name, 0777); /* as systemd's socket is */
 	return on_teardown(end, m);
 }
 
-/* The line in a datagram; NULL: it isn't there. */
+/* Finds the line in a datagram; NULL: absent. */
 static char *find(const char *datagram, const char *line)
 {
 	size_t len = strlen(line);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A service manager, as far as its services see of it: the socket that NOTIFY_SOCKET names. It goes with the test. */
+ * A stand-in for the service manager: the socket that NOTIFY_SOCKET names. Removed at the end of the test. */
 #ifndef LIB_MANAGER_H
 #define LIB_MANAGER_H
 
@@ -7,12 +7,12 @@ struct manager;
 
 /* name: a path, or @ and a name in the abstract namespace. */
 struct manager *manager_new(const char *name);
-/* Waits for a datagram that has this line, or one that begins so if it ends with an equals sign or a blank. Gives the
- * line. */
+/* Waits for a datagram with this line; a line that ends with an equals sign or a blank is a prefix. Returns the line.
+ */
 char *manager_await(struct manager *m, const char *line);
-/* Forgets what has come so far. */
+/* Discards the datagrams received so far. */
 void manager_forget(struct manager *m);
-/* How many datagrams with such a line have come since then, as far as they have been waited for. */
+/* Returns how many datagrams with such a line have been received since manager_forget() by manager_await(). */
 unsigned manager_heard(const struct manager *m, const char *line);
 
 #endif

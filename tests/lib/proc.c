@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Processes in /proc. See proc.h. */
 #include "proc.h"
 
 #include <dirent.h>

@@ -23,7 +23,7 @@
 enum { SAID_MAX = 1 << 20, ARGS_MAX = 40, FDS_MAX = 8, FAR = 100, START_MS = 60000 };
 
 struct program {
-	pid_t pid; /* 0: has ended */
+	pid_t pid; /* 0: ended */
 	int out, status;
 	char said[SAID_MAX];
 	size_t len;
@@ -40,7 +40,7 @@ static void set_environment(const char *const env[])
 	}
 }
 
-/* First out of the way, then to 3 and up. */
+/* Moves the descriptors out of the way first, then to 3 and up. */
 static void pass(const int fds[])
 {
 	int n = 0, moved[FDS_MAX];
@@ -113,7 +113,7 @@ struct program *program_start(const char *const args[], const char *const env[],
 
 pid_t program_pid(const struct program *p) { return p->pid; }
 
-/* False: that was all. */
+/* Returns false at the end of the output. */
 static bool take(struct program *p)
 {
 	ssize_t n = 0;

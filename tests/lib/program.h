@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * $POSTERN_BIN as a child process with an environment and descriptors of the test's choosing, for what happens before a
- * server serves and for what a service manager does. Whatever is still there ends with the test. */
+ * $POSTERN_BIN as a child process with the test's environment and descriptors: for tests of the start and of service
+ * managers. A program that still runs is killed at the end of the test. */
 #ifndef LIB_PROGRAM_H
 #define LIB_PROGRAM_H
 
@@ -9,24 +9,23 @@
 
 struct program;
 
-/* args: without the program, NULL ends them. env: NAME=value, or NAME to remove it; NULL ends them, may be NULL itself.
- * fds: become 3, 4, …, as LISTEN_PID and LISTEN_FDS say; -1 ends them, may be NULL. */
+/* args: without the program's name, ended by NULL. env: NAME=value, or NAME to remove it, ended by NULL; may be NULL.
+ * fds: become 3, 4, …, announced by LISTEN_PID and LISTEN_FDS; ended by -1; may be NULL. */
 struct program *program_start(const char *const args[], const char *const env[], const int fds[]);
 
-/* Those started from now on run as that user id, and its group; 0: as this process. It needs to be root. */
+/* Programs started from now on run as this user id and group; 0: as this process. Requires root. */
 void program_run_as(uid_t user);
 
 pid_t program_pid(const struct program *p);
-/* Waits until it has said that, on standard output or standard error. Gives the line. */
+/* Waits until the program's output has the text. Returns the line. */
 char *program_await(struct program *p, const char *text);
-/* How many bytes it has written that nothing of this has taken yet: a program that nobody reads stands still at 64 KiB.
- */
+/* Returns the bytes that the program has written and the test has not read. It blocks at 64 KiB. */
 size_t program_unread(const struct program *p);
-/* What it has said so far. */
+/* Returns its output so far. */
 const char *program_said(struct program *p);
-/* Waits for its end. Gives the exit status; 128 and the signal if one has ended it. */
+/* Waits until it exits. Returns the exit status, or 128 plus the signal that ended it. */
 int program_await_exit(struct program *p);
-/* SIGTERM, and waits. */
+/* Sends SIGTERM and waits. Returns as program_await_exit(). */
 int program_stop(struct program *p);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See server.h. This process adopts what its servers leave behind (PR_SET_CHILD_SUBREAPER): that is how it sees
- * orphans. */
+ * See server.h. This process adopts orphans of its servers (PR_SET_CHILD_SUBREAPER), so that it can find them. */
 #include "server.h"
 
 #include <errno.h>
@@ -25,9 +24,9 @@
 enum { SERVERS_MAX = 16, ARGS_MAX = 40, START_MS = 120000, STOP_MS = 30000 };
 
 struct server {
-	const struct server *first; /* whose database it is */
-	bool is_guest;              /* the database isn't its own */
-	char dir[16];               /* short: a Unix socket lives below it */
+	const struct server *first; /* the server with the database */
+	bool is_guest;              /* uses the database of another server */
+	char dir[16];               /* short, because a Unix socket is below it */
 	char state[24], log[24], url[48], listen[32], conninfo[256];
 	const char *argv[ARGS_MAX];
 	unsigned port;
@@ -44,7 +43,7 @@ static const char *binary(void)
 	return path != NULL ? path : "src/postern";
 }
 
-/* In the child: never outlives the tests, and talks where it is told to. */
+/* In the child: dies with the tests, and writes to the given descriptors. */
 static _Noreturn void become(const char *const argv[], pid_t parent, int in, int out, int err)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -61,7 +60,7 @@ static _Noreturn void become(const char *const argv[], pid_t parent, int in, int
 	_exit(127);
 }
 
-static unsigned files; /* that servers may open; 0: as many as this process */
+static unsigned files; /* limit of open files of servers; 0: that of this process */
 
 void server_limit_files(unsigned most) { files = most; }
 
@@ -76,7 +75,7 @@ static pid_t spawn(const char *const argv[], int in, int out, int err)
 	return pid;
 }
 
-/* Reads lines until "ready URL". False: the server ended, or took too long. */
+/* Reads lines until "ready URL". Returns false if the server ends or takes too long. */
 static bool await_ready(struct server *s)
 {
 	char text[4096], *line;
@@ -116,7 +115,7 @@ static void launch(struct server *s)
 	}
 }
 
-/* conninfo NULL: the first one's database, or its own when there is no first one. */
+/* conninfo NULL: the first server's database, or a private one for the first server. */
 static struct server *server_new(const struct server *first, const char *conninfo, const char *const flags[])
 {
 	ck_assert_uint_lt(server_count, SERVERS_MAX);
@@ -185,7 +184,7 @@ static bool runs_one(pid_t pid)
 	return false;
 }
 
-/* What was orphaned is our child now. Gives the living, without the servers; buries the dead. */
+/* Orphans are our children now. Lists the living ones except servers, and reaps the dead. */
 static size_t orphans(pid_t *ret_pids, size_t most)
 {
 	pid_t children[64];
@@ -245,7 +244,7 @@ void server_kill(struct server *s, int sig)
 	send_signal(s, sig);
 	(void)ended(s, "the server's end after a kill");
 	pid_t left_behind[8];
-	(void)orphans(left_behind, 8); /* they learn of it on their own; the next start has to cope */
+	(void)orphans(left_behind, 8); /* they detect it themselves; the next start must cope */
 }
 
 unsigned server_port(const struct server *s) { return s->port; }
@@ -272,7 +271,7 @@ pid_t server_postmaster(const struct server *s)
 	return proc_children(s->first->pid, "postgres", &pid, 1) == 1 ? pid : 0;
 }
 
-/* Everything that comes out of fd until its end, or the time is up. */
+/* Reads fd until its end or the timeout. */
 static char *read_all(int fd, unsigned ms)
 {
 	size_t len = 0, size = 4096;
@@ -369,7 +368,7 @@ void server_kill_all(void)
 			kill(servers[i].pid, SIGTERM);
 }
 
-/* The newest first: it is what the test that failed had started, most of the time. */
+/* Newest first: usually the one that the failed test started. */
 void server_show_logs(void)
 {
 	for (size_t i = server_count; i-- > 0;) {
@@ -377,7 +376,8 @@ void server_show_logs(void)
 		char line[2048];
 		if (f == NULL)
 			continue;
-		if (fseek(f, -6000, SEEK_END) == 0 && fgets(line, sizeof(line), f) == NULL) /* the rest of a line */
+		if (fseek(f, -6000, SEEK_END) == 0 &&
+			fgets(line, sizeof(line), f) == NULL) /* skip the rest of a partial line */
 			line[0] = '\0';
 		while (fgets(line, sizeof(line), f) != NULL)
 			fprintf(stderr, "# server %zu: %s%s", i, line, strchr(line, '\n') ? "" : "\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Preloaded into a server: a name server that doesn't answer for names that end in ".slow". */
+ * Preloaded into a server: a resolver that doesn't answer for names that end in ".slow". */
 #include <dlfcn.h>
 #include <netdb.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Streams of events. See stream.h. */
 #include "stream.h"
 
 #include <stdarg.h>
@@ -12,15 +13,15 @@
 struct stream {
 	struct wire *wire;
 	const struct client *who; /* NULL: unknown */
-	char *head;               /* NULL: not there yet */
+	char *head;               /* NULL: not read yet */
 	int status;
 	bool ndjson;
-	bool borrowed; /* the wire is somebody else's */
-	/* SSE: the event that is being put together */
+	bool borrowed; /* the wire is not freed with the stream */
+	/* SSE: fields of the event being parsed */
 	char *kind, *data, *id;
-	char *cursor;               /* of what was taken last */
-	struct event *first, *last; /* taken: they live as long as the stream */
-	struct event *ahead;        /* seen, but not taken */
+	char *cursor;               /* of the last event taken */
+	struct event *first, *last; /* events taken; freed with the stream */
+	struct event *ahead;        /* received, not taken */
 	unsigned heartbeats, heartbeats_seen;
 	size_t comment_bytes;
 	long retry;
@@ -98,7 +99,7 @@ static bool read_head(struct stream *s)
 	return true;
 }
 
-/* Takes a line; NULL: there is no whole one. */
+/* Takes a line; NULL: no complete line. */
 static char *read_line(struct stream *s)
 {
 	size_t len;
@@ -120,7 +121,7 @@ static struct event *event_new(const char *name, const char *cursor, struct json
 	return e;
 }
 
-/* The end of an SSE event. NULL: it had no data, or was a heartbeat. */
+/* Ends an SSE event. NULL: it had no data, or was a heartbeat. */
 static struct event *dispatch(struct stream *s)
 {
 	struct event *e = NULL;
@@ -281,7 +282,7 @@ static bool is_ephemeral(const char *kind)
 	return false;
 }
 
-/* Waits for the next event and leaves it ahead; NULL: the stream has ended. */
+/* Waits for the next event and leaves it in s->ahead. NULL: the stream has ended. */
 static struct event *await_event(const char *file, int line, struct stream *s, const char *kind)
 {
 	uint64_t until = clock_mono_ms() + PATIENCE;
@@ -307,7 +308,7 @@ static struct event *await_event(const char *file, int line, struct stream *s, c
 	}
 }
 
-/* Takes what is ahead; it stays for the test to look at. */
+/* Takes the event in s->ahead; it is kept until the stream is freed. */
 static struct event *take(struct stream *s)
 {
 	struct event *e = s->ahead;
@@ -370,7 +371,7 @@ void stream_expect_quiet(const char *file, int line, struct stream *s)
 		fail_at(file, line, "something came before: %s", json_object_to_json_string(s->last->json));
 }
 
-/* Takes the next event, of whatever kind. */
+/* Takes the next event of any kind. */
 static struct event *any_event(const char *file, int line, struct stream *s, const char *waiting_for)
 {
 	uint64_t until = clock_mono_ms() + PATIENCE;

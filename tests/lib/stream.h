@@ -21,60 +21,62 @@ struct event {
 	struct event *next;
 };
 
-/* Opens /v1/stream with that query ("?since=…"; NULL: none) and reads the head, which must be a 200's. Until the test
- * is over. */
+/* Opens /v1/stream with a query ("?since=…"; NULL: none) and reads the head, which must be a 200. Lives until the end
+ * of the test. */
 struct stream *stream_open(const struct client *who, const char *query_fmt, ...) PATH_LIKE(2, 3);
-/* Opens one from now, or from a cursor, and takes its hello. */
+/* Opens a stream from now, or from a cursor, and takes hello. */
 struct stream *stream_from_now(const struct client *who);
 struct stream *stream_since(const struct client *who, const char *cursor);
-/* Makes one of a connection on which it has been asked for. */
+/* Makes a stream of a connection on which it was requested. */
 struct stream *stream_on(struct wire *w);
-/* Hangs up, at once: what has arrived and wasn't taken is lost. */
+/* Closes the connection at once; data received and not taken is lost. */
 void stream_cut(struct stream *s);
 
-/* Waits for the next event, which must be of that kind; gives its data. Ephemeral events (typing, presence, …), system
- * messages and heartbeats are passed over, unless it's one of them that is expected. */
+/* Waits for the next event, which must be of this kind; returns its data. Skips ephemeral events (typing, presence,
+ * …), system messages and heartbeats, unless one of them is expected. */
 #define expect(s, kind) stream_expect(__FILE__, __LINE__, s, kind)
 struct json_object *stream_expect(const char *file, int line, struct stream *s, const char *kind);
-/* The same, and that message: its id. */
+/* The same for a message with this id. */
 #define expect_message(s, id) stream_expect_message(__FILE__, __LINE__, s, id)
 struct json_object *stream_expect_message(const char *file, int line, struct stream *s, long long id);
-/* Waits for the next system message, whatever else comes before it; it must have that code. */
+/* Waits for the next system message, skipping everything else; it must have this code. */
 #define expect_system(s, code) stream_expect_system(__FILE__, __LINE__, s, code)
 struct json_object *stream_expect_system(const char *file, int line, struct stream *s, const char *code);
-/* Asserts that nothing else has happened for this user so far: his next events are those of a chat he makes now. */
+/* Asserts that there are no other events for this user: creates a chat as that user, whose events must be next. */
 #define expect_quiet(s) stream_expect_quiet(__FILE__, __LINE__, s)
 void stream_expect_quiet(const char *file, int line, struct stream *s);
-/* Waits for the next ephemeral event, which must be of that kind; events of the log are passed over. */
+/* Waits for the next ephemeral event, which must be of this kind; skips events of the log. */
 #define expect_ephemeral(s, kind) stream_expect_ephemeral(__FILE__, __LINE__, s, kind)
 struct json_object *stream_expect_ephemeral(const char *file, int line, struct stream *s, const char *kind);
-/* Asserts that no ephemeral event has come up to now. */
+/* Asserts that no ephemeral event has arrived so far. */
 #define expect_no_ephemeral(s) stream_expect_no_ephemeral(__FILE__, __LINE__, s)
 void stream_expect_no_ephemeral(const char *file, int line, struct stream *s);
-/* Asserts that the server ends the stream and has nothing more to say but bye. */
+/* Asserts that the server ends the stream and sends nothing but bye. */
 #define expect_end(s) stream_expect_end(__FILE__, __LINE__, s)
 void stream_expect_end(const char *file, int line, struct stream *s);
-/* Waits for the next event, without taking it; its kind, ephemeral ones passed over. */
+/* Waits for the next event and returns its kind without taking it; skips ephemeral events. */
 const char *stream_peek(struct stream *s);
-/* Waits for more, without taking it; true: there is no more, the server has ended the stream. */
+/* Waits for more data without taking it. Returns true if the server has ended the stream. */
 bool stream_is_over(struct stream *s);
-/* Waits until a heartbeat, and nothing else, has come since the last call, or the opening. */
+/* Waits until a heartbeat and nothing else has arrived since the last call or the opening. */
 void expect_heartbeat(struct stream *s);
 
-const char *stream_cursor(const struct stream *s); /* of the latest event or heartbeat taken; until the test is over */
+const char *stream_cursor(
+	const struct stream *s); /* of the last event or heartbeat taken; lives until the end of the test */
 const char *stream_header(const struct stream *s, const char *name); /* NULL: absent */
 struct answer stream_head(const struct stream *s);                   /* for expect_header() */
 unsigned stream_heartbeats(const struct stream *s);
 long stream_retry(const struct stream *s); /* in ms; -1: none was sent */
 size_t stream_comment_bytes(const struct stream *s);
 
-/* The pieces, for programs with many streams: none of these blocks. */
-struct stream *stream_new(struct wire *w); /* takes the wire; stream_free() */
+/* Primitives for programs with many streams. None of them blocks. */
+struct stream *stream_new(struct wire *w); /* owns the wire; release with stream_free() */
 void stream_free(void *stream);
 struct wire *stream_wire(const struct stream *s);
-/* The next event that is wholly there, heartbeats and ephemerals included; event_free() it. NULL: none yet. */
+/* Returns the next complete event, including heartbeats and ephemeral events; NULL: none yet. Release with
+ * event_free(). */
 struct event *stream_next(struct stream *s);
 void event_free(struct event *e);
-int stream_status(const struct stream *s); /* of the head; 0: it isn't there yet */
+int stream_status(const struct stream *s); /* of the head; 0: not read yet */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See suite.h. Tests run in this process (CK_FORK=no): a fork a test would lose the server it shares with the others.
- */
+ * See suite.h. Tests run in this process (CK_FORK=no), because a forked test couldn't share the server with the
+ * others. */
 #include "suite.h"
 
 #include <signal.h>
@@ -61,7 +61,7 @@ static void on_alarm(int sig)
 {
 	(void)sig;
 	static const char line[] = "Bail out! a test hangs\n";
-	if (write(STDOUT_FILENO, line, sizeof(line) - 1) < 0) { /* nobody hears */
+	if (write(STDOUT_FILENO, line, sizeof(line) - 1) < 0) { /* no reader */
 	}
 	server_kill_all();
 	_exit(1);
@@ -78,7 +78,7 @@ void test_restart_timeout(void) { alarm(TEST_SECONDS); }
 
 static void setup(void)
 {
-	/* Here, because libcheck has handlers of its own, which would kill the whole process group. */
+	/* Installed here, because libcheck's own handlers would kill the whole process group. */
 	signal(SIGALRM, on_alarm);
 	signal(SIGTERM, on_term);
 	signal(SIGINT, on_term);

@@ -20,7 +20,7 @@ struct server *test_server(void);
 
 /* Calls fn(p) after the running test, in reverse order of registration. Returns p. */
 void *on_teardown(void (*fn)(void *), void *p);
-/* A string that lives as long as the test. */
+/* Returns a formatted string that lives as long as the test. */
 char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* How long a test waits for what must happen, in milliseconds: enough for sanitizers on a busy machine. */
@@ -30,7 +30,7 @@ void test_restart_timeout(void);
 /* Returns the milliseconds left until that time of clock_mono_ms(); fails the test when it has passed. */
 int time_left(unsigned long long until_ms, const char *waiting_for);
 
-/* Fails the test at a place of its own: what helpers call with the place they were called from. */
+/* Fails the test at the given place: helpers pass that of their caller. */
 #define fail_at(file, line, ...) _ck_assert_failed(file, line, "Failed", __VA_ARGS__)
 
 #endif

@@ -1,4 +1,5 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Raw connections and the parsing of responses. See wire.h. */
 #include "wire.h"
 
 #include <arpa/inet.h>
@@ -35,7 +36,7 @@ void answer_release(struct answer *a)
 	memset(a, 0, sizeof(*a));
 }
 
-/* The value of a header in a head; NULL: absent. */
+/* Returns the value of a header in a head; NULL: absent. */
 static const char *find_header(const char *head, const char *name, size_t *ret_len)
 {
 	size_t n = strlen(name);
@@ -65,7 +66,7 @@ const char *answer_expect_header(const char *file, int line, struct answer a, co
 	return value;
 }
 
-/* Puts chunks together. The bytes they take on the wire; 0: not complete; -1: malformed. */
+/* Decodes chunks. Returns the bytes they take on the wire; 0: incomplete; -1: malformed. */
 static long unchunk(const char *data, size_t len, char *body, size_t *ret_len)
 {
 	size_t at = 0;
@@ -91,7 +92,7 @@ static long unchunk(const char *data, size_t len, char *body, size_t *ret_len)
 	}
 }
 
-/* The body behind the head. As unchunk(). */
+/* Reads the body that follows the head. Returns as unchunk(). */
 static long read_body(
 	const char *head, int status, bool no_body, const char *data, size_t len, bool eof, char *body, size_t *ret_len)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A connection to a server, byte by byte: for what no well-behaved client would do, and for programs with many at once.
+ * A raw connection to a server: for requests that no well-behaved client sends, and for programs with many
+ * connections.
  *
- * Those that wait (up to PATIENCE) fail the test when it doesn't happen; the others never block. */
+ * Functions that wait do so up to PATIENCE and fail the test on timeout; the others never block. */
 #ifndef LIB_WIRE_H
 #define LIB_WIRE_H
 
@@ -11,51 +12,51 @@
 struct server;
 struct json_object;
 
-/* An answer, read in full. */
+/* A complete response. */
 struct answer {
 	int status;
 	char *head; /* status line and headers, each line ended by \r\n */
-	char *body; /* NUL-terminated; chunks put together */
+	char *body; /* NUL-terminated; chunks decoded */
 	size_t len;
 	struct json_object *json; /* NULL: the body isn't JSON */
 };
 
 void answer_release(struct answer *a);
-/* The first header of that name, until the test is over. NULL: absent. */
+/* Returns the first header of that name, until the end of the test. NULL: absent. */
 const char *answer_header(struct answer a, const char *name);
-/* The same for one that must be there. */
+/* The same; fails the test if the header is absent. */
 #define expect_header(answer, name) answer_expect_header(__FILE__, __LINE__, answer, name)
 const char *answer_expect_header(const char *file, int line, struct answer a, const char *name);
-/* Reads the first answer in data. 0: not complete; -1: that's no answer; else the bytes it takes. eof: nothing will
- * follow. no_body: it answers a HEAD. Release *ret when the result is positive. */
+/* Parses the first response in data. Returns the bytes it takes; 0: incomplete; -1: malformed. eof: nothing follows.
+ * no_body: it answers a HEAD. Release *ret if the result is positive. */
 long answer_parse(const char *data, size_t len, bool eof, bool no_body, struct answer *ret);
 
 struct wire;
 
-/* Connects; receive_buffer 0 leaves SO_RCVBUF alone. NULL: refused. wire_free() it. */
+/* Connects; receive_buffer 0 leaves SO_RCVBUF unchanged. NULL: refused. Release with wire_free(). */
 struct wire *wire_new(const struct server *server, int receive_buffer);
 void wire_free(void *wire);
-/* The same, for the length of a test; it is an error when the server refuses. */
+/* The same until the end of the test; fails the test if the server refuses. */
 struct wire *wire_open(const struct server *server);
 
-/* Waits until all is handed to the kernel. False: the peer has closed. */
+/* Waits until the kernel has taken all data. Returns false if the peer has closed. */
 bool wire_send(struct wire *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool wire_bytes(struct wire *w, const void *data, size_t len);
-/* No more from us: the peer sees the end, we still read. */
+/* Shuts down the sending side; receiving goes on. */
 void wire_shut(struct wire *w);
 
-/* Waits for the next answer, which lives as long as the test. status 0: the peer closed without a (whole) one. */
+/* Waits for the next response, which lives as long as the test. status 0: the peer closed before it was complete. */
 struct answer wire_answer(struct wire *w);
 struct answer wire_answer_to_head(struct wire *w);
-/* Waits for the peer to close; gives how many bytes came before that and were not taken. */
+/* Waits until the peer closes; returns the number of bytes that were not taken before. */
 size_t wire_drain(struct wire *w);
-/* Asserts that the peer closes and has nothing more to say. */
+/* Asserts that the peer closes without sending more. */
 void wire_expect_end(struct wire *w);
 
-/* The pieces: */
+/* Primitives: */
 int wire_fd(const struct wire *w);
-bool wire_pump(struct wire *w);                               /* reads what is there; false: the peer has closed */
-bool wire_wait(struct wire *w, int ms);                       /* until there is something to pump; false: there isn't */
+bool wire_pump(struct wire *w);                               /* reads what has arrived; false: the peer has closed */
+bool wire_wait(struct wire *w, int ms);                       /* waits for data to pump; false: timeout */
 const char *wire_data(const struct wire *w, size_t *ret_len); /* read and not taken; NUL-terminated */
 void wire_take(struct wire *w, size_t n);
 bool wire_ended(const struct wire *w); /* the peer has closed */

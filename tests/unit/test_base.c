@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The small things everything stands on: buffers, maps, UTF-8, times. */
+ * Module tests of src/base: buffers, maps, slabs, UTF-8, times, log lines, tar headers. */
 #include <check.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ START_TEST(buf_grows_to_its_cap_and_no_further)
 	ck_assert(buf_failed(&b));
 	ck_assert_ptr_null(b.data);
 	buf_adds(&b, "x");
-	ck_assert(buf_failed(&b)); /* sticky */
+	ck_assert(buf_failed(&b)); /* sticky error */
 	buf_reset(&b);
 	buf_adds(&b, "again");
 	ck_assert_str_eq(b.data, "again");
@@ -87,7 +87,7 @@ START_TEST(map_finds_added_and_not_removed_keys)
 	ck_assert_uint_eq(m.count, 1000);
 	for (uint64_t i = 1; i < 2000; i += 2)
 		map_remove(&m, i * 7919);
-	ck_assert_uint_le(m.size, 64); /* and gives its memory back */
+	ck_assert_uint_le(m.size, 64); /* and releases its memory */
 	map_release(&m);
 }
 END_TEST
@@ -99,8 +99,8 @@ static bool all_are(const unsigned char *bytes, size_t from, size_t to, unsigned
 	return from >= to;
 }
 
-/* Objects of every size live side by side, come and go and grow; each keeps what it was given, and begins with zeros.
- */
+/* Objects of every size are allocated, freed and resized side by side; each keeps its content, and new ones are
+ * zeroed. */
 START_TEST(slab_objects_do_not_overlap)
 {
 	enum { OBJECTS = 5000 };
@@ -200,7 +200,7 @@ START_TEST(times_are_parsed_and_printed_as_rfc_3339)
 }
 END_TEST
 
-/* Everything that is said until a line holds the text. */
+/* Returns the output up to a line with the text. */
 static char *log_until(int fd, const char *text)
 {
 	static char said[16384];
@@ -219,7 +219,7 @@ START_TEST(log_flood_is_counted_with_its_last_values)
 	for (int i = 1; i <= 100; i++)
 		log_warn("value %d of a flood", i);
 	log_warn("another line");
-	const char *said = log_until(ends[0], "the last one"); /* without a further line of that kind */
+	const char *said = log_until(ends[0], "the last one"); /* without another line of that kind */
 	dup2(err, STDERR_FILENO);
 	ck_assert_ptr_nonnull(strstr(said, "value 10 of a flood\n"));
 	ck_assert_ptr_null(strstr(said, "value 11 of a flood\n"));
@@ -256,7 +256,7 @@ START_TEST(tar_headers_keep_sizes_and_detect_damage)
 	for (size_t i = 0; i < TAR_BLOCK; i++) {
 		memcpy(damaged, block, TAR_BLOCK);
 		damaged[i] ^= 1;
-		bool counts = i < 148 || i >= 156; /* of the checksum's own eight bytes the last two say nothing */
+		bool counts = i < 148 || i >= 156; /* the last two of the checksum's eight bytes are not checked */
 		if (counts)
 			ck_assert_int_eq(read_back(damaged, &e), ST_INVALID);
 	}
@@ -277,7 +277,7 @@ START_TEST(linesafe_escapes_every_line_terminator)
 		{ "\xe2\x80\xa9x\xc2\x85", "\\u2029x\\u0085" },
 		{ "\xc2\x85\xc2\x85\xe2\x80\xa8y\xe2\x80\xa8", "\\u0085\\u0085\\u2028y\\u2028" },
 		{ "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa",
-			"\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours stay */
+			"\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours remain */
 		{ "cut \xe2\x80", "cut \xe2\x80" },
 		{ "cut \xc2", "cut \xc2" },
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Settings: the order of their sources, the ways to write a value, and what a mistake gets told. */
+ * Settings: the order of their sources, the syntax of values, and error messages. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static void teardown(void)
 	unlink(path);
 }
 
-/* Loads with the flags in one string, divided by blanks; what is said on standard error goes to `said`. */
+/* Loads settings with the flags in one string, separated by blanks; standard error goes to `said`. */
 static int load_scoped(enum conf_scope scope, const char *line)
 {
 	static char copy[512];
@@ -289,7 +289,7 @@ START_TEST(conf_origins_and_urls_are_validated)
 }
 END_TEST
 
-/* What check-config prints can be used as the file, but for the secrets. */
+/* The output of check-config is a valid file, except for secrets. */
 START_TEST(conf_printed_can_be_read_again)
 {
 	static char text[8192], again[8192];
@@ -354,7 +354,7 @@ START_TEST(conf_reload_reads_settings_again)
 }
 END_TEST
 
-/* Every setting that may change gets from one process to another as it is. */
+/* Every setting that may change is passed between processes unchanged. */
 START_TEST(conf_packed_can_be_unpacked)
 {
 	char *before, *after;

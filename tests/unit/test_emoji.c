@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * What counts as one emoji, and the one form of each. */
+ * Which texts are one emoji, and the canonical form of each. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/emoji.h"
 
-/* The canonical form of s; NULL: it is no emoji. Until the program ends. */
+/* Returns the canonical form of s, until the program ends; NULL: not an emoji. */
 static const char *form(const char *s)
 {
 	struct buf out;

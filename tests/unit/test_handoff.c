@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * What the hand-off of a connection relies on in libmicrohttpd, and nothing guarantees: that a request whose handler
- * says MHD_NO is let go without a shutdown of the socket, so that a duplicate of the descriptor goes on working; and
- * that the duplicate can be given back for the next request. And what a socket is set to that stays with us. */
+ * The behaviour of libmicrohttpd that the hand-off of a connection relies on and that is not documented: a request
+ * whose handler returns MHD_NO is released without a shutdown of the socket, so a duplicate of the descriptor keeps
+ * working; and the duplicate can be returned for the next request. Also tests the options of a stream's socket. */
 #include <arpa/inet.h>
 #include <check.h>
 #include <fcntl.h>
@@ -98,9 +98,9 @@ static void let_go(void)
 	const char *request = "GET /take HTTP/1.1\r\nHost: x\r\n\r\n";
 	say(request);
 	run_until(is_taken);
-	ck_assert_uint_eq(header_size, strlen(request)); /* what tells whether bytes behind the request were read */
+	ck_assert_uint_eq(header_size, strlen(request)); /* tells whether bytes after the request were read */
 	for (int i = 0; i < 10; i++)
-		MHD_run(daemon_); /* it cleans up its side */
+		MHD_run(daemon_); /* libmicrohttpd closes its descriptor */
 }
 
 START_TEST(handoff_does_not_close_the_connection)
@@ -168,7 +168,7 @@ static int option(int fd, int level, int name)
 	return value;
 }
 
-/* A send buffer of a fixed size would hold a stream to that many bytes a round trip. */
+/* A fixed send buffer would limit a stream to that many bytes per round trip. */
 START_TEST(stream_over_tcp_limits_unsent_bytes_and_not_the_window)
 {
 	int before = option(client, SOL_SOCKET, SO_SNDBUF);
@@ -187,7 +187,7 @@ START_TEST(stream_over_a_unix_socket_has_a_small_send_buffer)
 	transport_tune(pair[0], false);
 	ck_assert_int_eq(option(pair[0], SOL_SOCKET, SO_SNDBUF), before);
 	transport_tune(pair[0], true);
-	ck_assert_int_eq(option(pair[0], SOL_SOCKET, SO_SNDBUF), 2 * 16384); /* Linux counts its own part */
+	ck_assert_int_eq(option(pair[0], SOL_SOCKET, SO_SNDBUF), 2 * 16384); /* Linux adds its own overhead */
 	close(pair[0]);
 	close(pair[1]);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Frames, the ring, cursors. */
+ * Module tests of src/log: frames, the ring, cursors, marks. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static struct frame *message(uint64_t pos, unsigned chat)
 	return parse(line);
 }
 
-/* As the log notifies it, and as the worker that has just committed it makes it by itself. */
+/* A frame as the log notifies it, and as the worker that committed it makes it. */
 START_TEST(frame_has_the_fields_of_its_line)
 {
 	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
@@ -190,7 +190,7 @@ START_TEST(ring_finds_member_frame_by_chat_and_by_user)
 	ring_add(r, g);
 	struct walk w = { .count = 0 };
 	ring_walk(r, ring_user_key(f->user_key), 0, on_frame, &w);
-	ck_assert_uint_eq(w.count, 1); /* a message's sender is no audience */
+	ck_assert_uint_eq(w.count, 1); /* the sender of a message isn't its audience */
 	w.count = 0;
 	ring_walk(r, ring_chat_key(7), 0, on_frame, &w);
 	ck_assert_uint_eq(w.count, 2);
@@ -258,8 +258,8 @@ START_TEST(marks_contain_published_positions_only)
 {
 	struct marks *m = marks_new();
 	marks_add(m, 11, 15, 1); /* a notification */
-	marks_add(m, 18, 18, 2); /* read from the tables: what 16, 17 and 19 belong to isn't known */
-	marks_add(m, 21, 21, 3); /* the first message of a batch, told by who sent it, then the second */
+	marks_add(m, 18, 18, 2); /* read from the tables: the batches of 16, 17 and 19 are unknown */
+	marks_add(m, 21, 21, 3); /* the first message of a batch, published by its sender, then the second */
 	marks_add(m, 22, 22, 3);
 	ck_assert_int_eq(look(m, 10, 1), MARKS_UNKNOWN);
 	ck_assert_int_eq(look(m, 11, 1), MARKS_SAME);
@@ -274,7 +274,7 @@ START_TEST(marks_contain_published_positions_only)
 	ck_assert_int_eq(look(m, 18, 2), MARKS_SAME);
 	for (uint64_t pos = 30; pos < 20000; pos++)
 		marks_add(m, pos, pos, (uint32_t)pos);
-	ck_assert_int_eq(look(m, 18, 2), MARKS_UNKNOWN); /* the oldest go */
+	ck_assert_int_eq(look(m, 18, 2), MARKS_UNKNOWN); /* the oldest are dropped */
 	ck_assert_int_eq(look(m, 19999, 19999), MARKS_SAME);
 	marks_free(m);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Log lines: whatever they are made of, one line comes out that a reader of its format takes for what it is. */
+ * Log lines: whatever the values are, the result is one line that a reader of its format parses correctly. */
 #include <check.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -76,7 +76,7 @@ END_TEST
 START_TEST(line_that_is_too_long_is_truncated_and_well_formed)
 {
 	static char big[20000];
-	memset(big, 1, sizeof(big) - 1); /* six bytes each, as JSON */
+	memset(big, 1, sizeof(big) - 1); /* six bytes each in JSON */
 	struct log_field fields[41] = { { 0 } };
 	for (int i = 0; i < 40; i++)
 		fields[i] = F("a_field", big);
@@ -91,7 +91,7 @@ START_TEST(line_that_is_too_long_is_truncated_and_well_formed)
 }
 END_TEST
 
-/* What the log writes to standard error when that is this file. */
+/* Returns what the log writes to standard error when that is this file. */
 static char *written_to(const char *path, const char *stream)
 {
 	static char said[16384];

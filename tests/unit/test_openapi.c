@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Holds the route table against openapi.json, both ways: routes, their variables, parameters, bodies, who may, and the
- * codes of problems. What the two say is what the server does; that is for tests/api. */
+ * Compares the route table with openapi.json, both ways: routes, their variables, parameters, bodies, authentication,
+ * and the codes of problems. tests/api checks that the server behaves so. */
 #include <check.h>
 #include <ctype.h>
 #include <json.h>
@@ -12,7 +12,7 @@
 #include "api/api.h"
 #include "api/call.h"
 #include "base/embedded.h"
-#include "http/problem.c" /* for its table, which nobody else walks */
+#include "http/problem.c" /* for its table, which only this test walks */
 
 static struct json_object *doc;
 
@@ -20,7 +20,7 @@ static struct json_object *doc;
 
 /* ---- reading the document ---- */
 
-/* What a reference leads to; anything else is itself. */
+/* Returns the target of a reference; any other object itself. */
 static struct json_object *resolve(struct json_object *o)
 {
 	struct json_object *ref;
@@ -31,7 +31,7 @@ static struct json_object *resolve(struct json_object *o)
 	return o;
 }
 
-/* A member, NULL when it or o isn't there. */
+/* Returns a member; NULL if it or o is absent. */
 static struct json_object *get(struct json_object *o, const char *name)
 {
 	struct json_object *v = NULL;
@@ -74,7 +74,7 @@ static struct json_object *in_list(struct json_object *list, const char *in, con
 	return NULL;
 }
 
-/* The operation's own, or one of all operations of its path. */
+/* Finds a parameter of the operation or of its path. */
 static struct json_object *parameter(const struct route *r, const char *in, const char *name)
 {
 	struct json_object *p = in_list(get(operation(r), "parameters"), in, name);
@@ -225,7 +225,7 @@ START_TEST(route_parameters_and_body_match)
 }
 END_TEST
 
-/* ---- the whole ---- */
+/* ---- the document ---- */
 
 static bool is_asset(const char *path)
 {
@@ -256,7 +256,7 @@ START_TEST(operation_has_a_route)
 }
 END_TEST
 
-/* In the enumeration, and named where its status is described. */
+/* Asserts that the code is in the enumeration and described with its status. */
 START_TEST(problem_codes_are_described)
 {
 	struct json_object *codes = get(get(get(get(doc, "components"), "schemas"), "ProblemCode"), "enum");

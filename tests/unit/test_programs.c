@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * PostgreSQL's programs: which of several installed versions is taken, what they get to see and how their failures are
- * reported; and the exchange of one cluster's directory for another. */
+ * PostgreSQL's programs: which of several installed versions is used, the environment they get, how their failures are
+ * reported; and the switch of one cluster's directory for another. */
 #include <check.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -52,7 +52,7 @@ static void make_file(const char *name, const char *text)
 	close(fd);
 }
 
-/* pg_other, for no machine has that, in a directory that stands in PATH. */
+/* pg_other, which no machine has, in a directory on PATH. */
 static void install(const char *where, int major)
 {
 	char name[64], text[128];
@@ -83,7 +83,7 @@ START_TEST(program_of_wanted_version_is_preferred_then_next_newer)
 	ck_assert_str_eq(found, in("a/pg_other"));
 	remove(in("c/pg_other"));
 	ck_assert_int_eq(bindir_find_program(NULL, "pg_other", 15, found, &why), 16);
-	/* Where the server's programs are this one need not be. */
+	/* Other programs need not be in the server's directory. */
 	ck_assert_int_eq(bindir_find_program("/nowhere", "pg_other", 16, found, &why), 16);
 	install("d", 16);
 	ck_assert_int_eq(bindir_find_program(in("d"), "pg_other", 16, found, &why), 16);
@@ -195,7 +195,7 @@ START_TEST(cluster_that_cannot_be_switched_in_leaves_the_old_one)
 	char aside[PATH_MAX], kept[PATH_MAX];
 	int clusters = 0;
 	make_cluster("s", "1");
-	ck_assert_int_eq(switch_begin(in("s"), aside, &why), ST_OK); /* and nothing is made there */
+	ck_assert_int_eq(switch_begin(in("s"), aside, &why), ST_OK); /* and nothing is created there */
 	ck_assert_int_ne(switch_in(in("s"), aside, kept, &why), ST_OK);
 	ck_assert_uint_gt(why.len, 0);
 	ck_assert_int_eq(version_of(in("s/pg")), '1');

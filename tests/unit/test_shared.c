@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Shared memory: what one process admits, counts or leaves behind is what the others see. */
+ * Shared memory: what one process admits, counts or leaves behind is visible to the others. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ START_TEST(rate_limit_allows_burst_then_rate)
 	ck_assert(!shared_gcra(s, 42, now, SECOND, 4, &retry, &left));
 	ck_assert_uint_eq(retry, SECOND);
 	ck_assert_uint_eq(left, 0);
-	ck_assert(shared_gcra(s, 43, now, SECOND, 4, NULL, NULL)); /* somebody else */
+	ck_assert(shared_gcra(s, 43, now, SECOND, 4, NULL, NULL)); /* another client */
 	ck_assert(!shared_gcra(s, 42, now + SECOND - 1, SECOND, 4, &retry, NULL));
 	ck_assert_uint_eq(retry, 1);
 	ck_assert(shared_gcra(s, 42, now + SECOND, SECOND, 4, NULL, &left));
@@ -57,7 +57,7 @@ START_TEST(rate_limit_charge_counts_sends_admitted_elsewhere)
 }
 END_TEST
 
-/* Nine keys in a window of eight: the one that is idle the longest gives way. */
+/* Nine keys in a window of eight: the one idle for longest is replaced. */
 START_TEST(rate_limit_full_window_replaces_the_oldest)
 {
 	for (uint64_t i = 1; i <= 8; i++)
@@ -69,7 +69,7 @@ START_TEST(rate_limit_full_window_replaces_the_oldest)
 }
 END_TEST
 
-/* Every key is new to all processes at the same moment, which is where an entry could be made twice. */
+/* Every key is new to all processes at the same moment, when an entry could be created twice. */
 START_TEST(rate_limit_is_exact_over_processes)
 {
 	enum { PROCESSES = 4, KEYS = 20000, TRIES = 3, BURST = 5 };
@@ -123,7 +123,7 @@ START_TEST(stream_count_is_summed_over_workers)
 }
 END_TEST
 
-/* Keys that collide are found again after others of their run have come and gone. */
+/* Colliding keys are found after others of their probe sequence were added and removed. */
 START_TEST(stream_count_survives_collisions)
 {
 	uint64_t key[5];
@@ -138,7 +138,7 @@ START_TEST(stream_count_survives_collisions)
 	ck_assert_uint_eq(shared_streams_add(s, 0, key[3]), 2);
 	shared_streams_sub(s, 0, key[4]);
 	shared_streams_sub(s, 0, key[4]);
-	shared_streams_sub(s, 0, key[4]); /* once too often is harmless */
+	shared_streams_sub(s, 0, key[4]); /* one subtraction too many is harmless */
 	ck_assert_uint_eq(shared_streams_add(s, 0, key[4]), 1);
 	ck_assert_uint_eq(shared_streams_add(s, 0, key[0]), 2);
 }
