@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A chat server as the usual tutorial builds it, with socket.io. Only the polling transport is enabled, because the
-// comparison is with clients that WebSockets don't reach. Each message is inserted, sent to the room, then acknowledged.
-// No compression.
+// comparison is with clients that WebSockets don't reach. Each message is inserted, sent to the room, then
+// acknowledged. No compression.
 'use strict';
 const http = require('http');
 const { Server } = require('socket.io');
