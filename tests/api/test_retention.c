@@ -141,6 +141,49 @@ END_TEST
 
 /* ---- removal ---- */
 
+/* What members read after the messages up to the one before `after` have been removed; `begin` began the thread. */
+static void expect_removed_for_members(
+	const struct client *ann, const struct client *ben, long long chat, long long begin, long long after)
+{
+	expect_problem(get(ben, "%s", message_path(chat, begin)), 410, "gone");
+	expect_problem(patch(ann, message_path(chat, begin), "{'text':'x'}"), 410, "gone");
+	expect_problem(get(ben, "%s/edits", message_path(chat, begin)), 410, "gone");
+	expect_problem(get(ben, "%s/thread", message_path(chat, begin)), 410, "gone");
+	struct answer a = expect_status(get(ben, "%s", messages_path(chat)), 200);
+	ck_assert_uint_eq(json_count(a.json, "messages"), 2);
+	ck_assert_int_eq(json_num(a.json, "messages.0.id"), after);
+	ck_assert(!json_has(a.json, "messages.0.reply") && !json_has(a.json, "older"));
+	ck_assert_uint_eq(
+		json_count(expect_status(get(ben, "%s?before=%lld", messages_path(chat), after), 200).json, "messages"),
+		0);
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s/pins", chat_path(chat)), 200).json, "messages"), 0);
+	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* while there are replies */
+	ck_assert_uint_eq(json_count(a.json, "threads"), 1);
+	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), begin);
+	ck_assert(json_true(a.json, "threads.0.deleted") && !json_has(a.json, "threads.0.root"));
+	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* its tombstone */
+	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
+	ck_assert(!json_has(a.json, "root"));
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
+	ck_assert_uint_eq(
+		json_count(expect_status(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 2);
+}
+
+/* The rows that remain, and what is counted from them: `after` and `last` are the messages left. */
+static void expect_removed_rows(PGconn *pg, const struct client *ben, long long chat, long long after, long long last)
+{
+	await_left_in(pg, "search_entry", chat, "2");
+	struct answer a = expect_status(get(ben, "%s", chat_path(chat)), 200);
+	ck_assert_int_eq(json_num(a.json, "unread"), 2);
+	ck_assert_int_eq(json_num(a.json, "first_unread"), after);
+	ck_assert_int_eq(json_num(a.json, "last_message.id"), last);
+	ck_assert_str_eq(left_in(pg, "message_version", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "reaction", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
+	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "1");
+	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
+}
+
 START_TEST(retention_removes_every_trace_of_old_messages)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
@@ -181,38 +224,8 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 	ck_assert_int_eq(id, reply);
 	expect_quiet(s);
 
-	expect_problem(get(ben, "%s", message_path(chat, begin)), 410, "gone");
-	expect_problem(patch(ann, message_path(chat, begin), "{'text':'x'}"), 410, "gone");
-	expect_problem(get(ben, "%s/edits", message_path(chat, begin)), 410, "gone");
-	expect_problem(get(ben, "%s/thread", message_path(chat, begin)), 410, "gone");
-	a = expect_status(get(ben, "%s", messages_path(chat)), 200);
-	ck_assert_uint_eq(json_count(a.json, "messages"), 2);
-	ck_assert_int_eq(json_num(a.json, "messages.0.id"), after);
-	ck_assert(!json_has(a.json, "messages.0.reply") && !json_has(a.json, "older"));
-	ck_assert_uint_eq(
-		json_count(expect_status(get(ben, "%s?before=%lld", messages_path(chat), after), 200).json, "messages"),
-		0);
-	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s/pins", chat_path(chat)), 200).json, "messages"), 0);
-	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* while there are replies */
-	ck_assert_uint_eq(json_count(a.json, "threads"), 1);
-	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), begin);
-	ck_assert(json_true(a.json, "threads.0.deleted") && !json_has(a.json, "threads.0.root"));
-	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* its tombstone */
-	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
-	ck_assert(!json_has(a.json, "root"));
-	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
-	ck_assert_uint_eq(
-		json_count(expect_status(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 2);
-	await_left_in(pg, "search_entry", chat, "2");
-	a = expect_status(get(ben, "%s", chat_path(chat)), 200);
-	ck_assert_int_eq(json_num(a.json, "unread"), 2);
-	ck_assert_int_eq(json_num(a.json, "first_unread"), after);
-	ck_assert_int_eq(json_num(a.json, "last_message.id"), last);
-	ck_assert_str_eq(left_in(pg, "message_version", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "reaction", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "1");
-	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
+	expect_removed_for_members(ann, ben, chat, begin, after);
+	expect_removed_rows(pg, ben, chat, after, last);
 	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open report */
 	const char *number = sql(pg, "select id from postern.report where chat_id = %lld", chat);
 	expect_status(post(root, format("/v1/admin/reports/%s/resolve", number), NULL), 200);
