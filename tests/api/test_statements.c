@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Prepared statements of a connection (pg/conn.h): as many as there are, and still the right ones after a preparation
- * has failed with another one behind it in the pipeline. */
+ * Prepared statements of a connection (pg/conn.h): their number is not limited, and a failed preparation with others
+ * behind it in the pipeline doesn't mix them up. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static void run(const char *const statements[], unsigned n)
 	loop_free(loop);
 }
 
-START_TEST(statement_after_a_failed_preparation_is_the_right_one)
+START_TEST(statement_after_failed_preparation_is_the_right_one)
 {
 	static const char bad[] = "select no_such_function()", one[] = "select 1", two[] = "select 2";
 	run((const char *const[]) { bad, one, one, bad, two, one, two }, 7);
@@ -76,7 +77,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		statement_after_a_failed_preparation_is_the_right_one,
+		statement_after_failed_preparation_is_the_right_one,
 		statements_have_no_limit,
 		NULL,
 	};

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Decimal numbers from outside: digits only, and none that overflows. */
+ * Decimal numbers in requests: only digits are accepted, and an overflow is detected. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "base/decimal.h"
 
-START_TEST(digits_are_read)
+START_TEST(decimal_of_digits_is_parsed)
 {
 	static const struct {
 		const char *text;
@@ -22,7 +22,7 @@ START_TEST(digits_are_read)
 }
 END_TEST
 
-START_TEST(other_text_is_refused)
+START_TEST(decimal_with_other_characters_is_refused)
 {
 	static const char *const cases[] = { "", " ", " 1", "1 ", "+1", "-1", "1.0", "1e3", "0x1", "1\n", "\u0661" };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -38,8 +38,8 @@ int main(void)
 {
 	Suite *suite = suite_create("decimal");
 	TCase *tc = tcase_create("decimal");
-	tcase_add_test(tc, digits_are_read);
-	tcase_add_test(tc, other_text_is_refused);
+	tcase_add_test(tc, decimal_of_digits_is_parsed);
+	tcase_add_test(tc, decimal_with_other_characters_is_refused);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");
