@@ -42,14 +42,14 @@ static struct answer put_as(const struct client *who, const char *type, const st
 }
 
 /* Sets the user's own avatar; returns its hash. */
-static const char *give(const struct client *who, const struct picture *p)
+static const char *set_avatar(const struct client *who, const struct picture *p)
 {
 	return json_str(expect_status(put_as(who, p->type, p), 200).json, "avatar");
 }
 
 static char *avatar_of(const struct client *who) { return format("/v1/users/%s/avatar", who->name); }
 
-static void ck_picture(struct answer a, const struct picture *p)
+static void expect_picture(struct answer a, const struct picture *p)
 {
 	ck_assert_str_eq(expect_header(a, "Content-Type"), p->type);
 	ck_assert_uint_eq(a.len, p->len);
@@ -79,7 +79,7 @@ START_TEST(avatar_set_is_visible_to_every_user)
 	ck_assert_str_eq(json_str(expect_status(get(ann, "/v1/sync"), 200).json, "me.avatar"), hash);
 
 	a = expect_status(get(cid, "%s", avatar_of(ann)), 200);
-	ck_picture(a, &png);
+	expect_picture(a, &png);
 	ck_assert_str_eq(expect_header(a, "ETag"), format("\"%s\"", hash));
 	ck_assert_str_eq(expect_header(a, "X-Content-Type-Options"), "nosniff");
 	ck_assert_ptr_nonnull(strstr(expect_header(a, "Content-Security-Policy"), "default-src 'none'"));
@@ -87,7 +87,7 @@ START_TEST(avatar_set_is_visible_to_every_user)
 	ck_assert_str_eq(expect_header(expect_status(get(cid, "%s?v=0123", avatar_of(ann)), 200), "Cache-Control"),
 		"private, max-age=60");
 	a = expect_status(get(cid, "%s?v=%s", avatar_of(ann), hash), 200);
-	ck_picture(a, &png);
+	expect_picture(a, &png);
 	ck_assert_str_eq(expect_header(a, "Cache-Control"), "private, max-age=86400, immutable");
 	a = expect_status(send_request(cid, "HEAD", avatar_of(ann), NULL, NULL, 0), 200);
 	ck_assert_str_eq(expect_header(a, "Content-Length"), format("%zu", png.len));
@@ -99,7 +99,7 @@ END_TEST
 START_TEST(avatar_with_matching_etag_is_not_modified)
 {
 	struct client *ann = new_user(), *ben = new_user();
-	const char *hash = give(ann, &png);
+	const char *hash = set_avatar(ann, &png);
 	struct answer a =
 		expect_status(get(with_header(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 304);
 	ck_assert_uint_eq(a.len, 0);
@@ -109,10 +109,10 @@ START_TEST(avatar_with_matching_etag_is_not_modified)
 	expect_status(get(with_header(ben, "If-None-Match: *"), "%s", avatar_of(ann)), 304);
 	expect_status(get(with_header(ben, "If-None-Match: \"\xff\""), "%s", avatar_of(ann)), 200);
 	expect_status(get(with_header(ben, "If-None-Match: %s", hash), "%s", avatar_of(ann)), 200);
-	const char *other = give(ann, &gif);
+	const char *other = set_avatar(ann, &gif);
 	ck_assert_str_ne(hash, other);
 	a = expect_status(get(with_header(ben, "If-None-Match: \"%s\"", hash), "%s", avatar_of(ann)), 200);
-	ck_picture(a, &gif);
+	expect_picture(a, &gif);
 	ck_assert_str_eq(expect_header(a, "ETag"), format("\"%s\"", other));
 }
 END_TEST
@@ -122,10 +122,10 @@ START_TEST(avatar_changes_are_one_event_after_resume)
 	struct client *ann = new_user(), *ben = new_user();
 	make_group(ann, ben);
 	struct stream *s = stream_from_now(ben);
-	const char *before = stream_cursor(s), *hash = give(ann, &png);
+	const char *before = stream_cursor(s), *hash = set_avatar(ann, &png);
 	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), hash);
-	ck_assert_str_eq(give(ann, &png), hash); /* the same image again is no change */
-	const char *other = give(ann, &gif);
+	ck_assert_str_eq(set_avatar(ann, &png), hash); /* the same image again is no change */
+	const char *other = set_avatar(ann, &gif);
 	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), other);
 	stream_cut(s);
 	s = stream_since(ben, before);
@@ -144,8 +144,8 @@ START_TEST(avatar_of_each_type_is_returned_unchanged)
 		&webp_extended };
 	struct client *ann = new_user(), *ben = new_user();
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		give(ann, all[i]);
-		ck_picture(expect_status(get(ben, "%s", avatar_of(ann)), 200), all[i]);
+		set_avatar(ann, all[i]);
+		expect_picture(expect_status(get(ben, "%s", avatar_of(ann)), 200), all[i]);
 		expect_status(put_as(ann, "application/octet-stream", all[i]), 200); /* without the right media type */
 		expect_status(put_as(ann, "application/x-www-form-urlencoded", all[i]), 200);
 	}
@@ -210,8 +210,8 @@ START_TEST(avatar_over_256_kib_is_refused)
 	expect_problem(put_as(ann, "image/gif", &big), 413, "body_too_large");
 	expect_problem(put_as(on_server(ann, roomy), "image/gif", &big), 413, "body_too_large");
 	big.len--;
-	give(ann, &big);
-	ck_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &big);
+	set_avatar(ann, &big);
+	expect_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &big);
 	server_stop(roomy);
 }
 END_TEST
@@ -229,11 +229,11 @@ START_TEST(avatar_accepts_cookie_and_ticket)
 	expect_problem(del(page, "/v1/me/avatar"), 403, "origin_required");
 	expect_problem(get(page, "%s", avatar_of(ann)), 404, "not_found");
 	expect_status(put_as(with_header(page, "Sec-Fetch-Site: same-origin"), "image/png", &png), 200);
-	ck_picture(expect_status(get(page, "%s", avatar_of(ann)), 200), &png);
+	expect_picture(expect_status(get(page, "%s", avatar_of(ann)), 200), &png);
 	const char *ticket = json_str(expect_status(post(ben, "/v1/stream-tickets", NULL), 201).json, "ticket");
-	ck_picture(expect_status(get(anonymous(), "%s?ticket=%s", avatar_of(ann), ticket), 200), &png);
+	expect_picture(expect_status(get(anonymous(), "%s?ticket=%s", avatar_of(ann), ticket), 200), &png);
 	expect_problem(get(anonymous(), "%s?ticket=%s", avatar_of(ann), ticket), 401, "unauthorized");
-	ck_picture(expect_status(get(anonymous(), "%s?access_token=%s", avatar_of(ann), ben->token), 200), &png);
+	expect_picture(expect_status(get(anonymous(), "%s?access_token=%s", avatar_of(ann), ben->token), 200), &png);
 	expect_problem(get(anonymous(), "%s", avatar_of(ann)), 401, "unauthorized");
 	expect_problem(put_as(anonymous(), "image/png", &png), 401, "unauthorized");
 	expect_problem(send_request(anonymous(), "PUT", format("/v1/me/avatar?access_token=%s", ben->token),
@@ -265,7 +265,7 @@ START_TEST(avatar_deleted_by_its_user_is_gone)
 	struct client *ann = new_user(), *ben = new_user();
 	make_group(ann, ben);
 	expect_status(del(ann, "/v1/me/avatar"), 204);
-	const char *hash = give(ann, &png);
+	const char *hash = set_avatar(ann, &png);
 	struct stream *s = stream_from_now(ben);
 	expect_status(del(ann, "/v1/me/avatar"), 204);
 	struct json_object *e = expect(s, "user");
@@ -277,7 +277,7 @@ START_TEST(avatar_deleted_by_its_user_is_gone)
 	expect_quiet(s);
 	PGconn *db = database_open(test_server());
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "0");
-	ck_assert_str_eq(give(ann, &png), hash);
+	ck_assert_str_eq(set_avatar(ann, &png), hash);
 	ck_assert_str_eq(json_str(expect(s, "user"), "avatar"), hash);
 }
 END_TEST
@@ -288,7 +288,7 @@ START_TEST(avatar_deleted_by_administrator_is_gone)
 	PGconn *db = database_open(test_server());
 	server_command(test_server(), NULL, "user", "promote", root->name);
 	make_group(ann, ben);
-	give(ann, &png);
+	set_avatar(ann, &png);
 	struct stream *s = stream_from_now(ben);
 	char *path = format("/v1/admin/users/%s/avatar", ann->name);
 	expect_problem(del(ben, "%s", path), 403, "forbidden");
@@ -314,7 +314,7 @@ START_TEST(avatar_is_deleted_with_the_account)
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
 	make_group(ann, ben);
-	give(ann, &png);
+	set_avatar(ann, &png);
 	struct stream *s = stream_from_now(ben);
 	expect_status(del(ann, "/v1/me"), 204);
 	struct json_object *e = expect(s, "user");
@@ -357,7 +357,7 @@ START_TEST(avatar_changes_are_rate_limited)
 	ck_assert_ptr_nonnull(
 		answer_header(expect_problem(put_as(ann, "image/gif", &gif), 429, "rate_limited"), "Retry-After"));
 	expect_problem(del(ann, "/v1/me/avatar"), 429, "rate_limited");
-	ck_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &png);
+	expect_picture(expect_status(get(ann, "%s", avatar_of(ann)), 200), &png);
 	server_stop(node);
 }
 END_TEST
@@ -366,7 +366,7 @@ START_TEST(avatar_is_part_of_the_export)
 {
 	struct client *ann = new_user();
 	ck_assert_ptr_null(strstr(expect_status(get(ann, "/v1/me/export"), 200).body, "avatar"));
-	const char *hash = give(ann, &gif);
+	const char *hash = set_avatar(ann, &gif);
 	struct answer a = expect_status(get(ann, "/v1/me/export"), 200);
 	const char *line = strstr(a.body, "{\"kind\":\"avatar\"");
 	ck_assert_msg(line != NULL, "%s", a.body);

@@ -74,7 +74,7 @@ static void restore_into_target(const char *file)
 	ck_assert_uint_eq(count_entries(server_state(target), "pg.old-"), kept + 1);
 }
 
-static void comes_back(const char *kind)
+static void expect_restored_messages(const char *kind)
 {
 	enum { MOST = 20000 };
 	struct scene s = before_backup();
@@ -111,10 +111,10 @@ static void comes_back(const char *kind)
 	expect_message(reset, say(ann, s.chat, "and on"));
 }
 
-START_TEST(dump_taken_during_sends_is_restored_into_another_directory) { comes_back("dump"); }
+START_TEST(dump_taken_during_sends_is_restored_into_another_directory) { expect_restored_messages("dump"); }
 END_TEST
 
-START_TEST(base_backup_taken_during_sends_is_restored_into_another_directory) { comes_back("base"); }
+START_TEST(base_backup_taken_during_sends_is_restored_into_another_directory) { expect_restored_messages("base"); }
 END_TEST
 
 START_TEST(backup_and_restore_work_without_a_server)

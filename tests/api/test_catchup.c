@@ -40,20 +40,20 @@ static void expect_blob(struct stream *s, unsigned number, size_t len)
 	ck_assert(strcmp(json_str(m, "content.data"), blob(number, len)) == 0);
 }
 
-static const char *now_of(const struct client *who)
+static const char *current_cursor(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
 
 /* Peak memory of its worker in MiB. */
-static unsigned peak(const struct server *node)
+static unsigned peak_mib(const struct server *node)
 {
 	pid_t worker;
 	ck_assert_uint_eq(server_workers(node, &worker, 1), 1);
 	return proc_peak_kib(worker) >> 10;
 }
 
-static struct server *join(void)
+static struct server *join_node(void)
 {
 	static const char *const flags[] = { "--workers", "1", "--ring-bytes", "1M", "--database-timeout", "2",
 		"--body-max", "4M", NULL };
@@ -64,20 +64,20 @@ START_TEST(start_and_catch_up_with_large_messages_use_bounded_memory)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
-	const char *cursor = now_of(ben);
-	struct server *before = join();
-	unsigned idle = peak(before);
+	const char *cursor = current_cursor(ben);
+	struct server *before = join_node();
+	unsigned idle = peak_mib(before);
 	server_stop(before);
 	for (unsigned i = 0; i < MESSAGES; i++)
 		say_blob(ann, chat, i, CONTENT);
-	struct server *node = join();
-	unsigned started = peak(node);
+	struct server *node = join_node();
+	unsigned started = peak_mib(node);
 	ck_assert_msg(started < idle + 24, "%u MiB after a start among large messages, %u without", started, idle);
 	struct stream *s = stream_since(on_server(ben, node), cursor);
 	for (unsigned i = 0; i < MESSAGES; i++)
 		expect_blob(s, i, CONTENT);
 	expect_blob(stream_since(on_server(ben, node), cursor), 0, CONTENT);
-	ck_assert_msg(peak(node) < idle + 48, "%u MiB after catching up, %u before", peak(node), idle);
+	ck_assert_msg(peak_mib(node) < idle + 48, "%u MiB after catching up, %u before", peak_mib(node), idle);
 	server_stop(node);
 }
 END_TEST
@@ -86,14 +86,14 @@ START_TEST(catch_up_delivers_message_larger_than_a_page)
 {
 	enum { LARGE = 3 << 20 };
 	struct client *ann = new_user(), *ben = new_user();
-	struct server *node = join();
+	struct server *node = join_node();
 	long long chat = make_group(ann, ben);
-	const char *cursor = now_of(ben);
+	const char *cursor = current_cursor(ben);
 	say(ann, chat, "before");
 	for (unsigned i = 0; i < 2; i++)
 		say_blob(on_server(ann, node), chat, i, LARGE);
 	long long last = say(ann, chat, "after");
-	struct server *again = join();
+	struct server *again = join_node();
 	for (int i = 0; i < 2; i++) {
 		struct stream *s = stream_since(on_server(ben, i == 0 ? again : test_server()), cursor);
 		ck_assert_str_eq(json_str(expect(s, "message"), "text"), "before");
@@ -112,14 +112,14 @@ START_TEST(catch_up_over_many_pages_keeps_order)
 	enum { CHANGES = 700 };
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), ids[CHANGES];
-	const char *cursor = now_of(ben);
+	const char *cursor = current_cursor(ben);
 	for (int i = 0; i < CHANGES; i++)
 		ids[i] = say(ann, chat, format("m%d", i));
 	for (int i = 0; i < CHANGES; i += 2)
 		expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, ids[i])), NULL), 200);
 	for (int i = 1; i < CHANGES; i += 7)
 		expect_status(del(ann, "%s", message_path(chat, ids[i])), 204);
-	struct server *node = join();
+	struct server *node = join_node();
 	struct stream *s = stream_since(on_server(ben, node), cursor);
 	for (int i = 0; i < CHANGES; i++)
 		if (i % 7 != 1)
@@ -138,12 +138,12 @@ START_TEST(start_with_slow_catch_up_query_still_serves)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
-	const char *cursor = now_of(ben);
+	const char *cursor = current_cursor(ben);
 	long long first = say(ann, chat, "before the start");
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin");
 	sql(pg, "lock table postern.tombstone in access exclusive mode");
-	struct server *node = join(); /* returns when the server is ready */
+	struct server *node = join_node(); /* returns when the server is ready */
 	ck_assert(server_logged(node, "the database takes long to read"));
 	sql(pg, "rollback");
 	struct stream *s = stream_since(on_server(ben, node), cursor);

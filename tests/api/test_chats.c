@@ -121,7 +121,7 @@ START_TEST(direct_chat_with_oneself_is_allowed)
 END_TEST
 
 /* Creates a group of alice's with carol as admin, bob and dave as members. */
-static long long garden(void)
+static long long make_test_group(void)
 {
 	long long chat = make_group(user("alice"), user("bob"), user("carol"), user("dave"));
 	expect_status(put(user("alice"), member_path(chat, user("carol")), "{'role':'admin'}"), 200);
@@ -132,7 +132,7 @@ START_TEST(members_are_added_by_owner_and_admins_only)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *erin = user("erin"),
 		      *frank = user("frank");
-	long long chat = garden();
+	long long chat = make_test_group();
 	expect_problem(put(bob, member_path(chat, erin), "{}"), 403, "forbidden");
 	expect_problem(put(erin, member_path(chat, erin), "{}"), 404, "not_found");
 	struct answer a = expect_status(put(carol, member_path(chat, erin), "{}"), 200);
@@ -159,7 +159,7 @@ END_TEST
 START_TEST(roles_are_changed_by_owner_only)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
-	long long chat = garden();
+	long long chat = make_test_group();
 	expect_problem(put(carol, member_path(chat, bob), "{'role':'admin'}"), 403, "forbidden");
 	expect_problem(put(bob, member_path(chat, bob), "{'role':'admin'}"), 403, "forbidden");
 	expect_problem(put(carol, member_path(chat, carol), "{'role':'owner'}"), 403, "forbidden");
@@ -181,7 +181,7 @@ START_TEST(kick_by_admin_is_limited_to_members)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave"),
 		      *erin = user("erin");
-	long long chat = garden();
+	long long chat = make_test_group();
 	expect_status(put(alice, member_path(chat, erin), "{'role':'admin'}"), 200);
 	expect_problem(del(bob, "%s", member_path(chat, dave)), 403, "forbidden");
 	expect_problem(del(carol, "%s", member_path(chat, alice)), 403, "forbidden");
@@ -200,7 +200,7 @@ END_TEST
 START_TEST(member_leaves_and_loses_access)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
-	long long chat = garden();
+	long long chat = make_test_group();
 	expect_status(del(bob, "%s", member_path(chat, bob)), 204);
 	expect_problem(get(bob, "/v1/chats/%lld", chat), 404, "not_found");
 	expect_problem(del(bob, "%s", member_path(chat, bob)), 404, "not_found");
@@ -212,7 +212,7 @@ END_TEST
 START_TEST(owner_leaving_hands_over_to_longest_serving_admin)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol"), *dave = user("dave");
-	long long chat = garden();
+	long long chat = make_test_group();
 	expect_status(put(alice, member_path(chat, dave), "{'role':'admin'}"), 200);
 	struct stream *s = stream_from_now(dave);
 	expect_status(del(alice, "%s", member_path(chat, alice)), 204);
@@ -267,7 +267,7 @@ END_TEST
 START_TEST(title_change_is_sent_to_every_member)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
-	long long chat = garden();
+	long long chat = make_test_group();
 	char *path = format("/v1/chats/%lld", chat);
 	struct stream *s = stream_from_now(bob);
 	expect_problem(patch(bob, path, "{'title':'bobs'}"), 403, "forbidden");
@@ -306,7 +306,7 @@ END_TEST
 START_TEST(chat_deleted_is_gone_for_every_member)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
-	long long chat = garden(), id = say(bob, chat, "hi");
+	long long chat = make_test_group(), id = say(bob, chat, "hi");
 	const char *cursor = json_str(expect_status(get(bob, "/v1/sync"), 200).json, "cursor");
 	struct stream *s = stream_from_now(bob);
 	expect_problem(del(carol, "/v1/chats/%lld", chat), 403, "forbidden");
@@ -394,7 +394,7 @@ END_TEST
 START_TEST(absent_and_forbidden_answers_are_identical)
 {
 	struct client *mallory = user("mallory");
-	long long hidden = garden(), absent = 987654321;
+	long long hidden = make_test_group(), absent = 987654321;
 	const struct {
 		const char *method, *path, *body;
 	} asked[] = {
@@ -428,7 +428,7 @@ END_TEST
 START_TEST(muted_member_reads_but_cannot_write)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
-	long long chat = garden(), id = say(bob, chat, "noise");
+	long long chat = make_test_group(), id = say(bob, chat, "noise");
 	expect_status(put(carol, member_path(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_problem(post(bob, messages_path(chat), "{'text':'more noise'}"), 403, "muted");
 	expect_problem(patch(bob, message_path(chat, id), "{'text':'louder'}"), 403, "muted");

@@ -165,7 +165,7 @@ END_TEST
 /* ---- doctor ---- */
 
 /* Finds the worst finding of a check among JSON lines: "failure", "warning" or "ok", and its text. */
-static const char *worst_of(const struct outcome *o, const char *check, const char **ret_text)
+static const char *worst_finding(const struct outcome *o, const char *check, const char **ret_text)
 {
 	const char *worst = "";
 	char *lines = format("%s", o->out), *rest = NULL;
@@ -186,7 +186,7 @@ static const char *worst_of(const struct outcome *o, const char *check, const ch
 #define expect_finding(outcome, check, finding) \
 	do { \
 		const char *text_ = "nothing was reported"; \
-		const char *worst_ = worst_of(&(outcome), check, &text_); \
+		const char *worst_ = worst_finding(&(outcome), check, &text_); \
 		ck_assert_msg(strcmp(worst_, finding) == 0, "%s: %s (%s)", check, worst_, text_); \
 	} while (0)
 
@@ -285,7 +285,7 @@ static char *copy_without(const char *name, const char *without)
 	return path;
 }
 
-static struct outcome doctor_reads(char *file)
+static struct outcome run_doctor_on(char *file)
 {
 	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),
 		"--listen", "127.0.0.1:0", "--proxy-file", file);
@@ -302,11 +302,11 @@ START_TEST(doctor_checks_proxy_configuration_files)
 		{ "doc/caddy/Caddyfile", "flush_interval" } };
 	static const char *const sound[] = { "doc/nginx.conf", "doc/apache.conf", "doc/caddy/Caddyfile" };
 	for (size_t i = 0; i < sizeof(sound) / sizeof(sound[0]); i++) {
-		struct outcome o = doctor_reads(copy_without(sound[i], NULL));
+		struct outcome o = run_doctor_on(copy_without(sound[i], NULL));
 		expect_finding(o, "proxy", "ok");
 	}
 	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-		struct outcome o = doctor_reads(copy_without(broken[i].name, broken[i].without));
+		struct outcome o = run_doctor_on(copy_without(broken[i].name, broken[i].without));
 		expect_finding(o, "proxy", "warning");
 	}
 	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),

@@ -25,7 +25,7 @@ static void end_container(void *dir)
 
 /* Creates a directory of that user's with a program that they can run; programs started from now on run as that user.
  * NULL: this process isn't root. */
-static char *container(uid_t user)
+static char *start_as(uid_t user)
 {
 	if (geteuid() != 0)
 		return NULL;
@@ -53,32 +53,32 @@ static const char *expect_exit_args(int status, const char *const args[])
 	return program_said(p);
 }
 
-static void says(const char *said, const char *text)
+static void expect_text(const char *said, const char *text)
 {
 	ck_assert_msg(strstr(said, text) != NULL, "no `%s` in: %s", text, said);
 }
 
 START_TEST(serve_as_user_without_passwd_entry_says_what_initdb_needs)
 {
-	char *dir = container(UNNAMED), *state = format("%s/s", dir);
+	char *dir = start_as(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
 		return;
 	static const char reason[] =
 		"user id 12345 has no name, and initdb needs one to make a database: add the id to /etc/passwd";
-	says(expect_exit(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
-	says(expect_exit(1, "user", "list", "--state", state), reason);
-	says(expect_exit(1, "token", "alice", "--state", state), reason);
+	expect_text(expect_exit(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
+	expect_text(expect_exit(1, "user", "list", "--state", state), reason);
+	expect_text(expect_exit(1, "token", "alice", "--state", state), reason);
 }
 END_TEST
 
 START_TEST(serve_as_user_without_passwd_entry_or_state_says_what_is_missing)
 {
-	if (container(UNNAMED) == NULL)
+	if (start_as(UNNAMED) == NULL)
 		return;
 	static const char reason[] = "say where the data are to be with --state DIR";
-	says(expect_exit(78, "serve", "--listen", "127.0.0.1:0"), reason);
-	says(expect_exit(78, "user", "list"), reason);
-	says(expect_exit(78, "token", "alice"), reason);
+	expect_text(expect_exit(78, "serve", "--listen", "127.0.0.1:0"), reason);
+	expect_text(expect_exit(78, "user", "list"), reason);
+	expect_text(expect_exit(78, "token", "alice"), reason);
 }
 END_TEST
 
@@ -92,7 +92,7 @@ static struct program *serve(const char *option, const char *value)
 
 START_TEST(serve_as_user_without_passwd_entry_uses_existing_data)
 {
-	char *dir = container(UNNAMED), *state = format("%s/s", dir);
+	char *dir = start_as(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
 		return;
 	/* Data created by a named user belong to this one later, as with a container's volume. */
@@ -104,11 +104,11 @@ START_TEST(serve_as_user_without_passwd_entry_uses_existing_data)
 
 	expect_exit(0, "user", "add", "alice", "--state", state);
 	struct program *p = serve("--state", state);
-	says(expect_exit(0, "user", "list", "--state", state), "alice");
-	says(expect_exit(0, "token", "alice", "--state", state), "pt_");
+	expect_text(expect_exit(0, "user", "list", "--state", state), "alice");
+	expect_text(expect_exit(0, "token", "alice", "--state", state), "pt_");
 	char *database = format("host=%s/run user=postern dbname=postgres", state);
-	says(expect_exit(0, "user", "list", "--database", database), "alice");
-	says(expect_exit(0, "token", "alice", "--database", database), "pt_");
+	expect_text(expect_exit(0, "user", "list", "--database", database), "alice");
+	expect_text(expect_exit(0, "token", "alice", "--database", database), "pt_");
 	ck_assert_int_eq(program_stop(serve("--database", database)), 0);
 	ck_assert_int_eq(program_stop(p), 0);
 }
@@ -117,9 +117,9 @@ END_TEST
 START_TEST(state_without_home_variable_is_below_passwd_home)
 {
 	const struct passwd *nobody = getpwnam("nobody");
-	if (container(nobody->pw_uid) == NULL)
+	if (start_as(nobody->pw_uid) == NULL)
 		return;
-	says(expect_exit(0, "check-config"), format("state = %s/.local/share/postern", nobody->pw_dir));
+	expect_text(expect_exit(0, "check-config"), format("state = %s/.local/share/postern", nobody->pw_dir));
 }
 END_TEST
 

@@ -15,7 +15,7 @@ struct lines {
 static void put_json(void *o) { json_object_put(o); }
 
 /* Asserts that every line is JSON and that the last has the number of lines before it. */
-static struct lines exported(const struct client *who)
+static struct lines read_export(const struct client *who)
 {
 	struct answer a = expect_status(get(who, "/v1/me/export"), 200);
 	struct lines l = { .all = on_teardown(put_json, json_object_new_array()) };
@@ -33,7 +33,7 @@ static struct lines exported(const struct client *who)
 }
 
 /* Returns the data of the only line of that kind whose member has that number; number 0: there is one line only. */
-static struct json_object *line(struct lines l, const char *kind, const char *member, long long value)
+static struct json_object *export_line(struct lines l, const char *kind, const char *member, long long value)
 {
 	struct json_object *found = NULL;
 	for (size_t i = 0; i < l.count; i++) {
@@ -83,36 +83,36 @@ START_TEST(export_contains_only_data_of_its_user)
 	expect_status(patch(ben, format("/v1/chats/%lld", was), "{'title':'SECRET now'}"), 200);
 	expect_status(del(ann, "%s", member_path(was, ann)), 204);
 
-	struct lines l = exported(ann);
-	struct json_object *o = line(l, "profile", NULL, 0);
+	struct lines l = read_export(ann);
+	struct json_object *o = export_line(l, "profile", NULL, 0);
 	ck_assert_str_eq(json_str(o, "name"), ann->name);
 	ck_assert_str_eq(json_str(o, "presence"), "contacts");
 	ck_assert(json_true(o, "has_password"));
-	ck_assert(json_has(line(l, "credential", NULL, 0), "created_at"));
-	ck_assert_str_eq(json_str(line(l, "contact", NULL, 0), "name"), ben->name);
-	ck_assert_str_eq(json_str(line(l, "block", NULL, 0), "name"), cid->name);
-	o = line(l, "chat", "id", chat);
+	ck_assert(json_has(export_line(l, "credential", NULL, 0), "created_at"));
+	ck_assert_str_eq(json_str(export_line(l, "contact", NULL, 0), "name"), ben->name);
+	ck_assert_str_eq(json_str(export_line(l, "block", NULL, 0), "name"), cid->name);
+	o = export_line(l, "chat", "id", chat);
 	ck_assert_str_eq(json_str(o, "role"), "owner");
 	ck_assert_str_eq(json_str(o, "title"), "garden");
 	ck_assert_int_eq(json_num(o, "read"), mine);
-	ck_assert(!json_has(line(l, "chat", "id", was), "title"));
-	ck_assert_str_eq(json_str(line(l, "chat", "id", was), "state"), "left");
-	ck_assert_str_eq(json_str(line(l, "message", "id", mine), "text"), "of ann, edited");
-	ck_assert_str_eq(json_str(line(l, "message", "id", before), "text"), "before I left");
-	ck_assert_str_eq(json_str(line(l, "message", "id", again), "text"), "of ann");
-	ck_assert_int_eq(json_num(line(l, "message", "id", reply), "reply_to"), secret);
-	ck_assert_int_eq(json_num(line(l, "message", "id", note), "content.b.0"), 1);
-	ck_assert_str_eq(json_str(line(l, "message", "id", forwarded), "forwarded.from"), ben->name);
-	ck_assert_str_eq(json_str(line(l, "edit", "id", mine), "text"), "of ann");
-	ck_assert_int_eq(json_num(line(l, "reaction", NULL, 0), "id"), secret);
-	ck_assert_int_eq(json_num(line(l, "mention", NULL, 0), "id"), secret);
-	ck_assert_str_eq(json_str(line(l, "report", NULL, 0), "reason"), "spam");
+	ck_assert(!json_has(export_line(l, "chat", "id", was), "title"));
+	ck_assert_str_eq(json_str(export_line(l, "chat", "id", was), "state"), "left");
+	ck_assert_str_eq(json_str(export_line(l, "message", "id", mine), "text"), "of ann, edited");
+	ck_assert_str_eq(json_str(export_line(l, "message", "id", before), "text"), "before I left");
+	ck_assert_str_eq(json_str(export_line(l, "message", "id", again), "text"), "of ann");
+	ck_assert_int_eq(json_num(export_line(l, "message", "id", reply), "reply_to"), secret);
+	ck_assert_int_eq(json_num(export_line(l, "message", "id", note), "content.b.0"), 1);
+	ck_assert_str_eq(json_str(export_line(l, "message", "id", forwarded), "forwarded.from"), ben->name);
+	ck_assert_str_eq(json_str(export_line(l, "edit", "id", mine), "text"), "of ann");
+	ck_assert_int_eq(json_num(export_line(l, "reaction", NULL, 0), "id"), secret);
+	ck_assert_int_eq(json_num(export_line(l, "mention", NULL, 0), "id"), secret);
+	ck_assert_str_eq(json_str(export_line(l, "report", NULL, 0), "reason"), "spam");
 	const char *whole = json_object_to_json_string(l.all);
 	ck_assert_ptr_null(strstr(whole, "SECRET"));
 	ck_assert_ptr_null(strstr(whole, "DELETED"));
 	ck_assert_ptr_null(strstr(whole, "pt_"));
 	ck_assert_uint_eq(l.count, 1 + 1 + 1 + 1 + 2 + 6 + 1 + 1 + 1 + 1);
-	ck_assert_uint_eq(exported(cid).count, 2); /* their profile and their token */
+	ck_assert_uint_eq(read_export(cid).count, 2); /* their profile and their token */
 	/* A HEAD request returns no body. */
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "HEAD /v1/me/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
@@ -143,7 +143,7 @@ START_TEST(export_of_large_data_is_complete)
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_gt(say(ann, chat, "x"), 0);
 	ck_assert_int_gt(say(ann, empty, "the last"), 0);
-	struct lines l = exported(ann);
+	struct lines l = read_export(ann);
 	long long last = 0;
 	unsigned n = 0;
 	for (size_t i = 0; i < l.count; i++) {
@@ -173,7 +173,7 @@ START_TEST(export_of_large_data_is_complete)
 }
 END_TEST
 
-static bool is_over(const struct wire *w)
+static bool has_ended(const struct wire *w)
 {
 	size_t len;
 	return strstr(wire_data(w, &len), "\"kind\":\"end\"") != NULL;
@@ -195,7 +195,7 @@ START_TEST(export_after_losing_access_is_visibly_truncated)
 	expect_status(get(ben, "/v1/me"), 200);
 	while (wire_pump(w))
 		ck_assert(wire_wait(w, PATIENCE));
-	ck_assert(!is_over(w));
+	ck_assert(!has_ended(w));
 	size_t len;
 	ck_assert_uint_gt((wire_data(w, &len), len), 1000);
 	ck_assert_str_ne(wire_data(w, &len) + len - 5, "0\r\n\r\n");

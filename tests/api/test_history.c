@@ -22,8 +22,8 @@ struct scene {
 	struct stream *stream; /* ben's cursor at lost */
 };
 
-static const char *cursor_behind(struct stream *s, long long id);
-static void goes_on(const struct scene *s, const char *cursor);
+static const char *cursor_after(struct stream *s, long long id);
+static void expect_resumes(const struct scene *s, const char *cursor);
 
 static struct scene before_copy(void)
 {
@@ -32,7 +32,7 @@ static struct scene before_copy(void)
 	struct scene s = { .ann = user_at(node, format("ann%u", n)), .ben = user_at(node, format("ben%u", n)) };
 	s.chat = make_group(s.ann, s.ben);
 	s.stream = stream_from_now(s.ben);
-	s.kept = cursor_behind(s.stream, say(s.ann, s.chat, "in the copy"));
+	s.kept = cursor_after(s.stream, say(s.ann, s.chat, "in the copy"));
 	return s;
 }
 
@@ -41,9 +41,9 @@ enum { LOST = 10 };
 static void after_copy(struct scene *s)
 {
 	for (int i = 0; i < LOST; i++)
-		s->lost = cursor_behind(s->stream, say(s->ann, s->chat, "not in the copy"));
-	goes_on(s, s->kept); /* while nothing has changed */
-	goes_on(s, s->lost);
+		s->lost = cursor_after(s->stream, say(s->ann, s->chat, "not in the copy"));
+	expect_resumes(s, s->kept); /* while nothing has changed */
+	expect_resumes(s, s->lost);
 }
 
 /* Waits for the next message of the stream; skips other events of chats, but not a reset. */
@@ -59,7 +59,7 @@ static long long next_message(struct stream *s)
 }
 
 /* Asserts that a stream from the cursor has every message once, in order and without a reset. */
-static void goes_on(const struct scene *s, const char *cursor)
+static void expect_resumes(const struct scene *s, const char *cursor)
 {
 	struct stream *again = stream_since(s->ben, cursor);
 	struct json_object *list = expect_status(get(s->ben, "%s?limit=200", messages_path(s->chat)), 200).json;
@@ -75,8 +75,8 @@ static void goes_on(const struct scene *s, const char *cursor)
 	stream_cut(again);
 }
 
-/* Asserts that this message is next, after what goes_on() has sent. */
-static struct json_object *expect_behind(struct stream *s, long long id)
+/* Asserts that this message is next, after what expect_resumes() has sent. */
+static struct json_object *expect_after(struct stream *s, long long id)
 {
 	struct json_object *m;
 	while (json_num(m = expect(s, "message"), "id") != id)
@@ -84,13 +84,13 @@ static struct json_object *expect_behind(struct stream *s, long long id)
 	return m;
 }
 
-static const char *cursor_behind(struct stream *s, long long id)
+static const char *cursor_after(struct stream *s, long long id)
 {
-	expect_behind(s, id);
+	expect_after(s, id);
 	return stream_cursor(s);
 }
 
-static void is_reset(const struct scene *s, const char *cursor, const char *reason)
+static void expect_reset(const struct scene *s, const char *cursor, const char *reason)
 {
 	struct stream *again = stream_open(s->ben, "?since=%s", cursor);
 	expect(again, "hello");
@@ -102,13 +102,13 @@ static void is_reset(const struct scene *s, const char *cursor, const char *reas
 	ck_assert_str_eq(json_str(poll.json, "events.0.event"), "reset");
 	ck_assert_str_eq(json_str(poll.json, "events.0.data.reason"), reason);
 	/* Its id is the current head: no later event is skipped. */
-	goes_on(s, now);
-	goes_on(s, json_str(poll.json, "cursor"));
+	expect_resumes(s, now);
+	expect_resumes(s, json_str(poll.json, "cursor"));
 	ck_assert_str_eq(now, json_str(poll.json, "cursor"));
 }
 
 /* Waits until sends are accepted again: the node has reconnected to its database. */
-static long long say_at_last(const struct scene *s, const char *text)
+static long long say_when_accepted(const struct scene *s, const char *text)
 {
 	struct answer a;
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -121,20 +121,20 @@ static long long say_at_last(const struct scene *s, const char *text)
 static void after_restore(const struct scene *s)
 {
 	for (int i = 0; i < LOST + 2; i++)
-		say_at_last(s, "after the copy came back");
-	goes_on(s, s->kept);
-	is_reset(s, s->lost, "rewound");
+		say_when_accepted(s, "after the copy came back");
+	expect_resumes(s, s->kept);
+	expect_reset(s, s->lost, "rewound");
 }
 
 static void after_move(const struct scene *s)
 {
-	say_at_last(s, "elsewhere");
-	goes_on(s, s->kept);
-	goes_on(s, s->lost);
+	say_when_accepted(s, "elsewhere");
+	expect_resumes(s, s->kept);
+	expect_resumes(s, s->lost);
 }
 
 /* A stream that was open and had not yet received the messages from before the change of database. */
-static void stream_is_reset(struct stream *s)
+static void expect_stream_reset(struct stream *s)
 {
 	while (strcmp(stream_peek(s), "message") == 0)
 		ck_assert_str_eq(json_str(expect(s, "message"), "text"), "and on");
@@ -160,7 +160,7 @@ START_TEST(restore_into_same_server_resets_cursors_past_the_restore_point)
 		"createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)' -c 'create database "
 		"postgres'"
 		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
-	stream_is_reset(s.stream);
+	expect_stream_reset(s.stream);
 	after_restore(&s);
 }
 END_TEST
@@ -176,7 +176,7 @@ START_TEST(schema_restore_under_running_node_resets_cursors_past_it)
 		" where nspname like 'postern%%' loop execute format('drop schema %%I cascade', s); end loop; end "
 		"\\$\\$\" 2>/dev/null"
 		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null");
-	stream_is_reset(s.stream);
+	expect_stream_reset(s.stream);
 	after_restore(&s);
 }
 END_TEST
@@ -212,11 +212,11 @@ START_TEST(template_copy_resets_only_cursors_past_the_copy)
 	cluster_run(home, "createdb -T renamed copied");
 	server_move(node, cluster_conninfo(home, "copied"));
 	struct stream *copied = stream_since(s.ben, s.kept);
-	s.lost = cursor_behind(copied, say(s.ann, s.chat, "in the copy only"));
+	s.lost = cursor_after(copied, say(s.ann, s.chat, "in the copy only"));
 	after_move(&s);
 	server_stop(node);
 	server_move(node, cluster_conninfo(home, "renamed"));
-	is_reset(&s, s.lost, "future");
+	expect_reset(&s, s.lost, "future");
 	after_restore(&s);
 	server_stop(node);
 	cluster_run(home, "dropdb copied");
@@ -233,7 +233,7 @@ START_TEST(base_backup_restore_resets_cursors_past_it)
 	cluster_stop(home);
 	cluster_swap(home, backup);
 	cluster_start(home);
-	stream_is_reset(s.stream);
+	expect_stream_reset(s.stream);
 	after_restore(&s);
 }
 END_TEST
@@ -242,7 +242,7 @@ START_TEST(point_in_time_recovery_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	struct cluster *backup = cluster_copy(home, false);
-	s.kept = cursor_behind(s.stream, say(s.ann, s.chat, "before the point"));
+	s.kept = cursor_after(s.stream, say(s.ann, s.chat, "before the point"));
 	cluster_run(home, "psql -qX template1 -c \"select pg_create_restore_point('then')\" >/dev/null");
 	after_copy(&s);
 	cluster_close(home);
@@ -254,7 +254,7 @@ START_TEST(point_in_time_recovery_resets_cursors_past_it)
 	cluster_start(home);
 	cluster_configure(home, "restore_command = ''"); /* for the copies in later tests */
 	cluster_configure(home, "recovery_target_name = ''");
-	stream_is_reset(s.stream);
+	expect_stream_reset(s.stream);
 	after_restore(&s);
 }
 END_TEST
@@ -274,7 +274,7 @@ START_TEST(failover_without_loss_resets_no_cursor)
 	cluster_await_standby(home);
 	cluster_close(home);
 	cluster_promote(standby);
-	cursor_behind(s.stream, say_at_last(&s, "on the other one"));
+	cursor_after(s.stream, say_when_accepted(&s, "on the other one"));
 	after_move(&s);
 	home = standby;
 }
@@ -300,8 +300,8 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 	cluster_stop(home);
 	cluster_start(standby);
 	cluster_promote(standby);
-	stream_is_reset(s.stream);
-	long long id = say_at_last(&s, "where the others are missing");
+	expect_stream_reset(s.stream);
+	long long id = say_when_accepted(&s, "where the others are missing");
 	struct answer page = expect_status(get(s.ben, "%s", messages_path(s.chat)), 200);
 	ck_assert_int_eq(json_num(page.json, format("messages.%zu.id", json_count(page.json, "messages") - 1)), id);
 	after_restore(&s);
@@ -344,10 +344,10 @@ START_TEST(clock_stepped_back_hides_no_lost_message)
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where pid <> pg_backend_pid() and "
 		"backend_type = 'client backend'");
-	stream_is_reset(s.stream); /* for the node this is another history, detected when it reconnects */
-	say_at_last(&s, "and on");
+	expect_stream_reset(s.stream); /* for the node this is another history, detected when it reconnects */
+	say_when_accepted(&s, "and on");
 	struct stream *ahead = stream_from_now(s.ben);
-	s.kept = cursor_behind(ahead, say_at_last(&s, "ahead"));
+	s.kept = cursor_after(ahead, say_when_accepted(&s, "ahead"));
 	cluster_run(home, "pg_dump renamed > dump");
 	s.stream = stream_from_now(s.ben);
 	after_copy(&s);
@@ -369,8 +369,8 @@ START_TEST(cursor_without_check_is_valid_up_to_the_migration)
 	struct stream *again = stream_since(s.ben, old);
 	ck_assert_str_eq(stream_cursor(again), s.kept);
 	ck_assert_str_eq(json_str(expect(again, "message"), "text"), "after the migration");
-	is_reset(&s, format("%.8s.%s", s.kept, strchr(stream_cursor(again), '.') + 1), "rewound");
-	is_reset(&s, format("%s000", old), "future");
+	expect_reset(&s, format("%.8s.%s", s.kept, strchr(stream_cursor(again), '.') + 1), "rewound");
+	expect_reset(&s, format("%s000", old), "future");
 }
 END_TEST
 
@@ -379,10 +379,10 @@ START_TEST(cursor_with_forged_check_is_reset)
 	struct scene s = before_copy();
 	char *forged = format("%s", s.kept);
 	forged[8] = forged[8] == '0' ? '1' : '0';
-	is_reset(&s, forged, "rewound");
+	expect_reset(&s, forged, "rewound");
 	server_stop(node); /* also by a node that doesn't know the position and has to ask the database */
 	server_restart(node);
-	is_reset(&s, forged, "rewound");
+	expect_reset(&s, forged, "rewound");
 }
 END_TEST
 
@@ -404,12 +404,12 @@ START_TEST(notification_of_older_node_is_delivered)
 		"{\"id\":%lld}\\n')",
 		id, id, id, s.chat, s.ann->name, id, id);
 	sql(pg, "commit");
-	ck_assert_str_eq(json_str(expect_behind(s.stream, id), "text"),
+	ck_assert_str_eq(json_str(expect_after(s.stream, id), "text"),
 		"from an older node"); /* the one of the tables, not of the notification */
 	s.lost = stream_cursor(s.stream);
-	cursor_behind(s.stream, say(s.ann, s.chat, "and on"));
-	goes_on(&s, s.kept);
-	goes_on(&s, s.lost);
+	cursor_after(s.stream, say(s.ann, s.chat, "and on"));
+	expect_resumes(&s, s.kept);
+	expect_resumes(&s, s.lost);
 }
 END_TEST
 

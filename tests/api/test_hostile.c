@@ -17,7 +17,7 @@ static char not_problems[4096]; /* refusals without a problem document */
 
 #define PROBE "GET /healthz HTTP/1.1\r\n" HOST "X-Request-Id: probe\r\nConnection: close\r\n\r\n"
 
-static void note(const char *what, const char *answered)
+static void note_refusal(const char *what, const char *answered)
 {
 	size_t len = strlen(not_problems);
 	if (len < sizeof(not_problems) - 200)
@@ -33,7 +33,7 @@ static void check_answer(const char *what, struct answer a)
 	const char *type = answer_header(a, "Content-Type"), *id = answer_header(a, "X-Request-Id");
 	if (type == NULL || strncmp(type, "application/problem+json", 24) != 0 || !json_has(a.json, "code") ||
 		json_num(a.json, "status") != a.status || id == NULL || strcmp(json_str(a.json, "request_id"), id) != 0)
-		note(what, format("%d %.80s", a.status, a.body));
+		note_refusal(what, format("%d %.80s", a.status, a.body));
 }
 
 /* Takes the next answer if there is one. Returns false if there is none yet. */
@@ -44,7 +44,7 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 	const char *text = wire_data(w, &have);
 	long n = answer_parse(text, have, wire_ended(w), to_head && *first == 0, &a);
 	if (n < 0 && wire_ended(w))
-		note(what, format("what is no answer: %.80s", text));
+		note_refusal(what, format("what is no answer: %.80s", text));
 	if (n <= 0)
 		return false;
 	wire_take(w, (size_t)n);
@@ -337,7 +337,7 @@ START_TEST(oversized_headers_are_refused)
 }
 END_TEST
 
-static char *head(const char *method, const char *path, const char *more)
+static char *request_head(const char *method, const char *path, const char *more)
 {
 	return format("%s %s HTTP/1.1\r\n" HOST "Authorization: Bearer %s\r\n%s\r\n", method, path,
 		user("alice")->token, more);
@@ -367,35 +367,40 @@ START_TEST(malformed_bodies_are_refused)
 	};
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
 		attack(chunks[i],
-			format("%s%s", head("POST", path, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"),
+			format("%s%s",
+				request_head(
+					"POST", path, "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"),
 				chunks[i]));
 		attack(chunks[i],
-			format("%s%s", head("GET", "/v1/poll?wait=0", "Transfer-Encoding: chunked\r\n"), chunks[i]));
+			format("%s%s", request_head("GET", "/v1/poll?wait=0", "Transfer-Encoding: chunked\r\n"),
+				chunks[i]));
 	}
-	attack("a body that is too short", format("%s%s", head("POST", path, "Content-Length: 500\r\n"), "short"));
+	attack("a body that is too short",
+		format("%s%s", request_head("POST", path, "Content-Length: 500\r\n"), "short"));
 	attack("a body that is too long",
-		format("%s%s", head("POST", path, "Content-Length: 2\r\n"), "hi and more of it"));
-	attack("a body on GET", format("%s%s", head("GET", path, "Content-Length: 5\r\n"), "hello"));
-	attack("a body on DELETE", format("%s%s", head("DELETE", path, "Content-Length: 5\r\n"), "hello"));
-	attack("a body on HEAD", format("%s%s", head("HEAD", "/healthz", "Content-Length: 5\r\n"), "hello"));
-	attack("a body on OPTIONS", format("%s%s", head("OPTIONS", path, "Content-Length: 5\r\n"), "hello"));
+		format("%s%s", request_head("POST", path, "Content-Length: 2\r\n"), "hi and more of it"));
+	attack("a body on GET", format("%s%s", request_head("GET", path, "Content-Length: 5\r\n"), "hello"));
+	attack("a body on DELETE", format("%s%s", request_head("DELETE", path, "Content-Length: 5\r\n"), "hello"));
+	attack("a body on HEAD", format("%s%s", request_head("HEAD", "/healthz", "Content-Length: 5\r\n"), "hello"));
+	attack("a body on OPTIONS", format("%s%s", request_head("OPTIONS", path, "Content-Length: 5\r\n"), "hello"));
 	const char *const announced[] = { "300000", "10000000", "1000000000000", "9223372036854775807",
 		"18446744073709551616" };
 	for (size_t i = 0; i < sizeof(announced) / sizeof(announced[0]); i++)
 		attack("a huge body announced",
 			format("%s%s",
-				head("POST", path,
+				request_head("POST", path,
 					format("Content-Type: application/json\r\nContent-Length: %s\r\n",
 						announced[i])),
 				"{"));
 	attack_long("a huge body sent",
-		head("POST", path, "Content-Type: application/json\r\nContent-Length: 5000000\r\n"), 'x', 5000000, "");
+		request_head("POST", path, "Content-Type: application/json\r\nContent-Length: 5000000\r\n"), 'x',
+		5000000, "");
 	attack_long("a huge bulk sent",
-		head("POST", path, "Content-Type: application/x-ndjson\r\nContent-Length: 20000000\r\n"), '\n',
+		request_head("POST", path, "Content-Type: application/x-ndjson\r\nContent-Length: 20000000\r\n"), '\n',
 		20000000, "");
 	attack_long("a chunk of a million bytes",
 		format("%s%x\r\n",
-			head("POST", path, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"),
+			request_head("POST", path, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"),
 			1000000),
 		'x', 1000000, "\r\n0\r\n\r\n");
 	ck_assert_uint_le(json_count(expect_status(get(user("alice"), "%s", path), 200).json, "messages"),
@@ -464,8 +469,8 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 {
 	struct client *alice = user("alice");
 	struct wire *w = wire_open(test_server());
-	char *text = format("%s%s%s%s", head("GET", "/v1/me", ""), head("GET", "/nothing", ""),
-		head("GET", "/v1/poll?wait=0", ""), head("GET", "/v1/me", ""));
+	char *text = format("%s%s%s%s", request_head("GET", "/v1/me", ""), request_head("GET", "/nothing", ""),
+		request_head("GET", "/v1/poll?wait=0", ""), request_head("GET", "/v1/me", ""));
 	ck_assert(wire_bytes(w, text, strlen(text)));
 	const int expected[] = { 200, 404, 200, 200 };
 	for (int i = 0; i < 4; i++) {
@@ -479,7 +484,8 @@ START_TEST(pipelined_requests_are_answered_in_order_or_not_at_all)
 	/* A stream neither consumes nor answers bytes that follow it. */
 	struct wire *v = wire_open(test_server());
 	long long chat = make_group(alice), id = say(alice, chat, "not to be deleted by what comes behind a stream");
-	text = format("%s%s", head("GET", "/v1/stream", ""), head("DELETE", message_path(chat, id), ""));
+	text = format(
+		"%s%s", request_head("GET", "/v1/stream", ""), request_head("DELETE", message_path(chat, id), ""));
 	wire_bytes(v, text, strlen(text));
 	struct stream *s = stream_on(v);
 	expect(s, "hello");

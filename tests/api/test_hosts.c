@@ -41,7 +41,7 @@ static int socket_at(unsigned *ret_port)
 }
 
 /* Connects until no connection is accepted. The descriptors stay open until the program ends. */
-static void fill(unsigned port)
+static void fill_backlog(unsigned port)
 {
 	struct sockaddr_in at = {
 		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)
@@ -59,14 +59,14 @@ static void open_ports(void)
 		return;
 	ck_assert_int_eq(listen(socket_at(&ports.silent), 64), 0);
 	ck_assert_int_eq(listen(socket_at(&ports.full), 0), 0);
-	fill(ports.full);
+	fill_backlog(ports.full);
 	socket_at(&ports.closed);
 }
 
 static char *socket_dir(void) { return format("%s/run", server_state(test_server())); }
 
 /* Returns a conninfo with hosts in the given order: s(ilent), f(ull), c(losed), r(eal). */
-static char *hosts(const char *order)
+static char *conninfo_of_hosts(const char *order)
 {
 	char *host = format("%s", ""), *port = format("%s", "");
 	open_ports();
@@ -92,7 +92,7 @@ static const char *const orders[] = { "rsfc", "srfc", "fscr", "cfrs", "sfcr", "f
 START_TEST(hosts_in_any_order_lead_to_the_primary)
 {
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
-		struct outcome o = migrate_status(hosts(orders[i]));
+		struct outcome o = migrate_status(conninfo_of_hosts(orders[i]));
 		ck_assert_msg(o.status == 0, "%s: %s", orders[i], o.err);
 		ck_assert_ptr_nonnull(strstr(o.out, "0001_initial.sql"));
 	}
@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(hosts_without_any_answer_are_each_named)
 {
-	struct outcome o = migrate_status(hosts("sfc"));
+	struct outcome o = migrate_status(conninfo_of_hosts("sfc"));
 	ck_assert_int_eq(o.status, 1);
 	ck_assert_ptr_nonnull(strstr(o.err, format("port %u: no answer within 1 s", ports.silent)));
 	ck_assert_ptr_nonnull(strstr(o.err, format("port %u: no answer within 1 s", ports.full)));
@@ -122,10 +122,11 @@ END_TEST
 
 START_TEST(hosts_target_session_attrs_apply_to_each)
 {
-	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=primary", hosts("cr"))).status, 0);
-	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=any", hosts("cr"))).status, 0);
-	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=prefer-standby", hosts("cr"))).status, 0);
-	struct outcome o = migrate_status(format("%s target_session_attrs=standby", hosts("cr")));
+	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=primary", conninfo_of_hosts("cr"))).status, 0);
+	ck_assert_int_eq(migrate_status(format("%s target_session_attrs=any", conninfo_of_hosts("cr"))).status, 0);
+	ck_assert_int_eq(
+		migrate_status(format("%s target_session_attrs=prefer-standby", conninfo_of_hosts("cr"))).status, 0);
+	struct outcome o = migrate_status(format("%s target_session_attrs=standby", conninfo_of_hosts("cr")));
 	ck_assert_int_eq(o.status, 1);
 	ck_assert_msg(strstr(o.err, "standby") != NULL, "%s", o.err);
 }
@@ -154,7 +155,7 @@ START_TEST(hosts_from_service_file_and_environment_are_used)
 END_TEST
 
 /* Retries a send until it is accepted, as a client does; the key makes it one message. */
-static void say_until_taken(struct client *who, long long chat, const char *key)
+static void say_until_accepted(struct client *who, long long chat, const char *key)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int status = 0; status != 201; time_left(until, "a send to be taken")) {
@@ -165,8 +166,8 @@ static void say_until_taken(struct client *who, long long chat, const char *key)
 
 START_TEST(hosts_silent_before_the_primary_do_not_prevent_a_start)
 {
-	struct server *node = server_join(
-		test_server(), (const char *const[]) { "--database", hosts("sfcr"), "--rate-sends", "0", NULL });
+	struct server *node = server_join(test_server(),
+		(const char *const[]) { "--database", conninfo_of_hosts("sfcr"), "--rate-sends", "0", NULL });
 	struct client *ann = new_user(), *there = on_server(ann, node);
 	long long chat = make_group(ann);
 	say(there, chat, "found");
@@ -176,7 +177,7 @@ START_TEST(hosts_silent_before_the_primary_do_not_prevent_a_start)
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; now == old || now == 0;
 		now = server_postmaster(test_server()))
 		time_left(until, "the database to be started again");
-	say_until_taken(there, chat, "k"); /* on a new connection */
+	say_until_accepted(there, chat, "k"); /* on a new connection */
 	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(there, "/readyz").status != 200;)
 		time_left(until, "the node to be ready again");
@@ -219,7 +220,7 @@ START_TEST(hosts_with_slow_name_server_do_not_delay_streams)
 		expect_status(get(on_server(anonymous(), node), "/healthz"), 200);
 	}
 	kill(postmaster, SIGCONT);
-	say_until_taken(there, chat, "after");
+	say_until_accepted(there, chat, "after");
 	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	server_stop(node);
 }

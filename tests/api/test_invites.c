@@ -10,10 +10,10 @@
 
 static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); }
 static char *invites_of(long long chat) { return format("/v1/chats/%lld/invites", chat); }
-static char *invite(const char *code) { return format("/v1/invites/%s", code); }
-static char *channel(const char *handle) { return format("/v1/channels/%s", handle); }
+static char *invite_path(const char *code) { return format("/v1/invites/%s", code); }
+static char *channel_path(const char *handle) { return format("/v1/channels/%s", handle); }
 
-static const char *invited(const struct client *who, long long chat, const char *json)
+static const char *make_invite(const struct client *who, long long chat, const char *json)
 {
 	return json_str(expect_status(post(who, invites_of(chat), "%s", json), 201).json, "code");
 }
@@ -34,14 +34,14 @@ START_TEST(invite_admits_its_user)
 	ck_assert_msg(strlen(code) >= 22, "a code of %zu characters can be guessed", strlen(code));
 	struct stream *s = stream_from_now(ben), *eves = stream_from_now(eve);
 
-	struct answer seen = expect_status(get(eve, "%s", invite(code)), 200);
+	struct answer seen = expect_status(get(eve, "%s", invite_path(code)), 200);
 	ck_assert_str_eq(json_str(seen.json, "title"), "garden");
 	ck_assert_int_eq(json_num(seen.json, "members_count"), 2);
 	ck_assert_str_eq(json_str(seen.json, "created_by"), ann->name);
 	ck_assert(!json_has(seen.json, "chat"));
 	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* looking doesn't join */
 
-	struct answer a = expect_status(post(eve, invite(code), NULL), 200);
+	struct answer a = expect_status(post(eve, invite_path(code), NULL), 200);
 	ck_assert_int_eq(json_num(a.json, "id"), chat);
 	ck_assert_str_eq(json_str(a.json, "my_role"), "member");
 	ck_assert_int_eq(json_num(a.json, "members_count"), 3);
@@ -51,8 +51,8 @@ START_TEST(invite_admits_its_user)
 	expect(eves, "chat");
 	expect_message(eves, say(ben, chat, "welcome"));
 
-	expect_status(post(eve, invite(code), NULL), 200); /* repeated */
-	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", invite(code)), 200).json, "chat"), chat);
+	expect_status(post(eve, invite_path(code), NULL), 200); /* repeated */
+	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", invite_path(code)), 200).json, "chat"), chat);
 	ck_assert_int_eq(members_count(ann, chat), 3);
 	struct answer list = expect_status(get(ann, "%s", invites_of(chat)), 200);
 	ck_assert_uint_eq(json_count(list.json, "invites"), 1);
@@ -68,31 +68,31 @@ START_TEST(invite_used_up_expired_or_revoked_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *dan = new_user();
 	long long chat = make_group(ann), gone = make_group(ann);
-	const char *code = invited(ann, chat, "{'max_uses':1}");
-	expect_status(post(ben, invite(code), NULL), 200);
-	expect_problem(get(cat, "%s", invite(code)), 404, "not_found");
-	expect_problem(post(cat, invite(code), NULL), 404, "not_found");
-	expect_status(post(ben, invite(code), NULL), 200); /* they are a member already */
+	const char *code = make_invite(ann, chat, "{'max_uses':1}");
+	expect_status(post(ben, invite_path(code), NULL), 200);
+	expect_problem(get(cat, "%s", invite_path(code)), 404, "not_found");
+	expect_problem(post(cat, invite_path(code), NULL), 404, "not_found");
+	expect_status(post(ben, invite_path(code), NULL), 200); /* they are a member already */
 
-	code = invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
-	expect_status(post(cat, invite(code), NULL), 200);
+	code = make_invite(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
+	expect_status(post(cat, invite_path(code), NULL), 200);
 	sql(database_open(test_server()),
 		"update postern.invite set expires_at = now() - interval '1 s' where chat_id = %lld and max_uses is "
 		"null",
 		chat);
-	expect_problem(get(dan, "%s", invite(code)), 404, "not_found");
-	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
+	expect_problem(get(dan, "%s", invite_path(code)), 404, "not_found");
+	expect_problem(post(dan, invite_path(code), NULL), 404, "not_found");
 
 	struct answer made = expect_status(post(ann, invites_of(chat), "{}"), 201);
 	code = json_str(made.json, "code");
 	expect_status(del(ann, "%s/%lld", invites_of(chat), json_num(made.json, "id")), 204);
-	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
+	expect_problem(post(dan, invite_path(code), NULL), 404, "not_found");
 	expect_problem(del(ann, "%s/%lld", invites_of(chat), json_num(made.json, "id")), 404, "not_found");
 
-	code = invited(ann, gone, "{}");
+	code = make_invite(ann, gone, "{}");
 	expect_status(del(ann, "%s", chat_path(gone)), 204);
-	expect_problem(post(dan, invite(code), NULL), 404, "not_found");
-	expect_problem(post(ann, invite(code), NULL), 404, "not_found");
+	expect_problem(post(dan, invite_path(code), NULL), 404, "not_found");
+	expect_problem(post(ann, invite_path(code), NULL), 404, "not_found");
 	expect_problem(post(ann, invites_of(chat), "{'expires_at':'2001-01-01T00:00:00Z'}"), 422, "out_of_range");
 	expect_problem(post(ann, invites_of(chat), "{'max_uses':0}"), 422, "out_of_range");
 }
@@ -102,21 +102,21 @@ START_TEST(invite_invalid_and_banned_answers_are_identical)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
-	const char *code = invited(ann, chat, "{}");
+	const char *code = make_invite(ann, chat, "{}");
 	expect_status(put(ann, member_path(chat, ben), "{'state':'banned'}"), 200);
 	const char *asked[] = { code, "8Vnxg4PZTU6qFzK0cN3mWmQ0yQ7l9kPzq5rB1s2t3u4" };
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
 			a[j] = expect_problem(send_request(with_header(ben, "X-Request-Id: same"), m ? "POST" : "GET",
-						      invite(asked[j]), NULL, NULL, 0),
+						      invite_path(asked[j]), NULL, NULL, 0),
 				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
-	expect_problem(post(ben, invite("no%20code"), NULL), 404, "not_found");
-	expect_problem(post(anonymous(), invite(code), NULL), 401, "unauthorized");
+	expect_problem(post(ben, invite_path("no%20code"), NULL), 404, "not_found");
+	expect_problem(post(anonymous(), invite_path(code), NULL), 401, "unauthorized");
 	expect_status(put(ann, member_path(chat, ben), "{'state':'left'}"), 200);
-	expect_status(post(ben, invite(code), NULL), 200);
+	expect_status(post(ben, invite_path(code), NULL), 200);
 }
 END_TEST
 
@@ -129,13 +129,13 @@ START_TEST(invites_are_managed_by_users_who_may_add_members)
 	expect_problem(get(ben, "%s", invites_of(chat)), 403, "forbidden");
 	expect_problem(del(ben, "%s/1", invites_of(chat)), 403, "forbidden");
 	expect_problem(post(eve, invites_of(chat), "{}"), 404, "not_found");
-	const char *code = invited(cat, chat, "{}");
+	const char *code = make_invite(cat, chat, "{}");
 	long long id = json_num(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites.0.id");
 	expect_problem(del(ann, "%s/%lld", invites_of(make_group(ann)), id), 404, "not_found"); /* of another chat */
 	expect_status(patch(ann, chat_path(chat), "{'adding':'owner'}"), 200);
 	expect_problem(post(cat, invites_of(chat), "{}"), 403, "forbidden");
 	expect_problem(get(cat, "%s", invites_of(chat)), 403, "forbidden");
-	expect_status(post(eve, invite(code), NULL), 200);
+	expect_status(post(eve, invite_path(code), NULL), 200);
 	expect_status(del(ann, "%s/%lld", invites_of(chat), id), 204);
 	expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201);
 	expect_problem(post(ann, format("/v1/chats/@%s/invites", ben->name), "{}"), 403, "forbidden");
@@ -152,13 +152,13 @@ START_TEST(invites_per_chat_are_limited)
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann);
 	for (int i = 0; i < 100; i++)
-		invited(ann, chat, "{}");
+		make_invite(ann, chat, "{}");
 	expect_problem(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 	long long id = json_num(expect_status(get(ann, "%s", invites_of(chat)), 200).json, "invites.99.id");
 	expect_status(del(ann, "%s/%lld", invites_of(chat), id), 204);
-	const char *once = invited(ann, chat, "{'max_uses':1}");
+	const char *once = make_invite(ann, chat, "{'max_uses':1}");
 	expect_status(post(ben, format("/v1/invites/%s", once), NULL), 200);
-	invited(ann, chat, "{}"); /* a used-up invite makes room */
+	make_invite(ann, chat, "{}"); /* a used-up invite makes room */
 	expect_problem(post(ann, invites_of(chat), "{}"), 422, "too_many_invites");
 }
 END_TEST
@@ -167,12 +167,12 @@ START_TEST(invite_with_one_use_left_admits_one_of_two_at_once)
 {
 	struct client *ann = new_user(), *both[] = { new_user(), new_user() };
 	long long chat = make_group(ann);
-	const char *code = invited(ann, chat, "{'max_uses':1}");
+	const char *code = make_invite(ann, chat, "{'max_uses':1}");
 	struct wire *w[2];
 	for (int i = 0; i < 2; i++) {
 		w[i] = wire_open(test_server());
 		wire_send(w[i], "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
-			invite(code), both[i]->token);
+			invite_path(code), both[i]->token);
 	}
 	int in = 0, out = 0;
 	for (int i = 0; i < 2; i++) {
@@ -192,18 +192,18 @@ START_TEST(joins_are_rate_limited)
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = new_user(), *eve = on_server(new_user(), node);
 	for (int i = 0; i < 3; i++)
-		expect_problem(get(eve, "%s", invite("a-guess")), 404, "not_found");
-	struct answer a = expect_problem(post(eve, invite("a-guess"), NULL), 429, "rate_limited");
+		expect_problem(get(eve, "%s", invite_path("a-guess")), 404, "not_found");
+	struct answer a = expect_problem(post(eve, invite_path("a-guess"), NULL), 429, "rate_limited");
 	expect_header(a, "Retry-After");
-	expect_problem(post(eve, channel("anything"), NULL), 429, "rate_limited");
+	expect_problem(post(eve, channel_path("anything"), NULL), 429, "rate_limited");
 	expect_status(get(eve, "/v1/channels"), 200);
 
-	const char *code = invited(ann, make_group(ann), "{}");
+	const char *code = make_invite(ann, make_group(ann), "{}");
 	for (int i = 0; i < 2; i++)
-		expect_status(post(on_server(new_user(), node), invite(code), NULL), 200);
+		expect_status(post(on_server(new_user(), node), invite_path(code), NULL), 200);
 	struct client *late = on_server(new_user(), node);
-	expect_problem(post(late, invite(code), NULL), 429, "rate_limited");
-	expect_status(post(late, invite(invited(ann, make_group(ann), "{}")), NULL),
+	expect_problem(post(late, invite_path(code), NULL), 429, "rate_limited");
+	expect_status(post(late, invite_path(make_invite(ann, make_group(ann), "{}")), NULL),
 		200); /* another invite has its own rate */
 	server_stop(node);
 }
@@ -214,9 +214,9 @@ START_TEST(invite_to_full_chat_is_refused)
 	const char *const flags[] = { "--members-max", "2", NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = new_user(), *ben = on_server(new_user(), node), *eve = on_server(new_user(), node);
-	const char *code = invited(ann, make_group(ann), "{'max_uses':5}");
-	expect_status(post(ben, invite(code), NULL), 200);
-	expect_problem(post(eve, invite(code), NULL), 422, "too_many_members");
+	const char *code = make_invite(ann, make_group(ann), "{'max_uses':5}");
+	expect_status(post(ben, invite_path(code), NULL), 200);
+	expect_problem(post(eve, invite_path(code), NULL), 422, "too_many_members");
 	server_stop(node);
 }
 END_TEST
@@ -225,10 +225,10 @@ START_TEST(mute_remains_after_leaving_and_joining)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
-	const char *code = invited(ann, chat, "{}");
+	const char *code = make_invite(ann, chat, "{}");
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
-	expect_status(post(ben, invite(code), NULL), 200);
+	expect_status(post(ben, invite_path(code), NULL), 200);
 	expect_problem(post(ben, messages_path(chat), "{'text':'here I am again'}"), 403, "muted");
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2000-01-01T00:00:00Z'}"), 200);
 	say(ben, chat, "sorry");
@@ -241,9 +241,9 @@ START_TEST(expired_invites_are_removed)
 	struct client *ann = new_user();
 	PGconn *pg = database_open(test_server());
 	long long chat = make_group(ann), gone = make_group(ann);
-	invited(ann, chat, "{}");
-	invited(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
-	invited(ann, gone, "{}");
+	make_invite(ann, chat, "{}");
+	make_invite(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
+	make_invite(ann, gone, "{}");
 	sql(pg,
 		"update postern.invite set expires_at = now() - interval '2 days' where chat_id = %lld and "
 		"expires_at is not null",
@@ -291,22 +291,23 @@ START_TEST(public_channel_is_found_and_joined)
 		ck_assert_uint_eq(
 			json_count(expect_status(get(eve, "/v1/channels?q=%s", not_found[i]), 200).json, "channels"),
 			0);
-	ck_assert_int_eq(json_num(expect_status(get(eve, "%s", channel("wx.today")), 200).json, "members_count"), 1);
+	ck_assert_int_eq(
+		json_num(expect_status(get(eve, "%s", channel_path("wx.today")), 200).json, "members_count"), 1);
 	expect_problem(get(eve, "%s", messages_path(id)), 404, "not_found");
 
 	struct stream *s = stream_from_now(eve);
-	struct answer a = expect_status(post(eve, channel("wx.today"), NULL), 200);
+	struct answer a = expect_status(post(eve, channel_path("wx.today"), NULL), 200);
 	ck_assert_int_eq(json_num(a.json, "id"), id);
 	ck_assert_int_eq(json_num(a.json, "last_message.id"), first);
 	expect(s, "member");
 	expect(s, "chat");
 	expect_message(s, say(ann, id, "sun"));
 	expect_problem(post(eve, messages_path(id), "{'text':'hail'}"), 403, "forbidden");
-	expect_status(post(eve, channel("wx.today"), NULL), 200);
+	expect_status(post(eve, channel_path("wx.today"), NULL), 200);
 	ck_assert_int_eq(members_count(ann, id), 2);
-	ck_assert(json_true(expect_status(get(eve, "%s", channel("wx.today")), 200).json, "joined"));
+	ck_assert(json_true(expect_status(get(eve, "%s", channel_path("wx.today")), 200).json, "joined"));
 	expect_status(del(eve, "%s", member_path(id, eve)), 204);
-	expect_status(post(eve, channel("wx.today"), NULL), 200);
+	expect_status(post(eve, channel_path("wx.today"), NULL), 200);
 }
 END_TEST
 
@@ -314,19 +315,19 @@ START_TEST(public_channel_is_hidden_from_banned_user)
 {
 	struct client *ann = new_user(), *eve = new_user();
 	long long id = make_channel(ann, "Quiet", "quiet-corner");
-	expect_status(post(eve, channel("quiet-corner"), NULL), 200);
+	expect_status(post(eve, channel_path("quiet-corner"), NULL), 200);
 	expect_status(put(ann, member_path(id, eve), "{'state':'banned'}"), 200);
 	ck_assert_uint_eq(json_count(expect_status(get(eve, "/v1/channels?q=quiet"), 200).json, "channels"), 0);
 	for (int m = 0; m < 2; m++) {
 		struct answer a[2];
 		for (int j = 0; j < 2; j++)
 			a[j] = expect_problem(send_request(with_header(eve, "X-Request-Id: same"), m ? "POST" : "GET",
-						      channel(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0),
+						      channel_path(j ? "quiet-corner" : "quiet-nook"), NULL, NULL, 0),
 				404, "not_found");
 		ck_assert_str_eq(a[0].body, a[1].body);
 	}
 	expect_status(put(ann, member_path(id, eve), "{'state':'left'}"), 200);
-	expect_status(post(eve, channel("quiet-corner"), NULL), 200);
+	expect_status(post(eve, channel_path("quiet-corner"), NULL), 200);
 }
 END_TEST
 
@@ -349,7 +350,7 @@ START_TEST(channel_handle_in_use_is_refused)
 				 .json,
 			"handle"),
 		"made.so");
-	expect_status(get(cat, "%s", channel("made.so")), 200);
+	expect_status(get(cat, "%s", channel_path("made.so")), 200);
 	expect_problem(patch(ann, chat_path(id), "{'handle':'No Name'}"), 422, "bad_name");
 	expect_problem(patch(ann, chat_path(id), "{'handle':'x'}"), 422, "bad_name");
 	expect_problem(patch(ann, chat_path(make_group(ann)), "{'handle':'a-group'}"), 422, "bad_chat");
@@ -358,10 +359,10 @@ START_TEST(channel_handle_in_use_is_refused)
 	expect_problem(patch(ben, chat_path(id), "{'handle':'mine'}"), 404, "not_found");
 
 	ck_assert(!json_has(expect_status(patch(ann, chat_path(id), "{'handle':''}"), 200).json, "handle"));
-	expect_problem(post(ben, channel("first.one"), NULL), 404, "not_found");
+	expect_problem(post(ben, channel_path("first.one"), NULL), 404, "not_found");
 	expect_status(patch(ben, chat_path(other), "{'handle':'first.one'}"), 200);
 	expect_status(del(ben, "%s", chat_path(other)), 204);
-	expect_problem(get(cat, "%s", channel("first.one")), 404, "not_found");
+	expect_problem(get(cat, "%s", channel_path("first.one")), 404, "not_found");
 	expect_status(patch(ann, chat_path(id), "{'handle':'first.one'}"), 200);
 }
 END_TEST

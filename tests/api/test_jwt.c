@@ -20,8 +20,8 @@ static char path[] = "/tmp/postern-jwks-XXXXXX";
 static long long seconds_from_now(long long seconds) { return (long long)time(NULL) + seconds; }
 
 /* Returns a client with a token of the claims in the format, which is the content of the braces. */
-static struct client *bearer(const char *kid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static struct client *bearer(const char *kid, const char *fmt, ...)
+static struct client *client_with_jwt(const char *kid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static struct client *client_with_jwt(const char *kid, const char *fmt, ...)
 {
 	char claims[1024];
 	va_list ap;
@@ -36,7 +36,7 @@ static struct client *bearer(const char *kid, const char *fmt, ...)
 	return with_token(anonymous(), on_teardown(free, token));
 }
 
-static void refused_saying(struct client *who, const char *detail)
+static void expect_unauthorized(struct client *who, const char *detail)
 {
 	struct answer a = expect_problem(get(who, "/v1/me"), 401, "unauthorized");
 	ck_assert_msg(strstr(json_str(a.json, "detail"), detail) != NULL, "%s", a.body);
@@ -46,8 +46,8 @@ START_TEST(jwt_of_each_algorithm_is_accepted)
 {
 	static const char *const kids[] = { "hs", "rs", "es", "ed" };
 	for (int i = 0; i < 4; i++) {
-		struct client *c =
-			bearer(kids[i], GOOD ",\"sub\":\"jo-%s\",\"exp\":%lld", kids[i], seconds_from_now(600));
+		struct client *c = client_with_jwt(
+			kids[i], GOOD ",\"sub\":\"jo-%s\",\"exp\":%lld", kids[i], seconds_from_now(600));
 		for (int n = 0; n < 3; n++) /* verified, then cached */
 			ck_assert_str_eq(
 				json_str(expect_status(get(c, "/v1/me"), 200).json, "name"), format("jo-%s", kids[i]));
@@ -55,9 +55,10 @@ START_TEST(jwt_of_each_algorithm_is_accepted)
 		ck_assert_uint_eq(json_count(a.json, "tokens"), 1);
 		ck_assert_str_eq(json_str(a.json, "tokens.0.kind"), "jwt");
 	}
-	expect_status(get(bearer(NULL, GOOD ",\"sub\":\"jo-hs\",\"exp\":%lld", seconds_from_now(600)), "/v1/me"),
+	expect_status(
+		get(client_with_jwt(NULL, GOOD ",\"sub\":\"jo-hs\",\"exp\":%lld", seconds_from_now(600)), "/v1/me"),
 		200); /* without a kid */
-	struct client *jo = bearer("es", GOOD ",\"sub\":\"jo-es\",\"exp\":%lld", seconds_from_now(600));
+	struct client *jo = client_with_jwt("es", GOOD ",\"sub\":\"jo-es\",\"exp\":%lld", seconds_from_now(600));
 	struct stream *s = stream_from_now(jo);
 	long long chat = make_group(jo);
 	expect(s, "member");
@@ -68,51 +69,59 @@ END_TEST
 
 START_TEST(jwt_with_any_defect_is_refused)
 {
-	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(-1)), "expired");
-	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\""), "no exp");
-	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":\"tomorrow\""), "no exp");
-	refused_saying(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", seconds_from_now(600),
-			       seconds_from_now(300)),
+	expect_unauthorized(
+		client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(-1)), "expired");
+	expect_unauthorized(client_with_jwt("hs", GOOD ",\"sub\":\"jo\""), "no exp");
+	expect_unauthorized(client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":\"tomorrow\""), "no exp");
+	expect_unauthorized(client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld",
+				    seconds_from_now(600), seconds_from_now(300)),
 		"yet");
-	expect_status(get(bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", seconds_from_now(600),
+	expect_status(get(client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld,\"nbf\":%lld", seconds_from_now(600),
 				  seconds_from_now(-300)),
 			      "/v1/me"),
 		200);
-	refused_saying(
-		bearer("hs", "\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "issuer");
-	refused_saying(bearer("hs", "\"iss\":\"https://evil.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld",
-			       seconds_from_now(600)),
+	expect_unauthorized(
+		client_with_jwt("hs", "\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)),
 		"issuer");
-	refused_saying(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"other\",\"sub\":\"jo\",\"exp\":%lld",
-			       seconds_from_now(600)),
+	expect_unauthorized(client_with_jwt("hs",
+				    "\"iss\":\"https://evil.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld",
+				    seconds_from_now(600)),
+		"issuer");
+	expect_unauthorized(
+		client_with_jwt("hs", "\"iss\":\"https://id.example\",\"aud\":\"other\",\"sub\":\"jo\",\"exp\":%lld",
+			seconds_from_now(600)),
 		"somebody else");
-	expect_status(get(bearer("hs", "\"iss\":\"https://id.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld",
+	expect_status(get(client_with_jwt("hs",
+				  "\"iss\":\"https://id.example\",\"aud\":\"postern\",\"sub\":\"jo\",\"exp\":%lld",
 				  seconds_from_now(600)),
 			      "/v1/me"),
 		200);
-	refused_saying(bearer("hs", GOOD ",\"exp\":%lld", seconds_from_now(600)), "sub");
-	refused_saying(bearer("hs", GOOD ",\"sub\":\"Jo Doe\",\"exp\":%lld", seconds_from_now(600)), "sub");
-	refused_saying(bearer("none", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "JWT");
-	refused_saying(bearer("confused", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "signed");
-	struct client *c = bearer("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(601));
+	expect_unauthorized(client_with_jwt("hs", GOOD ",\"exp\":%lld", seconds_from_now(600)), "sub");
+	expect_unauthorized(
+		client_with_jwt("hs", GOOD ",\"sub\":\"Jo Doe\",\"exp\":%lld", seconds_from_now(600)), "sub");
+	expect_unauthorized(client_with_jwt("none", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "JWT");
+	expect_unauthorized(
+		client_with_jwt("confused", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "signed");
+	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(601));
 	char *spoilt = format("%s", c->token);
 	spoilt[strlen(spoilt) - 2] ^= 1;
-	refused_saying(with_token(anonymous(), spoilt), "signed");
-	refused_saying(with_token(anonymous(), "eyJ.eyJ.x"), "JWT");
-	refused_saying(with_token(anonymous(), format("eyJ.%s.x", format("%03000d", 1))), "JWT");
+	expect_unauthorized(with_token(anonymous(), spoilt), "signed");
+	expect_unauthorized(with_token(anonymous(), "eyJ.eyJ.x"), "JWT");
+	expect_unauthorized(with_token(anonymous(), format("eyJ.%s.x", format("%03000d", 1))), "JWT");
 }
 END_TEST
 
 START_TEST(stream_ends_when_its_jwt_expires)
 {
-	struct stream *s = stream_from_now(bearer("es", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(3)));
+	struct stream *s =
+		stream_from_now(client_with_jwt("es", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(3)));
 	expect_end(s);
 }
 END_TEST
 
 START_TEST(token_created_with_jwt_expires_with_it)
 {
-	struct client *c = bearer("es", GOOD ",\"sub\":\"mia\",\"exp\":%lld", seconds_from_now(600));
+	struct client *c = client_with_jwt("es", GOOD ",\"sub\":\"mia\",\"exp\":%lld", seconds_from_now(600));
 	struct answer own = expect_status(get(c, "/v1/tokens"), 200),
 		      made = expect_status(post(c, "/v1/tokens", "{'expires_at':'2100-01-01T00:00:00Z'}"), 201);
 	struct client *token = with_token(c, json_str(made.json, "token"));
@@ -139,10 +148,10 @@ END_TEST
 
 START_TEST(jwt_revoked_stays_revoked)
 {
-	struct client *c = bearer("ed", GOOD ",\"sub\":\"jay\",\"exp\":%lld", seconds_from_now(600));
+	struct client *c = client_with_jwt("ed", GOOD ",\"sub\":\"jay\",\"exp\":%lld", seconds_from_now(600));
 	struct stream *s = stream_from_now(c);
 	struct answer a = expect_status(get(c, "/v1/tokens"), 200);
-	struct client *other = bearer("rs", GOOD ",\"sub\":\"jay\",\"exp\":%lld", seconds_from_now(600));
+	struct client *other = client_with_jwt("rs", GOOD ",\"sub\":\"jay\",\"exp\":%lld", seconds_from_now(600));
 	expect_status(del(other, "/v1/tokens/%lld", json_num(a.json, "tokens.0.id")), 204);
 	expect_end(s);
 	expect_problem(get(c, "/v1/me"), 401, "unauthorized");
@@ -157,13 +166,14 @@ END_TEST
 
 START_TEST(jwt_of_deleted_user_does_not_create_them_again)
 {
-	struct client *c = bearer("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(600));
+	struct client *c = client_with_jwt("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(600));
 	expect_status(get(c, "/v1/me"), 200);
 	expect_status(del(c, "/v1/me"), 204);
 	expect_problem(get(c, "/v1/me"), 401, "unauthorized");
-	expect_problem(get(bearer("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(601)), "/v1/me"), 401,
+	expect_problem(
+		get(client_with_jwt("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(601)), "/v1/me"), 401,
 		"unauthorized");
-	struct client *kim = bearer("ed", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(602));
+	struct client *kim = client_with_jwt("ed", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(602));
 	ck_assert_str_eq(json_str(expect_status(get(kim, "/v1/users/lea"), 200).json, "state"), "deleted");
 }
 END_TEST
@@ -171,29 +181,31 @@ END_TEST
 START_TEST(jwt_keys_replaced_while_running_are_used)
 {
 	const char *const two[] = { "es", "ed", NULL }, *const all[] = { "hs", "rs", "es", "ed", NULL };
-	struct client *known = bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600));
+	struct client *known = client_with_jwt("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600));
 	expect_status(get(known, "/v1/me"), 200);
 	jwt_write_keys(path, two);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	for (int i = 0;
-		get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(700 + i)), "/v1/me").status !=
-		401;
+		get(client_with_jwt("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(700 + i)), "/v1/me")
+			.status != 401;
 		i++)
 		time_left(until, "the keys to be read again");
 	expect_problem(get(known, "/v1/me"), 401, "unauthorized"); /* although it was cached */
-	expect_status(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600)), "/v1/me"), 200);
+	expect_status(
+		get(client_with_jwt("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(600)), "/v1/me"), 200);
 	FILE *f = fopen(path, "w"); /* an incomplete file isn't used */
 	fputs("{\"keys\":[", f);
 	fclose(f);
 	until = clock_mono_ms() + PATIENCE;
 	while (!server_logged(test_server(), "no JWKS"))
 		time_left(until, "the broken file to be seen");
-	expect_status(get(bearer("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(601)), "/v1/me"), 200);
+	expect_status(
+		get(client_with_jwt("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(601)), "/v1/me"), 200);
 	jwt_write_keys(path, all);
 	until = clock_mono_ms() + PATIENCE;
 	for (int i = 0;
-		get(bearer("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(2700 + i)), "/v1/me").status !=
-		200;
+		get(client_with_jwt("rs", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(2700 + i)), "/v1/me")
+			.status != 200;
 		i++)
 		time_left(until, "the keys to be read again");
 }
@@ -203,7 +215,7 @@ START_TEST(jwt_of_unknown_user_without_provisioning_is_refused)
 {
 	const char *const flags[] = { "--jwt-keys", path, NULL };
 	struct server *strict = server_join(test_server(), flags);
-	struct client *c = bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", seconds_from_now(600));
+	struct client *c = client_with_jwt("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", seconds_from_now(600));
 	ck_assert(server_logged(strict, "without jwt_audience"));
 	expect_problem(get(on_server(c, strict), "/v1/me"), 401, "unauthorized");
 	user("nobody-yet");
@@ -213,8 +225,10 @@ START_TEST(jwt_of_unknown_user_without_provisioning_is_refused)
 	struct server *none = server_join(test_server(), NULL);
 	expect_problem(
 		get(on_server(c, none), "/v1/me"), 401, "unauthorized"); /* although another server has accepted it */
-	expect_problem(get(on_server(bearer("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", seconds_from_now(601)), none),
-			       "/v1/me"),
+	expect_problem(
+		get(on_server(
+			    client_with_jwt("es", "\"sub\":\"nobody-yet\",\"exp\":%lld", seconds_from_now(601)), none),
+			"/v1/me"),
 		401, "unauthorized");
 	server_stop(none);
 }

@@ -106,7 +106,7 @@ END_TEST
 
 /* ---- deletion of an account ---- */
 
-static struct client *signed_in(const struct client *who, struct answer *ret)
+static struct client *sign_in(const struct client *who, struct answer *ret)
 {
 	*ret = post(with_header(with_header(anonymous(), "Origin: %s", server_url(who->server)), "Accept: */*"),
 		"/v1/session", "{'name':'%s','password':'" PASSWORD "'}", who->name);
@@ -142,7 +142,7 @@ START_TEST(account_deletion_from_session_requires_the_password)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	struct answer in;
-	struct client *page = signed_in(ann, &in);
+	struct client *page = sign_in(ann, &in);
 	expect_status(patch(ann, "/v1/me", "{'display_name':'Ann','about':'here'}"), 200);
 	expect_problem(del(page, "/v1/me"), 422, "missing_field");
 	double failed = metric(test_server(), "postern_logins_failed_total");
@@ -203,7 +203,7 @@ START_TEST(account_deletion_password_guesses_are_limited_like_sign_in)
 }
 END_TEST
 
-static void left_by(struct stream *s, const struct client *who, const struct client *heir, long long chat)
+static void expect_departure(struct stream *s, const struct client *who, const struct client *heir, long long chat)
 {
 	struct json_object *e = expect(s, "user");
 	ck_assert_str_eq(json_str(e, "name"), who->name);
@@ -230,8 +230,8 @@ START_TEST(group_after_deletion_of_owner_has_another_owner)
 	struct stream *s = stream_from_now(ben), *former = stream_from_now(dan);
 	char *before = format("%s", stream_cursor(s));
 	expect_status(del(ann, "/v1/me"), 204);
-	left_by(s, ann, cid, chat);
-	left_by(stream_since(ben, before), ann, cid, chat); /* a stream that was closed gets the same events */
+	expect_departure(s, ann, cid, chat);
+	expect_departure(stream_since(ben, before), ann, cid, chat); /* a stream that was closed gets the same events */
 	expect_quiet(s);
 	expect_quiet(former);
 	struct answer a = expect_status(get(ben, "%s", message_path(chat, id)), 200);
@@ -345,7 +345,7 @@ START_TEST(account_deletion_second_pass_removes_late_rows)
 }
 END_TEST
 
-static struct wire *ask_with(const struct client *who, const char *method, const char *path, const char *body)
+static struct wire *write_request(const struct client *who, const char *method, const char *path, const char *body)
 {
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n%s", method,
@@ -363,11 +363,11 @@ START_TEST(requests_waiting_behind_account_deletion_are_refused)
 		time_left(until, "the others to be gone");
 	expect_status(get(ann, "/v1/me"), 200);
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
-	struct wire *end = ask_with(ann, "DELETE", "/v1/me", "");
+	struct wire *end = write_request(ann, "DELETE", "/v1/me", "");
 	await_waiting(db, 1);
-	struct wire *name = ask_with(ann, "PATCH", "/v1/me", "{\"display_name\":\"Ann is back\"}");
+	struct wire *name = write_request(ann, "PATCH", "/v1/me", "{\"display_name\":\"Ann is back\"}");
 	await_waiting(db, 2);
-	struct wire *chat = ask_with(ann, "POST", "/v1/chats", "{\"kind\":\"group\",\"title\":\"x\"}");
+	struct wire *chat = write_request(ann, "POST", "/v1/chats", "{\"kind\":\"group\",\"title\":\"x\"}");
 	await_waiting(db, 3);
 	sql(db, "commit");
 	expect_status(wire_answer(end), 204);
@@ -411,7 +411,7 @@ END_TEST
 /* ---- deletion with all messages ---- */
 
 /* A server that removes the messages of deleted accounts. Lives until the program ends. */
-static struct server *thorough(void)
+static struct server *deleting_server(void)
 {
 	static const char *const flags[] = { "--deletion-removes-messages", "--rate-sends", "0", NULL };
 	static struct server *s;
@@ -422,8 +422,8 @@ static struct server *thorough(void)
 
 START_TEST(account_deletion_removes_messages_if_so_configured)
 {
-	struct client *ann = user_at(thorough(), "ann"), *ben = user_at(thorough(), "ben");
-	PGconn *db = database_open(thorough());
+	struct client *ann = user_at(deleting_server(), "ann"), *ben = user_at(deleting_server(), "ben");
+	PGconn *db = database_open(deleting_server());
 	long long chat = make_group(ben, ann), was = make_group(ben, ann),
 		  direct = json_num(
 			  expect_status(post(ann, "/v1/chats", "{'kind':'direct','members':['ben']}"), 201).json, "id");
@@ -471,20 +471,20 @@ static void send_many(const struct client *who, long long chat, unsigned n)
 
 START_TEST(account_deletion_of_messages_resumes_after_crash)
 {
-	struct client *cid = user_at(thorough(), "cid"), *dan = user_at(thorough(), "dan");
+	struct client *cid = user_at(deleting_server(), "cid"), *dan = user_at(deleting_server(), "dan");
 	long long chat = make_group(dan, cid), other = make_group(dan, cid);
 	send_many(cid, chat, 6000);
 	long long kept = say(dan, chat, "of dan"), last = say(cid, other, "the last");
-	PGconn *db = database_open(thorough());
+	PGconn *db = database_open(deleting_server());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	expect_status(del(cid, "/v1/me"), 204);
 	while (*sql(db, "select 1 from postern.tombstone where chat_id = %lld limit 1", chat) == '\0')
 		time_left(until, "the first ones to go");
 	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat),
 		"1"); /* during the removal */
-	server_kill(thorough(), SIGKILL);
-	server_restart(thorough());
-	db = database_open(thorough());
+	server_kill(deleting_server(), SIGKILL);
+	server_restart(deleting_server());
+	db = database_open(deleting_server());
 	await_erased(db, cid);
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message where sender = 'cid'"), "0");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.tombstone where chat_id = %lld", chat), "6000");

@@ -243,45 +243,45 @@ static struct place make_place(void)
 	return p;
 }
 
-static char *replaced(char *text, const char *what, const char *by)
+static char *replace_all(char *text, const char *what, const char *by)
 {
 	char *at = text != NULL ? strstr(text, what) : NULL;
 	return at == NULL ? text : format("%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
 }
 
-static char *filled(const char *text, const struct place *p, enum who who)
+static char *fill_in(const char *text, const struct place *p, enum who who)
 {
 	char *s = text ? format("%s", text) : NULL;
-	s = replaced(s, "{chat}", format("%lld", p->chat));
-	s = replaced(s, "{id}", format("%lld", p->id));
-	s = replaced(s, "{mine}", format("%lld", p->mine[who]));
-	s = replaced(s, "{gone}", format("%lld", p->gone));
-	s = replaced(s, "{name}", extra->name);
-	s = replaced(s, "{new}", "matrix.new");
-	s = replaced(s, "{other}", "matrix.other");
-	s = replaced(s, "{doomed}", "matrix.doomed");
-	s = replaced(s, "{former}", people[FORMER]->name);
-	s = replaced(s, "{banned}", people[BANNED]->name);
-	s = replaced(s, "{owner}", people[OWNER]->name);
-	s = replaced(s, "{me}", people[who]->name);
-	s = replaced(s, "{absent}", "999999999");
-	s = replaced(s, "{emoji}", "%F0%9F%91%8D");
-	s = replaced(s, "{handle}", "matrix-channel");
+	s = replace_all(s, "{chat}", format("%lld", p->chat));
+	s = replace_all(s, "{id}", format("%lld", p->id));
+	s = replace_all(s, "{mine}", format("%lld", p->mine[who]));
+	s = replace_all(s, "{gone}", format("%lld", p->gone));
+	s = replace_all(s, "{name}", extra->name);
+	s = replace_all(s, "{new}", "matrix.new");
+	s = replace_all(s, "{other}", "matrix.other");
+	s = replace_all(s, "{doomed}", "matrix.doomed");
+	s = replace_all(s, "{former}", people[FORMER]->name);
+	s = replace_all(s, "{banned}", people[BANNED]->name);
+	s = replace_all(s, "{owner}", people[OWNER]->name);
+	s = replace_all(s, "{me}", people[who]->name);
+	s = replace_all(s, "{absent}", "999999999");
+	s = replace_all(s, "{emoji}", "%F0%9F%91%8D");
+	s = replace_all(s, "{handle}", "matrix-channel");
 	if (s != NULL && strstr(s, "{code}") != NULL)
-		s = replaced(s, "{code}",
+		s = replace_all(s, "{code}",
 			json_str(
 				expect_status(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201)
 					.json,
 				"code"));
-	return replaced(s, "{token}", token);
+	return replace_all(s, "{token}", token);
 }
 
-static struct answer asked(const struct row *r, const struct place *p, enum who who)
+static struct answer send_row(const struct row *r, const struct place *p, enum who who)
 {
-	char *body = filled(r->body, p, who);
+	char *body = fill_in(r->body, p, who);
 	for (char *c = body; c != NULL && *c != '\0'; c++)
 		*c = *c == '\'' ? '"' : *c;
-	return send_request(people[who], r->method, filled(r->path, p, who), body ? "application/json" : NULL, body,
+	return send_request(people[who], r->method, fill_in(r->path, p, who), body ? "application/json" : NULL, body,
 		body ? strlen(body) : 0);
 }
 
@@ -304,16 +304,16 @@ static const char *without_id(struct answer a)
 	return s;
 }
 
-static void ask_everybody(const struct row *r)
+static void check_row(const struct row *r)
 {
 	bool about_chat = strncmp(r->path, "/v1/chats/{chat}", 16) == 0;
 	struct place p = make_place(), absent = p;
 	absent.chat = 999999999;
 	for (int who = 0; who < DISABLED; who++) {
-		struct answer a = asked(r, &p, (enum who)who);
+		struct answer a = send_row(r, &p, (enum who)who);
 		check(r, a, (enum who)who, r->expected[who], "");
 		if (about_chat && who <= BANNED) { /* as if the chat were absent */
-			struct answer none = asked(r, &absent, (enum who)who);
+			struct answer none = send_row(r, &absent, (enum who)who);
 			check(r, none, (enum who)who, 404, ", where there is nothing");
 			ck_assert_str_eq(without_id(a), without_id(none));
 		}
@@ -321,10 +321,10 @@ static void ask_everybody(const struct row *r)
 			p = make_place();
 	}
 	for (int who = DISABLED; who < ALL; who++)
-		check(r, asked(r, &p, (enum who)who), (enum who)who, 401, "");
+		check(r, send_row(r, &p, (enum who)who), (enum who)who, 401, "");
 	if (about_chat) {
 		expect_status(del(people[OWNER], "/v1/chats/%lld", p.chat), 204);
-		check(r, asked(r, &p, OWNER), OWNER, r->deleted, ", when the chat is deleted");
+		check(r, send_row(r, &p, OWNER), OWNER, r->deleted, ", when the chat is deleted");
 	}
 }
 
@@ -333,7 +333,7 @@ START_TEST(permissions_match_the_table)
 	make_people();
 	complaints = format("%s", "");
 	for (int i = 0; i < ROWS; i++)
-		ask_everybody(&table[i]);
+		check_row(&table[i]);
 	ck_assert_msg(*complaints == '\0', "%s", complaints);
 }
 END_TEST
@@ -347,7 +347,7 @@ static char *route_of(const struct row *r)
 		{ "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" },
 		{ "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		path = replaced(path, same[i][0], same[i][1]);
+		path = replace_all(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';
 	return format("%s %s", r->method, path);
 }

@@ -127,7 +127,7 @@ static struct json_object *line_of(struct answer a, int n)
 	return json;
 }
 
-static size_t lines(const char *text)
+static size_t count_lines(const char *text)
 {
 	size_t n = 0;
 	for (; (text = strchr(text, '\n')) != NULL; text++)
@@ -146,7 +146,7 @@ START_TEST(batch_answers_each_line)
 			    "{\"text\":\"four\",\"reply_to\":1}\n{\"text\":\"five\"}");
 	struct answer a = expect_status(post_as(alice, messages_path(chat), "application/x-ndjson", body), 200);
 	ck_assert_str_eq(answer_header(a, "Content-Type"), "application/x-ndjson");
-	ck_assert_uint_eq(lines(a.body), 10);
+	ck_assert_uint_eq(count_lines(a.body), 10);
 	const int expected[] = { 201, 201, 422, 422, 400, 201, 201, 409, 422, 201 };
 	for (int i = 0; i < 10; i++)
 		ck_assert_msg(json_num(line_of(a, i), "status") == expected[i], "line %d is %s", i,
@@ -254,7 +254,7 @@ START_TEST(message_of_custom_type_keeps_its_content)
 END_TEST
 
 /* Sends 1 … 10 as alice into a new chat; returns the chat, and the ids in ids[1] to ids[10]. */
-static long long ten(long long ids[11])
+static long long send_ten(long long ids[11])
 {
 	long long chat = make_group(user("alice"), user("bob"));
 	for (int i = 1; i <= 10; i++)
@@ -263,7 +263,7 @@ static long long ten(long long ids[11])
 }
 
 /* Asserts that the page has the texts first … last. */
-static void holds(struct answer a, int first, int last)
+static void expect_texts(struct answer a, int first, int last)
 {
 	expect_status(a, 200);
 	ck_assert_msg(
@@ -275,19 +275,19 @@ static void holds(struct answer a, int first, int last)
 START_TEST(history_is_paginated)
 {
 	struct client *bob = user("bob");
-	long long ids[11], chat = ten(ids);
-	holds(get(bob, "%s", messages_path(chat)), 1, 10);
+	long long ids[11], chat = send_ten(ids);
+	expect_texts(get(bob, "%s", messages_path(chat)), 1, 10);
 	struct answer page = get(bob, "%s?limit=4", messages_path(chat));
-	holds(page, 7, 10);
+	expect_texts(page, 7, 10);
 	ck_assert(!json_has(page.json, "newer"));
 	ck_assert_ptr_nonnull(strstr(expect_header(page, "Link"), format("before=%s", json_str(page.json, "older"))));
 	page = get(bob, "%s?limit=4&before=%s", messages_path(chat), json_str(page.json, "older"));
-	holds(page, 3, 6);
+	expect_texts(page, 3, 6);
 	ck_assert_ptr_nonnull(strstr(expect_header(page, "Link"), format("after=%s", json_str(page.json, "newer"))));
 	struct answer oldest = get(bob, "%s?limit=4&before=%s", messages_path(chat), json_str(page.json, "older"));
-	holds(oldest, 1, 2);
+	expect_texts(oldest, 1, 2);
 	ck_assert(!json_has(oldest.json, "older"));
-	holds(get(bob, "%s?limit=4&after=%s", messages_path(chat), json_str(page.json, "newer")), 7, 10);
+	expect_texts(get(bob, "%s?limit=4&after=%s", messages_path(chat), json_str(page.json, "newer")), 7, 10);
 }
 END_TEST
 
@@ -296,7 +296,7 @@ START_TEST(history_links_begin_with_public_url_path)
 {
 	const char *const flags[] = { "--public-url", "http://chat.example/talk", NULL };
 	struct server *node = server_join(test_server(), flags);
-	long long ids[11], chat = ten(ids);
+	long long ids[11], chat = send_ten(ids);
 	const char *link = expect_header(
 		expect_status(get(on_server(user("bob"), node), "%s?limit=4", messages_path(chat)), 200), "Link");
 	ck_assert_msg(
@@ -309,12 +309,12 @@ END_TEST
 START_TEST(history_before_and_after_accept_message_id)
 {
 	struct client *bob = user("bob");
-	long long ids[11], chat = ten(ids);
-	holds(get(bob, "%s?before=%lld", messages_path(chat), ids[5]), 1, 4);
-	holds(get(bob, "%s?limit=2&before=%lld", messages_path(chat), ids[5]), 3, 4);
-	holds(get(bob, "%s?after=%lld", messages_path(chat), ids[5]), 6, 10);
-	holds(get(bob, "%s?limit=2&after=%lld", messages_path(chat), ids[5]), 6, 7);
-	holds(get(bob, "%s?limit=1&after=%lld", messages_path(chat), ids[9]), 10, 10);
+	long long ids[11], chat = send_ten(ids);
+	expect_texts(get(bob, "%s?before=%lld", messages_path(chat), ids[5]), 1, 4);
+	expect_texts(get(bob, "%s?limit=2&before=%lld", messages_path(chat), ids[5]), 3, 4);
+	expect_texts(get(bob, "%s?after=%lld", messages_path(chat), ids[5]), 6, 10);
+	expect_texts(get(bob, "%s?limit=2&after=%lld", messages_path(chat), ids[5]), 6, 7);
+	expect_texts(get(bob, "%s?limit=1&after=%lld", messages_path(chat), ids[9]), 10, 10);
 	struct answer none = expect_status(get(bob, "%s?after=%lld", messages_path(chat), ids[10]), 200);
 	ck_assert_uint_eq(json_count(none.json, "messages"), 0);
 	ck_assert(!json_has(none.json, "newer"));
@@ -327,7 +327,7 @@ END_TEST
 START_TEST(history_around_a_message_includes_it)
 {
 	struct client *bob = user("bob");
-	long long ids[11], chat = ten(ids);
+	long long ids[11], chat = send_ten(ids);
 	struct answer a = expect_status(get(bob, "%s?limit=5&around=%lld", messages_path(chat), ids[5]), 200);
 	ck_assert_uint_eq(json_count(a.json, "messages"), 5);
 	bool there = false;
@@ -335,8 +335,8 @@ START_TEST(history_around_a_message_includes_it)
 		there = there || json_num(a.json, format("messages.%zu.id", i)) == ids[5];
 	ck_assert_msg(there, "the message itself is missing: %s", a.body);
 	ck_assert(json_has(a.json, "older") && json_has(a.json, "newer"));
-	holds(get(bob, "%s?limit=1&around=%lld", messages_path(chat), ids[5]), 5, 5);
-	holds(get(bob, "%s?around=%lld", messages_path(chat), ids[1]), 1, 10);
+	expect_texts(get(bob, "%s?limit=1&around=%lld", messages_path(chat), ids[5]), 5, 5);
+	expect_texts(get(bob, "%s?around=%lld", messages_path(chat), ids[1]), 1, 10);
 
 	/* Around a deleted message: its former place. */
 	expect_status(del(user("alice"), "%s", message_path(chat, ids[5])), 204);
@@ -349,7 +349,7 @@ END_TEST
 START_TEST(history_with_invalid_parameters_is_refused)
 {
 	struct client *bob = user("bob");
-	long long ids[11], chat = ten(ids);
+	long long ids[11], chat = send_ten(ids);
 	const char *const unreadable[] = { "limit=x", "limit=", "limit=5x", "limit=1.5", "limit=%20", "lmit=5" };
 	for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++)
 		expect_problem(get(bob, "%s?%s", messages_path(chat), unreadable[i]), 400, "bad_parameter");
@@ -363,8 +363,8 @@ START_TEST(history_with_invalid_parameters_is_refused)
 		expect_problem(
 			a, 400, strcmp(json_str(a.json, "code"), "bad_cursor") == 0 ? "bad_cursor" : "bad_parameter");
 	}
-	holds(get(bob, "%s?limit=1", messages_path(chat)), 10, 10);
-	holds(get(bob, "%s?limit=200", messages_path(chat)), 1, 10);
+	expect_texts(get(bob, "%s?limit=1", messages_path(chat)), 10, 10);
+	expect_texts(get(bob, "%s?limit=200", messages_path(chat)), 1, 10);
 }
 END_TEST
 
@@ -447,7 +447,8 @@ START_TEST(text_with_lone_surrogate_is_refused)
 END_TEST
 
 /* Asserts that each of the bodies (single quotes stand for double ones) is refused with this status and code. */
-static void all_refused(struct client *who, const char *path, const char *const bodies[], int status, const char *code)
+static void expect_all_refused(
+	struct client *who, const char *path, const char *const bodies[], int status, const char *code)
 {
 	char wrong[2048] = "";
 	for (size_t i = 0; bodies[i] != NULL; i++) {
@@ -473,7 +474,7 @@ START_TEST(json_malformed_is_refused_with_its_position)
 		"{'text':'x','reply_to':01}", "{'text':'x','reply_to':1.}", "{'text':'x','reply_to':+1}",
 		"{'text':'x','reply_to':.5}", "{'text':'x','reply_to':0x1}", "{'text':True}", "{'text':'hi'}x",
 		"{,'text':'hi'}", "{'a':1 'text':'hi'}", NULL };
-	all_refused(alice, path, bad, 400, "bad_json");
+	expect_all_refused(alice, path, bad, 400, "bad_json");
 	struct answer a =
 		expect_problem(post_as(alice, path, "application/json", "{\"text\":\"hi\", oops}"), 400, "bad_json");
 	ck_assert_msg(strstr(json_str(a.json, "detail"), "14") != NULL, "where? %s", a.body);
@@ -490,17 +491,17 @@ START_TEST(json_of_wrong_types_is_refused)
 		"{'text':true}", "{'text':'x','reply_to':'1'}", "{'text':'x','reply_to':1.5}",
 		"{'text':'x','reply_to':true}", "{'text':'x','key':5}", "{'type':5,'content':{}}",
 		"{'type':'encrypted','content':'x'}", "{'type':'encrypted','content':[]}", NULL };
-	all_refused(alice, path, wrong, 422, "wrong_type");
+	expect_all_refused(alice, path, wrong, 422, "wrong_type");
 	const char *const unknown[] = { "{'text':'x','id':5}", "{'text':'x','from':'bob'}", "{'Text':'x'}",
 		"{'text':'x','':1}", "{'text':'x','at':'2020-01-01T00:00:00Z'}", NULL };
-	all_refused(alice, path, unknown, 422, "unknown_field");
+	expect_all_refused(alice, path, unknown, 422, "unknown_field");
 	const char *const range[] = { "{'text':'x','reply_to':-1}", "{'text':'x','reply_to':0}",
 		"{'text':'x','reply_to':9223372036854775808}", "{'text':'x','reply_to':99999999999999999999999}",
 		"{'text':'x','reply_to':-9223372036854775809}",
 		/* PostgreSQL expands these to 131,072 digits. */
 		"{'type':'x','content':{'a':1e131071}}", "{'type':'x','content':{'a':[1E-4000,1e+200]}}",
 		"{'type':'x','content':{'a':1e99999999999999999999}}", NULL };
-	all_refused(alice, path, range, 422, "out_of_range");
+	expect_all_refused(alice, path, range, 422, "out_of_range");
 	ck_assert_uint_eq(json_count(expect_status(get(alice, "%s", path), 200).json, "messages"), 0);
 	expect_status(
 		post(alice, path, "{'type':'x','content':{'a':[1.5e300,-2E-300,0e0],'e9':'1e131071','text':'\\\\'}}"),

@@ -13,7 +13,7 @@ enum { STREAMS = 8 };
 static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--rate-actions", "0", "--streams-per-user",
 	"0", NULL };
 
-static struct server *second(void)
+static struct server *second_node(void)
 {
 	static struct server *node;
 	if (node == NULL)
@@ -21,10 +21,10 @@ static struct server *second(void)
 	return node;
 }
 
-static struct server *node(int i) { return i % 2 ? second() : test_server(); }
+static struct server *node(int i) { return i % 2 ? second_node() : test_server(); }
 
 /* On a new connection, so that any worker may take it. */
-static struct client *fresh(const struct client *who, int i)
+static struct client *on_new_connection(const struct client *who, int i)
 {
 	return with_header(on_server(who, node(i)), "Connection: close");
 }
@@ -33,13 +33,13 @@ START_TEST(nodes_are_both_ready)
 {
 	pid_t pids[8];
 	ck_assert_uint_eq(server_workers(test_server(), pids, 8), 2);
-	ck_assert_uint_eq(server_workers(second(), pids, 8), 2);
+	ck_assert_uint_eq(server_workers(second_node(), pids, 8), 2);
 	for (int i = 0; i < 2; i++) {
 		expect_status(get(on_server(anonymous(), node(i)), "/readyz"), 200);
 		await_metric(node(i), "postern_workers_live", 2);
 	}
-	ck_assert_str_ne(json_str(expect(stream_open(fresh(user("bob"), 0), NULL), "hello"), "node"),
-		json_str(expect(stream_open(fresh(user("bob"), 1), NULL), "hello"), "node"));
+	ck_assert_str_ne(json_str(expect(stream_open(on_new_connection(user("bob"), 0), NULL), "hello"), "node"),
+		json_str(expect(stream_open(on_new_connection(user("bob"), 1), NULL), "hello"), "node"));
 }
 END_TEST
 
@@ -51,7 +51,7 @@ START_TEST(message_is_delivered_on_every_node)
 	for (int i = 0; i < STREAMS; i++)
 		s[i] = stream_from_now(on_server(bob, node(i)));
 	for (int n = 0; n < 40; n++) {
-		long long id = say(fresh(n % 3 ? alice : bob, n), chat, format("%d", n));
+		long long id = say(on_new_connection(n % 3 ? alice : bob, n), chat, format("%d", n));
 		for (int i = 0; i < STREAMS; i++)
 			expect_message(s[i], id);
 	}
@@ -113,9 +113,9 @@ START_TEST(cursor_of_one_node_resumes_on_the_other)
 	long long chat = make_group(alice, bob);
 	struct stream *s = stream_from_now(on_server(bob, node(0)));
 	for (int i = 1; i < 9; i++) {
-		expect_message(s, say(fresh(alice, i), chat, "live"));
+		expect_message(s, say(on_new_connection(alice, i), chat, "live"));
 		stream_cut(s);
-		long long missed = say(fresh(alice, i), chat, "missed");
+		long long missed = say(on_new_connection(alice, i), chat, "missed");
 		s = stream_since(on_server(bob, node(i)), stream_cursor(s));
 		expect_message(s, missed);
 	}
@@ -127,10 +127,10 @@ START_TEST(kick_on_one_node_takes_effect_on_the_other)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	struct stream *there = stream_from_now(on_server(bob, second()));
-	expect_status(get(on_server(bob, second()), "/v1/chats/%lld", chat), 200);
+	struct stream *there = stream_from_now(on_server(bob, second_node()));
+	expect_status(get(on_server(bob, second_node()), "/v1/chats/%lld", chat), 200);
 	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
-	expect_problem(post(on_server(bob, second()), messages_path(chat), "{'text':'me?'}"), 404, "not_found");
+	expect_problem(post(on_server(bob, second_node()), messages_path(chat), "{'text':'me?'}"), 404, "not_found");
 	say(alice, chat, "not for bob");
 	ck_assert_str_eq(json_str(expect(there, "member"), "state"), "kicked");
 	expect_quiet(there);
@@ -142,24 +142,24 @@ START_TEST(key_used_on_one_node_is_known_on_the_other)
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = 0;
 	for (int i = 0; i < 6; i++) {
-		long long again =
-			json_num(expect_status(say_with_key(fresh(alice, i), chat, "k", "once"), 201).json, "id");
+		long long again = json_num(
+			expect_status(say_with_key(on_new_connection(alice, i), chat, "k", "once"), 201).json, "id");
 		ck_assert(id == 0 || again == id);
 		id = again;
 	}
-	expect_status(del(fresh(alice, 1), "%s", message_path(chat, id)), 204);
-	expect_problem(say_with_key(fresh(alice, 0), chat, "k", "once"), 410, "gone");
+	expect_status(del(on_new_connection(alice, 1), "%s", message_path(chat, id)), 204);
+	expect_problem(say_with_key(on_new_connection(alice, 0), chat, "k", "once"), 410, "gone");
 }
 END_TEST
 
 START_TEST(direct_chat_created_on_both_nodes_is_one_chat)
 {
 	struct client *ann = new_user(), *ben = new_user();
-	struct stream *s = stream_from_now(on_server(ben, second()));
+	struct stream *s = stream_from_now(on_server(ben, second_node()));
 	long long chat = json_num(
 		expect_status(post(ann, format("/v1/chats/@%s/messages", ben->name), "{'text':'psst'}"), 201).json,
 		"chat");
-	ck_assert_int_eq(json_num(expect_status(post(on_server(ben, second()),
+	ck_assert_int_eq(json_num(expect_status(post(on_server(ben, second_node()),
 							format("/v1/chats/@%s/messages", ann->name), "{'text':'yes?'}"),
 					  201)
 					  .json,
@@ -181,19 +181,21 @@ START_TEST(write_answered_by_one_worker_is_read_from_any_worker)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), last = say(alice, chat, "stays");
 	for (int i = 0; i < 60; i++) {
-		long long id = say(fresh(alice, 0), chat, format("%d", i));
+		long long id = say(on_new_connection(alice, 0), chat, format("%d", i));
 		ck_assert_int_eq(
-			json_num(expect_status(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 200).json,
+			json_num(expect_status(get(on_new_connection(bob, 0), "%s?limit=1", messages_path(chat)), 200)
+					 .json,
 				"messages.0.id"),
 			id);
-		expect_status(del(fresh(alice, 0), "%s/%lld", messages_path(chat), id), 204);
+		expect_status(del(on_new_connection(alice, 0), "%s/%lld", messages_path(chat), id), 204);
 		ck_assert_int_eq(
-			json_num(expect_status(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 200).json,
+			json_num(expect_status(get(on_new_connection(bob, 0), "%s?limit=1", messages_path(chat)), 200)
+					 .json,
 				"messages.0.id"),
 			last);
-		expect_status(del(fresh(alice, 0), "%s", member_path(chat, bob)), 204);
-		expect_problem(get(fresh(bob, 0), "%s?limit=1", messages_path(chat)), 404, "not_found");
-		expect_status(put(fresh(alice, 0), member_path(chat, bob), NULL), 200);
+		expect_status(del(on_new_connection(alice, 0), "%s", member_path(chat, bob)), 204);
+		expect_problem(get(on_new_connection(bob, 0), "%s?limit=1", messages_path(chat)), 404, "not_found");
+		expect_status(put(on_new_connection(alice, 0), member_path(chat, bob), NULL), 200);
 	}
 }
 END_TEST
@@ -202,20 +204,20 @@ START_TEST(node_stop_leaves_the_other_serving)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	struct stream *here = stream_from_now(bob), *there = stream_from_now(on_server(bob, second()));
+	struct stream *here = stream_from_now(bob), *there = stream_from_now(on_server(bob, second_node()));
 	expect_message(there, say(alice, chat, "1"));
-	server_stop(second());
+	server_stop(second_node());
 	long long id = say(alice, chat, "2");
 	expect_end(there);
 	expect(here, "message");
 	expect_message(here, id);
 	expect_message(stream_since(bob, stream_cursor(there)), id);
-	server_restart(second());
-	expect_message(stream_since(on_server(bob, second()), stream_cursor(there)), id);
+	server_restart(second_node());
+	expect_message(stream_since(on_server(bob, second_node()), stream_cursor(there)), id);
 }
 END_TEST
 
-START_TEST(teardown_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second_node()); }
 END_TEST
 
 int main(void)

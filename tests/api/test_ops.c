@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 /* On a new connection, so that any worker may take it. */
-static struct client *fresh(const struct client *who) { return with_header(who, "Connection: close"); }
+static struct client *on_new_connection(const struct client *who) { return with_header(who, "Connection: close"); }
 
 START_TEST(health_and_readiness_are_200)
 {
@@ -38,7 +38,7 @@ START_TEST(metrics_are_summed_over_workers)
 	for (int i = 0; i < 6; i++)
 		s[i] = stream_from_now(ben);
 	for (int i = 0; i < 12; i++)
-		say(fresh(ann), chat, "hi");
+		say(on_new_connection(ann), chat, "hi");
 	for (int i = 0; i < 6; i++)
 		for (int j = 0; j < 12; j++)
 			expect(s[i], "message");
@@ -47,7 +47,7 @@ START_TEST(metrics_are_summed_over_workers)
 		ck_assert_int_eq((int)(metric(test_server(), "postern_messages_sent_total") - sent), 12);
 		ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 6);
 		ck_assert_int_ge((int)(metric(test_server(), "postern_http_requests_total") - requests), 18);
-		get(fresh(anonymous()), "/healthz");
+		get(on_new_connection(anonymous()), "/healthz");
 	}
 	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
 	ck_assert_int_eq(strncmp(expect_header(a, "Content-Type"), "text/plain; version=0.0.4", 25), 0);
@@ -149,9 +149,9 @@ START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 	long long chat = make_group(ann, ben);
 	unsigned long long begin = clock_mono_ms();
 	int sent = 0;
-	struct answer a = post(fresh(ann), messages_path(chat), "{'text':'1'}");
+	struct answer a = post(on_new_connection(ann), messages_path(chat), "{'text':'1'}");
 	for (; a.status == 201 && sent < 60; sent++)
-		a = post(fresh(ann), messages_path(chat), "{'text':'%d'}", sent);
+		a = post(on_new_connection(ann), messages_path(chat), "{'text':'%d'}", sent);
 	int earned = (int)((clock_mono_ms() - begin) * 100 / 60000);
 	expect_problem(a, 429, "rate_limited");
 	ck_assert_msg(sent >= 20 && sent <= 20 + earned + 1, "%d were sent, %d of them earned meanwhile", sent, earned);
@@ -207,7 +207,7 @@ START_TEST(stream_limit_of_16_a_user_is_shared_by_workers)
 	for (int i = 0; i < 16; i++)
 		s[i] = i % 2 ? stream_from_now(ann) : stream_open(ann, "?format=ndjson");
 	for (int i = 0; i < 4; i++) {
-		struct answer a = expect_problem(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+		struct answer a = expect_problem(get(on_new_connection(ann), "/v1/stream"), 429, "too_many_streams");
 		ck_assert_ptr_nonnull(answer_header(a, "Retry-After"));
 		ck_assert_str_eq(expect_header(a, "RateLimit-Limit"), "16");
 		ck_assert_str_eq(expect_header(a, "RateLimit-Remaining"), "0");
@@ -215,7 +215,7 @@ START_TEST(stream_limit_of_16_a_user_is_shared_by_workers)
 	stream_from_now(ben);
 	stream_cut(s[7]);
 	open_when_free(ann);
-	expect_problem(get(fresh(ann), "/v1/stream"), 429, "too_many_streams");
+	expect_problem(get(on_new_connection(ann), "/v1/stream"), 429, "too_many_streams");
 }
 END_TEST
 
@@ -396,7 +396,7 @@ START_TEST(worker_killed_is_replaced)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (server_workers(test_server(), after, 4) != 2 || memcmp(before, after, sizeof(after[0]) * 2) == 0)
 		time_left(until, "another worker");
-	long long id = say(fresh(ann), chat, "after");
+	long long id = say(on_new_connection(ann), chat, "after");
 	for (int i = 0; i < 8; i++) {
 		if (stream_is_over(s[i]))
 			s[i] = stream_since(ben, stream_cursor(s[i]));

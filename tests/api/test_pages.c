@@ -8,7 +8,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static double hits(void)
+static double cache_hits(void)
 {
 	const char *at = strstr(
 		expect_status(get(anonymous(), "/metrics"), 200).body, "postern_page_cache_total{result=\"hit\"} ");
@@ -18,12 +18,12 @@ static double hits(void)
 }
 
 /* Reads the page twice from the cache at least, and compares it with the database's. */
-static struct answer page(const struct client *who, long long chat)
+static struct answer read_page(const struct client *who, long long chat)
 {
 	struct answer a = expect_status(get(who, "%s", messages_path(chat)), 200);
-	double before = hits();
+	double before = cache_hits();
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int i = 0; i < 2 || hits() < before + 2;
+	for (int i = 0; i < 2 || cache_hits() < before + 2;
 		i++) { /* for a moment after a write it is read from the database */
 		struct answer again = expect_status(get(who, "%s", messages_path(chat)), 200);
 		time_left(until, "a page from memory");
@@ -39,10 +39,10 @@ START_TEST(page_reflects_sends_edits_and_deletes)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), ids[61];
-	ck_assert_uint_eq(json_count(page(ann, chat).json, "messages"), 0);
+	ck_assert_uint_eq(json_count(read_page(ann, chat).json, "messages"), 0);
 	for (int i = 1; i <= 60; i++)
 		ids[i] = say(ann, chat, format("%d", i));
-	struct answer a = page(ben, chat);
+	struct answer a = read_page(ben, chat);
 	ck_assert_uint_eq(json_count(a.json, "messages"), 50);
 	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "11");
 	ck_assert_str_eq(json_str(a.json, "older"), format("%lld", ids[11]));
@@ -50,9 +50,9 @@ START_TEST(page_reflects_sends_edits_and_deletes)
 		json_str(expect_status(get(ben, "%s?limit=3", messages_path(chat)), 200).json, "messages.2.text"),
 		"60");
 	expect_status(patch(ann, message_path(chat, ids[60]), "{'text':'edited'}"), 200);
-	ck_assert_str_eq(json_str(page(ben, chat).json, "messages.49.text"), "edited");
+	ck_assert_str_eq(json_str(read_page(ben, chat).json, "messages.49.text"), "edited");
 	expect_status(del(ann, "%s", message_path(chat, ids[60])), 204);
-	a = page(ben, chat);
+	a = read_page(ben, chat);
 	ck_assert_str_eq(json_str(a.json, "messages.49.text"), "59");
 	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "10");
 	ck_assert_str_eq(
@@ -78,13 +78,13 @@ START_TEST(page_of_non_member_is_refused)
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
 	long long chat = make_group(ann, ben);
 	say(ann, chat, "before cem");
-	page(ann, chat);
-	page(ben, chat);
+	read_page(ann, chat);
+	read_page(ben, chat);
 	expect_problem(get(cem, "%s", messages_path(chat)), 404, "not_found");
 	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
 	expect_status(put(ann, member_path(chat, cem), NULL), 200);
 	say(ann, chat, "after cem");
-	ck_assert_uint_eq(json_count(page(ann, chat).json, "messages"), 2);
+	ck_assert_uint_eq(json_count(read_page(ann, chat).json, "messages"), 2);
 	for (int i = 0; i < 3; i++)
 		ck_assert_uint_eq(
 			json_count(expect_status(get(cem, "%s", messages_path(chat)), 200).json, "messages"), 1);
@@ -107,13 +107,13 @@ START_TEST(page_reflects_changes_on_other_nodes)
 	long long chat = make_group(ann, ben);
 	struct stream *s = stream_from_now(ann);
 	for (int i = 0; i < 20; i++) {
-		page(ann, chat);
+		read_page(ann, chat);
 		long long id = say(on_server(ben, node), chat, format("%d", i));
 		expect_message(s, id);
 		ck_assert_int_eq(
 			json_num(expect_status(get(ann, "%s?limit=1", messages_path(chat)), 200).json, "messages.0.id"),
 			id);
-		ck_assert_str_eq(json_str(page(ann, chat).json, format("messages.%d.text", i)), format("%d", i));
+		ck_assert_str_eq(json_str(read_page(ann, chat).json, format("messages.%d.text", i)), format("%d", i));
 	}
 	server_stop(node);
 }

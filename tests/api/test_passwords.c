@@ -32,7 +32,7 @@ static char *file_with(const char *text, mode_t mode)
 }
 
 /* Creates a role with a password, and its database. */
-static char *guarded_database(void)
+static char *database_with_password(void)
 {
 	PGconn *pg = database_open(test_server());
 	static bool made;
@@ -75,7 +75,7 @@ static void expect_no_secret_of(pid_t pid)
 }
 
 /* New connections use it long after the start. */
-static void reconnects(struct program *p)
+static void expect_reconnect(struct program *p)
 {
 	PGconn *pg = database_open(test_server());
 	char *url = program_await(p, "ready http") + 6;
@@ -91,12 +91,12 @@ static void reconnects(struct program *p)
 
 START_TEST(password_file_opens_the_database)
 {
-	char *file = file_with(SECRET "\nand no more\n", 0600), *conninfo = guarded_database();
+	char *file = file_with(SECRET "\nand no more\n", 0600), *conninfo = database_with_password();
 	const char *const args[] = { "serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--database", conninfo,
 		"--database-password-file", file, NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	pid_t workers[4];
-	reconnects(p);
+	expect_reconnect(p);
 	expect_no_secret_of(program_pid(p));
 	size_t n = proc_children(program_pid(p), "postern-work", workers, 4);
 	ck_assert_uint_eq(n, 1);
@@ -119,7 +119,7 @@ END_TEST
 
 START_TEST(wrong_password_fails_the_start)
 {
-	const char *const args[] = { "serve", "--listen", "127.0.0.1:0", "--database", guarded_database(),
+	const char *const args[] = { "serve", "--listen", "127.0.0.1:0", "--database", database_with_password(),
 		"--database-password-file", file_with("S3cretly other", 0600), NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	ck_assert_int_eq(program_await_exit(p), 1);
@@ -148,7 +148,7 @@ END_TEST
 /* Only root may read it, and the server has dropped root's rights when it needs it. */
 START_TEST(passfile_of_libpq_opens_the_database)
 {
-	char *conninfo = guarded_database(),
+	char *conninfo = database_with_password(),
 	     *file = file_with("*:*:guarded:guarded:S3cret of 'quotes' \\\\ and blanks\n", 0600);
 	for (int i = 0; i < 2; i++) {
 		const char *const by_variable[] = { format("PGPASSFILE=%s", file), NULL };
@@ -156,7 +156,7 @@ START_TEST(passfile_of_libpq_opens_the_database)
 		const char *const args[] = { "serve", "--listen", "127.0.0.1:0", "--database",
 			i == 0 ? with_file : conninfo, NULL };
 		struct program *p = program_start(args, i == 0 ? NULL : by_variable, NULL);
-		reconnects(p);
+		expect_reconnect(p);
 		ck_assert_int_eq(program_stop(p), 0);
 	}
 }
@@ -166,10 +166,10 @@ START_TEST(settings_readable_by_root_only_are_read)
 {
 	char *file = file_with(
 		format("listen = 127.0.0.1:0\ndatabase = %s password='S3cret of \\'quotes\\' \\\\ and blanks'\n",
-			guarded_database()),
+			database_with_password()),
 		0600);
 	struct program *p = program_start((const char *const[]) { "serve", "--config", file, NULL }, NULL, NULL);
-	reconnects(p);
+	expect_reconnect(p);
 	ck_assert_int_eq(program_stop(p), 0);
 	expect_no_secret("the log", program_said(p), strlen(program_said(p)));
 }

@@ -12,10 +12,13 @@
 #include "base/clock.h"
 
 static char *chat_path(long long chat, const char *rest) { return format("/v1/chats/%lld/%s", chat, rest); }
-static char *direct(const struct client *who, const char *rest) { return format("/v1/chats/@%s/%s", who->name, rest); }
+static char *direct_path(const struct client *who, const char *rest)
+{
+	return format("/v1/chats/@%s/%s", who->name, rest);
+}
 
 /* Waits for the next event of that kind, which must be about this user. */
-static struct json_object *expect_of(struct stream *s, const char *kind, const struct client *who)
+static struct json_object *expect_about(struct stream *s, const char *kind, const struct client *who)
 {
 	struct json_object *e = expect_ephemeral(s, kind);
 	ck_assert_str_eq(json_str(e, "name"), who->name);
@@ -24,19 +27,19 @@ static struct json_object *expect_of(struct stream *s, const char *kind, const s
 
 /* ---- presence ---- */
 
-static struct answer ask_state(const struct client *who, const struct client *whose)
+static struct answer get_state(const struct client *who, const struct client *whose)
 {
 	return get(who, "/v1/presence?users=%s", whose->name);
 }
 
-static const char *told_state(struct answer a)
+static const char *state_in(struct answer a)
 {
 	return json_count(expect_status(a, 200).json, "presence") == 0 ? "" : json_str(a.json, "presence.0.state");
 }
 
 static const char *state_of(const struct client *who, const struct client *whose)
 {
-	return told_state(ask_state(who, whose));
+	return state_in(get_state(who, whose));
 }
 
 /* Waits until the user sees that state. */
@@ -49,13 +52,13 @@ static void await_state(const struct client *who, const struct client *whose, co
 
 static void expect_state(struct stream *s, const struct client *whose, const char *state)
 {
-	ck_assert_str_eq(json_str(expect_of(s, "presence", whose), "state"), state);
+	ck_assert_str_eq(json_str(expect_about(s, "presence", whose), "state"), state);
 }
 
 START_TEST(presence_is_sent_to_users_with_a_direct_chat)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
 	make_group(ann, cem);
 	struct stream *sb = stream_from_now(ben), *sc = stream_from_now(cem);
 	ck_assert_str_eq(state_of(ben, ann), "offline");
@@ -68,7 +71,7 @@ START_TEST(presence_is_sent_to_users_with_a_direct_chat)
 	expect_state(sb, ann, "online");
 	stream_cut(phone);
 	stream_cut(desk); /* one device was connected until now */
-	struct json_object *e = expect_of(sb, "presence", ann);
+	struct json_object *e = expect_about(sb, "presence", ann);
 	ck_assert_str_eq(json_str(e, "state"), "offline");
 	ck_assert(json_has(e, "last_seen"));
 	ck_assert_str_eq(state_of(cem, ann), "offline"); /* a request is answered */
@@ -81,8 +84,8 @@ END_TEST
 START_TEST(presence_visibility_setting_limits_who_sees_it)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
-	expect_status(post(ann, direct(cem, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(cem, "messages"), "{'text':'x'}"), 201);
 	struct stream *sb = stream_from_now(ben), *sc = stream_from_now(cem);
 	stream_from_now(ann);
 	expect_state(sb, ann, "online");
@@ -137,7 +140,7 @@ END_TEST
 START_TEST(presence_of_disabled_user_is_offline)
 {
 	struct client *ann = new_user(), *ben = new_user();
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
 	struct stream *sb = stream_from_now(ben);
 	stream_from_now(ann);
 	expect_state(sb, ann, "online");
@@ -149,7 +152,7 @@ END_TEST
 START_TEST(presence_during_page_reload_stays_online)
 {
 	struct client *ann = new_user(), *ben = new_user();
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
 	struct stream *sb = stream_from_now(ben), *s = stream_from_now(ann);
 	expect_state(sb, ann, "online");
 	for (int i = 0; i < 5; i++) {
@@ -165,7 +168,7 @@ START_TEST(presence_spans_nodes_and_ends_with_a_killed_node)
 {
 	struct server *other = server_join(test_server(), NULL);
 	struct client *ann = new_user(), *ben = new_user();
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
 	struct stream *sb = stream_from_now(ben), *here = stream_from_now(ann),
 		      *there = stream_from_now(on_server(ann, other));
 	expect_state(sb, ann, "online");
@@ -194,10 +197,10 @@ START_TEST(presence_after_database_crash_is_restored)
 		now = server_postmaster(test_server());
 	}
 	for (;;) {
-		struct answer a = ask_state(ben, ann);
+		struct answer a = get_state(ben, ann);
 		if (a.status == 503)
 			expect_problem(a, 503, "database_away");
-		else if (strcmp(told_state(a), "online") == 0)
+		else if (strcmp(state_in(a), "online") == 0)
 			break;
 		time_left(until, "who is here to be known again");
 	}
@@ -236,7 +239,7 @@ END_TEST
 START_TEST(block_refuses_every_write_between_the_users)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
-	struct answer a = expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	struct answer a = expect_status(post(ben, direct_path(ann, "messages"), "{'text':'x'}"), 201);
 	long long chat = json_num(a.json, "chat"), id = json_num(a.json, "id"), meeting = make_group(cem, ann, ben);
 	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben);
 	expect_state(sa, ben, "online");
@@ -291,15 +294,15 @@ END_TEST
 START_TEST(block_closes_the_direct_chat)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cem = new_user();
-	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ben, direct_path(ann, "messages"), "{'text':'x'}"), 201);
 	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben);
 	expect_state(sb, ann, "online");
 	expect_status(put(ann, format("/v1/blocks/%s", ben->name), NULL), 204);
 	expect_state(sb, ann, "offline");
-	expect_problem(post(ben, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
-	expect_problem(post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked");
-	expect_problem(post(ben, direct(ann, "typing"), NULL), 403, "blocked");
-	expect_problem(post(ben, direct(ann, "signal"), "{'type':'offer','data':{}}"), 403, "blocked");
+	expect_problem(post(ben, direct_path(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(ben, direct_path(ann, "typing"), NULL), 403, "blocked");
+	expect_problem(post(ben, direct_path(ann, "signal"), "{'type':'offer','data':{}}"), 403, "blocked");
 	ck_assert_str_eq(state_of(ben, ann), "");
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/blocks"), 200).json, "blocks"), 1);
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/blocks"), 200).json, "blocks"), 0);
@@ -311,12 +314,12 @@ START_TEST(block_closes_the_direct_chat)
 	expect_status(put(ben, format("/v1/blocks/%s", ann->name), NULL), 204);
 	expect_status(del(ann, "/v1/blocks/%s", ben->name), 204);
 	expect_problem(
-		post(ann, direct(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own entry remains */
+		post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 403, "blocked"); /* ben's own entry remains */
 	expect_status(del(ben, "/v1/blocks/%s", ann->name), 204);
-	expect_status(post(ann, direct(ben, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ann, direct_path(ben, "messages"), "{'text':'x'}"), 201);
 	/* A chat that doesn't exist isn't created. */
 	expect_status(put(ann, format("/v1/blocks/%s", cem->name), NULL), 204);
-	expect_problem(post(cem, direct(ann, "messages"), "{'text':'x'}"), 403, "blocked");
+	expect_problem(post(cem, direct_path(ann, "messages"), "{'text':'x'}"), 403, "blocked");
 	expect_problem(post(cem, "/v1/chats", "{'kind':'direct','members':['%s']}", ann->name), 403, "blocked");
 	expect_problem(put(ann, "/v1/blocks/no-such-user", NULL), 404, "not_found");
 }

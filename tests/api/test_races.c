@@ -10,7 +10,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-static struct wire *ask_for(const struct client *who, const char *path)
+static struct wire *write_request(const struct client *who, const char *path)
 {
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", path, who->token);
@@ -24,7 +24,7 @@ START_TEST(token_revoked_during_stream_open_ends_the_stream)
 	struct client *phone = with_token(ann, json_str(made.json, "token"));
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin; lock table postern.member in access exclusive mode");
-	struct wire *stream = ask_for(phone, "/v1/stream"), *poll = ask_for(phone, "/v1/poll?wait=60");
+	struct wire *stream = write_request(phone, "/v1/stream"), *poll = write_request(phone, "/v1/poll?wait=60");
 	await_waiting(pg, 1); /* both requests share the query for the user's memberships */
 	expect_status(del(ann, "/v1/tokens/%lld", json_num(made.json, "id")), 204);
 	sql(pg, "commit");
@@ -40,7 +40,7 @@ START_TEST(token_revoked_during_open_of_another_stream_leaves_it_open)
 		  other = json_num(expect_status(post(ann, "/v1/tokens", "{'label':'phone'}"), 201).json, "id");
 	PGconn *pg = database_open(test_server());
 	sql(pg, "begin; lock table postern.member in access exclusive mode");
-	struct wire *w = ask_for(ann, "/v1/stream");
+	struct wire *w = write_request(ann, "/v1/stream");
 	await_waiting(pg, 1);
 	expect_status(del(ann, "/v1/tokens/%lld", other), 204);
 	sql(pg, "commit");

@@ -10,7 +10,7 @@
 #define THUMB "%F0%9F%91%8D"
 #define HEART "%E2%9D%A4%EF%B8%8F"
 
-static char *reaction(long long chat, long long id, const char *emoji)
+static char *reaction_path(long long chat, long long id, const char *emoji)
 {
 	return format("%s/reactions/%s", message_path(chat, id), emoji);
 }
@@ -20,7 +20,7 @@ START_TEST(reaction_is_counted_and_sent_to_members)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
 	struct stream *s = stream_from_now(alice);
-	struct answer a = expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	struct answer a = expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
 	ck_assert_str_eq(json_str(a.json, "emoji"), "👍");
 	ck_assert_str_eq(json_str(a.json, "from"), "bob");
 	struct json_object *r = expect(s, "reaction");
@@ -31,10 +31,10 @@ START_TEST(reaction_is_counted_and_sent_to_members)
 	ck_assert(json_true(r, "on"));
 	ck_assert_int_eq(json_num(r, "count"), 1);
 	ck_assert_int_eq(json_num(r, "rev"), json_num(a.json, "rev"));
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200); /* repeated: no change */
-	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200); /* repeated: no change */
+	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
 	ck_assert_int_eq(json_num(expect(s, "reaction"), "count"), 2);
-	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, HEART), NULL), 200);
 	ck_assert_str_eq(json_str(expect(s, "reaction"), "emoji"), "❤️");
 
 	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.👍"), 2);
@@ -44,14 +44,14 @@ START_TEST(reaction_is_counted_and_sent_to_members)
 		json_num(expect_status(get(bob, "/v1/chats/%lld", chat), 200).json, "last_message.reactions.👍"), 2);
 	ck_assert_int_eq(json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "rev"), id);
 
-	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
 	r = expect(s, "reaction");
 	ck_assert(!json_true(r, "on"));
 	ck_assert_int_eq(json_num(r, "count"), 1);
-	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	expect_status(del(alice, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
+	expect_status(del(alice, "%s", reaction_path(chat, id, THUMB)), 204);
 	ck_assert_int_eq(json_num(expect(s, "reaction"), "count"), 0);
-	expect_status(del(bob, "%s", reaction(chat, id, HEART)), 204);
+	expect_status(del(bob, "%s", reaction_path(chat, id, HEART)), 204);
 	expect(s, "reaction");
 	expect_quiet(s);
 	ck_assert(!json_has(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions"));
@@ -63,11 +63,11 @@ START_TEST(reactions_of_a_message_are_listed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol), id = say(alice, chat, "hi");
-	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
-	expect_status(put(carol, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
+	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, HEART), NULL), 200);
+	expect_status(put(carol, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
 	char *path = format("%s/reactions", message_path(chat, id));
 	struct answer a = expect_status(get(bob, "%s?limit=2", path), 200);
 	ck_assert_uint_eq(json_count(a.json, "reactions"), 2);
@@ -89,11 +89,11 @@ START_TEST(reaction_spellings_of_one_emoji_are_one_reaction)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
-	expect_status(put(alice, reaction(chat, id, "%E2%9D%A4"), NULL), 200);
-	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
+	expect_status(put(alice, reaction_path(chat, id, "%E2%9D%A4"), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, HEART), NULL), 200);
 	ck_assert_int_eq(
 		json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.❤️"), 2);
-	expect_status(del(bob, "%s", reaction(chat, id, "%E2%9D%A4")), 204);
+	expect_status(del(bob, "%s", reaction_path(chat, id, "%E2%9D%A4")), 204);
 	ck_assert_int_eq(
 		json_num(expect_status(get(bob, "%s", message_path(chat, id)), 200).json, "reactions.❤️"), 1);
 }
@@ -106,11 +106,11 @@ START_TEST(reaction_that_is_not_an_emoji_is_refused)
 	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F",
 		"%3Cb%3E", "%F0%9F%8F%BD" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		expect_problem(put(alice, reaction(chat, id, bad[i]), NULL), 422, "bad_emoji");
-		expect_problem(del(alice, "%s", reaction(chat, id, bad[i])), 422, "bad_emoji");
+		expect_problem(put(alice, reaction_path(chat, id, bad[i]), NULL), 422, "bad_emoji");
+		expect_problem(del(alice, "%s", reaction_path(chat, id, bad[i])), 422, "bad_emoji");
 	}
-	expect_problem(put(alice, reaction(chat, id, "%F0%9F%91"), NULL), 400, "bad_path");
-	expect_problem(put(alice, reaction(chat, id, ""), NULL), 404, "not_found");
+	expect_problem(put(alice, reaction_path(chat, id, "%F0%9F%91"), NULL), 400, "bad_path");
+	expect_problem(put(alice, reaction_path(chat, id, ""), NULL), 404, "not_found");
 	ck_assert(!json_has(expect_status(get(alice, "%s", message_path(chat, id)), 200).json, "reactions"));
 }
 END_TEST
@@ -121,12 +121,12 @@ START_TEST(reaction_over_limit_of_kinds_is_refused)
 	struct server *node = server_join(test_server(), flags);
 	struct client *alice = on_server(user("alice"), node), *bob = on_server(user("bob"), node);
 	long long chat = make_group(alice, bob), id = say(alice, chat, "hi");
-	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(put(alice, reaction(chat, id, HEART), NULL), 200);
-	expect_problem(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 422, "too_many_reactions");
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(del(alice, "%s", reaction(chat, id, HEART)), 204);
-	expect_status(put(bob, reaction(chat, id, "%F0%9F%8E%89"), NULL), 200);
+	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(put(alice, reaction_path(chat, id, HEART), NULL), 200);
+	expect_problem(put(bob, reaction_path(chat, id, "%F0%9F%8E%89"), NULL), 422, "too_many_reactions");
+	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(del(alice, "%s", reaction_path(chat, id, HEART)), 204);
+	expect_status(put(bob, reaction_path(chat, id, "%F0%9F%8E%89"), NULL), 200);
 	server_stop(node);
 }
 END_TEST
@@ -143,25 +143,26 @@ START_TEST(reaction_by_user_who_cannot_read_is_refused)
 	for (size_t i = 0; i < 2; i++) {
 		struct client *who = with_header(outside[i], "X-Request-Id: same");
 		struct answer absent =
-			expect_problem(put(who, reaction(chat, id + 1000000, THUMB), NULL), 404, "not_found");
-		ck_assert_str_eq(
-			expect_problem(put(who, reaction(chat, id, THUMB), NULL), 404, "not_found").body, absent.body);
-		ck_assert_str_eq(expect_problem(put(who, reaction(chat, gone, THUMB), NULL), 404, "not_found").body,
+			expect_problem(put(who, reaction_path(chat, id + 1000000, THUMB), NULL), 404, "not_found");
+		ck_assert_str_eq(expect_problem(put(who, reaction_path(chat, id, THUMB), NULL), 404, "not_found").body,
 			absent.body);
-		expect_problem(del(who, "%s", reaction(chat, id, THUMB)), 404, "not_found");
+		ck_assert_str_eq(
+			expect_problem(put(who, reaction_path(chat, gone, THUMB), NULL), 404, "not_found").body,
+			absent.body);
+		expect_problem(del(who, "%s", reaction_path(chat, id, THUMB)), 404, "not_found");
 		expect_problem(get(who, "%s/reactions", message_path(chat, id)), 404, "not_found");
 	}
-	expect_problem(put(bob, reaction(chat, gone, THUMB), NULL), 410, "gone");
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
+	expect_problem(put(bob, reaction_path(chat, gone, THUMB), NULL), 410, "gone");
+	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
 	expect_status(put(alice, member_path(chat, bob), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
-	expect_problem(put(bob, reaction(chat, id, HEART), NULL), 403, "muted");
-	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	expect_problem(put(anonymous(), reaction(chat, id, THUMB), NULL), 401, "unauthorized");
+	expect_problem(put(bob, reaction_path(chat, id, HEART), NULL), 403, "muted");
+	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
+	expect_problem(put(anonymous(), reaction_path(chat, id, THUMB), NULL), 401, "unauthorized");
 }
 END_TEST
 
 /* From the ring as from the tables: the latest state of each, once. */
-static void tells_the_latest(struct stream *s, long long chat, long long id)
+static void expect_latest_state(struct stream *s, long long chat, long long id)
 {
 	ck_assert_int_eq(json_num(expect(s, "message"), "id"), id);
 	struct json_object *r = expect(s, "reaction");
@@ -188,24 +189,24 @@ START_TEST(reactions_missed_are_replayed)
 	const char *cursor = json_str(expect_status(get(erin, "/v1/sync"), 200).json, "cursor");
 	struct stream *told = stream_from_now(bob);
 	long long id = say(alice, chat, "hi");
-	expect_status(put(bob, reaction(chat, doomed, THUMB), NULL), 200);
-	expect_status(put(bob, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(put(bob, reaction(chat, id, HEART), NULL), 200);
-	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
-	expect_status(del(bob, "%s", reaction(chat, id, THUMB)), 204);
-	expect_status(del(alice, "%s", reaction(chat, id, THUMB)), 204);
-	expect_status(put(alice, reaction(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, doomed, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, id, HEART), NULL), 200);
+	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
+	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
+	expect_status(del(alice, "%s", reaction_path(chat, id, THUMB)), 204);
+	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
 	expect_status(del(alice, "%s", message_path(chat, doomed)), 204);
 	while (strcmp(stream_peek(told), "deleted") != 0)
 		expect(told, stream_peek(told));
-	tells_the_latest(stream_since(erin, cursor), chat, id);
+	expect_latest_state(stream_since(erin, cursor), chat, id);
 	char *much = on_teardown(free, calloc(1, 3001));
 	memset(much, 'x', 3000);
 	for (long long i = 0, other = make_group(alice); i < 4; i++)
 		say(alice, other, much);
 	const char *const small[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(test_server(), small);
-	tells_the_latest(stream_since(on_server(frank, node), cursor), chat, id);
+	expect_latest_state(stream_since(on_server(frank, node), cursor), chat, id);
 	server_stop(node);
 }
 END_TEST

@@ -11,15 +11,18 @@
 #include "base/clock.h"
 
 static char *chat_path(long long chat, const char *rest) { return format("/v1/chats/%lld/%s", chat, rest); }
-static char *direct(const struct client *who, const char *rest) { return format("/v1/chats/@%s/%s", who->name, rest); }
+static char *direct_path(const struct client *who, const char *rest)
+{
+	return format("/v1/chats/@%s/%s", who->name, rest);
+}
 
-static void reads(const struct client *who, long long chat, long long up_to)
+static void mark_read(const struct client *who, long long chat, long long up_to)
 {
 	expect_status(post(who, chat_path(chat, "read"), "{'up_to':%lld}", up_to), 204);
 }
 
 /* Waits for the next event of that kind, which must be about this user. */
-static struct json_object *expect_of(struct stream *s, const char *kind, const struct client *who)
+static struct json_object *expect_about(struct stream *s, const char *kind, const struct client *who)
 {
 	struct json_object *e = expect_ephemeral(s, kind);
 	ck_assert_str_eq(json_str(e, "name"), who->name);
@@ -36,15 +39,15 @@ START_TEST(receipts_in_small_group_are_sent_to_every_member)
 	long long id = say(ann, chat, "hi");
 	expect_message(sb, id);
 	expect_status(post(ben, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
-	ck_assert_int_eq(json_num(expect_of(sa, "delivered", ben), "up_to"), id);
-	reads(ben, chat, id);
-	struct json_object *e = expect_of(sa, "read", ben);
+	ck_assert_int_eq(json_num(expect_about(sa, "delivered", ben), "up_to"), id);
+	mark_read(ben, chat, id);
+	struct json_object *e = expect_about(sa, "read", ben);
 	ck_assert_int_eq(json_num(e, "up_to"), id);
 	ck_assert_int_eq(json_num(e, "chat"), chat);
-	expect_of(sb, "read", ben); /* their other devices need it */
-	reads(ben, chat, id - 1);   /* marks only move up, and no event is sent */
-	reads(cem, chat, id);
-	expect_of(sa, "read", cem);
+	expect_about(sb, "read", ben); /* their other devices need it */
+	mark_read(ben, chat, id - 1);  /* marks only move up, and no event is sent */
+	mark_read(cem, chat, id);
+	expect_about(sa, "read", cem);
 	expect_no_ephemeral(so);
 	expect_problem(post(out, chat_path(chat, "read"), "{'up_to':%lld}", id), 404, "not_found");
 	expect_problem(post(out, "/v1/chats/999999/read", "{'up_to':1}"), 404, "not_found");
@@ -66,7 +69,7 @@ START_TEST(receipts_are_not_sent_to_former_member)
 	struct stream *sb = stream_from_now(ben);
 	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
 	expect_status(post(cem, chat_path(chat, "delivered"), "{'up_to':%lld}", id), 204);
-	reads(cem, chat, id);
+	mark_read(cem, chat, id);
 	expect_no_ephemeral(sb);
 }
 END_TEST
@@ -82,8 +85,8 @@ START_TEST(receipts_count_only_members_who_can_read_the_message)
 	expect_status(put(ann, member_path(chat, ben), "{}"), 200);
 	expect_status(put(ann, member_path(chat, cem), "{}"), 200);
 	long long later_id = say(ann, chat, "after");
-	reads(ben, chat, later_id);
-	reads(cem, chat, later_id);
+	mark_read(ben, chat, later_id);
+	mark_read(cem, chat, later_id);
 	struct answer a = expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200);
 	ck_assert_int_eq(json_num(a.json, "delivered"), 0);
 	ck_assert_int_eq(json_num(a.json, "read"), 0);
@@ -97,7 +100,7 @@ START_TEST(read_mark_past_the_head_is_limited_to_it)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), id = say(ann, chat, "one");
-	reads(ben, chat, 9000000000000000000LL);
+	mark_read(ben, chat, 9000000000000000000LL);
 	struct answer a = expect_status(get(ben, "/v1/chats/%lld", chat), 200);
 	ck_assert_int_ge(json_num(a.json, "read"), id);
 	ck_assert_int_lt(json_num(a.json, "read"), id + 1000);
@@ -117,13 +120,13 @@ START_TEST(unread_count_is_equal_on_every_device)
 	struct answer a = expect_status(get(ben, "/v1/sync"), 200);
 	ck_assert_int_eq(json_num(a.json, "chats.0.unread"), 2);
 	ck_assert_int_eq(json_num(a.json, "chats.0.first_unread"), first);
-	reads(ben, chat, last);
-	ck_assert_int_eq(json_num(expect_of(desk, "read", ben), "up_to"), last);
+	mark_read(ben, chat, last);
+	ck_assert_int_eq(json_num(expect_about(desk, "read", ben), "up_to"), last);
 	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/sync"), 200).json, "chats.0.unread"), 0);
 }
 END_TEST
 
-static void writes_many(const struct client *who, long long chat, unsigned n)
+static void send_many(const struct client *who, long long chat, unsigned n)
 {
 	static const char line[] = "{\"text\":\"x\"}\n";
 	size_t len = sizeof(line) - 1;
@@ -139,7 +142,7 @@ START_TEST(unread_count_skips_own_messages)
 	long long chat = make_group(ann, ben), other = make_group(ann, ben);
 	char *path = format("/v1/chats/%lld", chat), *others = format("/v1/chats/%lld", other);
 	struct stream *s = stream_from_now(ben);
-	writes_many(ann, chat, 1100);
+	send_many(ann, chat, 1100);
 	struct answer a = expect_status(get(ann, "%s", path), 200);
 	long long last = json_num(a.json, "last_message.id");
 	ck_assert_int_eq(json_num(a.json, "unread"), 0);
@@ -148,7 +151,7 @@ START_TEST(unread_count_skips_own_messages)
 	ck_assert_int_eq(json_num(expect_status(get(ben, "%s", path), 200).json, "unread"), 1000);
 	ck_assert(!json_has(expect_status(get(ben, "%s", path), 200).json, "read"));
 	long long id = say(ben, chat, "well?");
-	writes_many(ann, chat, 1100);
+	send_many(ann, chat, 1100);
 	for (int i = 0; i < 2; i++) {
 		a = expect_status(get(ann, "%s", i ? "/v1/sync" : path), 200);
 		struct json_object *c = i ? json_at(a.json, "chats.0") : a.json;
@@ -158,7 +161,7 @@ START_TEST(unread_count_skips_own_messages)
 	}
 	expect_no_ephemeral(s);
 
-	writes_many(ann, other, 150);
+	send_many(ann, other, 150);
 	struct answer p = expect_status(get(ann, "/v1/poll?wait=0"), 200);
 	expect_status(get(ann, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -183,7 +186,7 @@ START_TEST(poll_with_next_cursor_marks_delivered)
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"),
 		0); /* delivery isn't known yet */
 	expect_status(get(ben, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
-	ck_assert_int_ge(json_num(expect_of(s, "delivered", ben), "up_to"), id);
+	ck_assert_int_ge(json_num(expect_about(s, "delivered", ben), "up_to"), id);
 }
 END_TEST
 
@@ -202,12 +205,12 @@ START_TEST(receipts_in_large_group_are_counts_for_the_author)
 	long long first = say(ann, chat, "first"), id = say(ann, chat, "second");
 	expect_message(sc, first);
 	expect_message(sc, id);
-	reads(ben, chat, id);
+	mark_read(ben, chat, id);
 	struct json_object *e = expect_ephemeral(sa, "read");
 	ck_assert_int_eq(json_num(e, "id"), id);
 	ck_assert_int_eq(json_num(e, "count"), 1);
 	ck_assert(!json_has(e, "name"));
-	reads(cem, chat, id);
+	mark_read(cem, chat, id);
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2);
 	ck_assert_str_eq(json_str(expect_ephemeral(sc, "read"), "name"),
 		cem->name); /* their own devices' event, and none of ben's */
@@ -215,15 +218,15 @@ START_TEST(receipts_in_large_group_are_counts_for_the_author)
 		json_count(expect_status(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
 	ck_assert(!json_has(expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200).json, "read_by"));
 	expect_status(del(cem, "%s", member_path(chat, cem)), 204);
-	reads(dan, chat, id);
+	mark_read(dan, chat, id);
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2); /* a former member doesn't count */
 	expect_status(patch(ann, format("/v1/chats/%lld", chat), "{'history':'joined'}"), 200);
 	expect_status(put(ann, member_path(chat, cem), "{}"), 200);
 	long long third = say(ann, chat, "third");
 	sql(db, "update postern.watermark set read = 0 where chat_id = %lld and name = '%s'", chat, dan->name);
-	reads(cem, chat, third); /* they can't see the second message and so haven't read it */
+	mark_read(cem, chat, third); /* they can't see the second message and so haven't read it */
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "id"), third);
-	reads(dan, chat, id);
+	mark_read(dan, chat, id);
 	e = expect_ephemeral(sa, "read");
 	ck_assert_int_eq(json_num(e, "id"), id);
 	ck_assert_int_eq(json_num(e, "count"), 2);
@@ -268,18 +271,18 @@ START_TEST(typing_is_sent_to_other_members_and_throttled)
 	long long chat = make_group(ann, ben);
 	struct stream *sa = stream_from_now(ann), *sb = stream_from_now(ben), *so = stream_from_now(out);
 	expect_status(post(ann, chat_path(chat, "typing"), NULL), 204);
-	struct json_object *e = expect_of(sb, "typing", ann);
+	struct json_object *e = expect_about(sb, "typing", ann);
 	ck_assert_int_eq(json_num(e, "chat"), chat);
 	ck_assert_int_gt(json_num(e, "expires_in"), 0);
 	expect_status(post(ann, chat_path(chat, "typing"), NULL),
 		204); /* not sent again so soon: the next one is ben's own */
 	expect_status(post(ben, chat_path(chat, "typing"), NULL), 204);
-	expect_of(sa, "typing", ben);
-	expect_status(post(ben, direct(ann, "messages"), "{'text':'x'}"), 201);
-	expect_status(post(ben, direct(ann, "typing"), NULL), 204);
-	expect_of(sa, "typing", ben);
+	expect_about(sa, "typing", ben);
+	expect_status(post(ben, direct_path(ann, "messages"), "{'text':'x'}"), 201);
+	expect_status(post(ben, direct_path(ann, "typing"), NULL), 204);
+	expect_about(sa, "typing", ben);
 	expect_problem(post(out, chat_path(chat, "typing"), NULL), 404, "not_found");
-	expect_problem(post(out, direct(ann, "typing"), NULL), 404, "not_found");
+	expect_problem(post(out, direct_path(ann, "typing"), NULL), 404, "not_found");
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
 	expect_problem(post(ben, chat_path(chat, "typing"), NULL), 403, "muted");
 	expect_no_ephemeral(so);
@@ -332,7 +335,7 @@ START_TEST(ephemeral_events_reach_poll_and_ndjson)
 	struct stream *s = stream_open(ben, "?format=ndjson");
 	expect(s, "hello");
 	expect_status(post(ann, chat_path(chat, "typing"), NULL), 204);
-	expect_of(s, "typing", ann);
+	expect_about(s, "typing", ann);
 	struct answer p = expect_status(get(ben, "/v1/poll?wait=0"), 200);
 	char *since = format("%s", json_str(p.json, "cursor"));
 	struct wire *w = wire_open(test_server());

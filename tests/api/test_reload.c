@@ -29,7 +29,7 @@ static void write_settings(const char *text)
 	fclose(f);
 }
 
-static void stop(void *server) { server_stop(server); }
+static void stop_server(void *server) { server_stop(server); }
 
 /* Starts a node with two workers and these settings in its file. */
 static struct server *node_with(const char *settings, const char *flag, const char *value)
@@ -43,11 +43,11 @@ static struct server *node_with(const char *settings, const char *flag, const ch
 	struct server *node = server_join(test_server(), flags);
 	unsetenv("TEST_NOTIFY_SOCKET");
 	manager_await(manager, "READY=1");
-	return on_teardown(stop, node);
+	return on_teardown(stop_server, node);
 }
 
 /* Waits until every worker has the settings. */
-static void hup(const struct server *node)
+static void send_sighup(const struct server *node)
 {
 	manager_forget(manager);
 	kill(server_pid(node), SIGHUP);
@@ -59,20 +59,22 @@ static void hup(const struct server *node)
 static void reload(const struct server *node, const char *settings)
 {
 	write_settings(settings);
-	hup(node);
+	send_sighup(node);
 }
 
-static struct client *fresh(const struct client *who, const struct server *node)
+static struct client *on_new_connection(const struct client *who, const struct server *node)
 {
 	return with_header(on_server(who, node), "Connection: close");
 }
 
 static int send_status(const struct client *who, const struct server *node, long long chat, int size)
 {
-	return post(fresh(who, node), format("/v1/chats/%lld/messages", chat), "{'text':'%0*d'}", size, 7).status;
+	return post(on_new_connection(who, node), format("/v1/chats/%lld/messages", chat), "{'text':'%0*d'}", size, 7)
+		.status;
 }
 
-static void everywhere(const struct client *who, const struct server *node, long long chat, int size, int status)
+static void expect_on_every_worker(
+	const struct client *who, const struct server *node, long long chat, int size, int status)
 {
 	for (int i = 0; i < TRIES; i++)
 		ck_assert_int_eq(send_status(who, node, chat, size), status);
@@ -83,17 +85,18 @@ START_TEST(reload_changes_limits_on_every_worker)
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
 	struct server *node = node_with("text_max = 100\nrate_sends = 0\nheartbeat = 7s", NULL, NULL);
-	everywhere(ann, node, chat, 200, 413);
+	expect_on_every_worker(ann, node, chat, 200, 413);
 	reload(node, "text_max = 300\nrate_sends = 0\nheartbeat = 9s");
-	everywhere(ann, node, chat, 200, 201);
-	everywhere(ann, node, chat, 400, 413);
+	expect_on_every_worker(ann, node, chat, 200, 201);
+	expect_on_every_worker(ann, node, chat, 400, 413);
 	ck_assert(server_logged(node, "text_max is 300 now; it was 100"));
 	for (int i = 0; i < TRIES; i++)
-		ck_assert_int_eq(
-			json_num(expect_status(get(fresh(ann, node), "/v1/sync"), 200).json, "timing.heartbeat"), 9);
+		ck_assert_int_eq(json_num(expect_status(get(on_new_connection(ann, node), "/v1/sync"), 200).json,
+					 "timing.heartbeat"),
+			9);
 	/* A setting that was removed from the file has its default again. */
 	reload(node, "rate_sends = 0");
-	everywhere(ann, node, chat, 400, 201);
+	expect_on_every_worker(ann, node, chat, 400, 201);
 }
 END_TEST
 
@@ -102,10 +105,10 @@ START_TEST(reload_changes_rates)
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0", NULL, NULL);
-	everywhere(ann, node, chat, 2, 201);
+	expect_on_every_worker(ann, node, chat, 2, 201);
 	reload(node, "rate_sends = 1\nrate_sends_burst = 1");
 	ck_assert_int_eq(send_status(ann, node, chat, 2), 201);
-	everywhere(ann, node, chat, 2, 429);
+	expect_on_every_worker(ann, node, chat, 2, 429);
 }
 END_TEST
 
@@ -115,17 +118,20 @@ START_TEST(reload_changes_origins_and_registration)
 	struct server *node = node_with("", NULL, NULL);
 	const struct client *page = with_header(on_server(anonymous(), node), "Origin: https://app.example.org");
 	ck_assert_ptr_null(answer_header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
-	expect_status(
-		post(fresh(anonymous(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 403);
+	expect_status(post(on_new_connection(anonymous(), node), "/v1/accounts",
+			      "{'name':'x-reload','password':'under the gate'}"),
+		403);
 	reload(node,
 		"cors_origins = https://app.example.org\nregistration = open\npublic_url = https://chat.example.org/c");
 	for (int i = 0; i < TRIES; i++)
 		ck_assert_str_eq(
-			answer_header(get(with_header(fresh(ann, node), "Origin: https://app.example.org"), "/v1/me"),
+			answer_header(get(with_header(on_new_connection(ann, node), "Origin: https://app.example.org"),
+					      "/v1/me"),
 				"Access-Control-Allow-Origin"),
 			"https://app.example.org");
-	expect_status(
-		post(fresh(anonymous(), node), "/v1/accounts", "{'name':'x-reload','password':'under the gate'}"), 201);
+	expect_status(post(on_new_connection(anonymous(), node), "/v1/accounts",
+			      "{'name':'x-reload','password':'under the gate'}"),
+		201);
 	reload(node, "");
 	ck_assert_ptr_null(answer_header(get(page, "/healthz"), "Access-Control-Allow-Origin"));
 }
@@ -143,16 +149,16 @@ START_TEST(reload_adds_and_removes_jwt_keys)
 		(long long)(clock_real_us() / 1000000 + 600));
 	struct client *c = with_token(ann, on_teardown(free, jwt_sign("ed", claims)));
 	struct server *node = node_with("", NULL, NULL);
-	expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	expect_problem(get(on_new_connection(c, node), "/v1/me"), 401, "unauthorized");
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://id.example", keys));
 	for (int i = 0; i < TRIES; i++)
-		expect_status(get(fresh(c, node), "/v1/me"), 200);
+		expect_status(get(on_new_connection(c, node), "/v1/me"), 200);
 	/* The same keys for another issuer: tokens verified before are refused. */
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://other.example", keys));
 	for (int i = 0; i < TRIES; i++)
-		expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+		expect_problem(get(on_new_connection(c, node), "/v1/me"), 401, "unauthorized");
 	reload(node, "");
-	expect_problem(get(fresh(c, node), "/v1/me"), 401, "unauthorized");
+	expect_problem(get(on_new_connection(c, node), "/v1/me"), 401, "unauthorized");
 	unlink(keys);
 }
 END_TEST
@@ -187,7 +193,7 @@ START_TEST(reload_keeps_options_above_the_file)
 	long long chat = make_group(ann);
 	struct server *node = node_with("text_max = 100", "--text-max", "300");
 	reload(node, "text_max = 50");
-	everywhere(ann, node, chat, 200, 201);
+	expect_on_every_worker(ann, node, chat, 200, 201);
 	ck_assert(server_logged(node, "nothing has changed"));
 }
 END_TEST
@@ -198,12 +204,12 @@ START_TEST(reload_of_invalid_settings_changes_nothing)
 	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
 	reload(node, "rate_sends = 0\ntext_max = 100\nbody_max = huge\nno_such_thing = 1");
-	everywhere(ann, node, chat, 200, 201);
+	expect_on_every_worker(ann, node, chat, 200, 201);
 	ck_assert(server_logged(node, format("error supervisor %s:3: body_max: huge", path)));
 	ck_assert(server_logged(node, format("error supervisor %s:4: no_such_thing: no such setting", path)));
 	ck_assert(server_logged(node, "the settings were read again and are wrong: all of them stay as they were"));
 	reload(node, "rate_sends = 0\ntext_max = 100");
-	everywhere(ann, node, chat, 200, 413);
+	expect_on_every_worker(ann, node, chat, 200, 413);
 }
 END_TEST
 
@@ -213,13 +219,13 @@ START_TEST(reload_reads_file_readable_by_root_only)
 	long long chat = make_group(ann);
 	struct server *node = node_with("rate_sends = 0\ntext_max = 300", NULL, NULL);
 	chmod(path, getuid() == 0 ? 0600 : 0);
-	hup(node);
+	send_sighup(node);
 	chmod(path, 0644);
 	ck_assert(server_logged(node,
 		getuid() == 0 ? "it was read as another user at the start, and this one may not read it"
 			      : "Permission denied"));
 	ck_assert(server_logged(node, "all of them stay as they were"));
-	everywhere(ann, node, chat, 200, 201);
+	expect_on_every_worker(ann, node, chat, 200, 201);
 }
 END_TEST
 
@@ -238,7 +244,7 @@ START_TEST(reload_applies_to_workers_started_later)
 		later_ones[1] == workers[1])
 		time_left(until, "other workers");
 	await_metric(node, "postern_workers_live", 2);
-	everywhere(ann, node, chat, 200, 201);
+	expect_on_every_worker(ann, node, chat, 200, 201);
 }
 END_TEST
 

@@ -16,7 +16,7 @@
 static struct server *node, *other; /* two nodes that read from the standby; the main server has its own database */
 static struct cluster *primary, *standby;
 
-static double reads(const struct server *server, const char *result)
+static double reads_metric(const struct server *server, const char *result)
 {
 	return metric(server, format("postern_replica_reads_total{result=\"%s\"}", result));
 }
@@ -25,7 +25,7 @@ static double reads(const struct server *server, const char *result)
 static void await_more(const struct server *server, const char *result, double than)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (reads(server, result) <= than)
+	while (reads_metric(server, result) <= than)
 		time_left(until, format("more reads %s", result));
 }
 
@@ -85,7 +85,7 @@ START_TEST(standby_answers_history_search_and_replay)
 		ids[i] = say(ann, chat, format("replicated message number %d", i));
 	await_found(ann, "replicated", 20);
 	cluster_await_standby(primary);
-	double served = reads(node, "served");
+	double served = reads_metric(node, "served");
 	for (int i = 0; i < 10; i++)
 		ck_assert_int_eq(
 			json_num(expect_status(get(ann, "%s?after=%lld&limit=1", messages_path(chat), ids[i * 10]), 200)
@@ -93,7 +93,7 @@ START_TEST(standby_answers_history_search_and_replay)
 				"messages.0.id"),
 			ids[i * 10 + 1]);
 	await_more(node, "served", served + 9);
-	served = reads(node, "served");
+	served = reads_metric(node, "served");
 	ck_assert_uint_eq(found(ann, "replicated"), 20);
 	struct stream *s = stream_since(ann, cursor);
 	for (int i = 0; i < 120; i++)
@@ -121,7 +121,7 @@ START_TEST(write_is_read_from_every_node_while_standby_lags)
 	PGconn *pg = cluster_connect(standby, "postgres");
 	on_teardown(resume, NULL);
 	sql(pg, "select pg_wal_replay_pause()");
-	double behind = reads(node, "behind") + reads(other, "behind");
+	double behind = reads_metric(node, "behind") + reads_metric(other, "behind");
 	for (int i = 0; i < 20; i++) {
 		long long id = say(i % 2 ? ann : elsewhere, chat, format("m%d", i));
 		ck_assert_int_eq(
@@ -138,11 +138,11 @@ START_TEST(write_is_read_from_every_node_while_standby_lags)
 			id);
 	}
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (reads(node, "behind") + reads(other, "behind") < behind + 20)
+	while (reads_metric(node, "behind") + reads_metric(other, "behind") < behind + 20)
 		time_left(until, "reads to be counted");
 	resume(NULL);
 	cluster_await_standby(primary);
-	double served = reads(node, "served");
+	double served = reads_metric(node, "served");
 	expect_status(get(ann, "%s?before=99999999", messages_path(chat)), 200);
 	await_more(node, "served", served);
 }
@@ -164,7 +164,7 @@ START_TEST(standby_of_another_history_is_not_used)
 	struct client *there = on_server(ann, strange);
 	for (int i = 0; i < 5; i++)
 		say(there, chat, "in the other history");
-	double behind = reads(node, "behind");
+	double behind = reads_metric(node, "behind");
 	for (int i = 0; i < 3; i++)
 		say(ann, chat, "here");
 	struct answer page = expect_status(get(ann, "%s?after=1&limit=50", messages_path(chat)), 200);
@@ -180,7 +180,7 @@ START_TEST(reads_continue_when_standby_stops)
 {
 	struct client *ann = user_at(node, "ann");
 	long long chat = make_group(ann), id = say(ann, chat, "alone");
-	double failed = reads(node, "failed");
+	double failed = reads_metric(node, "failed");
 	cluster_stop(standby);
 	for (int i = 0; i < 5; i++)
 		ck_assert_int_eq(

@@ -27,14 +27,14 @@ static struct outcome backup(const char *file, const char *kind)
 }
 
 /* Restores into a state directory that doesn't exist yet. */
-static struct outcome restore_anew(const char *file)
+static struct outcome restore_into_new_directory(const char *file)
 {
 	return run_command("restore", file, "--state", scratch_path("anew"));
 }
 
-static void is_refused_untouched(const char *file, const char *reason)
+static void expect_refused(const char *file, const char *reason)
 {
-	expect_failure(restore_anew(file), reason);
+	expect_failure(restore_into_new_directory(file), reason);
 	ck_assert(!file_exists(scratch_path("anew")));
 }
 
@@ -57,14 +57,14 @@ static size_t find(const char *data, size_t len, const char *text)
 	return (size_t)(p - data);
 }
 
-static void with_changed_byte(const char *file, size_t at, const char *reason)
+static void expect_refused_with_changed_byte(const char *file, size_t at, const char *reason)
 {
 	size_t len;
 	char *data = read_file(file, &len);
 	ck_assert_uint_lt(at, len);
 	data[at] ^= 0x10;
 	write_file(scratch_path("changed.tar"), data, len);
-	is_refused_untouched(scratch_path("changed.tar"), reason);
+	expect_refused(scratch_path("changed.tar"), reason);
 }
 
 START_TEST(restore_of_file_with_changed_byte_is_refused)
@@ -72,15 +72,15 @@ START_TEST(restore_of_file_with_changed_byte_is_refused)
 	size_t len;
 	char *file = scratch_path("dump.tar"), *data = read_file(file, &len);
 	size_t manifest = find(data, len, "manifest.json"), sum = find(data, len, "manifest.sha256");
-	with_changed_byte(file, 3, "header of the tar archive is damaged");
-	with_changed_byte(file, TAR_BLOCK + 1000, "the part `database.dump` is damaged");
-	with_changed_byte(file, manifest + 20, "header of the tar archive is damaged");
-	with_changed_byte(file, manifest + TAR_BLOCK + 50, "manifest.json is damaged");
-	with_changed_byte(file, sum + TAR_BLOCK + 5, "manifest.json is damaged");
-	with_changed_byte(file, sum + 2 * TAR_BLOCK - 1, "between two members");
-	with_changed_byte(file, len - 2 * TAR_BLOCK, "damaged");
-	with_changed_byte(file, len - 1, "damaged");
-	with_changed_byte(scratch_path("base.tar"), 5000000, "the part `base.tar` is damaged");
+	expect_refused_with_changed_byte(file, 3, "header of the tar archive is damaged");
+	expect_refused_with_changed_byte(file, TAR_BLOCK + 1000, "the part `database.dump` is damaged");
+	expect_refused_with_changed_byte(file, manifest + 20, "header of the tar archive is damaged");
+	expect_refused_with_changed_byte(file, manifest + TAR_BLOCK + 50, "manifest.json is damaged");
+	expect_refused_with_changed_byte(file, sum + TAR_BLOCK + 5, "manifest.json is damaged");
+	expect_refused_with_changed_byte(file, sum + 2 * TAR_BLOCK - 1, "between two members");
+	expect_refused_with_changed_byte(file, len - 2 * TAR_BLOCK, "damaged");
+	expect_refused_with_changed_byte(file, len - 1, "damaged");
+	expect_refused_with_changed_byte(scratch_path("base.tar"), 5000000, "the part `base.tar` is damaged");
 }
 END_TEST
 
@@ -93,13 +93,13 @@ START_TEST(restore_of_truncated_file_is_refused)
 		len - TAR_BLOCK, len - 1 };
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		write_file(scratch_path("cut.tar"), data, lengths[i]);
-		is_refused_untouched(scratch_path("cut.tar"), "it is cut off");
+		expect_refused(scratch_path("cut.tar"), "it is cut off");
 	}
 	write_file(scratch_path("cut.tar"), "postern", 7);
-	is_refused_untouched(scratch_path("cut.tar"), "it is cut off");
+	expect_refused(scratch_path("cut.tar"), "it is cut off");
 	memset(data, 'x', len);
 	write_file(scratch_path("cut.tar"), data, len);
-	is_refused_untouched(scratch_path("cut.tar"), "or it is no tar archive");
+	expect_refused(scratch_path("cut.tar"), "or it is no tar archive");
 }
 END_TEST
 
@@ -152,25 +152,23 @@ static void change_manifest(const char *from, const char *to)
 START_TEST(restore_of_newer_format_is_refused_with_needed_version)
 {
 	change_manifest("\"format\":1", "\"format\":7");
-	is_refused_untouched(
-		scratch_path("changed.tar"), "it has format 7, and this version of Postern reads format 1");
+	expect_refused(scratch_path("changed.tar"), "it has format 7, and this version of Postern reads format 1");
 	change_manifest("\"kind\":\"dump\"", "\"kind\":\"pump\"");
-	is_refused_untouched(
-		scratch_path("changed.tar"), "of the kind `pump`, which this version of Postern doesn't know");
+	expect_refused(scratch_path("changed.tar"), "of the kind `pump`, which this version of Postern doesn't know");
 	change_manifest("\"name\":\"database.dump\"", "\"name\":\"database.pump\"");
-	is_refused_untouched(scratch_path("changed.tar"), "the part `database.pump` is missing");
+	expect_refused(scratch_path("changed.tar"), "the part `database.pump` is missing");
 	change_manifest("\"epoch\":", "\"eboch\":");
-	is_refused_untouched(scratch_path("changed.tar"), "its manifest.json isn't that of a backup");
-	is_refused_untouched(forge(manifest_of("dump"), "media.tar", "x", 1),
+	expect_refused(scratch_path("changed.tar"), "its manifest.json isn't that of a backup");
+	expect_refused(forge(manifest_of("dump"), "media.tar", "x", 1),
 		"it has a part `media.tar`, which this version of Postern doesn't know: use the version that wrote it "
 		"(9.9)");
 	struct manifest m = manifest_of("dump");
 	m.major = 99;
-	expect_failure(restore_anew(forge(m, "database.dump", "x", 1)), "it is a dump of PostgreSQL 99");
+	expect_failure(restore_into_new_directory(forge(m, "database.dump", "x", 1)), "it is a dump of PostgreSQL 99");
 	m = manifest_of("base");
 	m.major = 99;
-	expect_failure(
-		restore_anew(forge(m, "base.tar", "x", 1)), "it is a base backup of PostgreSQL 99, whose programs");
+	expect_failure(restore_into_new_directory(forge(m, "base.tar", "x", 1)),
+		"it is a base backup of PostgreSQL 99, whose programs");
 	ck_assert_uint_eq(count_entries(scratch_path("anew"), "pg"), 0);
 	run_shell(format("rm -rf %s", scratch_path("anew")));
 }
@@ -201,19 +199,20 @@ static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 }
 
 /* In the file itself, and in the base backup that it contains. */
-static void both_refuse(const struct member *members, size_t count, const char *reason, const char *inner_reason)
+static void expect_members_refused(
+	const struct member *members, size_t count, const char *reason, const char *inner_reason)
 {
 	size_t len;
 	char *data = tar_of(members, count, &len);
 	write_file(scratch_path("hostile.tar"), data, len);
-	is_refused_untouched(scratch_path("hostile.tar"), reason);
-	expect_failure(restore_anew(forge(manifest_of("base"), "base.tar", data, len)), inner_reason);
+	expect_refused(scratch_path("hostile.tar"), reason);
+	expect_failure(restore_into_new_directory(forge(manifest_of("base"), "base.tar", data, len)), inner_reason);
 	ck_assert_uint_eq(count_entries(scratch_path("anew"), "pg"), 0);
 	run_shell(format("rm -rf %s", scratch_path("anew")));
 }
 
 #define BOTH_REFUSE(reason, inner, ...) \
-	both_refuse((const struct member[]) { __VA_ARGS__ }, \
+	expect_members_refused((const struct member[]) { __VA_ARGS__ }, \
 		sizeof((const struct member[]) { __VA_ARGS__ }) / sizeof(struct member), reason, inner)
 
 START_TEST(restore_of_hostile_archive_is_refused)
@@ -273,7 +272,7 @@ START_TEST(restore_terminated_while_waiting_changes_nothing)
 }
 END_TEST
 
-static void as_owner(const char *state, const char *command)
+static void run_as_owner(const char *state, const char *command)
 {
 	run_shell(format("cd %s && %s && chown -R --reference=. .", state, command));
 }
@@ -286,23 +285,23 @@ START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 	char *users = run_command("user", "list", "--state", state).out;
 	ck_assert_ptr_nonnull(strstr(users, "ann1"));
 	/* While the new database is being made. */
-	as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
+	run_as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
 	/* Before the switch: the new database has its final name as an old one, and was never used. */
-	as_owner(state,
+	run_as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch "
 		"pg.old-20260131T120000Z/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
 	/* After the switch. */
-	as_owner(state,
+	run_as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch pg/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 2);
 	ck_assert(!file_exists(format("%s/pg/postern.unused", state)));
 	/* The same; the start finishes it before anything else. */
-	as_owner(state, "touch pg/postern.unused");
+	run_as_owner(state, "touch pg/postern.unused");
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state, "--force"));
 	ck_assert_uint_eq(count_entries(state, "pg.old-"), 2);
 	run_shell(format("! ls %s/pg*/postern.unused 2>/dev/null", state));

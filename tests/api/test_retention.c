@@ -21,7 +21,7 @@ static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); 
 static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", chat); }
 
 /* A group with system messages. */
-static long long telling_group(const struct client *owner, const struct client *other)
+static long long make_group_with_system_messages(const struct client *owner, const struct client *other)
 {
 	return json_num(expect_status(post(owner, "/v1/chats",
 					      "{'kind':'group','title':'x','members':['%s'],'system_messages':'all'}",
@@ -32,7 +32,7 @@ static long long telling_group(const struct client *owner, const struct client *
 }
 
 /* Makes the chat's messages up to that id two hours older, and the retention due. */
-static void age(long long chat, long long upto)
+static void make_older(long long chat, long long upto)
 {
 	PGconn *pg = database_open(test_server());
 	sql(pg, "update postern.message set at = at - interval '2 hours' where chat_id = %lld and id <= %lld", chat,
@@ -45,23 +45,23 @@ static void age(long long chat, long long upto)
 	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", chat);
 }
 
-static long long reply_to(const struct client *who, long long chat, long long id, const char *text)
+static long long send_reply(const struct client *who, long long chat, long long id, const char *text)
 {
 	return json_num(
 		expect_status(post(who, messages_path(chat), "{'text':'%s','reply_to':%lld}", text, id), 201).json,
 		"id");
 }
 
-static const char *left_in(PGconn *pg, const char *table, long long chat, const char *what)
+static const char *count_rows(PGconn *pg, const char *table, long long chat, const char *what)
 {
 	return sql(pg, "select count(*) from postern.%s where chat_id = %lld and %s", table, chat, what);
 }
 
 /* Waits until there are that many: the search index is updated with a delay. */
-static void await_left_in(PGconn *pg, const char *table, long long chat, const char *n)
+static void await_rows(PGconn *pg, const char *table, long long chat, const char *n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (strcmp(left_in(pg, table, chat, "true"), n) != 0)
+	while (strcmp(count_rows(pg, table, chat, "true"), n) != 0)
 		time_left(until, table);
 }
 
@@ -71,7 +71,7 @@ START_TEST(retention_of_chat_is_set_by_administrators_only)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	PGconn *pg = database_open(test_server());
-	long long chat = telling_group(ann, ben);
+	long long chat = make_group_with_system_messages(ann, ben);
 	struct stream *s = stream_from_now(ben);
 	expect_problem(patch(ann, admin_path(chat), "{'retention':3600}"), 403, "forbidden");
 	expect_problem(patch(ann, chat_path(chat), "{'retention':3600}"), 422, "unknown_field");
@@ -108,8 +108,8 @@ START_TEST(retention_of_chat_is_set_by_administrators_only)
 	ck_assert(!json_has(a.json, "retention") && !json_has(a.json, "retention_own"));
 	ck_assert(!json_has(expect(s, "chat"), "retention"));
 	long long id = say(ann, chat, "stays");
-	age(chat, id);
-	ck_assert_str_eq(left_in(pg, "retention_due", chat, "true"), "0");
+	make_older(chat, id);
+	ck_assert_str_eq(count_rows(pg, "retention_due", chat, "true"), "0");
 	expect_status(get(ann, "%s", message_path(chat, id)), 200);
 }
 END_TEST
@@ -122,7 +122,7 @@ START_TEST(retention_deletions_are_replayed)
 	const char *cursor = stream_cursor(s);
 	expect_status(patch(root, admin_path(chat), "{'retention':3600}"), 200);
 	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 3600);
-	age(chat, old);
+	make_older(chat, old);
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), old);
 	stream_cut(s);
 	s = stream_since(ann, cursor);
@@ -172,23 +172,23 @@ static void expect_removed_for_members(
 /* The rows that remain, and what is counted from them: `after` and `last` are the messages left. */
 static void expect_removed_rows(PGconn *pg, const struct client *ben, long long chat, long long after, long long last)
 {
-	await_left_in(pg, "search_entry", chat, "2");
+	await_rows(pg, "search_entry", chat, "2");
 	struct answer a = expect_status(get(ben, "%s", chat_path(chat)), 200);
 	ck_assert_int_eq(json_num(a.json, "unread"), 2);
 	ck_assert_int_eq(json_num(a.json, "first_unread"), after);
 	ck_assert_int_eq(json_num(a.json, "last_message.id"), last);
-	ck_assert_str_eq(left_in(pg, "message_version", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "reaction", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "mention", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "1");
-	ck_assert_str_eq(left_in(pg, "tombstone", chat, "true"), "7");
+	ck_assert_str_eq(count_rows(pg, "message_version", chat, "true"), "0");
+	ck_assert_str_eq(count_rows(pg, "reaction", chat, "true"), "0");
+	ck_assert_str_eq(count_rows(pg, "mention", chat, "true"), "0");
+	ck_assert_str_eq(count_rows(pg, "thread_mark", chat, "true"), "1");
+	ck_assert_str_eq(count_rows(pg, "tombstone", chat, "true"), "7");
 }
 
 START_TEST(retention_removes_every_trace_of_old_messages)
 {
 	struct client *root = administrator(), *ann = new_user(), *ben = new_user();
 	PGconn *pg = database_open(test_server());
-	long long chat = telling_group(ann, ben);
+	long long chat = make_group_with_system_messages(ann, ben);
 	expect_status(patch(root, admin_path(chat), "{'retention':3600}"), 200);
 	expect_status(patch(ann, chat_path(chat), "{'title':'y'}"), 200); /* a system message */
 	long long begin = say(ann, chat, "zanzibar begins");
@@ -197,12 +197,12 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 	expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, begin)), NULL), 200);
 	char *mentioning = format("zanzibar @%s and @all", ben->name);
 	long long mention = say(ann, chat, mentioning);
-	long long reply = reply_to(ben, chat, begin, "zanzibar reply");
+	long long reply = send_reply(ben, chat, begin, "zanzibar reply");
 	expect_status(post(ben, format("%s/report", message_path(chat, mention)), "{'reason':'spam'}"), 204);
 	expect_status(post(ann, format("%s/report", message_path(chat, mention)), "{'reason':'mine'}"), 204);
-	long long after = reply_to(ann, chat, begin, "zanzibar answer"), last = say(ann, chat, "zanzibar last");
+	long long after = send_reply(ann, chat, begin, "zanzibar answer"), last = say(ann, chat, "zanzibar last");
 	expect_status(post(ben, format("%s/thread/read", message_path(chat, begin)), "{'up_to':%lld}", reply), 204);
-	await_left_in(pg, "search_entry", chat, "9"); /* system messages too */
+	await_rows(pg, "search_entry", chat, "9"); /* system messages too */
 	ck_assert_uint_eq(
 		json_count(expect_status(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 5);
 	struct answer a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
@@ -210,9 +210,9 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 		post(root, format("/v1/admin/reports/%lld/resolve", json_num(a.json, "reports.0.id")), NULL), 200);
 
 	struct stream *s = stream_from_now(ben);
-	int old = atoi(left_in(pg, "message", chat, format("id <= %lld", reply)));
+	int old = atoi(count_rows(pg, "message", chat, format("id <= %lld", reply)));
 	ck_assert_int_eq(old, 7); /* three of them are system messages: creation, retention and title; and the pin's */
-	age(chat, reply);
+	make_older(chat, reply);
 	long long rev = 0, id = 0;
 	for (int i = 0; i < old; i++) {
 		struct json_object *e = expect(s, "deleted");
@@ -226,20 +226,20 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 
 	expect_removed_for_members(ann, ben, chat, begin, after);
 	expect_removed_rows(pg, ben, chat, after, last);
-	ck_assert_str_eq(left_in(pg, "report", chat, "true"), "1"); /* the open report */
+	ck_assert_str_eq(count_rows(pg, "report", chat, "true"), "1"); /* the open report */
 	const char *number = sql(pg, "select id from postern.report where chat_id = %lld", chat);
 	expect_status(post(root, format("/v1/admin/reports/%s/resolve", number), NULL), 200);
-	await_left_in(pg, "report", chat, "0");
+	await_rows(pg, "report", chat, "0");
 
 	/* And the others. */
-	age(chat, last);
+	make_older(chat, last);
 	expect(s, "deleted");
 	expect(s, "deleted");
 	a = expect_status(get(ben, "%s", chat_path(chat)), 200);
 	ck_assert_int_eq(json_num(a.json, "unread"), 0);
 	ck_assert(!json_has(a.json, "last_message") && !json_has(a.json, "first_unread"));
-	ck_assert_str_eq(left_in(pg, "thread_mark", chat, "true"), "0");
-	ck_assert_str_eq(left_in(pg, "thread_rootless", chat, "true"), "0");
+	ck_assert_str_eq(count_rows(pg, "thread_mark", chat, "true"), "0");
+	ck_assert_str_eq(count_rows(pg, "thread_rootless", chat, "true"), "0");
 	expect_problem(post(ann, messages_path(chat), "{'text':'x','reply_to':%lld}", last), 422, "unknown_reply_to");
 	expect_message(s, say(ann, chat, "goes on"));
 }
@@ -261,8 +261,8 @@ START_TEST(retention_of_many_messages_works_in_small_batches)
 	expect_status(post_as(ann, messages_path(large), "application/x-ndjson", bulk), 200);
 	long long one = say(ann, small, "one"), kept = say(ann, large, "kept");
 	struct stream *s = stream_from_now(ann);
-	age(large, kept - 1);
-	age(small, one);
+	make_older(large, kept - 1);
+	make_older(small, one);
 	expect_status(patch(root, admin_path(large), "{'retention':3600}"), 200);
 	expect_status(patch(root, admin_path(small), "{'retention':3600}"), 200);
 	expect(s, "chat");
@@ -276,7 +276,7 @@ START_TEST(retention_of_many_messages_works_in_small_batches)
 	await_metric(test_server(), "postern_retention_behind_seconds", 0);
 	ck_assert_int_eq(
 		json_num(expect_status(get(ann, "%s", messages_path(large)), 200).json, "messages.0.id"), kept);
-	ck_assert_str_eq(left_in(pg, "message", large, "true"), "1");
+	ck_assert_str_eq(count_rows(pg, "message", large, "true"), "1");
 	/* Each batch is a row of the log. */
 	ck_assert_str_eq(
 		sql(pg,
@@ -304,7 +304,7 @@ START_TEST(retention_on_several_nodes_deletes_each_message_once)
 	}
 	struct stream *s = stream_from_now(on_server(ann, other));
 	for (int i = 0; i < CHATS; i++)
-		age(chats[i], last);
+		make_older(chats[i], last);
 	for (int i = 0; i < EACH * CHATS; i++)
 		expect(s, "deleted");
 	expect_quiet(s);
@@ -373,8 +373,8 @@ START_TEST(retention_default_applies_to_every_chat)
 	expect_status(del(ann, "%s", chat_path(gone)), 204);
 	for (int i = 0; i < 120; i++) /* more than a batch */
 		make_group(root);
-	age(chat, old);
-	age(own, stays);
+	make_older(chat, old);
+	make_older(own, stays);
 	expect_problem(patch(ann, "/v1/admin/retention", "{'retention':3600}"), 403, "forbidden");
 	expect_problem(get(ann, "/v1/admin/retention"), 403, "forbidden");
 	expect_problem(patch(root, "/v1/admin/retention", "{}"), 422, "missing_field");

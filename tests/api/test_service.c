@@ -190,7 +190,7 @@ START_TEST(watchdog_of_another_process_is_ignored)
 }
 END_TEST
 
-static bool knows(pid_t pid, const char *prefix)
+static bool has_variable(pid_t pid, const char *prefix)
 {
 	char text[65536], *path = format("/proc/%d/environ", (int)pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -222,10 +222,10 @@ START_TEST(notify_variables_are_not_passed_to_children)
 	manager_await(m, "READY=1");
 	pid_t postmaster;
 	ck_assert_uint_eq(proc_children(program_pid(p), "postgres", &postmaster, 1), 1);
-	ck_assert(knows(postmaster, "POSTERN_TEST=")); /* the other variables are passed */
+	ck_assert(has_variable(postmaster, "POSTERN_TEST=")); /* the other variables are passed */
 	static const char *const secret[] = { "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_" };
 	for (size_t i = 0; i < 3; i++)
-		ck_assert_msg(!knows(postmaster, secret[i]), "PostgreSQL has %s", secret[i]);
+		ck_assert_msg(!has_variable(postmaster, secret[i]), "PostgreSQL has %s", secret[i]);
 	struct stat ours, theirs;
 	ck_assert_int_eq(fstat(fds[0], &ours), 0);
 	for (int fd = 3; fd < 32; fd++)

@@ -88,7 +88,7 @@ static struct client *account(struct server *node, const char *conninfo, const c
 }
 
 /* What a user does in a day. */
-static void live_a_day(struct server *node, const char *conninfo)
+static void use_everything(struct server *node, const char *conninfo)
 {
 	static unsigned day;
 	struct client *ann = account(node, conninfo, format("ann%u", ++day)),
@@ -118,7 +118,7 @@ START_TEST(session_settings_override_those_of_the_role)
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", preset_database(), "--rate-sends", "0", "--rate-searches", "0",
 			"--heartbeat", "1", NULL });
-	live_a_day(node, preset_database());
+	use_everything(node, preset_database());
 	/* Idle for longer than the role's idle timeout. */
 	struct client *zoe = account(node, preset_database(), "zoe");
 	struct stream *s = stream_from_now(zoe);
@@ -161,7 +161,7 @@ static const char *bouncer_path(void)
 
 /* Starts PgBouncer with its defaults, pooling that database by session or transaction; returns the conninfo through
  * it. */
-static char *pool(const char *mode)
+static char *start_bouncer(const char *mode)
 {
 	const char *state = server_state(test_server());
 	char *dir = format("%s.%s", state, mode), *ini = format("%s/ini", dir), *log = format("%s/log", dir);
@@ -199,12 +199,12 @@ START_TEST(session_settings_through_session_pooler_are_kept)
 	if (bouncer_path() == NULL)
 		return;
 	preset_database();
-	char *conninfo = pool("session");
+	char *conninfo = start_bouncer("session");
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", conninfo, "--rate-sends", "0", "--rate-searches", "0", NULL });
-	live_a_day(node, conninfo);
-	live_a_day(node, preset_database()); /* the pool returns connections unchanged */
-	end_bouncer(NULL);                   /* otherwise it would count as a process that the server left behind */
+	use_everything(node, conninfo);
+	use_everything(node, preset_database()); /* the pool returns connections unchanged */
+	end_bouncer(NULL);                       /* otherwise it would count as a process that the server left behind */
 	server_stop(node);
 }
 END_TEST
@@ -215,7 +215,7 @@ START_TEST(transaction_pooler_is_refused_with_the_reason)
 	if (bouncer_path() == NULL)
 		return;
 	preset_database();
-	char *conninfo = pool("transaction");
+	char *conninfo = start_bouncer("transaction");
 	ck_assert_int_ne(
 		server_try((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--database", conninfo, NULL },
 			20, &said),

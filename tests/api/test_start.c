@@ -49,7 +49,7 @@ static struct program *serve(const char *option, const char *value)
 	return program_start(args, NULL, NULL);
 }
 
-static void ends_at_once(struct program *p)
+static void expect_end_at_once(struct program *p)
 {
 	ck_assert_int_eq(program_stop(p), 0);
 	ck_assert_msg(strstr(program_said(p), "told to stop") != NULL, "%s", program_said(p));
@@ -60,7 +60,7 @@ START_TEST(sigterm_while_the_database_is_silent_ends_the_start)
 	struct program *p =
 		serve("--database", format("host=127.0.0.1 port=%u user=postern connect_timeout=600", silent_port()));
 	program_await(p, "waiting for the database");
-	ends_at_once(p);
+	expect_end_at_once(p);
 }
 END_TEST
 
@@ -70,7 +70,7 @@ START_TEST(sigterm_while_the_database_is_away_ends_the_start)
 	struct program *p = serve("--database", format("host=%s user=postern", dir));
 	/* A socket that refuses, like that of a starting server: the start retries for a minute. */
 	program_await(p, "waiting for the database");
-	ends_at_once(p);
+	expect_end_at_once(p);
 	rmdir(dir);
 }
 END_TEST
@@ -81,7 +81,7 @@ START_TEST(sigterm_while_another_node_migrates_ends_the_start)
 	sql(pg, "select pg_advisory_lock(1886352244, 7170407)");
 	struct program *p = serve("--database", server_conninfo(test_server()));
 	program_await(p, "waiting for another node that is migrating");
-	ends_at_once(p);
+	expect_end_at_once(p);
 	sql(pg, "select pg_advisory_unlock_all()");
 }
 END_TEST
@@ -93,7 +93,7 @@ START_TEST(sigterm_while_a_statement_waits_for_a_lock_ends_the_start)
 	sql(pg, "lock table postern.migration in access exclusive mode");
 	struct program *p = serve("--database", server_conninfo(test_server()));
 	await_waiting(pg, 1);
-	ends_at_once(p);
+	expect_end_at_once(p);
 	sql(pg, "rollback");
 	/* Processes left by the start hold no lock. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -115,7 +115,7 @@ START_TEST(sigterm_while_a_command_holds_the_directory_ends_the_start)
 						  "--log-level", "debug", NULL },
 		NULL, NULL);
 	program_await(p, "waiting for the state directory");
-	ends_at_once(p);
+	expect_end_at_once(p);
 	close(fd);
 	unlink(lock);
 	rmdir(dir);
@@ -141,7 +141,7 @@ START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 	for (char *log = format("%s/postgres.log", state);
 		system(format("[ $(grep -c 'was shut down at' %s) -ge 2 ]", log)) != 0;)
 		time_left(until, "recovery to begin");
-	ends_at_once(p);
+	expect_end_at_once(p);
 	ck_assert_int_ne(access(format("%s/pg/postmaster.pid", state), F_OK), 0);
 }
 END_TEST
@@ -176,7 +176,7 @@ START_TEST(sigterm_while_the_private_cluster_is_created_ends_the_start)
 	int pid = 0;
 	ck_assert(f != NULL && fscanf(f, "%d", &pid) == 1 && pid > 0);
 	fclose(f);
-	ends_at_once(p);
+	expect_end_at_once(p);
 	while (proc_lives(pid)) /* the child of initdb */
 		time_left(until, "initdb's own processes to end");
 	ck_assert_int_ne(access(format("%s/pg", state), F_OK), 0);

@@ -35,7 +35,7 @@ static void on_up(void *arg)
 		pg_conn_call(conn, texts[next++], 0, NULL, on_result, NULL);
 }
 
-static void run(const char *const statements[], unsigned n)
+static void run_statements(const char *const statements[], unsigned n)
 {
 	static const struct pg_events events = { .on_up = on_up };
 	texts = statements;
@@ -52,7 +52,7 @@ static void run(const char *const statements[], unsigned n)
 START_TEST(statement_after_failed_preparation_is_the_right_one)
 {
 	static const char bad[] = "select no_such_function()", one[] = "select 1", two[] = "select 2";
-	run((const char *const[]) { bad, one, one, bad, two, one, two }, 7);
+	run_statements((const char *const[]) { bad, one, one, bad, two, one, two }, 7);
 	ck_assert_str_eq(outcomes[0], "42883");
 	ck_assert_str_eq(outcomes[1], "1");
 	ck_assert_str_eq(outcomes[2], "1");
@@ -68,7 +68,7 @@ START_TEST(statements_have_no_limit)
 	static const char *many[2 * MANY];
 	for (int i = 0; i < MANY; i++)
 		many[i] = many[i + MANY] = format("select %d", i);
-	run(many, 2 * MANY);
+	run_statements(many, 2 * MANY);
 	for (int i = 0; i < 2 * MANY; i++)
 		ck_assert_str_eq(outcomes[i], format("%d", i % MANY));
 }

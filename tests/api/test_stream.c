@@ -10,7 +10,7 @@
 #include "../lib/suite.h"
 
 /* A second node with a tiny ring. */
-static struct server *second(void)
+static struct server *second_node(void)
 {
 	static struct server *node;
 	static const char *const flags[] = { "--ring-bytes", "4K", "--rate-sends", "0", "--rate-actions", "0",
@@ -21,7 +21,7 @@ static struct server *second(void)
 }
 
 /* Returns the current cursor. */
-static const char *now_of(const struct client *who)
+static const char *current_cursor(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
@@ -92,7 +92,7 @@ START_TEST(last_event_id_header_overrides_since)
 	/* A browser's EventSource reconnects to the same URL, with the old cursor, and adds the header. */
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	const char *old = now_of(bob);
+	const char *old = current_cursor(bob);
 	struct stream *s = stream_from_now(bob);
 	expect_message(s, say(alice, chat, "seen"));
 	long long id = say(alice, chat, "missed");
@@ -122,7 +122,7 @@ START_TEST(cursor_of_any_transport_resumes_any_transport)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), ids[4];
-	const char *sync = now_of(bob);
+	const char *sync = current_cursor(bob);
 	struct stream *sse = stream_from_now(bob), *ndjson = stream_open(bob, "?format=ndjson");
 	expect(ndjson, "hello");
 	for (int i = 0; i < 2; i++)
@@ -156,7 +156,7 @@ START_TEST(cursor_of_another_history_is_reset)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	char *foreign = format("%s", now_of(bob)), *future = format("%s000000", now_of(bob));
+	char *foreign = format("%s", current_cursor(bob)), *future = format("%s000000", current_cursor(bob));
 	foreign[0] = foreign[0] == 'a' ? 'b' : 'a';
 	const char *const cursors[] = { foreign, future };
 	for (int i = 0; i < 2; i++) {
@@ -166,7 +166,7 @@ START_TEST(cursor_of_another_history_is_reset)
 		struct answer a = expect_status(get(bob, "/v1/poll?wait=60&since=%s", cursors[i]), 200);
 		ck_assert_str_eq(json_str(a.json, "events.0.event"), "reset");
 		/* A client that follows the advice recovers. */
-		struct stream *fresh = stream_since(bob, now_of(bob));
+		struct stream *fresh = stream_since(bob, current_cursor(bob));
 		expect_message(fresh, say(alice, chat, "welcome back"));
 	}
 }
@@ -192,7 +192,7 @@ START_TEST(kick_takes_effect_at_its_position)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol);
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	struct stream *bobs = stream_from_now(bob), *carols = stream_from_now(carol);
 	long long before = say(alice, chat, "before");
 	expect_status(del(alice, "%s", member_path(chat, bob)), 204);
@@ -304,7 +304,7 @@ START_TEST(changes_missed_are_one_event_with_the_latest_state)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), edited = say(alice, chat, "1"), deleted = say(alice, chat, "2"),
 		  both = say(alice, chat, "3");
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	struct stream *witness = stream_from_now(alice);
 	expect_status(patch(alice, message_path(chat, edited), "{'text':'1a'}"), 200);
 	expect_status(patch(alice, message_path(chat, both), "{'text':'3a'}"), 200);
@@ -355,7 +355,7 @@ START_TEST(long_messages_are_delivered_whole)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	struct stream *s = stream_from_now(bob), *elsewhere = stream_from_now(on_server(bob, second()));
+	struct stream *s = stream_from_now(bob), *elsewhere = stream_from_now(on_server(bob, second_node()));
 	char *text = on_teardown(free, malloc(16385));
 	for (int i = 0; i < 16384; i++)
 		text[i] = "ab\"\\\n\x01\xc3\xa9"[i % 8];
@@ -392,9 +392,10 @@ START_TEST(thousand_missed_messages_are_replayed_in_order)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), first, last;
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	send_many(alice, chat, 1500, 100, &first, &last);
-	struct stream *s = stream_since(bob, cursor), *from_tables = stream_since(on_server(bob, second()), cursor);
+	struct stream *s = stream_since(bob, cursor),
+		      *from_tables = stream_since(on_server(bob, second_node()), cursor);
 	for (long long id = first; id <= last; id++) {
 		expect_message(s, id);
 		expect_message(from_tables, id);
@@ -429,9 +430,9 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	struct stream *s = stream_open(on_server(bob, second()), NULL),
-		      *ndjson = stream_open(on_server(bob, second()), "?format=ndjson");
-	struct wire *w = wire_open(second());
+	struct stream *s = stream_open(on_server(bob, second_node()), NULL),
+		      *ndjson = stream_open(on_server(bob, second_node()), "?format=ndjson");
+	struct wire *w = wire_open(second_node());
 	expect(s, "hello");
 	expect(ndjson, "hello");
 	write_request(w, bob, format("/v1/poll?wait=60&since=%s", stream_cursor(s)));
@@ -441,7 +442,7 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 	expect_status(wire_answer(w), 200);
 	write_request(w, bob, format("/v1/poll?wait=60&since=%s", stream_cursor(s)));
 
-	server_terminate(second());
+	server_terminate(second_node());
 	ck_assert_int_gt(json_num(expect(s, "bye"), "retry"), 0);
 	ck_assert_int_gt(stream_retry(s), 0);
 	expect_end(s);
@@ -450,11 +451,11 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 	struct answer polled = wire_answer(w); /* may be too late: then it is closed without an answer */
 	if (polled.status != 0 && polled.status != 503)
 		ck_assert_uint_eq(json_count(expect_status(polled, 200).json, "events"), 0);
-	server_await_exit(second());
+	server_await_exit(second_node());
 	long long id = say(alice, chat, "after");
 	expect_message(stream_since(bob, stream_cursor(s)), id);
-	server_restart(second());
-	expect_message(stream_since(on_server(bob, second()), stream_cursor(s)), id);
+	server_restart(second_node());
+	expect_message(stream_since(on_server(bob, second_node()), stream_cursor(s)), id);
 }
 END_TEST
 
@@ -463,7 +464,7 @@ START_TEST(stop_with_request_in_flight_refuses_new_connections_at_once)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice);
-	struct wire *w = wire_open(second()), *late;
+	struct wire *w = wire_open(second_node()), *late;
 	size_t len;
 	ck_assert(wire_send(w,
 		"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: text/plain\r\n"
@@ -474,13 +475,13 @@ START_TEST(stop_with_request_in_flight_refuses_new_connections_at_once)
 	ck_assert_ptr_nonnull(strstr(wire_data(w, &len), " 100 "));
 	wire_take(w, len);
 
-	server_terminate(second());
-	while ((late = wire_new(second(), 0)) != NULL)
+	server_terminate(second_node());
+	while ((late = wire_new(second_node(), 0)) != NULL)
 		wire_free(late);
 	ck_assert(wire_send(w, "0123456789"));
 	expect_status(wire_answer(w), 201);
-	server_await_exit(second());
-	server_restart(second());
+	server_await_exit(second_node());
+	server_restart(second_node());
 }
 END_TEST
 
@@ -488,12 +489,12 @@ START_TEST(restart_keeps_messages_keys_and_cursors)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), first = say(alice, chat, "1");
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	long long last = json_num(expect_status(say_with_key(alice, chat, "k", "2"), 201).json, "id");
-	server_stop(second());
+	server_stop(second_node());
 	server_stop(test_server());
 	server_restart(test_server());
-	server_restart(second());
+	server_restart(second_node());
 	expect_message(stream_since(bob, cursor), last);
 	ck_assert_int_eq(
 		json_num(expect_status(get(bob, "%s", messages_path(chat)), 200).json, "messages.0.id"), first);
@@ -501,7 +502,7 @@ START_TEST(restart_keeps_messages_keys_and_cursors)
 }
 END_TEST
 
-START_TEST(teardown_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second_node()); }
 END_TEST
 
 int main(void)

@@ -29,7 +29,7 @@ static struct program *run_tail_args(const struct client *who, const char *const
 }
 
 /* Returns the texts of the messages printed up to one that says `last`, separated by blanks. */
-static char *texts(struct program *p, const char *last)
+static char *printed_texts(struct program *p, const char *last)
 {
 	char *all = format("%s", ""), *said;
 	program_await(p, format(": %s\n", last));
@@ -50,7 +50,7 @@ static void await_listening(const struct client *who, long long chat, struct pro
 	}
 }
 
-static char *made_dir(void)
+static char *make_directory(void)
 {
 	char dir[] = "/tmp/ptXXXXXX";
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -72,12 +72,12 @@ START_TEST(tail_prints_latest_messages_of_all_chats_then_follows)
 	program_await(last, ": e\n");
 	say(ann, one, "f");
 	say(ann, two, "g");
-	ck_assert_str_eq(texts(all, "g"), "b c d e f g");
-	ck_assert_str_eq(texts(last, "g"), "e g");
+	ck_assert_str_eq(printed_texts(all, "g"), "b c d e f g");
+	ck_assert_str_eq(printed_texts(last, "g"), "e g");
 	await_listening(ann, one, none);
 	ck_assert_ptr_null(strstr(program_said(none), ": e\n"));
 	struct program *more = run_tail(ann, "-n", "10000");
-	ck_assert(strncmp(texts(more, "g"), "a b c d e f g", 13) == 0);
+	ck_assert(strncmp(printed_texts(more, "g"), "a b c d e f g", 13) == 0);
 }
 END_TEST
 
@@ -93,7 +93,7 @@ START_TEST(tail_reads_many_pages_in_order)
 			expected = format("%s%sm%d", expected, i > 30 ? " " : "", i);
 	}
 	ck_assert_str_eq(
-		texts(run_tail(ann, "-n", format("%d", MESSAGES - 30)), format("m%d", MESSAGES - 1)), expected);
+		printed_texts(run_tail(ann, "-n", format("%d", MESSAGES - 30)), format("m%d", MESSAGES - 1)), expected);
 }
 END_TEST
 
@@ -105,14 +105,15 @@ START_TEST(tail_since_accepts_id_time_and_duration)
 	long long b = say(ann, two, "b");
 	say(ann, one, "c");
 	const char *at_b = json_str(expect_status(get(ann, "%s", message_path(two, b)), 200).json, "at");
-	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%lld", b)), "c"), "c");
-	ck_assert_str_eq(texts(run_tail(ann, "--since=0"), "c"), "a b c");
-	ck_assert_ptr_nonnull(strstr(texts(run_tail(ann, "--since", at_b), "c"), "b c"));
-	ck_assert_str_eq(texts(run_tail(ann, "--since", "1h"), "c"), "a b c");
-	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%.10s", at_b)), "c"), "a b c");
-	ck_assert_str_eq(texts(run_tail(ann, format("%lld", two), "--since", "2026-01-01T00:00:00+01:00"), "b"), "b");
+	ck_assert_str_eq(printed_texts(run_tail(ann, "--since", format("%lld", b)), "c"), "c");
+	ck_assert_str_eq(printed_texts(run_tail(ann, "--since=0"), "c"), "a b c");
+	ck_assert_ptr_nonnull(strstr(printed_texts(run_tail(ann, "--since", at_b), "c"), "b c"));
+	ck_assert_str_eq(printed_texts(run_tail(ann, "--since", "1h"), "c"), "a b c");
+	ck_assert_str_eq(printed_texts(run_tail(ann, "--since", format("%.10s", at_b)), "c"), "a b c");
+	ck_assert_str_eq(
+		printed_texts(run_tail(ann, format("%lld", two), "--since", "2026-01-01T00:00:00+01:00"), "b"), "b");
 	say(ann, two, "d");
-	ck_assert_str_eq(texts(run_tail(ann, "--since", format("%lld", b)), "d"), "c d");
+	ck_assert_str_eq(printed_texts(run_tail(ann, "--since", format("%lld", b)), "d"), "c d");
 }
 END_TEST
 
@@ -160,20 +161,20 @@ START_TEST(tail_resumes_from_its_state_file)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
-	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	char *dir = make_directory(), *file = format("%s/cursor", dir);
 	struct stat st;
 	say(ann, chat, "a");
 	struct program *p = run_tail(ann, "--cursor-file", file, "-n", "1");
 	program_await(p, ": a\n");
 	say(ann, chat, "b");
-	ck_assert_str_eq(texts(p, "b"), "a b");
+	ck_assert_str_eq(printed_texts(p, "b"), "a b");
 	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
 	ck_assert_int_eq(stat(file, &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	say(ann, chat, "c");
 	p = run_tail(ann, "--cursor-file", file, "-n", "1"); /* it resumes: -n applies to the first run */
 	say(ann, chat, "d");
-	ck_assert_str_eq(texts(p, "d"), "c d");
+	ck_assert_str_eq(printed_texts(p, "d"), "c d");
 	ck_assert_int_eq(program_stop(p), 128 + SIGTERM);
 	/* A state file belongs to one chat. */
 	struct outcome o =
@@ -189,7 +190,7 @@ START_TEST(tail_does_not_save_cursor_of_unprinted_message)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
-	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	char *dir = make_directory(), *file = format("%s/cursor", dir);
 	struct program *first = run_tail(ann, "--cursor-file", file);
 	await_listening(ann, chat, first);
 	ck_assert_int_eq(program_stop(first), 128 + SIGTERM);
@@ -213,7 +214,7 @@ static void put_text(const char *file, const char *text)
 START_TEST(tail_with_damaged_state_file_fails_and_keeps_it)
 {
 	struct client *ann = new_user();
-	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	char *dir = make_directory(), *file = format("%s/cursor", dir);
 	struct stat st;
 	const char *const damaged[] = { "", "nonsense", "[]", "{}", "{\"cursor\":\"\"}", "{\"cursor\":7}",
 		"{\"cursor\":\"zzz\",\"printed\":[]}", "{\"cursor\":\"x.1\",\"printed\":[]} and more",
@@ -257,7 +258,7 @@ START_TEST(tail_interrupted_while_filling_a_gap_continues_it)
 	enum { MESSAGES = 1200 };
 	struct client *ann = new_user();
 	long long chat = make_group(ann), first = say(ann, chat, "m0");
-	char *dir = made_dir(), *file = format("%s/cursor", dir), *text = format("%0*d", 600, 7);
+	char *dir = make_directory(), *file = format("%s/cursor", dir), *text = format("%0*d", 600, 7);
 	const char *at = json_str(expect_status(get(ann, "%s", message_path(chat, first)), 200).json, "at");
 	for (int i = 1; i < MESSAGES; i++)
 		say(ann, chat, format("m%d %s", i, text));
@@ -289,14 +290,14 @@ START_TEST(setup_cluster_starts)
 }
 END_TEST
 
-static void say_at_last(const struct client *who, long long chat, const char *text)
+static void say_when_accepted(const struct client *who, long long chat, const char *text)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (post(who, messages_path(chat), "{'text':'%s','key':'%s'}", text, text).status != 201)
 		time_left(until, "the database to be back");
 }
 
-static void put_back(void)
+static void restore_database(void)
 {
 	cluster_run(home,
 		"createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)'"
@@ -309,7 +310,7 @@ START_TEST(tail_fills_the_gap_after_database_restore)
 {
 	struct client *ann = user_at(node, "ann");
 	long long one = make_group(ann), two = make_group(ann);
-	char *dir = made_dir(), *file = format("%s/cursor", dir);
+	char *dir = make_directory(), *file = format("%s/cursor", dir);
 	say(ann, one, "a");
 	struct program *running = run_tail(ann, "-n", "1"), *stopped = run_tail(ann, "--cursor-file", file, "-n", "1");
 	program_await(running, ": a\n");
@@ -323,16 +324,16 @@ START_TEST(tail_fills_the_gap_after_database_restore)
 	program_await(running, "lost4");
 	program_await(stopped, "lost4");
 	program_stop(stopped);
-	put_back();
+	restore_database();
 	for (int i = 0; i < 8; i++)
-		say_at_last(ann, i % 2 ? one : two, format("new%d", i));
-	say_at_last(ann, two, "last");
-	ck_assert_msg(strstr(texts(running, "last"),
+		say_when_accepted(ann, i % 2 ? one : two, format("new%d", i));
+	say_when_accepted(ann, two, "last");
+	ck_assert_msg(strstr(printed_texts(running, "last"),
 			      "b lost0 lost1 lost2 lost3 lost4 new0 new1 new2 new3 new4 new5 new6 new7 last") != NULL,
 		"%s", program_said(running));
 	/* The same for a tail that didn't run meanwhile. */
 	stopped = run_tail(ann, "--cursor-file", file);
-	ck_assert_str_eq(texts(stopped, "last"), "new0 new1 new2 new3 new4 new5 new6 new7 last");
+	ck_assert_str_eq(printed_texts(stopped, "last"), "new0 new1 new2 new3 new4 new5 new6 new7 last");
 	ck_assert_int_eq(program_stop(stopped), 128 + SIGTERM);
 	unlink(file);
 	rmdir(dir);
@@ -352,10 +353,10 @@ START_TEST(tail_fills_the_gap_when_no_printed_message_is_left)
 	for (int i = 0; i < 100; i++) /* more than are remembered individually */
 		say(ann, one, format("lost%d", i));
 	program_await(p, "lost99");
-	put_back();
-	say_at_last(ann, one, "new");
-	say_at_last(ann, one, "last");
-	const char *all = texts(p, "last");
+	restore_database();
+	say_when_accepted(ann, one, "new");
+	say_when_accepted(ann, one, "last");
+	const char *all = printed_texts(p, "last");
 	ck_assert_msg(strstr(all, "lost99 new last") != NULL && strstr(all, "before") == NULL, "%s", all);
 }
 END_TEST

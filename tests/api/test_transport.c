@@ -12,7 +12,7 @@
 #define APP "https://app.example.org"
 
 /* A second node with a heartbeat of one second. */
-static struct server *second(void)
+static struct server *second_node(void)
 {
 	static struct server *node;
 	static const char *const flags[] = { "--heartbeat", "1", "--rate-sends", "0", "--rate-actions", "0",
@@ -23,7 +23,7 @@ static struct server *second(void)
 }
 
 /* Returns the current cursor. */
-static const char *now_of(const struct client *who)
+static const char *current_cursor(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
@@ -63,7 +63,7 @@ START_TEST(stream_with_close_ends_after_first_batch)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	struct stream *waiting = stream_open(bob, "?close=1");
 	long long first = say(alice, chat, "1");
 	expect(waiting, "hello");
@@ -115,7 +115,7 @@ START_TEST(poll_over_a_page_is_continued_by_its_cursor)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), ids[7];
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	struct stream *s = stream_from_now(bob);
 	for (int i = 0; i < 7; i++) {
 		ids[i] = say(alice, chat, "x");
@@ -143,7 +143,7 @@ START_TEST(poll_without_events_waits_for_the_next)
 	long long chat = make_group(alice, bob);
 	struct wire *w = wire_open(test_server());
 	double held = metric(test_server(), "postern_streams");
-	write_request(w, bob, format("/v1/poll?wait=60&since=%s", now_of(bob)));
+	write_request(w, bob, format("/v1/poll?wait=60&since=%s", current_cursor(bob)));
 	await_metric(test_server(), "postern_streams", held + 1);
 	long long id = say(alice, chat, "here you are");
 	struct answer a = expect_status(wire_answer(w), 200);
@@ -177,7 +177,7 @@ START_TEST(stream_with_empty_since_starts_from_now)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	const char *before = now_of(bob);
+	const char *before = current_cursor(bob);
 	struct stream *witness = stream_from_now(bob);
 	expect_message(witness, say(alice, chat, "before"));
 	struct stream *s[] = { stream_open(bob, "?since="), stream_open(bob, "?lastEventId="),
@@ -203,7 +203,7 @@ START_TEST(stream_with_last_event_id_parameter_resumes)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	const char *old = now_of(bob);
+	const char *old = current_cursor(bob);
 	struct stream *witness = stream_from_now(bob);
 	expect_message(witness, say(alice, chat, "1"));
 	const char *cursor = stream_cursor(witness);
@@ -253,7 +253,7 @@ START_TEST(unicode_line_breaks_are_escaped_in_every_response)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
-	const char *since = now_of(bob);
+	const char *since = current_cursor(bob);
 	struct answer sent =
 		expect_status(post_as(alice, messages_path(chat), "text/plain", BREAKS "\v\f\x1c\x1d\x1e"), 201);
 	ck_assert_str_eq(json_str(sent.json, "text"), BREAKS "\v\f\x1c\x1d\x1e");
@@ -278,7 +278,7 @@ END_TEST
 /* The response to a page of another origin has no CORS headers. */
 START_TEST(heartbeats_are_sent_on_busy_stream)
 {
-	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
+	struct client *alice = user("alice"), *bob = on_server(user("bob"), second_node());
 	long long chat = make_group(alice, user("bob"));
 	struct stream *s = stream_from_now(bob);
 	while (stream_heartbeats(s) < 2) {
@@ -318,7 +318,7 @@ END_TEST
 
 START_TEST(heartbeats_are_sent_on_idle_stream)
 {
-	struct client *alice = user("alice"), *bob = on_server(user("bob"), second());
+	struct client *alice = user("alice"), *bob = on_server(user("bob"), second_node());
 	long long chat = make_group(alice, user("bob"));
 	struct stream *sse = stream_open(bob, NULL), *ndjson = stream_open(bob, "?format=ndjson");
 	ck_assert_int_eq(json_num(expect(sse, "hello"), "heartbeat"), 1);
@@ -404,7 +404,7 @@ START_TEST(connection_is_reused_after_poll)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
 	struct wire *w = wire_open(test_server());
-	const char *cursor = now_of(bob);
+	const char *cursor = current_cursor(bob);
 	for (int i = 0; i < 3; i++) {
 		write_request(w, bob, format("/v1/poll?wait=60&since=%s", cursor));
 		long long id = say(alice, chat, "tick");
@@ -425,7 +425,7 @@ START_TEST(request_behind_poll_is_answered_correctly_or_not_at_all)
 	long long chat = make_group(alice, bob);
 	for (int i = 0; i < 8; i++) {
 		struct wire *w = wire_open(test_server());
-		const char *cursor = now_of(bob);
+		const char *cursor = current_cursor(bob);
 		long long id = i % 2 ? say(alice, chat, "at once") : 0;
 		char *both =
 			format("GET /v1/poll?wait=60&since=%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n"
@@ -504,7 +504,7 @@ START_TEST(poll_closed_by_client_is_freed_within_100_ms)
 }
 END_TEST
 
-START_TEST(teardown_second_node_stops) { server_stop(second()); }
+START_TEST(teardown_second_node_stops) { server_stop(second_node()); }
 END_TEST
 
 int main(void)

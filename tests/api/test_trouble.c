@@ -45,7 +45,7 @@ static void await_ready(const struct client *there, const char *detail)
 }
 
 /* Sends a message that isn't committed: its answer must arrive while the trouble lasts. */
-static void say_in_vain(const struct client *who, long long chat, const char *key)
+static void expect_send_503(const struct client *who, long long chat, const char *key)
 {
 	struct answer a = expect_problem(say_with_key(who, chat, key, "once"), 503, "database_away");
 	ck_assert_str_eq(json_str(a.json, "key"), key);
@@ -53,7 +53,7 @@ static void say_in_vain(const struct client *who, long long chat, const char *ke
 }
 
 /* Sends the same message again after the trouble: it is there once. */
-static void say_again(const struct client *who, long long chat, const char *key)
+static void resend(const struct client *who, long long chat, const char *key)
 {
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;; time_left(until, "a send to be taken")) {
 		struct answer a = say_with_key(who, chat, key, "once");
@@ -74,11 +74,11 @@ START_TEST(log_lock_held_sends_are_answered_and_happen_once)
 	sql(pg, "select pg_advisory_xact_lock(" LOG_LOCK ")");
 	await_ready(ann, "lock"); /* without traffic */
 	for (int i = 0; i < 3; i++)
-		say_in_vain(ann, chat, "k");
+		expect_send_503(ann, chat, "k");
 	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
 	expect_status(get(ann, "%s", messages_path(chat)), 200);
 	sql(pg, "commit");
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	await_ready(ann, NULL);
 }
 END_TEST
@@ -92,12 +92,12 @@ START_TEST(synchronous_standby_missing_sends_are_answered_and_happen_once)
 	sql(pg, "alter system set synchronous_standby_names = 'nobody'");
 	sql(pg, "select pg_reload_conf()");
 	await_ready(ann, "standby");
-	say_in_vain(ann, chat, "k");
-	say_in_vain(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
 	expect_status(get(ann, "/healthz"), 200);
 	sql(pg, "alter system reset synchronous_standby_names");
 	sql(pg, "select pg_reload_conf()");
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	ck_assert_str_eq(json_str(expect(s, "message"), "text"), "once");
 	await_ready(ann, NULL);
 }
@@ -118,14 +118,14 @@ START_TEST(frozen_database_requests_are_answered)
 	long long chat = make_group(ann);
 	expect_status(get(ann, "/v1/me"), 200);
 	signal_database(SIGSTOP);
-	say_in_vain(ann, chat, "k");
-	say_in_vain(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
 	expect_problem(get(ann, "/v1/chats"), 503, "database_away");
 	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
 	await_ready(anonymous(), "database");
 	expect_status(get(anonymous(), "/healthz"), 200);
 	signal_database(SIGCONT);
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	await_ready(ann, NULL);
 }
 END_TEST
@@ -163,13 +163,13 @@ START_TEST(transient_errors_are_503_and_logged)
 		sql(pg,
 			"create trigger fail before insert on postern.log_batch for each row execute function "
 			"public.fail()");
-		say_in_vain(ann, chat, "k");
+		expect_send_503(ann, chat, "k");
 		await_ready(ann, passing[i].detail);
 		struct answer a = expect_problem(
 			patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
 		expect_header(a, "Retry-After");
 		sql(pg, "drop trigger fail on postern.log_batch");
-		say_again(ann, chat, "k");
+		resend(ann, chat, "k");
 		await_ready(ann, NULL);
 	}
 	sql(pg, "drop function public.fail()");
@@ -184,13 +184,13 @@ START_TEST(read_only_database_serves_reads_and_is_logged)
 	sql(pg, "alter system set default_transaction_read_only = on");
 	sql(pg, "select pg_reload_conf()");
 	await_ready(ann, "read-only");
-	say_in_vain(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; get(ann, "%s", messages_path(chat)).status != 200;)
 		time_left(until, "the messages to be read");
 	sql(pg, "set default_transaction_read_only = off");
 	sql(pg, "alter system reset default_transaction_read_only");
 	sql(pg, "select pg_reload_conf()");
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	await_ready(ann, NULL);
 }
 END_TEST
@@ -235,7 +235,7 @@ START_TEST(full_disk_is_logged_and_sends_resume_with_space)
 	expect_status(get(ann, "%s?limit=5", messages_path(full)), 200);
 	ck_assert_int_eq(mount("tiny", tiny, "tmpfs", MS_REMOUNT, "size=64m"), 0);
 	await_ready(ann, NULL); /* without traffic */
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	sql(pg, "alter table postern.message set tablespace pg_default");
 	sql(pg, "alter table postern.meta set tablespace pg_default");
 	sql(pg, "drop tablespace tiny");
@@ -259,7 +259,10 @@ static const char *plain_database(void)
 
 static void finish(void *pg) { PQfinish(pg); }
 
-static char *functions(PGconn *pg) { return sql(pg, "select nspname from pg_namespace where nspname ~ '^postern_'"); }
+static char *functions_schema(PGconn *pg)
+{
+	return sql(pg, "select nspname from pg_namespace where nspname ~ '^postern_'");
+}
 
 /* Runs revoke … from or grant … to. */
 static void change_privilege(PGconn *pg, const char *change, const char *function)
@@ -267,14 +270,14 @@ static void change_privilege(PGconn *pg, const char *change, const char *functio
 	char *each = sql(pg,
 		"select string_agg(format('%s', oid::regprocedure), '; ') from pg_proc where pronamespace = "
 		"'%s'::regnamespace and proname = '%s'",
-		change, functions(pg), function);
+		change, functions_schema(pg), function);
 	sql(pg, "%s", each);
 }
 
 #define REVOKE "revoke execute on function %s from public, plain"
 #define GRANT "grant execute on function %s to plain"
 
-static unsigned lines(const struct server *node) { return server_log_lines(node); }
+static unsigned log_lines(const struct server *node) { return server_log_lines(node); }
 
 START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 {
@@ -290,10 +293,10 @@ START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 		node);
 	long long chat = make_group(ann);
 	await_ready(ann, NULL);
-	unsigned before = lines(node);
+	unsigned before = log_lines(node);
 	change_privilege(pg, REVOKE, "send_one");
 	change_privilege(pg, REVOKE, "send");
-	say_in_vain(ann, chat, "k");
+	expect_send_503(ann, chat, "k");
 	await_ready(ann, "privilege");
 	ck_assert(server_logged(node, "42501"));
 	/* The listener too, which reconnects repeatedly. */
@@ -302,12 +305,12 @@ START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'plain' and pid <> "
 		"pg_backend_pid()");
 	for (int i = 0; i < 4; i++)
-		say_in_vain(ann, chat, "k");
-	ck_assert_msg(lines(node) - before < 60, "%u lines", lines(node) - before);
+		expect_send_503(ann, chat, "k");
+	ck_assert_msg(log_lines(node) - before < 60, "%u lines", log_lines(node) - before);
 	change_privilege(pg, GRANT, "node_attach");
 	change_privilege(pg, GRANT, "send_one");
 	change_privilege(pg, GRANT, "send");
-	say_again(ann, chat, "k");
+	resend(ann, chat, "k");
 	await_ready(ann, NULL);
 	server_stop(node);
 }

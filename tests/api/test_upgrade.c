@@ -118,7 +118,7 @@ static void await_success(struct program *p, const char *says)
 	ck_assert_msg(program_await_exit(p) == 0, "%s", program_said(p));
 }
 
-static void is_refused(struct program *p, const char *says)
+static void expect_refused(struct program *p, const char *says)
 {
 	program_await(p, says);
 	ck_assert_msg(program_await_exit(p) == 1, "%s", program_said(p));
@@ -133,7 +133,7 @@ static void restart_with(const char *bindir)
 
 /* --- requirements --- */
 
-static void all_is_there(void)
+static void expect_everything_kept(void)
 {
 	struct json_object *page = expect_status(get(ben, "%s?limit=200", messages_path(chat)), 200).json;
 	size_t n = json_count(page, "messages");
@@ -142,7 +142,7 @@ static void all_is_there(void)
 	ck_assert_str_eq(json_str(page, "messages.0.text"), "saponins of quillaja 0");
 }
 
-static void goes_on(void)
+static void expect_service_resumes(void)
 {
 	struct stream *again = stream_since(ben, kept_cursor);
 	for (long long id = 0; id != last_id;)
@@ -152,14 +152,14 @@ static void goes_on(void)
 	stream_cut(again);
 }
 
-static void search_finds(const char *word, unsigned n)
+static void expect_found(const char *word, unsigned n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (json_count(expect_status(get(ben, "/v1/search?q=%s&limit=50", word), 200).json, "results") != n)
 		time_left(until, word);
 }
 
-static void sign_in_works(void)
+static void expect_sign_in(void)
 {
 	struct client somebody = { .server = node };
 	expect_status(post(with_header(&somebody, "Sec-Fetch-Site: same-origin"), "/v1/session",
@@ -207,7 +207,7 @@ START_TEST(setup_server_has_messages)
 		if (i == MESSAGES / 2)
 			snprintf(kept_cursor, sizeof(kept_cursor), "%s", stream_cursor(s));
 	}
-	search_finds("quillaja", MESSAGES);
+	expect_found("quillaja", MESSAGES);
 	sql(database_open(node), "alter system set work_mem = '9MB'");
 	sql(database_open(node), "alter system set fsync = off"); /* only to make the test quick */
 }
@@ -215,15 +215,15 @@ END_TEST
 
 START_TEST(upgrade_while_server_runs_is_refused)
 {
-	is_refused(begin_upgrade("--pg-bindir", newer_bindir), format("a server is using %s", server_state(node)));
-	all_is_there();
+	expect_refused(begin_upgrade("--pg-bindir", newer_bindir), format("a server is using %s", server_state(node)));
+	expect_everything_kept();
 	server_stop(node);
 }
 END_TEST
 
 START_TEST(upgrade_of_external_database_is_refused)
 {
-	is_refused(begin_upgrade("--database", "host=/nowhere"), "whose administrator upgrades it");
+	expect_refused(begin_upgrade("--database", "host=/nowhere"), "whose administrator upgrades it");
 }
 END_TEST
 
@@ -231,7 +231,7 @@ START_TEST(upgrade_of_missing_state_directory_creates_none)
 {
 	char *dir = format("%s/none", directory());
 	const char *const args[] = { "upgrade-database", "--state", dir, NULL };
-	is_refused(program_start(args, NULL, NULL), format("%s: No such file or directory", dir));
+	expect_refused(program_start(args, NULL, NULL), format("%s: No such file or directory", dir));
 	ck_assert_int_ne(access(dir, F_OK), 0);
 }
 END_TEST
@@ -245,9 +245,9 @@ END_TEST
 
 START_TEST(upgrade_to_unsupported_version_is_refused)
 {
-	is_refused(begin_upgrade("--pg-bindir", programs_called(14)),
+	expect_refused(begin_upgrade("--pg-bindir", programs_called(14)),
 		"is PostgreSQL 14: this version of Postern upgrades");
-	is_refused(begin_upgrade("--pg-bindir", programs_called(99)),
+	expect_refused(begin_upgrade("--pg-bindir", programs_called(99)),
 		"is PostgreSQL 99: this version of Postern upgrades");
 }
 END_TEST
@@ -255,21 +255,22 @@ END_TEST
 START_TEST(upgrade_without_pg_upgrade_says_what_to_install)
 {
 	struct program *p = begin_upgrade("--pg-bindir", programs_called(newer_version));
-	is_refused(p, "an upgrade also needs pg_upgrade, pg_ctl, ");
+	expect_refused(p, "an upgrade also needs pg_upgrade, pg_ctl, ");
 	ck_assert_ptr_nonnull(strstr(program_said(p), format("apt-get install postgresql-%d", newer_version)));
 }
 END_TEST
 
 START_TEST(upgrade_without_old_programs_says_what_to_install)
 {
-	is_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", newer_bindir),
+	expect_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", newer_bindir),
 		format("that is PostgreSQL %d, and the data in the state directory are version %d's", newer_version,
 			old_version));
-	is_refused(begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", "bin"), "--old-bindir bin: there are no");
+	expect_refused(
+		begin_upgrade("--pg-bindir", newer_bindir, "--old-bindir", "bin"), "--old-bindir bin: there are no");
 	char *version = in_state("pg/PG_VERSION");
 	write_file(version, "w", 0600, "13\n");
 	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
-	is_refused(p, "the data in the state directory are PostgreSQL 13's, and an upgrade needs its programs");
+	expect_refused(p, "the data in the state directory are PostgreSQL 13's, and an upgrade needs its programs");
 	ck_assert_ptr_nonnull(strstr(program_said(p), "apt-get install postgresql-13"));
 	write_file(version, "w", 0600, format("%d\n", old_version));
 }
@@ -298,7 +299,7 @@ START_TEST(upgrade_names_setting_unknown_to_new_version)
 	fclose(f);
 	text[len] = '\0';
 	write_file(path, "a", 0600, "vacuum_defer_cleanup_age = 0\n"); /* removed in version 16 */
-	is_refused(begin_upgrade("--check", "--pg-bindir", newer_bindir),
+	expect_refused(begin_upgrade("--check", "--pg-bindir", newer_bindir),
 		"unrecognized configuration parameter \"vacuum_defer_cleanup_age\"");
 	write_file(path, "w", 0600, text);
 }
@@ -310,8 +311,8 @@ START_TEST(upgrade_check_changes_nothing)
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 	restart_with(old_bindir);
-	all_is_there();
-	goes_on();
+	expect_everything_kept();
+	expect_service_resumes();
 	server_stop(node);
 }
 END_TEST
@@ -345,8 +346,8 @@ START_TEST(upgrade_killed_at_any_step_leaves_the_old_database)
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	restart_with(old_bindir);
 	ck_assert_uint_eq(matches("pg?*"), 0);
-	all_is_there();
-	goes_on();
+	expect_everything_kept();
+	expect_service_resumes();
 	server_stop(node);
 	kill_at("step: collecting", NULL);
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
@@ -359,7 +360,7 @@ START_TEST(upgrade_terminated_removes_its_files)
 	program_await(p, "step: copying");
 	await_match("pg.new.*/pg/postmaster.pid");
 	kill(program_pid(p), SIGTERM);
-	is_refused(p, "told to stop while pg_upgrade was at work");
+	expect_refused(p, "told to stop while pg_upgrade was at work");
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 }
@@ -386,12 +387,12 @@ START_TEST(upgrade_keeps_messages_and_cursors)
 {
 	restart_with(newer_bindir);
 	ck_assert_int_eq(atoi(sql(database_open(node), "show server_version_num")) / 10000, newer_version);
-	all_is_there();
-	goes_on();
-	sign_in_works();
-	search_finds("quillaja", MESSAGES);
+	expect_everything_kept();
+	expect_service_resumes();
+	expect_sign_in();
+	expect_found("quillaja", MESSAGES);
 	last_id = say(ann, chat, "and a tamarind");
-	search_finds("tamarind", 1);
+	expect_found("tamarind", 1);
 	ck_assert_str_eq(sql(database_open(node), "show work_mem"), "9MB");
 	ck_assert_str_eq(sql(database_open(node), "show data_checksums"), "on");
 	ck_assert_str_eq(
@@ -403,7 +404,7 @@ END_TEST
 START_TEST(upgrade_to_older_version_is_refused)
 {
 	struct program *p = begin_upgrade("--pg-bindir", old_bindir);
-	is_refused(p,
+	expect_refused(p,
 		format("the data in the state directory are PostgreSQL %d's, and pg_bindir is version %d",
 			newer_version, old_version));
 }
@@ -433,8 +434,8 @@ START_TEST(start_after_interrupted_switch_completes_it)
 {
 	ck_assert_int_eq(rename(in_state("pg"), in_state("pg.switching")), 0);
 	restart_with(newer_bindir);
-	all_is_there();
-	goes_on();
+	expect_everything_kept();
+	expect_service_resumes();
 	server_stop(node);
 	ck_assert_uint_eq(matches("pg.switching"), 0);
 }
@@ -451,7 +452,7 @@ START_TEST(start_removes_unused_upgrade_files)
 		ck_assert_int_eq(chown(unused, st.st_uid, st.st_gid), 0);
 	}
 	restart_with(newer_bindir);
-	all_is_there();
+	expect_everything_kept();
 	server_stop(node);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 }

@@ -69,7 +69,7 @@ static struct program *serve(const char *state, const char *pg_bindir)
 	return program_start(args, env, NULL);
 }
 
-static void refuses(struct program *p, const char *reason)
+static void expect_refused(struct program *p, const char *reason)
 {
 	program_await(p, reason);
 	ck_assert_int_ne(program_await_exit(p), 0);
@@ -78,15 +78,15 @@ static void refuses(struct program *p, const char *reason)
 START_TEST(pg_bindir_without_programs_is_refused)
 {
 	char *dir = directory();
-	refuses(serve(format("%s/s", dir), dir), format("pg_bindir %s: there are no initdb and postgres", dir));
-	refuses(serve(format("%s/s", dir), "bin"), "pg_bindir bin: there are no initdb and postgres");
+	expect_refused(serve(format("%s/s", dir), dir), format("pg_bindir %s: there are no initdb and postgres", dir));
+	expect_refused(serve(format("%s/s", dir), "bin"), "pg_bindir bin: there are no initdb and postgres");
 }
 END_TEST
 
 START_TEST(pg_bindir_too_old_is_refused)
 {
 	char *state = format("%s/s", directory());
-	refuses(serve(state, programs_called(14)), "PostgreSQL 14 is too old: Postern needs version 15 to 18");
+	expect_refused(serve(state, programs_called(14)), "PostgreSQL 14 is too old: Postern needs version 15 to 18");
 }
 END_TEST
 
@@ -121,7 +121,7 @@ START_TEST(data_of_missing_version_say_what_to_install)
 	ck_assert_int_eq(program_stop(p), 0);
 	write_file(format("%s/pg/PG_VERSION", state), 0644, "96\n");
 	p = serve(state, fake);
-	refuses(p, "the data in the state directory are PostgreSQL 96's");
+	expect_refused(p, "the data in the state directory are PostgreSQL 96's");
 	ck_assert_ptr_nonnull(strstr(program_said(p), format("98 in %s", fake)));
 	ck_assert_ptr_nonnull(strstr(program_said(p), "postern upgrade-database"));
 }

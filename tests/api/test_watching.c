@@ -54,7 +54,7 @@ static char *await_line_args(const char *path, const char *const texts[])
 #define await_line(path, ...) await_line_args(path, (const char *const[]) { __VA_ARGS__, NULL })
 
 /* A directory that a server may write to, whatever its user. */
-static char *a_directory(void)
+static char *make_directory(void)
 {
 	char *dir = format("/tmp/pwXXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -189,7 +189,7 @@ END_TEST
 
 START_TEST(access_log_has_a_line_per_response_without_secrets)
 {
-	char *dir = a_directory(), *file = format("%s/access", dir);
+	char *dir = make_directory(), *file = format("%s/access", dir);
 	const char *const flags[] = { "--access-log", file, "--trusted-proxies", "127.0.0.1", NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = with_header(on_server(new_user(), node), "X-Forwarded-For: 203.0.113.7"),
@@ -254,7 +254,7 @@ END_TEST
 
 START_TEST(access_log_is_reopened_on_sighup)
 {
-	char *dir = a_directory(), *file = format("%s/access", dir), *old = format("%s/access.1", dir);
+	char *dir = make_directory(), *file = format("%s/access", dir), *old = format("%s/access.1", dir);
 	const char *const flags[] = { "--access-log", file, NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *bare = &(struct client) { .server = node };

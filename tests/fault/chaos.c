@@ -18,7 +18,7 @@ static const char *const flags[] = { "--workers", "2", "--rate-sends", "0", "--r
 	"0", "--log-level", "warn", NULL };
 
 /* Returns the two nodes. */
-static struct server *const *town(void)
+static struct server *const *both_nodes(void)
 {
 	static struct server *nodes[2];
 	if (nodes[0] == NULL) {
@@ -49,7 +49,7 @@ static struct plan plan(void)
 START_TEST(load_delivers_every_message_to_every_member_once)
 {
 	struct plan p = plan();
-	struct load *l = load_new(&p, town(), 2);
+	struct load *l = load_new(&p, both_nodes(), 2);
 	load_run(l, NULL, NULL);
 	load_report(l, "load");
 	load_check(l);
@@ -75,7 +75,7 @@ static void kill_one_more(struct load *l, size_t decided, void *arg)
 	struct killer *k = arg;
 	if (k->done == k->times || decided < (k->done + 1) * load_messages(l) / (k->times + 1))
 		return;
-	struct server *node = town()[k->done / 4 % 2];
+	struct server *node = both_nodes()[k->done / 4 % 2];
 	switch (k->done++ % 4) {
 	case 0:
 	case 2: kill_worker(l, node); break;
@@ -95,7 +95,7 @@ START_TEST(kill_of_any_process_loses_no_acknowledged_message)
 	struct plan p = plan();
 	struct killer k = { .times = full ? 20 : 4 };
 	p.seed = 2;
-	struct load *l = load_new(&p, town(), 2);
+	struct load *l = load_new(&p, both_nodes(), 2);
 	load_run(l, kill_one_more, &k);
 	ck_assert_uint_eq(k.done, k.times);
 	load_report(l, "kill");
@@ -117,7 +117,7 @@ START_TEST(kick_under_load_delivers_nothing_to_absent_members)
 	size_t next = 0;
 	p.may_be_refused = true;
 	p.seed = 3;
-	struct load *l = load_new(&p, town(), 2);
+	struct load *l = load_new(&p, both_nodes(), 2);
 	load_run(l, kick_now_and_then, &next);
 	load_report(l, "kick");
 	load_check(l);
@@ -131,7 +131,7 @@ struct race {
 	struct wire *first, *second;
 };
 
-static void ask_on(
+static void send_on(
 	struct wire *w, const struct client *who, const char *method, const char *path, long long rev, const char *body)
 {
 	char *match = rev ? format("If-Match: \"%lld\"\r\n", rev) : format("%s", "");
@@ -143,16 +143,16 @@ static void ask_on(
 
 static void both_delete(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
-	ask_on(r->second, alice, "DELETE", message_path(chat, id), 0, "");
+	send_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
+	send_on(r->second, alice, "DELETE", message_path(chat, id), 0, "");
 	expect_status(wire_answer(r->first), 204);
 	expect_status(wire_answer(r->second), 204);
 }
 
 static void both_edit(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"first\"}");
-	ask_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"second\"}");
+	send_on(r->first, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"first\"}");
+	send_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"second\"}");
 	struct answer a = wire_answer(r->first), b = wire_answer(r->second);
 	ck_assert_msg((a.status == 200 && b.status == 412) || (a.status == 412 && b.status == 200),
 		"two edits: %d and %d", a.status, b.status);
@@ -163,8 +163,8 @@ static void both_edit(struct race *r, struct client *alice, long long chat, long
 
 static void delete_and_edit(struct race *r, struct client *alice, long long chat, long long id)
 {
-	ask_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
-	ask_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"edited\"}");
+	send_on(r->first, alice, "DELETE", message_path(chat, id), 0, "");
+	send_on(r->second, alice, "PATCH", message_path(chat, id), id, "{\"text\":\"edited\"}");
 	expect_status(wire_answer(r->first), 204);
 	struct answer b = wire_answer(r->second);
 	ck_assert_msg(b.status == 200 || b.status == 410, "an edit against a delete: %d", b.status);
@@ -191,7 +191,7 @@ START_TEST(concurrent_changes_of_one_message_are_both_answered_correctly)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
 	struct stream *s = stream_from_now(bob);
-	struct race r = { wire_open(town()[0]), wire_open(town()[1]) };
+	struct race r = { wire_open(both_nodes()[0]), wire_open(both_nodes()[1]) };
 	for (int i = 0; i < (full ? 3000 : 90); i++) {
 		long long id = say(alice, chat, "new");
 		races[i % 3](&r, alice, chat, id);
@@ -207,11 +207,11 @@ START_TEST(key_sent_concurrently_sends_once)
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob);
 	struct stream *s = stream_from_now(bob);
-	struct race r = { wire_open(town()[0]), wire_open(town()[1]) };
+	struct race r = { wire_open(both_nodes()[0]), wire_open(both_nodes()[1]) };
 	for (int i = 0; i < (full ? 1000 : 30); i++) {
 		char *body = format("{\"text\":\"once\",\"key\":\"race-%d\"}", i);
-		ask_on(r.first, alice, "POST", messages_path(chat), 0, body);
-		ask_on(r.second, alice, "POST", messages_path(chat), 0, body);
+		send_on(r.first, alice, "POST", messages_path(chat), 0, body);
+		send_on(r.second, alice, "POST", messages_path(chat), 0, body);
 		long long a = json_num(expect_status(wire_answer(r.first), 201).json, "id"),
 			  b = json_num(expect_status(wire_answer(r.second), 201).json, "id");
 		ck_assert_int_eq(a, b);
@@ -222,7 +222,7 @@ START_TEST(key_sent_concurrently_sends_once)
 }
 END_TEST
 
-START_TEST(teardown_second_node_stops) { server_stop(town()[1]); }
+START_TEST(teardown_second_node_stops) { server_stop(both_nodes()[1]); }
 END_TEST
 
 int main(int argc, char **argv)
