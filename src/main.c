@@ -42,7 +42,7 @@ static const struct command commands[] = {
 	{ "retention", "retention [DURATION|off] [--chat CHAT] [--json]",
 		"how long messages are kept, in all chats or in one", CONF_DATABASE, retention_options,
 		retention_command },
-	{ "announce", "announce TEXT… [--until TIME]", "tell every user something, now and when he comes",
+	{ "announce", "announce TEXT… [--until TIME]", "show every user a text, now or when they next connect",
 		CONF_DATABASE, announce_options, announce_command },
 	{ "maintenance", "maintenance TEXT…\nmaintenance --off",
 		"let nobody but administrators write, until it is over", CONF_DATABASE, maintenance_options,

@@ -12,7 +12,7 @@ struct caller {
 	uint64_t credential;
 	uint32_t expires_s; /* 0: never */
 	bool admin, by_cookie;
-	uint64_t generation; /* of what was known when he was found out, or confirmed */
+	uint64_t generation; /* of the cache when the caller was looked up, or confirmed */
 };
 
 struct auth *auth_new(struct api *api); /* listens to the tail */
@@ -21,14 +21,14 @@ void auth_free(struct auth *a);
 void auth_set_keys(struct auth *a);
 void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 
-/* Finds out who asks, refuses him (401, 403), or calls next with request_data() being his struct caller. */
+/* Authenticates the request: refuses it (401, 403), or calls next with request_data() being its struct caller. */
 void auth_request(struct auth *a, struct request *req, void (*next)(struct request *req));
 static inline const struct caller *caller_of(const struct request *req) { return request_data(req); }
 
-/* What is known of name's credentials (NULL: of anybody's) isn't true any more; credential 0: of all of his. */
+/* Drops what is cached of a user's credential (0: of all of theirs), or, with name NULL, of everybody's. */
 void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
-/* Whether nothing was forgotten of the caller since he was found out. */
+/* Returns whether nothing was dropped of the caller since they were looked up. */
 bool auth_is_sure(const struct auth *a, const struct caller *caller);
 /* Makes sure, for who has been at it for a while: asks the database if something was. then may be called before this
  * returns. */

@@ -10,7 +10,7 @@
 enum field_source {
 	FROM_END,        /* ends the array */
 	FROM_ME,         /* the caller's name */
-	FROM_CREDENTIAL, /* the number of the credential he came with */
+	FROM_CREDENTIAL, /* the number of the caller's credential */
 	FROM_VAR,        /* the next path variable */
 	FROM_QUERY,
 	FROM_BODY,

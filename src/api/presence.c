@@ -22,7 +22,7 @@
 
 #define TICK_MS 250
 #define CUT_MS 1000    /* a stream that was cut may be a page that is loaded again */
-#define ENDED_MS 8000  /* one that the server has ended, a poll that was answered: he comes again */
+#define ENDED_MS 8000  /* one that the server has ended, a poll that was answered: the client comes again */
 #define SETTLE_MS 3000 /* after the start, and after the database was away: then all are told */
 #define SWEEP_MS 5000
 #define TOGETHER_MAX 1000

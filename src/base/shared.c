@@ -29,8 +29,8 @@ struct slot {
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
 	_Atomic uint64_t routes[SHARED_ROUTES][SHARED_ROUTE_SLOTS];
-	/* A user's streams: the upper 48 bits are his key's, the lower 16 the count. 0: never used, ends a probe; count
-	 * 0: may be used again. So small because its pages are the worker's own, in effect. */
+	/* A user's streams: the upper 48 bits are the user's key's, the lower 16 the count. 0: never used, ends a
+	 * probe; count 0: may be used again. So small because its pages are the worker's own, in effect. */
 	_Atomic uint64_t streams[STREAM_ENTRIES];
 };
 

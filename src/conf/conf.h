@@ -26,7 +26,7 @@ enum { CONF_EXIT_USAGE = 2, CONF_EXIT_IO = 74, CONF_EXIT_CONFIG = 78 };
 
 enum { CONF_SETTINGS_MAX = 64 };
 
-/* Who may make himself an account. */
+/* Who may register. */
 enum conf_registration { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
 
 struct conf_listen {

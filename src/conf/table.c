@@ -48,7 +48,7 @@ const struct setting settings[] = {
 	{ "demo", SETTING_BOOL, AT(demo), "no", 0, 0, SETTING_FIXED, CONF_ALL, NULL,
 		"make users alice, bob and carol with a group, and print how to use them" },
 	{ "registration", SETTING_REGISTRATION, AT(registration), "closed", 0, 0, false, CONF_ALL, "WHO",
-		"who may make himself an account: open (everybody), invite (with an administrator's invitation) or "
+		"who may register: open (everybody), invite (with an administrator's invitation) or "
 		"closed" },
 	{ "jwt_keys", SETTING_STRING, AT(jwt_keys), NULL, 0, 0, false, CONF_ALL, "FILE",
 		"JSON Web Tokens signed by a key of this JWKS are bearer tokens; read again when it changes" },

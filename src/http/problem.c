@@ -19,7 +19,7 @@ static const struct problem table[] = {
 	{ "forbidden", 403, "You may not do that" },
 	{ "muted", 403, "You are muted in this chat" },
 	{ "blocked", 403, "One of the two has blocked the other" },
-	{ "user_deleted", 403, "The other one has deleted his account" },
+	{ "user_deleted", 403, "The other user has deleted their account" },
 	{ "banned", 403, "Banned from this chat" },
 	{ "registration_closed", 403, "Nobody registers here" },
 	{ "invite_required", 403, "Registering needs an invitation" },

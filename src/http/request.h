@@ -29,7 +29,7 @@ struct route {
 enum {
 	ROUTE_BODY = 1,      /* takes a body, up to body_max */
 	ROUTE_BULK = 2,      /* up to bulk_max when its type is application/x-ndjson */
-	ROUTE_PUBLIC = 4,    /* asks nobody who he is; the rest is the api's */
+	ROUTE_PUBLIC = 4,    /* takes no credential; what else is the api's */
 	ROUTE_TICKET = 8,    /* a ticket or a token in the query will do */
 	ROUTE_STREAM = 16,   /* is handed off */
 	ROUTE_OPERATOR = 32, /* also on the port for metrics, which serves nothing else */

@@ -207,11 +207,12 @@ static void turn_away(struct http_server *s, int fd)
 		"X-Request-Id: %s\r\n"
 		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
 		id, body.len, body.data);
-	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* he will see a closed connection */
+	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* the client sees a closed connection */
 	}
 	buf_release(&body);
 	buf_release(&out);
-	/* Closed at once, what he still sends would reset the connection before he has read this. */
+	/* If it were closed at once, what the client still sends would reset the connection before the answer is read.
+	 */
 	shutdown(fd, SHUT_WR);
 	if (s->lingering_count == LINGER_MAX)
 		end_lingering(s);
@@ -557,7 +558,7 @@ static void trim(struct http_server *s)
 	s->crowd = s->connections;
 }
 
-/* Who said all and closed his side together with his request: libmicrohttpd may have missed that, for epoll tells it
+/* A client that closed its side together with its request: libmicrohttpd may have missed that, since epoll reports it
  * once only. */
 static void let_go(const struct list *list, uint64_t since)
 {

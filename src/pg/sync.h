@@ -52,7 +52,7 @@ char *sync_conninfo(const char *base, const char *const *defaults, struct buf *w
 /* Adds key=value as a conninfo has it, quoted. */
 void sync_add_keyword(struct buf *b, const char *key, const char *value);
 
-/* Whether somebody answers there who may be let in later: false when he has refused, or there is no such place. */
+/* Returns whether connecting may succeed later: false if the server refuses us, or there is no such address. */
 bool sync_may_come_up(const char *conninfo);
 
 #endif
