@@ -66,7 +66,7 @@ static bool admitted_address(struct request *req, const char *what)
 static bool require_admin(struct request *req)
 {
 	if (!caller_of(req)->admin)
-		request_problem(req, "forbidden", "That is for administrators.", "");
+		request_problem(req, PROBLEM_FORBIDDEN, "That is for administrators.", "");
 	return caller_of(req)->admin;
 }
 
@@ -142,10 +142,10 @@ static void on_worked(void *arg)
 		return;
 	}
 	if (c->right) {
-		request_problem(c->req, "overloaded", NULL, "");
+		request_problem(c->req, PROBLEM_OVERLOADED, NULL, "");
 	} else {
 		auth_password_refused(c->req, caller_of(c->req)->name);
-		request_problem(c->req, "bad_credentials", "The password is wrong.", "");
+		request_problem(c->req, PROBLEM_BAD_CREDENTIALS, "The password is wrong.", "");
 	}
 	wipe(c, sizeof(*c));
 }
@@ -154,7 +154,7 @@ static void hash(struct change *c)
 {
 	if (loop_job(api_of(c->req)->loop, work, on_worked, c) == ST_OK)
 		return;
-	request_problem(c->req, "overloaded", NULL, "");
+	request_problem(c->req, PROBLEM_OVERLOADED, NULL, "");
 	wipe(c, sizeof(*c));
 }
 
@@ -176,14 +176,14 @@ void account_register(struct request *req)
 	if (!call_takes_only(req, NULL))
 		return;
 	if (api_of(req)->conf->registration == REGISTRATION_CLOSED) {
-		request_problem(req, "registration_closed", "Accounts are made by administrators here.", "");
+		request_problem(req, PROBLEM_REGISTRATION_CLOSED, "Accounts are made by administrators here.", "");
 		return;
 	}
 	struct change *c = new_change(req, fields, store_registration);
 	if (c == NULL)
 		return;
 	if (!c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE) {
-		request_problem(req, "invite_required", "Registering here needs an invitation.", "");
+		request_problem(req, PROBLEM_INVITE_REQUIRED, "Registering here needs an invitation.", "");
 	} else if (admitted_address(req, "register address")) {
 		hash(c);
 		return;
@@ -276,10 +276,10 @@ static void on_needs(void *arg, const struct pg_result *r)
 	if (!pg_ok(r)) {
 		call_refuse(c->req, r);
 	} else if (pg_rows(r) == 0) {
-		request_problem(c->req, "unauthorized", "The token is unknown, has expired or was revoked.", "");
+		request_problem(c->req, PROBLEM_UNAUTHORIZED, "The token is unknown, has expired or was revoked.", "");
 	} else if (*c->old == '\0' && *pg_text(r, 0, 0) == 't') {
 		request_problem(
-			c->req, "missing_field", "password is missing: whoever has signed in says it again.", "");
+			c->req, PROBLEM_MISSING_FIELD, "password is missing: whoever has signed in says it again.", "");
 	} else if (*c->old == '\0') {
 		store_deletion(c);
 		return;
@@ -389,8 +389,8 @@ void admin_invite_create(struct request *req)
 		return;
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
 	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
-		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
-	if (e.code != NULL) {
+		body_fail(&e, PROBLEM_OUT_OF_RANGE, "expires_at must be a time like 2026-01-31T12:00:00Z.");
+	if (e.code != PROBLEM_NONE) {
 		request_problem(req, e.code, e.detail, "");
 	} else {
 		struct grant *g = new_grant(req, "invite", hex);

@@ -120,7 +120,7 @@ static void handle(struct request *req)
 	bool is_admin = !(route->flags & ROUTE_PUBLIC) && caller_of(req)->admin;
 	if (api->maintenance != NULL && strcmp(request_method(req), "GET") != 0 && !(route->flags & ROUTE_ALWAYS) &&
 		!is_admin)
-		request_problem(req, "maintenance", api->maintenance, "");
+		request_problem(req, PROBLEM_MAINTENANCE, api->maintenance, "");
 	else
 		route->handle(req);
 }
@@ -130,7 +130,7 @@ static void dispatch(void *arg, struct request *req)
 	struct api *api = arg;
 	const struct route *route = request_route(req);
 	if (request_on_metrics_port(req) && !(route->flags & ROUTE_OPERATOR))
-		request_problem(req, "not_found", NULL, "");
+		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
 	else if (route->flags & ROUTE_PUBLIC)
 		handle(req);
 	else

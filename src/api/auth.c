@@ -105,7 +105,7 @@ void auth_forget(struct auth *a, const char *name, uint64_t credential)
 	}
 }
 
-static void refuse(struct request *req, const char *detail) { request_problem(req, "unauthorized", detail, ""); }
+static void refuse(struct request *req, const char *detail) { request_problem(req, PROBLEM_UNAUTHORIZED, detail, ""); }
 
 void auth_password_refused(struct request *req, const char *user)
 {
@@ -123,9 +123,9 @@ bool auth_require_origin(struct request *req)
 	if (request_is_same_origin(req, &says_so))
 		return true;
 	if (says_so)
-		request_problem(req, "bad_origin", "The Origin isn't this server's own (see public_url).", "");
+		request_problem(req, PROBLEM_BAD_ORIGIN, "The Origin isn't this server's own (see public_url).", "");
 	else
-		request_problem(req, "origin_required",
+		request_problem(req, PROBLEM_ORIGIN_REQUIRED,
 			"Send an Origin header with this server's address, or Sec-Fetch-Site: same-origin; a script "
 			"is better off with a token.",
 			"");
@@ -149,7 +149,7 @@ static void on_found(void *arg, const struct pg_result *r)
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
 			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
-		request_problem(l->req, "database_away", NULL, "");
+		request_problem(l->req, PROBLEM_DATABASE_AWAY, NULL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);
 		refuse(l->req,

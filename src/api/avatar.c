@@ -55,15 +55,16 @@ void avatar_put(struct request *req)
 	if (!call_takes_only(req, NULL))
 		return;
 	if (body->len == 0)
-		request_problem(req, "missing_field", "The body is the picture, and there is none.", "");
+		request_problem(req, PROBLEM_MISSING_FIELD, "The body is the picture, and there is none.", "");
 	else if (body->len > AVATAR_MAX)
-		request_problem(req, "body_too_large", "A picture may have 256 KiB.", "");
+		request_problem(req, PROBLEM_BODY_TOO_LARGE, "A picture may have 256 KiB.", "");
 	else if (type == NULL)
-		request_problem(req, "unsupported_type", "A picture is a PNG, JPEG, WebP or GIF.", "");
+		request_problem(req, PROBLEM_UNSUPPORTED_TYPE, "A picture is a PNG, JPEG, WebP or GIF.", "");
 	else if (!is_as_said(req, type))
-		request_problem(req, "unsupported_type", "The picture isn't of the type that Content-Type says.", "");
+		request_problem(
+			req, PROBLEM_UNSUPPORTED_TYPE, "The picture isn't of the type that Content-Type says.", "");
 	else if (width > SIDE_MAX || height > SIDE_MAX)
-		request_problem(req, "out_of_range", "A picture may be 4096 pixels wide and as high.", "");
+		request_problem(req, PROBLEM_OUT_OF_RANGE, "A picture may be 4096 pixels wide and as high.", "");
 	else if (limit_route(req))
 		store(req, type, body);
 }

@@ -13,10 +13,10 @@
 #define DEPTH_MAX 32
 #define EXPONENTS_MAX 4096 /* all of a body's together: PostgreSQL writes 1e1000 with a thousand digits */
 
-void body_fail(struct body_error *e, const char *code, const char *fmt, ...)
+void body_fail(struct body_error *e, enum problem code, const char *fmt, ...)
 {
 	va_list ap;
-	if (e->code != NULL)
+	if (e->code != PROBLEM_NONE)
 		return;
 	e->code = code;
 	va_start(ap, fmt);
@@ -44,15 +44,15 @@ static size_t check_escape(const char *s, const char *end, const char *text, str
 {
 	int u = unit(s, end);
 	if (u == 0)
-		body_fail(e, "bad_text", "\\u0000 at byte %zu: a text can't hold NUL.", (size_t)(s - text));
+		body_fail(e, PROBLEM_BAD_TEXT, "\\u0000 at byte %zu: a text can't hold NUL.", (size_t)(s - text));
 	if (u >= 0xd800 && u <= 0xdbff) {
 		int low = unit(s + 6, end);
 		if (low < 0xdc00 || low > 0xdfff)
-			body_fail(e, "bad_json", "At byte %zu: a lone surrogate.", (size_t)(s - text));
+			body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: a lone surrogate.", (size_t)(s - text));
 		return 12;
 	}
 	if (u >= 0xdc00 && u <= 0xdfff)
-		body_fail(e, "bad_json", "At byte %zu: a lone surrogate.", (size_t)(s - text));
+		body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: a lone surrogate.", (size_t)(s - text));
 	return 2;
 }
 
@@ -75,14 +75,15 @@ static void check_strictly(const char *text, size_t len, struct body_error *e)
 	const char *s = text, *end = text + len;
 	unsigned long exponents = 0;
 	bool in_string = false;
-	while (s < end && e->code == NULL) {
+	while (s < end && e->code == PROBLEM_NONE) {
 		if (in_string && (unsigned char)*s < 0x20)
-			body_fail(e, "bad_json", "At byte %zu: a control character in a string.", (size_t)(s - text));
+			body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: a control character in a string.",
+				(size_t)(s - text));
 		else if (!in_string &&
 			(*s == 'N' || *s == 'I' || (*s == '.' && !(s + 1 < end && isdigit((unsigned char)s[1])))))
-			body_fail(e, "bad_json", "At byte %zu: no number looks like that.", (size_t)(s - text));
+			body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: no number looks like that.", (size_t)(s - text));
 		else if (!in_string && (exponents += exponent(s, text, end)) > EXPONENTS_MAX)
-			body_fail(e, "out_of_range",
+			body_fail(e, PROBLEM_OUT_OF_RANGE,
 				"At byte %zu: a number, or all of them together, with too large an exponent.",
 				(size_t)(s - text));
 		in_string ^= *s == '"';
@@ -94,15 +95,15 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 {
 	*e = (struct body_error) { 0 };
 	if (len == 0) {
-		body_fail(e, "bad_json", "At byte 0: the body is empty; it must be a JSON object.");
+		body_fail(e, PROBLEM_BAD_JSON, "At byte 0: the body is empty; it must be a JSON object.");
 		return NULL;
 	}
 	if (!utf8_valid(text, len)) {
-		body_fail(e, "bad_utf8", "The body isn't valid UTF-8.");
+		body_fail(e, PROBLEM_BAD_UTF8, "The body isn't valid UTF-8.");
 		return NULL;
 	}
 	if (memchr(text, '\0', len) != NULL) {
-		body_fail(e, "bad_json", "A NUL byte in the body.");
+		body_fail(e, PROBLEM_BAD_JSON, "A NUL byte in the body.");
 		return NULL;
 	}
 	struct json_tokener *t = json_tokener_new_ex(DEPTH_MAX);
@@ -118,15 +119,15 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	while (error == json_tokener_success && at < len && strchr(" \t\r\n", text[at]) != NULL)
 		at++;
 	if (error != json_tokener_success)
-		body_fail(e, "bad_json", "At byte %zu: %s.", at > len ? len : at, json_tokener_error_desc(error));
+		body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: %s.", at > len ? len : at, json_tokener_error_desc(error));
 	else if (at < len)
-		body_fail(e, "bad_json", "At byte %zu: something follows the object.", at);
+		body_fail(e, PROBLEM_BAD_JSON, "At byte %zu: something follows the object.", at);
 	else if (!json_object_is_type(o, json_type_object))
-		body_fail(e, "wrong_type", "The body must be a JSON object.");
+		body_fail(e, PROBLEM_WRONG_TYPE, "The body must be a JSON object.");
 	else
 		check_strictly(text, len, e);
 	json_tokener_free(t);
-	if (e->code != NULL) {
+	if (e->code != PROBLEM_NONE) {
 		json_object_put(o);
 		return NULL;
 	}
@@ -137,11 +138,11 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 static const char *text_in(struct json_object *v, const char *name, size_t max_bytes, struct body_error *e)
 {
 	if (!json_object_is_type(v, json_type_string)) {
-		body_fail(e, "wrong_type", "%s must be a string.", name);
+		body_fail(e, PROBLEM_WRONG_TYPE, "%s must be a string.", name);
 		return NULL;
 	}
 	if (max_bytes > 0 && (size_t)json_object_get_string_len(v) > max_bytes) {
-		body_fail(e, strcmp(name, "text") == 0 ? "text_too_long" : "out_of_range",
+		body_fail(e, strcmp(name, "text") == 0 ? PROBLEM_TEXT_TOO_LONG : PROBLEM_OUT_OF_RANGE,
 			"%s may have %zu bytes, this has %d.", name, max_bytes, json_object_get_string_len(v));
 		return NULL;
 	}
@@ -152,12 +153,12 @@ static bool int_in(
 	struct json_object *v, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
 {
 	if (!json_object_is_type(v, json_type_int)) {
-		body_fail(e, "wrong_type", "%s must be a whole number.", name);
+		body_fail(e, PROBLEM_WRONG_TYPE, "%s must be a whole number.", name);
 		return false;
 	}
 	*ret = json_object_get_int64(v);
 	if (*ret < min || *ret > max || !body_numbers_fit(v)) {
-		body_fail(e, "out_of_range", "%s must be %lld to %lld.", name, (long long)min, (long long)max);
+		body_fail(e, PROBLEM_OUT_OF_RANGE, "%s must be %lld to %lld.", name, (long long)min, (long long)max);
 		return false;
 	}
 	return true;
@@ -166,7 +167,7 @@ static bool int_in(
 const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e)
 {
 	struct json_object *v;
-	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+	if (e->code != PROBLEM_NONE || !json_object_object_get_ex(o, name, &v) || v == NULL)
 		return NULL;
 	return text_in(v, name, max_bytes, e);
 }
@@ -174,7 +175,7 @@ const char *body_text(struct json_object *o, const char *name, size_t max_bytes,
 bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max, int64_t *ret, struct body_error *e)
 {
 	struct json_object *v;
-	if (e->code != NULL || !json_object_object_get_ex(o, name, &v) || v == NULL)
+	if (e->code != PROBLEM_NONE || !json_object_object_get_ex(o, name, &v) || v == NULL)
 		return false;
 	return int_in(v, name, min, max, ret, e);
 }
@@ -185,8 +186,8 @@ static void fill_one(const struct body_field *f, struct json_object *v, char *at
 	case BODY_TEXT: {
 		const char *s = text_in(v, f->name, f->max > 0 ? (size_t)f->max : 0, e);
 		if (s != NULL && json_object_get_string_len(v) < f->min)
-			body_fail(e, "out_of_range", "%s must have %lld to %lld bytes.", f->name, (long long)f->min,
-				(long long)f->max);
+			body_fail(e, PROBLEM_OUT_OF_RANGE, "%s must have %lld to %lld bytes.", f->name,
+				(long long)f->min, (long long)f->max);
 		memcpy(at, &s, sizeof(s));
 		break;
 	}
@@ -199,15 +200,15 @@ static void fill_one(const struct body_field *f, struct json_object *v, char *at
 	case BODY_BOOL: {
 		bool yes = json_object_get_boolean(v);
 		if (!json_object_is_type(v, json_type_boolean))
-			body_fail(e, "wrong_type", "%s must be true or false.", f->name);
+			body_fail(e, PROBLEM_WRONG_TYPE, "%s must be true or false.", f->name);
 		memcpy(at, &yes, sizeof(yes));
 		break;
 	}
 	case BODY_OBJECT:
 		if (!json_object_is_type(v, json_type_object))
-			body_fail(e, "wrong_type", "%s must be an object.", f->name);
+			body_fail(e, PROBLEM_WRONG_TYPE, "%s must be an object.", f->name);
 		else if (!body_numbers_fit(v))
-			body_fail(e, "out_of_range", "A number in %s is too large.", f->name);
+			body_fail(e, PROBLEM_OUT_OF_RANGE, "A number in %s is too large.", f->name);
 		else
 			memcpy(at, &v, sizeof(v));
 		break;
@@ -225,17 +226,17 @@ void body_fill(struct json_object *o, const struct body_field fields[], void *ou
 		while (f->type != BODY_END && strcmp(f->name, name) != 0)
 			f++;
 		if (f->type == BODY_END)
-			body_fail(&unknown, "unknown_field", "There is no field \"%.64s\" here.", name);
+			body_fail(&unknown, PROBLEM_UNKNOWN_FIELD, "There is no field \"%.64s\" here.", name);
 		if (f->type == BODY_END || v == NULL)
 			continue;
 		seen |= UINT64_C(1) << (f - fields);
 		fill_one(f, v, (char *)out + f->offset, e);
 	}
-	if (unknown.code != NULL) /* most likely a misspelling, which explains the other errors */
+	if (unknown.code != PROBLEM_NONE) /* most likely a misspelling, which explains the other errors */
 		*e = unknown;
 	for (const struct body_field *f = fields; f->type != BODY_END; f++)
 		if (f->required && !(seen & UINT64_C(1) << (f - fields)))
-			body_fail(e, "missing_field", "%s is missing.", f->name);
+			body_fail(e, PROBLEM_MISSING_FIELD, "%s is missing.", f->name);
 }
 
 struct json_object *body_read(const struct buf *body, const struct body_field fields[], void *out, struct body_error *e)
@@ -243,7 +244,7 @@ struct json_object *body_read(const struct buf *body, const struct body_field fi
 	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, e) : json_object_new_object();
 	if (o != NULL)
 		body_fill(o, fields, out, e);
-	if (e->code == NULL)
+	if (e->code == PROBLEM_NONE)
 		return o;
 	json_object_put(o);
 	return NULL;
@@ -258,7 +259,7 @@ void body_only(struct json_object *o, const char *const known[], struct body_err
 		while (known[i] != NULL && strcmp(known[i], name) != 0)
 			i++;
 		if (known[i] == NULL)
-			body_fail(e, "unknown_field", "There is no field \"%.64s\" here.", name);
+			body_fail(e, PROBLEM_UNKNOWN_FIELD, "There is no field \"%.64s\" here.", name);
 	}
 }
 

@@ -10,15 +10,16 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/problem.h"
 
 struct body_error {
-	const char *code; /* NULL: none */
+	enum problem code; /* PROBLEM_NONE: no error */
 	char detail[256];
 };
 
 /* An object, to be put with json_object_put(); NULL with the error filled. */
 struct json_object *body_parse(const char *text, size_t len, struct body_error *e);
-void body_fail(struct body_error *e, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void body_fail(struct body_error *e, enum problem code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* How a member of an object has to look, and where its value goes. */
 enum body_type {

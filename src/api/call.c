@@ -15,10 +15,10 @@
 #include "base/decimal.h"
 #include "base/emoji.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "http/access.h"
-#include "http/problem.h"
 #include "log/tail.h"
 #include "pg/fault.h"
 #include "pg/pool.h"
@@ -80,33 +80,37 @@ static void none_of(struct arguments *a, const struct field *f)
 				: f->one_of[i + 1] ? ", "
 						   : " or ",
 			f->one_of[i]);
-	body_fail(&a->error, "out_of_range", "%s must be %s.", f->name, choices);
+	body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s must be %s.", f->name, choices);
 }
 
 static const char *checked(struct arguments *a, const struct field *f, const char *s)
 {
 	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
-	const char *malformed = f->from == FROM_QUERY ? "bad_parameter" : "wrong_type";
+	enum problem malformed = f->from == FROM_QUERY ? PROBLEM_BAD_PARAMETER : PROBLEM_WRONG_TYPE;
 	switch (f->type) {
 	case TYPE_CHAT:
 		return decimal_is_bigint(s) || (*s == '@' && call_is_name(s + 1))
 			? s
-			: (body_fail(&a->error, "not_found", "There is no such chat."), NULL);
+			: (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such chat."), NULL);
 	case TYPE_ID:
-		return decimal_is_bigint(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+		return decimal_is_bigint(s)
+			? s
+			: (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such thing."), NULL);
 	case TYPE_NAME:
-		return call_is_name(s) ? s
-				       : (body_fail(&a->error, f->from == FROM_VAR ? "not_found" : "out_of_range",
-						  "%s is no user's name.", f->name),
-						 NULL);
-	case TYPE_CODE: return is_code(s) ? s : (body_fail(&a->error, "not_found", "There is no such thing."), NULL);
+		return call_is_name(s)
+			? s
+			: (body_fail(&a->error, f->from == FROM_VAR ? PROBLEM_NOT_FOUND : PROBLEM_OUT_OF_RANGE,
+				   "%s is no user's name.", f->name),
+				  NULL);
+	case TYPE_CODE:
+		return is_code(s) ? s : (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such thing."), NULL);
 	case TYPE_CURSOR:
 		return decimal_is_bigint(s)
 			? s
-			: (body_fail(&a->error, "bad_cursor", "%s is no cursor of this server.", f->name), NULL);
+			: (body_fail(&a->error, PROBLEM_BAD_CURSOR, "%s is no cursor of this server.", f->name), NULL);
 	case TYPE_TIME:
 		return call_is_time(s) ? s
-				       : (body_fail(&a->error, "out_of_range",
+				       : (body_fail(&a->error, PROBLEM_OUT_OF_RANGE,
 						  "%s must be a time like 2026-01-31T12:00:00Z.", f->name),
 						 NULL);
 	case TYPE_INT: {
@@ -115,15 +119,15 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 		if (!decimal_parse(s + is_negative, &n))
 			body_fail(&a->error, malformed, "%s must be a whole number.", f->name);
 		else if ((is_negative && n > 0) || n < (uint64_t)f->min || n > (uint64_t)f->max)
-			body_fail(&a->error, "out_of_range", "%s must be %lld to %lld.", f->name, (long long)f->min,
-				(long long)f->max);
+			body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s must be %lld to %lld.", f->name,
+				(long long)f->min, (long long)f->max);
 		return s;
 	}
 	default:
 		if (len < (size_t)f->min || (max > 0 && len > max))
 			body_fail(&a->error,
-				strcmp(f->name, "text") == 0 ? len == 0 ? "empty_text" : "text_too_long"
-							     : "out_of_range",
+				strcmp(f->name, "text") == 0 ? len == 0 ? PROBLEM_EMPTY_TEXT : PROBLEM_TEXT_TOO_LONG
+							     : PROBLEM_OUT_OF_RANGE,
 				"%s must have %lld to %zu bytes.", f->name, (long long)f->min, max);
 		for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
 			if (strcmp(f->one_of[i], s) == 0)
@@ -139,7 +143,7 @@ static const char *emoji(struct arguments *a, const struct field *f, const char 
 {
 	if (emoji_canonical(s, out))
 		return out->data;
-	body_fail(&a->error, "bad_emoji", "%s must be one emoji and nothing else.", f->name);
+	body_fail(&a->error, PROBLEM_BAD_EMOJI, "%s must be one emoji and nothing else.", f->name);
 	return NULL;
 }
 
@@ -147,19 +151,20 @@ static const char *emoji(struct arguments *a, const struct field *f, const char 
 static const char *names(struct arguments *a, const struct field *f, struct json_object *v, struct buf *out)
 {
 	if (!json_object_is_type(v, json_type_array)) {
-		body_fail(&a->error, "wrong_type", "%s must be an array of strings.", f->name);
+		body_fail(&a->error, PROBLEM_WRONG_TYPE, "%s must be an array of strings.", f->name);
 		return NULL;
 	}
 	size_t n = json_object_array_length(v);
 	if (f->max > 0 && n > (size_t)f->max)
-		body_fail(&a->error, "out_of_range", "%s may have %lld entries.", f->name, (long long)f->max);
+		body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s may have %lld entries.", f->name, (long long)f->max);
 	buf_addc(out, '{');
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *s = json_object_array_get_idx(v, i);
 		if (!json_object_is_type(s, json_type_string))
-			body_fail(&a->error, "wrong_type", "%s must be an array of strings.", f->name);
+			body_fail(&a->error, PROBLEM_WRONG_TYPE, "%s must be an array of strings.", f->name);
 		else if (!call_is_name(json_object_get_string(s)))
-			body_fail(&a->error, "unknown_user", "\"%.64s\" is no user's name.", json_object_get_string(s));
+			body_fail(&a->error, PROBLEM_UNKNOWN_USER, "\"%.64s\" is no user's name.",
+				json_object_get_string(s));
 		else
 			buf_addf(out, "%s%s", i ? "," : "", json_object_get_string(s));
 	}
@@ -178,12 +183,13 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	case TYPE_NAMES: return names(a, f, v, out);
 	case TYPE_OBJECT:
 		if (!json_object_is_type(v, json_type_object))
-			body_fail(&a->error, "wrong_type", "%s must be an object.", f->name);
+			body_fail(&a->error, PROBLEM_WRONG_TYPE, "%s must be an object.", f->name);
 		else if (!body_numbers_fit(v))
-			body_fail(&a->error, "out_of_range", "A number in %s is too large.", f->name);
+			body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "A number in %s is too large.", f->name);
 		s = json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 		if (f->max > 0 && strlen(s) > (size_t)f->max)
-			body_fail(&a->error, "out_of_range", "%s may have %lld bytes.", f->name, (long long)f->max);
+			body_fail(
+				&a->error, PROBLEM_OUT_OF_RANGE, "%s may have %lld bytes.", f->name, (long long)f->max);
 		return s;
 	case TYPE_INT:
 		if (!body_int(a->body, f->name, f->min, f->max, &n, &a->error))
@@ -259,7 +265,8 @@ static void add(struct arguments *a, const struct field *f)
 	case FROM_END: break;
 	}
 	if (s == NULL && f->required)
-		body_fail(&a->error, f->name && strcmp(f->name, "text") == 0 ? "empty_text" : "missing_field",
+		body_fail(&a->error,
+			f->name && strcmp(f->name, "text") == 0 ? PROBLEM_EMPTY_TEXT : PROBLEM_MISSING_FIELD,
 			"%s is missing.", f->name);
 	a->values[a->count++] = s;
 }
@@ -290,7 +297,7 @@ static void check_query(struct arguments *a, const struct call *call)
 	known[n] = NULL;
 	const char *unknown = request_unknown_param(a->req, known);
 	if (unknown != NULL)
-		body_fail(&a->error, "bad_parameter", NO_SUCH_PARAM, unknown);
+		body_fail(&a->error, PROBLEM_BAD_PARAMETER, NO_SUCH_PARAM, unknown);
 }
 
 bool call_takes_only(struct request *req, const char *const known[])
@@ -300,14 +307,21 @@ bool call_takes_only(struct request *req, const char *const known[])
 	struct body_error e = { 0 };
 	if (unknown == NULL)
 		return true;
-	body_fail(&e, "bad_parameter", NO_SUCH_PARAM, unknown);
+	body_fail(&e, PROBLEM_BAD_PARAMETER, NO_SUCH_PARAM, unknown);
 	request_problem(req, e.code, e.detail, "");
 	return false;
 }
 
+void call_refuse_by(struct request *req, const char *code, const char *detail)
+{
+	enum problem p = problem_find(code);
+	if (p == PROBLEM_INTERNAL)
+		log_error("the functions refuse with the unknown code %s", code);
+	request_problem(req, p, *detail != '\0' ? detail : NULL, "");
+}
+
 void call_refuse(struct request *req, const struct pg_result *r)
 {
-	const char *code = pg_hint(r);
 	char path[256];
 	if (fault_passes(fault_of(r))) {
 		char text[1024], detail[256];
@@ -316,18 +330,16 @@ void call_refuse(struct request *req, const struct pg_result *r)
 				fault_text(r, text, sizeof(text)), request_id(req));
 		snprintf(detail, sizeof(detail),
 			"Not confirmed, %s. Try again: it is not known whether this took effect.", fault_of(r)->reason);
-		request_problem(req, "database_away", detail, "");
-	} else if (strncmp(pg_sqlstate(r), "PT", 2) == 0) {
-		if (problem_find(code)->status == 500)
-			log_error("the functions refuse with the unknown code %s", code);
-		request_problem(req, code, pg_message(r), "");
+		request_problem(req, PROBLEM_DATABASE_AWAY, detail, "");
+	} else if (strcmp(pg_sqlstate(r), "PTREF") == 0) {
+		call_refuse_by(req, pg_hint(r), pg_message(r));
 	} else if (strncmp(pg_sqlstate(r), "22", 2) == 0) {
-		request_problem(req, "out_of_range", "The database can't keep this value.", "");
+		request_problem(req, PROBLEM_OUT_OF_RANGE, "The database can't keep this value.", "");
 	} else {
 		log_event(LOG_ERROR, "a call of the database failed", F("method", request_method(req)),
 			F("path", access_path(req, path, sizeof(path))), F("sqlstate", pg_sqlstate(r)),
 			F("error", pg_message(r)), F("request", request_id(req)));
-		request_problem(req, "internal", NULL, "");
+		request_problem(req, PROBLEM_INTERNAL, NULL, "");
 	}
 }
 
@@ -374,7 +386,7 @@ static void on_result(void *arg, const struct pg_result *r)
 	int body = pg_column(r, "body"), status = pg_column(r, "status"), rev = pg_column(r, "rev"),
 	    pos = pg_column(r, "pos");
 	if (pg_rows(r) == 0) {
-		request_problem(req, "not_found", NULL, "");
+		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
 		return;
 	}
 	if (rev >= 0 && !pg_null(r, 0, rev)) {
@@ -395,11 +407,11 @@ void call_handle(struct request *req)
 	const struct call *call = request_route(req)->spec;
 	struct arguments a = { .req = req };
 	check_query(&a, call);
-	if (a.error.code == NULL)
+	if (a.error.code == PROBLEM_NONE)
 		parse_body(&a, call);
-	for (const struct field *f = call->fields; f->from != FROM_END && a.error.code == NULL; f++)
+	for (const struct field *f = call->fields; f->from != FROM_END && a.error.code == PROBLEM_NONE; f++)
 		add(&a, f);
-	if (a.error.code != NULL)
+	if (a.error.code != PROBLEM_NONE)
 		request_problem(req, a.error.code, a.error.detail, "");
 	else if (!limit_route(req))
 		; /* it is refused */

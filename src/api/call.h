@@ -67,6 +67,8 @@ struct pg_result;
 void call_reply(struct request *req, int status, const struct pg_result *r, int row, int col);
 /* Answers with what a failed call says: a refusal of the functions, or that the database is away. */
 void call_refuse(struct request *req, const struct pg_result *r);
+/* Answers with a refusal of the functions: see refuse() in sql/functions/log/base.sql. detail "": the problem's own. */
+void call_refuse_by(struct request *req, const char *code, const char *detail);
 /* Answers with what any call says, as call_handle() does. */
 void call_answer(struct request *req, const struct pg_result *r);
 

@@ -53,7 +53,7 @@ static void answer(const struct gathered *g, struct request *req, const struct p
 	if (!pg_ok(r) || (unsigned)pg_rows(r) != g->flying) {
 		call_refuse(req, r);
 	} else if (!pg_null(r, row, 0)) {
-		request_problem(req, pg_text(r, row, 0), pg_text(r, row, 1), "");
+		call_refuse_by(req, pg_text(r, row, 0), pg_text(r, row, 1));
 	} else {
 		call_reply(req, 200, r, row, 2);
 	}
@@ -135,7 +135,7 @@ void gather(struct gatherer *all, const struct call *call, struct request *req, 
 	struct item *item = g->waiting < WAITING_MAX ? calloc(1, sizeof(*item) + size) : NULL;
 	if (item == NULL) {
 		if (req != NULL)
-			request_problem(req, "overloaded", NULL, "");
+			request_problem(req, PROBLEM_OVERLOADED, NULL, "");
 		return;
 	}
 	item->req = req;
@@ -164,7 +164,7 @@ void gatherer_stop(struct gatherer *all)
 		while (!list_empty(&g->queue)) {
 			struct item *item = first_of(&g->queue);
 			if (item->req != NULL)
-				request_problem(item->req, "stopping", NULL, "");
+				request_problem(item->req, PROBLEM_STOPPING, NULL, "");
 			drop(item);
 		}
 	}

@@ -95,7 +95,7 @@ void limit_refuse(struct request *req, enum limit limit, unsigned retry_s)
 	char detail[128];
 	limit_detail(api_of(req), limit, retry_s, detail, sizeof(detail));
 	request_add_rate(req, rate_of(api_of(req), limit), retry_s);
-	request_problem(req, "rate_limited", detail, "");
+	request_problem(req, PROBLEM_RATE_LIMITED, detail, "");
 }
 
 bool limit_route(struct request *req)

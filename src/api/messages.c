@@ -17,10 +17,10 @@
 #include "base/decimal.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/problem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
-#include "http/problem.h"
 #include "log/batch.h"
 #include "pg/pool.h"
 
@@ -96,12 +96,12 @@ struct source { /* of a message that is forwarded */
 static void check_type(struct outgoing *o, const struct draft *d)
 {
 	if (d->type != NULL && !is_type(d->type))
-		body_fail(&o->error, "out_of_range",
+		body_fail(&o->error, PROBLEM_OUT_OF_RANGE,
 			"type must be 1 to 32 of a-z, 0-9, \"_\", \".\" and \"-\", and not \"system\".");
 	else if (d->content != NULL && d->type == NULL)
-		body_fail(&o->error, "missing_field", "A content needs a type.");
+		body_fail(&o->error, PROBLEM_MISSING_FIELD, "A content needs a type.");
 	else if (d->content == NULL && d->type != NULL)
-		body_fail(&o->error, "missing_field", "A message with a type needs a content.");
+		body_fail(&o->error, PROBLEM_MISSING_FIELD, "A message with a type needs a content.");
 }
 
 static void check_forward(struct outgoing *o, const struct draft *d)
@@ -116,7 +116,7 @@ static void check_forward(struct outgoing *o, const struct draft *d)
 		return;
 	body_fill(d->forward, fields, &source, &o->error);
 	if (d->text != NULL || d->type != NULL)
-		body_fail(&o->error, "unknown_field", "What is forwarded has its own text, type and content.");
+		body_fail(&o->error, PROBLEM_UNKNOWN_FIELD, "What is forwarded has its own text, type and content.");
 	o->item.forward_chat = (uint64_t)source.chat;
 	o->item.forward_id = (uint64_t)source.id;
 }
@@ -137,9 +137,9 @@ static void read_json(struct outgoing *o, const char *json, size_t len)
 	if (body == NULL)
 		return;
 	body_fill(body, fields, &d, &o->error);
-	if (o->error.code == NULL)
+	if (o->error.code == PROBLEM_NONE)
 		check_type(o, &d);
-	if (o->error.code == NULL)
+	if (o->error.code == PROBLEM_NONE)
 		check_forward(o, &d);
 	o->item.text = keep(o, d.text);
 	o->item.type = keep(o, d.type);
@@ -156,11 +156,12 @@ static void read_text(struct outgoing *o, const char *text, size_t len)
 {
 	const struct conf *conf = http_conf(request_server(o->post->req));
 	if (conf->text_max > 0 && len > conf->text_max)
-		body_fail(&o->error, "text_too_long", "A text may have %zu bytes, this has %zu.", conf->text_max, len);
+		body_fail(&o->error, PROBLEM_TEXT_TOO_LONG, "A text may have %zu bytes, this has %zu.", conf->text_max,
+			len);
 	else if (len > 0 && memchr(text, '\0', len) != NULL)
-		body_fail(&o->error, "bad_text", "A text can't hold NUL.");
+		body_fail(&o->error, PROBLEM_BAD_TEXT, "A text can't hold NUL.");
 	else if (!utf8_valid(text, len))
-		body_fail(&o->error, "bad_utf8", "The text isn't valid UTF-8.");
+		body_fail(&o->error, PROBLEM_BAD_UTF8, "The text isn't valid UTF-8.");
 	else
 		o->item.text = len > 0 ? arena_copy(&o->post->arena, text, len) : "";
 }
@@ -172,14 +173,15 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	char made[64], hex[SECRET_HASH_HEX + 1];
 	struct buf all;
 	if (o->item.type == NULL && o->item.forward_id == 0 && (o->item.text == NULL || *o->item.text == '\0'))
-		body_fail(&o->error, "empty_text", "A message needs a text.");
+		body_fail(&o->error, PROBLEM_EMPTY_TEXT, "A message needs a text.");
 	if (header_key != NULL && o->item.key != NULL && strcmp(header_key, o->item.key) != 0)
-		body_fail(&o->error, "out_of_range", "The key and the Idempotency-Key header differ.");
+		body_fail(&o->error, PROBLEM_OUT_OF_RANGE, "The key and the Idempotency-Key header differ.");
 	if (header_key != NULL && o->item.key == NULL)
 		o->item.key = keep(o, header_key);
 	if (o->item.key != NULL && !is_key(o->item.key))
-		body_fail(&o->error, "out_of_range", "A key has 1 to %d bytes and no control characters.", KEY_MAX);
-	if (o->error.code != NULL)
+		body_fail(
+			&o->error, PROBLEM_OUT_OF_RANGE, "A key has 1 to %d bytes and no control characters.", KEY_MAX);
+	if (o->error.code != PROBLEM_NONE)
 		return;
 	if (o->item.key == NULL) {
 		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(),
@@ -210,11 +212,11 @@ static void take_rate(struct outgoing *o, const struct caller *caller)
 {
 	struct api *api = api_of(o->post->req);
 	char detail[128];
-	if (o->error.code != NULL ||
+	if (o->error.code != PROBLEM_NONE ||
 		limit_try(api, LIMIT_SENDS, limit_key(LIMIT_SENDS, "of", caller->name), &o->retry_s))
 		return;
 	limit_detail(api, LIMIT_SENDS, o->retry_s, detail, sizeof(detail));
-	body_fail(&o->error, "rate_limited", "%s", detail);
+	body_fail(&o->error, PROBLEM_RATE_LIMITED, "%s", detail);
 }
 
 /* ---- answering ---- */
@@ -228,39 +230,28 @@ static void add_with_key(struct buf *out, const char *json, size_t len, const ch
 	buf_addc(out, '}');
 }
 
+/* After a failure of ours the key is what makes a retry safe. */
 static const char *detail_of(const struct send_result *r)
 {
-	static const struct {
-		const char *code, *detail;
-	} details[] = { { "forbidden", "Only the owner and admins write here." },
-		{ "muted", "You are muted in this chat." }, { "blocked", "One of you two has blocked the other." },
-		{ "unknown_reply_to", "reply_to is no message of this chat that you may see." },
-		{ "unknown_forward", "forward is no message that you may read, or none that can be passed on." },
-		{ "key_conflict", "This key was sent with another message already." },
-		{ "gone", "The message of this key was deleted." },
-		{ "slow_mode", "This chat is in slow mode: your last message was a moment ago." },
-		{ "chat_rate_limited", "More is written in this chat than it allows." },
-		{ "out_of_range", "The database can't keep this content." },
-		{ "database_away", "Not confirmed: it has not happened, or happens once. Try again with this key." },
-		{ "overloaded", "Too much is waiting. It has not happened: try again with this key." } };
-	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++)
-		if (strcmp(details[i].code, r->code) == 0)
-			return details[i].detail;
-	return problem_find(r->code)->title;
+	return r->problem == PROBLEM_DATABASE_AWAY
+		? "Not confirmed. Send it again with this key: it is stored once, however often it is sent."
+		: r->problem == PROBLEM_OUT_OF_RANGE ? "The database can't store this content."
+						     : problem_detail(r->problem);
 }
 
 /* A chat that limits its members says how many a minute, and in how many seconds to try again. */
 static uint64_t refrain(const struct send_result *r, unsigned *ret_limit)
 {
 	uint64_t seconds = 0;
-	return r->status == 429 && sscanf(r->body, "%u %" SCNu64, ret_limit, &seconds) == 2 ? seconds : 0;
+	return problem_status(r->problem) == 429 && sscanf(r->body, "%u %" SCNu64, ret_limit, &seconds) == 2 ? seconds
+													     : 0;
 }
 
 static void answer_one(struct outgoing *o, const struct send_result *r)
 {
 	struct request *req = o->post->req;
 	unsigned limit = 0;
-	if (r->status == 201) {
+	if (r->problem == PROBLEM_NONE) {
 		struct buf out;
 		size_t len;
 		buf_init(&out, SIZE_MAX / 2);
@@ -274,11 +265,11 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 		request_add_rate(req, limit, wait);
 	struct buf extra;
 	buf_init(&extra, 8192);
-	if (r->status >= 500) {
+	if (problem_status(r->problem) >= 500) {
 		buf_adds(&extra, ",\"key\":");
 		buf_add_json(&extra, o->item.key, strlen(o->item.key));
 	}
-	request_problem(req, r->code, detail_of(r), extra.data ? extra.data : "");
+	request_problem(req, r->problem, detail_of(r), extra.data ? extra.data : "");
 	buf_release(&extra);
 }
 
@@ -293,11 +284,12 @@ static void line_sent(struct outgoing *o, const struct send_result *r)
 	o->answer = buf_detach(&out, NULL);
 }
 
-static void line_refused(struct outgoing *o, int status, const char *code, const char *detail, uint64_t retry_s)
+static void line_refused(struct outgoing *o, enum problem p, const char *detail, uint64_t retry_s)
 {
 	struct buf out;
 	buf_init(&out, SIZE_MAX / 2);
-	buf_addf(&out, "{\"status\":%d,\"code\":\"%s\",\"detail\":", status, code);
+	detail = detail != NULL ? detail : problem_title(p);
+	buf_addf(&out, "{\"status\":%d,\"code\":\"%s\",\"detail\":", problem_status(p), problem_code(p));
 	buf_add_json(&out, detail, strlen(detail));
 	if (o->item.key != NULL) {
 		buf_adds(&out, ",\"key\":");
@@ -333,20 +325,20 @@ static void on_done(struct send_item *item, const struct send_result *r)
 {
 	struct outgoing *o = container_of(item, struct outgoing, item);
 	struct api *api = api_of(o->post->req);
-	if (r->status == 201)
+	if (r->problem == PROBLEM_NONE)
 		metrics_count(api->metrics, item->type ? M_SENT_TYPED : M_SENT_TEXT, 1);
-	else if (strcmp(r->code, "overloaded") == 0)
+	else if (r->problem == PROBLEM_OVERLOADED)
 		metrics_count(api->metrics, M_FULL_SENDS, 1);
-	else if (r->status == 429)
+	else if (problem_status(r->problem) == 429)
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
-	else if (r->status == 404 &&
+	else if (r->problem == PROBLEM_NOT_FOUND &&
 		request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
 		map_release(&api->direct_chats);
 	unsigned limit;
-	if (o->post->bulk && r->status == 201)
+	if (o->post->bulk && r->problem == PROBLEM_NONE)
 		line_sent(o, r);
 	else if (o->post->bulk)
-		line_refused(o, r->status, r->code, detail_of(r), refrain(r, &limit));
+		line_refused(o, r->problem, detail_of(r), refrain(r, &limit));
 	else
 		answer_one(o, r);
 	one_done(o->post);
@@ -356,13 +348,12 @@ static void on_done(struct send_item *item, const struct send_result *r)
 
 static void refuse(struct outgoing *o)
 {
-	const char *code = o->error.code;
 	if (o->post->bulk)
-		line_refused(o, problem_find(code)->status, code, o->error.detail, o->retry_s);
+		line_refused(o, o->error.code, o->error.detail, o->retry_s);
 	else if (o->retry_s > 0)
 		limit_refuse(o->post->req, LIMIT_SENDS, o->retry_s);
 	else
-		request_problem(o->post->req, code, o->error.detail, "");
+		request_problem(o->post->req, o->error.code, o->error.detail, "");
 }
 
 /* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends
@@ -376,7 +367,7 @@ static void send_all(struct post *p)
 		o->item.chat = p->chat;
 		o->item.on_done = on_done;
 		take_rate(o, caller_of(p->req));
-		if (o->error.code == NULL) {
+		if (o->error.code == PROBLEM_NONE) {
 			batcher_add(api->batcher, &o->item);
 		} else {
 			refuse(o);
@@ -466,11 +457,11 @@ static void send_bulk(struct request *req)
 	const struct buf *body = request_body(req);
 	unsigned lines = count_lines(body), n = 0, good = 0;
 	if (request_header(req, "Idempotency-Key") != NULL) {
-		request_problem(req, "bad_parameter", "Here every line has its own key: give it as \"key\".", "");
+		request_problem(req, PROBLEM_BAD_PARAMETER, "Here every line has its own key: give it as \"key\".", "");
 		return;
 	}
 	if (lines > BULK_ITEMS_MAX) {
-		request_problem(req, "body_too_large", "At most 10000 lines.", "");
+		request_problem(req, PROBLEM_BODY_TOO_LARGE, "At most 10000 lines.", "");
 		return;
 	}
 	struct post *p = new_post(req, lines);
@@ -482,7 +473,7 @@ static void send_bulk(struct request *req)
 			struct outgoing *o = &p->items[n++];
 			read_json(o, s, len);
 			complete(o, caller_of(req), NULL);
-			good += o->error.code == NULL;
+			good += o->error.code == PROBLEM_NONE;
 		}
 		s = nl ? nl + 1 : end;
 	}
@@ -509,7 +500,7 @@ void messages_send(struct request *req)
 	else
 		read_text(o, body->len ? body->data : "", body->len);
 	complete(o, caller_of(req), request_header(req, "Idempotency-Key"));
-	if (o->error.code == NULL) {
+	if (o->error.code == PROBLEM_NONE) {
 		find_chat(p);
 		return;
 	}

@@ -38,11 +38,11 @@ void ops_ready(struct request *req)
 	if (trouble == NULL && !tail_live(api->tail))
 		trouble = "the log is not followed yet";
 	if (http_is_stopping(request_server(req))) {
-		request_problem(req, "stopping", NULL, "");
+		request_problem(req, PROBLEM_STOPPING, NULL, "");
 	} else if (trouble != NULL) {
 		snprintf(detail, sizeof(detail), "%c%s%s%s%s.", toupper((unsigned char)*trouble), trouble + 1,
 			*sqlstate != '\0' ? " (SQLSTATE " : "", sqlstate, *sqlstate != '\0' ? ")" : "");
-		request_problem(req, "database_away", detail, "");
+		request_problem(req, PROBLEM_DATABASE_AWAY, detail, "");
 	} else {
 		reply(req, 200, "ready\n");
 	}
@@ -83,7 +83,7 @@ static void show_to_admin(struct request *req)
 	if (caller_of(req)->admin)
 		show(req);
 	else
-		request_problem(req, "forbidden", "Metrics are for administrators.", "");
+		request_problem(req, PROBLEM_FORBIDDEN, "Metrics are for administrators.", "");
 }
 
 void ops_metrics(struct request *req)
@@ -92,7 +92,7 @@ void ops_metrics(struct request *req)
 	if (api->metrics_apart ? request_on_metrics_port(req) : request_is_loopback(req))
 		show(req);
 	else if (api->metrics_apart)
-		request_problem(req, "not_found", NULL, "");
+		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
 	else
 		auth_request(api->auth, req, show_to_admin);
 }

@@ -106,7 +106,7 @@ static void on_verified(void *arg)
 	sodium_memzero(i->password, sizeof(i->password));
 	if (!i->right) {
 		auth_password_refused(i->req, i->name);
-		request_problem(i->req, "bad_credentials", "Unknown name or wrong password.", "");
+		request_problem(i->req, PROBLEM_BAD_CREDENTIALS, "Unknown name or wrong password.", "");
 		free_issue(i);
 		return;
 	}
@@ -130,7 +130,7 @@ static void on_password(void *arg, const struct pg_result *r)
 	if (i->known)
 		snprintf(i->hash, sizeof(i->hash), "%s", pg_text(r, 0, 0));
 	if (loop_job(api_of(i->req)->loop, verify, on_verified, i) != ST_OK) {
-		request_problem(i->req, "overloaded", NULL, "");
+		request_problem(i->req, PROBLEM_OVERLOADED, NULL, "");
 		free_issue(i);
 	}
 }
@@ -171,7 +171,7 @@ void session_create(struct request *req)
 	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
 	if (o != NULL)
 		body_fill(o, fields, &b, &e);
-	if (e.code != NULL) {
+	if (e.code != PROBLEM_NONE) {
 		request_problem(req, e.code, e.detail, "");
 		json_object_put(o);
 		return;
@@ -238,7 +238,7 @@ void token_delete(struct request *req)
 	if (!call_takes_only(req, NULL))
 		return;
 	if (!decimal_is_bigint(id))
-		request_problem(req, "not_found", NULL, "");
+		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
 	else
 		delete_credential(req, id, on_token_deleted);
 }
@@ -260,8 +260,8 @@ void token_create(struct request *req)
 		return;
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
 	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
-		body_fail(&e, "out_of_range", "expires_at must be a time like 2026-01-31T12:00:00Z.");
-	if (e.code != NULL) {
+		body_fail(&e, PROBLEM_OUT_OF_RANGE, "expires_at must be a time like 2026-01-31T12:00:00Z.");
+	if (e.code != PROBLEM_NONE) {
 		request_problem(req, e.code, e.detail, "");
 	} else if (limit_route(req)) {
 		struct issue *i = new_issue(req, "token");

@@ -26,10 +26,10 @@ struct opening {
 
 void streams_gone(struct api *api, uint64_t key) { shared_streams_sub(api->shared, api->worker, key); }
 
-static void turn_away(struct opening *o, const char *code, const char *detail)
+static void turn_away(struct opening *o, enum problem p, const char *detail)
 {
 	hub_user_unref(o->sub.opening.user);
-	request_problem(o->req, code, detail, "");
+	request_problem(o->req, p, detail, "");
 }
 
 /* Who asks on from a position has received what lies before it. */
@@ -47,15 +47,15 @@ static void begin(struct opening *o)
 	struct api *api = api_of(o->req);
 	unsigned most = api->conf->streams_per_user;
 	if (http_is_stopping(server)) {
-		turn_away(o, "stopping", NULL);
+		turn_away(o, PROBLEM_STOPPING, NULL);
 	} else if (!http_has_room(server)) {
 		metrics_count(api->metrics, M_FULL_STREAMS, 1);
-		turn_away(o, "overloaded", "No room for one more stream here.");
+		turn_away(o, PROBLEM_OVERLOADED, "No room for one more stream here.");
 	} else if (shared_streams_add(api->shared, api->worker, o->sub.key) > most && most > 0) {
 		shared_streams_sub(api->shared, api->worker, o->sub.key);
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 		request_add_rate(o->req, most, 5);
-		turn_away(o, "too_many_streams", "Close another stream first.");
+		turn_away(o, PROBLEM_TOO_MANY_STREAMS, "Close another stream first.");
 	} else if (o->is_poll) {
 		if (o->has_since && o->sub.opening.outcome == HUB_START &&
 			hub_user_confirms(o->sub.opening.user, o->sub.opening.at.pos))
@@ -72,8 +72,8 @@ static void on_confirmed(void *arg, enum auth_still still)
 	struct opening *o = arg;
 	switch (still) {
 	case AUTH_STILL_GOOD: begin(o); break;
-	case AUTH_REVOKED: turn_away(o, "unauthorized", "This credential is no longer good."); break;
-	case AUTH_AWAY: turn_away(o, "database_away", NULL); break;
+	case AUTH_REVOKED: turn_away(o, PROBLEM_UNAUTHORIZED, "This credential is no longer good."); break;
+	case AUTH_AWAY: turn_away(o, PROBLEM_DATABASE_AWAY, NULL); break;
 	}
 	free(o);
 }
@@ -86,7 +86,7 @@ static void on_open(void *arg, const struct hub_opening *found)
 		auth_confirm(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
 		return;
 	}
-	request_problem(o->req, "database_away", NULL, "");
+	request_problem(o->req, PROBLEM_DATABASE_AWAY, NULL, "");
 	free(o);
 }
 
@@ -101,12 +101,12 @@ static bool number(struct request *req, const char *name, unsigned min, unsigned
 		return true;
 	if (!decimal_parse(s, &n)) {
 		snprintf(detail, sizeof(detail), "%s must be a whole number.", name);
-		request_problem(req, "bad_parameter", detail, "");
+		request_problem(req, PROBLEM_BAD_PARAMETER, detail, "");
 		return false;
 	}
 	if (n < min || n > max) {
 		snprintf(detail, sizeof(detail), "%s must be %u to %u.", name, min, max);
-		request_problem(req, "out_of_range", detail, "");
+		request_problem(req, PROBLEM_OUT_OF_RANGE, detail, "");
 		return false;
 	}
 	*ret = (unsigned)n;
@@ -130,7 +130,7 @@ static bool read_start(struct request *req, struct cursor *cursor, const char **
 	*ret_since = start_of(req);
 	if (*ret_since == NULL || cursor_parse(*ret_since, cursor))
 		return true;
-	request_problem(req, "bad_cursor", "Cursors come from hello, from events and from /v1/sync.", "");
+	request_problem(req, PROBLEM_BAD_CURSOR, "Cursors come from hello, from events and from /v1/sync.", "");
 	return false;
 }
 
@@ -187,7 +187,7 @@ void streams_open(struct request *req)
 		!number(req, "close", 0, 1, 0, &close_after))
 		return;
 	if (!ok) {
-		request_problem(req, "bad_parameter", "format is sse or ndjson.", "");
+		request_problem(req, PROBLEM_BAD_PARAMETER, "format is sse or ndjson.", "");
 		return;
 	}
 	if (request_is_head(req)) {

@@ -63,7 +63,7 @@ void listing_cell(struct json_object *o, const char *name, int width)
 struct json_object *listing_call(struct database *d, const char *sql, const char *param, const char *absent)
 {
 	struct sync_rows *r = param != NULL ? sync_call(d->db, sql, param, SYNC_END) : sync_call(d->db, sql, SYNC_END);
-	if (r == NULL && strcmp(sync_sqlstate(d->db), "PT404") == 0 && absent != NULL)
+	if (r == NULL && sync_problem(d->db) == PROBLEM_NOT_FOUND && absent != NULL)
 		command_failed("%s", absent);
 	else if (r == NULL)
 		database_failed(d);

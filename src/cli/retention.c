@@ -64,8 +64,8 @@ static int run(struct database *d, const char *value)
 {
 	struct sync_rows *r = call(d, value);
 	if (r == NULL)
-		return strcmp(sync_sqlstate(d->db), "PT404") == 0 ? command_failed("there is no chat %s", chat)
-								  : database_failed(d);
+		return sync_problem(d->db) == PROBLEM_NOT_FOUND ? command_failed("there is no chat %s", chat)
+								: database_failed(d);
 	struct json_object *o = json_tokener_parse(sync_text(r, 0, 0));
 	print(o);
 	json_object_put(o);

@@ -53,7 +53,7 @@ struct request {
 	struct buf body;
 	size_t discarded;               /* bytes of a body that is too large */
 	char user[64];                  /* who it is from, or says it is; "": nobody yet */
-	const char *code;               /* of the problem that is its answer; NULL: it is none */
+	enum problem problem;           /* that is its answer; PROBLEM_NONE: it is none */
 	uint64_t bytes;                 /* of the answer's body */
 	bool offered;                   /* it came with a credential */
 	uint64_t received_us, began_us; /* real time, monotonic time */
@@ -74,9 +74,9 @@ struct request {
 	void (*free_data)(void *data);
 };
 
-/* Finds req's route and fills vars and params. Returns NULL, or the code of what is wrong. allow (size bytes) gets the
- * methods that the address does take when the code is method_not_allowed. */
-const char *router_find(struct request *req, const struct route *routes, char *allow, size_t size);
+/* Finds req's route and fills vars and params. Returns PROBLEM_NONE, or what is wrong. allow (size bytes) gets the
+ * methods that the path does take when that is PROBLEM_METHOD_NOT_ALLOWED. */
+enum problem router_find(struct request *req, const struct route *routes, char *allow, size_t size);
 
 struct request *request_new(struct http_server *s, const char *target);
 void request_free(struct request *req);

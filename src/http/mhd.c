@@ -21,8 +21,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/problem.h"
 #include "http/internal.h"
-#include "http/problem.h"
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
@@ -47,15 +47,15 @@ struct MHD_Response *MHD_create_response_from_buffer(size_t size, void *buffer, 
 	return (struct MHD_Response *)(uintptr_t)page;
 }
 
-static const char *code_of(unsigned status)
+static enum problem problem_of(unsigned status)
 {
 	switch (status) {
-	case 413: return "body_too_large";
-	case 414: return "address_too_long";
-	case 431: return "header_too_large";
-	case 505: return "version_not_supported";
-	case 500: return "internal";
-	default: return "bad_request";
+	case 413: return PROBLEM_BODY_TOO_LARGE;
+	case 414: return PROBLEM_ADDRESS_TOO_LONG;
+	case 431: return PROBLEM_HEADER_TOO_LARGE;
+	case 505: return PROBLEM_VERSION_NOT_SUPPORTED;
+	case 500: return PROBLEM_INTERNAL;
+	default: return PROBLEM_BAD_REQUEST;
 	}
 }
 
@@ -66,7 +66,7 @@ static struct MHD_Response *problem_response(unsigned status)
 	char id[REQUEST_ID_MAX + 1];
 	request_id_make(id);
 	buf_init(&out, 1024);
-	problem_render(&out, problem_find(code_of(status)), NULL, id, "");
+	problem_render(&out, problem_of(status), NULL, id, "");
 	char *body = buf_detach(&out, &len);
 	struct MHD_Response *r = mhd_response(body, len, true);
 	MHD_add_response_header(r, "Content-Type", "application/problem+json");

@@ -20,7 +20,7 @@ enum {
 struct client {
 	uint64_t key;
 	char address[64], user[64], id[REQUEST_ID_MAX + 1];
-	const char *code;
+	enum problem problem;
 	int status;
 	bool offered;
 	unsigned more; /* since its first line */
@@ -39,7 +39,7 @@ static enum log_level level_of(const struct client *c) { return c->status == 401
 static void say(const struct client *c, unsigned count, uint64_t over_ms)
 {
 	log_event_each(level_of(c), "refused", F("addr", c->address), F("user", *c->user != '\0' ? c->user : NULL),
-		F_NUMBER("status", c->status), F("code", c->code),
+		F_NUMBER("status", c->status), F("code", problem_code(c->problem)),
 		F("credential",
 			c->status != 401     ? NULL
 				: c->offered ? "bad"
@@ -77,8 +77,9 @@ static uint64_t key_of(const struct request *req, int status, bool offered)
 	return secret_keyed_hash(text, (size_t)n);
 }
 
-void refusals_note(struct refusals *r, const struct request *req, int status, const char *code, bool offered)
+void refusals_note(struct refusals *r, const struct request *req, enum problem p, bool offered)
 {
+	int status = problem_status(p);
 	uint64_t key = key_of(req, status, offered);
 	unsigned i = 0;
 	while (i < r->count && r->clients[i].key != key)
@@ -93,7 +94,7 @@ void refusals_note(struct refusals *r, const struct request *req, int status, co
 	bool first = i == r->count;
 	if (first)
 		*c = (struct client) { .key = key, .status = status, .offered = offered };
-	c->code = code;
+	c->problem = p;
 	snprintf(c->id, sizeof(c->id), "%s", request_id(req));
 	snprintf(c->user, sizeof(c->user), "%s", request_user(req) != NULL ? request_user(req) : "");
 	request_client(req, c->address, sizeof(c->address));

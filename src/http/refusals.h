@@ -13,6 +13,6 @@ struct refusals *refusals_new(struct loop *loop);
 void refusals_free(struct refusals *r); /* writes what has gathered */
 
 /* offered: the request came with a credential. */
-void refusals_note(struct refusals *r, const struct request *req, int status, const char *code, bool offered);
+void refusals_note(struct refusals *r, const struct request *req, enum problem p, bool offered);
 
 #endif

@@ -19,11 +19,11 @@
 #include "base/linesafe.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/problem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "http/internal.h"
 #include "http/mhd.h"
-#include "http/problem.h"
 
 #define PIECE_BLOCK 16384 /* what libmicrohttpd sets aside for an answer in pieces */
 
@@ -450,27 +450,26 @@ void request_feed(struct request *req, char *data, size_t len, enum feed feed)
 		server_resume(req->server, req);
 }
 
-void request_problem(struct request *req, const char *code, const char *detail, const char *extra)
+void request_problem(struct request *req, enum problem p, const char *detail, const char *extra)
 {
-	const struct problem *p = problem_find(code);
+	int status = problem_status(p);
 	struct buf out;
 	size_t len;
 	buf_init(&out, 65536);
-	if (p->status == 404) /* what is absent and what is forbidden look alike */
-		detail = "No such thing, or not yours to know of.";
-	problem_render(&out, p, detail, req->id, extra);
-	if (p->status == 401)
+	/* What doesn't exist and what the caller may not know of look alike: every 404 has the same detail. */
+	problem_render(&out, p, status == 404 ? NULL : detail, req->id, extra);
+	if (status == 401)
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");
-	if (p->status == 503)
+	if (status == 503)
 		request_add_header(req, "Retry-After", "2");
-	req->code = p->code; /* code itself may be text of a result that is gone before the answer */
+	req->problem = p;
 	char path[256];
-	if (p->status >= 500)
+	if (status >= 500)
 		log_event(LOG_WARN, "request failed", F("method", req->method),
-			F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", p->status), F("code", code),
-			F("request", req->id));
+			F("path", access_path(req, path, sizeof(path))), F_NUMBER("status", status),
+			F("code", problem_code(p)), F("request", req->id));
 	char *body = buf_detach(&out, &len);
-	request_reply(req, p->status, "application/problem+json", body, len);
+	request_reply(req, status, "application/problem+json", body, len);
 }
 
 void request_hand_off(struct request *req, void (*take)(void *, struct request *, int), void *arg)

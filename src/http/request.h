@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/problem.h"
 
 struct conf;
 struct http_server;
@@ -100,8 +101,8 @@ void request_reply_pieces(
 /* Takes data (from malloc; NULL with len 0). FEED_CUT: what came is not the whole, and the client shall see that. */
 enum feed { FEED_MORE, FEED_LAST, FEED_CUT };
 void request_feed(struct request *req, char *data, size_t len, enum feed feed);
-/* code: of problem.c. detail may be NULL. extra: "" or further JSON members, each with a comma before it. */
-void request_problem(struct request *req, const char *code, const char *detail, const char *extra);
+/* detail NULL: the problem's own. extra: "" or further JSON members, each with a comma before it. */
+void request_problem(struct request *req, enum problem p, const char *detail, const char *extra);
 
 /* The connection leaves HTTP's hands: take is called with a descriptor that is now its own, and the request ends right
  * after. take writes the answer itself, beginning with request_head(). */

@@ -35,7 +35,7 @@ static bool is_cursor(const char *name)
 }
 
 /* NULL, or the code of what is wrong. */
-static const char *parse_query(struct request *req, char *query)
+static enum problem parse_query(struct request *req, char *query)
 {
 	for (char *at = query, *next; at != NULL; at = next) {
 		next = strchr(at, '&');
@@ -49,13 +49,13 @@ static const char *parse_query(struct request *req, char *query)
 		else
 			value = at + strlen(at);
 		if (req->params_count == PARAMS_MAX || !utf8_percent_decode(at, true))
-			return "bad_parameter";
+			return PROBLEM_BAD_PARAMETER;
 		if (!utf8_percent_decode(value, true))
-			return is_cursor(at) ? "bad_cursor" : "bad_parameter";
+			return is_cursor(at) ? PROBLEM_BAD_CURSOR : PROBLEM_BAD_PARAMETER;
 		req->params[req->params_count].name = at;
 		req->params[req->params_count++].value = value;
 	}
-	return NULL;
+	return PROBLEM_NONE;
 }
 
 /* Whether pattern ("/v1/chats/{chat}") is the path of these segments; fills vars. */
@@ -88,21 +88,21 @@ static void allow_add(char *allow, size_t size, const char *method)
 		allow_add(allow, size, "HEAD");
 }
 
-const char *router_find(struct request *req, const struct route *routes, char *allow, size_t size)
+enum problem router_find(struct request *req, const struct route *routes, char *allow, size_t size)
 {
 	const char *segments[SEGMENTS_MAX];
 	*allow = '\0';
 	req->decoded = strdup(req->target);
 	if (req->decoded == NULL)
-		return "internal";
+		return PROBLEM_INTERNAL;
 	if (req->decoded[0] != '/')
-		return "bad_path";
+		return PROBLEM_BAD_PATH;
 	char *query = strchr(req->decoded, '?');
 	if (query != NULL)
 		*query++ = '\0';
 	int n = split_path(req->decoded + 1, segments);
 	if (n < 0)
-		return "bad_path";
+		return PROBLEM_BAD_PATH;
 	for (const struct route *r = routes; r->path != NULL; r++) {
 		if (!matches(r->path, segments, n, req->vars))
 			continue;
@@ -112,5 +112,5 @@ const char *router_find(struct request *req, const struct route *routes, char *a
 		}
 		allow_add(allow, size, r->method);
 	}
-	return *allow != '\0' ? "method_not_allowed" : "not_found";
+	return *allow != '\0' ? PROBLEM_METHOD_NOT_ALLOWED : PROBLEM_NOT_FOUND;
 }

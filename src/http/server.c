@@ -22,11 +22,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/problem.h"
 #include "conf/conf.h"
 #include "http/access.h"
 #include "http/internal.h"
 #include "http/mhd.h"
-#include "http/problem.h"
 #include "http/refusals.h"
 #include "hub/hub.h"
 #include "loop/loop.h"
@@ -200,7 +200,7 @@ static void turn_away(struct http_server *s, int fd)
 	metrics_count(s->metrics, M_FULL_CONNECTIONS, 1);
 	request_id_make(id);
 	buf_init(&body, 1024);
-	problem_render(&body, problem_find("overloaded"), "All of the server's connections are taken.", id, "");
+	problem_render(&body, PROBLEM_OVERLOADED, "All of the server's connections are taken.", id, "");
 	buf_init(&out, 2048);
 	buf_addf(&out,
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
@@ -315,39 +315,39 @@ static size_t body_cap(const struct request *req)
 	return cap ? cap : SIZE_MAX / 4;
 }
 
-/* A request whose head has come: NULL when it may go on, else the code of its refusal. */
-static const char *admit(struct request *req, char *allow, size_t size)
+/* Checks a request whose head has come. Returns PROBLEM_NONE if it may go on. */
+static enum problem admit(struct request *req, char *allow, size_t size)
 {
 	size_t header_max = req->server->conf->header_max;
 	if (header_max > 0 && mhd_head_size(req->mhd) > header_max)
-		return "header_too_large";
+		return PROBLEM_HEADER_TOO_LARGE;
 	if (is_ambiguous(req)) {
 		req->unclear = true;
-		return "bad_request";
+		return PROBLEM_BAD_REQUEST;
 	}
 	const char *coding = request_header(req, "Transfer-Encoding");
 	if (coding != NULL && strcasecmp(coding, "chunked") != 0) {
 		req->unclear = true;
-		return "not_implemented";
+		return PROBLEM_NOT_IMPLEMENTED;
 	}
 	if (coding != NULL)
 		req->conn->unaccountable = true;
-	const char *code = router_find(req, req->server->routes, allow, size);
-	if (code != NULL)
-		return code;
+	enum problem p = router_find(req, req->server->routes, allow, size);
+	if (p != PROBLEM_NONE)
+		return p;
 	if (!has_body(req))
-		return NULL;
+		return PROBLEM_NONE;
 	if (!(req->route->flags & (ROUTE_BODY | ROUTE_BULK)))
-		return "body_not_allowed";
+		return PROBLEM_BODY_NOT_ALLOWED;
 	const char *length = request_header(req, "Content-Length");
-	return length != NULL && strtoull(length, NULL, 10) > body_cap(req) ? "body_too_large" : NULL;
+	return length != NULL && strtoull(length, NULL, 10) > body_cap(req) ? PROBLEM_BODY_TOO_LARGE : PROBLEM_NONE;
 }
 
-static void refuse(struct request *req, const char *code, const char *allow)
+static void refuse(struct request *req, enum problem p, const char *allow)
 {
-	if (strcmp(code, "method_not_allowed") == 0)
+	if (p == PROBLEM_METHOD_NOT_ALLOWED)
 		request_add_header(req, "Allow", allow);
-	request_problem(req, code, NULL, "");
+	request_problem(req, p, NULL, "");
 }
 
 /* OPTIONS on an address that exists: what a browser asks before a request from another origin. */
@@ -400,9 +400,9 @@ static enum MHD_Result finish(struct request *req)
 		req->answered = false;
 		request_add_header(req, "Connection", "close"); /* who is refused shouldn't hold on to a descriptor */
 		if (may)
-			request_problem(req, "overloaded", "No room for one more stream here.", "");
+			request_problem(req, PROBLEM_OVERLOADED, "No room for one more stream here.", "");
 		else
-			request_problem(req, "database_away",
+			request_problem(req, PROBLEM_DATABASE_AWAY,
 				"Word of a revocation has just come: who you are is looked up again when you try "
 				"again.",
 				"");
@@ -410,9 +410,9 @@ static enum MHD_Result finish(struct request *req)
 	}
 	count_answer(req, req->status);
 	/* A failed sign-in has a line of its own. */
-	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->code != NULL &&
-		strcmp(req->code, "bad_credentials") != 0)
-		refusals_note(req->server->refusals, req, req->status, req->code, req->offered);
+	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->problem != PROBLEM_NONE &&
+		req->problem != PROBLEM_BAD_CREDENTIALS)
+		refusals_note(req->server->refusals, req, req->problem, req->offered);
 	char path[256];
 	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
 		F_NUMBER("status", req->status), F("request", req->id));
@@ -426,11 +426,11 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 	req->server->open++;
 	request_begin(req, mhd, method, version);
 	req->conn->asked = true;
-	const char *code = admit(req, allow, sizeof(allow));
-	if (code == NULL)
+	enum problem p = admit(req, allow, sizeof(allow));
+	if (p == PROBLEM_NONE)
 		return MHD_YES;
-	if (strcmp(code, "method_not_allowed") != 0 || !answer_options(req, allow))
-		refuse(req, code, allow);
+	if (p != PROBLEM_METHOD_NOT_ALLOWED || !answer_options(req, allow))
+		refuse(req, p, allow);
 	return req->unclear || has_body(req)
 		? finish(req)
 		: MHD_YES; /* without a body it is said in the last call: keep-alive holds */
@@ -457,7 +457,7 @@ static enum MHD_Result on_whole(struct request *req)
 	list_remove(&req->conn->link);
 	if (!req->answered) {
 		if (req->too_large)
-			request_problem(req, "body_too_large", NULL, "");
+			request_problem(req, PROBLEM_BODY_TOO_LARGE, NULL, "");
 		else
 			s->events->on_request(s->arg, req);
 	}

@@ -241,8 +241,8 @@ static void on_page(void *arg, const struct pg_result *res)
 	struct replay *r = read->replay;
 	struct subscriber *s = read->s;
 	if (!pg_ok(res)) {
-		bool rewound = strcmp(pg_hint(res), "cursor_rewound") == 0;
-		if (rewound || strcmp(pg_hint(res), "cursor_expired") == 0) {
+		bool expired = strcmp(pg_sqlstate(res), "PT002") == 0, rewound = strcmp(pg_sqlstate(res), "PT003") == 0;
+		if (expired || rewound) {
 			end_read(read);
 			if (!subscriber_is_ending(s))
 				s->ops->on_end(s, rewound ? END_REWOUND : END_EXPIRED);

@@ -99,15 +99,15 @@ static void finish(struct batcher *b, struct send_item *item, const struct send_
 	item->on_done(item, result);
 }
 
-static void fail(struct batcher *b, struct send_item *item, int status, const char *code)
+static void fail(struct batcher *b, struct send_item *item, enum problem p)
 {
-	finish(b, item, &(struct send_result) { .status = status, .code = code, .body = "" });
+	finish(b, item, &(struct send_result) { .problem = p, .body = "" });
 }
 
-static void fail_queued(struct batcher *b, struct send_item *item, const char *code)
+static void fail_queued(struct batcher *b, struct send_item *item, enum problem p)
 {
 	b->queued--;
-	fail(b, item, 503, code);
+	fail(b, item, p);
 }
 
 /* ---- completing ---- */
@@ -190,14 +190,14 @@ static void fail_alone(struct batcher *b, const struct pg_result *r)
 	list_remove(&item->link);
 	complete(b);
 	if (f->kind == FAULT_NONE) { /* a content that jsonb can't hold */
-		fail(b, item, 422, "out_of_range");
+		fail(b, item, PROBLEM_OUT_OF_RANGE);
 	} else if (fault_passes(f)) {
 		set_trouble(b, r);
 		pause_sending(b);
-		fail(b, item, 503, "database_away");
+		fail(b, item, PROBLEM_DATABASE_AWAY);
 	} else {
 		log_error("a message can't be stored: %s", fault_text(r, text, sizeof(text)));
-		fail(b, item, 500, "internal");
+		fail(b, item, PROBLEM_INTERNAL);
 	}
 }
 
@@ -252,17 +252,16 @@ static void on_result(void *arg, const struct pg_result *r)
 	b->on_commit(b->arg, n, clock_mono_us() - batch->started_us);
 	complete(b);
 	/* The checks are the same in each row, null if nothing is new. */
-	bool has_checks = sscanf(pg_text(r, 0, 5), "%" SCNu32 " %" SCNu32, &check, &before) == 2;
+	bool has_checks = sscanf(pg_text(r, 0, 4), "%" SCNu32 " %" SCNu32, &check, &before) == 2;
 	for (unsigned i = 0; i < n; i++) {
 		struct send_item *item = container_of(items.next, struct send_item, link);
-		struct send_result result = { .status = (int)pg_int(r, (int)i, 0),
-			.code = pg_text(r, (int)i, 1),
-			.id = (uint64_t)pg_int(r, (int)i, 2),
-			.body = pg_text(r, (int)i, 3),
-			.body_len = pg_size(r, (int)i, 3) };
-		if (result.status == 201)
+		struct send_result result = { .problem = problem_find(pg_text(r, (int)i, 0)),
+			.id = (uint64_t)pg_int(r, (int)i, 1),
+			.body = pg_text(r, (int)i, 2),
+			.body_len = pg_size(r, (int)i, 2) };
+		if (result.problem == PROBLEM_NONE)
 			tail_expect(b->tail, result.id);
-		if (result.status == 201 && has_checks && *pg_text(r, (int)i, 4) == 't')
+		if (result.problem == PROBLEM_NONE && has_checks && *pg_text(r, (int)i, 3) == 't')
 			publish(b, item, &result, check, before);
 		finish(b, item, &result);
 	}
@@ -294,7 +293,7 @@ static void call_send_one(struct batcher *b, const struct send_item *item, struc
 	a->received = received;
 	if (item->forward_id == 0) {
 		call(b,
-			"select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, "
+			"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, "
 			"$9, $10, $11, $12)",
 			12, a);
 		return;
@@ -304,7 +303,7 @@ static void call_send_one(struct batcher *b, const struct send_item *item, struc
 	a->forward_chat = forward_chat;
 	a->forward_id = forward_id;
 	call(b,
-		"select status, code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+		"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
 		"$11, $12, $13, $14)",
 		14, a);
 }
@@ -353,7 +352,7 @@ static void call_send(struct batcher *b, const struct batch *batch, struct send_
 	a->reply_to = has_reply_to ? c[COLUMN_REPLY_TO].data : NULL;
 	a->received = c[COLUMN_RECEIVED].data;
 	call(b,
-		"select status, code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
+		"select code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
 		"$12)",
 		12, a);
 }
@@ -407,7 +406,7 @@ static void expire(struct batcher *b)
 		struct send_item *oldest = container_of(b->queue.next, struct send_item, link);
 		if (now - oldest->since_ms < b->wait_ms)
 			break;
-		fail_queued(b, oldest, "database_away");
+		fail_queued(b, oldest, PROBLEM_DATABASE_AWAY);
 	}
 }
 
@@ -533,7 +532,7 @@ void batcher_free(struct batcher *b)
 	pg_conn_free(b->conn); /* puts the items in flight back into the queue */
 	b->conn = NULL;
 	while (!list_empty(&b->queue))
-		fail_queued(b, container_of(b->queue.next, struct send_item, link), "database_away");
+		fail_queued(b, container_of(b->queue.next, struct send_item, link), PROBLEM_DATABASE_AWAY);
 	loop_hook_free(b->hook);
 	loop_timer_free(b->sweep);
 	loop_timer_free(b->pause);
@@ -549,7 +548,7 @@ void batcher_add(struct batcher *b, struct send_item *item)
 	list_append(&b->queue, &item->link);
 	b->queued++;
 	if (++b->waiting > WAITING_MAX)
-		fail_queued(b, item, "overloaded");
+		fail_queued(b, item, PROBLEM_OVERLOADED);
 }
 
 /* At least a sweep, so that every item is submitted once. */

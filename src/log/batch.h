@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/problem.h"
 
 struct batcher;
 struct loop;
@@ -18,10 +19,9 @@ struct send_item;
 struct tail;
 
 struct send_result {
-	int status;       /* 201; the status of a refusal; 503: the database is away; 500: it can't store this item */
-	const char *code; /* a problem's code; "" with 201 */
-	uint64_t id;      /* the message's, with 201 */
-	const char *body; /* the message's JSON, with 201 */
+	enum problem problem; /* PROBLEM_NONE: the message is stored, by this send or an earlier one with its key */
+	uint64_t id;          /* the message's, when it is stored */
+	const char *body;     /* the message's JSON, when it is stored */
 	size_t body_len;
 };
 

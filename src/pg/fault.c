@@ -15,7 +15,7 @@
 
 static const struct fault table[] = {
 	{ "PT001", FAULT_PASSING, false, "a batch before this one failed", NULL }, /* send_turn() */
-	{ "PT", FAULT_NONE, false, "", NULL },                                     /* refuse() */
+	{ "PT", FAULT_NONE, false, "", NULL },                                     /* refuse(), replay() */
 	{ "PS001", FAULT_PASSING, false, "no synchronous standby confirms commits",
 		"see pg_stat_replication: bring a standby back, or change synchronous_standby_names" },
 	{ "22", FAULT_NONE, true, "", NULL },

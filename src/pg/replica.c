@@ -75,7 +75,7 @@ static void ask_primary(struct pg_pool *primary, const char *sql, unsigned n, co
 	pg_pool_call(primary, sql, n + 2, all, on_result, arg);
 }
 
-/* A refusal of the functions' own ("PT404") is an answer like any other. */
+/* A refusal of the functions (PTREF) is an answer like any other. */
 static bool is_answer(const struct pg_result *r)
 {
 	return pg_ok(r) ? pg_rows(r) > 0 : strncmp(pg_sqlstate(r), "PT", 2) == 0;

@@ -24,6 +24,7 @@ struct sync {
 	PGconn *pg;
 	struct buf error;
 	char sqlstate[6];
+	enum problem problem;
 	unsigned position;
 	char *notification;
 };
@@ -101,6 +102,11 @@ static void remember_error(struct sync *s, const PGresult *r)
 		   *detail = PQresultErrorField(r, PG_DIAG_MESSAGE_DETAIL);
 	const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE),
 		   *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
+	const char *hint = PQresultErrorField(r, PG_DIAG_MESSAGE_HINT);
+	bool is_refusal = state != NULL && strcmp(state, "PTREF") == 0 && hint != NULL; /* see refuse() */
+	s->problem = is_refusal ? problem_find(hint) : PROBLEM_NONE;
+	if (is_refusal && (primary == NULL || *primary == '\0'))
+		primary = problem_detail(s->problem) != NULL ? problem_detail(s->problem) : problem_title(s->problem);
 	buf_reset(&s->error);
 	add_line(&s->error, primary != NULL ? primary : PQerrorMessage(s->pg));
 	if (detail != NULL)
@@ -141,6 +147,7 @@ static void remember(struct sync *s, const PGresult *r)
 	buf_reset(&s->error);
 	buf_adds(&s->error, PQstatus(s->pg) == CONNECTION_OK ? stopped : PQerrorMessage(s->pg));
 	s->sqlstate[0] = '\0';
+	s->problem = PROBLEM_NONE;
 	s->position = 0;
 }
 
@@ -206,6 +213,7 @@ enum status sync_exec(struct sync *s, const char *sql)
 
 const char *sync_error(const struct sync *s) { return buf_text(&s->error); }
 const char *sync_sqlstate(const struct sync *s) { return s->sqlstate; }
+enum problem sync_problem(const struct sync *s) { return s->problem; }
 unsigned sync_error_position(const struct sync *s) { return s->position; }
 int sync_version(const struct sync *s) { return PQserverVersion(s->pg); }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/problem.h"
 #include "base/status.h"
 
 struct sync;
@@ -38,6 +39,7 @@ enum status sync_exec(struct sync *s, const char *sql) MUST_CHECK;
  * of the statement, as a character counted from 1 (0: unknown). */
 const char *sync_error(const struct sync *s);
 const char *sync_sqlstate(const struct sync *s);
+enum problem sync_problem(const struct sync *s); /* what the functions refused with; PROBLEM_NONE: another failure */
 unsigned sync_error_position(const struct sync *s);
 
 int sync_version(const struct sync *s);                             /* 150004 */

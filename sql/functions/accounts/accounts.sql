@@ -27,13 +27,13 @@ declare
 begin
 	if p_name !~ '^[a-z0-9][a-z0-9_.-]{1,31}$' then
 		perform refuse(
-			422, 'bad_name',
+			'bad_name',
 			'A name is 2 to 32 of a-z, 0-9, "_", "." and "-", and begins with a letter or a digit.'
 		);
 	end if;
 	v := log_begin();
 	if exists (select from account where name = p_name) then
-		perform refuse(409, 'name_taken', format('There is a user %s already.', p_name));
+		perform refuse('name_taken', format('There is a user %s already.', p_name));
 	end if;
 	insert into account (name, admin, password_hash, created_at, rev)
 	values (p_name, coalesce(p_admin, false), p_password_hash, v.at, v.head + 1)
@@ -58,7 +58,7 @@ language plpgsql as $$
 begin
 	update account a set password_hash = p_password_hash where a.name = p_name and a.state <> 'deleted';
 	if not found then
-		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
 	delete from credential c where c.name = p_name and c.kind = 'session';
 	delete from password_reset r where r.name = p_name;
@@ -82,7 +82,7 @@ begin
 	where a.name = p_name and a.state <> 'deleted'
 	returning * into v_account;
 	if not found then
-		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
 	perform account_changed(p_name); -- first, so that the account's own streams end before the event
 	perform presence_hide(p_name);
@@ -99,7 +99,7 @@ language plpgsql as $$
 begin
 	update account a set admin = p_admin where a.name = p_name and a.state <> 'deleted';
 	if not found then
-		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
 	perform account_changed(p_name);
 	return query select account_json(a)::text from account a where a.name = p_name;

@@ -54,7 +54,7 @@ begin
 	perform log_begin();
 	-- changed since the request was authenticated
 	if not exists (select from account a where a.name = p_me and a.state = 'active') then
-		perform refuse(401, 'unauthorized', 'The account is disabled or deleted.');
+		perform refuse('unauthorized', 'The account is disabled or deleted.');
 	end if;
 	delete from avatar x where x.name = p_me and x.id <> v_id;
 	perform avatar_set(p_me, v_hash);

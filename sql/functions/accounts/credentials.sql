@@ -43,10 +43,10 @@ declare
 begin
 	perform from account a where a.name = p_name and a.state = 'active' for share; -- locked as in session_add()
 	if not found then
-		perform refuse(404, 'not_found', format('There is no active user %s.', p_name));
+		perform refuse('not_found', format('There is no active user %s.', p_name));
 	end if;
 	if p_expires_at <= clock_timestamp() then
-		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
+		perform refuse('out_of_range', 'expires_at lies in the past.');
 	end if;
 	if (
 		select count(*)
@@ -56,7 +56,7 @@ begin
 			and (c.expires_at is null or c.expires_at > clock_timestamp())
 	) >= credentials_max() then
 		perform refuse(
-			422, 'too_many_tokens',
+			'too_many_tokens',
 			format('A user has at most %s tokens: delete one.', credentials_max())
 		);
 	end if;
@@ -183,7 +183,7 @@ begin
 	where a.name = p_name and a.state = 'active' and a.password_hash = p_password_hash
 	for share;
 	if not found then
-		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
+		perform refuse('bad_credentials');
 	end if;
 	insert into credential (hash, name, kind, expires_at)
 	values (p_hash, p_name, 'session', p_expires_at);

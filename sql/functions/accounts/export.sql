@@ -134,7 +134,7 @@ declare
 	v_next bigint[];
 begin
 	if exists (select from revoked(array[p_credential])) then
-		perform refuse(401, 'unauthorized', 'The token is unknown, has expired or was revoked.');
+		perform refuse('unauthorized');
 	end if;
 	case v_section
 	when 'profile' then

@@ -10,11 +10,17 @@
 create function jwt_authenticate(p_hash text, p_name text, p_expires_s bigint, p_create boolean)
 returns table (id bigint, name text, admin boolean, kind text, expires_ms bigint)
 language plpgsql as $$
+declare
+	v_code text;
 begin
 	if p_create and not exists (select from account a where a.name = p_name) then
 		begin
 			perform user_add(p_name, null, false);
-		exception when sqlstate 'PT409' then -- a concurrent request has created it
+		exception when sqlstate 'PTREF' then
+			get stacked diagnostics v_code = pg_exception_hint;
+			if v_code <> 'name_taken' then -- a concurrent request has created it
+				raise;
+			end if;
 		end;
 	end if;
 	insert into credential (hash, name, kind, expires_at)

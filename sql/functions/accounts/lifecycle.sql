@@ -59,7 +59,7 @@ begin
 	v := log_begin();
 	select * into v_account from account a where a.name = p_name;
 	if not found then
-		perform refuse(404, 'not_found', format('There is no user %s.', p_name));
+		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
 	if v_account.state = 'deleted' then
 		return v_account.rev;
@@ -70,7 +70,7 @@ begin
 		)
 	then
 		perform refuse(
-			409, 'last_administrator',
+			'last_administrator',
 			format('%s is the last administrator: make another one first.', p_name)
 		);
 	end if;
@@ -123,11 +123,11 @@ begin
 	perform log_begin();
 	select n.needed, n.password_hash into v from me_delete_needs(p_me, p_credential) n;
 	if not found then
-		perform refuse(401, 'unauthorized', 'The token is unknown, has expired or was revoked.');
+		perform refuse('unauthorized');
 	end if;
 	if (v.needed or p_password_hash is not null) and v.password_hash is distinct from p_password_hash
 	then
-		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
+		perform refuse('bad_credentials');
 	end if;
 	return query select account_delete(p_me), p_me, null::text;
 end $$;
@@ -145,7 +145,7 @@ begin
 	perform log_begin();
 	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
-		perform refuse(403, 'forbidden', 'Another administrator must do that.');
+		perform refuse('forbidden', 'Another administrator must do that.');
 	end if;
 	select a.state into v_was from account a where a.name = p_name;
 	v_pos := account_delete(p_name);

@@ -27,7 +27,7 @@ declare
 	v_account account;
 begin
 	if p_display_name <> '' and (p_display_name !~ '\S' or p_display_name ~ '[[:cntrl:]]') then
-		perform refuse(422, 'out_of_range', 'A display name is one line with something to see.');
+		perform refuse('out_of_range', 'A display name is one line with something to see.');
 	end if;
 	if num_nonnulls(p_display_name, p_about) > 0 then
 		v := log_begin();
@@ -49,7 +49,7 @@ begin
 	where a.name = p_me and a.state = 'active'
 	returning * into v_account;
 	if not found then -- changed since the request was authenticated
-		perform refuse(401, 'unauthorized', 'The account is disabled or deleted.');
+		perform refuse('unauthorized', 'The account is disabled or deleted.');
 	end if;
 	if p_presence is not null then
 		perform presence_hide(p_me);

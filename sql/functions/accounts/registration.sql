@@ -21,7 +21,7 @@ begin
 		where i.hash = p_invite_hash and i.uses > 0 and i.expires_at > clock_timestamp();
 		if not found then
 			perform refuse(
-				403, 'invite_required', 'The invitation is unknown, used up or too old.'
+				'invite_required', 'The invitation is unknown, used up or too old.'
 			);
 		end if;
 	end if;
@@ -45,7 +45,7 @@ begin
 	set password_hash = p_new_hash
 	where a.name = p_me and a.state = 'active' and a.password_hash = p_old_hash;
 	if not found then
-		perform refuse(401, 'bad_credentials', 'Unknown name or wrong password.');
+		perform refuse('bad_credentials');
 	end if;
 	delete from password_reset r where r.name = p_me;
 	for v_id in
@@ -67,7 +67,7 @@ language plpgsql as $$
 begin
 	perform from account a where a.name = p_name and a.state = 'active' for share;
 	if not found then
-		perform refuse(404, 'not_found', format('There is no active user %s.', p_name));
+		perform refuse('not_found', format('There is no active user %s.', p_name));
 	end if;
 	return query
 		insert into password_reset as r (name, hash, expires_at)

@@ -8,7 +8,7 @@ create function require_admin(p_me text) returns void
 language plpgsql as $$
 begin
 	if not exists (select from account a where a.name = p_me and a.admin and a.state = 'active') then
-		perform refuse(403, 'forbidden', 'That is for administrators.');
+		perform refuse('forbidden', 'That is for administrators.');
 	end if;
 end $$;
 

@@ -44,7 +44,7 @@ declare
 begin
 	perform require_admin_or_shell(p_me);
 	if p_until <= clock_timestamp() then
-		perform refuse(422, 'out_of_range', 'until lies in the past.');
+		perform refuse('out_of_range', 'until lies in the past.');
 	end if;
 	insert into announcement (text, by, until)
 	values (p_text, coalesce(p_me, 'server'), p_until)

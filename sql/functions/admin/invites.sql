@@ -25,7 +25,7 @@ declare
 begin
 	perform require_admin(p_me);
 	if p_expires_at <= clock_timestamp() then
-		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
+		perform refuse('out_of_range', 'expires_at lies in the past.');
 	end if;
 	insert into registration_invite (hash, uses, created_by, expires_at)
 	values (

@@ -66,7 +66,7 @@ begin
 	perform log_begin();
 	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
-		perform refuse(403, 'forbidden', 'Another administrator must do that.');
+		perform refuse('forbidden', 'Another administrator must do that.');
 	end if;
 	perform user_set_state(p_name, p_state);
 	perform admin_audit_add(
@@ -87,7 +87,7 @@ begin
 	perform log_begin();
 	perform require_admin_or_shell(p_me);
 	if p_name = p_me then
-		perform refuse(403, 'forbidden', 'Another administrator must do that.');
+		perform refuse('forbidden', 'Another administrator must do that.');
 	end if;
 	perform user_set_admin(p_name, p_admin);
 	perform admin_audit_add(

@@ -8,7 +8,7 @@
 create function refuse_absent() returns void
 language plpgsql as $$
 begin
-	perform refuse(404, 'not_found', 'No such thing, or not yours to know of.');
+	perform refuse('not_found');
 end $$;
 
 -- The number of the chat that p_chat names: a number, or @name for the caller's direct chat with that user.
@@ -79,7 +79,7 @@ create function require_unbarred(p_chat bigint) returns void
 language plpgsql stable as $$
 begin
 	if exists (select from chat c where c.id = p_chat and c.barred) then
-		perform refuse(403, 'blocked', 'One of you two has blocked the other.');
+		perform refuse('blocked');
 	end if;
 end $$;
 

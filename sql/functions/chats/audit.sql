@@ -51,7 +51,7 @@ begin
 	if role_rank((membership(p_me, v_chat)).role) < 2
 		or exists (select from chat c where c.id = v_chat and c.kind = 'direct')
 	then
-		perform refuse(403, 'forbidden', 'The audit trail is for the chat''s owner and admins.');
+		perform refuse('forbidden', 'The audit trail is for the chat''s owner and admins.');
 	end if;
 	return query
 		with page as (

@@ -26,7 +26,7 @@ begin
 		or p_name = p_me
 		or (v_old.state = 'joined' and role_rank(v_old.role) >= role_rank(v_mine.role))
 	then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 	if v_old.chat_id is null then
 		perform refuse_absent();
@@ -80,7 +80,7 @@ begin
 	v_chat := chat_of(p_me, p_chat);
 	v_mine := membership(p_me, v_chat);
 	if role_rank(v_mine.role) < 2 then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 	select m.* into v_old from member m where m.chat_id = v_chat and m.name = p_name;
 	if v_old.chat_id is null then
@@ -88,7 +88,7 @@ begin
 	end if;
 	if v_old.state = 'joined' then
 		perform refuse(
-			422, 'out_of_range', 'The state left lifts a ban; to remove a member is a DELETE.'
+			'out_of_range', 'The state left lifts a ban; to remove a member is a DELETE.'
 		);
 	end if;
 	if v_old.state = 'banned' then

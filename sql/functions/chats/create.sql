@@ -78,10 +78,10 @@ create function require_title(p_title text) returns void
 language plpgsql immutable as $$
 begin
 	if p_title is null or p_title !~ '\S' then
-		perform refuse(422, 'bad_chat', 'A group or a channel needs a title.');
+		perform refuse('bad_chat', 'A group or a channel needs a title.');
 	end if;
 	if p_title ~ '[[:cntrl:]]' then
-		perform refuse(422, 'bad_chat', 'A title is one line, without control characters.');
+		perform refuse('bad_chat', 'A title is one line, without control characters.');
 	end if;
 end $$;
 
@@ -98,7 +98,7 @@ begin
 	where not exists (select from account a where a.name = n and a.state = 'active')
 	limit 1;
 	if found then
-		perform refuse(422, 'unknown_user', format('There is no active user %s.', v_missing));
+		perform refuse('unknown_user', format('There is no active user %s.', v_missing));
 	end if;
 end $$;
 
@@ -112,7 +112,7 @@ declare
 begin
 	select b.name into v_name from block b where b.blocked = p_me and b.name = any (p_names) limit 1;
 	if found then
-		perform refuse(403, 'blocked', format('%s has blocked you.', v_name));
+		perform refuse('blocked', format('%s has blocked you.', v_name));
 	end if;
 end $$;
 
@@ -140,7 +140,7 @@ begin
 		perform refuse_absent();
 	end if;
 	if is_blocked(p_me, p_other) then
-		perform refuse(403, 'blocked', 'One of you two has blocked the other.');
+		perform refuse('blocked');
 	end if;
 	id := chat_insert(
 		v.head, v.at, 'direct', null, v_pair, 'all',
@@ -175,7 +175,7 @@ begin
 			or num_nonnulls(p_title, p_history, p_handle, p_system_messages) > 0
 		then
 			perform refuse(
-				422, 'bad_chat',
+				'bad_chat',
 				'A direct chat has exactly one other member, and nothing else to set.'
 			);
 		end if;
@@ -192,7 +192,7 @@ begin
 	perform require_title(p_title);
 	if p_members_max > 0 and cardinality(v_names) > p_members_max then
 		perform refuse(
-			422, 'too_many_members', format('A chat has at most %s members.', p_members_max)
+			'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
 	end if;
 	v := log_begin();

@@ -40,7 +40,7 @@ begin
 				or role_rank(v_mine.role) < greatest(adding_rank(c.adding), 2)
 			)
 	) then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 end $$;
 
@@ -64,7 +64,7 @@ begin
 	v_chat := chat_of(p_me, p_chat);
 	perform require_inviter(p_me, v_chat);
 	if p_expires_at <= v.at then
-		perform refuse(422, 'out_of_range', 'expires_at lies in the past.');
+		perform refuse('out_of_range', 'expires_at lies in the past.');
 	end if;
 	if (select count(*) from invite i where i.chat_id = v_chat) >= 100 then
 		-- Remove those that can't be used any more.
@@ -72,7 +72,7 @@ begin
 		where i.chat_id = v_chat and (i.expires_at <= v.at or i.uses >= i.max_uses);
 		if not found then
 			perform refuse(
-				422, 'too_many_invites', 'A chat has at most 100 invites: revoke one first.'
+				'too_many_invites', 'A chat has at most 100 invites: revoke one first.'
 			);
 		end if;
 	end if;

@@ -35,7 +35,7 @@ begin
 			)
 		)
 	then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 	if v_old.chat_id is null then
 		perform refuse_absent();
@@ -128,7 +128,7 @@ begin
 	if p_members_max > 0 and (select c.members_count from chat c where c.id = p_chat) >= p_members_max
 	then
 		perform refuse(
-			422, 'too_many_members', format('A chat has at most %s members.', p_members_max)
+			'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
 	end if;
 	perform members_add(p_chat, array[p_me], 'member', null, p_head + 1);

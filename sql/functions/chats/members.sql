@@ -12,7 +12,7 @@ declare
 	v_chat bigint := chat_of(p_me, p_chat);
 begin
 	if role_rank((membership(p_me, v_chat)).role) < 2 and p_state <> 'joined' then
-		perform refuse(403, 'forbidden', 'Only the owner and admins see who is banned.');
+		perform refuse('forbidden', 'Only the owner and admins see who is banned.');
 	end if;
 	return query
 		with page as (
@@ -51,7 +51,7 @@ language plpgsql as $$
 begin
 	if p_state in ('banned', 'left') and num_nonnulls(p_role, p_muted_until) > 0 then
 		perform refuse(
-			422, 'out_of_range', 'Neither role nor muting comes with a ban, or its end.'
+			'out_of_range', 'Neither role nor muting comes with a ban, or its end.'
 		);
 	end if;
 	if p_state = 'banned' then
@@ -121,7 +121,7 @@ begin
 		)
 		or (p_name = p_me and (p_role is not null or p_muted_until is not null))
 	then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 	v_pos := v.head + 1;
 	if v_old.state = 'joined' then
@@ -167,18 +167,18 @@ begin
 		end if;
 	else
 		if v_old.state = 'banned' then
-			perform refuse(403, 'banned', format('%s is banned from this chat.', p_name));
+			perform refuse('banned', format('%s is banned from this chat.', p_name));
 		end if;
 		perform require_users(array[p_name]);
 		perform require_unblocked(p_me, array[p_name]);
 		if p_members_max > 0 and v_count >= p_members_max then
 			perform refuse(
-				422, 'too_many_members',
+				'too_many_members',
 				format('A chat has at most %s members.', p_members_max)
 			);
 		end if;
 		if p_role = 'owner' then
-			perform refuse(422, 'bad_role', 'Add the member first, then hand the chat over.');
+			perform refuse('bad_role', 'Add the member first, then hand the chat over.');
 		end if;
 		perform members_add(
 			v_chat, array[p_name], coalesce(p_role, 'member'), p_muted_until, v_pos

@@ -27,7 +27,7 @@ declare
 	v_system record;
 begin
 	if p_add && p_remove then
-		perform refuse(422, 'out_of_range', 'Nobody can be added and removed at once.');
+		perform refuse('out_of_range', 'Nobody can be added and removed at once.');
 	end if;
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -37,7 +37,7 @@ begin
 		or (cardinality(p_add) > 0 and role_rank(v_mine.role) < adding_rank(v_row.adding))
 		or (cardinality(p_remove) > 0 and role_rank(v_mine.role) < 2)
 	then
-		perform refuse(403, 'forbidden', 'Your role in this chat doesn''t allow that.');
+		perform refuse('forbidden');
 	end if;
 	with item as materialized (
 		select n.name, true as adds,
@@ -88,7 +88,7 @@ begin
 	v_row.members_count := v_row.members_count + cardinality(v_add) - cardinality(v_remove);
 	if p_members_max > 0 and cardinality(v_add) > 0 and v_row.members_count > p_members_max then
 		perform refuse(
-			422, 'too_many_members', format('A chat has at most %s members.', p_members_max)
+			'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
 	end if;
 	if cardinality(v_add) + cardinality(v_remove) > 0 then

@@ -18,24 +18,24 @@ language plpgsql stable as $$
 begin
 	if p_role <> 'owner' and num_nonnulls(p_handle, p_adding) > 0 then
 		perform refuse(
-			403, 'forbidden',
+			'forbidden',
 			'Only the owner says who may add members, and whether a channel is public.'
 		);
 	end if;
 	if p_kind = 'channel' and p_posting = 'members' then
-		perform refuse(422, 'bad_chat', 'In a channel only the owner and admins post.');
+		perform refuse('bad_chat', 'In a channel only the owner and admins post.');
 	end if;
 	if p_handle is not null and p_kind <> 'channel' then
-		perform refuse(422, 'bad_chat', 'Only a channel has a public name.');
+		perform refuse('bad_chat', 'Only a channel has a public name.');
 	end if;
 	if p_handle <> '' and p_handle !~ '^[a-z0-9][a-z0-9_.-]{1,31}$' then
 		perform refuse(
-			422, 'bad_name',
+			'bad_name',
 			'A public name is 2 to 32 of a-z, 0-9, "_", "." and "-", and begins with a letter or a digit.'
 		);
 	end if;
 	if exists (select from chat c where c.handle = p_handle and c.id is distinct from p_chat) then
-		perform refuse(409, 'name_taken', format('There is a channel %s already.', p_handle));
+		perform refuse('name_taken', format('There is a channel %s already.', p_handle));
 	end if;
 end $$;
 
@@ -80,7 +80,7 @@ begin
 			or not exists (select from chat c where c.id = v_chat and c.kind = 'direct')
 		)
 	then
-		perform refuse(403, 'forbidden', 'Only the owner or an admin may change this chat.');
+		perform refuse('forbidden', 'Only the owner or an admin may change this chat.');
 	end if;
 	perform require_unbarred(v_chat);
 	if p_title is not null then
@@ -176,7 +176,7 @@ begin
 	v_chat := chat_of(p_me, p_chat);
 	if (membership(p_me, v_chat)).role <> 'owner' then
 		perform refuse(
-			403, 'forbidden',
+			'forbidden',
 			'Only its owner may delete a chat; a direct chat can''t be deleted.'
 		);
 	end if;

@@ -3,15 +3,15 @@
 
 -- Ends the operation with an error. The transaction is rolled back and the worker answers with a problem
 -- document.
---   p_status  the HTTP status; the SQLSTATE is PT followed by it
---   p_code    the stable problem code; it travels as the error's hint
---   p_detail  a sentence for people
+--   p_code    the stable problem code, a row of src/base/problem.h, which has its status, title and default detail;
+--             it travels as the error's hint
+--   p_detail  a sentence for people; null: the default detail
 -- Callers: every function that checks a request.
--- Errors: always, with SQLSTATE PT and the status.
-create function refuse(p_status int, p_code text, p_detail text) returns void
+-- Errors: always, with SQLSTATE PTREF.
+create function refuse(p_code text, p_detail text default null) returns void
 language plpgsql as $$
 begin
-	raise exception using errcode = 'PT' || p_status, message = p_detail, hint = p_code;
+	raise exception using errcode = 'PTREF', message = coalesce(p_detail, ''), hint = p_code;
 end $$;
 
 -- A time as text: RFC 3339, UTC, milliseconds. Null for null.

@@ -40,7 +40,7 @@ begin
 				select from tombstone t where t.chat_id = p_member.chat_id and t.id = p_id
 			)
 		then
-			perform refuse(410, 'gone', 'This message was deleted.');
+			perform refuse('gone');
 		end if;
 		perform refuse_absent();
 	end if;
@@ -64,13 +64,6 @@ declare
 	);
 begin
 	if v_code in ('muted', 'forbidden', 'blocked') then
-		perform refuse(
-			403, v_code,
-			case v_code
-				when 'muted' then 'You are muted in this chat.'
-				when 'forbidden' then 'Only the owner and admins write here.'
-				else 'One of you two has blocked the other.'
-			end
-		);
+		perform refuse(v_code);
 	end if;
 end $$;

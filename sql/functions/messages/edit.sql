@@ -37,21 +37,21 @@ begin
 	v_message := message_of(v_member, p_id);
 	if v_message.sender <> p_me or v_message.type = 'system' or v_message.forwarded is not null then
 		perform refuse(
-			403, 'forbidden',
+			'forbidden',
 			'Only who wrote a message may edit it, and nobody what is the server''s or was forwarded.'
 		);
 	end if;
 	perform require_writer(v_member, v.at);
 	if v_message.rev <> all (p_revs) then
 		perform refuse(
-			412, 'stale',
+			'stale',
 			format('The message has changed since: its rev is %s now.', v_message.rev)
 		);
 	end if;
 	if (p_text is null and p_content is null)
 		or (v_message.type is null and (p_text is null or p_content is not null))
 	then
-		perform refuse(422, 'empty_text', 'An edit needs the new text.');
+		perform refuse('empty_text', 'An edit needs the new text.');
 	end if;
 	perform version_keep(v_message);
 	if strpos(v_message.text, '@') > 0 or strpos(p_text, '@') > 0 then
@@ -101,7 +101,7 @@ begin
 	v_message := message_of(v_member, p_id);
 	if role_rank(v_member.role) < 2 and (v_message.sender <> p_me or v_message.type = 'system') then
 		perform refuse(
-			403, 'forbidden',
+			'forbidden',
 			'Only who wrote a message, or an admin of the chat, may delete it.'
 		);
 	end if;

@@ -26,7 +26,7 @@ declare
 begin
 	floor := v_member.floor;
 	if num_nonnulls(p_before, p_after, p_around) > 1 then
-		perform refuse(400, 'bad_parameter', 'Only one of before, after and around.');
+		perform refuse('bad_parameter', 'Only one of before, after and around.');
 	end if;
 	select min(p.id), max(p.id), string_agg(message_view(p::message, v_member.floor), ',' order by p.id)
 	into v_first, v_last, v_json

@@ -21,7 +21,7 @@ begin
 	if role_rank(v_member.role) < 2
 		and not exists (select from chat c where c.id = v_member.chat_id and c.kind = 'direct')
 	then
-		perform refuse(403, 'forbidden', 'Only the owner or an admin may pin here.');
+		perform refuse('forbidden', 'Only the owner or an admin may pin here.');
 	end if;
 	perform require_unbarred(v_member.chat_id);
 	return v_member;

@@ -22,7 +22,7 @@ begin
 	v_message := message_of(v_member, p_id);
 	perform require_unbarred(v_member.chat_id);
 	if v_member.muted_until > v.at then
-		perform refuse(403, 'muted', 'You are muted in this chat.');
+		perform refuse('muted');
 	end if;
 	select r.* into v_reaction
 	from reaction r
@@ -40,7 +40,7 @@ begin
 		and (select count(*) from jsonb_object_keys(v_message.reactions)) >= p_most
 	then
 		perform refuse(
-			422, 'too_many_reactions',
+			'too_many_reactions',
 			format('A message has at most %s kinds of reactions.', p_most)
 		);
 	end if;

@@ -40,26 +40,6 @@ language sql stable as $$
 	select message_json(m) from message m where m.chat_id = p_chat and m.id = p_id
 $$;
 
--- The HTTP status of a code; 201 for null.
--- Callers: send(), send_one().
-create function send_status(p_code text) returns int
-language sql immutable as $$
-	select case p_code
-		when 'key_conflict' then 409
-		when 'gone' then 410
-		when 'not_found' then 404
-		when 'unknown_reply_to' then 422
-		when 'unknown_forward' then 422
-		when 'muted' then 403
-		when 'forbidden' then 403
-		when 'blocked' then 403
-		when 'user_deleted' then 403
-		when 'slow_mode' then 429
-		when 'chat_rate_limited' then 429
-		else 201
-	end
-$$;
-
 -- Lets a batch commit only after the batch before it on the same connection. The setting postern.turn holds
 -- the last turn that committed.
 --   p_turn   the batch's number on its connection
@@ -77,7 +57,7 @@ begin
 end $$;
 
 -- Sends a batch of messages in one transaction. Every array has one entry an item. Returns a row an item: its
--- status (201, or that of its error with a code), its id, the message's JSON, and what log_append() returned.
+-- code (null: it is stored), its id, the message's JSON, and what log_append() returned.
 -- For a 429, body has the limit a minute and the seconds to wait. One bad item never fails the others.
 --
 -- The checks, in this order: an item whose key is known is answered with the first result (404 if its sender
@@ -105,7 +85,7 @@ create function send(
 	p_content text[],
 	p_reply_to bigint[],
 	p_received bigint[]
-) returns table (status int, code text, id bigint, body text, is_new boolean, checks text)
+) returns table (code text, id bigint, body text, is_new boolean, checks text)
 language plpgsql as $$
 declare
 	v_head bigint;
@@ -250,6 +230,6 @@ begin
 		checks := log_append(v_head + 1, v_last, v_at, v_lines, p_node, v_check);
 	end if;
 	return query
-		select send_status(u.code), u.*, send.checks
+		select u.*, send.checks
 		from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;

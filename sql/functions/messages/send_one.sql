@@ -78,7 +78,6 @@ create function send_one(
 	p_received bigint,
 	p_forward_chat bigint default null,
 	p_forward_id bigint default null,
-	out status int,
 	out code text,
 	out id bigint,
 	out body text,
@@ -157,5 +156,4 @@ begin
 		body := v_stored.body;
 		checks := log_append(id, id, v.at, v_stored.line, p_node, v.held);
 	end if;
-	status := send_status(code);
 end $$;

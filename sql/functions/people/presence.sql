@@ -112,7 +112,7 @@ declare
 	v_names text[] := array(select distinct btrim(n) from unnest(string_to_array(p_users, ',')) n);
 begin
 	if cardinality(v_names) > 100 then
-		perform refuse(422, 'out_of_range', 'Ask for 100 users at most.');
+		perform refuse('out_of_range', 'Ask for 100 users at most.');
 	end if;
 	return query
 		select '{"presence":['

@@ -99,7 +99,7 @@ declare
 	);
 begin
 	if v_message.sender <> p_me then
-		perform refuse(403, 'forbidden', 'Only who wrote a message may ask who has read it.');
+		perform refuse('forbidden', 'Only who wrote a message may ask who has read it.');
 	end if;
 	return query
 		select jsonb_strip_nulls(jsonb_build_object(

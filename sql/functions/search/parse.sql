@@ -99,7 +99,7 @@ begin
 		v_all := coalesce(v_all && v_query, v_query);
 	end loop;
 	if not v_some then
-		perform refuse(422, 'empty_text', 'q needs a word to look for.');
+		perform refuse('empty_text', 'q needs a word to look for.');
 	end if;
 	template := regexp_replace(v_all::text, '''((?:[^'']|'''')*)''', '''' || chr(1) || '\1''', 'g');
 end $$;
@@ -118,7 +118,7 @@ begin
 		at := case when length(p_text) = 10 then p_text || 'T00:00:00Z' else p_text end;
 	elsif p_text is not null then
 		perform refuse(
-			400, 'bad_parameter',
+			'bad_parameter',
 			format(
 				'%s must be a message''s id, a date like 2026-01-31'
 				' or a time like 2026-01-31T12:00:00Z.',
@@ -127,7 +127,7 @@ begin
 		);
 	end if;
 exception when datetime_field_overflow or invalid_datetime_format then
-	perform refuse(400, 'bad_parameter', format('%s is no date that there is.', p_name));
+	perform refuse('bad_parameter', format('%s is no date that there is.', p_name));
 end $$;
 
 -- The text, or the parts of a long one that have hits. Each hit is between U+0002 and U+0003, which are

@@ -192,7 +192,7 @@ begin
 			end
 		);
 		if v_cursor is null then
-			perform refuse(400, 'bad_cursor', 'cursor is none of this search.');
+			perform refuse('bad_cursor', 'cursor is none of this search.');
 		end if;
 		v_hi := least(v_hi, v_cursor[1]::bigint);
 		v_lo := v_cursor[2];

@@ -8,7 +8,7 @@
 --   p_check  the check of p_after
 --   p_most   the most rows; p_bytes: about the most bytes. A position always comes whole.
 -- Caller: hub/replay.c.
--- Errors: 410 cursor_expired, cursor_rewound.
+-- Errors: PT002 if p_after is older than the horizon, PT003 if it isn't of this history of the log.
 create function replay(p_name text, p_after bigint, p_check bigint, p_most int, p_bytes bigint)
 returns table (pos bigint, "check" bigint, kind text, "json" text)
 language plpgsql stable as $$
@@ -16,12 +16,10 @@ declare
 	v_head bigint := log_head();
 begin
 	if p_after < (select value::bigint from meta where key = 'horizon') then
-		perform refuse(
-			410, 'cursor_expired', 'The cursor is older than what is kept of deletions.'
-		);
+		raise exception 'the cursor is older than what is kept of deletions' using errcode = 'PT002';
 	end if;
 	if not log_holds(p_after, p_check) then
-		perform refuse(410, 'cursor_rewound', 'The cursor is not of this history of the log.');
+		raise exception 'the cursor is not of this history of the log' using errcode = 'PT003';
 	end if;
 	return query
 		with joined as materialized (

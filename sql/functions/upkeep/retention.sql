@@ -20,7 +20,7 @@ language plpgsql as $$
 begin
 	if p_seconds between 1 and 3599 then
 		perform refuse(
-			422, 'out_of_range', 'retention must be 0, or 3600 (an hour) or more seconds.'
+			'out_of_range', 'retention must be 0, or 3600 (an hour) or more seconds.'
 		);
 	end if;
 end $$;
