@@ -52,36 +52,3 @@ begin
 		on conflict (chat_id, name) do update set at = excluded.at;
 	end if;
 end $$;
-
--- Sends an item of a batch whose chat has the gate "paced", after send() has found no other reason against it.
---   p_id  its position
--- Caller: send().
--- Locks: the caller holds the log lock.
-create function send_paced(
-	p_id bigint,
-	p_at timestamptz,
-	p_chat bigint,
-	p_sender text,
-	p_key text,
-	p_hash text,
-	p_text text,
-	p_type text,
-	p_content text,
-	p_reply_to bigint,
-	p_received bigint,
-	out code text,
-	out body text,
-	out line text
-)
-language plpgsql as $$
-begin
-	select p.code, p.retry_hint into code, body from pace_consume(p_chat, p_sender, p_at) p;
-	if code is not null then
-		return;
-	end if;
-	select m.body, m.line into body, line
-	from message_store(
-		p_id, p_at, p_chat, p_sender, 'member', p_key, p_hash, p_text, p_type, p_content,
-		p_reply_to, p_received, (select c.message_ttl from chat c where c.id = p_chat), null
-	) m;
-end $$;
