@@ -91,6 +91,8 @@ struct program *program_start(const char *const args[], const char *const env[],
 	p->pid = fork();
 	ck_assert_int_ge(p->pid, 0);
 	if (p->pid == 0) {
+		/* The user may have no way into this tree. */
+		int binary = fcntl(open(argv[0], O_RDONLY | O_CLOEXEC), F_DUPFD_CLOEXEC, FAR);
 		bool became = become_user();
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (!became || getppid() != parent)
@@ -102,7 +104,10 @@ struct program *program_start(const char *const args[], const char *const env[],
 		environment_plain();
 		pass(fds);
 		set_environment(env);
-		execv(argv[0], (char *const *)(uintptr_t)argv);
+		if (run_as != 0)
+			fexecve(binary, (char *const *)(uintptr_t)argv, environ);
+		else
+			execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	close(out[1]);
