@@ -6,6 +6,7 @@
 #include <microhttpd.h>
 #include <sys/socket.h>
 
+#include "base/arena.h"
 #include "base/list.h"
 #include "http/access.h"
 #include "http/request.h"
@@ -34,6 +35,7 @@ struct header {
 };
 
 struct request {
+	struct arena arena; /* the strings below, and the headers of the answer */
 	struct http_server *server;
 	struct MHD_Connection *mhd;
 	struct connection *conn;

@@ -29,24 +29,12 @@
 
 struct request *request_new(struct http_server *s, const char *target)
 {
-	struct request *req = calloc(1, sizeof(*req));
-	if (req == NULL || (req->target = strdup(target)) == NULL) {
-		free(req);
-		return NULL;
-	}
+	struct request *req = mem_zeroed(1, sizeof(*req));
 	req->server = s;
 	req->received_us = clock_real_us();
 	req->began_us = clock_mono_us();
-	size_t len = strcspn(target, "?");
-	char *path = malloc(len + 1);
-	if (path == NULL) {
-		free(req->target);
-		free(req);
-		return NULL;
-	}
-	memcpy(path, target, len);
-	path[len] = '\0';
-	req->path = path;
+	req->target = arena_copy(&req->arena, target, strlen(target));
+	req->path = arena_copy(&req->arena, target, strcspn(target, "?"));
 	return req;
 }
 
@@ -59,14 +47,8 @@ void request_free(struct request *req)
 	free(req->piece.data);
 	if (req->response != NULL)
 		MHD_destroy_response(req->response);
-	for (unsigned i = 0; i < req->headers_count; i++) {
-		free(req->headers[i].name);
-		free(req->headers[i].value);
-	}
 	buf_release(&req->body);
-	free((char *)req->path);
-	free(req->decoded);
-	free(req->target);
+	arena_release(&req->arena);
 	free(req);
 }
 
@@ -322,8 +304,8 @@ void request_add_header(struct request *req, const char *name, const char *value
 {
 	assert(req->headers_count < HEADERS_MAX);
 	struct header *h = &req->headers[req->headers_count++];
-	h->name = mem_strdup(name);
-	h->value = mem_strdup(value);
+	h->name = arena_copy(&req->arena, name, strlen(name));
+	h->value = arena_copy(&req->arena, value, strlen(value));
 }
 
 void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s)

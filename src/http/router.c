@@ -92,9 +92,7 @@ enum problem router_find(struct request *req, const struct route *routes, char *
 {
 	const char *segments[SEGMENTS_MAX];
 	*allow = '\0';
-	req->decoded = strdup(req->target);
-	if (req->decoded == NULL)
-		return PROBLEM_INTERNAL;
+	req->decoded = arena_copy(&req->arena, req->target, strlen(req->target));
 	if (req->decoded[0] != '/')
 		return PROBLEM_BAD_PATH;
 	char *query = strchr(req->decoded, '?');
