@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Completion of postern(1) for bash. It asks the program itself for commands, their words and options: `postern --help` and
-# `postern COMMAND --help` are made from the tables that the program works by.
+# Completion of postern(1) for bash. It reads commands, their words and options from `postern --help` and
+# `postern COMMAND --help`, which the program generates from its tables.
 
 _postern_commands() {
 	"$1" --help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p'
@@ -19,7 +19,7 @@ _postern_options() {
 _postern() {
 	local program=$1 word=$2 before=$3 command=${COMP_WORDS[1]} value
 	COMPREPLY=()
-	# A colon divides words for bash: what is behind it would be completed as a word of its own.
+	# Bash splits words at colons, and would complete the part after a colon as a word of its own.
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_postern_commands "$program") --help --version" -- "$word")
 		return
