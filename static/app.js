@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The page: makes the parts and wires them together. What is known is in the store; whatever changes it ends in one
-// render(), which paints the views from it.
+// The page: creates the parts and connects them. The state is in the store; every change of it leads to one render(),
+// which paints the views.
 
 import { Loader } from "./lib/loader.js";
 import { Outbox } from "./lib/outbox.js";
@@ -19,13 +19,13 @@ import { Reset, resetToken } from "./view/reset.js";
 import { Sidebar } from "./view/sidebar.js";
 import { SignIn } from "./view/signin.js";
 
-const ECHO_WITHIN = 5000; // a message of ours not heard back by then: is the stream dead?
+const ECHO_WITHIN = 5000; // ms; if our own message doesn't come back by then, the stream is checked
 
 const rest = new Rest();
 const store = new Store({ change: render, need: (chat) => loader.chat(chat), stranger: (name) => loader.user(name), dropped });
 const loader = new Loader({ rest, store, onRefused: complain });
 const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
-const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // unless he has left it since
+const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // the user may have left it
 const KINDS = ["message", "deleted", "chat", "member", "user", "announcement"];
 const feed = new Feed({ rest, kinds: KINDS, on: { event: told, status, reset: start, refused } });
 const tabs = new BroadcastChannel("postern"); // the other pages of this browser
@@ -33,7 +33,7 @@ const tabs = new BroadcastChannel("postern"); // the other pages of this browser
 let current = null; // id of the open chat
 let isPanelOpen = false;
 let startNumber = 0;
-const unheard = new Set(); // own messages that were answered but not told by the feed yet
+const unheard = new Set(); // own messages that were acknowledged, but not received from the feed yet
 
 // ---- signing in and out
 
@@ -46,7 +46,7 @@ const reset = new Reset({
   redeem: (token, password) => rest.resetPassword(token, password),
   async done() {
     reset.hide();
-    await start(); // a session of this browser may be somebody else's
+    await start(); // this browser may have a session of another user
     if (store.me) toast("The new password is set.");
     else signIn.note("The new password is set. Sign in with it.");
   },
@@ -57,7 +57,7 @@ const reset = new Reset({
   },
 });
 
-// By what the address says: a link to a new password, or just in. The link is a secret and doesn't stay in the address.
+// Depends on the URL: a link to set a new password, or nothing. The link is a secret and is removed from the URL.
 function enter() {
   const token = resetToken(location.hash);
   if (!token) return start();
@@ -73,7 +73,7 @@ function show(part) {
   $("app").hidden = part !== "app";
 }
 
-// From nothing, or after a reset or a refusal: what there is, and the stream from there.
+// Loads the state and starts the feed; also after a reset or a refusal.
 async function start() {
   const number = ++startNumber;
   if (!store.me) show("wait");
@@ -111,7 +111,7 @@ async function signOut() {
     await rest.signOut();
     tabs.postMessage("out");
     signedOut();
-  }); // refused with 401, there was no session any more, and that ends at the sign-in too
+  }); // after a 401 there is no session any more, and attempt() shows the sign-in form, too
 }
 
 function signedOut() {
@@ -125,7 +125,7 @@ function signedOut() {
   show("signin");
 }
 
-// ---- what the feed tells
+// ---- events of the feed
 
 function told(kind, data) {
   if (kind === "announcement") return announcements.apply(data);
@@ -148,7 +148,8 @@ function status(value) {
   loadAnnouncements();
 }
 
-// The feed tells them only while it is there: after each beginning all are asked for. One that is told meanwhile may be missing in the answer.
+// The feed has only the announcements of its lifetime, so each start requests all of them. If one arrives during the
+// request, the response may lack it, and the request is repeated.
 async function loadAnnouncements() {
   const { heard } = announcements;
   const { me } = store;
@@ -158,7 +159,7 @@ async function loadAnnouncements() {
   announcements.load(store.me.name, answer.announcements);
 }
 
-// 401 ends at the sign-in, anything else is not expected: no hurry.
+// After a 401 start() shows the sign-in form. Other statuses aren't expected, so that a retry can wait.
 function refused(problem) {
   if (problem.status === 401) start();
   else setTimeout(start, ECHO_WITHIN);
@@ -202,20 +203,20 @@ function dropped(id) {
   toast("You are no longer in that chat.");
 }
 
-// To a message that may lie before what is in memory.
+// Shows a message that may be older than those in memory.
 async function jump(id) {
   const chat = current;
   await loader.backTo(chat, id, () => current === chat);
   if (current !== chat) return;
   render();
-  if (!messages.reveal(id)) toast("That message is not there any more.");
+  if (!messages.reveal(id)) toast("That message doesn't exist any more.");
 }
 
 function seen(chat, upTo) {
   if (!document.hidden && store.markRead(chat, upTo)) reads.put(chat, upTo);
 }
 
-// ---- what the user does
+// ---- actions of the user
 
 async function attempt(work) {
   try {
@@ -244,12 +245,12 @@ async function save(message, text) {
     if (problem.status !== 412) return { text: problem.message };
     const now = await rest.message(message.chat, message.id).catch(() => null);
     if (now) store.putMessage(now);
-    return { text: "This message was changed elsewhere meanwhile (see above). Save again to replace that change.", message: now };
+    return { text: "This message was changed elsewhere in the meantime (see above). Save again to overwrite that change.", message: now };
   }
 }
 
 async function remove(message) {
-  if (!(await ask({ title: "Delete this message?", text: "It goes for everyone, and for good.", yes: "Delete", isDanger: true }))) return;
+  if (!(await ask({ title: "Delete this message?", text: "It is deleted for everyone, and can't be restored.", yes: "Delete", isDanger: true }))) return;
   await attempt(async () => {
     await rest.remove(message.chat, message.id);
     store.dropMessage(message.chat, message.id);
@@ -260,7 +261,7 @@ async function remove(message) {
 async function createChat(wanted) {
   const known = wanted.kind === "direct" && store.directWith(wanted.members[0]);
   const chat = known || (await rest.createChat(wanted));
-  if (!known) store.putChat(await rest.chat(chat.id)); // with what is ours: the title, the role
+  if (!known) store.putChat(await rest.chat(chat.id)); // with the fields that depend on the user: the title, the role
   location.hash = `#/chat/${chat.id}`;
 }
 
@@ -381,7 +382,7 @@ function toast(text) {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// ---- the page's own comings and goings
+// ---- visibility and lifetime of the page
 
 function toFront() {
   if (document.hidden) return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fetches what the store lacks: chats, users, members, pages of history. What fails for the moment is tried until it
-// works, or until begin() starts over. Must not touch the page.
+// Fetches what the store lacks: chats, users, members, pages of history. Temporary failures are retried until the request
+// succeeds, or until begin() starts over. Must not touch the page.
 
 const PAGE = 50;
 const PAGE_MAX = 200; // the server's limit
@@ -13,18 +13,18 @@ export class Loader {
   #rest;
   #store;
   #onRefused;
-  #era = {}; // identity of what began last
-  #asked = new Map(); // what is being fetched → whether it has been asked for again meanwhile
-  #warm = Promise.resolve(); // the first users are being fetched
+  #era = {}; // identity of the latest begin()
+  #asked = new Map(); // key being fetched → whether it was requested again in the meantime
+  #warm = Promise.resolve(); // the promise of the first users
 
-  // onRefused(problem): history could not be had, and won't be.
+  // onRefused(problem): the server refuses the history permanently.
   constructor({ rest, store, onRefused }) {
     this.#rest = rest;
     this.#store = store;
     this.#onRefused = onRefused;
   }
 
-  // Forgets what is under way, and fetches some users at once rather than one by one.
+  // Forgets the current requests, and fetches a page of users rather than each user alone.
   begin() {
     this.stop();
     this.#warm = this.#rest.users().then(({ users }) => users.forEach((user) => this.#store.putUser(user)), () => {});
@@ -53,7 +53,7 @@ export class Loader {
     });
   }
 
-  // Throws what the server says.
+  // Throws the Problem of the response.
   async members(id) {
     const all = [];
     for (let cursor; cursor !== null; ) {
@@ -71,13 +71,14 @@ export class Loader {
 
   older(id, limit = PAGE) { return this.#page(id, { limit, before: this.#store.thread(id).older }); }
 
-  // Older pages until the message is there, the chat begins, or isWanted() says no.
+  // Fetches older pages until the message is loaded, the chat begins, or isWanted() returns false.
   async backTo(id, message, isWanted) {
     const thread = this.#store.thread(id);
     while (!thread.messages.has(message) && thread.older != null && !thread.isLoading && isWanted()) await this.older(id, PAGE_MAX);
   }
 
-  // One at a time of each key. Asked for again meanwhile, the answer may be too old already: once more.
+  // Runs one request at a time for each key. If the key is requested again in the meantime, the response may be too old, and
+  // the request is repeated.
   async #once(key, work) {
     const isRunning = this.#asked.has(key);
     this.#asked.set(key, isRunning);

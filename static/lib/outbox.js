@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Messages on their way out: in order within a chat, each under one idempotency key for all its attempts,
-// so that an answer lost on the way never makes a message twice. Must not know about the page.
+// The queue of outgoing messages: in order within a chat. All attempts of a message use one idempotency key, so that a lost
+// response never creates a second message. Must not know about the page.
 
 import { Problem } from "./rest.js";
 
-const PATIENCE = 30_000; // how long an entry is retried before it is the user's to retry
+const PATIENCE = 30_000; // ms for which an entry is retried automatically
 
-// crypto.randomUUID is missing where the page came over plain HTTP.
+// crypto.randomUUID is missing if the page was loaded over plain HTTP.
 export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -15,7 +15,7 @@ export class Outbox {
   #send;
   #on;
   #entries = [];
-  #busy = new Set(); // chats being worked on
+  #busy = new Set(); // chats with a send in progress
   #wakers = new Set();
 
   // send(chat, body, key) → message. on: {change(), sent(entry, message), failed(entry)}.
@@ -36,7 +36,7 @@ export class Outbox {
     return entry;
   }
 
-  // With the same key: should an earlier attempt have got through after all, nothing is sent twice.
+  // Uses the same key: if an earlier attempt has succeeded after all, the message isn't stored twice.
   retry(key) {
     const entry = this.#entries.find((one) => one.key === key);
     if (!entry || entry.state !== "failed") return;
@@ -51,10 +51,10 @@ export class Outbox {
 
   clear() { this.#entries = []; }
 
-  // The server is there again: don't wait out the pauses.
+  // The server is reachable again: ends all pauses.
   wake() { for (const waker of this.#wakers) waker(); }
 
-  // The stream may tell of our message before the send is answered: hide the entry meanwhile.
+  // The stream may deliver our message before the send gets its response: hides the entry until then.
   claim(message) {
     const isSame = (entry) => entry.state === "sending" && entry.claimed == null
       && (message.key ? message.key === entry.key : message.text === entry.body.text && message.reply_to == entry.body.reply_to);
@@ -75,7 +75,7 @@ export class Outbox {
     for (let attempt = 0; this.#entries.includes(entry); attempt++) {
       try {
         const message = await this.#send(entry.chat, entry.body, entry.key);
-        if (!this.#entries.includes(entry)) return; // cleared meanwhile
+        if (!this.#entries.includes(entry)) return; // cleared in the meantime
         this.#entries = this.#entries.filter((one) => one !== entry);
         return this.#on.sent(entry, message);
       } catch (error) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Read markers on their way to the server: the latest a chat, gathered for a moment, kept while it can't be reached.
+// The queue of read marks: the latest of each chat, gathered for a moment, and kept while the server is unreachable.
 
 const GATHER = 400;
 const AGAIN = 5000;

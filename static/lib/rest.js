@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // REST calls to Postern: JSON in (or a picture), JSON out; a refusal is a thrown Problem.
-// One attempt a call (outbox.js retries sends). The session cookie is the credential; paths are relative to the page, so
-// that it may live below a prefix. Must not touch the page.
+// Each call makes one attempt (outbox.js retries sends). The session cookie is the credential. Paths are relative to the
+// page, so that the page may be below a path prefix. Must not touch the page.
 
-// A refusal (application/problem+json), or status 0: the server was not reached, or something
-// between us answered in its place.
+// A refusal (application/problem+json). Status 0: the server was not reached, or a proxy
+// or portal responded instead.
 export class Problem extends Error {
   constructor(status, { title, detail, code, request_id } = {}, retryAfter = null) {
     super(detail || title || `The server answered ${status}.`);
@@ -15,7 +15,7 @@ export class Problem extends Error {
     this.retryAfter = retryAfter; // milliseconds, or null
   }
 
-  // True when the same request may well succeed a little later.
+  // True if the same request may succeed later.
   get isTemporary() {
     return [0, 429, 500, 502, 503, 504].includes(this.status);
   }
@@ -41,8 +41,8 @@ async function readAnswer(response) {
   const isJson = /\bjson\b/.test(response.headers.get("Content-Type") ?? "");
   const body = isJson ? await response.json() : null;
   if (!response.ok) throw new Problem(response.status, body ?? {}, retryAfter(response));
-  // A 200 with a page of HTML is a captive portal or a proxy, not Postern.
-  if (!isJson && response.status !== 204) throw new Problem(0, { detail: "Something other than the server answered." });
+  // A 200 with an HTML page comes from a captive portal or a proxy, not from Postern.
+  if (!isJson && response.status !== 204) throw new Problem(0, { detail: "The response is not from Postern: a proxy or a network sign-in page may be in between." });
   return body;
 }
 
@@ -77,7 +77,7 @@ export class Rest {
   sync() { return this.call("GET", "v1/sync"); }
   announcements() { return this.call("GET", "v1/announcements"); }
 
-  // At once if something came after `since`, else when it does, else empty after `wait` seconds.
+  // Returns at once if there are events after `since`, else when one occurs, or without events after `wait` seconds.
   poll(since, wait, signal) {
     return this.call("GET", `v1/poll${query({ since, wait })}`, { signal, timeout: (wait + 15) * 1000 });
   }
@@ -95,7 +95,7 @@ export class Rest {
   removeMember(id, name) { return this.call("DELETE", `v1/chats/${id}/members/${seg(name)}`); }
   read(id, upTo) { return this.call("POST", `v1/chats/${id}/read`, { body: { up_to: upTo } }); }
 
-  // where: {limit, before, after, around}. The answer: {messages, older, newer}.
+  // where: {limit, before, after, around}. Returns {messages, older, newer}.
   messages(id, where = {}) { return this.call("GET", `v1/chats/${id}/messages${query(where)}`); }
   message(id, message) { return this.call("GET", `v1/chats/${id}/messages/${message}`); }
   send(id, message, key) {

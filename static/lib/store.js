@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What the client knows: me, users, chats, members, messages. Everything arrives as a snapshot with a `rev` and is
-// upserted, so hearing a thing twice or late is harmless. Must not call the server, nor touch the page: what it finds
-// missing it asks for through `on.need`.
+// The state of the client: me, users, chats, members, messages. Every object arrives as a snapshot with a `rev` and is
+// upserted, so that receiving it twice or late is harmless. Must not call the server or touch the page: it requests
+// missing objects with `on.need`.
 
 import { Thread } from "./thread.js";
 
 const isNewer = (known, incoming) => !known || !(known.rev > incoming.rev);
 
-// The address of a user's picture, or null: another picture has another one.
+// The URL of a user's picture, or null. Another picture has another URL.
 export const pictureOf = (user) => (user?.avatar ? `v1/users/${encodeURIComponent(user.name)}/avatar?v=${user.avatar}` : null);
 
 export class Store {
@@ -19,7 +19,7 @@ export class Store {
   #on;
   #told = null;
 
-  // on: {change(), need(chat), stranger(name), dropped(chat)}. change() comes once for many changes in a row.
+  // on: {change(), need(chat), stranger(name), dropped(chat)}. change() is called once for several changes in a row.
   constructor(on) { this.#on = on; }
 
   #changed() {
@@ -29,7 +29,7 @@ export class Store {
     });
   }
 
-  // Begins anew from an answer of /v1/sync.
+  // Replaces the state by a response of /v1/sync.
   load({ me, chats }) {
     this.#threads.clear();
     this.#members.clear();
@@ -74,12 +74,12 @@ export class Store {
 
   // ---- chats
 
-  // With the viewer's own fields: from GET, sync, or the answer to a POST.
+  // A chat with the fields that depend on the user: from GET, sync, or the response to a POST.
   putChat(chat) {
     const known = this.chats.get(chat.id);
     const seen = chat.last_message?.id ?? 0;
     const merged = { ...known, ...chat, base: chat.unread ?? 0, seen, fresh: new Set() };
-    // What the stream told since this answer was read.
+    // Changes that the stream delivered after this response was read.
     if (known?.last_message?.id > seen) merged.last_message = known.last_message;
     for (const id of known?.fresh ?? []) if (id > seen) merged.fresh.add(id);
     this.chats.set(chat.id, merged);
@@ -90,7 +90,7 @@ export class Store {
 
   title(chat) { return chat.kind === "direct" && chat.peer ? this.displayName(chat.peer) : chat.title || "Untitled"; }
 
-  // The most recently active first.
+  // Ordered by activity, latest first.
   chatList() {
     const when = (chat) => chat.last_message?.at ?? chat.created_at ?? "";
     return [...this.chats.values()].sort((a, b) => (when(a) < when(b) ? 1 : when(a) > when(b) ? -1 : b.id - a.id));
@@ -102,13 +102,13 @@ export class Store {
 
   totalUnread() { return [...this.chats.values()].reduce((sum, chat) => sum + this.unread(chat), 0); }
 
-  // The first message not read, or null.
+  // The first unread message, or null.
   firstUnread(chat) {
     if (chat.base > 0 && chat.first_unread) return chat.first_unread;
     return chat.fresh.size > 0 ? Math.min(...chat.fresh) : null;
   }
 
-  // Whether the server wants to know: one's own messages and the server's aren't unread.
+  // Whether to send a read mark: the user's own messages and system messages never count as unread.
   markRead(id, upTo) {
     const chat = this.chats.get(id);
     if (!chat || !(upTo > (chat.read ?? 0))) return false;
@@ -133,14 +133,14 @@ export class Store {
     const known = this.chats.get(data.id);
     if (!known) return this.#on.need(data.id);
     if (!isNewer(known, data)) return;
-    const title = known.kind === "direct" ? known.title : data.title; // a direct chat's is the viewer's own
+    const title = known.kind === "direct" ? known.title : data.title; // that of a direct chat depends on the user
     this.chats.set(data.id, { ...known, ...data, title });
     this.#changed();
   }
 
   // ---- members
 
-  // null until they have been asked for.
+  // null until they were requested.
   members(id) { return this.#members.get(id) ?? null; }
 
   putMembers(id, members) {
@@ -180,7 +180,7 @@ export class Store {
     this.#changed();
   }
 
-  // From the answer to a send or an edit.
+  // From the response to a send or an edit.
   putMessage(message) { this.#applyMessage(message); }
 
   isGone(chat, id) { return this.thread(chat).gone.has(id); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The part of one chat's history that is in memory: always one piece without holes, reaching to the newest message.
+// The part of a chat's history that is in memory: always one range without gaps, up to the newest message.
 // Must not call the server.
 
 const KEEP = 200;
@@ -7,8 +7,8 @@ const TRIM_ABOVE = 400;
 
 export class Thread {
   messages = new Map(); // id → message
-  gone = new Set(); // ids known to be deleted: a page read earlier must not bring them back
-  older = null; // the cursor of what comes before, null at the beginning of the chat
+  gone = new Set(); // ids of deleted messages, which a page that was read earlier must not restore
+  older = null; // the cursor of older messages; null at the beginning of the chat
   isLoaded = false;
   isLoading = false;
   #sorted = null;
@@ -22,7 +22,7 @@ export class Thread {
   get oldest() { return this.list()[0]?.id ?? Infinity; }
   get newest() { return this.list().at(-1)?.id ?? 0; }
 
-  // The latest page, or the one before what is here.
+  // The latest page, or the one before the messages in memory.
   take(page) {
     for (const message of page.messages) this.#put(message);
     this.older = page.older ?? null;
@@ -30,7 +30,7 @@ export class Thread {
     this.isLoaded = true;
   }
 
-  // From the log: new, or changed. What lies before our piece is left out.
+  // From the log: a new or changed message. Messages before the range in memory are ignored.
   upsert(message) {
     if (this.isLoaded && this.older != null && message.id < this.oldest) return;
     if (this.isLoaded || this.isLoading) this.#put(message);
@@ -42,7 +42,7 @@ export class Thread {
     this.#sorted = null;
   }
 
-  // To be called while the end is in view.
+  // Call it while the end is in view.
   trim() {
     if (this.messages.size <= TRIM_ABOVE || this.isLoading) return;
     const first = this.list().at(-KEEP).id;

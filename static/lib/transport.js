@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Live events: an EventSource where it works, long-polling where it doesn't, one cursor for both.
 //
-// The native EventSource gives up for good on any answer but 200 and resumes by rules of its own, so
-// each one here lives for one connection: when it ends, a new one is opened at our cursor. That is
-// at-least-once: an event may be told twice around a change of transport, never missed; receivers
-// upsert by `rev`. Must not know what the events mean, nor touch the page.
+// The native EventSource gives up after any status other than 200, and resumes by rules of its own. So each one here is
+// used for one connection: when it ends, a new one is opened with our cursor. Delivery is at-least-once: around a change
+// of transport an event may come twice, but none is missed; receivers upsert by `rev`. Must not know what the events
+// mean, nor touch the page.
 
 import { Problem } from "./rest.js";
 
-const HELLO_WITHIN = 6_000; // a stream silent for longer is being buffered on its way
-const MISSED_BEATS = 2.5; // a stream silent for that many heartbeats is dead
-const SHORT_LIVED = 10_000; // a stream cut sooner counts against streaming
-const MISSES = 3; // so many in a row, with a server that answers: long-poll
+const HELLO_WITHIN = 6_000; // ms; a stream without hello for longer is buffered by a proxy
+const MISSED_BEATS = 2.5; // a stream without events for this many heartbeats is dead
+const SHORT_LIVED = 10_000; // ms; a stream that ends sooner counts as a miss
+const MISSES = 3; // after this many in a row, with a reachable server, the feed polls
 const POLL_WAIT = 25; // seconds
-const RETRY_STREAM = 30_000; // in long-poll, a stream is tried this often, then half as often, …
+const RETRY_STREAM = 30_000; // ms; while polling, a stream is tried after this time, then after twice as long, …
 const RETRY_STREAM_MAX = 300_000;
 const DOZE = 30_000;
 const BACKOFF_MAX = 15_000;
@@ -29,7 +29,7 @@ export class Feed {
   #source = null; // the open EventSource
   #endSource = null; // ends it, with a reason
   #aborter = null; // of the poll in flight
-  #wake = null; // cuts a pause short
+  #wake = null; // ends a pause
   #dozing = false;
   #status = null;
   #heard = 0; // events from the stream so far
@@ -57,8 +57,8 @@ export class Feed {
     this.#interrupt();
   }
 
-  // Cut a pause short, and find out whether a silent stream is still alive. For when the network or the page is
-  // back, or an event that must have come didn't: a dead connection can stay open for minutes.
+  // Ends a pause, and checks whether a silent stream is still alive. Call it when the network or the page is back, or
+  // when an expected event didn't come: a dead connection can stay open for minutes.
   async check() {
     this.#wake?.();
     if (!this.#source || this.#status !== "stream") return;
@@ -70,7 +70,7 @@ export class Feed {
     this.#endSource?.("dead");
   }
 
-  // Hold no connection, look once in a while. A browser allows six a host, and a page has many tabs.
+  // Holds no connection, and polls now and then. A browser allows six connections to a host, and there may be many tabs.
   doze() {
     if (this.#dozing) return;
     this.#dozing = true;
@@ -106,8 +106,8 @@ export class Feed {
     });
   }
 
-  // The whole life of a feed: stream; if that can't be had, ask whether the server is there at all;
-  // if it is, poll until a stream can be had.
+  // The loop of a feed: open a stream; if that fails, check whether the server is reachable; if it is, poll until a
+  // stream can be opened.
   async #loop(run) {
     let misses = 0;
     let failures = 0;
@@ -155,7 +155,7 @@ export class Feed {
     }
   }
 
-  // Only a new start can help: the cursor is not served any more, or we are not let in.
+  // The feed has to be restarted: the server can't resume from the cursor, or refuses the credential.
   #give(problem) {
     this.stop();
     if (problem.status === 410) this.#on.reset();
@@ -177,7 +177,7 @@ export class Feed {
         source.onend?.({ reason, retry });
       };
       const timer = setTimeout(end, HELLO_WITHIN, "silent");
-      let patience = 0; // ms; none before hello has told how often the stream beats
+      let patience = 0; // ms; 0 until hello has the interval of heartbeats
       let silence = null;
       const isAlive = () => {
         clearTimeout(silence);
@@ -217,7 +217,7 @@ export class Feed {
     return new Promise((resolve) => { source.onend = resolve; });
   }
 
-  // Resolves to true when a stream has been opened meanwhile; throws what a poll throws.
+  // Resolves to true when a stream has been opened in the meantime; throws what a poll throws.
   async #pollUntilStream(run) {
     let every = RETRY_STREAM;
     let due = Date.now() + every;
@@ -238,7 +238,7 @@ export class Feed {
       const began = Date.now();
       try {
         const answer = await this.#poll(POLL_WAIT);
-        // Something on the way answers for the server, at once and with nothing: don't spin.
+        // A proxy may respond for the server, at once and without events: don't spin.
         if (answer.events.length === 0 && Date.now() - began < 1000 && !isOpen) await this.#pause(1000);
       } catch (problem) {
         if (!isOpen) {

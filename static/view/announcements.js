@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What administrators say to everybody: above everything else until it is dismissed, which this browser remembers.
+// Announcements of administrators, at the top of the page until they are dismissed; the browser stores which ones were.
 
 import { $, el, fullTime, linked, reconcile, shortTime, tool } from "./dom.js";
 
@@ -8,14 +8,14 @@ const DAY = 86_400_000;
 export class Announcements {
   #known = new Map(); // id → announcement
   #user = null;
-  #timer = null; // to when the next one is over
-  heard = 0; // how often something was told
+  #timer = null; // until the next one expires
+  heard = 0; // number of changes from the feed
 
   constructor() {
     addEventListener("storage", (event) => { if (event.key === this.#key) this.#render(); });
   }
 
-  // All there are, for that user.
+  // Sets all announcements, for that user.
   load(user, announcements) {
     this.#user = user;
     this.#known = new Map(announcements.map((one) => [one.id, one]));
@@ -28,7 +28,7 @@ export class Announcements {
     this.#render();
   }
 
-  // From the feed: a new one, or that one is gone.
+  // From the feed: a new announcement, or the withdrawal of one.
   apply(announcement) {
     this.heard++;
     if (announcement.state === "deleted") this.#known.delete(announcement.id);
@@ -59,13 +59,13 @@ export class Announcements {
 
   #dismiss(id) {
     this.#keep([...this.#dismissed(), id]);
-    this.#known.delete(id); // also where nothing can be kept
+    this.#known.delete(id); // also if the browser has no storage
     this.#render();
   }
 
   get #key() { return `postern.dismissed.${this.#user}`; }
 
-  // A browser may keep nothing, or not let us look.
+  // A browser may have no storage, or refuse access to it.
   #dismissed() {
     try {
       const ids = JSON.parse(localStorage.getItem(this.#key));
@@ -80,7 +80,7 @@ export class Announcements {
       if (ids.length > 0) localStorage.setItem(this.#key, JSON.stringify(ids));
       else localStorage.removeItem(this.#key);
     } catch {
-      // then it is there again the next time
+      // then it is shown again after a reload
     }
   }
 }

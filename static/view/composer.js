@@ -16,7 +16,7 @@ export class Composer {
   #isSaving = false;
 
   // on: {send(chat, {text, reply_to}), save(message, text) → promise, latestOwn() → message or null}
-  // save resolves to null when done, else to what is to be told, and the message as it is now, if it still is.
+  // save resolves to null on success, else to {text, message}: the error, and the current message if it still exists.
   constructor({ store, on }) {
     this.#store = store;
     this.#on = on;
@@ -72,7 +72,7 @@ export class Composer {
     this.focus();
   }
 
-  // The message replied to or edited may have gone.
+  // The message replied to or edited may have been deleted.
   refresh() {
     const isGone = (message) => message && this.#store.isGone(this.#chat, message.id);
     if (isGone(this.#editing) || isGone(this.#replyTo)) this.cancel();
@@ -100,7 +100,7 @@ export class Composer {
     $("send").setAttribute("aria-label", this.#editing ? "Save" : "Send");
     $("send").disabled = this.#isSaving || !this.#area.value.trim();
     $("composer-error").textContent = error;
-    this.#area.parentElement.dataset.text = this.#area.value; // the field is as high as this
+    this.#area.parentElement.dataset.text = this.#area.value; // the height of the field follows this text
   }
 
   #key(event) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The modal dialogs: a question with yes or no, a question for a word, and a new chat.
+// The modal dialogs: a yes-or-no question, a question for a text, and a new chat.
 
 import { $ } from "./dom.js";
 import { People } from "./people.js";
@@ -38,7 +38,7 @@ export class NewChat {
   #people;
   #create;
 
-  // create({kind, title, members}) → promise; what it throws is shown.
+  // create({kind, title, members}) → promise; an error that it throws is shown.
   constructor({ search, create }) {
     this.#create = create;
     this.#people = new People($("new-people"), { label: "With", search, onPick: (user) => this.#pick(user) });

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Building elements, and words for times. What people write only ever becomes text nodes.
+// Helpers to create elements and to format times. User text becomes text nodes only, never HTML.
 
 export const $ = (id) => document.getElementById(id);
 
-// el("p", {class: "x", title: "y", onclick: f}, child, …): on… are listeners, the rest attributes;
+// el("p", {class: "x", title: "y", onclick: f}, child, …): on… are listeners, the others attributes;
 // null and false leave an attribute or a child out, true sets an empty one.
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -30,19 +30,19 @@ export function tool(name, label, onclick) {
   return el("button", { class: "tool", type: "button", "aria-label": label, title: label, onclick }, icon(name));
 }
 
-// One of six, for what belongs to `seed`.
+// One of six colours, chosen by `seed`.
 export function tintOf(seed) {
   let hash = 2166136261; // FNV-1a
   for (const char of String(seed)) hash = Math.imul(hash ^ char.codePointAt(0), 16777619);
   return ((hash ^ (hash >>> 15)) >>> 0) % 6;
 }
 
-// A round picture: the one at that address, or made of initials, also where it can't be had.
+// A round picture: the one at that URL, or initials if there is none or it can't be loaded.
 export function paintAvatar(element, title, seed, picture = null) {
   const words = title.split(/[\s._-]+/).filter(Boolean);
   const initials = (words.length > 1 ? [words[0], words.at(-1)] : words.slice(0, 1)).map((word) => [...word][0]).join("");
   const face = JSON.stringify([initials, seed, picture]);
-  if (element.dataset.face === face) return; // a picture that is painted anew flickers
+  if (element.dataset.face === face) return; // repainting a picture would make it flicker
   element.dataset.face = face;
   element.textContent = initials.toUpperCase();
   element.dataset.tint = tintOf(seed);
@@ -55,8 +55,8 @@ export function avatar(title, seed, size = "", picture = null) {
   return element;
 }
 
-// Makes the children of `parent` be the items, in order, reusing the elements whose `stamp` is as it was.
-// items: [{key, stamp, make()}]. Returns the keys whose elements were not there before.
+// Makes the children of `parent` be the items, in order, reusing the elements whose `stamp` hasn't changed.
+// items: [{key, stamp, make()}]. Returns the keys of new elements.
 export function reconcile(parent, items) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
   const added = [];
@@ -86,7 +86,7 @@ export function reconcile(parent, items) {
 }
 
 const LINK = /https?:\/\/[^\s<>"]+/gi;
-// The text as nodes, http(s) addresses as links. What usually ends a sentence doesn't end an address.
+// The text as nodes, http(s) addresses as links. Punctuation at the end isn't part of a link.
 export function linked(text) {
   const nodes = [];
   let from = 0;
@@ -116,7 +116,7 @@ const longDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "nume
 const longDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
-// The local date as one comparable string.
+// The local date as a comparable string.
 export const dayOf = (at) => new Date(at).toDateString();
 
 const daysAgo = (at) => Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);

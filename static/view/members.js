@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The panel of a group's members: who is in, add, remove, leave.
+// The panel of a group's members: list, add, remove, leave.
 
 import { $, avatar, el, reconcile, tool } from "./dom.js";
 import { People } from "./people.js";
@@ -11,7 +11,7 @@ export const mayManage = (chat) => chat.kind !== "direct" && ["owner", "admin"].
 export class Members {
   #store;
   #on;
-  #chat = null; // of which the panel is open
+  #chat = null; // the chat whose panel is open
   #people;
 
   // on: {search(text), load(chat), add(chat, user), remove(chat, member), leave(chat)}

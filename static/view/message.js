@@ -18,7 +18,7 @@ export function systemRow(message) {
   return { key: `m${message.id}`, stamp: text, make: () => el("li", { class: "system", "data-id": message.id }, text) };
 }
 
-// message: as the server has it, or one on its way: {key, state, error, …} without id.
+// message: from the server, or an outgoing one: {key, state, error, …} without id.
 export function messageRow(message, { chat, store, on, isFirst, isLast }) {
   const isOwn = message.from === store.me.name;
   const author = store.displayName(message.from);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The messages of the open chat: grouped by day and author, where the reader is, and what he has seen.
-// Appending keeps the end in view, or the reader's place if he has scrolled up.
+// The messages of the open chat: grouped by day and author, with the scroll position and what the user has seen.
+// Appending keeps the end in view, or the position if the user has scrolled up.
 
 import { $, dayName, dayOf, reconcile } from "./dom.js";
 import { dayRow, messageRow, systemRow, unreadRow } from "./message.js";
 
-const TOGETHER = 5 * 60_000; // messages of one author closer than this stand together
+const TOGETHER = 5 * 60_000; // ms; messages of one author within this time are grouped
 const END = 40; // pixels from the end that still count as the end
 const NEAR_TOP = 600;
 
@@ -16,10 +16,10 @@ export class Messages {
   #log = $("log");
   #list = $("messages");
   #chat = null;
-  #unreadFrom = null; // the first message that was unread on opening
+  #unreadFrom = null; // the first unread message when the chat was opened
   #isPlaced = false; // the first page has been shown
   #isAtEnd = true;
-  #leftAt = Infinity; // newest message when the reader left the end
+  #leftAt = Infinity; // newest message when the user scrolled away from the end
 
   // on: {older(chat), seen(chat, upTo), jump(id), reply(m), edit(m), remove(m), retry(key), discard(key)}
   constructor({ store, outbox, on }) {
@@ -49,7 +49,7 @@ export class Messages {
     this.#unreadFrom = this.#store.firstUnread(this.#store.chats.get(id));
   }
 
-  // One's own message ends the search for what was unread.
+  // Sending a message removes the line above the unread ones.
   sent() {
     this.#unreadFrom = null;
     this.toEnd();
@@ -61,7 +61,7 @@ export class Messages {
     this.#report();
   }
 
-  // Shows a message that is in memory, and marks it for a moment. False if it isn't.
+  // Scrolls to a message and highlights it for a moment. Returns false if it isn't in memory.
   reveal(id) {
     const row = this.#row(`m${id}`);
     if (!row) return false;
@@ -111,7 +111,7 @@ export class Messages {
     return { key, state, error, at, text: body.text, reply_to: body.reply_to, from: this.#store.me.name };
   }
 
-  // ---- where the reader is
+  // ---- scroll position
 
   #place() {
     this.#isPlaced = true;
@@ -122,7 +122,7 @@ export class Messages {
 
   #row(key) { return this.#list.querySelector(`[data-key="${CSS.escape(key)}"]`); }
 
-  // The topmost row in view, by its lower edge: with older ones before it, it may lose its author's name and shrink.
+  // The topmost row in view, by its lower edge: when older rows come before it, it may lose the author's name and shrink.
   #anchor() {
     const top = this.#log.getBoundingClientRect().top;
     for (const row of this.#list.querySelectorAll("[data-id]")) {
@@ -146,7 +146,7 @@ export class Messages {
     this.#report();
   }
 
-  // Tells what follows from the reader's place: what he has seen, that older messages are wanted, how many are below.
+  // Reports what follows from the scroll position: messages seen, older messages needed, number of messages below.
   #report() {
     if (!this.#isPlaced) return;
     const thread = this.#store.thread(this.#chat);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A search field for users with suggestions below it (an ARIA combobox), used wherever someone is to be chosen.
+// A search field for users with suggestions below it (an ARIA combobox), used wherever users are chosen.
 
 import { pictureOf } from "../lib/store.js";
 import { avatar, el } from "./dom.js";
@@ -15,10 +15,10 @@ export class People {
   #onPick;
   #users = []; // as suggested
   #active = -1;
-  #asked = 0; // number of the latest search: answers to earlier ones are dropped
-  chosen = new Map(); // name → user, when many may be chosen
+  #asked = 0; // number of the latest search: responses to earlier ones are dropped
+  chosen = new Map(); // name → user, if several may be chosen
 
-  // search(text) → promise of users. onPick(user): one was chosen.
+  // search(text) → promise of users. onPick(user): a user was chosen.
   constructor(root, { label, search, onPick }) {
     const id = `people-${++count}`;
     this.#root = root;
@@ -86,7 +86,7 @@ export class People {
     } else if (event.key === "Enter" && this.#users[this.#active]) {
       this.#pick(this.#users[this.#active]);
     } else if (event.key === "Enter" && this.#input.value) {
-      // Not a suggestion yet: keep what was typed, and don't submit the form around us.
+      // There is no suggestion yet: keep the text, and don't submit the surrounding form.
     } else if (event.key === "Escape" && !this.#list.hidden) {
       this.#close();
     } else if (event.key === "Backspace" && !this.#input.value && this.chosen.size > 0) {

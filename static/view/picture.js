@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The dialog in which one gives oneself a picture. What is sent is a small square made of the file: quick to load for everybody, and
-// without what a camera notes in it.
+// The dialog to set the user's picture. It sends a small square made from the file, which loads fast and has no metadata
+// of a camera.
 
 import { $, el, paintAvatar } from "./dom.js";
 
-const SIDE = 256; // pixels: twice what is ever shown
+const SIDE = 256; // pixels: twice the largest size shown
 const BYTES_MAX = 256 * 1024; // the server's limit
 
 export class Picture {
@@ -12,7 +12,7 @@ export class Picture {
   #dialog = $("picture-dialog");
   #file = $("picture-file");
 
-  // on: {set(blob), clear()} → promises; what they throw is shown.
+  // on: {set(blob), clear()} → promises; errors that they throw are shown.
   constructor({ store, on }) {
     this.#store = store;
     $("me-picture").addEventListener("click", () => this.#open());
@@ -53,9 +53,9 @@ export class Picture {
   }
 }
 
-// The middle of a picture. A browser that can't write WebP gives a PNG instead.
+// The central square of a picture. A browser that can't encode WebP returns a PNG instead.
 async function squareOf(file) {
-  const picture = await createImageBitmap(file).catch(() => { throw new Error("This file is no picture that can be shown here."); });
+  const picture = await createImageBitmap(file).catch(() => { throw new Error("This browser can't read the file as a picture. Choose a PNG, JPEG, WebP or GIF."); });
   const side = Math.min(picture.width, picture.height);
   const canvas = el("canvas", { width: SIDE, height: SIDE });
   const context = canvas.getContext("2d");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Where an administrator's link leads: a new password. What is asked for is made when it is shown, and gone afterwards.
+// The form for a new password, which an administrator's link opens. It is created when shown and removed afterwards.
 
 import { $, el, icon } from "./dom.js";
 
-// The secret of such a link, or null.
+// The token of such a link, or null.
 export function resetToken(hash) {
   return /^#\/?reset=([\w-]+)$/.exec(hash)?.[1] ?? null;
 }
@@ -12,7 +12,7 @@ export class Reset {
   #root = $("reset");
   #on;
 
-  // on: {redeem(token, password) → promise, what it throws is shown; done(); cancel()}
+  // on: {redeem(token, password) → promise, its errors are shown; done(); cancel()}
   constructor(on) { this.#on = on; }
 
   show(token) {
@@ -35,7 +35,7 @@ export class Reset {
         await this.#on.redeem(token, password.value);
         this.#on.done();
       } catch (problem) {
-        error.textContent = problem.status === 404 ? "This link was used already, or is too old. Ask for another one." : problem.message;
+        error.textContent = problem.status === 404 ? "This link was used already or has expired. Ask an administrator for a new one." : problem.message;
         password.select();
       } finally {
         button.disabled = false;

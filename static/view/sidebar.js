@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The list of chats, and below it who I am and how I am connected.
+// The list of chats, and below it the user and the state of the connection.
 
 import { $, avatar, el, paintAvatar, reconcile, shortTime } from "./dom.js";
 
 const STATUS = {
   connecting: ["Connecting…", "Connecting to the server"],
   stream: ["Live", "Connected by an event stream"],
-  poll: ["Live by long-poll", "No event stream could be had here, so the page asks again and again"],
-  offline: ["Offline, retrying…", "The server can’t be reached; what you see may be old"],
+  poll: ["Live by long-poll", "An event stream isn't possible here, so the page uses long-polling"],
+  offline: ["Offline, retrying…", "The server can’t be reached; the messages shown may be out of date"],
 };
 
 export class Sidebar {
@@ -65,11 +65,11 @@ export class Sidebar {
 }
 
 const HAPPENINGS = {
-  chat_created: (by, { title }) => `${by} made “${title}”`,
+  chat_created: (by, { title }) => `${by} created “${title}”`,
   title_changed: (by, { title }) => `${by} changed the title to “${title}”`,
-  history_changed: (by, { history }) => `${by} lets new members read ${history === "all" ? "everything" : "from their joining on"}`,
-  message_ttl_changed: (by, { message_ttl: ttl }) => (ttl ? `${by} lets messages go after ${ttl} seconds` : `${by} lets messages stay`),
-  retention_changed: (by, { retention }) => (retention ? `Messages are removed here after ${Math.round(retention / 3600)} hours` : `Messages stay here`),
+  history_changed: (by, { history }) => `${by} lets new members read ${history === "all" ? "all messages" : "only messages sent after they join"}`,
+  message_ttl_changed: (by, { message_ttl: ttl }) => (ttl ? `${by} set new messages to expire after ${ttl} seconds` : `${by} turned message expiry off`),
+  retention_changed: (by, { retention }) => (retention ? `Messages are removed here after ${Math.round(retention / 3600)} hours` : `Messages are not removed automatically any more`),
   member_added: (by, { name }) => `${by} added ${name}`,
   members_added: (by, { names }) => `${by} added ${names.join(", ")}`,
   members_removed: (by, { names }) => `${by} removed ${names.join(", ")}`,
@@ -78,18 +78,18 @@ const HAPPENINGS = {
   member_left: (by) => `${by} left`,
   member_removed: (by, { name }) => `${by} removed ${name}`,
   role_changed: (by, { name, role }) => `${by} made ${name} ${role}`,
-  owner_changed: (by, { name }) => `${name} owns it now`,
+  owner_changed: (by, { name }) => `${name} is the owner now`,
   message_pinned: (by) => `${by} pinned a message`,
 };
 
 function happening(by, content) {
-  return Object.hasOwn(HAPPENINGS, content.code) ? HAPPENINGS[content.code](by, content) : "Something happened here";
+  return Object.hasOwn(HAPPENINGS, content.code) ? HAPPENINGS[content.code](by, content) : "The chat was changed";
 }
 
-// Words for a message that is not plain text.
+// The text for a message that isn't plain text.
 export function describe(message) {
   if (message.type === "system") return happening(message.from, message.content ?? {});
   if (message.type === "encrypted") return "Encrypted message";
   if (message.media) return "Attachment";
-  return message.type ? `A message of type “${message.type}”` : "";
+  return message.type ? `Message of type “${message.type}”` : "";
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The way in.
+// The sign-in form.
 
 import { $ } from "./dom.js";
 
@@ -8,7 +8,7 @@ export class SignIn {
   #form = this.#root.querySelector("form");
   #error = $("signin-error");
 
-  // signIn(name, password) → promise; what it throws is shown.
+  // signIn(name, password) → promise; an error that it throws is shown.
   constructor(signIn) {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -26,7 +26,7 @@ export class SignIn {
     ($("signin-name").value ? $("signin-password") : $("signin-name")).focus();
   }
 
-  // Says something above the button, until the form goes.
+  // Shows a text above the button, until the form is hidden.
   note(text) { $("signin-note").textContent = text; }
 
   async #submit(signIn) {

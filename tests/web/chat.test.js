@@ -284,7 +284,7 @@ test("avatar_is_chosen_shown_to_others_and_removed", async () => {
   const input = aliceView.page.locator("#picture-file");
   const choose = (name, mimeType, buffer) => input.setInputFiles({ name, mimeType, buffer });
   await choose("note.png", "image/png", Buffer.from("no picture"));
-  await dialog.getByRole("alert").filter({ hasText: "no picture" }).waitFor();
+  await dialog.getByRole("alert").filter({ hasText: "can't read the file as a picture" }).waitFor();
   const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR42mPQmjsBAAJMAVjbh4HsAAAAAElFTkSuQmCC";
   await choose("pixel.png", "image/png", Buffer.from(pixel, "base64"));
   await dialog.locator("#picture-now img").waitFor();
