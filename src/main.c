@@ -21,7 +21,7 @@ static int serve_command(const struct command *self, const struct conf *conf, co
 	conf_warn_environment(stderr);
 	conf_warn_settings(conf, stderr);
 	return supervisor_run(
-		(struct conf *)(uintptr_t)conf, &service); /* it is run()'s, and no command goes on after this */
+		(struct conf *)(uintptr_t)conf, &service); /* run() owns it, and doesn't use it after this */
 }
 
 static const struct command commands[] = {
@@ -29,45 +29,44 @@ static const struct command commands[] = {
 	{ "user",
 		"user add NAME [--admin]\nuser list\nuser passwd NAME\nuser disable NAME\nuser enable NAME\nuser "
 		"promote NAME\nuser demote NAME\nuser delete NAME\nuser reset-link NAME",
-		"accounts; a password is read from standard input, or made and printed", CONF_DATABASE, user_options,
-		user_command },
+		"manage accounts; a password is read from standard input, or generated and printed", CONF_DATABASE,
+		user_options, user_command },
 	{ "token", "token NAME [--label TEXT] [--expires 30d]", "print a new token for a user", CONF_DATABASE,
 		token_options, token_command },
 	{ "chat", "chat list [--json]\nchat show CHAT [--json]\nchat delete CHAT",
-		"all chats, without what is written in them", CONF_DATABASE, chat_options, chat_command },
+		"show or delete chats, without their messages", CONF_DATABASE, chat_options, chat_command },
 	{ "report", "report list [--all] [--json]\nreport resolve REPORT [--delete]",
-		"messages that were brought before the administrators", CONF_DATABASE, report_options, report_command },
-	{ "audit", "audit [--limit NUMBER] [--json]", "what administrators have done, the latest first", CONF_DATABASE,
-		audit_options, audit_command },
+		"list and resolve reported messages", CONF_DATABASE, report_options, report_command },
+	{ "audit", "audit [--limit NUMBER] [--json]", "print the actions of administrators, newest first",
+		CONF_DATABASE, audit_options, audit_command },
 	{ "retention", "retention [DURATION|off] [--chat CHAT] [--json]",
-		"how long messages are kept, in all chats or in one", CONF_DATABASE, retention_options,
+		"show or set how long messages are kept, in all chats or in one", CONF_DATABASE, retention_options,
 		retention_command },
-	{ "announce", "announce TEXT… [--until TIME]", "show every user a text, now or when they next connect",
+	{ "announce", "announce TEXT… [--until TIME]", "announce a text to all users, now or when they connect",
 		CONF_DATABASE, announce_options, announce_command },
 	{ "maintenance", "maintenance TEXT…\nmaintenance --off",
-		"let nobody but administrators write, until it is over", CONF_DATABASE, maintenance_options,
+		"start or end maintenance, when only administrators can write", CONF_DATABASE, maintenance_options,
 		maintenance_command },
-	{ "migrate", "migrate [--status]", "bring the database up to date; serve does that too", CONF_DATABASE,
-		migrate_options, migrate_command },
+	{ "migrate", "migrate [--status]", "apply pending migrations to the database; serve does that, too",
+		CONF_DATABASE, migrate_options, migrate_command },
 	{ "backup", "backup FILE [--kind dump|base] [--force]",
-		"write the database to a file, while a server runs or while none does", CONF_DATABASE, backup_options,
+		"write the database to a file, whether or not a server runs", CONF_DATABASE, backup_options,
 		backup_command },
-	{ "restore", "restore FILE [--force]", "put the database of a backup in place; the server has to be stopped",
+	{ "restore", "restore FILE [--force]", "restore a database from a backup; the server has to be stopped",
 		CONF_DATABASE, restore_options, restore_command },
 	{ "upgrade-database", "upgrade-database [--check] [--clone] [--old-bindir DIR]\nupgrade-database --remove-old",
 		"move the private database to a newer version of PostgreSQL; the server has to be stopped",
 		CONF_DATABASE, upgrade_options, upgrade_command },
-	{ "check-config", "check-config [OPTION]…", "print the settings in effect, and where each comes from", CONF_ALL,
+	{ "check-config", "check-config [OPTION]…", "print the settings in effect and the origin of each", CONF_ALL,
 		NULL, check_config_command },
 	{ "doctor", "doctor [--json] [--proxy-file FILE] [OPTION]…",
-		"look for what keeps a server from starting or working well, and say what to do", CONF_ALL,
+		"check settings, system, network and database for problems, and print what to do", CONF_ALL,
 		doctor_options, doctor_command },
 	{ "send", "send CHAT [TEXT…] [--key KEY] [--reply-to ID] [--json]",
-		"send a message (or standard input) to a chat, a number or @NAME, and print its id", CONF_NONE,
+		"send a message (or standard input) to a chat (its number or @NAME), and print its id", CONF_NONE,
 		send_options, send_command },
-	{ "chats", "chats [--json]", "list the chats that the token's user is in", CONF_NONE, chats_options,
-		chats_command },
-	{ "tail", "tail [CHAT] [-n NUMBER | --since WHEN] [--cursor-file FILE] [--json]", "print messages as they come",
+	{ "chats", "chats [--json]", "list the chats of the token's user", CONF_NONE, chats_options, chats_command },
+	{ "tail", "tail [CHAT] [-n NUMBER | --since WHEN] [--cursor-file FILE] [--json]", "print new messages",
 		CONF_NONE, tail_options, tail_command },
 };
 
@@ -78,9 +77,8 @@ static int help(void)
 	puts("usage: postern COMMAND [OPTION]…\n\nA chat server over plain HTTP.\n\nCommands:");
 	for (size_t i = 0; i < command_count; i++)
 		printf("  %-16s  %s\n", commands[i].name, commands[i].summary);
-	puts("\nsend, chats and tail are clients: POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN say where "
-	     "and as whom.\n"
-	     "`postern COMMAND --help` says more about one; `postern --version` prints the version.");
+	puts("\nsend, chats and tail are clients: set POSTERN_URL [http://127.0.0.1:8080] and POSTERN_TOKEN.\n"
+	     "`postern COMMAND --help` describes a command; `postern --version` prints the version.");
 	return EXIT_SUCCESS;
 }
 
@@ -120,17 +118,17 @@ static int dispatch(int argc, char **argv)
 			return run(&commands[i], argc - 2, argv + 2);
 	fprintf(stderr,
 		*name != '\0' ? "postern: %s: no such command; see postern --help\n"
-			      : "postern: which command? See postern --help%s\n",
+			      : "postern: a command is missing; see postern --help%s\n",
 		name);
 	return CONF_EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
-	signal(SIGCHLD, SIG_DFL); /* who started us may have had it ignored, which is inherited: no child's end would be
-				     known */
+	signal(SIGCHLD,
+		SIG_DFL); /* a parent that ignores SIGCHLD passes that on, and the end of a child would be lost */
 	int code = dispatch(argc, argv);
-	if (command_close_output() != 0 && code == EXIT_SUCCESS) /* a token that nobody received is no success */
+	if (command_close_output() != 0 && code == EXIT_SUCCESS) /* a token that couldn't be printed is a failure */
 		code = CONF_EXIT_IO;
 	return code;
 }

@@ -9,7 +9,7 @@
 static const char *status;
 
 const struct conf_option migrate_options[] = {
-	{ "status", NULL, "only say what was applied and what is pending", &status },
+	{ "status", NULL, "only print which migrations are applied and which are pending", &status },
 	{ NULL, NULL, NULL, NULL },
 };
 

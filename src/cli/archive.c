@@ -170,7 +170,7 @@ static enum status read_at(struct scan *s, void *out, size_t len)
 		if (n < 0)
 			return failed(s->a, s->why);
 		if (n == 0)
-			return damaged(s, "it is cut off: the end is missing");
+			return damaged(s, "it is truncated: the end is missing");
 		p += n;
 		len -= (size_t)n;
 		s->at += n;
@@ -200,7 +200,7 @@ static enum status read_member(struct scan *s, uint64_t size, struct digest *d, 
 	}
 	enum status st = read_at(s, s->piece, tar_padding(size));
 	if (st == ST_OK && !is_zero(s->piece, tar_padding(size)))
-		return damaged(s, "it is damaged: there is something between two members");
+		return damaged(s, "it is damaged: there are bytes between two members");
 	return st;
 }
 
@@ -218,13 +218,13 @@ static enum status take_member(struct scan *s, const struct tar_entry *e)
 	}
 	for (unsigned i = 0; i < s->count; i++)
 		if (strcmp(s->found[i].name, e->name) == 0) {
-			buf_addf(s->why, "%s: the member `%s` is there twice", s->a->name, e->name);
+			buf_addf(s->why, "%s: the member `%s` occurs twice", s->a->name, e->name);
 			return ST_INVALID;
 		}
 	if (s->count == sizeof(s->found) / sizeof(s->found[0]))
 		return damaged(s, "it has more members than any backup");
 	if (e->size > (uint64_t)(s->end - s->at)) {
-		buf_addf(s->why, "%s: it is cut off: the member `%s` has %llu bytes, and %llu follow", s->a->name,
+		buf_addf(s->why, "%s: it is truncated: the member `%s` has %llu bytes, and %llu follow", s->a->name,
 			e->name, (unsigned long long)e->size, (unsigned long long)(s->end - s->at));
 		return ST_INVALID;
 	}
@@ -246,7 +246,7 @@ static enum status read_end(struct scan *s)
 		size_t n = s->end - s->at < PIECE ? (size_t)(s->end - s->at) : PIECE;
 		st = read_at(s, s->piece, n);
 		if (st == ST_OK && !is_zero(s->piece, n))
-			st = damaged(s, "it is damaged: something follows its end");
+			st = damaged(s, "it is damaged: there are bytes after its end");
 	}
 	return st;
 }
@@ -308,10 +308,10 @@ static enum status compare(struct scan *s)
 {
 	char sum[SHA256_LINE_MAX];
 	if (s->manifest.len == 0 || s->sum.len == 0)
-		return damaged(s, "it isn't a backup of Postern's: it has no manifest");
+		return damaged(s, "it isn't a backup of Postern: it has no manifest");
 	format_sum(s->manifest.data, s->manifest.len, sum);
 	if (strcmp(sum, s->sum.data) != 0)
-		return damaged(s, "its manifest.json is damaged: the checksum in manifest.sha256 is another one");
+		return damaged(s, "its manifest.json is damaged: its checksum isn't that in manifest.sha256");
 	struct buf reason;
 	buf_init(&reason, 4096);
 	enum status st = manifest_parse(s->manifest.data, s->manifest.len, &s->a->manifest, &reason);

@@ -25,9 +25,8 @@
 static const char *kind, *force;
 
 const struct conf_option backup_options[] = {
-	{ "kind", "KIND", "dump, what pg_dump writes, or base, a copy of the whole cluster by pg_basebackup [dump]",
-		&kind },
-	{ "force", NULL, "replace FILE if it is there", &force },
+	{ "kind", "KIND", "dump (by pg_dump) or base (a copy of the whole cluster by pg_basebackup) [dump]", &kind },
+	{ "force", NULL, "replace FILE if it exists", &force },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -57,9 +56,9 @@ static enum status look(struct job *j)
 	struct manifest *m = &j->archive.manifest;
 	char found[2];
 	if (!ask(j, "select to_regclass('postern.meta') is not null", found, sizeof(found)))
-		return refused(j, "looking at the database");
+		return refused(j, "checking the database");
 	if (*found != 't') {
-		buf_adds(&j->why, "there is nothing of Postern's in this database");
+		buf_adds(&j->why, "this database has no data of Postern");
 		return ST_REFUSED;
 	}
 	if (!ask(j, "select value from postern.meta where key = 'epoch'", m->epoch, sizeof(m->epoch)))
@@ -90,7 +89,7 @@ static enum status hold_wal(struct job *j)
 	if (r != NULL)
 		return ST_OK;
 	buf_addf(&j->why,
-		"a base backup needs a role that may replicate and a free replication slot: %s; grant it "
+		"a base backup needs a role with the attribute replication and a free replication slot: %s; grant it "
 		"(alter role … replication), or make a dump (--kind=dump)",
 		sync_error(j->d.db));
 	return ST_REFUSED;

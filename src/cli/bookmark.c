@@ -86,8 +86,8 @@ static bool take_marks(struct bookmark *b, struct json_object *list)
 
 int bookmark_is_damaged(const struct bookmark *b)
 {
-	command_failed(
-		"%s is damaged, or no file of `postern tail --cursor-file`. Without it, tail begins afresh", b->path);
+	command_failed("%s is damaged, or isn't a file of `postern tail --cursor-file`. Without it, tail starts again",
+		b->path);
 	return CONF_EXIT_CONFIG;
 }
 
@@ -114,8 +114,8 @@ static int take(struct bookmark *b, struct json_object *o)
 		return bookmark_is_damaged(b);
 	}
 	if (strcmp(chat != NULL ? chat : "", b->chat != NULL ? b->chat : "") != 0) {
-		command_failed(
-			"%s is of chat %s; each needs a file of its own", b->path, chat != NULL ? chat : "\"all\"");
+		command_failed("%s belongs to chat %s; each chat needs a file of its own", b->path,
+			chat != NULL ? chat : "\"all\"");
 		return CONF_EXIT_USAGE;
 	}
 	bookmark_set_cursor(b, cursor);
@@ -194,7 +194,7 @@ int bookmark_save(struct bookmark *b)
 	errno = ENOMEM;
 	bool done = !buf_failed(&text) && replace(b->path, &text);
 	if (!done)
-		command_failed("the cursor can't be kept in %s: %s", b->path, strerror(errno));
+		command_failed("the cursor can't be saved in %s: %s", b->path, strerror(errno));
 	buf_release(&text);
 	b->is_new = !done;
 	b->saved_ms = clock_mono_ms();

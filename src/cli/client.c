@@ -40,7 +40,7 @@ int client_open(struct client *c)
 	*c = (struct client) { .pause_ms = CLIENT_PAUSE_MIN_MS };
 	buf_init(&c->body, BODY_MAX);
 	if (token == NULL || *token == '\0') {
-		command_failed("POSTERN_TOKEN isn't set: `postern token NAME` makes one");
+		command_failed("POSTERN_TOKEN isn't set: `postern token NAME` prints a new token");
 		return CONF_EXIT_USAGE;
 	}
 	if (url == NULL || *url == '\0')
@@ -192,7 +192,7 @@ static const char *advice(const struct client *c)
 	if (c->code == CURLE_SSL_CONNECT_ERROR && https)
 		return ". If the server speaks plain HTTP, POSTERN_URL begins with http://";
 	if (c->code == CURLE_PEER_FAILED_VERIFICATION)
-		return ". Name the host as its certificate does, or add its authority to those of this machine";
+		return ". Use the host name of the certificate, or add its authority to those of this machine";
 	if ((c->code == CURLE_UNSUPPORTED_PROTOCOL || c->code == CURLE_WEIRD_SERVER_REPLY) && !https)
 		return ". If the server speaks TLS, POSTERN_URL begins with https://";
 	return "";

@@ -21,7 +21,7 @@ void command_print_usage(const struct command *c, FILE *out)
 int command_misused(const struct command *c)
 {
 	command_print_usage(c, stderr);
-	fprintf(stderr, "`postern %s --help` says more.\n", c->name);
+	fprintf(stderr, "`postern %s --help` prints the options.\n", c->name);
 	return CONF_EXIT_USAGE;
 }
 

@@ -20,7 +20,8 @@ static const char *as_json, *proxy_file;
 
 const struct conf_option doctor_options[] = {
 	{ "json", NULL, "a JSON object a line for each finding", &as_json },
-	{ "proxy-file", "FILE", "a reverse proxy's file to look at, instead of those of this machine", &proxy_file },
+	{ "proxy-file", "FILE", "check this configuration file of a reverse proxy instead of those of this machine",
+		&proxy_file },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -90,9 +91,9 @@ static void check_file_mode(struct doctor *d)
 	if (conf->file == NULL || conf->database == NULL || stat(conf->file, &st) < 0 || (st.st_mode & 077) == 0)
 		return;
 	if (strcasestr(conf->database, "password") != NULL || strstr(conf->database, "://") != NULL)
-		doctor_report(d, FINDING_WARNING, "settings", "chmod 600, if a password stands in it.",
-			"%s holds the database's address and may be read by others (mode %03o)", conf->file,
-			(unsigned)st.st_mode & 0777);
+		doctor_report(d, FINDING_WARNING, "settings", "chmod 600, if it contains a password.",
+			"%s has the connection string of the database and is readable by other users (mode %03o)",
+			conf->file, (unsigned)st.st_mode & 0777);
 }
 
 static void check_settings(struct doctor *d)
@@ -101,8 +102,7 @@ static void check_settings(struct doctor *d)
 	check_suspicious_settings(d);
 	check_file_mode(d);
 	if (d->warnings == before)
-		doctor_report(d, FINDING_OK, "settings", NULL,
-			"%s can be read, and nothing in the settings contradicts itself",
+		doctor_report(d, FINDING_OK, "settings", NULL, "%s can be read, and the settings are consistent",
 			d->conf->file != NULL ? d->conf->file : "no file; environment and options");
 }
 

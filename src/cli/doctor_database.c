@@ -126,8 +126,9 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 	buf_init(&why, 8192);
 	struct sync *s = sync_open_plain(conninfo, &why);
 	if (s == NULL) {
-		doctor_report(d, FINDING_WARNING, "standby", "Until it is there, the primary answers all reads.",
-			"database_read: %s", buf_text(&why));
+		doctor_report(d, FINDING_WARNING, "standby",
+			"Until the standby is reachable, the primary answers all reads.", "database_read: %s",
+			buf_text(&why));
 		buf_release(&why);
 		return;
 	}
@@ -137,14 +138,14 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 		NULL, lag);
 	if (*its != '\0' && strcmp(its, system) != 0)
 		doctor_report(d, FINDING_FAILURE, "standby", "Name a standby that streams from the database.",
-			"database_read is no standby of the database: all its reads go to the primary");
+			"database_read isn't a standby of the database: all its reads go to the primary");
 	else if (strcmp(recovering, "t") != 0)
 		doctor_report(d, FINDING_WARNING, "standby",
 			"Add target_session_attrs=prefer-standby, or name a standby.",
 			"database_read is a primary: it takes no load off the database");
 	else
 		doctor_report(d, FINDING_OK, "standby", NULL,
-			"database_read is a standby; what it replayed last is %s s old", lag);
+			"database_read is a standby; its last replayed transaction is %s s old", lag);
 	sync_close(s);
 	buf_release(&why);
 }
@@ -181,7 +182,7 @@ void doctor_check_database(struct doctor *d)
 		check_programs(d, d->conf);
 	if (d->conf->database == NULL && !has_cluster(d->conf)) {
 		doctor_report(d, FINDING_OK, "database", NULL,
-			"there is no private cluster in %s yet: the first start makes one", d->conf->state);
+			"there is no private cluster in %s yet: the first start creates one", d->conf->state);
 		return;
 	}
 	buf_init(&why, 8192);

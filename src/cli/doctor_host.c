@@ -61,8 +61,7 @@ static void check_file_system(struct doctor *d, const char *dir, const struct st
 		doctor_report(d, FINDING_WARNING, "disk", "Set `state` to a directory on a disk.",
 			"%s is in memory (tmpfs): everything is lost when the machine restarts", dir);
 	else if (fs->f_type == NFS_MAGIC)
-		doctor_report(d, FINDING_WARNING, "disk",
-			"Use a local disk, or a PostgreSQL of your own with `database`.",
+		doctor_report(d, FINDING_WARNING, "disk", "Use a local disk, or another PostgreSQL with `database`.",
 			"%s is on NFS: PostgreSQL is only as safe there as its mount options", dir);
 }
 
@@ -90,7 +89,7 @@ static void check_clock(struct doctor *d)
 			"the kernel doesn't say whether its clock is synchronised: %s", strerror(errno));
 	else if (state == TIME_ERROR || (t.status & STA_UNSYNC) != 0)
 		doctor_report(d, FINDING_WARNING, "clock",
-			"Run chrony or systemd-timesyncd. In a container this is the host's business.",
+			"Run chrony or systemd-timesyncd. In a container, do this on the host.",
 			"the clock isn't synchronised: the times of messages, and when tokens expire, follow it");
 	else
 		doctor_report(d, FINDING_OK, "clock", NULL, "the clock is synchronised");
@@ -142,8 +141,8 @@ static void check_files(struct doctor *d)
 		hard = own.rlim_max;
 	enum finding f = hard < FILES_WARN ? FINDING_WARNING : FINDING_OK;
 	doctor_report(d, f, "limits",
-		f == FINDING_OK ? NULL : "Raise LimitNOFILE= in the unit, or `ulimit -Hn`: each stream is one.",
-		"%s may have %" PRIu64 " files open",
+		f == FINDING_OK ? NULL : "Raise LimitNOFILE= in the unit, or `ulimit -Hn`: each stream needs one.",
+		"%s can open %" PRIu64 " files",
 		of_server ? "a process of the running server" : "a process started from here", hard);
 }
 

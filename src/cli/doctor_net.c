@@ -136,11 +136,11 @@ static void check_tcp(struct doctor *d, const struct conf_listen *a)
 		doctor_report(d, FINDING_OK, "ports", NULL, "a Postern answers at %s", url);
 	else if (p.code == CURLE_OPERATION_TIMEDOUT)
 		doctor_report(d, FINDING_FAILURE, "ports",
-			"If it is a Postern, read its log; else choose another port (ss -ltnp shows whose it is).",
-			"something listens at %s and doesn't answer within %d s", url, TIMEOUT_S);
+			"If it is a Postern, read its log; else choose another port (ss -ltnp shows the program).",
+			"a program listens at %s and doesn't answer within %d s", url, TIMEOUT_S);
 	else
 		doctor_report(d, FINDING_FAILURE, "ports",
-			"Stop it, or choose another port with `listen` (ss -ltnp shows whose it is).",
+			"Stop it, or choose another port with `listen` (ss -ltnp shows the program).",
 			"another program listens at %s", url);
 }
 
@@ -211,12 +211,12 @@ static void report_unreachable(struct doctor *d, const char *url, const struct p
 			"the proxy at %s answers %ld: it doesn't reach a Postern", url, p->status);
 	else if (p->code == CURLE_OK)
 		doctor_report(d, FINDING_WARNING, "public_url",
-			"See that the proxy passes everything below public_url on, X-Request-Id too.",
+			"Let the proxy pass on all requests below public_url, with the header X-Request-Id.",
 			"%s/healthz is answered %ld, not by a Postern", url, p->status);
 	else
 		doctor_report(d, FINDING_WARNING, "public_url",
-			"Look at DNS, firewall, proxy and certificate. From inside a network it may be the way "
-			"back in that is missing.",
+			"Check DNS, firewall, proxy and certificate. Inside a network, the route back to the public "
+			"address may be missing.",
 			"%s can't be reached from this machine: %s", url,
 			*p->error != '\0' ? p->error : curl_easy_strerror(p->code));
 }
@@ -229,7 +229,7 @@ void doctor_check_public_url(struct doctor *d)
 		return;
 	if (!is_https(conf->public_url))
 		doctor_report(d, FINDING_WARNING, "public_url",
-			"Use https: browsers keep cookies of plain HTTP readable on the way.", "public_url is %s",
+			"Use https: with plain HTTP, cookies can be read on the network.", "public_url is %s",
 			conf->public_url);
 	if (conf->trusted_count == 0)
 		doctor_report(d, FINDING_WARNING, "public_url",

@@ -45,21 +45,21 @@ static const struct proxy proxies[] = {
 			{ RULE_WANTED, "X-Forwarded-For",
 				"nginx doesn't say who asks: limits count all users as one address",
 				"proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" },
-			{ RULE_WANTED, "X-Forwarded-Proto", "nginx doesn't say that it was asked by https",
+			{ RULE_WANTED, "X-Forwarded-Proto", "nginx doesn't report that the client used https",
 				"proxy_set_header X-Forwarded-Proto $scheme;" },
 			{ RULE_UNWANTED, "proxy_ignore_headers X-Accel-Buffering",
 				"nginx buffers streams: events arrive late or never",
 				"Remove X-Accel-Buffering from proxy_ignore_headers." } } },
 	{ "Apache httpd", "ProxyPass",
 		{ "/etc/apache2/sites-enabled/*", "/etc/apache2/conf-enabled/*.conf", "/etc/httpd/conf.d/*.conf" },
-		{ { RULE_WANTED, "flushpackets=on", "Apache may hold back a stream's events",
+		{ { RULE_WANTED, "flushpackets=on", "Apache may buffer the events of a stream",
 			  "Add flushpackets=on to the ProxyPass line." },
 			{ RULE_AT_LEAST, "timeout=", "Apache ends polls that wait for 60 s",
 				"Add timeout=90 to the ProxyPass line." },
-			{ RULE_WANTED, "X-Forwarded-Proto", "Apache doesn't say that it was asked by https",
+			{ RULE_WANTED, "X-Forwarded-Proto", "Apache doesn't report that the client used https",
 				"RequestHeader set X-Forwarded-Proto \"https\"" } } },
 	{ "Caddy", "reverse_proxy", { "/etc/caddy/Caddyfile", "/etc/caddy/conf.d/*" },
-		{ { RULE_WANTED, "flush_interval -1", "Caddy may hold back NDJSON streams",
+		{ { RULE_WANTED, "flush_interval -1", "Caddy may buffer NDJSON streams",
 			"flush_interval -1 in reverse_proxy" } } },
 	{ "HAProxy", "backend", { "/etc/haproxy/haproxy.cfg", "/etc/haproxy/conf.d/*.cfg" },
 		{ { RULE_AT_LEAST, "timeout server", "HAProxy ends streams and polls that are silent for 60 s",
@@ -67,7 +67,7 @@ static const struct proxy proxies[] = {
 			{ RULE_AT_LEAST, "timeout client", "HAProxy ends clients that are silent for 60 s",
 				"timeout client 90s" },
 			{ RULE_WANTED, "forwardfor",
-				"HAProxy doesn't say who asks: limits count all users as one address",
+				"HAProxy doesn't report the client's address: limits count all users as one address",
 				"option forwardfor" } } },
 };
 
@@ -148,7 +148,7 @@ static void check_file(struct doctor *d, const struct proxy *p, const char *path
 		if (is_broken(r, text, strcmp(p->name, "HAProxy") == 0))
 			doctor_report(d, FINDING_WARNING, "proxy", r->advice, "%s: %s", path, r->problem);
 	if (d->warnings == before)
-		doctor_report(d, FINDING_OK, "proxy", NULL, "%s has what streams and polls need", path);
+		doctor_report(d, FINDING_OK, "proxy", NULL, "%s has the settings that streams and polls need", path);
 }
 
 /* Returns how many of its files pass requests on to this server. */
@@ -184,7 +184,7 @@ static void check_named(struct doctor *d, const char *path)
 		doctor_report(d, FINDING_FAILURE, "proxy", NULL, "%s: %s", path, strerror(errno));
 	else if (p == NULL)
 		doctor_report(d, FINDING_WARNING, "proxy", "Name a file of nginx, Apache httpd, Caddy or HAProxy.",
-			"%s: not a file of a proxy that is known here", path);
+			"%s: not a file of a supported proxy", path);
 	else
 		check_file(d, p, path, text);
 	free(text);
@@ -201,6 +201,6 @@ void doctor_check_proxies(struct doctor *d, const char *file)
 		n += check_proxy(d, &proxies[i]);
 	if (n == 0 && d->conf->public_url != NULL)
 		doctor_report(d, FINDING_OK, "proxy",
-			"If the proxy runs elsewhere, have its file read with --proxy-file.",
-			"no proxy's file on this machine names an address of this server");
+			"If the proxy runs on another machine, check its file with --proxy-file.",
+			"no proxy configuration on this machine names an address of this server");
 }

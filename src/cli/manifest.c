@@ -153,7 +153,7 @@ enum status manifest_parse(const char *text, size_t len, struct manifest *ret, s
 	} else if (!take_all(o, ret))
 		st = ST_INVALID;
 	if (st == ST_INVALID)
-		buf_adds(why, "its manifest.json isn't that of a backup");
+		buf_adds(why, "its manifest.json isn't the manifest of a backup");
 	json_object_put(o);
 	return st;
 }

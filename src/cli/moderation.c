@@ -18,14 +18,14 @@ const struct conf_option chat_options[] = {
 };
 
 const struct conf_option report_options[] = {
-	{ "all", NULL, "list: those that were resolved too", &all },
+	{ "all", NULL, "list: include resolved reports", &all },
 	{ "json", NULL, "list: as JSON, an object a line", &as_json },
-	{ "delete", NULL, "resolve: and delete the message", &also_delete },
+	{ "delete", NULL, "resolve: also delete the message", &also_delete },
 	{ NULL, NULL, NULL, NULL },
 };
 
 const struct conf_option audit_options[] = {
-	{ "limit", "NUMBER", "as many of the latest, and not 50", &limit },
+	{ "limit", "NUMBER", "print this many of the latest instead of 50", &limit },
 	{ "json", NULL, "as JSON, an object a line", &as_json },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -217,7 +217,7 @@ static int act(const struct command *self, const struct conf *conf, const struct
 	if (a->name == NULL || args->operand_count != 1 + a->numbered || (optioned && !a->lists))
 		return command_misused(self);
 	if (a->numbered && !decimal_is_bigint(args->operands[1])) {
-		command_failed("%s: that is no number; see postern %s list", args->operands[1], self->name);
+		command_failed("%s: expected a number; see postern %s list", args->operands[1], self->name);
 		return CONF_EXIT_USAGE;
 	}
 	return with_database(conf, a->run, args->operands[1]);

@@ -14,12 +14,12 @@
 static const char *until, *off;
 
 const struct conf_option announce_options[] = {
-	{ "until", "TIME", "when it is over, like 2026-01-31T12:00:00Z", &until },
+	{ "until", "TIME", "when the announcement ends, like 2026-01-31T12:00:00Z", &until },
 	{ NULL, NULL, NULL, NULL },
 };
 
 const struct conf_option maintenance_options[] = {
-	{ "off", NULL, "it is over", &off },
+	{ "off", NULL, "end the maintenance", &off },
 	{ NULL, NULL, NULL, NULL },
 };
 

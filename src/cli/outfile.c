@@ -47,8 +47,8 @@ static int check_place(const struct outfile *o)
 	if (fstatat(o->dir, o->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : failed(o->path);
 	if (!S_ISREG(st.st_mode))
-		return command_failed("%s: it is there already and isn't a regular file", o->path);
-	return o->replace ? 0 : command_failed("%s: it is there already; --force replaces it", o->path);
+		return command_failed("%s: it exists and isn't a regular file", o->path);
+	return o->replace ? 0 : command_failed("%s: it exists already; --force replaces it", o->path);
 }
 
 static int create(struct outfile *o)

@@ -65,7 +65,7 @@ int password_read(char out[PASSWORD_MAX + 1], bool *ret_generated)
 {
 	char line[ROOM] = "", again[ROOM] = "";
 	bool tty = isatty(STDIN_FILENO), ok;
-	ok = tty ? ask("Password (empty: one is made): ", line) : read_line(line, sizeof(line));
+	ok = tty ? ask("Password (empty: one is generated): ", line) : read_line(line, sizeof(line));
 	*ret_generated = ok && *line == '\0';
 	if (*ret_generated) {
 		secret_random_name(out, GENERATED_LEN);
@@ -75,7 +75,7 @@ int password_read(char out[PASSWORD_MAX + 1], bool *ret_generated)
 	if (!ok || len < PASSWORD_MIN || len > PASSWORD_MAX || !utf8_valid(line, len))
 		return command_failed("a password has %d to %d bytes of UTF-8", PASSWORD_MIN, PASSWORD_MAX);
 	if (tty && (!ask("Once more: ", again) || strcmp(line, again) != 0))
-		return command_failed("the two aren't the same");
+		return command_failed("the two passwords are different");
 	memcpy(out, line, len + 1);
 	explicit_bzero(line, sizeof(line));
 	explicit_bzero(again, sizeof(again));

@@ -22,7 +22,7 @@
 static const char *force;
 
 const struct conf_option restore_options[] = {
-	{ "force", NULL, "even if there is a database, which is kept under another name", &force },
+	{ "force", NULL, "replace an existing database, which is kept under another name", &force },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -36,7 +36,7 @@ static enum status feed(void *arg, const void *data, size_t len, struct buf *why
 		if (n < 0 && errno == EPIPE)
 			return ST_AWAY;
 		if (n < 0 && errno == EAGAIN && !waiting_for("pg_restore", *fd, POLLOUT)) {
-			buf_adds(why, "told to stop while pg_restore was at work");
+			buf_adds(why, "told to stop while pg_restore was running");
 			return ST_REFUSED;
 		}
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {
@@ -103,7 +103,7 @@ enum status restore_other(struct store *s, const struct conf *conf, struct archi
 		sync_ask(db, "select string_agg(nspname, ', ' order by nspname) from pg_namespace where nspname ~ $1",
 			"^postern(_[0-9a-f]{12})?$", found, sizeof(found));
 	if (!asked)
-		buf_addf(why, "looking at the database: %s", sync_error(db));
+		buf_addf(why, "checking the database: %s", sync_error(db));
 	else if (*found != '\0')
 		buf_addf(why,
 			"the database has Postern's schemas already (%s): restore into an empty one (createdb -E UTF8 "
@@ -136,7 +136,7 @@ static enum status judge(const struct archive *a, const struct conf *conf, struc
 			"or make a dump (postern backup --kind=dump)");
 	else if (is_base && !m->is_private)
 		buf_adds(why,
-			"it is a base backup of a cluster that isn't Postern's own: take base.tar out of it (tar -xf) "
+			"it is a base backup of a cluster that isn't a private one: extract base.tar from it (tar -xf) "
 			"and restore that as PostgreSQL's manual says");
 	else {
 		buf_reset(why);

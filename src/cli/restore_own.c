@@ -29,9 +29,8 @@ static enum status settle(const struct store *s, const struct conf *conf, bool f
 	snprintf(data, sizeof(data), "%s/pg", s->state);
 	if (access(data, F_OK) == 0 && !force) {
 		buf_addf(why,
-			"there is a database in %s: --force puts the one of the backup in its place, and keeps the old "
-			"one under "
-			"another name",
+			"there is a database in %s: --force replaces it by that of the backup, and keeps the old "
+			"one under another name",
 			conf->state);
 		return ST_REFUSED;
 	}
@@ -54,7 +53,7 @@ static enum status check_programs(const struct archive *a, const struct conf *co
 		buf_addf(why,
 			"%s: it is a base backup of PostgreSQL %d, whose programs (initdb, postgres) aren't found: "
 			"install them, or "
-			"say where they are with pg_bindir; only a dump can go into another version",
+			"set pg_bindir to their directory; only a dump can be restored into another version",
 			a->name, major);
 	else if (st != ST_OK)
 		buf_adds(why, buf_text(&reason));
@@ -62,7 +61,7 @@ static enum status check_programs(const struct archive *a, const struct conf *co
 		buf_addf(why,
 			"%s: it is a dump of PostgreSQL %d, and the programs that would make the cluster to restore it "
 			"into are version "
-			"%d (%s): install version %d, or say where it is with pg_bindir",
+			"%d (%s): install version %d, or set pg_bindir to its directory",
 			a->name, major, bindir_version(dir), dir, major);
 		st = ST_REFUSED;
 	}
@@ -99,7 +98,7 @@ static enum status compare(struct archive *a, const char *conninfo, struct buf *
 		return ST_AWAY;
 	bool asked = sync_ask(db, "select value from postern.meta where key = 'epoch'", NULL, epoch, sizeof(epoch));
 	if (!asked)
-		buf_addf(why, "looking at the restored database: %s", sync_error(db));
+		buf_addf(why, "checking the restored database: %s", sync_error(db));
 	else if (strcmp(epoch, a->manifest.epoch) != 0)
 		buf_addf(why, "%s: the database in it isn't the one that its manifest names", a->name);
 	sync_close(db);

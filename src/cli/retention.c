@@ -17,7 +17,7 @@
 static const char *chat, *as_json;
 
 const struct conf_option retention_options[] = {
-	{ "chat", "CHAT", "of this chat, a number; `off` is then as for all", &chat },
+	{ "chat", "CHAT", "of this chat (its number); with it, off means: as all other chats", &chat },
 	{ "json", NULL, "as JSON", &as_json },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -82,7 +82,7 @@ int retention_command(const struct command *self, const struct conf *conf, const
 	if (args->operand_count > 1)
 		return command_misused(self);
 	if (chat != NULL && !decimal_is_bigint(chat)) {
-		command_failed("--chat: %s: that is no number; see postern chat list", chat);
+		command_failed("--chat: %s: expected a number; see postern chat list", chat);
 		return CONF_EXIT_USAGE;
 	}
 	if (given != NULL && strcmp(given, "off") != 0 &&

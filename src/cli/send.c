@@ -21,8 +21,8 @@ enum { TEXT_MAX = 64 << 20, ATTEMPTS = 5, KEY_LEN = 24, RETRY_MAX_S = 60 };
 static const char *key, *reply_to, *as_json;
 
 const struct conf_option send_options[] = {
-	{ "key", "KEY", "the message's key: sent again with the same key, it happens once", &key },
-	{ "reply-to", "ID", "the message that this one answers", &reply_to },
+	{ "key", "KEY", "the key of the message: a repeated send with the same key is stored once", &key },
+	{ "reply-to", "ID", "the id of the message to which this one replies", &reply_to },
 	{ "json", NULL, "print the message as JSON instead of its id", &as_json },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -133,7 +133,7 @@ int send_command(const struct command *self, const struct conf *conf, const stru
 	if (args->operand_count == 0)
 		return command_misused(self);
 	if (reply_to != NULL && !decimal_is_bigint(reply_to)) {
-		command_failed("--reply-to: %s is no message id, which is a number", reply_to);
+		command_failed("--reply-to: %s: expected the id of a message, a number", reply_to);
 		return CONF_EXIT_USAGE;
 	}
 	if (key != NULL && *key == '\0') {

@@ -52,7 +52,7 @@ static enum status name_kept(const char *state, const char *prefix, char kept[PA
 		if (access(kept, F_OK) < 0)
 			return ST_OK;
 	}
-	buf_addf(why, "%s: there is no name left for the old cluster", state);
+	buf_addf(why, "%s: no unused name for the old cluster was found", state);
 	return ST_REFUSED;
 }
 

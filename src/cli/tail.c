@@ -23,12 +23,10 @@ static const char *raw, *latest, *since, *cursor_file;
 static volatile sig_atomic_t stopped; /* the signal */
 
 const struct conf_option tail_options[] = {
-	{ "n", "NUMBER", "print that many of the latest messages first", &latest },
-	{ "since", "WHEN",
-		"print what came after this message id, at or after this time, or in the last 10m, 12h, 30d first",
+	{ "n", "NUMBER", "first print this many of the latest messages", &latest },
+	{ "since", "WHEN", "first print the messages after this id, since this time, or of the last 10m, 12h, 30d",
 		&since },
-	{ "cursor-file", "FILE", "keep in this file how far it has come, and go on from there if it exists",
-		&cursor_file },
+	{ "cursor-file", "FILE", "save the position in this file, and continue from there if it exists", &cursor_file },
 	{ "json", NULL, "print every event as the server sends it, a JSON object a line", &raw },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -137,7 +135,8 @@ static void take_event(struct tail *t, const char *line)
 	t->established |= event != NULL;
 	t->is_cut_off = event != NULL && strcmp(event, "reset") == 0;
 	if (t->is_cut_off)
-		command_failed("the server can't go on from where this was (%s): what is missing comes from history",
+		command_failed(
+			"the server can't resume from the cursor (%s): reading the missing messages from the history",
 			client_text(data, "reason") != NULL ? client_text(data, "reason") : "?");
 	if (event != NULL && strcmp(event, "message") == 0)
 		take_message(t, line, data);
@@ -329,12 +328,12 @@ static int check_options(void)
 	char at[CLOCK_RFC3339_LEN + 1];
 	uint64_t most;
 	if (latest != NULL && (!decimal_parse(latest, &most) || most > LATEST_MAX))
-		command_failed("-n: %s is no number from 0 to %d", latest, LATEST_MAX);
+		command_failed("-n: %s: expected a number from 0 to %d", latest, LATEST_MAX);
 	else if (latest != NULL && since != NULL)
 		command_failed("only one of -n and --since");
 	else if (since != NULL && !decimal_is_bigint(since) && !moment_parse(since, at))
 		command_failed(
-			"--since: %s is no message id, no time (2026-01-31, 2026-01-31T12:00:00Z), and no duration"
+			"--since: %s: expected a message id, a time (2026-01-31, 2026-01-31T12:00:00Z) or a duration"
 			" (10m, 12h, 30d)",
 			since);
 	else

@@ -12,8 +12,8 @@
 static const char *label, *expires;
 
 const struct conf_option token_options[] = {
-	{ "label", "TEXT", "what it is for, to be told from others", &label },
-	{ "expires", "DURATION", "it ends after that (30d, 12h); for ever, otherwise", &expires },
+	{ "label", "TEXT", "a label that identifies the token", &label },
+	{ "expires", "DURATION", "the token expires after this time (30d, 12h); by default never", &expires },
 	{ NULL, NULL, NULL, NULL },
 };
 

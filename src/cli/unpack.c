@@ -132,7 +132,7 @@ enum status unpack_add(void *arg, const void *bytes, size_t len, struct buf *why
 	}
 	for (; st == ST_OK && len > 0; data++, len--)
 		if (*data != 0) {
-			buf_adds(why, "the base backup: something follows its end");
+			buf_adds(why, "the base backup: there are bytes after its end");
 			st = ST_INVALID;
 		}
 	return st;

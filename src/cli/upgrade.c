@@ -24,8 +24,9 @@
 static const char *check_only, *clone, *old_bindir, *remove_old;
 
 const struct conf_option upgrade_options[] = {
-	{ "check", NULL, "only look whether it can be done; the database stays as it is", &check_only },
-	{ "clone", NULL, "share the files' blocks (reflinks) where the file system can, and don't copy them", &clone },
+	{ "check", NULL, "only check whether the upgrade would work; the database isn't changed", &check_only },
+	{ "clone", NULL, "share the files' blocks (reflinks) instead of copying them, if the file system supports it",
+		&clone },
 	{ "old-bindir", "DIR", "where the programs of the old version are, if they aren't found", &old_bindir },
 	{ "remove-old", NULL, "remove the old databases that upgrades have kept", &remove_old },
 	{ NULL, NULL, NULL, NULL },
@@ -76,10 +77,11 @@ static void on_kept(const char *dir, void *arg)
 	bool is_one = lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && cluster_conf_version(dir, &version);
 	if (!is_one || version >= k->version) {
 		if (k->remove && is_one)
-			printf("%s/%s is PostgreSQL %d's, which isn't older than the database in use: it stays\n",
+			printf("%s/%s has the version PostgreSQL %d, which isn't older than the database in use: "
+			       "not removed\n",
 				k->state, name, version);
 		else if (k->remove)
-			printf("%s/%s isn't a database that was kept: it stays\n", k->state, name);
+			printf("%s/%s isn't an old database: not removed\n", k->state, name);
 		return;
 	}
 	k->count++;
@@ -101,7 +103,8 @@ static enum status remove_kept(const struct store *s, const struct conf *conf, s
 	struct kept k = { .state = shown_state(s, conf), .remove = true };
 	snprintf(data, sizeof(data), "%s/pg", s->state);
 	if (!cluster_conf_version(data, &k.version)) {
-		buf_addf(why, "there is no database cluster in %s/pg: nothing is removed before there is a new one",
+		buf_addf(why,
+			"there is no database cluster in %s/pg: old databases are removed only if there is a new one",
 			k.state);
 		return ST_REFUSED;
 	}
@@ -121,7 +124,7 @@ static void say_done(const struct upgrade *u, const char *kept, uint64_t size)
 	struct buf ignored;
 	printf("PostgreSQL %d is in place.\n"
 	       "The old database (PostgreSQL %d, %llu MiB) is kept in %s/%s.\n"
-	       "Start the server and look whether all is well; then `postern upgrade-database --remove-old` removes "
+	       "Start the server and check that it works; then `postern upgrade-database --remove-old` removes "
 	       "it.\n",
 		u->to, u->from, mebibytes(size), u->shown_state, base_name(kept));
 	buf_init(&ignored, 4096);
@@ -182,7 +185,7 @@ static enum status carry_out(struct store *s, struct upgrade *u, struct buf *why
 	else if (st == ST_OK)
 		printf("nothing stands in the way of an upgrade to PostgreSQL %d\n", u->to);
 	else if (cluster_conf_version(data, &version) && version == u->from)
-		buf_addf(why, "\nThe database is as it was, PostgreSQL %d's.", u->from);
+		buf_addf(why, "\nThe database is unchanged, PostgreSQL %d.", u->from);
 	return st;
 }
 
@@ -194,7 +197,7 @@ static enum status upgrade(struct store *s, const struct conf *conf, struct buf 
 		return st;
 	if (u.to != u.from)
 		return carry_out(s, &u, why);
-	printf("nothing to do: the database is PostgreSQL %d's, and that is %s (%s)\n", u.from,
+	printf("nothing to do: the database is PostgreSQL %d, and that is %s (%s)\n", u.from,
 		conf->pg_bindir != NULL ? "what pg_bindir names" : "the newest supported one that is installed",
 		u.new_bindir);
 	if (conf->pg_bindir != NULL)
@@ -209,7 +212,7 @@ static enum status begin(struct store *s, const struct conf *conf, struct buf *w
 	sigset_t stops;
 	if (conf->database != NULL) {
 		buf_adds(why,
-			"the database is on a server of its own (--database), whose administrator upgrades it: this "
+			"the database is on another server (--database): upgrade it with PostgreSQL's tools. This "
 			"command is for the private one in the state directory");
 		return ST_REFUSED;
 	}

@@ -12,7 +12,7 @@
 static const char *admin;
 
 const struct conf_option user_options[] = {
-	{ "admin", NULL, "add: may do what administrators may", &admin },
+	{ "admin", NULL, "add: make the user an administrator", &admin },
 	{ NULL, NULL, NULL, NULL },
 };
 

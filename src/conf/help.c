@@ -56,7 +56,7 @@ static void print_settings(enum conf_scope scope, FILE *out)
 	}
 	fputs("\nEach of these may also be set in the file (rate_sends = 5) and in the environment "
 	      "(POSTERN_RATE_SENDS=5).\n"
-	      "Options come before the environment, and that before the file.\n",
+	      "Options take precedence over the environment, and the environment over the file.\n",
 		out);
 }
 
@@ -65,7 +65,7 @@ void conf_help(enum conf_scope scope, const struct conf_option *options, FILE *o
 	fputs("Options:\n", out);
 	for (; options != NULL && options->name != NULL; options++)
 		print_option(options->name, options->value, options->help, out);
-	print_option("help", NULL, "print this", out);
+	print_option("help", NULL, "print this help", out);
 	if (scope != CONF_NONE)
 		print_settings(scope, out);
 }

@@ -176,7 +176,7 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 		return;
 	}
 	buf_init(&body, 4096);
-	problem_render(&body, PROBLEM_UNAUTHORIZED, "This credential is no longer good.", p->request_id, "");
+	problem_render(&body, PROBLEM_UNAUTHORIZED, "The credential isn't valid any more.", p->request_id, "");
 	buf_reset(&p->head);
 	buf_adds(&p->head,
 		"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\nWWW-Authenticate: Bearer "

@@ -147,7 +147,7 @@ static void add_connection(struct http_server *s, int fd, bool is_metrics, bool 
 	s->adding_poll = was_poll;
 	s->adding_accounted = accounted;
 	if (MHD_add_connection(s->daemon, fd, (struct sockaddr *)&s->adding_peer, len) != MHD_YES)
-		log_debug("a connection can't be taken: %s", strerror(errno)); /* it was closed */
+		log_debug("can't add a connection: %s", strerror(errno)); /* it was closed */
 	s->run = true;
 }
 
@@ -200,7 +200,7 @@ static void turn_away(struct http_server *s, int fd)
 	metrics_count(s->metrics, M_FULL_CONNECTIONS, 1);
 	request_id_make(id);
 	buf_init(&body, 1024);
-	problem_render(&body, PROBLEM_OVERLOADED, "All of the server's connections are taken.", id, "");
+	problem_render(&body, PROBLEM_OVERLOADED, "The server has no free connections. Retry later.", id, "");
 	buf_init(&out, 2048);
 	buf_addf(&out,
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
@@ -387,7 +387,7 @@ static enum MHD_Result finish(struct request *req)
 		bool may = req->server->events->may_stream(req->server->arg, req);
 		int fd = may ? fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3) : -1;
 		if (may && fd < 0)
-			log_warn("can't take over a connection: %s", strerror(errno));
+			log_warn("can't hand off a connection: %s", strerror(errno));
 		void (*take)(void *, struct request *, int) = req->take;
 		req->take = NULL;
 		take(req->take_arg, req, fd);
@@ -400,12 +400,11 @@ static enum MHD_Result finish(struct request *req)
 		req->answered = false;
 		request_add_header(req, "Connection", "close"); /* who is refused shouldn't hold on to a descriptor */
 		if (may)
-			request_problem(req, PROBLEM_OVERLOADED, "No room for one more stream here.", "");
+			request_problem(
+				req, PROBLEM_OVERLOADED, "The server has no room for another stream. Retry later.", "");
 		else
 			request_problem(req, PROBLEM_DATABASE_AWAY,
-				"Word of a revocation has just come: who you are is looked up again when you try "
-				"again.",
-				"");
+				"The credential must be checked again after a revocation. Retry the request.", "");
 		metrics_count(m, M_FULL_STREAMS, may);
 	}
 	count_answer(req, req->status);

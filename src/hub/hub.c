@@ -396,7 +396,7 @@ struct hub *hub_new(
 	list_init(&hub->gone);
 	hub->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (hub->epoll < 0)
-		fatal("can't make an epoll set: %s", strerror(errno));
+		fatal("can't create an epoll set: %s", strerror(errno));
 	hub->audience = audience_new(loop, hub, tail, pool, &hub->stats);
 	hub->replay = replay_new(loop, tail, replica, &hub->stats);
 	hub->watch = loop_fd_new(loop, hub->epoll, LOOP_READ, on_events, hub);

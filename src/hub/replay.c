@@ -249,8 +249,9 @@ static void on_page(void *arg, const struct pg_result *res)
 			return;
 		}
 		if (!pg_away(res))
-			log_error("can't read what %s missed: %s",
-				s->state == SUBSCRIBER_DEAD ? "somebody" : hub_user_name(s->user), pg_message(res));
+			log_error("can't read the missed events of %s: %s",
+				s->state == SUBSCRIBER_DEAD ? "a closed stream" : hub_user_name(s->user),
+				pg_message(res));
 		list_append(&r->waiting, &read->link); /* the stream stays open */
 		loop_timer_start(r->retry, RETRY_MS, 0);
 		return;

@@ -175,7 +175,7 @@ static void set_trouble(struct batcher *b, const struct pg_result *r)
 static void clear_trouble(struct batcher *b)
 {
 	if (b->trouble != NULL)
-		log_info("messages are stored again");
+		log_info("messages can be stored again");
 	b->trouble = NULL;
 	b->pause_ms = PAUSE_MIN_MS;
 	b->succeeded_ms = clock_mono_ms();
@@ -216,7 +216,8 @@ static void on_failed(struct batcher *b, const struct pg_result *r)
 		else if (!pg_away(r))
 			pause_sending(b);
 	} else if (count > 1) {
-		log_warn("a batch of %u failed (%s %s): trying its items singly", count, pg_sqlstate(r), pg_message(r));
+		log_warn("a batch of %u failed (%s %s): retrying its items one by one", count, pg_sqlstate(r),
+			pg_message(r));
 		retry(b, true);
 	} else {
 		fail_alone(b, r);
@@ -494,9 +495,9 @@ const char *batcher_trouble(const struct batcher *b, const char **ret_sqlstate)
 	if (b->trouble != NULL)
 		return b->trouble->reason;
 	if (b->in_flight_count > 0 && now - b->in_flight[b->oldest].started_us / 1000 > SLOW_MS)
-		return "the database takes long to store messages: a lock, a missing standby, or a slow disk";
+		return "the database is slow to store messages: check for locks, a missing standby, or a slow disk";
 	if (b->probing && now - b->probed_ms > SLOW_MS)
-		return "the database takes long to commit: a missing standby, or a slow disk";
+		return "the database is slow to commit: check for a missing standby, or a slow disk";
 	return batcher_connected(b) ? NULL : "there is no connection to the database";
 }
 

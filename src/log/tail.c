@@ -107,7 +107,7 @@ static void consume_lines(struct tail *t, const char *lines, size_t len, uint32_
 			nl = end;
 		struct frame *f = frame_parse(lines, (size_t)(nl - lines), t->epoch, check);
 		if (f == NULL)
-			log_error("a line of the log can't be read: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines),
+			log_error("a line of the log is malformed: %.*s", (int)(nl - lines > 80 ? 80 : nl - lines),
 				lines);
 		else if (f->pos > t->head.pos)
 			consume(t, f, own);
@@ -270,7 +270,7 @@ static void begin_warmup(struct tail *t)
 /* The database is slow: serving with an empty ring is better than not serving. */
 static void skip_warmup(struct tail *t)
 {
-	log_warn("the database takes long to read: what was said of late is served from its tables, not from memory");
+	log_warn("the database is slow to read: recent events are served from its tables, not from memory");
 	t->warmup = WARMUP_DONE;
 	t->head.pos = 0;
 	advance(t, t->attached_head.pos, t->attached_head.pos, t->attached_head.check);
@@ -291,10 +291,10 @@ static void rewind_to(struct tail *t, const char *epoch, struct position head, u
 {
 	bool foreign = strcmp(t->epoch, epoch) != 0;
 	if (foreign)
-		log_warn("the database is another one now: all cursors are reset");
+		log_warn("the database was replaced by another one: all cursors are reset");
 	else
-		log_warn("the log was rewound: position %" PRIu64 " is gone, and %" PRIu64
-			 " is the last that is known to be still there: "
+		log_warn("the log was rewound: position %" PRIu64 " is lost, and %" PRIu64
+			 " is the last known common one: "
 			 "cursors past it are reset",
 			t->head.pos, common);
 	snprintf(t->epoch, sizeof(t->epoch), "%s", epoch);
@@ -409,7 +409,7 @@ static void on_batch(struct tail *t)
 	}
 	if (t->live) {
 		t->stats.holes++;
-		log_info("notifications are missing behind position %" PRIu64 ": reading the tables", t->head.pos);
+		log_info("notifications are missing after position %" PRIu64 ": reading the tables", t->head.pos);
 		t->known_head = b->from - 1;
 		t->live = false;
 	}
@@ -430,7 +430,7 @@ static void on_log(struct tail *t, const char *payload)
 	int n = 0;
 	if (sscanf(payload, "%" SCNu64 " %" SCNu64 " %u %u %31s%n", &from, &upto, &part, &parts, node, &n) != 5 ||
 		payload[n] != '\n') {
-		log_warn("a notification on postern_log isn't one of the log's");
+		log_warn("a notification on postern_log is malformed");
 		return;
 	}
 	t->stats.notifications++;
@@ -455,7 +455,7 @@ static void publish_live(struct tail *t)
 	const char *at = t->live_parts.data, *end = at + t->live_parts.len;
 	for (const char *nl; at < end && (nl = memchr(at, '\n', (size_t)(end - at))) != NULL; at = nl + 1) {
 		if (!live_parse(at, (size_t)(nl - at), t->epoch, t->head, &l)) {
-			log_error("a line of postern_live can't be read");
+			log_error("a line of postern_live is malformed");
 			continue;
 		}
 		EMIT(t, on_live, &l);
@@ -469,7 +469,7 @@ static void on_live(struct tail *t, const char *payload)
 	unsigned part, parts;
 	int n = 0;
 	if (sscanf(payload, "%u %u%n", &part, &parts, &n) != 2 || payload[n] != '\n') {
-		log_warn("a notification on postern_live isn't one of ours");
+		log_warn("a notification on postern_live is malformed");
 		return;
 	}
 	if (part == 1)

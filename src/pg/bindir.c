@@ -181,7 +181,7 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 	if (s.found == 0)
 		explain(&s, why);
 	else if (version != 0)
-		log_warn("the data in the state directory are PostgreSQL %d's, but those in pg_bindir are version %d: "
+		log_warn("the data in the state directory has the version PostgreSQL %d, but pg_bindir has version %d: "
 			 "using %s",
 			major, version, out);
 	buf_release(&s.others);

@@ -46,7 +46,7 @@ static enum status check_pooler(struct sync *s, struct sync *other, struct buf *
 	if (strcmp(mine, others) == 0 || strcmp(mine, again) != 0) {
 		buf_adds(why,
 			"there is a pooler in transaction mode between Postern and the database, through which "
-			"LISTEN doesn't work: connect directly, or pool by session");
+			"LISTEN doesn't work: connect directly, or use session pooling");
 		return ST_REFUSED;
 	}
 	return ST_OK;
@@ -71,7 +71,7 @@ static enum status check_listen(struct sync *s, const char *conninfo, struct buf
 			return ST_OK;
 	buf_adds(why,
 		"a notification sent to the database didn't come back within 5 s: LISTEN doesn't work through "
-		"whatever is in between");
+		"the pooler or proxy in between");
 	return ST_REFUSED;
 }
 
@@ -81,7 +81,7 @@ static enum status check(struct sync *s, const char *conninfo, unsigned connecti
 	if (version_check(sync_version(s) / 10000, why) != ST_OK)
 		return ST_REFUSED;
 	if (strcmp(sync_parameter(s, "server_encoding"), "UTF8") != 0) {
-		buf_addf(why, "the database is encoded in %s: make one in UTF8 (createdb -E UTF8 -T template0)",
+		buf_addf(why, "the database has the encoding %s: create one with UTF8 (createdb -E UTF8 -T template0)",
 			sync_parameter(s, "server_encoding"));
 		return ST_REFUSED;
 	}
@@ -173,14 +173,14 @@ enum status check_session(const char *conninfo, const char *schema, struct buf *
 		st = failed(s, why, "looking at the database");
 	else if (strncmp(value, schema, strlen(schema)) != 0) {
 		buf_addf(why,
-			"whatever is between Postern and the database doesn't keep what a connection sets (search_path "
-			"is %s): connect directly, or pool by session",
+			"a pooler or proxy in front of the database doesn't keep the settings of a connection "
+			"(search_path is %s): connect directly, or use session pooling",
 			value);
 		st = ST_REFUSED;
 	} else if (!sync_ask(s, "show transaction_read_only", NULL, value, sizeof(value)))
 		st = failed(s, why, "looking at the database");
 	else if (strcmp(value, "on") == 0)
-		log_warn("the database is read-only (default_transaction_read_only): nothing can be written until that "
+		log_warn("the database is read-only (default_transaction_read_only): nothing can be written until it "
 			 "is switched off");
 	if (st == ST_OK)
 		st = check_privileges(s, schema, why);

@@ -143,9 +143,8 @@ static enum status check_user(struct buf *why)
 	if (identity_of(geteuid(), &self))
 		return ST_OK;
 	buf_addf(why,
-		"user id %u has no name, and initdb needs one to make a database: add the id to /etc/passwd, run as "
-		"a user who is "
-		"there, or use another server with --database",
+		"user id %u has no name, which initdb needs: add the id to /etc/passwd, run as "
+		"a user that has a name, or use another server with --database",
 		(unsigned)geteuid());
 	return ST_REFUSED;
 }
@@ -203,7 +202,7 @@ static void remove_if_unfinished(const struct cluster *c, const char *name)
 	if (stale) {
 		struct buf why;
 		buf_init(&why, 1024);
-		log_info("removing %s, which was never in use", path);
+		log_info("removing the unused %s", path);
 		if (evict_servers(data, c->socket_lock, &why) != ST_OK)
 			log_warn("%s: %s", path, buf_text(&why));
 		nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
@@ -263,7 +262,7 @@ static enum status create(struct cluster *c, bool checksums, struct buf *why)
 	if (st == ST_OK && (syncfs(state_fd) < 0 || rename(dir, c->data) < 0 || fsync(state_fd) < 0))
 		st = failed(why, c->data);
 	if (st == ST_OK)
-		log_info("made a database cluster in %s in %llu ms", c->data,
+		log_info("created a database cluster in %s in %llu ms", c->data,
 			(unsigned long long)(clock_mono_ms() - start));
 	if (log_fd >= 0)
 		close(log_fd);
@@ -437,7 +436,7 @@ void cluster_stop(struct cluster *c)
 	kill(c->pid, SIGINT);
 	for (uint64_t start = clock_mono_ms(); waitpid(c->pid, NULL, WNOHANG) == 0; usleep(POLL_MS * 1000))
 		if (clock_mono_ms() - start > STOP_MS) {
-			log_warn("the database server takes too long to stop: it will recover at the next start");
+			log_warn("the database server takes too long to stop: it recovers at the next start");
 			kill(c->pid, SIGQUIT);
 			waitpid(c->pid, NULL, 0);
 			break;

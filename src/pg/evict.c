@@ -90,7 +90,7 @@ static void remove_stale_file(const char *path)
 	snprintf(link, sizeof(link), "/proc/%ld/exe", pid);
 	if (pid <= 0 || (!is_zombie(pid) && (readlink(link, exe, sizeof(exe)) < 0 || is_postgres(pid))))
 		return;
-	log_info("process %ld isn't the database server that %s names: removing the file", pid, path);
+	log_info("process %ld in %s isn't a database server: removing the file", pid, path);
 	unlink(path);
 }
 
@@ -112,7 +112,7 @@ enum status evict_servers(const char *data, const char *socket_lock, struct buf 
 	for (unsigned ms = 0; (n = find(&dir, pids)) > 0; ms += STEP_MS) {
 		long server = pid_in_file(path);
 		if (ms == 0) {
-			log_info("an earlier database server is still there (process %ld): stopping it",
+			log_info("an earlier database server still runs (process %ld): stopping it",
 				server > 0 ? server : pids[0]);
 			if (server > 0 && works_in(server, &dir) && is_postgres(server))
 				kill((pid_t)server, SIGINT); /* "fast"; sessions without a server end by themselves */

@@ -84,7 +84,7 @@ char *passfile_keep(const char *conninfo, int fd)
 		if (memory >= 0)
 			result = with_passfile(conninfo, memory);
 		else
-			log_warn("%s can't be kept for the time after root's rights are gone", path);
+			log_warn("%s can't be kept open for the time after root's rights are given up", path);
 	}
 	free(path);
 	close(fd);

@@ -92,7 +92,7 @@ static void add_messages(int fd, struct buf *why)
 		from = strchr(text, '\n') + 1;
 	for (size_t len = strlen(from); len > 0 && (from[len - 1] == '\n' || from[len - 1] == ' ');)
 		from[--len] = '\0';
-	buf_adds(why, *from != '\0' ? from : "it says nothing");
+	buf_adds(why, *from != '\0' ? from : "it printed nothing");
 }
 
 enum status program_wait(struct program *p, struct buf *why)

@@ -100,7 +100,7 @@ char *state_name(const char *dir, int fd, struct buf *why)
 	char *real = realpath(dir, NULL);
 	snprintf(link, sizeof(link), "/proc/%ld/fd/%d", (long)getpid(), fd);
 	if (real == NULL && errno == EACCES) {
-		log_info("%s is in a directory that is closed to its owner: going there as %s", dir, link);
+		log_info("%s is in a directory that its owner can't access: using %s", dir, link);
 		real = strdup(link);
 	}
 	if (real == NULL || access(real, R_OK | W_OK | X_OK) < 0) {

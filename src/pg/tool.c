@@ -49,9 +49,8 @@ static enum status split(struct tool *t, const char *conninfo, struct buf *why)
 	PQconninfoFree(given);
 	if (st != ST_OK)
 		buf_addf(why,
-			"sslpassword in the connection string can't be passed to %s without everybody seeing it: use a "
-			"key "
-			"without a passphrase for this",
+			"sslpassword in the connection string can't be passed to %s without showing it to other "
+			"users: use a key without a passphrase",
 			strrchr(t->path, '/') + 1);
 	else if (given == NULL || (t->conninfo = buf_detach(&b, NULL)) == NULL) {
 		buf_adds(why, error != NULL ? error : "out of memory");
@@ -100,7 +99,7 @@ enum status tool_wait(struct tool *t, struct buf *why)
 	while (waitid(P_PID, (id_t)t->program.pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
 		if (!waiting_pause(name, POLL_MS)) {
 			program_kill(&t->program);
-			buf_addf(why, "told to stop while %s was at work", name);
+			buf_addf(why, "told to stop while %s was running", name);
 			return ST_REFUSED;
 		}
 	return program_wait(&t->program, why);

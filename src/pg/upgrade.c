@@ -50,7 +50,7 @@ static enum status run(
 	while (waitid(P_PID, (id_t)p.pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
 		if (!waiting_pause(name, POLL_MS)) {
 			program_kill(&p);
-			buf_addf(why, "told to stop while %s was at work", name);
+			buf_addf(why, "told to stop while %s was running", name);
 			return ST_REFUSED;
 		}
 	return program_wait(&p, why);
@@ -150,8 +150,7 @@ static enum status check_settings(const struct upgrade *u, struct buf *why)
 		(const char *const[]) { "-D", data, "-C", "cluster_name", NULL }, NULL, -1, &reason);
 	if (st != ST_OK)
 		buf_addf(why,
-			"PostgreSQL %d doesn't start with the settings of ALTER SYSTEM: take those that it complains "
-			"about back "
+			"PostgreSQL %d doesn't start with the settings of ALTER SYSTEM: remove those that it rejects "
 			"with ALTER SYSTEM RESET: %s",
 			u->to, buf_text(&reason));
 	buf_release(&reason);

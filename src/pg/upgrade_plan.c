@@ -29,14 +29,14 @@ static enum status check_programs(int major, const char *dir, const char *const 
 		if (access(path, X_OK) == 0)
 			continue;
 		if (st == ST_OK)
-			buf_addf(why, "PostgreSQL %d in %s isn't complete, an upgrade also needs %s", major, dir,
+			buf_addf(why, "PostgreSQL %d in %s isn't complete: an upgrade also needs %s", major, dir,
 				*programs);
 		else
 			buf_addf(why, ", %s", *programs);
 		st = ST_REFUSED;
 	}
 	if (st != ST_OK)
-		buf_addf(why, ": install the whole of it (Debian: apt-get install postgresql-%d)", major);
+		buf_addf(why, ": install the complete version (Debian: apt-get install postgresql-%d)", major);
 	return st;
 }
 

@@ -26,7 +26,7 @@ struct demo {
 
 static enum status failed(struct sync *db, struct buf *why)
 {
-	buf_addf(why, "making the demo: %s", sync_error(db));
+	buf_addf(why, "creating the demo: %s", sync_error(db));
 	return ST_REFUSED;
 }
 
@@ -36,7 +36,7 @@ static enum status make_users(struct demo *d, struct sync *db, struct buf *why)
 		char hash[PASSWORD_HASH_MAX];
 		secret_random_name(d->users[i].password, PASSWORD_LEN);
 		if (!password_hash(d->users[i].password, PASSWORD_LEN, hash)) {
-			buf_adds(why, "making the demo: out of memory");
+			buf_adds(why, "creating the demo: out of memory");
 			return ST_NOMEM;
 		}
 		struct sync_rows *r =
@@ -128,7 +128,7 @@ void demo_print(const struct demo *d, const char *url, FILE *out)
 		new |= *d->users[i].password != '\0';
 	}
 	if (!any) {
-		fputs("\nThis database has users of its own, and none of them is a demo user.\n", out);
+		fputs("\nThis database already has users, and none of them is a demo user.\n", out);
 		return;
 	}
 	fprintf(out, "\nOpen %s and sign in, or stay at the command line: receive in one terminal, send in another.\n",
@@ -148,7 +148,7 @@ void demo_print(const struct demo *d, const char *url, FILE *out)
 				token, names[i], where, d->chat);
 	}
 	if (!new)
-		fputs("\nTheir passwords were printed at the first start; `postern user passwd NAME` sets another.\n",
+		fputs("\nTheir passwords were printed at the first start; `postern user passwd NAME` sets a new one.\n",
 			out);
 	fputc('\n', out);
 }

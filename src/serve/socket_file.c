@@ -31,7 +31,7 @@ enum status socket_file_clear(const struct conf_listen *a, struct buf *why)
 	if (lstat(a->addr.un.sun_path, &st) < 0)
 		return errno == ENOENT ? ST_OK : failed(why, a);
 	if (!S_ISSOCK(st.st_mode)) {
-		buf_addf(why, "listening on %s: there is something else of that name", a->text);
+		buf_addf(why, "listening on %s: there is another file with that name", a->text);
 		return ST_REFUSED;
 	}
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -254,7 +254,7 @@ static void reload(struct supervisor *s)
 	if (conf_reload(s->conf)) {
 		log_set(s->conf->log_level, s->conf->log_format);
 		if (!post_settings(s))
-			log_error("the settings are too long for the workers: restart");
+			log_error("the settings are too long to pass to the workers: restart the server");
 	}
 	signal_workers(s, SIGHUP); /* they also open the files again that the settings name */
 	s->reload_until = clock_mono_ms() + RELOAD_MS;
@@ -304,7 +304,7 @@ static void kill_hung(struct supervisor *s, uint64_t now)
 		uint64_t patience = coming_up ? START_MS : HUNG_MS;
 		if (c->pid == 0 || now < (coming_up ? c->backoff.started_ms : beat) + patience)
 			continue;
-		log_error("worker %u (process %ld) hasn't moved for %u s: killing it", i, (long)c->pid,
+		log_error("worker %u (process %ld) hasn't responded for %u s: killing it", i, (long)c->pid,
 			(unsigned)patience / 1000);
 		kill(c->pid, SIGKILL);
 	}
@@ -445,8 +445,8 @@ static enum status raise_descriptor_limit(struct buf *why)
 		return ST_OK;
 	if (r.rlim_max < DESCRIPTORS_MIN) {
 		buf_addf(why,
-			"only %llu files may be open in a process (ulimit -Hn, LimitNOFILE=): at least %d are "
-			"needed, and one a stream",
+			"the limit of open files is %llu (ulimit -Hn, LimitNOFILE=): at least %d are "
+			"needed, and one for each stream",
 			(unsigned long long)r.rlim_max, DESCRIPTORS_MIN);
 		return ST_REFUSED;
 	}
@@ -454,7 +454,7 @@ static enum status raise_descriptor_limit(struct buf *why)
 	if (r.rlim_cur < most) {
 		r.rlim_cur = most;
 		if (setrlimit(RLIMIT_NOFILE, &r) < 0)
-			log_warn("the limit of descriptors stays: %s", strerror(errno));
+			log_warn("the limit of descriptors can't be raised: %s", strerror(errno));
 	}
 	return ST_OK;
 }

@@ -83,7 +83,7 @@ static void listen_when_connected(void *arg)
 		http_listen(w->http, w->env->metrics_fd, true, w->env->metrics_shared);
 	measure(w);
 	if (write(w->env->ready_fd, "1", 1) != 1)
-		log_warn("the supervisor doesn't listen");
+		log_warn("can't notify the supervisor");
 	close(w->env->ready_fd);
 	log_info("ready");
 }

@@ -62,7 +62,7 @@ static void restore_into_target(const char *file)
 	unsigned kept = count_entries(server_state(target), "pg.old-");
 	server_stop(target);
 	expect_failure(run_command("restore", file, "--state", server_state(target)),
-		"--force puts the one of the backup in its place");
+		"--force replaces it by that of the backup");
 	struct outcome o = run_command("restore", file, "--state", server_state(target), "--force");
 	expect_success(o);
 	const char *told = strstr(o.out, "is kept in ");
@@ -161,7 +161,7 @@ START_TEST(backup_to_existing_file_is_refused_without_force)
 {
 	char *dir = fresh_directory("there"), *file = scratch_path("there/backup.tar");
 	write_file(file, "mine", 4);
-	expect_failure(backup(file, "dump"), "it is there already; --force replaces it");
+	expect_failure(backup(file, "dump"), "it exists already; --force replaces it");
 	size_t len;
 	ck_assert_mem_eq(read_file(file, &len), "mine", 4);
 	ck_assert_uint_eq(len, 4);
@@ -307,7 +307,7 @@ START_TEST(dump_of_shared_database_contains_only_posterns_schemas)
 	expect_success(run_command("restore", scratch_path("one.tar"), "--state", scratch_path("home")));
 	expect_failure(
 		run_command("backup", scratch_path("three.tar"), "--database", cluster_conninfo(foreign, "three")),
-		"there is nothing of Postern's in this database");
+		"this database has no data of Postern");
 	ck_assert(!file_exists(scratch_path("three.tar")));
 }
 END_TEST
@@ -335,7 +335,7 @@ START_TEST(backup_passes_database_password_to_postgresql_programs)
 		run_command("backup", scratch_path("p3.tar"), "--database", format("%s password='s e c'", conninfo)));
 	expect_failure(run_command("backup", scratch_path("p4.tar"), "--kind", "base", "--database",
 			       format("%s password='s e c'", conninfo)),
-		"a base backup needs a role that may replicate");
+		"a base backup needs a role with the attribute replication");
 }
 END_TEST
 

@@ -144,7 +144,7 @@ START_TEST(start_with_slow_catch_up_query_still_serves)
 	sql(pg, "begin");
 	sql(pg, "lock table postern.tombstone in access exclusive mode");
 	struct server *node = join_node(); /* returns when the server is ready */
-	ck_assert(server_logged(node, "the database takes long to read"));
+	ck_assert(server_logged(node, "the database is slow to read"));
 	sql(pg, "rollback");
 	struct stream *s = stream_since(on_server(ben, node), cursor);
 	expect_message(s, first);

@@ -63,8 +63,7 @@ START_TEST(serve_as_user_without_passwd_entry_says_what_initdb_needs)
 	char *dir = start_as(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
 		return;
-	static const char reason[] =
-		"user id 12345 has no name, and initdb needs one to make a database: add the id to /etc/passwd";
+	static const char reason[] = "user id 12345 has no name, which initdb needs: add the id to /etc/passwd";
 	expect_text(expect_exit(1, "serve", "--listen", "127.0.0.1:0", "--state", state), reason);
 	expect_text(expect_exit(1, "user", "list", "--state", state), reason);
 	expect_text(expect_exit(1, "token", "alice", "--state", state), reason);

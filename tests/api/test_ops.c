@@ -273,7 +273,7 @@ START_TEST(stream_on_full_server_is_refused)
 	int status = server_try(too_few, 20, &said);
 	server_limit_files(0);
 	ck_assert_int_ne(status, 0);
-	ck_assert_msg(strstr(said, "only 100 files may be open") != NULL, "%s", said);
+	ck_assert_msg(strstr(said, "the limit of open files is 100") != NULL, "%s", said);
 }
 END_TEST
 

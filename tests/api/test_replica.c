@@ -63,7 +63,7 @@ START_TEST(doctor_distinguishes_standby_primary_and_other_database)
 	} cases[] = {
 		{ cluster_conninfo(standby, "postgres"), "database_read is a standby", 0 },
 		{ cluster_conninfo(primary, "postgres"), "database_read is a primary", 0 },
-		{ server_conninfo(test_server()), "database_read is no standby of the database", 1 },
+		{ server_conninfo(test_server()), "database_read isn't a standby of the database", 1 },
 		{ "host=/no/such/place dbname=postgres", "database_read: ", 0 },
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

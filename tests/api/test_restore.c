@@ -93,10 +93,10 @@ START_TEST(restore_of_truncated_file_is_refused)
 		len - TAR_BLOCK, len - 1 };
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		write_file(scratch_path("cut.tar"), data, lengths[i]);
-		expect_refused(scratch_path("cut.tar"), "it is cut off");
+		expect_refused(scratch_path("cut.tar"), "it is truncated");
 	}
 	write_file(scratch_path("cut.tar"), "postern", 7);
-	expect_refused(scratch_path("cut.tar"), "it is cut off");
+	expect_refused(scratch_path("cut.tar"), "it is truncated");
 	memset(data, 'x', len);
 	write_file(scratch_path("cut.tar"), data, len);
 	expect_refused(scratch_path("cut.tar"), "or it is no tar archive");
@@ -158,7 +158,7 @@ START_TEST(restore_of_newer_format_is_refused_with_needed_version)
 	change_manifest("\"name\":\"database.dump\"", "\"name\":\"database.pump\"");
 	expect_refused(scratch_path("changed.tar"), "the part `database.pump` is missing");
 	change_manifest("\"epoch\":", "\"eboch\":");
-	expect_refused(scratch_path("changed.tar"), "its manifest.json isn't that of a backup");
+	expect_refused(scratch_path("changed.tar"), "its manifest.json isn't the manifest of a backup");
 	expect_refused(forge(manifest_of("dump"), "media.tar", "x", 1),
 		"it has a part `media.tar`, which this version of Postern doesn't know: use the version that wrote it "
 		"(9.9)");
@@ -226,7 +226,7 @@ START_TEST(restore_of_hostile_archive_is_refused)
 	BOTH_REFUSE(kind, kind, { "manifest.json", '2', 0 });
 	BOTH_REFUSE(kind, kind, { "manifest.json", '1', 0 });
 	BOTH_REFUSE(kind, kind, { "device", '3', 0 });
-	BOTH_REFUSE("is there twice", "has `x` twice", { "x", '0', 0 }, { "x", '0', 0 });
+	BOTH_REFUSE("occurs twice", "has `x` twice", { "x", '0', 0 }, { "x", '0', 0 });
 	BOTH_REFUSE("`x` has 1000000 bytes", "its end is missing", { "x", '0', 1000000 });
 	BOTH_REFUSE("`x` has 4611686018427387903 bytes", "its end is missing", { "x", '0', 0x3fffffffffffffff });
 	BOTH_REFUSE("has a size that can't be", "has a size that can't be", { "x", '0', 0x4000000000000000 });
@@ -343,7 +343,7 @@ START_TEST(restore_that_fails_or_is_stopped_leaves_database_unchanged)
 	struct program *p = program_start(args, NULL, NULL);
 	await_waiting(pg, 1);
 	ck_assert_int_eq(program_stop(p), 1);
-	program_await(p, "told to stop while pg_restore was at work");
+	program_await(p, "told to stop while pg_restore was running");
 	sql(pg, "select pg_advisory_unlock(1)");
 	sql(pg, "drop event trigger fail");
 	ck_assert_str_eq(tables_of("one"), "0");

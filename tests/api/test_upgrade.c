@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(upgrade_of_external_database_is_refused)
 {
-	expect_refused(begin_upgrade("--database", "host=/nowhere"), "whose administrator upgrades it");
+	expect_refused(begin_upgrade("--database", "host=/nowhere"), "upgrade it with PostgreSQL's tools");
 }
 END_TEST
 
@@ -360,7 +360,7 @@ START_TEST(upgrade_terminated_removes_its_files)
 	program_await(p, "step: copying");
 	await_match("pg.new.*/pg/postmaster.pid");
 	kill(program_pid(p), SIGTERM);
-	expect_refused(p, "told to stop while pg_upgrade was at work");
+	expect_refused(p, "told to stop while pg_upgrade was running");
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 }

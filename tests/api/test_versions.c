@@ -107,7 +107,7 @@ START_TEST(data_of_another_version_are_served_by_programs_of_that_version)
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0); /* the data have the machine's version, whatever the programs report */
 	p = serve(state, programs_called(97));
-	program_await(p, "but those in pg_bindir are version 97: using ");
+	program_await(p, "but pg_bindir has version 97: using ");
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);
 }

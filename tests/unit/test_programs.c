@@ -122,7 +122,7 @@ START_TEST(program_that_fails_is_reported_with_its_last_lines)
 	ck_assert_str_eq(why.data, "script failed: no luck");
 	buf_reset(&why);
 	ck_assert_int_eq(run("#!/bin/sh\nkill -9 $$\n", (struct program) { .in = -1, .out = -1 }), ST_REFUSED);
-	ck_assert_str_eq(why.data, "script was killed by signal 9: it says nothing");
+	ck_assert_str_eq(why.data, "script was killed by signal 9: it printed nothing");
 	buf_reset(&why);
 	const char *const argv[] = { "/nowhere/pg_none", NULL };
 	struct program p = { .argv = argv, .in = -1, .out = -1 };
