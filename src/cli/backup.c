@@ -144,9 +144,8 @@ static enum status write_archive(struct job *j)
 		j->d.store.conninfo, j->d.store.state != NULL, &j->why);
 	if (st == ST_OK && !j->is_base && t.major != j->archive.manifest.major) {
 		buf_addf(&j->why,
-			"the database is PostgreSQL %d, and only a newer pg_dump is here (%s): what that writes "
-			"can't go back "
-			"into version %d. Install that version's (Debian: postgresql-client-%d)",
+			"the database is PostgreSQL %d, and only a newer pg_dump is installed (%s): its dump can't be "
+			"restored into version %d. Install that of the same version (Debian: postgresql-client-%d)",
 			j->archive.manifest.major, t.path, j->archive.manifest.major, j->archive.manifest.major);
 		st = ST_REFUSED;
 	}

@@ -70,8 +70,8 @@ static void check_durability(struct doctor *d, struct sync *s)
 			settings[i].danger);
 	}
 	if (sound)
-		doctor_report(d, FINDING_OK, "database", NULL,
-			"what is committed survives a crash (fsync, full_page_writes)");
+		doctor_report(
+			d, FINDING_OK, "database", NULL, "committed data survives a crash (fsync, full_page_writes)");
 }
 
 static void check_size(struct doctor *d, struct sync *s)
@@ -142,7 +142,7 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 	else if (strcmp(recovering, "t") != 0)
 		doctor_report(d, FINDING_WARNING, "standby",
 			"Add target_session_attrs=prefer-standby, or name a standby.",
-			"database_read is a primary: it takes no load off the database");
+			"database_read is a primary: it doesn't reduce the load of the database");
 	else
 		doctor_report(d, FINDING_OK, "standby", NULL,
 			"database_read is a standby; its last replayed transaction is %s s old", lag);

@@ -132,8 +132,8 @@ static enum status judge(const struct archive *a, const struct conf *conf, struc
 			m->parts[m->part_count > 1 && strcmp(m->parts[0].name, part) == 0].name, m->version);
 	else if (is_base && conf->database != NULL)
 		buf_adds(why,
-			"a base backup is a whole cluster and can't go into a database: restore it without --database, "
-			"or make a dump (postern backup --kind=dump)");
+			"a base backup is a whole cluster and can't be restored into a database: restore it without "
+			"--database, or make a dump (postern backup --kind=dump)");
 	else if (is_base && !m->is_private)
 		buf_adds(why,
 			"it is a base backup of a cluster that isn't a private one: extract base.tar from it (tar -xf) "
@@ -188,7 +188,7 @@ static int restore(struct archive *a, const struct conf *conf, struct buf *why)
 			strcmp(a->manifest.kind, MANIFEST_BASE) == 0 ? "base backup" : "dump", a->manifest.made_at,
 			a->name);
 	if (*kept != '\0')
-		printf("the database that was there before is kept in %s\n", kept);
+		printf("the old database is kept in %s\n", kept);
 	return code;
 }
 

@@ -83,8 +83,7 @@ static int option(struct option *o, struct args *a, struct conf_args *args)
 	if (code < 0)
 		code = setting_flag(o, a, args->scope);
 	if (code < 0 && setting_find(o->name, o->len, CONF_ALL) != NULL)
-		return complain(
-			o, "this command doesn't take it as an option; it may stand in the file or the environment");
+		return complain(o, "this command doesn't take it as an option; set it in the file or the environment");
 	return code < 0 ? complain(o, "no such option; see --help") : code;
 }
 

@@ -195,8 +195,8 @@ static void take_file(struct source *src, const char *flag)
 		bool dropped = src->before != NULL && errno == EACCES && src->before->uid != geteuid();
 		if (dropped)
 			complain(src, CONF_EXIT_CONFIG, src->path,
-				"it was read as another user at the start, and this one may not read it: restart, or "
-				"let its group read it (chmod 0640)");
+				"it was read by another user at the start, and the server's user may not read it: "
+				"restart, or let its group read it (chmod 0640)");
 		else if (named || errno != ENOENT)
 			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
 		return;
@@ -273,7 +273,7 @@ static void complete(struct source *src)
 		c->state = mem_format("%s/.local/share/postern", self.home);
 	else if (c->database == NULL) /* with a database of somebody's there is nothing to keep */
 		complain(src, CONF_EXIT_CONFIG, "state",
-			"not set, and neither is HOME: say where the data are to be with --state DIR (POSTERN_STATE)");
+			"not set, and neither is HOME: name the state directory with --state DIR (POSTERN_STATE)");
 }
 
 int conf_load(struct conf *c, struct conf_args *args) { return conf_load_again(c, args, NULL); }
@@ -369,8 +369,8 @@ void conf_warn_settings(const struct conf *c, FILE *out)
 	if (c->database_read != NULL && c->database == NULL)
 		fputs("postern: database_read without database: the private database has no standby; ignored\n", out);
 	if (c->jwt_keys != NULL && c->jwt_audience == NULL && c->jwt_issuer == NULL)
-		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: whatever JWT these keys have signed "
-		      "gets in here, made for another service too\n",
+		fputs("postern: jwt_keys without jwt_audience and jwt_issuer: every JWT signed by these keys is "
+		      "accepted, also one for another service\n",
 			out);
 }
 

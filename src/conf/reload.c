@@ -55,7 +55,7 @@ static bool take_change(struct conf *live, const struct conf *fresh, const struc
 		set(live, s, now);
 		live->origin[setting_index(s)] = fresh->origin[setting_index(s)];
 	} else
-		log_warn("%s was changed: that needs a restart; it stays %s", s->name, *was != '\0' ? was : "unset");
+		log_warn("%s was changed, which needs a restart: it stays %s", s->name, *was != '\0' ? was : "unset");
 	free(was);
 	free(now);
 	return true;
@@ -74,7 +74,7 @@ bool conf_reload(struct conf *live)
 		if (s->type != SETTING_HEADING)
 			changed += take_change(live, &fresh, s);
 	if (!ok)
-		log_error("the settings were read again and are wrong: all of them stay as they were");
+		log_error("the settings were read again and are invalid: no setting was changed");
 	else if (changed == 0)
 		log_info("the settings were read again: nothing has changed");
 	conf_release(&fresh);

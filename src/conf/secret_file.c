@@ -20,7 +20,7 @@ static const char *check(int fd)
 	if (!S_ISREG(st.st_mode))
 		return "not a file";
 	if (st.st_mode & S_IRWXO)
-		return "everybody may read or write it: chmod o-rwx";
+		return "all users may read or write it: chmod o-rwx";
 	return NULL;
 }
 

@@ -74,7 +74,7 @@ START_TEST(serve_as_user_without_passwd_entry_or_state_says_what_is_missing)
 {
 	if (start_as(UNNAMED) == NULL)
 		return;
-	static const char reason[] = "say where the data are to be with --state DIR";
+	static const char reason[] = "name the state directory with --state DIR";
 	expect_text(expect_exit(78, "serve", "--listen", "127.0.0.1:0"), reason);
 	expect_text(expect_exit(78, "user", "list"), reason);
 	expect_text(expect_exit(78, "token", "alice"), reason);

@@ -131,7 +131,7 @@ END_TEST
 START_TEST(password_files_that_are_unsafe_or_malformed_are_refused)
 {
 	char *open_to_all = file_with(SECRET, 0644), *empty = file_with("\n", 0600);
-	const char *const cases[][2] = { { open_to_all, "everybody may read or write it" },
+	const char *const cases[][2] = { { open_to_all, "all users may read or write it" },
 		{ empty, "its first line is empty" }, { "/nowhere/at/all", "No such file" }, { "/tmp", "not a file" } };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct program *p = program_start((const char *const[]) { "serve", "--database", "host=/nowhere",

@@ -180,8 +180,8 @@ START_TEST(reload_names_settings_that_need_a_restart)
 	struct server *node = node_with("text_max = 100", NULL, NULL);
 	reload(node, format("text_max = 200\nheartbeat = 3s\nmetrics_listen = 127.0.0.1:0\ndemo = yes"));
 	ck_assert(server_logged(
-		node, "warn supervisor metrics_listen was changed: that needs a restart; it stays unset"));
-	ck_assert(server_logged(node, "warn supervisor demo was changed: that needs a restart; it stays no"));
+		node, "warn supervisor metrics_listen was changed, which needs a restart: it stays unset"));
+	ck_assert(server_logged(node, "warn supervisor demo was changed, which needs a restart: it stays no"));
 	ck_assert(server_logged(node, "heartbeat is 3s now; it was 15s"));
 	ck_assert_uint_eq(server_workers(node, workers, 8), 2);
 }
@@ -207,7 +207,7 @@ START_TEST(reload_of_invalid_settings_changes_nothing)
 	expect_on_every_worker(ann, node, chat, 200, 201);
 	ck_assert(server_logged(node, format("error supervisor %s:3: body_max: huge", path)));
 	ck_assert(server_logged(node, format("error supervisor %s:4: no_such_thing: no such setting", path)));
-	ck_assert(server_logged(node, "the settings were read again and are wrong: all of them stay as they were"));
+	ck_assert(server_logged(node, "the settings were read again and are invalid: no setting was changed"));
 	reload(node, "rate_sends = 0\ntext_max = 100");
 	expect_on_every_worker(ann, node, chat, 200, 413);
 }
@@ -222,9 +222,9 @@ START_TEST(reload_reads_file_readable_by_root_only)
 	send_sighup(node);
 	chmod(path, 0644);
 	ck_assert(server_logged(node,
-		getuid() == 0 ? "it was read as another user at the start, and this one may not read it"
+		getuid() == 0 ? "it was read by another user at the start, and the server's user may not read it"
 			      : "Permission denied"));
-	ck_assert(server_logged(node, "all of them stay as they were"));
+	ck_assert(server_logged(node, "no setting was changed"));
 	expect_on_every_worker(ann, node, chat, 200, 201);
 }
 END_TEST
