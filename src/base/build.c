@@ -4,9 +4,5 @@
 
 #include "base/build_commit.h"
 
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0"
-#endif
-
-const char build_version[] = PACKAGE_VERSION;
+const char build_version[] = BUILD_VERSION;
 const char build_commit[] = BUILD_COMMIT;

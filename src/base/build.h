@@ -4,7 +4,7 @@
 #ifndef BASE_BUILD_H
 #define BASE_BUILD_H
 
-extern const char build_version[]; /* "0.1.0" */
+extern const char build_version[]; /* of the latest tag, "0.2.0"; "0.1.0" without one */
 extern const char build_commit[];  /* `git describe`, "unknown" outside of a checkout and a distribution */
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/build.h"
 #include "base/clock.h"
 #include "base/embedded.h"
 #include "base/log.h"
@@ -13,10 +14,6 @@
 #include "base/waiting.h"
 #include "pg/sync.h"
 #include "pg/version.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0"
-#endif
 
 enum { SQL_MAX = 8 << 20 };
 
@@ -134,14 +131,14 @@ static enum status judge_unknown(struct sync *s, const char *name, struct buf *w
 			!sync_ask(s, "select value from postern.meta where key = 'min_version'", NULL, min_version,
 				sizeof(min_version))))
 		return failed(s, why, "reading the oldest version allowed");
-	if (*min_version == '\0' || compare_versions(PACKAGE_VERSION, min_version) >= 0) {
+	if (*min_version == '\0' || compare_versions(build_version, min_version) >= 0) {
 		log_info("a newer version has migrated the database (%s); this one may still use it", name);
 		return ST_OK;
 	}
 	buf_addf(why,
 		"a newer version has migrated the database (%s): it needs at least version %s, and this "
-		"is " PACKAGE_VERSION,
-		name, min_version);
+		"is %s",
+		name, min_version, build_version);
 	return ST_REFUSED;
 }
 
@@ -232,7 +229,7 @@ static enum status touch_functions(struct sync *s, const char *schema, struct bu
 	char now[CLOCK_RFC3339_LEN + 1];
 	clock_rfc3339(clock_real_us(), now);
 	buf_init(&sql, SQL_MAX);
-	buf_addf(&sql, "comment on schema %s is 'functions of Postern " PACKAGE_VERSION ", used %s'", schema, now);
+	buf_addf(&sql, "comment on schema %s is 'functions of Postern %s, used %s'", schema, build_version, now);
 	enum status st = sync_exec(s, sql.data) == ST_OK ? ST_OK : failed(s, why, "marking the functions as used");
 	buf_release(&sql);
 	return st;
