@@ -24,7 +24,6 @@ void *mem_resize(void *p, size_t count, size_t size)
 }
 char *mem_strdup(const char *s) { return mem_checked(strdup(s)); }
 char *mem_strndup(const char *s, size_t len) { return mem_checked(strndup(s, len)); }
-void *mem_dup(const void *p, size_t size) { return memcpy(mem_alloc(size), p, size); }
 
 char *mem_format(const char *fmt, ...)
 {

@@ -14,7 +14,6 @@ void *mem_zeroed(size_t count, size_t size); /* count * size bytes of zeros */
 void *mem_resize(void *p, size_t count, size_t size);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len);
-void *mem_dup(const void *p, size_t size);
 char *mem_format(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* Returns p, what another function has allocated; NULL means that memory was out. */

@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+
 #define STACK_SIZE ((size_t)256 << 10) /* getaddrinfo() and its modules */
 
 struct resolve {
@@ -55,17 +57,15 @@ struct resolve *resolve_start(const char *host)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	struct resolve *r = calloc(1, sizeof(*r));
-	if (r == NULL || pthread_attr_init(&attr) != 0) {
-		free(r);
+	if (pthread_attr_init(&attr) != 0)
 		return NULL;
-	}
+	struct resolve *r = mem_zeroed(1, sizeof(*r));
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	atomic_init(&r->users, 2);
-	r->host = strdup(host);
+	r->host = mem_strdup(host);
 	r->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->host == NULL || r->fd < 0 || pthread_create(&thread, &attr, look_up, r) != 0) {
+	if (r->fd < 0 || pthread_create(&thread, &attr, look_up, r) != 0) {
 		atomic_store(&r->users, 1);
 		leave(r);
 		r = NULL;

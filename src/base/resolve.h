@@ -10,7 +10,7 @@ enum { RESOLVE_ADDRESSES = 8, RESOLVE_ADDRESS_SIZE = 64 };
 
 struct resolve;
 
-struct resolve *resolve_start(const char *host); /* NULL: no memory, or no thread */
+struct resolve *resolve_start(const char *host); /* NULL: there is no thread or no descriptor for it */
 int resolve_fd(const struct resolve *r);         /* becomes readable when it has ended; closed by resolve_free() */
 bool resolve_ended(const struct resolve *r);
 /* After its end: the addresses in numbers, in the order of preference. 0: there are none, and *ret_why says why. */

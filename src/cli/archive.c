@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/signals.h"
 #include "base/tar.h"
 
@@ -331,12 +332,12 @@ static enum status compare(struct scan *s)
 enum status archive_open(struct archive *a, int fd, const char *name, struct buf *why)
 {
 	struct stat file;
-	struct scan s = { .a = a, .why = why, .piece = malloc(PIECE) };
+	struct scan s = { .a = a, .why = why, .piece = mem_alloc(PIECE) };
 	archive_begin(a, fd, name);
 	buf_init(&s.manifest, MANIFEST_TEXT_MAX);
 	buf_init(&s.sum, SHA256_LINE_MAX);
 	enum status st = ST_OK;
-	if (s.piece == NULL || fstat(fd, &file) < 0)
+	if (fstat(fd, &file) < 0)
 		st = failed(a, why);
 	else if (!S_ISREG(file.st_mode))
 		st = damaged(&s, "it isn't a regular file");
@@ -364,9 +365,9 @@ static unsigned find_part(const struct archive *a, const char *name)
 enum status archive_read(struct archive *a, const char *part, archive_sink *sink, void *arg, struct buf *why)
 {
 	unsigned i = find_part(a, part);
-	struct scan s = { .a = a, .at = a->at[i], .why = why, .piece = malloc(PIECE) };
+	struct scan s = { .a = a, .at = a->at[i], .why = why, .piece = mem_alloc(PIECE) };
 	char hex[DIGEST_HEX + 1];
-	enum status st = s.piece != NULL ? ST_OK : failed(a, why);
+	enum status st = ST_OK;
 	digest_init(&a->digest);
 	for (uint64_t left = a->manifest.parts[i].size; st == ST_OK && left > 0;) {
 		size_t n = left < PIECE ? (size_t)left : PIECE;

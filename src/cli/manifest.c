@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static struct json_object *text_or_null(const char *text)
 {
 	return *text != '\0' ? json_object_new_string(text) : NULL;
@@ -27,7 +29,6 @@ static struct json_object *format_parts(const struct manifest *m)
 
 char *manifest_format(const struct manifest *m)
 {
-	char *text = NULL;
 	struct json_object *o = json_object_new_object(), *postern = json_object_new_object();
 	struct json_object *postgresql = json_object_new_object(), *database = json_object_new_object();
 	json_object_object_add(o, "format", json_object_new_int(MANIFEST_FORMAT));
@@ -44,10 +45,8 @@ char *manifest_format(const struct manifest *m)
 	json_object_object_add(database, "private", json_object_new_boolean(m->is_private));
 	json_object_object_add(o, "database", database);
 	json_object_object_add(o, "parts", format_parts(m));
-	const char *formatted =
-		json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (formatted != NULL && asprintf(&text, "%s\n", formatted) < 0)
-		text = NULL;
+	char *text = mem_format(
+		"%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 	return text;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/secret.h"
 #include "cli/command.h"
 #include "pg/program.h"
@@ -31,11 +32,11 @@ static int open_directory(struct outfile *o)
 	o->name = slash != NULL ? slash + 1 : o->path;
 	if (*o->name == '\0' || strcmp(o->name, ".") == 0 || strcmp(o->name, "..") == 0)
 		return command_failed("%s: it is a directory: give the name of a file in it", o->path);
-	char *dir = slash == NULL  ? strdup(".")
-		: slash == o->path ? strdup("/")
-				   : strndup(o->path, (size_t)(slash - o->path));
-	o->dir = dir != NULL ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int code = o->dir >= 0 ? 0 : failed(dir != NULL ? dir : o->path);
+	char *dir = slash == NULL  ? mem_strdup(".")
+		: slash == o->path ? mem_strdup("/")
+				   : mem_strndup(o->path, (size_t)(slash - o->path));
+	o->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int code = o->dir >= 0 ? 0 : failed(dir);
 	free(dir);
 	return code;
 }

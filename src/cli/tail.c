@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/backlog.h"
 #include "cli/bookmark.h"
 #include "cli/client.h"
@@ -228,7 +229,7 @@ static int resolve_chat(struct tail *t, const char *chat)
 		return client_failed(&t->client);
 	struct json_object *o = client_json(&t->client);
 	const char *id = client_text(o, "id");
-	t->chat = id != NULL ? strdup(id) : NULL;
+	t->chat = id != NULL ? mem_strdup(id) : NULL;
 	json_object_put(o);
 	return t->chat != NULL ? 0 : command_failed("the server's answer isn't understood");
 }

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/tar.h"
 
 struct unpack {
@@ -25,8 +26,8 @@ struct unpack {
 
 struct unpack *unpack_new(const char *dir, struct buf *why)
 {
-	struct unpack *u = calloc(1, sizeof(*u));
-	if (u == NULL || (u->dir = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+	struct unpack *u = mem_zeroed(1, sizeof(*u));
+	if ((u->dir = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
 		buf_addf(why, "%s: %s", dir, strerror(errno));
 		free(u);
 		return NULL;

@@ -201,7 +201,7 @@ static void take_file(struct source *src, const char *flag)
 			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
 		return;
 	}
-	src->conf->file = strdup(src->path);
+	src->conf->file = mem_strdup(src->path);
 	parse_file(src);
 	fclose(src->file);
 }

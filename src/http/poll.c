@@ -217,16 +217,13 @@ static void take(void *arg, struct request *req, int fd)
 {
 	struct subscription *sub = arg;
 	struct http_server *server = request_server(req);
-	struct poll *p = calloc(1, sizeof(*p));
-	if (p == NULL || fd < 0) {
+	if (fd < 0) {
 		hub_user_unref(sub->opening.user);
 		http_stream_gone(server, sub->key);
-		if (fd >= 0)
-			close(fd);
-		free(p);
 		free(sub);
 		return;
 	}
+	struct poll *p = mem_zeroed(1, sizeof(*p));
 	p->server = server;
 	p->key = sub->key;
 	p->entry = access_hold(http_access(server), req);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * SSE (WHATWG HTML, "Server-sent events") and NDJSON: close-delimited, so that an HTTP/1.0 proxy will do. The first
  * bytes go out with the head, and every heartbeat repeats the cursor: a cut never means "from now". */
+#include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -64,10 +65,9 @@ static struct stream *stream_of(struct subscriber *s) { return container_of(s, s
 
 static void push(struct stream *st, struct position at, struct buf *line)
 {
-	struct frame *f = buf_failed(line) ? NULL : frame_raw(at, line->data, line->len);
+	assert(!buf_failed(line));
+	struct frame *f = frame_raw(at, line->data, line->len);
 	buf_release(line);
-	if (f == NULL)
-		fatal("out of memory");
 	subscriber_push(&st->s, f);
 	frame_unref(f);
 }

@@ -230,10 +230,9 @@ static void publish(
 {
 	if (!tail_continues(b->tail, r->id, check, before))
 		return;
-	struct frame *f = frame_message(
-		r->id, item->chat, item->sender, item->received_us, r->body, r->body_len, tail_epoch(b->tail), check);
-	if (f != NULL)
-		tail_publish(b->tail, f);
+	tail_publish(b->tail,
+		frame_message(r->id, item->chat, item->sender, item->received_us, r->body, r->body_len,
+			tail_epoch(b->tail), check));
 }
 
 static void on_result(void *arg, const struct pg_result *r)

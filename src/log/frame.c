@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/linesafe.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "log/live.h"
 
@@ -96,9 +97,7 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	size_t arrays = p->chats_count * sizeof(uint64_t) + (p->chats_count + 1) * sizeof(struct frame_thread);
 	if (p->chats_count == 0 && p->user_len == 0)
 		arrays = 0;
-	struct frame *f = malloc(sizeof(*f) + arrays + user_size + sse_len + nd_n);
-	if (f == NULL)
-		return NULL;
+	struct frame *f = mem_alloc(sizeof(*f) + arrays + user_size + sse_len + nd_n);
 	char *at = (char *)(f + 1) + arrays;
 	*f = (struct frame) { .refs = 1,
 		.kind = kind,
@@ -274,8 +273,7 @@ struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint
 		.json = json,
 		.json_len = json_len };
 	struct frame *f = build(&p, epoch);
-	if (f != NULL)
-		*frame_chats(f) = chat;
+	*frame_chats(f) = chat;
 	return f;
 }
 
@@ -289,9 +287,7 @@ struct frame *frame_new(const char *kind, struct position at, const char *json, 
 
 struct frame *frame_raw(struct position at, const char *bytes, size_t len)
 {
-	struct frame *f = malloc(sizeof(*f) + len);
-	if (f == NULL)
-		return NULL;
+	struct frame *f = mem_alloc(sizeof(*f) + len);
 	*f = (struct frame) {
 		.refs = 1, .kind = FRAME_KINDS, .pos = at.pos, .check = at.check, .sse_len = (unsigned)len
 	};

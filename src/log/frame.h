@@ -72,7 +72,7 @@ struct frame {
 extern const char *const frame_kind_names[FRAME_KINDS];
 
 /* Parses a line of frame_line(), without its newline. epoch and check (of the position) go into the cursors. Returns a
- * frame with one reference, the caller's; NULL if the line is malformed or there is no memory. */
+ * frame with one reference, the caller's; NULL if the line is malformed. */
 struct frame *frame_parse(const char *line, size_t len, const char *epoch, uint32_t check);
 
 /* Parses the first line of a batch, which carries the batch's check and that of the batch before: see
@@ -80,16 +80,16 @@ struct frame *frame_parse(const char *line, size_t len, const char *epoch, uint3
 bool frame_parse_checks(const char *line, size_t len, uint32_t *ret_check, uint32_t *ret_before);
 
 /* Makes the frame of a new message, the same as frame_parse() makes of its notification. id is also the position,
- * received_us the real time of the request. The strings are copied. Returns NULL if there is no memory. */
+ * received_us the real time of the request. The strings are copied. */
 struct frame *frame_message(uint64_t id, uint64_t chat, const char *sender, uint64_t received_us, const char *json,
 	size_t json_len, const char *epoch, uint32_t check);
 
 /* Makes a frame of a row of replay(). It can be written to a client and nothing else: it has no audience. Returns NULL
- * if kind is unknown or there is no memory. */
+ * if kind is unknown. */
 struct frame *frame_new(const char *kind, struct position at, const char *json, size_t json_len, const char *epoch);
 
 /* Makes a frame of a transport's own bytes, which are copied. A client that has received them is at position at.
- * Returns NULL if there is no memory. */
+ */
 struct frame *frame_raw(struct position at, const char *bytes, size_t len);
 
 static inline struct position frame_at(const struct frame *f) { return (struct position) { f->pos, f->check }; }

@@ -373,21 +373,19 @@ static void on_down(void *arg)
  * were checks send none. */
 static struct batch *assemble_batch(struct tail *t)
 {
-	struct batch *b = malloc(sizeof(*b) + t->parts.len);
-	const char *lines = t->parts.data,
-		   *nl = b != NULL && t->parts.len > 0 ? memchr(lines, '\n', t->parts.len) : NULL;
-	if (b == NULL || nl == NULL)
-		goto unusable;
+	const char *lines = t->parts.data, *nl = t->parts.len > 0 ? memchr(lines, '\n', t->parts.len) : NULL;
+	if (nl == NULL)
+		return NULL;
+	struct batch *b = mem_alloc(sizeof(*b) + t->parts.len);
 	*b = (struct batch) {
 		.from = t->from, .upto = t->upto, .own = t->own, .len = t->parts.len - (size_t)(nl + 1 - lines)
 	};
-	if (!frame_parse_checks(lines, (size_t)(nl - lines), &b->check, &b->before))
-		goto unusable;
+	if (!frame_parse_checks(lines, (size_t)(nl - lines), &b->check, &b->before)) {
+		free(b);
+		return NULL;
+	}
 	memcpy(b->lines, nl + 1, b->len);
 	return b;
-unusable:
-	free(b);
-	return NULL;
 }
 
 static void on_batch(struct tail *t)

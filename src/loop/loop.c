@@ -264,9 +264,7 @@ static void on_work_done(uv_work_t *w, int cancelled)
 
 enum status loop_job(struct loop *loop, void (*work)(void *), void (*on_done)(void *), void *arg)
 {
-	struct job *j = calloc(1, sizeof(*j));
-	if (j == NULL)
-		return ST_NOMEM;
+	struct job *j = mem_alloc(sizeof(*j));
 	*j = (struct job) { .work = work, .on_done = on_done, .arg = arg };
 	if (uv_queue_work(&loop->uv, &j->uv, on_work, on_work_done) != 0) {
 		free(j);

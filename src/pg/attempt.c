@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/waiting.h"
 
 #define PING_MS 10000 /* of all hosts together, and their names */
@@ -48,14 +49,12 @@ static void *run(void *arg)
 
 static struct attempt *attempt_new(const char *conninfo)
 {
-	struct attempt *a = calloc(1, sizeof(*a));
-	if (a == NULL)
-		return NULL;
+	struct attempt *a = mem_alloc(sizeof(*a));
 	*a = (struct attempt) { .owners = 1,
-		.conninfo = strdup(conninfo),
+		.conninfo = mem_strdup(conninfo),
 		.done_fd = eventfd(0, EFD_CLOEXEC),
 		.answer = PQPING_NO_ATTEMPT };
-	if (a->conninfo != NULL && a->done_fd >= 0)
+	if (a->done_fd >= 0)
 		return a;
 	free(a->conninfo);
 	free(a);

@@ -68,7 +68,7 @@ struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned c
 {
 	struct cluster *c = mem_zeroed(1, sizeof(*c));
 	c->connections = connections;
-	c->pg_bindir = pg_bindir != NULL ? strdup(pg_bindir) : NULL;
+	c->pg_bindir = pg_bindir != NULL ? mem_strdup(pg_bindir) : NULL;
 	c->state = join(state, "");
 	c->state[strlen(state)] = '\0';
 	c->data = join(state, "pg");

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 enum { TEXT_MAX = 16 * 1024 };
 
@@ -135,9 +136,9 @@ enum status cluster_conf_include(const char *data, struct buf *why)
 /* Whether the file has just that text. */
 static bool holds(const char *path, const struct buf *text)
 {
-	char *there = malloc(text->len + 1);
+	char *there = mem_alloc(text->len + 1);
 	FILE *f = fopen(path, "re");
-	bool same = there != NULL && f != NULL && fread(there, 1, text->len + 1, f) == text->len &&
+	bool same = f != NULL && fread(there, 1, text->len + 1, f) == text->len &&
 		memcmp(there, text->data, text->len) == 0;
 	if (f != NULL)
 		fclose(f);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "pg/sync.h"
 
 enum { COPY_MAX = 1 << 20 };
@@ -25,10 +26,10 @@ static char *name_of(const char *conninfo)
 	PQconninfoOption *given = PQconninfoParse(conninfo, &error);
 	for (PQconninfoOption *o = given; o != NULL && o->keyword != NULL; o++)
 		if (strcmp(o->keyword, "passfile") == 0 && o->val != NULL && *o->val != '\0')
-			path = strdup(o->val);
+			path = mem_strdup(o->val);
 	PQconninfoFree(given);
 	PQfreemem(error);
-	return path == NULL && env != NULL && *env != '\0' ? strdup(env) : path;
+	return path == NULL && env != NULL && *env != '\0' ? mem_strdup(env) : path;
 }
 
 int passfile_open(const char *conninfo)
@@ -42,13 +43,12 @@ int passfile_open(const char *conninfo)
 /* A descriptor of a copy that libpq takes: a regular file, nobody else's. -1: that can't be. */
 static int copy(int fd)
 {
-	char *text = malloc(COPY_MAX);
+	char *text = mem_alloc(COPY_MAX);
 	int memory = memfd_create("postern passfile", MFD_CLOEXEC);
-	ssize_t n = text != NULL ? read(fd, text, COPY_MAX) : -1;
+	ssize_t n = read(fd, text, COPY_MAX);
 	bool ok = memory >= 0 && n >= 0 && n < COPY_MAX && fchmod(memory, 0600) == 0 &&
 		write(memory, text, (size_t)n) == n;
-	if (text != NULL)
-		explicit_bzero(text, COPY_MAX);
+	explicit_bzero(text, COPY_MAX);
 	free(text);
 	if (ok)
 		return memory;

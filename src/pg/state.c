@@ -15,6 +15,7 @@
 
 #include "base/identity.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 static enum status failed(struct buf *why, const char *path)
 {
@@ -101,7 +102,7 @@ char *state_name(const char *dir, int fd, struct buf *why)
 	snprintf(link, sizeof(link), "/proc/%ld/fd/%d", (long)getpid(), fd);
 	if (real == NULL && errno == EACCES) {
 		log_info("%s is in a directory that its owner can't access: using %s", dir, link);
-		real = strdup(link);
+		real = mem_strdup(link);
 	}
 	if (real == NULL || access(real, R_OK | W_OK | X_OK) < 0) {
 		failed(why, dir);

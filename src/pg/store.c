@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/identity.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/waiting.h"
 #include "conf/conf.h"
 #include "pg/check.h"
@@ -99,7 +100,7 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 	s->cluster = cluster_new(s->state, conf->pg_bindir, as_server ? connections_of(conf) : 0, why);
 	if (s->cluster == NULL)
 		return ST_REFUSED;
-	s->base = strdup(cluster_conninfo(s->cluster));
+	s->base = mem_strdup(cluster_conninfo(s->cluster));
 	switch (settle(s, conf->state, as_server, why)) {
 	case STATE_FREE: return cluster_start(s->cluster, why);
 	case STATE_SERVER:
@@ -114,7 +115,7 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 static char *with_password(char *base, const char *given, const struct conf *conf, struct buf *why)
 {
 	const char *const defaults[] = { "password", conf->database_password, NULL };
-	char *result = conf->database_password == NULL ? strdup(base != NULL ? base : given)
+	char *result = conf->database_password == NULL ? mem_strdup(base != NULL ? base : given)
 						       : sync_conninfo(base != NULL ? base : given, defaults, why);
 	free(base);
 	return result;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/waiting.h"
 #include "pg/attempt.h"
 #include "pg/dial.h"
@@ -62,9 +63,7 @@ static enum dial_next dial_on(struct dial *d, enum dial_next want, bool *ret_sto
 
 static struct sync *open_as(enum session_kind kind, const char *conninfo, struct buf *why)
 {
-	struct sync *s = calloc(1, sizeof(*s));
-	if (s == NULL)
-		return NULL;
+	struct sync *s = mem_zeroed(1, sizeof(*s));
 	buf_init(&s->error, ERROR_MAX);
 	struct dial *d = dial_new(conninfo, kind, 0);
 	enum dial_next want = dial_start(d);
@@ -167,12 +166,12 @@ struct sync_rows *sync_call(struct sync *s, const char *sql, ...)
 		values[n++] = v;
 	va_end(ap);
 	PGresult *pg = PQsendQueryParams(s->pg, sql, n, NULL, values, NULL, NULL, 0) ? finish(s) : NULL;
-	struct sync_rows *rows = succeeded(pg) ? malloc(sizeof(*rows)) : NULL;
-	if (rows == NULL) {
+	if (!succeeded(pg)) {
 		remember(s, pg);
 		PQclear(pg);
 		return NULL;
 	}
+	struct sync_rows *rows = mem_alloc(sizeof(*rows));
 	rows->pg = pg;
 	return rows;
 }

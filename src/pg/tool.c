@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/waiting.h"
 #include "pg/sync.h"
 
@@ -40,7 +41,7 @@ static enum status split(struct tool *t, const char *conninfo, struct buf *why)
 		if (o->val == NULL)
 			continue;
 		if (strcmp(o->keyword, "password") == 0)
-			t->password = strdup(o->val);
+			t->password = mem_strdup(o->val);
 		else if (strcmp(o->keyword, "sslpassword") == 0)
 			st = ST_REFUSED;
 		else

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "pg/sync.h"
 
@@ -104,8 +105,8 @@ static enum status fill(struct demo *d, struct sync *db, struct buf *why)
 
 enum status demo_prepare(const char *conninfo, struct demo **ret, struct buf *why)
 {
-	struct demo *d = calloc(1, sizeof(*d));
-	struct sync *db = d != NULL ? sync_open(conninfo, why) : NULL;
+	struct demo *d = mem_zeroed(1, sizeof(*d));
+	struct sync *db = sync_open(conninfo, why);
 	enum status st = db != NULL ? fill(d, db, why) : ST_AWAY;
 	sync_close(db);
 	if (st == ST_OK)
