@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What server.c, request.c and router.c share; nobody else includes it. */
+ * What the files of this room share that deal with libmicrohttpd's connections. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 
@@ -86,5 +86,9 @@ void request_free(struct request *req);
 void request_id_make(char ret[REQUEST_ID_MAX + 1]);
 void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version);
 void server_resume(struct http_server *s, struct request *req);
+
+/* For accept.c: takes over a connection's descriptor. */
+void server_take(struct http_server *s, int fd, bool is_metrics);
+bool server_is_full(const struct http_server *s); /* every descriptor is in use: connections are turned away */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * See server.h. What libmicrohttpd (0.9.75) wants, and why things are done in this way:
  *  - MHD_USE_TURBO keeps it from shutdown()ing a socket that was handed off; a unit test guards that.
- *  - Its own accept takes one listening socket, so the accepting is done here and connections are added.
+ *  - Its own accept takes one listening socket, so accept.c accepts, and connections are added.
  *  - A response queued in the first call of the access handler closes the connection: right for refusing a body unread.
  *  - MHD_run() is called from a hook of the loop, after everything that may have resumed a connection. */
 #include "http/server.h"
@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "base/metrics.h"
 #include "base/problem.h"
 #include "conf/conf.h"
+#include "http/accept.h"
 #include "http/access.h"
 #include "http/internal.h"
 #include "http/mhd.h"
@@ -35,20 +35,10 @@
 #define REQUEST_MS 60000 /* from a request's first line to its last byte */
 #define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
-#define ACCEPTS_A_TURN 64
 #define CROWD 8
-#define OWN_DESCRIPTORS 64 /* for everything that isn't a connection: database, epoll, timers, what is inherited */
-#define LINGER_MAX 16
+#define OWN_DESCRIPTORS 64    /* for everything that isn't a connection: database, epoll, timers, what is inherited */
 #define REQUESTS_ROOM 256     /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
 #define POOL_SIZE (32 * 1024) /* libmicrohttpd's memory for a connection */
-
-struct listener {
-	struct list link;
-	struct http_server *server;
-	int fd;
-	bool is_metrics, is_shared;
-	struct loop_fd *watch;
-};
 
 struct http_server {
 	struct loop *loop;
@@ -64,16 +54,13 @@ struct http_server {
 	struct MHD_Daemon *daemon;
 	struct loop_fd *watch;
 	struct loop_hook *hook;
-	struct loop_timer *sweep, *pause;
-	struct list listeners;
+	struct loop_timer *sweep;
+	struct acceptor *acceptor;
 	struct list waiting,
 		coming; /* connections without a request, and with the beginning of one; by when they began to wait */
 	unsigned open, connections, limit;
-	unsigned crowd;            /* connections at their most since the last sweep */
-	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
-	unsigned lingering_count;
+	unsigned crowd; /* connections at their most since the last sweep */
 	bool run, stopping, dying;
-	bool turns_due; /* shared sockets: the next connections are another worker's */
 	/* while a connection is added */
 	bool adding_metrics, adding_poll;
 	uint64_t adding_accounted;
@@ -161,30 +148,12 @@ void http_hand_back(struct http_server *s, int fd, uint64_t accounted)
 
 /* ---- accepting ---- */
 
-static void end_lingering(struct http_server *s)
-{
-	while (s->lingering_count > 0)
-		close(s->lingering[--s->lingering_count]);
-}
-
-static void listen_on_all(struct http_server *s, unsigned events)
-{
-	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next)
-		loop_fd_set(container_of(l, struct listener, link)->watch, events);
-	s->turns_due = true;
-}
-
-static void on_pause_over(void *arg)
-{
-	struct http_server *s = arg;
-	if (!s->stopping)
-		listen_on_all(s, LOOP_READ);
-}
-
 static unsigned descriptors_used(const struct http_server *s)
 {
 	return s->connections + hub_stats(s->hub)->subscribers + OWN_DESCRIPTORS;
 }
+
+bool server_is_full(const struct http_server *s) { return descriptors_used(s) >= s->limit; }
 
 bool http_has_room(const struct http_server *s)
 {
@@ -193,81 +162,17 @@ bool http_has_room(const struct http_server *s)
 	return streams + OWN_DESCRIPTORS + room < s->limit && (max == 0 || streams < max);
 }
 
-static void turn_away(struct http_server *s, int fd)
-{
-	char id[REQUEST_ID_MAX + 1];
-	struct buf body, out;
-	metrics_count(s->metrics, M_FULL_CONNECTIONS, 1);
-	request_id_make(id);
-	buf_init(&body, 1024);
-	problem_render(&body, PROBLEM_OVERLOADED, "The server has no free connections. Retry later.", id, "");
-	buf_init(&out, 2048);
-	buf_addf(&out,
-		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
-		"X-Request-Id: %s\r\n"
-		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-		id, body.len, body.data);
-	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* the client sees a closed connection */
-	}
-	buf_release(&body);
-	buf_release(&out);
-	/* If it were closed at once, what the client still sends would reset the connection before the answer is read.
-	 */
-	shutdown(fd, SHUT_WR);
-	if (s->lingering_count == LINGER_MAX)
-		end_lingering(s);
-	s->lingering[s->lingering_count++] = fd;
-}
-
-static void accept_some(struct listener *l)
-{
-	struct http_server *s = l->server;
-	int one = 1;
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-				log_warn("can't accept: %s", strerror(errno));
-				listen_on_all(s, 0);
-				loop_timer_start(s->pause, 100, 0);
-			}
-			if (errno != ECONNABORTED && errno != EINTR)
-				return;
-			continue;
-		}
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (descriptors_used(s) >= s->limit && !l->is_metrics)
-			turn_away(s, fd);
-		else
-			add_connection(s, fd, l->is_metrics, false, 0);
-	}
-}
-
-static void on_accept(void *arg, unsigned ready)
-{
-	struct listener *l = arg;
-	(void)ready;
-	accept_some(l);
-	l->server->turns_due = true;
-}
+void server_take(struct http_server *s, int fd, bool is_metrics) { add_connection(s, fd, is_metrics, false, 0); }
 
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 {
-	struct listener *l = mem_zeroed(1, sizeof(*l));
-	*l = (struct listener) { .server = s, .fd = fd, .is_metrics = is_metrics, .is_shared = is_shared };
-	list_append(&s->listeners, &l->link);
-	s->turns_due = true;
-	l->watch = loop_fd_new(s->loop, fd, LOOP_READ, on_accept, l);
+	acceptor_listen(s->acceptor, fd, is_metrics, is_shared);
 }
 
 void http_stop_accepting(struct http_server *s)
 {
 	s->stopping = true;
-	for (struct list *l; (l = list_shift(&s->listeners)) != NULL;) {
-		struct listener *lis = container_of(l, struct listener, link);
-		loop_fd_free(lis->watch);
-		free(lis);
-	}
+	acceptor_stop(s->acceptor);
 }
 
 /* ---- requests ---- */
@@ -516,21 +421,10 @@ void server_resume(struct http_server *s, struct request *req)
 
 /* ---- running ---- */
 
-static void take_turns(struct http_server *s)
-{
-	s->turns_due = false;
-	for (struct list *l = s->listeners.next; l != &s->listeners; l = l->next) {
-		struct listener *lis = container_of(l, struct listener, link);
-		if (lis->is_shared && !loop_fd_take_turns(lis->watch))
-			s->turns_due = true;
-	}
-}
-
 static void on_turn(void *arg)
 {
 	struct http_server *s = arg;
-	if (s->turns_due)
-		take_turns(s);
+	acceptor_turn(s->acceptor);
 	MHD_UNSIGNED_LONG_LONG timeout;
 	for (int i = 0; s->run && i < 16; i++) {
 		s->run = false;
@@ -590,7 +484,7 @@ static void on_sweep(void *arg)
 	uint64_t now = clock_mono_ms();
 	let_go(&s->waiting, now - 2 * SWEEP_MS);
 	let_go(&s->coming, now - 2 * SWEEP_MS);
-	end_lingering(s);
+	acceptor_sweep(s->acceptor);
 	trim(s);
 	shut_slow(&s->waiting, now - REQUEST_MS - IDLE_S * 1000);
 	shut_slow(&s->coming, now - REQUEST_MS);
@@ -628,7 +522,6 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 		.limit = descriptor_limit() };
 	while (routes[s->routes_count].path != NULL)
 		s->routes_count++;
-	list_init(&s->listeners);
 	list_init(&s->waiting);
 	list_init(&s->coming);
 	s->daemon = MHD_start_daemon(
@@ -647,7 +540,7 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	s->hook = loop_hook_new(loop, on_turn, s);
 	s->access = access_new(loop, metrics, conf->access_log); /* its hook comes after this one's */
 	s->refusals = refusals_new(loop);
-	s->pause = loop_timer_new(loop, on_pause_over, s);
+	s->acceptor = acceptor_new(s, loop, metrics);
 	s->sweep = loop_timer_new(loop, on_sweep, s);
 	loop_timer_start(s->sweep, SWEEP_MS, SWEEP_MS);
 	return s;
@@ -657,11 +550,10 @@ void http_free(struct http_server *s)
 {
 	http_stop_accepting(s);
 	s->dying = true;
-	end_lingering(s);
 	loop_fd_free(s->watch);
 	MHD_stop_daemon(s->daemon);
 	loop_hook_free(s->hook);
-	loop_timer_free(s->pause);
+	acceptor_free(s->acceptor);
 	loop_timer_free(s->sweep);
 	access_free(s->access);
 	refusals_free(s->refusals);
