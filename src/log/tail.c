@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "log/expected.h"
 #include "log/live.h"
 #include "loop/loop.h"
 #include "pg/conn.h"
@@ -29,10 +29,6 @@
 #define BATCH_MAX ((size_t)64 << 20)
 #define PENDING_MAX ((size_t)64 << 20)
 #define MARKS_BYTES ((size_t)1 << 20)
-/* The position that the workers share is tagged with its history in the upper bits, so that a worker that hasn't
- * noticed a change of history doesn't hold up the others. */
-#define POSITION_BITS 48
-#define POSITION_MASK ((UINT64_C(1) << POSITION_BITS) - 1)
 
 struct batch {
 	struct list link;
@@ -67,8 +63,7 @@ struct tail {
 	enum { WARMUP_ASK, WARMUP_READ, WARMUP_DONE } warmup; /* the ring is filled for the first time */
 	uint64_t warmup_ms;                                   /* when that began; 0: it hasn't */
 	struct position attached_head;                        /* the database's head when it was last attached */
-	_Atomic uint64_t *expected; /* the last position that was acknowledged to a client, tagged with its history */
-	uint64_t history;           /* the tag of the current history */
+	struct expected expected;
 	/* The batch whose parts are coming in. */
 	struct buf parts;
 	uint64_t from, upto;
@@ -85,7 +80,7 @@ struct tail {
 	do \
 		for (unsigned i_ = 0; i_ < (t)->listeners_count; i_++) \
 			if ((t)->listeners[i_].events->event != NULL) \
-				(t)->listeners[i_].events->event((t)->listeners[i_].arg __VA_OPT__(, ) __VA_ARGS__); \
+				(t)->listeners[i_].events->event((t)->listeners[i_].arg, ##__VA_ARGS__); \
 	while (0)
 
 static void read_tables(struct tail *t);
@@ -315,7 +310,7 @@ static void on_attached(void *arg, const struct pg_result *r)
 	}
 	uint64_t head = (uint64_t)pg_int(r, 0, 1);
 	snprintf(origin, sizeof(origin), "%s %s", pg_text(r, 0, 0), pg_text(r, 0, 4));
-	t->history = secret_keyed_hash(origin, strlen(origin)) << POSITION_BITS;
+	expected_begin(&t->expected, secret_keyed_hash(origin, strlen(origin)));
 	t->attached_head = (struct position) { head, (uint32_t)pg_int(r, 0, 2) };
 	if (!t->head_is_checked)
 		begin(t, pg_text(r, 0, 0));
@@ -545,7 +540,7 @@ struct tail *tail_new(struct loop *loop, const char *conninfo, const char *node,
 {
 	struct tail *t = mem_zeroed(1, sizeof(*t));
 	t->loop = loop;
-	t->expected = expected;
+	t->expected = (struct expected) { .shared = expected };
 	snprintf(t->node, sizeof(t->node), "%s", node);
 	t->ring = ring_new(ring_bytes);
 	t->marks = marks_new();
@@ -594,22 +589,8 @@ bool tail_continues(const struct tail *t, uint64_t pos, uint32_t check, uint32_t
 struct position tail_head(const struct tail *t) { return t->head; }
 enum marks_answer tail_look(const struct tail *t, struct position at) { return marks_look(t->marks, at); }
 
-uint64_t tail_expected(const struct tail *t)
-{
-	uint64_t known = atomic_load_explicit(t->expected, memory_order_acquire);
-	return (known & ~POSITION_MASK) == t->history ? known & POSITION_MASK : 0;
-}
-
-void tail_expect(struct tail *t, uint64_t pos)
-{
-	uint64_t known = atomic_load_explicit(t->expected, memory_order_relaxed),
-		 next = t->history | (pos & POSITION_MASK);
-	while (((known & ~POSITION_MASK) != t->history || (known & POSITION_MASK) < pos) &&
-		!atomic_compare_exchange_weak_explicit(
-			t->expected, &known, next, memory_order_release, memory_order_relaxed))
-		;
-}
-
+uint64_t tail_expected(const struct tail *t) { return expected_get(&t->expected); }
+void tail_expect(struct tail *t, uint64_t pos) { expected_raise(&t->expected, pos); }
 bool tail_is_behind(const struct tail *t) { return t->live && t->head.pos < tail_expected(t); }
 bool tail_live(const struct tail *t) { return t->live; }
 const char *tail_epoch(const struct tail *t) { return t->epoch; }
