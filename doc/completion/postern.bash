@@ -41,7 +41,7 @@ _postern() {
 		return
 		;;
 	LEVEL)
-		mapfile -t COMPREPLY < <(compgen -W 'error warn info debug' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$word")
 		return
 		;;
 	?*) return ;;

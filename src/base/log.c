@@ -28,7 +28,7 @@ struct kind {
 	char last[LAST_MAX]; /* of those left out */
 };
 
-static const char *const level_names[] = { "error", "warn", "info", "debug" };
+static const char *const level_names[] = { "error", "warn", "info", "debug", "trace" };
 static const char *const format_names[] = { "text", "logfmt", "json" };
 static enum log_level threshold = LOG_INFO;
 static enum log_format format;
@@ -98,7 +98,7 @@ bool log_format_parse(const char *name, enum log_format *ret_format)
 size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority,
 	char out[LOG_LINE_MAX])
 {
-	static const char priorities[] = "3467"; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG of syslog(3) */
+	static const char priorities[] = "34677"; /* LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG of syslog(3) */
 	char at[CLOCK_RFC3339_LEN + 1];
 	size_t from = 0;
 	clock_rfc3339(clock_real_us(), at);

@@ -6,8 +6,8 @@
  * where there are values that somebody may want to search for.
  *
  * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less
- * often while that lasts; what was left out is counted and reported with the last line's values. Lines of level debug
- * are all written.
+ * often while that lasts; what was left out is counted and reported with the last line's values. Lines of the levels
+ * debug and trace are all written.
  *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
@@ -19,13 +19,13 @@
 #include "base/logline.h"
 #include "base/status.h"
 
-enum { LOG_LEVELS = LOG_DEBUG + 1 };
+enum { LOG_LEVELS = LOG_TRACE + 1 };
 
 /* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. Where standard error is the journal
  * of systemd, lines begin with their priority (sd-daemon(3)). */
 void log_setup(enum log_level level, enum log_format format, const char *who);
 void log_set(enum log_level level, enum log_format format);
-bool log_level_parse(const char *name, enum log_level *ret_level);    /* error, warn, info, debug */
+bool log_level_parse(const char *name, enum log_level *ret_level);    /* error, warn, info, debug, trace */
 bool log_format_parse(const char *name, enum log_format *ret_format); /* text, logfmt, json */
 const char *log_level_name(enum log_level level);
 const char *log_format_name(enum log_format format);
@@ -66,6 +66,6 @@ uint64_t log_count(enum log_level level);
 void log_tick(void);
 
 /* Says why and exits with status 1. Only at start, before anything is served. */
-_Noreturn void fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);
+__attribute__((noreturn)) void fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 #endif

@@ -75,6 +75,7 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_LOG_LINES + 1] = { "postern_log_lines_total", "level=\"warn\"", NULL },
 	[M_LOG_LINES + 2] = { "postern_log_lines_total", "level=\"info\"", NULL },
 	[M_LOG_LINES + 3] = { "postern_log_lines_total", "level=\"debug\"", NULL },
+	[M_LOG_LINES + 4] = { "postern_log_lines_total", "level=\"trace\"", NULL },
 	[M_ACCESS_LINES] = { "postern_access_log_lines_total", "result=\"written\"", "Lines of the access log." },
 	[M_ACCESS_DROPPED] = { "postern_access_log_lines_total", "result=\"dropped\"", NULL },
 };

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/list.h"
+#include "base/trace.h"
 #include "http/access.h"
 #include "http/request.h"
 #include "http/server.h"
@@ -52,6 +53,7 @@ struct request {
 	struct header headers[HEADERS_MAX];
 	unsigned headers_count;
 	char id[REQUEST_ID_MAX + 1];
+	struct trace *trace; /* held; NULL: the level isn't trace */
 	struct buf body;
 	size_t discarded;               /* bytes of a body that is too large */
 	char user[64];                  /* who it is from, or says it is; "": nobody yet */

@@ -48,6 +48,7 @@ void request_free(struct request *req)
 	if (req->response != NULL)
 		MHD_destroy_response(req->response);
 	buf_release(&req->body);
+	trace_drop(req->trace);
 	arena_release(&req->arena);
 	free(req);
 }
@@ -81,6 +82,7 @@ void request_begin(struct request *req, struct MHD_Connection *mhd, const char *
 		snprintf(req->id, sizeof(req->id), "%s", id);
 	else
 		request_id_make(req->id);
+	req->trace = trace_new(req->id);
 	buf_init(&req->body, SIZE_MAX / 2);
 }
 
@@ -96,10 +98,15 @@ const char *request_id(const struct request *req) { return req->id; }
 uint64_t request_received_us(const struct request *req) { return req->received_us; }
 uint64_t request_began_us(const struct request *req) { return req->began_us; }
 const char *request_user(const struct request *req) { return *req->user != '\0' ? req->user : NULL; }
-void request_set_user(struct request *req, const char *name) { snprintf(req->user, sizeof(req->user), "%s", name); }
 void request_set_offered(struct request *req) { req->offered = true; }
 bool request_was_poll(const struct request *req) { return req->conn->was_poll; }
 bool request_on_metrics_port(const struct request *req) { return req->conn->on_metrics_port; }
+
+void request_set_user(struct request *req, const char *name)
+{
+	snprintf(req->user, sizeof(req->user), "%s", name);
+	trace_step(req->trace, "user known", F("user", req->user));
+}
 
 const char *request_param(const struct request *req, const char *name)
 {
@@ -333,6 +340,7 @@ static void answer(struct request *req, int status, struct MHD_Response *respons
 	req->answered = true;
 	req->status = status;
 	req->response = response;
+	trace_step(req->trace, "answer queued", F_NUMBER("status", status), F_NUMBER("bytes", req->bytes));
 	if (type != NULL)
 		MHD_add_response_header(response, "Content-Type", type);
 	MHD_add_response_header(response, "X-Request-Id", req->id);

@@ -297,6 +297,7 @@ static enum MHD_Result finish(struct request *req)
 		req->take = NULL;
 		take(req->take_arg, req, fd);
 		if (fd >= 0) {
+			trace_step(req->trace, "connection handed off");
 			count_answer(req, 200);
 			if (req->head)
 				access_request(req->server->access, req, 200, 0, true);
@@ -331,6 +332,9 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 	request_begin(req, mhd, method, version);
 	req->conn->asked = true;
 	enum problem p = admit(req, allow, sizeof(allow));
+	char path[256];
+	trace_step(req->trace, "head read", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
+		F("refused", p != PROBLEM_NONE ? problem_code(p) : NULL));
 	if (p == PROBLEM_NONE)
 		return MHD_YES;
 	if (p != PROBLEM_METHOD_NOT_ALLOWED || !answer_options(req, allow))
@@ -353,9 +357,17 @@ static enum MHD_Result on_body(struct request *req, const char *data, size_t siz
 	return buf_failed(&req->body) ? MHD_NO : MHD_YES;
 }
 
-static enum MHD_Result on_whole(struct request *req)
+static void dispatch(struct request *req)
 {
 	struct http_server *s = req->server;
+	struct trace *before = trace_enter(req->trace);
+	trace_step(req->trace, "handler called", F("route", req->route->path), F_NUMBER("body", req->body.len));
+	s->events->on_request(s->arg, req);
+	trace_enter(before);
+}
+
+static enum MHD_Result on_whole(struct request *req)
+{
 	req->dispatched = true;
 	req->conn->waiting_since_ms = 0;
 	list_remove(&req->conn->link);
@@ -363,7 +375,7 @@ static enum MHD_Result on_whole(struct request *req)
 		if (req->too_large)
 			request_problem(req, PROBLEM_BODY_TOO_LARGE, NULL, "");
 		else
-			s->events->on_request(s->arg, req);
+			dispatch(req);
 	}
 	if (req->answered)
 		return finish(req);
@@ -401,6 +413,9 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 	if (req->conn != NULL) {
 		req->conn->accounted += mhd_head_size(mhd) + req->body.len + req->discarded;
 		wait_for_request(req->conn);
+		trace_step(req->trace,
+			code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "last byte written" : "request ended early",
+			F_SECONDS("duration", clock_mono_us() - req->began_us));
 		if (req->status > 0)
 			access_request(
 				s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);

@@ -123,6 +123,7 @@ static int add_iov(const struct stream *st, const struct frame *f, struct iovec 
 static void skip(struct iovec *iov, size_t n)
 {
 	for (; n > 0; iov++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): add_iov() has set it */
 		size_t step = n < iov->iov_len ? n : iov->iov_len;
 		iov->iov_base = (char *)iov->iov_base + step;
 		iov->iov_len -= step;

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/trace.h"
 #include "log/tail.h"
 #include "loop/loop.h"
 #include "pg/array.h"
@@ -96,7 +97,13 @@ static void finish(struct batcher *b, struct send_item *item, const struct send_
 {
 	list_remove(&item->link);
 	b->waiting--;
+	struct trace *trace = item->trace, *before = trace_enter(trace);
+	trace_step(trace, "message judged",
+		F("refused", result->problem != PROBLEM_NONE ? problem_code(result->problem) : NULL),
+		F_NUMBER("id", result->id));
 	item->on_done(item, result);
+	trace_enter(before);
+	trace_drop(trace);
 }
 
 static void fail(struct batcher *b, struct send_item *item, enum problem p)
@@ -241,7 +248,7 @@ static void on_result(void *arg, const struct pg_result *r)
 	struct list items;
 	const struct batch *batch = batch_at(b, 0);
 	unsigned n = batch->count;
-	uint32_t check, before;
+	uint32_t check = 0, before = 0;
 	if (!pg_ok(r) || (unsigned)pg_rows(r) != n) {
 		on_failed(b, r);
 		return;
@@ -276,36 +283,37 @@ static void call(struct batcher *b, const char *sql, unsigned n, const struct se
 	pg_conn_call(b->conn, sql, n, values, on_result, b);
 }
 
-static void call_send_one(struct batcher *b, const struct send_item *item, struct send_args *a)
+static void call_send_one(struct batcher *b, const struct send_item *item, const struct send_args *common)
 {
+	struct send_args a = *common;
 	char chat[24], reply_to[24], received[24], forward_chat[24], forward_id[24];
 	snprintf(chat, sizeof(chat), "%" PRIu64, item->chat);
 	snprintf(reply_to, sizeof(reply_to), "%" PRIu64, item->reply_to);
 	snprintf(received, sizeof(received), "%" PRIu64, item->received_us);
-	a->chat = chat;
-	a->sender = item->sender;
-	a->key = item->key;
-	a->hash = item->hash;
-	a->text = item->text;
-	a->type = item->type;
-	a->content = item->content;
-	a->reply_to = item->reply_to != 0 ? reply_to : NULL;
-	a->received = received;
+	a.chat = chat;
+	a.sender = item->sender;
+	a.key = item->key;
+	a.hash = item->hash;
+	a.text = item->text;
+	a.type = item->type;
+	a.content = item->content;
+	a.reply_to = item->reply_to != 0 ? reply_to : NULL;
+	a.received = received;
 	if (item->forward_id == 0) {
 		call(b,
 			"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, "
 			"$9, $10, $11, $12)",
-			12, a);
+			12, &a);
 		return;
 	}
 	snprintf(forward_chat, sizeof(forward_chat), "%" PRIu64, item->forward_chat);
 	snprintf(forward_id, sizeof(forward_id), "%" PRIu64, item->forward_id);
-	a->forward_chat = forward_chat;
-	a->forward_id = forward_id;
+	a.forward_chat = forward_chat;
+	a.forward_id = forward_id;
 	call(b,
 		"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
 		"$11, $12, $13, $14)",
-		14, a);
+		14, &a);
 }
 
 static void add_to_columns(struct batcher *b, const struct send_item *item, char separator)
@@ -391,6 +399,7 @@ static void gather(struct batcher *b, struct batch *batch)
 		list_append(&batch->items, &item->link);
 		batch->count++;
 		b->queued--;
+		trace_step(item->trace, "message submitted", F_NUMBER("batch", batch->turn));
 		if (item->alone)
 			break;
 	}
@@ -545,6 +554,7 @@ void batcher_add(struct batcher *b, struct send_item *item)
 {
 	item->since_ms = clock_mono_ms();
 	item->alone = item->forward_id != 0;
+	item->trace = trace_hold();
 	list_append(&b->queue, &item->link);
 	b->queued++;
 	if (++b->waiting > WAITING_MAX)

@@ -17,6 +17,7 @@ struct batcher;
 struct loop;
 struct send_item;
 struct tail;
+struct trace;
 
 struct send_result {
 	enum problem problem; /* PROBLEM_NONE: the message is stored, by this send or an earlier one with its key */
@@ -41,6 +42,7 @@ struct send_item {
 	/* The batcher's. */
 	struct list link;
 	uint64_t since_ms;
+	struct trace *trace;
 	bool alone; /* it gets a batch of its own: it is a forward, or its batch has failed as a whole */
 };
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "loop/loop.h"
 #include "pg/dial.h"
 #include "pg/fault.h"
@@ -30,6 +31,7 @@ struct call {
 	void *arg;
 	uint64_t due_ms;       /* when it is given up: its own time, whatever is before it */
 	const char *preparing; /* the statement that it prepares first; NULL: none */
+	struct trace *trace;   /* held: of the request that it is for */
 };
 
 struct pg_conn {
@@ -106,7 +108,15 @@ static void end_call(struct pg_conn *c, const PGresult *result)
 	struct pg_result r = { .pg = result };
 	c->calls_count--;
 	memmove(c->calls, c->calls + 1, c->calls_count * sizeof(call));
+	struct trace *before = trace_enter(call.trace);
+	trace_step(call.trace, "database call answered", F_NUMBER("rows", pg_ok(&r) ? pg_rows(&r) : 0),
+		F("sqlstate",
+			pg_ok(&r)             ? NULL
+				: pg_away(&r) ? "away"
+					      : pg_sqlstate(&r)));
 	call.on_result(call.arg, &r);
+	trace_enter(before);
+	trace_drop(call.trace);
 }
 
 static void end_calls_away(struct pg_conn *c)
@@ -312,8 +322,10 @@ void pg_conn_call(
 {
 	char name[24];
 	assert(pg_conn_has_room(c) && n <= PG_PARAMS_MAX);
-	c->calls[c->calls_count++] =
-		(struct call) { .on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms };
+	c->calls[c->calls_count++] = (struct call) {
+		.on_result = on_result, .arg = arg, .due_ms = clock_mono_ms() + c->deadline_ms, .trace = trace_hold()
+	};
+	trace_step(c->calls[c->calls_count - 1].trace, "database call sent", F("sql", sql));
 	if (c->calls_count == 1)
 		loop_timer_start(c->timer, c->deadline_ms, 0);
 	if (!statement(c, sql, name) || PQsendQueryPrepared(c->pg, name, (int)n, values, NULL, NULL, 0) != 1 ||

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "loop/loop.h"
 
 #define WAITING_MAX 20000
@@ -20,6 +21,7 @@ struct call {
 	const char *sql;
 	pg_result_fn *on_result;
 	void *arg;
+	struct trace *trace; /* held: of the request that it is for */
 	unsigned n;
 	char *values[PG_PARAMS_MAX]; /* point behind the struct */
 };
@@ -40,8 +42,11 @@ static void dispatch(struct pg_pool *p)
 			continue;
 		struct call *call = container_of(list_shift(&p->queue), struct call, link);
 		p->waiting--;
+		struct trace *before = trace_enter(call->trace);
 		pg_conn_call(
 			p->conns[i], call->sql, call->n, (const char *const *)call->values, call->on_result, call->arg);
+		trace_enter(before);
+		trace_drop(call->trace);
 		free(call);
 	}
 }
@@ -60,7 +65,11 @@ static void end_unsent(struct pg_pool *p, struct call *call)
 {
 	p->waiting--;
 	list_remove(&call->link);
+	struct trace *before = trace_enter(call->trace);
+	trace_step(call->trace, "no database connection in time");
 	pg_call_away(call->on_result, call->arg);
+	trace_enter(before);
+	trace_drop(call->trace);
 	free(call);
 }
 
@@ -110,7 +119,12 @@ void pg_pool_call(
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] ? strlen(values[i]) + 1 : 0;
 	struct call *call = mem_alloc(size);
-	*call = (struct call) { .since_ms = clock_mono_ms(), .sql = sql, .on_result = on_result, .arg = arg, .n = n };
+	*call = (struct call) { .since_ms = clock_mono_ms(),
+		.sql = sql,
+		.on_result = on_result,
+		.arg = arg,
+		.trace = trace_hold(),
+		.n = n };
 	char *at = (char *)(call + 1);
 	for (unsigned i = 0; i < n; i++) {
 		call->values[i] = values[i] ? strcpy(at, values[i]) : NULL;

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "loop/loop.h"
 
 #define DEADLINE_MS 2000 /* then the primary is asked */
@@ -29,6 +30,7 @@ struct read {
 	const char *sql;
 	pg_result_fn *on_result;
 	void *arg;
+	struct trace *trace; /* held: of the request that it is for */
 	unsigned n;
 	const char *values[PG_PARAMS_MAX]; /* point behind the struct; NULL is null */
 };
@@ -40,7 +42,9 @@ static struct read *read_new(
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] != NULL ? strlen(values[i]) + 1 : 0;
 	struct read *read = mem_alloc(size);
-	*read = (struct read) { .replica = r, .sql = sql, .on_result = on_result, .arg = arg, .n = n };
+	*read = (struct read) {
+		.replica = r, .sql = sql, .on_result = on_result, .arg = arg, .trace = trace_hold(), .n = n
+	};
 	char *to = (char *)(read + 1);
 	for (unsigned i = 0; i < n; i++) {
 		if (values[i] == NULL)
@@ -56,6 +60,7 @@ static struct read *read_new(
 static void read_free(struct read *read)
 {
 	list_remove(&read->link);
+	trace_drop(read->trace);
 	free(read);
 }
 
@@ -119,10 +124,13 @@ static void on_head(void *arg, const struct pg_result *res)
 	r->is_asking = false;
 	for (struct list *l; (l = list_shift(&answered)) != NULL;) {
 		struct read *read = container_of(l, struct read, link);
+		struct trace *before = trace_enter(read->trace), *trace = trace_hold();
 		if (pg_ok(res))
 			read_on_standby(r, read, pg_text(res, 0, 0), pg_text(res, 0, 1));
 		else
 			end(read, res);
+		trace_enter(before);
+		trace_drop(trace);
 	}
 	if (!list_empty(&r->waiting))
 		ask_head(r);

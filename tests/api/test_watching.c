@@ -115,6 +115,45 @@ START_TEST(failed_sign_in_is_one_escaped_line_in_every_format)
 }
 END_TEST
 
+/* The steps of the request with that id are logged in this order, beginning with the first line that fits. */
+static void expect_steps(const struct server *node, const char *id, const char *const steps[])
+{
+	char line[8192];
+	FILE *f = fopen(server_log(node), "re");
+	ck_assert_ptr_nonnull(f);
+	while (*steps != NULL && fgets(line, sizeof(line), f) != NULL)
+		if (strstr(line, format(" trace worker 0 %s request=%s", *steps, id)) != NULL)
+			steps++;
+	fclose(f);
+	ck_assert_msg(*steps == NULL, "%s: no \"%s\" in its place", id, *steps);
+}
+
+START_TEST(trace_follows_a_request_from_head_to_last_byte)
+{
+	const char *const flags[] = { "--log-level", "trace", NULL };
+	struct server *node = server_join(test_server(), flags);
+	struct client *ann = on_server(new_user(), node);
+	long long chat = make_group(ann, NULL);
+	expect_status(
+		post(with_header(ann, "X-Request-Id: sent"), messages_path(chat), "{'text':'not to be logged'}"), 201);
+	expect_status(get(with_header(ann, "X-Request-Id: looked"), "/v1/me"), 200);
+	expect_status(get(with_header(ann, "X-Request-Id: polled"), "/v1/poll?wait=0"), 200);
+	await_line(server_log(node), "last byte written request=sent");
+	await_line(server_log(node), "last byte written request=looked");
+	await_line(server_log(node), "connection handed off request=polled");
+	expect_steps(node, "sent",
+		(const char *const[]) { "head read", "handler called", "user known", "message submitted",
+			"message judged", "answer queued", "last byte written", NULL });
+	expect_steps(node, "looked",
+		(const char *const[]) { "head read", "handler called", "user known", "database call sent",
+			"database call answered", "answer queued", "last byte written", NULL });
+	expect_steps(node, "polled",
+		(const char *const[]) { "head read", "handler called", "user known", "connection handed off", NULL });
+	ck_assert(!server_logged(node, "not to be logged") && !server_logged(node, ann->token));
+	server_stop(node);
+}
+END_TEST
+
 START_TEST(sign_ins_are_counted_by_method)
 {
 	static const char failed[] = "postern_sign_ins_total{method=\"password\",result=\"refused\"}",
@@ -414,6 +453,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		failed_sign_in_is_one_escaped_line_in_every_format,
+		trace_follows_a_request_from_head_to_last_byte,
 		sign_ins_are_counted_by_method,
 		refusals_of_one_client_are_logged_in_two_lines,
 		refusals_of_many_clients_are_logged_in_few_lines,
