@@ -10,7 +10,9 @@
 static const char *find_from(const char *at, const char *end, char first)
 {
 	size_t size = first == '\xc2' ? 2 : 3;
-	for (; (size_t)(end - at) >= size && (at = memchr(at, first, (size_t)(end - at) - size + 1)) != NULL; at++)
+	for (; (size_t)(end - at) >= size &&
+		(at = memchr(at, (unsigned char)first, (size_t)(end - at) - size + 1)) != NULL;
+		at++)
 		if (size == 2 ? at[1] == '\x85' : at[1] == '\x80' && (at[2] == '\xa8' || at[2] == '\xa9'))
 			return at;
 	return end;

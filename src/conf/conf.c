@@ -26,8 +26,6 @@ static const char env_prefix[] = "POSTERN_";
 
 enum { LINE_LENGTH_MAX = 8192 };
 
-extern char **environ;
-
 /* What is being read. */
 struct source {
 	struct conf *conf;

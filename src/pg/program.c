@@ -27,7 +27,6 @@ pid_t program_fork(int deathsig)
 
 static void forget_libpq(void)
 {
-	extern char **environ;
 	for (char **e = environ; *e != NULL;) {
 		char name[64];
 		int len = (int)strcspn(*e, "=");

@@ -42,7 +42,7 @@ static enum status run(
 	siginfo_t ended = { 0 };
 	struct program p = { .argv = argv, .in = -1, .out = out, .dir = dir };
 	snprintf(path, sizeof(path), "%s/%s", bindir, name);
-	for (size_t i = 0; args[i] != NULL && i < ARGS_MAX - 2; i++)
+	for (size_t i = 0; i < ARGS_MAX - 2 && args[i] != NULL; i++)
 		argv[i + 1] = args[i];
 	enum status st = program_start(&p, why);
 	if (st != ST_OK)

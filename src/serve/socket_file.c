@@ -74,7 +74,7 @@ static void remove_all(const struct socket_files *f)
 }
 
 /* Runs in the child. If the pipe ends without a byte, the server was killed; then the next server clears the files. */
-static _Noreturn void wait_and_remove(const struct socket_files *f, int fd)
+static __attribute__((noreturn)) void wait_and_remove(const struct socket_files *f, int fd)
 {
 	char byte;
 	ssize_t n;

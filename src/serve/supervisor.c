@@ -77,7 +77,7 @@ struct supervisor {
 };
 
 /* Runs in the child. */
-static _Noreturn void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
+static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
 {
 	char name[32];
 	struct worker_env env = { .conf = s->conf,

@@ -20,7 +20,7 @@
 static struct server *node; /* its database can be restored */
 static struct cluster *home;
 
-#define run_tail(who, ...) run_tail_args(who, (const char *const[]) { "tail", __VA_ARGS__ __VA_OPT__(, ) NULL })
+#define run_tail(who, ...) run_tail_args(who, (const char *const[]) { "tail", ##__VA_ARGS__, NULL })
 static struct program *run_tail_args(const struct client *who, const char *const args[])
 {
 	const char *const env[] = { format("POSTERN_URL=%s", server_url(who->server)),

@@ -16,7 +16,7 @@ struct settings {
 extern struct settings settings;
 
 /* Says what failed, with errno's text if there is one, and exits; what was started is ended on the way out. */
-_Noreturn void die(const char *what);
+__attribute__((noreturn)) void die(const char *what);
 
 /* A line of progress. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,8 +8,4 @@
  * variables. */
 void environment_plain(void);
 
-/* Returns the directory of initdb and postgres of a major version, from tests/postgres. NULL: it isn't installed, or
- * the user that a server started by root switches to can't enter it. Lives until the end of the test. */
-const char *postgres_bindir(int major);
-
 #endif

@@ -85,7 +85,7 @@ struct program *program_start(const char *const args[], const char *const env[],
 	const char *argv[ARGS_MAX] = { getenv("POSTERN_BIN") };
 	int out[2];
 	pid_t parent = getpid();
-	for (size_t i = 0; args[i] != NULL && i < ARGS_MAX - 2; i++)
+	for (size_t i = 0; i < ARGS_MAX - 2 && args[i] != NULL; i++)
 		argv[i + 1] = args[i];
 	ck_assert_int_eq(pipe2(out, O_CLOEXEC), 0);
 	p->pid = fork();

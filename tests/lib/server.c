@@ -44,7 +44,7 @@ static const char *binary(void)
 }
 
 /* In the child: dies with the tests, and writes to the given descriptors. */
-static _Noreturn void become(const char *const argv[], pid_t parent, int in, int out, int err)
+static __attribute__((noreturn)) void become(const char *const argv[], pid_t parent, int in, int out, int err)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
@@ -252,7 +252,6 @@ const char *server_url(const struct server *s) { return s->url; }
 const char *server_state(const struct server *s) { return s->first->state; }
 const char *server_conninfo(const struct server *s) { return s->conninfo; }
 pid_t server_pid(const struct server *s) { return s->pid; }
-bool process_lives(pid_t pid) { return proc_lives(pid); }
 
 size_t server_workers(const struct server *s, pid_t *ret_pids, size_t most)
 {
@@ -319,7 +318,7 @@ char *server_command_args(const struct server *s, const char *input, const char 
 int server_try(const char *const args[], unsigned seconds, char **ret_said)
 {
 	const char *argv[ARGS_MAX] = { binary() };
-	for (size_t i = 0; args[i] != NULL && i < ARGS_MAX - 2; i++)
+	for (size_t i = 0; i < ARGS_MAX - 2 && args[i] != NULL; i++)
 		argv[i + 1] = args[i];
 	int err[2], status = 0, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	ck_assert_int_eq(pipe2(err, O_CLOEXEC), 0);

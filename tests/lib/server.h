@@ -41,7 +41,6 @@ const char *server_conninfo(const struct server *s);
 pid_t server_pid(const struct server *s);
 size_t server_workers(const struct server *s, pid_t *ret_pids, size_t most); /* ascending */
 pid_t server_postmaster(const struct server *s);
-bool process_lives(pid_t pid); /* no process, not even a zombie */
 
 /* Runs `$POSTERN_BIN ARG…` on the server's database with the input (NULL: none). Returns its output without the last
  * newline, until the end of the test. An exit status other than 0 fails the test. */

@@ -288,19 +288,6 @@ struct answer wire_answer(struct wire *w) { return await_answer(w, false); }
 
 struct answer wire_answer_to_head(struct wire *w) { return await_answer(w, true); }
 
-size_t wire_drain(struct wire *w)
-{
-	size_t sum = 0, len;
-	uint64_t until = clock_mono_ms() + PATIENCE;
-	do {
-		wire_pump(w);
-		(void)wire_data(w, &len);
-		wire_take(w, len);
-		sum += len;
-	} while (!w->ended && (wire_wait(w, time_left(until, "the peer to close")) || true));
-	return sum;
-}
-
 void wire_expect_end(struct wire *w)
 {
 	size_t len;

@@ -48,8 +48,6 @@ void wire_shut(struct wire *w);
 /* Waits for the next response, which lives as long as the test. status 0: the peer closed before it was complete. */
 struct answer wire_answer(struct wire *w);
 struct answer wire_answer_to_head(struct wire *w);
-/* Waits until the peer closes; returns the number of bytes that were not taken before. */
-size_t wire_drain(struct wire *w);
 /* Asserts that the peer closes without sending more. */
 void wire_expect_end(struct wire *w);
 
