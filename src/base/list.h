@@ -11,9 +11,6 @@ struct list {
 	struct list *prev, *next;
 };
 
-/* clang-format off */
-#define LIST_INIT(l) { &(l), &(l) }
-/* clang-format on */
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *l) { l->prev = l->next = l; }

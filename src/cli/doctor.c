@@ -14,7 +14,7 @@
 #include "cli/listing.h"
 #include "conf/conf.h"
 
-enum { TEXT_MAX = 2048, SETTINGS_LINES_MAX = 100 };
+enum { TEXT_MAX = 2048 };
 
 static const char *as_json, *proxy_file;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The settings: one struct, filled from defaults, file, environment and flags, each overriding the one before.
  *
- * One table (settings.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
+ * One table (table.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
  * key in the file (rate_sends), the help and what check-config prints are derived from it. A new setting is a member
  * here and a row there. After conf_load() only a SIGHUP changes them, and only those that aren't marked as fixed: code
  * that keeps a copy of such a value takes the new one in apply_settings() of serve/worker.c. */

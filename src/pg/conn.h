@@ -3,7 +3,7 @@
  * pause that grows until a call has succeeded, prepares each statement once, and gives up on what takes longer than its
  * deadline. Nothing here blocks.
  *
- * A call whose connection goes away ends with ST_AWAY: whether it took effect is unknown. */
+ * A call whose connection goes away ends with pg_away(): whether it took effect is unknown. */
 #ifndef PG_CONN_H
 #define PG_CONN_H
 
