@@ -29,11 +29,16 @@ void arena_release(struct arena *a)
 	arena_init(a);
 }
 
+static size_t aligned(size_t size)
+{
+	return (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t);
+}
+
 static void add_chunk(struct arena *a, size_t least)
 {
 	size_t size = a->chunks == NULL ? CHUNK_MIN : a->chunks->size < CHUNK_MAX ? a->chunks->size * 2 : CHUNK_MAX;
 	if (size < least)
-		size = least;
+		size = aligned(least);
 	struct arena_chunk *c = mem_alloc(sizeof(*c) + size);
 	*c = (struct arena_chunk) { .next = a->chunks, .size = size };
 	a->chunks = c;
@@ -52,7 +57,7 @@ static void *take(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
 	a->left -= a->left % alignof(max_align_t); /* chunks begin aligned, and their sizes are multiples */
-	return take(a, (size + alignof(max_align_t) - 1) / alignof(max_align_t) * alignof(max_align_t));
+	return take(a, aligned(size));
 }
 
 char *arena_copy(struct arena *a, const char *s, size_t len)

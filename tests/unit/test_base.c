@@ -57,6 +57,21 @@ START_TEST(arena_allocations_are_apart_and_aligned)
 }
 END_TEST
 
+/* The size of a chunk follows from that of the chunk before. */
+START_TEST(arena_allocations_after_large_odd_text_are_aligned)
+{
+	struct arena a = { 0 };
+	char text[1000];
+	memset(text, 'x', sizeof(text));
+	arena_copy(&a, text, sizeof(text));
+	for (int i = 0; i < 10; i++) {
+		ck_assert_uint_eq((uintptr_t)arena_alloc(&a, 100) % _Alignof(max_align_t), 0);
+		arena_copy(&a, "abc", 3);
+	}
+	arena_release(&a);
+}
+END_TEST
+
 START_TEST(buf_quotes_json)
 {
 	struct buf b;
@@ -298,6 +313,7 @@ int main(void)
 	TCase *tc = tcase_create("base");
 	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
 	tcase_add_test(tc, arena_allocations_are_apart_and_aligned);
+	tcase_add_test(tc, arena_allocations_after_large_odd_text_are_aligned);
 	tcase_add_test(tc, buf_quotes_json);
 	tcase_add_test(tc, map_finds_added_and_not_removed_keys);
 	tcase_add_test(tc, slab_objects_do_not_overlap);
