@@ -103,21 +103,22 @@ static void cut_comment(char *line)
 			*p = '\0';
 }
 
-/* NAME = VALUE or NAME: VALUE, [SECTION], or nothing. Sections divide the file for its readers and mean nothing. */
+/* NAME = VALUE or NAME: VALUE, [SECTION], or nothing. Sections divide the file for its readers and mean nothing, and
+ * neither does text behind the bracket. */
 static void take_line(struct source *src, char *line)
 {
 	char where[PATH_MAX + 16];
 	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
-	if (strlen(line) > LINE_LENGTH_MAX) {
-		complain(src, CONF_EXIT_CONFIG, where, "the line is too long");
-		return;
-	}
 	if (src->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
 		line += 3;
 	cut_comment(line);
 	line = trimmed(line);
 	size_t len = strlen(line), name_len = strcspn(line, "=:");
-	if (len == 0 || (line[0] == '[' && line[len - 1] == ']'))
+	if (len > LINE_LENGTH_MAX) {
+		complain(src, CONF_EXIT_CONFIG, where, "the line is too long");
+		return;
+	}
+	if (len == 0 || (line[0] == '[' && strchr(line, ']') != NULL))
 		return;
 	if (line[0] == '[' || name_len == len) {
 		complain(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");

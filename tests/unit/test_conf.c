@@ -172,10 +172,25 @@ START_TEST(conf_lines_that_are_too_long_are_refused)
 }
 END_TEST
 
+START_TEST(conf_comments_of_any_length_are_ignored)
+{
+	char *text = calloc(1, 20100);
+	memset(text, 'x', 20000);
+	text[0] = '#';
+	memcpy(text + 10000, "\nworkers = 3 # ", 15);
+	write_file(text);
+	free(text);
+	ck_assert_int_eq(load(""), 0);
+	ck_assert_uint_eq(c.workers, 3);
+	release();
+}
+END_TEST
+
 START_TEST(conf_lines_of_every_form_are_parsed)
 {
-	write_file("\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n  workers=3 # why\r\n"
-		   "\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
+	write_file(
+		"\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n[one] with text behind it\n  workers=3 # why\r\n"
+		"\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
 	ck_assert_int_eq(load(""), 0);
 	ck_assert_uint_eq(c.workers, 3);
 	ck_assert_str_eq(c.listen[0].text, "127.0.0.1:8001");
@@ -410,6 +425,7 @@ int main(void)
 	tcase_add_test(tc, conf_list_in_later_source_replaces_then_appends);
 	tcase_add_test(tc, conf_errors_name_their_source);
 	tcase_add_test(tc, conf_lines_that_are_too_long_are_refused);
+	tcase_add_test(tc, conf_comments_of_any_length_are_ignored);
 	tcase_add_test(tc, conf_lines_of_every_form_are_parsed);
 	tcase_add_test(tc, conf_options_and_operands_of_command_are_parsed);
 	tcase_add_test(tc, conf_values_with_units_are_parsed);
