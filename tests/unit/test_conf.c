@@ -188,9 +188,8 @@ END_TEST
 
 START_TEST(conf_lines_of_every_form_are_parsed)
 {
-	write_file(
-		"\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n[one] with text behind it\n  workers=3 # why\r\n"
-		"\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
+	write_file("\xef\xbb\xbf# a comment\r\n; another\n\n[a section]\r\n[one] with text behind it\n"
+		   "  workers=3 # why\r\n\tlisten : 127.0.0.1:8001\nlog_level\t=\tdebug\n");
 	ck_assert_int_eq(load(""), 0);
 	ck_assert_uint_eq(c.workers, 3);
 	ck_assert_str_eq(c.listen[0].text, "127.0.0.1:8001");
