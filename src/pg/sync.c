@@ -24,7 +24,6 @@ const char SYNC_END[] = "";
 struct sync {
 	PGconn *pg;
 	struct buf error;
-	char sqlstate[6];
 	enum problem problem;
 	unsigned position;
 	char *notification;
@@ -110,7 +109,6 @@ static void remember_error(struct sync *s, const PGresult *r)
 	add_line(&s->error, primary != NULL ? primary : PQerrorMessage(s->pg));
 	if (detail != NULL)
 		buf_addf(&s->error, " (%s)", detail);
-	snprintf(s->sqlstate, sizeof(s->sqlstate), "%s", state != NULL ? state : "");
 	s->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
 }
 
@@ -145,7 +143,6 @@ static void remember(struct sync *s, const PGresult *r)
 	}
 	buf_reset(&s->error);
 	buf_adds(&s->error, PQstatus(s->pg) == CONNECTION_OK ? stopped : PQerrorMessage(s->pg));
-	s->sqlstate[0] = '\0';
 	s->problem = PROBLEM_NONE;
 	s->position = 0;
 }
@@ -211,7 +208,6 @@ enum status sync_exec(struct sync *s, const char *sql)
 }
 
 const char *sync_error(const struct sync *s) { return buf_text(&s->error); }
-const char *sync_sqlstate(const struct sync *s) { return s->sqlstate; }
 enum problem sync_problem(const struct sync *s) { return s->problem; }
 unsigned sync_error_position(const struct sync *s) { return s->position; }
 int sync_version(const struct sync *s) { return PQserverVersion(s->pg); }

@@ -35,10 +35,9 @@ bool sync_ask(struct sync *s, const char *sql, const char *param, char *out, siz
 /* Several statements, rows thrown away. */
 enum status sync_exec(struct sync *s, const char *sql) MUST_CHECK;
 
-/* Of the last failure: the message alone (and its hint or detail, when there is one), its class, and where in the text
- * of the statement, as a character counted from 1 (0: unknown). */
+/* Of the last failure: the message alone (and its hint or detail, when there is one), and where in the text of
+ * the statement, as a character counted from 1 (0: unknown). */
 const char *sync_error(const struct sync *s);
-const char *sync_sqlstate(const struct sync *s);
 enum problem sync_problem(const struct sync *s); /* what the functions refused with; PROBLEM_NONE: another failure */
 unsigned sync_error_position(const struct sync *s);
 
