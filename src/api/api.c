@@ -99,7 +99,7 @@ static void on_reloaded(void *arg, const struct pg_result *r)
 	if (!pg_ok(r))
 		return; /* the listener reconnects as well, and asks again */
 	free(api->maintenance);
-	api->maintenance = pg_null(r, 0, 0) ? NULL : strdup(pg_text(r, 0, 0));
+	api->maintenance = pg_null(r, 0, 0) ? NULL : mem_strdup(pg_text(r, 0, 0));
 }
 
 /* One question at a time: of two on different connections the older answer could come last. */

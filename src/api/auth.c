@@ -75,9 +75,7 @@ static void remember(
 	struct auth *a, const unsigned char hash[SECRET_HASH_LEN], const struct caller *c, uint64_t expires_ms)
 {
 	size_t len = strlen(c->name) + 1;
-	struct known *k = malloc(sizeof(*k) + len);
-	if (k == NULL)
-		return;
+	struct known *k = mem_alloc(sizeof(*k) + len);
 	*k = (struct known) { .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
 	uses_due(&k->told_s); /* on_found() notes this use */
 	memcpy(k->hash, hash, SECRET_HASH_LEN);

@@ -132,12 +132,12 @@ void gather(struct gatherer *all, const struct call *call, struct request *req, 
 	size_t size = 0, at = 0;
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] ? strlen(values[i]) + 1 : 0;
-	struct item *item = g->waiting < WAITING_MAX ? calloc(1, sizeof(*item) + size) : NULL;
-	if (item == NULL) {
+	if (g->waiting >= WAITING_MAX) {
 		if (req != NULL)
 			request_problem(req, PROBLEM_OVERLOADED, NULL, "");
 		return;
 	}
+	struct item *item = mem_zeroed(1, sizeof(*item) + size);
 	item->req = req;
 	for (unsigned i = 0; i < n; i++)
 		if (values[i] != NULL) {

@@ -39,7 +39,7 @@ static jwa_alg alg_of(jwk_t *key)
 static char *read_file(const char *path)
 {
 	FILE *f = fopen(path, "re");
-	char *text = f != NULL ? malloc(FILE_MAX + 1) : NULL;
+	char *text = f != NULL ? mem_alloc(FILE_MAX + 1) : NULL;
 	size_t n = text != NULL ? fread(text, 1, FILE_MAX + 1, f) : 0;
 	if (f != NULL)
 		fclose(f);

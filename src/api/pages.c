@@ -173,8 +173,7 @@ static void remember(struct pages *p, struct chat *c, const struct load *l, cons
 	map_set(&c->readers, user_key(l->requests[0]), c);
 	drop_page(p, page);
 	page->len = pg_size(r, 0, 2);
-	if ((page->body = malloc(page->len)) == NULL)
-		return;
+	page->body = mem_alloc(page->len);
 	memcpy(page->body, pg_text(r, 0, 2), page->len);
 	snprintf(page->older, sizeof(page->older), "%s", pg_null(r, 0, 0) ? "" : pg_text(r, 0, 0));
 	p->bytes += page->len;
