@@ -147,7 +147,7 @@ static void on_found(void *arg, const struct pg_result *r)
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
 			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
-		request_problem(l->req, PROBLEM_DATABASE_AWAY, NULL, "");
+		request_problem(l->req, PROBLEM_DATABASE_AWAY, AUTH_AWAY_DETAIL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);
 		refuse(l->req,

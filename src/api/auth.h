@@ -39,6 +39,8 @@ void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *arg,
 void auth_password_refused(struct request *req, const char *user);
 
 #define AUTH_COOKIE "postern_session"
+/* The detail of the answer if the credential couldn't be checked: nothing has begun then. */
+#define AUTH_AWAY_DETAIL "The credential can't be checked. Nothing has happened: try again."
 
 /* A write with a cookie must come from our own page. Refuses it and returns false otherwise. */
 bool auth_require_origin(struct request *req);

@@ -73,7 +73,7 @@ static void on_confirmed(void *arg, enum auth_still still)
 	switch (still) {
 	case AUTH_STILL_GOOD: begin(o); break;
 	case AUTH_REVOKED: turn_away(o, PROBLEM_UNAUTHORIZED, "This credential is no longer good."); break;
-	case AUTH_AWAY: turn_away(o, PROBLEM_DATABASE_AWAY, NULL); break;
+	case AUTH_AWAY: turn_away(o, PROBLEM_DATABASE_AWAY, AUTH_AWAY_DETAIL); break;
 	}
 	free(o);
 }
@@ -86,7 +86,7 @@ static void on_open(void *arg, const struct hub_opening *found)
 		auth_confirm(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
 		return;
 	}
-	request_problem(o->req, PROBLEM_DATABASE_AWAY, NULL, "");
+	request_problem(o->req, PROBLEM_DATABASE_AWAY, "The caller's chats can't be read. Try again.", "");
 	free(o);
 }
 

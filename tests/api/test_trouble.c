@@ -114,14 +114,18 @@ static void signal_database(int sig)
 
 START_TEST(frozen_database_requests_are_answered)
 {
-	struct client *ann = new_user();
+	struct client *ann = new_user(), *unseen = new_user();
 	long long chat = make_group(ann);
 	expect_status(get(ann, "/v1/me"), 200);
 	signal_database(SIGSTOP);
 	expect_send_503(ann, chat, "k");
 	expect_send_503(ann, chat, "k");
 	expect_problem(get(ann, "/v1/chats"), 503, "database_away");
-	expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	struct answer a =
+		expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
+	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "it is not known whether this took effect"));
+	a = expect_problem(post(unseen, "/v1/chats", "{'kind':'group','title':'x'}"), 503, "database_away");
+	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "Nothing has happened")); /* not even looked up */
 	await_ready(anonymous(), "database");
 	expect_status(get(anonymous(), "/healthz"), 200);
 	signal_database(SIGCONT);
