@@ -314,7 +314,7 @@ bool call_takes_only(struct request *req, const char *const known[])
 
 void call_refuse_by(struct request *req, const char *code, const char *detail)
 {
-	enum problem p = problem_find(code);
+	enum problem p = *code != '\0' ? problem_find(code) : PROBLEM_INTERNAL;
 	if (p == PROBLEM_INTERNAL)
 		log_error("the functions refuse with the unknown code %s", code);
 	request_problem(req, p, *detail != '\0' ? detail : NULL, "");
