@@ -239,7 +239,7 @@ END_TEST
 START_TEST(upgrade_to_same_version_does_nothing)
 {
 	await_success(begin_upgrade("--pg-bindir", old_bindir),
-		format("nothing to do: the database is PostgreSQL %d's", old_version));
+		format("nothing to do: the database is PostgreSQL %d, and that is", old_version));
 }
 END_TEST
 
