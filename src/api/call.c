@@ -83,27 +83,28 @@ static void none_of(struct arguments *a, const struct field *f)
 	body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s must be %s.", f->name, choices);
 }
 
+/* What the path names doesn't exist. Every 404 has the same detail: see request_problem(). */
+static const char *absent(struct arguments *a)
+{
+	body_fail(&a->error, PROBLEM_NOT_FOUND, "%s", problem_detail(PROBLEM_NOT_FOUND));
+	return NULL;
+}
+
 static const char *checked(struct arguments *a, const struct field *f, const char *s)
 {
 	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
 	enum problem malformed = f->from == FROM_QUERY ? PROBLEM_BAD_PARAMETER : PROBLEM_WRONG_TYPE;
 	switch (f->type) {
-	case TYPE_CHAT:
-		return decimal_is_bigint(s) || (*s == '@' && call_is_name(s + 1))
-			? s
-			: (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such chat."), NULL);
-	case TYPE_ID:
-		return decimal_is_bigint(s)
-			? s
-			: (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such thing."), NULL);
+	case TYPE_CHAT: return decimal_is_bigint(s) || (*s == '@' && call_is_name(s + 1)) ? s : absent(a);
+	case TYPE_ID: return decimal_is_bigint(s) ? s : absent(a);
 	case TYPE_NAME:
-		return call_is_name(s)
-			? s
-			: (body_fail(&a->error, f->from == FROM_VAR ? PROBLEM_NOT_FOUND : PROBLEM_OUT_OF_RANGE,
-				   "%s is no user's name.", f->name),
-				  NULL);
-	case TYPE_CODE:
-		return is_code(s) ? s : (body_fail(&a->error, PROBLEM_NOT_FOUND, "There is no such thing."), NULL);
+		if (call_is_name(s))
+			return s;
+		if (f->from == FROM_VAR)
+			return absent(a);
+		body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s is no user's name.", f->name);
+		return NULL;
+	case TYPE_CODE: return is_code(s) ? s : absent(a);
 	case TYPE_CURSOR:
 		return decimal_is_bigint(s)
 			? s

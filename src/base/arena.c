@@ -17,8 +17,6 @@ struct arena_chunk {
 	alignas(max_align_t) char data[];
 };
 
-void arena_init(struct arena *a) { *a = (struct arena) { 0 }; }
-
 void arena_release(struct arena *a)
 {
 	while (a->chunks != NULL) {
@@ -26,7 +24,7 @@ void arena_release(struct arena *a)
 		free(a->chunks);
 		a->chunks = next;
 	}
-	arena_init(a);
+	*a = (struct arena) { 0 };
 }
 
 static size_t aligned(size_t size)

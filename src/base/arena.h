@@ -13,8 +13,8 @@ struct arena {
 	size_t left;                /* bytes at the end of the newest */
 };
 
-void arena_init(struct arena *a);
-void arena_release(struct arena *a); /* may be called again, and for an arena of zeros */
+/* An arena of zeros is empty, and so is one after this. */
+void arena_release(struct arena *a);
 
 /* Returns size bytes, aligned for any type and not initialised. Never NULL: the process ends when memory is out. */
 void *arena_alloc(struct arena *a, size_t size);
