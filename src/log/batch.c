@@ -34,30 +34,6 @@
 #define SLOW_MS 3000       /* a batch that takes longer is trouble, although it may still succeed */
 #define IN_FLIGHT_MAX PG_CALLS_MAX
 
-/* The parameters of send() and send_one() in sql/functions/messages/send.sql, in their order. For send() those from
- * chat to received are arrays with an element an item. NULL is SQL's null. */
-struct send_args {
-	const char *node;
-	const char *turn;  /* the batch's number */
-	const char *after; /* the number of the batch that is in flight before it; NULL: none */
-	const char *chat, *sender, *key, *hash, *text, *type, *content, *reply_to, *received;
-	const char *forward_chat, *forward_id; /* send_one() only */
-};
-
-/* The arrays for send(). */
-enum column {
-	COLUMN_CHAT,
-	COLUMN_SENDER,
-	COLUMN_KEY,
-	COLUMN_HASH,
-	COLUMN_TEXT,
-	COLUMN_TYPE,
-	COLUMN_CONTENT,
-	COLUMN_REPLY_TO,
-	COLUMN_RECEIVED,
-	COLUMNS
-};
-
 struct batch {
 	struct list items;
 	unsigned count;
@@ -85,7 +61,7 @@ struct batcher {
 			      in flight any more */
 	unsigned retry_count;
 	uint64_t turns;
-	struct buf columns[COLUMNS];
+	struct buf row, items; /* a send_item, an array of them */
 	batch_commit_fn *on_commit;
 	void *arg;
 };
@@ -276,93 +252,53 @@ static void on_result(void *arg, const struct pg_result *r)
 
 /* ---- submitting ---- */
 
-static void call(struct batcher *b, const char *sql, unsigned n, const struct send_args *a)
+/* Adds a send_item of sql/functions/messages/send.sql: its fields in their order. */
+static void add_item(struct buf *row, const struct send_item *item)
 {
-	const char *const values[] = { a->node, a->turn, a->after, a->chat, a->sender, a->key, a->hash, a->text,
-		a->type, a->content, a->reply_to, a->received, a->forward_chat, a->forward_id };
-	pg_conn_call(b->conn, sql, n, values, on_result, b);
+	pg_row_begin(row);
+	pg_row_add_id(row, item->chat);
+	pg_row_add(row, item->sender);
+	pg_row_add(row, item->key);
+	pg_row_add(row, item->hash);
+	pg_row_add(row, item->text);
+	pg_row_add(row, item->type);
+	pg_row_add(row, item->content);
+	pg_row_add_id(row, item->reply_to);
+	pg_row_add_id(row, item->received_us);
+	pg_row_add_id(row, item->forward_chat);
+	pg_row_add_id(row, item->forward_id);
+	pg_row_end(row);
 }
 
-static void call_send_one(struct batcher *b, const struct send_item *item, const struct send_args *common)
+static void add_items(struct batcher *b, const struct batch *batch)
 {
-	struct send_args a = *common;
-	char chat[24], reply_to[24], received[24], forward_chat[24], forward_id[24];
-	snprintf(chat, sizeof(chat), "%" PRIu64, item->chat);
-	snprintf(reply_to, sizeof(reply_to), "%" PRIu64, item->reply_to);
-	snprintf(received, sizeof(received), "%" PRIu64, item->received_us);
-	a.chat = chat;
-	a.sender = item->sender;
-	a.key = item->key;
-	a.hash = item->hash;
-	a.text = item->text;
-	a.type = item->type;
-	a.content = item->content;
-	a.reply_to = item->reply_to != 0 ? reply_to : NULL;
-	a.received = received;
-	if (item->forward_id == 0) {
-		call(b,
-			"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, "
-			"$9, $10, $11, $12)",
-			12, &a);
+	buf_reset(&b->items);
+	pg_array_begin(&b->items);
+	for (const struct list *l = batch->items.next; l != &batch->items; l = l->next) {
+		buf_reset(&b->row);
+		add_item(&b->row, container_of(l, struct send_item, link));
+		pg_array_add(&b->items, b->row.data);
+	}
+	pg_array_end(&b->items);
+}
+
+/* Calls send(), or send_one() if the batch has one item. turn is the batch's number, after that of the batch in flight
+ * before it; NULL: there is none. */
+static void call(struct batcher *b, const struct batch *batch, const char *turn, const char *after)
+{
+	const char *values[] = { b->node, turn, after, NULL };
+	if (batch->count == 1) {
+		buf_reset(&b->row);
+		add_item(&b->row, container_of(batch->items.next, struct send_item, link));
+		values[3] = b->row.data;
+		pg_conn_call(b->conn, "select code, id, body, is_new, checks from send_one($1, $2, $3, $4)", 4, values,
+			on_result, b);
 		return;
 	}
-	snprintf(forward_chat, sizeof(forward_chat), "%" PRIu64, item->forward_chat);
-	snprintf(forward_id, sizeof(forward_id), "%" PRIu64, item->forward_id);
-	a.forward_chat = forward_chat;
-	a.forward_id = forward_id;
-	call(b,
-		"select code, id, body, is_new, checks from send_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
-		"$11, $12, $13, $14)",
-		14, &a);
-}
-
-static void add_to_columns(struct batcher *b, const struct send_item *item, char separator)
-{
-	struct buf *c = b->columns;
-	for (int i = 0; i < COLUMNS; i++)
-		buf_addc(&c[i], separator);
-	buf_addu(&c[COLUMN_CHAT], item->chat);
-	pg_array_quote(&c[COLUMN_SENDER], item->sender);
-	pg_array_quote(&c[COLUMN_KEY], item->key);
-	pg_array_quote(&c[COLUMN_HASH], item->hash);
-	pg_array_quote(&c[COLUMN_TEXT], item->text);
-	pg_array_quote(&c[COLUMN_TYPE], item->type);
-	pg_array_quote(&c[COLUMN_CONTENT], item->content);
-	if (item->reply_to != 0)
-		buf_addu(&c[COLUMN_REPLY_TO], item->reply_to);
-	else
-		buf_adds(&c[COLUMN_REPLY_TO], "NULL");
-	buf_addu(&c[COLUMN_RECEIVED], item->received_us);
-}
-
-static void call_send(struct batcher *b, const struct batch *batch, struct send_args *a)
-{
-	struct buf *c = b->columns;
-	bool has_type = false, has_content = false, has_reply_to = false;
-	for (int i = 0; i < COLUMNS; i++)
-		buf_reset(&c[i]);
-	for (const struct list *l = batch->items.next; l != &batch->items; l = l->next) {
-		const struct send_item *item = container_of(l, struct send_item, link);
-		add_to_columns(b, item, l == batch->items.next ? '{' : ',');
-		has_type |= item->type != NULL;
-		has_content |= item->content != NULL;
-		has_reply_to |= item->reply_to != 0;
-	}
-	for (int i = 0; i < COLUMNS; i++)
-		buf_addc(&c[i], '}');
-	a->chat = c[COLUMN_CHAT].data;
-	a->sender = c[COLUMN_SENDER].data;
-	a->key = c[COLUMN_KEY].data;
-	a->hash = c[COLUMN_HASH].data;
-	a->text = c[COLUMN_TEXT].data;
-	a->type = has_type ? c[COLUMN_TYPE].data : NULL; /* an array of nulls costs as much as any other */
-	a->content = has_content ? c[COLUMN_CONTENT].data : NULL;
-	a->reply_to = has_reply_to ? c[COLUMN_REPLY_TO].data : NULL;
-	a->received = c[COLUMN_RECEIVED].data;
-	call(b,
-		"select code, id, body, is_new, checks from send($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-		"$12)",
-		12, a);
+	add_items(b, batch);
+	values[3] = b->items.data;
+	pg_conn_call(
+		b->conn, "select code, id, body, is_new, checks from send($1, $2, $3, $4)", 4, values, on_result, b);
 }
 
 static size_t item_size(const struct send_item *item)
@@ -433,25 +369,19 @@ static bool may_submit(struct batcher *b)
 
 static void submit(struct batcher *b)
 {
-	char turn[24], after[24];
+	char turn[24], after[24] = "";
 	expire(b);
 	if (!may_submit(b))
 		return;
 	struct batch *batch = batch_at(b, b->in_flight_count);
-	struct send_args args = { .node = b->node, .turn = turn };
 	batch->turn = ++b->turns;
 	batch->started_us = clock_mono_us();
 	snprintf(turn, sizeof(turn), "%" PRIu64, batch->turn);
-	if (b->in_flight_count > 0) {
+	if (b->in_flight_count > 0)
 		snprintf(after, sizeof(after), "%" PRIu64, batch_at(b, b->in_flight_count - 1)->turn);
-		args.after = after;
-	}
 	gather(b, batch);
 	b->in_flight_count++;
-	if (batch->count == 1)
-		call_send_one(b, container_of(batch->items.next, struct send_item, link), &args);
-	else
-		call_send(b, batch, &args);
+	call(b, batch, turn, *after != '\0' ? after : NULL);
 }
 
 static void on_turn(void *arg) { submit(arg); }
@@ -526,8 +456,8 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 	list_init(&b->retry);
 	for (unsigned i = 0; i < IN_FLIGHT_MAX; i++)
 		list_init(&b->in_flight[i].items);
-	for (int i = 0; i < COLUMNS; i++)
-		buf_init(&b->columns[i], (size_t)256 << 20);
+	buf_init(&b->row, (size_t)256 << 20);
+	buf_init(&b->items, (size_t)256 << 20);
 	b->hook = loop_hook_new(loop, on_turn, b);
 	b->pause = loop_timer_new(loop, on_pause_over, b);
 	b->sweep = loop_timer_new(loop, on_sweep, b);
@@ -545,8 +475,8 @@ void batcher_free(struct batcher *b)
 	loop_hook_free(b->hook);
 	loop_timer_free(b->sweep);
 	loop_timer_free(b->pause);
-	for (int i = 0; i < COLUMNS; i++)
-		buf_release(&b->columns[i]);
+	buf_release(&b->row);
+	buf_release(&b->items);
 	free(b);
 }
 

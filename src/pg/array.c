@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * See array.h. */
+ * See array.h. Both forms accept an element in quotes with \ before each " and \. A null is the word NULL in an array
+ * and nothing at all in a row. */
 #include "pg/array.h"
 
 #include <string.h>
 
-void pg_array_begin(struct buf *out) { buf_addc(out, '{'); }
-
-void pg_array_quote(struct buf *out, const char *s)
+static void quote(struct buf *out, const char *s)
 {
-	if (s == NULL) {
-		buf_adds(out, "NULL");
-		return;
-	}
 	buf_addc(out, '"');
 	for (size_t n; *s != '\0'; s += n) {
 		n = strcspn(s, "\"\\");
@@ -24,11 +19,44 @@ void pg_array_quote(struct buf *out, const char *s)
 	buf_addc(out, '"');
 }
 
-void pg_array_add(struct buf *out, const char *s)
+static void separate(struct buf *out)
 {
 	if (out->len > 1)
 		buf_addc(out, ',');
-	pg_array_quote(out, s);
+}
+
+void pg_array_begin(struct buf *out) { buf_addc(out, '{'); }
+
+void pg_array_add(struct buf *out, const char *s)
+{
+	separate(out);
+	if (s != NULL)
+		quote(out, s);
+	else
+		buf_adds(out, "NULL");
 }
 
 void pg_array_end(struct buf *out) { buf_addc(out, '}'); }
+
+void pg_row_begin(struct buf *out) { buf_addc(out, '('); }
+
+void pg_row_add(struct buf *out, const char *s)
+{
+	if (s != NULL)
+		quote(out, s);
+	buf_addc(out, ',');
+}
+
+void pg_row_add_id(struct buf *out, uint64_t id)
+{
+	if (id != 0)
+		buf_addu(out, id);
+	buf_addc(out, ',');
+}
+
+/* Puts the parenthesis over the comma behind the last field. */
+void pg_row_end(struct buf *out)
+{
+	if (!buf_failed(out))
+		out->data[out->len - 1] = ')';
+}

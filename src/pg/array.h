@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
- * Arrays of text in PostgreSQL's text form (manual, 8.15.6): what goes into one parameter of a call for many. */
+ * Arrays and composite values in PostgreSQL's text form (manual, 8.15.6 and 8.16.6): what goes into one parameter of a
+ * call for many. The caller resets the buffer before it begins. */
 #ifndef PG_ARRAY_H
 #define PG_ARRAY_H
 
 #include "base/buf.h"
 
 void pg_array_begin(struct buf *out);
-void pg_array_add(struct buf *out, const char *s); /* NULL: a null */
+void pg_array_add(struct buf *out, const char *s); /* an element; NULL: a null */
 void pg_array_end(struct buf *out);
-/* An element alone, quoted; the caller puts braces and commas. */
-void pg_array_quote(struct buf *out, const char *s);
+
+void pg_row_begin(struct buf *out);
+void pg_row_add(struct buf *out, const char *s);  /* a field; NULL: a null */
+void pg_row_add_id(struct buf *out, uint64_t id); /* a field; 0: a null */
+void pg_row_end(struct buf *out);
 
 #endif

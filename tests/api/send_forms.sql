@@ -61,16 +61,24 @@ begin
 		for batch in
 			select *
 			from send(
-				'test', null, null, array_fill(chats[1], array[n]), froms, keys, hashes, bodies,
-				kinds, contents, replies, array_fill(5::bigint, array[n])
+				'test', null, null,
+				(
+					select array_agg(
+						(chats[1], froms[i], keys[i], hashes[i], bodies[i], kinds[i], contents[i],
+						replies[i], 5, null, null)::send_item
+						order by i
+					)
+					from generate_series(1, n) i
+				)
 			)
 		loop
 			j := j + 1;
 			select *
 			into single
 			from send_one(
-				'test', null, null, chats[2], froms[j], keys[j], hashes[j], bodies[j], kinds[j],
-				contents[j], twin_replies[j], 5
+				'test', null, null,
+				(chats[2], froms[j], keys[j], hashes[j], bodies[j], kinds[j], contents[j],
+				twin_replies[j], 5, null, null)::send_item
 			);
 			if batch.code is null and batch.is_new then
 				ids := ids || batch.id;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See floor.h. The batches look as those of src/log/batch.c do: arrays in text form, every message with a key of its
- * own. */
+ * See floor.h. The batches look as those of src/log/batch.c do: an array of send_item in text form, every message with
+ * a key of its own. */
 #include "floor.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "marker.h"
 #include "proc.h"
 
-#define ITEM_MAX 100 /* bytes of an array's element */
+#define ITEM_MAX 256 /* bytes of an array's element */
 #define ITEMS_MAX 512
 #define NAIVE \
 	"with i as (insert into bench.naive (chat, sender, text) values (1, 'user1', '" TEXT \
@@ -29,33 +29,10 @@ static void prepare(PGconn *pg, const char *name, const char *text)
 	PQclear(r);
 }
 
-/* What waits to be sent: the parameters of send(), in its order; those of send_one() are the same, without the arrays.
- */
+/* The parameters of send() or send_one() that are called next. */
 struct floor_batch {
-	char arrays[FLOOR_PARAMS_MAX][ITEMS_MAX * ITEM_MAX];
-	const char *values[FLOOR_PARAMS_MAX];
+	char turn[24], items[ITEMS_MAX * ITEM_MAX];
 };
-
-/* Asks for the names of the parameters, so that there may be others in other places. */
-static void prepare_send(struct floor *f)
-{
-	char params[128] = "", call[256];
-	PGresult *r = PQexec(f->sender,
-		"select unnest(proargnames[1:pronargs]) from pg_proc where proname = 'send' and pronamespace = "
-		"current_schema()::regnamespace");
-	f->params = (unsigned)PQntuples(r);
-	if (f->params == 0 || f->params > FLOOR_PARAMS_MAX)
-		die("no function send()");
-	for (unsigned k = 0; k < f->params; k++) {
-		snprintf(f->names[k], sizeof(f->names[k]), "%s", PQgetvalue(r, (int)k, 0));
-		snprintf(params + strlen(params), sizeof(params) - strlen(params), "%s$%u", k > 0 ? ", " : "", k + 1);
-	}
-	PQclear(r);
-	snprintf(call, sizeof(call), "select * from send(%s)", params);
-	prepare(f->sender, "send", call);
-	snprintf(call, sizeof(call), "select * from send_one(%s)", params);
-	prepare(f->sender, "send_one", call);
-}
 
 void floor_open(struct floor *f, const struct postern *p)
 {
@@ -66,7 +43,8 @@ void floor_open(struct floor *f, const struct postern *p)
 	f->listener = postern_database(f->conninfo);
 	if ((f->ready = malloc(sizeof(*f->ready))) == NULL)
 		die("out of memory");
-	prepare_send(f);
+	prepare(f->sender, "send", "select * from send('floor', $1, null, $2)");
+	prepare(f->sender, "send_one", "select * from send_one('floor', $1, null, $2)");
 	prepare(f->sender, "naive", NAIVE);
 }
 
@@ -110,51 +88,28 @@ double floor_naive(struct floor *f)
 	return best;
 }
 
-/* What a parameter has for a message; 0: nothing, null will do for all of them. */
-static int element(const char *name, unsigned long long number, char *out)
-{
-	if (strcmp(name, "p_chat") == 0)
-		return sprintf(out, "1");
-	if (strcmp(name, "p_sender") == 0)
-		return sprintf(out, "user1");
-	if (strcmp(name, "p_key") == 0)
-		return sprintf(out, "~floor-0-%016llx", number);
-	if (strcmp(name, "p_hash") == 0)
-		return sprintf(out, "%032llx", number);
-	if (strcmp(name, "p_text") == 0)
-		return sprintf(out, MARKER_TEXT, now_us());
-	if (strcmp(name, "p_received") == 0)
-		return sprintf(out, "%llu", (unsigned long long)time(NULL) * 1000000);
-	return 0;
-}
-
+/* One item is a send_item, several are an array of them. */
 static void build_batch(struct floor *f, unsigned items)
 {
 	struct floor_batch *b = f->ready;
-	for (unsigned k = 0; k < f->params; k++) {
-		char *p = b->arrays[k];
-		b->values[k] = NULL;
-		if (strcmp(f->names[k], "p_node") == 0 || strcmp(f->names[k], "p_turn") == 0) {
-			sprintf(p, "%llu", f->sent + 1); /* no worker's name, and another one each time */
-			b->values[k] = p;
-			continue;
-		}
-		for (unsigned i = 0; i < items; i++) {
-			if (items > 1)
-				p += sprintf(p, i == 0 ? "{\"" : "\",\"");
-			int n = element(f->names[k], f->sent + i, p);
-			p += n > 0 ? n : 0;
-			b->values[k] = n > 0 ? b->arrays[k] : NULL;
-		}
+	char *p = b->items;
+	const char *quote = items > 1 ? "\\\"" : "\"";
+	sprintf(b->turn, "%llu", f->sent + 1);
+	for (unsigned i = 0; i < items; i++) {
 		if (items > 1)
-			strcpy(p, "\"}");
+			p += sprintf(p, i == 0 ? "{\"" : "\",\"");
+		p += sprintf(p, "(1,user1,~floor-0-%016llx,%032llx,%s" MARKER_TEXT "%s,,,,%llu,,)", f->sent + i,
+			f->sent + i, quote, now_us(), quote, (unsigned long long)time(NULL) * 1000000);
 	}
+	if (items > 1)
+		strcpy(p, "\"}");
 	f->sent += items;
 }
 
 static void send_batch(struct floor *f, const char *with)
 {
-	if (PQsendQueryPrepared(f->sender, with, (int)f->params, f->ready->values, NULL, NULL, 0) != 1)
+	const char *const values[] = { f->ready->turn, f->ready->items };
+	if (PQsendQueryPrepared(f->sender, with, 2, values, NULL, NULL, 0) != 1)
 		die(PQerrorMessage(f->sender));
 }
 
@@ -162,7 +117,7 @@ static void finish(PGconn *pg, int rows)
 {
 	for (PGresult *r; (r = PQgetResult(pg)) != NULL; PQclear(r))
 		if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != rows ||
-			(rows > 0 && PQnfields(r) > 1 && strcmp(PQgetvalue(r, 0, 0), "201") != 0))
+			(rows > 0 && PQfnumber(r, "code") >= 0 && !PQgetisnull(r, 0, PQfnumber(r, "code"))))
 			die(PQresultStatus(r) != PGRES_TUPLES_OK ? PQerrorMessage(pg)
 								 : "the floor: not what was expected");
 }

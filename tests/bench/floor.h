@@ -8,14 +8,10 @@
 #include "histogram.h"
 #include "postern.h"
 
-#define FLOOR_PARAMS_MAX 16
-
 struct floor {
 	char conninfo[160];
 	PGconn *sender, *listener;
 	unsigned long long sent;
-	char names[FLOOR_PARAMS_MAX][16]; /* of the parameters of send() and send_one() */
-	unsigned params;
 	struct floor_batch *ready;
 };
 

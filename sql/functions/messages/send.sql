@@ -6,6 +6,21 @@
 -- A send has a key. A key that is known decides the result alone: the message that it created, or an error if
 -- the body differs. So a send that is repeated after a lost connection happens once.
 
+-- A message to send. log/batch.c writes the fields in this order.
+create type send_item as (
+	chat bigint,
+	sender text,
+	key text,
+	hash text, -- of everything in the item that its sender wrote
+	text text,
+	type text,
+	content text,
+	reply_to bigint,
+	received bigint, -- when the request came in, in µs since 1970
+	forward_chat bigint, -- the message to forward, instead of text, type and content: send_one() only
+	forward_id bigint
+);
+
 -- The code of the reason why a message isn't stored; null if it may be. The rows of the member and the chat
 -- come as parts, null if there is none. "paced" means: ask pace_consume().
 --   p_at       the time of the send
@@ -58,19 +73,16 @@ begin
 	end if;
 end $$;
 
--- Sends a batch of messages in one transaction. Every array has one entry an item. Returns a row an item: its
--- code (null: it is stored), its id, the message's JSON, and what log_append() returned.
+-- Sends a batch of messages in one transaction. Returns a row an item: its code (null: it is stored), its id,
+-- the message's JSON, and what log_append() returned.
 -- For a 429, body has the limit a minute and the seconds to wait. One bad item never fails the others.
 --
 -- The checks, in this order: an item whose key is known is answered with the first result (404 if its sender
 -- is no longer a member, 409 key_conflict if the body differs, 410 gone if the message was deleted since);
 -- then those of send_refusal(). No two items have the same chat, sender and key; the worker puts the second
 -- one into the next batch.
---   p_node                         the sending node
---   p_turn, p_after                see send_turn()
---   p_hash                         the hash of everything in the item that its sender wrote
---   p_type, p_content, p_reply_to  null if no item has one
---   p_received                     when the request came in, in µs since 1970
+--   p_node           the sending node
+--   p_turn, p_after  see send_turn()
 -- Caller: log/batch.c.
 -- Locks: the log lock.
 -- Errors: PT001 of send_turn(); errors of single items are in the result.
@@ -78,15 +90,7 @@ create function send(
 	p_node text,
 	p_turn bigint,
 	p_after bigint,
-	p_chat bigint[],
-	p_sender text[],
-	p_key text[],
-	p_hash text[],
-	p_text text[],
-	p_type text[],
-	p_content text[],
-	p_reply_to bigint[],
-	p_received bigint[]
+	p_items send_item[]
 ) returns table (code text, id bigint, body text, is_new boolean, checks text)
 language plpgsql as $$
 declare
@@ -96,9 +100,11 @@ declare
 	v_stamp text;
 	v_last bigint; -- the position of the last accepted item; null: none
 	v_last_recheck int; -- the last item that needs a second look: key known, or gate 'paced'
+	v_replied boolean; -- a message replies to another
 	v_mentioned boolean; -- a text mentions somebody
 	v record;
 	v_lines text;
+	v_chat bigint[];
 	v_code text[];
 	v_id bigint[];
 	v_body text[];
@@ -116,7 +122,7 @@ begin
 	with checked as (
 		select i.*,
 			k.id as known_id,
-			v_head + i.ord as new_id, -- used if the item is accepted
+			v_head + i.ordinality as new_id, -- used if the item is accepted
 			coalesce(r.thread, r.id) as thread,
 			v_at + c.message_ttl * interval '1 s' as expires_at,
 			case
@@ -137,11 +143,7 @@ begin
 					i.reply_to, i.reply_to is null or r.id is not null
 				)
 			end as code
-		from unnest(
-			p_chat, p_sender, p_key, p_hash, p_text, p_type, p_content, p_reply_to, p_received
-		) with ordinality as i (
-			chat, sender, key, hash, text, type, content, reply_to, received, ord
-		)
+		from unnest(p_items) with ordinality as i
 		-- One look-up an item by primary key. The plan is cached: a join could be planned for empty tables.
 		left join lateral (
 			select x.id, x.hash
@@ -190,34 +192,33 @@ begin
 		from rendered r
 		where r.is_new
 	)
-	select max(r.new_id) filter (where r.is_new), bool_or(r.mentions is not null and r.is_new),
-		max(r.ord) filter (where r.known_id is not null or r.code = 'paced'),
+	select max(r.new_id) filter (where r.is_new), bool_or(r.reply_to is not null and r.is_new),
+		bool_or(r.mentions is not null and r.is_new),
+		max(r.ordinality) filter (where r.known_id is not null or r.code = 'paced'),
 		string_agg(
 			frame_line(
 				r.new_id, 'message', r.chat::text, r.sender, r.new_id, r.received, r.json
 			),
 			''
 		) filter (where r.is_new),
-		array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end),
+		array_agg(r.chat), array_agg(r.code), array_agg(case when r.is_new then r.new_id else r.known_id end),
 		array_agg(r.json), array_agg(r.is_new)
-	into v_last, v_mentioned, v_last_recheck, v_lines, v_code, v_id, v_body, v_new
+	into v_last, v_replied, v_mentioned, v_last_recheck, v_lines, v_chat, v_code, v_id, v_body,
+		v_new
 	from rendered r;
 
-	if v_last is not null and p_reply_to is not null then
-		perform threads_count_replies(p_chat, v_id, v_new);
+	if v_replied then
+		perform threads_count_replies(v_chat, v_id, v_new);
 	end if;
 	if v_mentioned then
-		perform mentions_add_batch(p_chat, v_id, v_new);
+		perform mentions_add_batch(v_chat, v_id, v_new);
 	end if;
 	for i in 1 .. coalesce(v_last_recheck, 0) loop
 		if v_code[i] is null and not v_new[i] then
-			v_body[i] := message_current(p_chat[i], v_id[i]);
+			v_body[i] := message_current(v_chat[i], v_id[i]);
 			v_code[i] := case when v_body[i] is null then 'gone' end;
 		elsif v_code[i] = 'paced' then -- one at a time: each counts for the next
-			v := send_paced(
-				coalesce(v_last, v_head) + 1, v_at, p_chat[i], p_sender[i], p_key[i],
-				p_hash[i], p_text[i], p_type[i], p_content[i], p_reply_to[i], p_received[i]
-			);
+			v := send_paced(coalesce(v_last, v_head) + 1, v_at, p_items[i]);
 			v_code[i] := v.code;
 			v_body[i] := v.body;
 			if v.code is null then
@@ -242,16 +243,8 @@ end $$;
 create function message_store(
 	p_id bigint,
 	p_at timestamptz,
-	p_chat bigint,
-	p_sender text,
+	p_item send_item,
 	p_role text,
-	p_key text,
-	p_hash text,
-	p_text text,
-	p_type text,
-	p_content text,
-	p_reply_to bigint,
-	p_received bigint,
 	p_ttl int,
 	p_forwarded jsonb,
 	out body text,
@@ -263,33 +256,33 @@ declare
 	v_thread bigint;
 	v_mentions jsonb;
 begin
-	if p_reply_to is not null then
+	if p_item.reply_to is not null then
 		select coalesce(m.thread, m.id) into v_thread
 		from message m
-		where m.chat_id = p_chat and m.id = p_reply_to;
+		where m.chat_id = p_item.chat and m.id = p_item.reply_to;
 		update message m
 		set replies = coalesce(m.replies, 0) + 1, last_reply = p_id
-		where m.chat_id = p_chat and m.id = v_thread;
+		where m.chat_id = p_item.chat and m.id = v_thread;
 	end if;
-	if strpos(p_text, '@') > 0 then
-		v_mentions := mentions_in(p_chat, p_sender, p_role, p_text);
-		perform mentions_add(p_chat, p_id, v_mentions);
+	if strpos(p_item.text, '@') > 0 then
+		v_mentions := mentions_in(p_item.chat, p_item.sender, p_role, p_item.text);
+		perform mentions_add(p_item.chat, p_id, v_mentions);
 	end if;
 	body := message_text(
-		p_id, p_chat, p_sender, stamp(p_at), p_type, p_text, p_content::jsonb, p_id, p_reply_to,
-		null, v_thread, v_mentions, p_forwarded, stamp(v_expires_at)
+		p_id, p_item.chat, p_item.sender, stamp(p_at), p_item.type, p_item.text,
+		p_item.content::jsonb, p_id, p_item.reply_to, null, v_thread, v_mentions, p_forwarded, stamp(v_expires_at)
 	);
-	line := frame_line(p_id, 'message', p_chat::text, p_sender, p_id, p_received, body);
+	line := frame_line(p_id, 'message', p_item.chat::text, p_item.sender, p_id, p_item.received, body);
 	insert into message (
 		chat_id, id, rev, sender, at, type, text, content, reply_to, thread, mentions, forwarded,
 		expires_at
 	)
 	values (
-		p_chat, p_id, p_id, p_sender, p_at, p_type, p_text, p_content::jsonb, p_reply_to, v_thread,
-		v_mentions, p_forwarded, v_expires_at
+		p_item.chat, p_id, p_id, p_item.sender, p_at, p_item.type, p_item.text,
+		p_item.content::jsonb, p_item.reply_to, v_thread, v_mentions, p_forwarded, v_expires_at
 	);
 	insert into message_key (chat_id, sender, key, id, hash)
-	values (p_chat, p_sender, p_key, p_id, p_hash);
+	values (p_item.chat, p_item.sender, p_item.key, p_id, p_item.hash);
 end $$;
 
 -- Sends an item of a batch whose chat has the gate "paced", after send() has found no other reason against it.
@@ -299,35 +292,26 @@ end $$;
 create function send_paced(
 	p_id bigint,
 	p_at timestamptz,
-	p_chat bigint,
-	p_sender text,
-	p_key text,
-	p_hash text,
-	p_text text,
-	p_type text,
-	p_content text,
-	p_reply_to bigint,
-	p_received bigint,
+	p_item send_item,
 	out code text,
 	out body text,
 	out line text
 )
 language plpgsql as $$
 begin
-	select p.code, p.retry_hint into code, body from pace_consume(p_chat, p_sender, p_at) p;
+	select p.code, p.retry_hint into code, body from pace_consume(p_item.chat, p_item.sender, p_at) p;
 	if code is not null then
 		return;
 	end if;
 	select m.body, m.line into body, line
 	from message_store(
-		p_id, p_at, p_chat, p_sender, 'member', p_key, p_hash, p_text, p_type, p_content,
-		p_reply_to, p_received, (select c.message_ttl from chat c where c.id = p_chat), null
+		p_id, p_at, p_item, 'member',
+		(select c.message_ttl from chat c where c.id = p_item.chat), null
 	) m;
 end $$;
 
 -- Sends a single message. Same result as send() with one item, but faster: the setup of send()'s large
--- statement takes longer than all of this. Only this function can forward a message, which p_forward_chat and
--- p_forward_id name.
+-- statement takes longer than all of this. Only this function can forward a message.
 -- Caller: log/batch.c.
 -- Locks: the log lock.
 -- Errors: PT001 of send_turn(); all others are in the result.
@@ -335,17 +319,7 @@ create function send_one(
 	p_node text,
 	p_turn bigint,
 	p_after bigint,
-	p_chat bigint,
-	p_sender text,
-	p_key text,
-	p_hash text,
-	p_text text,
-	p_type text,
-	p_content text,
-	p_reply_to bigint,
-	p_received bigint,
-	p_forward_chat bigint default null,
-	p_forward_id bigint default null,
+	p_item send_item,
 	out code text,
 	out id bigint,
 	out body text,
@@ -367,7 +341,7 @@ begin
 	end if;
 	select k.id, k.hash into id, v_hash
 	from message_key k
-	where k.chat_id = p_chat and k.sender = p_sender and k.key = p_key;
+	where k.chat_id = p_item.chat and k.sender = p_item.sender and k.key = p_item.key;
 	is_new := id is null;
 	if is_new then
 		select b.upto, b.at, b.held, m.state, m.role, m.muted_until, m.floor, c.state as chat_state,
@@ -380,47 +354,47 @@ begin
 			order by x.upto desc
 			limit 1
 		) b
-		left join member m on m.chat_id = p_chat and m.name = p_sender
-		left join chat c on c.id = p_chat;
-		if p_reply_to is not null then
+		left join member m on m.chat_id = p_item.chat and m.name = p_item.sender
+		left join chat c on c.id = p_item.chat;
+		if p_item.reply_to is not null then
 			v_replied := exists (
-				select from message m where m.chat_id = p_chat and m.id = p_reply_to
+				select from message m where m.chat_id = p_item.chat and m.id = p_item.reply_to
 			);
 		end if;
 		code := send_refusal(
-			v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_reply_to,
+			v.at, v.state, v.role, v.muted_until, v.floor, v.chat_state, v.gate, p_item.reply_to,
 			v_replied
 		);
-		if (code is null or code = 'paced') and p_forward_id is not null then
+		if (code is null or code = 'paced') and p_item.forward_id is not null then
 			select m.type, m.text, m.content, m.forwarded
-			into p_type, p_text, p_content, v_forwarded
-			from forwardable_message(p_sender, p_forward_chat, p_forward_id) m;
+			into p_item.type, p_item.text, p_item.content, v_forwarded
+			from forwardable_message(p_item.sender, p_item.forward_chat, p_item.forward_id) m;
 			code := case when v_forwarded is null then 'unknown_forward' else code end;
 		end if;
 		if code = 'paced' then -- the last check, because it counts the message
 			select p.code, p.retry_hint into code, body
-			from pace_consume(p_chat, p_sender, v.at) p;
+			from pace_consume(p_item.chat, p_item.sender, v.at) p;
 		end if;
 		is_new := code is null;
 	elsif not exists (
 		select
 		from member m
 		join chat c on c.id = m.chat_id
-		where m.chat_id = p_chat and m.name = p_sender and m.state = 'joined' and c.state = 'active'
+		where m.chat_id = p_item.chat
+			and m.name = p_item.sender
+			and m.state = 'joined'
+			and c.state = 'active'
 	) then
 		code := 'not_found';
-	elsif v_hash <> p_hash then
+	elsif v_hash <> p_item.hash then
 		code := 'key_conflict';
 	else
-		body := message_current(p_chat, id);
+		body := message_current(p_item.chat, id);
 		code := case when body is null then 'gone' end;
 	end if;
 	if is_new then
 		id := v.upto + 1;
-		v_stored := message_store(
-			id, v.at, p_chat, p_sender, v.role, p_key, p_hash, p_text, p_type, p_content,
-			p_reply_to, p_received, v.message_ttl, v_forwarded
-		);
+		v_stored := message_store(id, v.at, p_item, v.role, v.message_ttl, v_forwarded);
 		body := v_stored.body;
 		checks := log_append(id, id, v.at, v_stored.line, p_node, v.held);
 	end if;
