@@ -145,8 +145,8 @@ START_TEST(reload_adds_and_removes_jwt_keys)
 	jwt_make_keys();
 	jwt_write_keys(keys, kids);
 	ck_assert_int_eq(chmod(keys, 0644), 0);
-	char *claims = format("{\"iss\":\"https://id.example\",\"sub\":\"%s\",\"exp\":%lld}", ann->name,
-		(long long)(clock_real_us() / 1000000 + 600));
+	char *claims = format("{\"iss\":\"https://id.example\",\"sub\":\"%s\",\"exp\":%lu}", ann->name,
+		(unsigned long)(clock_real_us() / 1000000 + 600));
 	struct client *c = with_token(ann, on_teardown(free, jwt_sign("ed", claims)));
 	struct server *node = node_with("", NULL, NULL);
 	expect_problem(get(on_new_connection(c, node), "/v1/me"), 401, "unauthorized");

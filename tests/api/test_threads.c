@@ -215,7 +215,7 @@ START_TEST(mention_is_part_of_the_message_event)
 	}
 	char *many = format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n", ben->name,
 		cay->name, ben->name, ben->name);
-	a = expect_status(post_as(ann, messages_path(chat), "application/x-ndjson", many), 200);
+	expect_status(post_as(ann, messages_path(chat), "application/x-ndjson", many), 200);
 	ck_assert_uint_eq(mentions_of(ben), 3);
 	ck_assert_uint_eq(mentions_of(cay), 1);
 	inbox = expect_status(get(ben, "/v1/mentions?limit=2"), 200);

@@ -244,7 +244,7 @@ START_TEST(access_log_has_a_line_per_response_without_secrets)
 			strstr(line, " request=") != NULL,
 		"%s", line);
 	struct answer a = expect_status(get(ann, "/v1/me/export"), 200); /* in pieces */
-	line = await_line(file, "path=/v1/me/export", "status=200", format("bytes=%zu ", strlen(a.body)));
+	await_line(file, "path=/v1/me/export", "status=200", format("bytes=%zu ", strlen(a.body)));
 	expect_status(send_request(ann, "HEAD", "/v1/poll?wait=0", NULL, NULL, 0), 200);
 	await_line(file, "method=HEAD path=/v1/poll status=200");
 	expect_status(get(bare, "/v1/poll?access_token=topsecret"), 401);

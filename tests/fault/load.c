@@ -46,7 +46,7 @@ static void found(struct load *l, unsigned r)
 struct load *load_new(const struct plan *plan, struct server *const nodes[], size_t node_count)
 {
 	struct load *l = on_teardown(load_free, calloc(1, sizeof(*l)));
-	ck_assert(plan->people < PEOPLE_MAX && plan->rooms <= ROOMS_MAX && node_count <= NODES_MAX);
+	ck_assert(plan->people > 0 && plan->people < PEOPLE_MAX && plan->rooms <= ROOMS_MAX && node_count <= NODES_MAX);
 	l->plan = *plan;
 	l->seed = plan->seed;
 	memcpy(l->nodes, nodes, node_count * sizeof(nodes[0]));

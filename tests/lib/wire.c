@@ -101,7 +101,7 @@ static long read_body(
 	*ret_len = 0;
 	if (no_body || status == 204 || status == 304)
 		return 0;
-	if ((value = find_header(head, "Transfer-Encoding", &n)) != NULL) {
+	if (find_header(head, "Transfer-Encoding", &n) != NULL) {
 		long taken = unchunk(data, len, body, ret_len);
 		return taken == 0 ? -2 : taken;
 	}

@@ -2,10 +2,26 @@
 // The feed against an EventSource that reports no errors: it must replace a silent stream. Needs no browser.
 
 import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 
 globalThis.document = { baseURI: "http://localhost/" };
-const { Feed } = await import("../../static/lib/transport.js");
+
+// Imports a file of static/. Node before 22 needs a package.json to take it for a module, and the page has none.
+async function importStatic(file) {
+  const folder = mkdtempSync(join(tmpdir(), "feed-"));
+  try {
+    cpSync(new URL("../../static/", import.meta.url), folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), '{"type":"module"}');
+    return await import(join(folder, file));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const { Feed } = await importStatic("lib/transport.js");
 const opened = [];
 
 class Source extends EventTarget {
