@@ -103,8 +103,9 @@ START_TEST(reaction_that_is_not_an_emoji_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "hi");
-	const char *const bad[] = { "a", "1", "%20", "%F0%9F%91%8D%F0%9F%91%8D", THUMB "x", "%E2%98%85", "%E2%80%8D",
-		"%EF%B8%8F", "%3Cb%3E", "%F0%9F%8F%BD" };
+	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): an emoji and something behind it */
+	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F",
+		"%3Cb%3E", "%F0%9F%8F%BD" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		expect_problem(put(alice, reaction_path(chat, id, bad[i]), NULL), 422, "bad_emoji");
 		expect_problem(del(alice, "%s", reaction_path(chat, id, bad[i])), 422, "bad_emoji");
