@@ -42,12 +42,6 @@ struct grant {
 	char secret[SECRET_TOKEN_LEN + 1];
 };
 
-static void *zeroed(size_t size)
-{
-	void *p = mem_zeroed(1, size);
-	return p;
-}
-
 static void wipe(void *p, size_t size)
 {
 	sodium_memzero(p, size);
@@ -91,7 +85,7 @@ static struct change *new_change(struct request *req, const struct body_field fi
 		request_problem(req, e.code, e.detail, "");
 		return NULL;
 	}
-	struct change *c = zeroed(sizeof(*c));
+	struct change *c = mem_zeroed(1, sizeof(*c));
 	const char *secret = b.invite != NULL ? b.invite : b.token;
 	*c = (struct change) { .req = req, .store = store, .admin = b.admin, .has_secret = secret != NULL };
 	snprintf(c->name, sizeof(c->name), "%s", b.name != NULL ? b.name : "");
@@ -135,13 +129,11 @@ static void work(void *arg)
 static void on_worked(void *arg)
 {
 	struct change *c = arg;
-	sodium_memzero(c->old, sizeof(c->old));
-	sodium_memzero(c->password, sizeof(c->password));
 	if (c->hashed) {
 		c->store(c);
 		return;
 	}
-	if (c->right) {
+	if (c->right) { /* but there was no memory for the new hash */
 		request_problem(c->req, PROBLEM_OVERLOADED, NULL, "");
 	} else {
 		auth_password_refused(c->req, caller_of(c->req)->name);
@@ -360,7 +352,7 @@ static void on_granted(void *arg, const struct pg_result *r)
 
 static struct grant *new_grant(struct request *req, const char *member, char hex[SECRET_HASH_HEX + 1])
 {
-	struct grant *g = zeroed(sizeof(*g));
+	struct grant *g = mem_zeroed(1, sizeof(*g));
 	g->req = req;
 	g->member = member;
 	secret_token(g->secret);

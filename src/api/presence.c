@@ -86,8 +86,7 @@ static void on_told(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
 	p->telling = false;
-	if (p->crowd >= TOGETHER_MAX &&
-		list_empty(&p->order)) { /* lists of a crowd's names, in pages that nobody needs now */
+	if (p->crowd >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
 		malloc_trim(0);
 		p->crowd = 0;
 	}

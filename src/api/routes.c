@@ -344,10 +344,9 @@ const struct route api_routes[] = {
 	{ "POST", "/v1/chats/{chat}/typing", SCOPE_WRITE, LIMIT_ACTIONS, call_handle, &typing, ROUTE_GATHERED },
 
 	/* search and streams */
-	{ "GET", "/v1/poll", SCOPE_READ, LIMIT_NONE, streams_poll, NULL, ROUTE_TICKET | ROUTE_STREAM },
+	{ "GET", "/v1/poll", SCOPE_READ, LIMIT_NONE, streams_poll, NULL, ROUTE_TICKET },
 	{ "GET", "/v1/search", SCOPE_READ, LIMIT_SEARCHES, call_handle, &search, ROUTE_REPLICA },
-	{ "GET", "/v1/stream", SCOPE_READ, LIMIT_NONE, streams_open, NULL,
-		ROUTE_TICKET | ROUTE_STREAM | ROUTE_LASTING },
+	{ "GET", "/v1/stream", SCOPE_READ, LIMIT_NONE, streams_open, NULL, ROUTE_TICKET | ROUTE_LASTING },
 
 	/* administration */
 	{ "POST", "/v1/admin/announcements", SCOPE_ADMIN, LIMIT_NONE, call_handle, &announcement_add, ROUTE_BODY },

@@ -118,7 +118,7 @@ static void on_verified(void *arg)
 		(const char *[]) { i->name, i->hash, hex, i->expires_at }, on_issued, i);
 }
 
-static void on_password(void *arg, const struct pg_result *r)
+static void on_hash_found(void *arg, const struct pg_result *r)
 {
 	struct issue *i = arg;
 	if (!pg_ok(r)) {
@@ -185,7 +185,7 @@ void session_create(struct request *req)
 	json_object_put(o);
 	if (admitted(i))
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
-			(const char *[]) { i->name }, on_password, i);
+			(const char *[]) { i->name }, on_hash_found, i);
 	else
 		free_issue(i);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Problems: the one table of what a request can be refused with, and how a problem is rendered (RFC 9457). The
  * functions in sql/ raise the codes (refuse()); openapi.json and postern-api(7) list them; tests/unit/test_openapi
- * compares all. */
+ * and tests/problems compare them. */
 #ifndef BASE_PROBLEM_H
 #define BASE_PROBLEM_H
 

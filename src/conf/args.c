@@ -25,7 +25,7 @@ static int complain(const struct option *o, const char *what)
 	return CONF_EXIT_USAGE;
 }
 
-/* The value of an option that wants one. */
+/* Returns the value of an option that takes one, inline or the next argument; NULL: there is none. */
 static const char *value_of(struct option *o)
 {
 	if (o->inline_value != NULL)

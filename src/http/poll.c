@@ -94,14 +94,14 @@ static void add_reset(struct poll *p, struct buf *body, const char *cursor)
 	buf_addf(body, "{\"event\":\"reset\",\"cursor\":\"%s\",\"data\":{\"reason\":\"%s\"}}", cursor, p->reset);
 }
 
-/* Answers with what waits, up to the limit. */
+/* Answers with the events that wait, up to the limit, which is exceeded rather than a position split. */
 static void answer_events(struct poll *p)
 {
 	const char *epoch = tail_epoch(hub_tail(http_hub(p->server)));
 	char cursor[CURSOR_MAX];
 	struct buf body;
-	uint64_t now = clock_real_us(), message = 0;
-	struct position pos, last = { p->s.done, p->s.done_check }; /* last: behind what was answered */
+	uint64_t now = clock_real_us(), last_message = 0;
+	struct position pos, last = { p->s.done, p->s.done_check }; /* last: of the events in the answer */
 	struct frame *f;
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);
@@ -114,14 +114,14 @@ static void answer_events(struct poll *p)
 		buf_add(&body, f->json, f->json_len);
 		buf_addc(&body, '}');
 		last = f->pos > 0 ? frame_at(f) : last;
-		message = f->kind == FRAME_MESSAGE ? f->pos : message;
+		last_message = f->kind == FRAME_MESSAGE ? f->pos : last_message;
 		if (!p->s.replaying)
 			transport_delivered(p->server, f, now);
 	}
 	if (p->entry != NULL)
 		p->entry->events = n;
-	if (message > 0)
-		hub_user_polled(p->s.user, message);
+	if (last_message > 0)
+		hub_user_polled(p->s.user, last_message);
 	bool more = f != NULL || subscriber_is_behind(&p->s);
 	pos = f != NULL ? last : hub_position(&p->s);
 	more = more && pos.pos < tail_head(hub_tail(http_hub(p->server))).pos;

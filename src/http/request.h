@@ -32,11 +32,10 @@ enum {
 	ROUTE_BULK = 2,      /* up to bulk_max when its type is application/x-ndjson */
 	ROUTE_PUBLIC = 4,    /* takes no credential; what else is the api's */
 	ROUTE_TICKET = 8,    /* a ticket or a token in the query will do */
-	ROUTE_STREAM = 16,   /* is handed off */
+	ROUTE_LASTING = 16,  /* stays open for hours: its credential is not kept for the next request */
 	ROUTE_OPERATOR = 32, /* also on the port for metrics, which serves nothing else */
 	ROUTE_GATHERED = 64, /* many of them are one call: see api/gather.h */
 	ROUTE_ALWAYS = 128,  /* also during maintenance */
-	ROUTE_LASTING = 512, /* stays open for hours: its credential is not kept for the next request */
 	ROUTE_REPLICA = 256, /* its call only reads, as pg/replica.h wants it */
 };
 

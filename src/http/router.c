@@ -34,7 +34,7 @@ static bool is_cursor(const char *name)
 	return false;
 }
 
-/* NULL, or the code of what is wrong. */
+/* Returns PROBLEM_NONE, or what is wrong. */
 static enum problem parse_query(struct request *req, char *query)
 {
 	for (char *at = query, *next; at != NULL; at = next) {

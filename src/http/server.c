@@ -59,9 +59,9 @@ struct http_server {
 	struct list waiting,
 		coming; /* connections without a request, and with the beginning of one; by when they began to wait */
 	unsigned open, connections, limit;
-	unsigned crowd; /* connections at their most since the last sweep */
+	unsigned connections_peak; /* since the last sweep */
 	bool run, stopping, dying;
-	/* while a connection is added */
+	/* Arguments of add_connection() for on_connection(), which libmicrohttpd calls within it. */
 	bool adding_metrics, adding_poll;
 	uint64_t adding_accounted;
 	struct sockaddr_storage adding_peer;
@@ -87,7 +87,8 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* Of a request whose parameters fill its memory libmicrohttpd forgets that it has begun: on_completed() isn't told. */
+/* Frees the connection's unfinished request. If the parameters fill the connection's memory, libmicrohttpd never calls
+ * on_completed() for it. */
 static void free_forgotten(struct connection *c)
 {
 	if (c->begun == NULL)
@@ -120,8 +121,8 @@ static void on_connection(
 	list_init(&c->link);
 	wait_for_request(c);
 	*context = c;
-	if (++s->connections > s->crowd)
-		s->crowd = s->connections;
+	if (++s->connections > s->connections_peak)
+		s->connections_peak = s->connections;
 }
 
 static void add_connection(struct http_server *s, int fd, bool is_metrics, bool was_poll, uint64_t accounted)
@@ -458,12 +459,12 @@ static void on_ready(void *arg, unsigned ready)
 	s->run = true;
 }
 
-/* A crowd of connections has come and gone, most of them to be streams now: their memory goes back to the system. */
+/* Returns memory to the system after many connections have ended or become streams. */
 static void trim(struct http_server *s)
 {
-	if (s->crowd - s->connections >= CROWD)
+	if (s->connections_peak - s->connections >= CROWD)
 		malloc_trim(0);
-	s->crowd = s->connections;
+	s->connections_peak = s->connections;
 }
 
 /* A client that closed its side together with its request: libmicrohttpd may have missed that, since epoll reports it

@@ -81,12 +81,6 @@ struct opening {
 	void *arg;
 };
 
-static void *must_realloc(void *old, size_t size)
-{
-	void *p = mem_resize(old, size, 1);
-	return p;
-}
-
 /* ---- edges ---- */
 
 static struct chat *get_chat(struct audience *a, uint64_t id)
@@ -473,7 +467,7 @@ struct member_frames {
 static void collect(void *arg, struct frame *f)
 {
 	struct member_frames *m = arg;
-	m->frames = must_realloc(m->frames, (m->count + 1) * sizeof(struct frame *));
+	m->frames = mem_resize(m->frames, m->count + 1, sizeof(struct frame *));
 	m->frames[m->count++] = f;
 }
 
@@ -532,7 +526,7 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 {
 	uint64_t key = secret_keyed_hash(name, strlen(name));
 	struct hub_user *u = map_get(&a->users, key);
-	struct opening *o = must_realloc(NULL, sizeof(*o));
+	struct opening *o = mem_alloc(sizeof(*o));
 	bool is_new = u == NULL;
 	if (is_new)
 		u = new_user(a, name, key);
@@ -557,7 +551,7 @@ void audience_open(struct audience *a, const char *name, const struct cursor *si
 struct audience *audience_new(
 	struct loop *loop, struct hub *hub, struct tail *tail, struct pg_pool *pool, struct hub_stats *stats)
 {
-	struct audience *a = must_realloc(NULL, sizeof(*a));
+	struct audience *a = mem_alloc(sizeof(struct audience));
 	*a = (struct audience) { .loop = loop, .hub = hub, .tail = tail, .pool = pool, .stats = stats };
 	list_init(&a->idle);
 	a->sweep = loop_timer_new(loop, on_sweep, a);

@@ -306,16 +306,17 @@ static size_t item_size(const struct send_item *item)
 	return 128 + (item->text ? strlen(item->text) : 0) + (item->content ? strlen(item->content) : 0);
 }
 
-/* Returns true if keys has an item with the same chat, sender and key: send() must see that one committed first. */
-static bool is_twin(struct map *keys, const struct send_item *item)
+/* Adds the item's key to keys, unless it is there already: then returns false. An item with the same chat, sender and
+ * key must be committed before send() gets this one. */
+static bool add_key(struct map *keys, const struct send_item *item)
 {
 	char text[320];
 	int n = snprintf(text, sizeof(text), "%" PRIu64 " %s %s", item->chat, item->sender, item->key);
 	uint64_t key = secret_keyed_hash(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
 	if (map_get(keys, key) != NULL)
-		return true;
-	map_set(keys, key, keys);
-	return false;
+		return false;
+	map_set(keys, key, keys); /* any value but NULL */
+	return true;
 }
 
 /* Moves the items of the next batch from the queue to it. */
@@ -328,7 +329,7 @@ static void gather(struct batcher *b, struct batch *batch)
 		size_t size = item_size(item);
 		if (batch->count > 0 && (item->alone || bytes + size > BYTES_MAX))
 			break;
-		if (is_twin(&keys, item))
+		if (!add_key(&keys, item))
 			break;
 		bytes += size;
 		list_remove(&item->link);

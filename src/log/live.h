@@ -15,7 +15,7 @@ struct live {
 };
 
 /* Parses a line of live_line(), without its newline. epoch and at, the head, go into the cursors. Returns false if the
- * line is malformed or there is no memory. ret->users points into line; the caller has the reference to ret->f. */
+ * line is malformed. ret->users points into line; the caller has the reference to ret->f. */
 bool live_parse(const char *line, size_t len, const char *epoch, struct position at, struct live *ret);
 
 /* Returns true if everybody who is connected receives it. */

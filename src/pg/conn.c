@@ -204,7 +204,7 @@ static void came_up(struct pg_conn *c)
 {
 	c->pg = dial_take(c->dial);
 	if (PQenterPipelineMode(c->pg) != 1 || PQsetnonblocking(c->pg, 1) != 0) {
-		lost(c, LOST, PQerrorMessage(c->pg));
+		lost(c, NOBODY, PQerrorMessage(c->pg));
 		return;
 	}
 	PQsetNoticeProcessor(c->pg, on_notice, NULL);

@@ -16,7 +16,7 @@ struct pg_conn;
 
 /* What came back. Only valid inside the callback that brings it. */
 struct pg_result;
-bool pg_ok(const struct pg_result *r);              /* rows; else an error, told by the next three */
+bool pg_ok(const struct pg_result *r);              /* rows; else an error: see pg_away() to pg_hint() */
 bool pg_away(const struct pg_result *r);            /* no answer: the database is away, and the outcome unknown */
 const char *pg_sqlstate(const struct pg_result *r); /* "" when away */
 const char *pg_message(const struct pg_result *r);  /* the error's message and hint, "" when absent; never NULL */

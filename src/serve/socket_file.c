@@ -37,11 +37,12 @@ enum status socket_file_clear(const struct conf_listen *a, struct buf *why)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return failed(why, a);
-	bool answers = connect(fd, &a->addr.sa, a->len) == 0 || errno != ECONNREFUSED;
+	int error = connect(fd, &a->addr.sa, a->len) == 0 ? EADDRINUSE : errno;
 	close(fd);
-	if (answers)
-		errno = EADDRINUSE;
-	return !answers && unlink(a->addr.un.sun_path) == 0 ? ST_OK : failed(why, a);
+	if (error == ECONNREFUSED) /* nobody listens any more */
+		return unlink(a->addr.un.sun_path) == 0 ? ST_OK : failed(why, a);
+	errno = error == EAGAIN ? EADDRINUSE : error; /* EAGAIN: a server whose queue is full */
+	return failed(why, a);
 }
 
 enum status socket_file_made(struct socket_files *f, const struct conf_listen *a, struct buf *why)

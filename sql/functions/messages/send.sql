@@ -270,7 +270,8 @@ begin
 	end if;
 	body := message_text(
 		p_id, p_item.chat, p_item.sender, stamp(p_at), p_item.type, p_item.text,
-		p_item.content::jsonb, p_id, p_item.reply_to, null, v_thread, v_mentions, p_forwarded, stamp(v_expires_at)
+		p_item.content::jsonb, p_id, p_item.reply_to, null, v_thread, v_mentions, p_forwarded,
+		stamp(v_expires_at)
 	);
 	line := frame_line(p_id, 'message', p_item.chat::text, p_item.sender, p_id, p_item.received, body);
 	insert into message (
