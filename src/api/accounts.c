@@ -165,7 +165,7 @@ void account_register(struct request *req)
 {
 	static const struct body_field fields[] = { NAME(true), NEW_PASSWORD(true),
 		BODY_FIELD(account_body, invite, BODY_TEXT, .max = SECRET_MAX), { .type = BODY_END } };
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	if (api_of(req)->conf->registration == REGISTRATION_CLOSED) {
 		request_problem(req, PROBLEM_REGISTRATION_CLOSED, "Accounts are made by administrators here.", "");
@@ -212,7 +212,7 @@ void password_change(struct request *req)
 	static const struct body_field fields[] = { BODY_FIELD(account_body, old_password, BODY_TEXT, .min = 1,
 							    .max = OLD_MAX, .required = true),
 		NEW_PASSWORD(true), { .type = BODY_END } };
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	struct change *c = new_change(req, fields, store_password);
 	if (c == NULL)
@@ -239,7 +239,7 @@ void password_redeem(struct request *req)
 	static const struct body_field fields[] = { BODY_FIELD(account_body, token, BODY_TEXT, .max = SECRET_MAX,
 							    .required = true),
 		NEW_PASSWORD(true), { .type = BODY_END } };
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	struct change *c = new_change(req, fields, store_reset);
 	if (c == NULL)
@@ -294,7 +294,7 @@ void account_delete(struct request *req)
 							    .max = OLD_MAX },
 		{ .type = BODY_END } };
 	char id[24];
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	struct change *c = new_change(req, fields, store_deletion);
 	if (c == NULL)
@@ -324,7 +324,7 @@ void admin_user_create(struct request *req)
 {
 	static const struct body_field fields[] = { NAME(true), NEW_PASSWORD(false),
 		BODY_FIELD(account_body, admin, BODY_BOOL, .required = false), { .type = BODY_END } };
-	if (!call_takes_only(req, NULL) || !require_admin(req))
+	if (!call_allow_parameters(req, NULL) || !require_admin(req))
 		return;
 	struct change *c = new_change(req, fields, store_user);
 	if (c != NULL)
@@ -363,7 +363,7 @@ static struct grant *new_grant(struct request *req, const char *member, char hex
 void admin_user_reset(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1];
-	if (!call_takes_only(req, NULL) || !require_admin(req))
+	if (!call_allow_parameters(req, NULL) || !require_admin(req))
 		return;
 	struct grant *g = new_grant(req, "token", hex);
 	pg_pool_call(api_of(req)->pool, "select body from admin_user_reset($1, $2, $3)", 3,
@@ -377,7 +377,7 @@ void admin_invite_create(struct request *req)
 	struct body_error e = { 0 };
 	struct account_body b = { .uses = 1 };
 	char hex[SECRET_HASH_HEX + 1], number[24];
-	if (!call_takes_only(req, NULL) || !require_admin(req))
+	if (!call_allow_parameters(req, NULL) || !require_admin(req))
 		return;
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
 	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))

@@ -139,7 +139,7 @@ static void dispatch(void *arg, struct request *req)
 
 static bool may_stream(void *arg, struct request *req)
 {
-	return auth_is_sure(((struct api *)arg)->auth, caller_of(req));
+	return auth_is_current(((struct api *)arg)->auth, caller_of(req));
 }
 
 static void on_stream_gone(void *arg, uint64_t key) { streams_gone(arg, key); }

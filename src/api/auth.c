@@ -29,7 +29,7 @@ struct known {
 	struct list link; /* by last use, the longest ago first */
 	unsigned char hash[SECRET_HASH_LEN];
 	uint64_t credential, expires_ms;
-	uint32_t told_s; /* see uses_due() */
+	uint32_t noted_s; /* see uses_due() */
 	bool admin;
 	char name[];
 };
@@ -77,7 +77,7 @@ static void remember(
 	size_t len = strlen(c->name) + 1;
 	struct known *k = mem_alloc(sizeof(*k) + len);
 	*k = (struct known) { .credential = c->credential, .expires_ms = expires_ms, .admin = c->admin };
-	uses_due(&k->told_s); /* on_found() notes this use */
+	uses_due(&k->noted_s); /* on_found() notes this use */
 	memcpy(k->hash, hash, SECRET_HASH_LEN);
 	memcpy(k->name, c->name, len);
 	struct known *old = map_get(&a->known, key_of(hash));
@@ -147,7 +147,7 @@ static void on_found(void *arg, const struct pg_result *r)
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
 			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
-		request_problem(l->req, PROBLEM_DATABASE_AWAY, AUTH_AWAY_DETAIL, "");
+		request_problem(l->req, PROBLEM_DATABASE_AWAY, AUTH_UNAVAILABLE_DETAIL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);
 		refuse(l->req,
@@ -252,7 +252,7 @@ static void by_token(
 	list_remove(&k->link);
 	list_append(&a->order, &k->link);
 	metrics_count(a->api->metrics, M_TOKEN_HITS, 1);
-	if (uses_due(&k->told_s))
+	if (uses_due(&k->noted_s))
 		uses_note(a->api->uses, req, k->credential);
 	pass(req, &c, next);
 }
@@ -308,7 +308,7 @@ void auth_request(struct auth *a, struct request *req, void (*next)(struct reque
 
 /* ---- checking again ---- */
 
-bool auth_is_sure(const struct auth *a, const struct caller *c)
+bool auth_is_current(const struct auth *a, const struct caller *c)
 {
 	if (a->generation - c->generation > FORGOTTEN_MAX)
 		return false;
@@ -324,7 +324,7 @@ bool auth_is_sure(const struct auth *a, const struct caller *c)
 struct confirmation {
 	struct auth *auth;
 	struct caller *caller;
-	void (*then)(void *arg, enum auth_still still);
+	void (*then)(void *arg, enum auth_validity still);
 	void *arg;
 };
 
@@ -341,18 +341,18 @@ static void confirm(struct confirmation *c)
 static void on_confirmed(void *arg, const struct pg_result *r)
 {
 	struct confirmation *c = arg;
-	if (pg_ok(r) && pg_rows(r) == 0 && !auth_is_sure(c->auth, c->caller)) {
+	if (pg_ok(r) && pg_rows(r) == 0 && !auth_is_current(c->auth, c->caller)) {
 		confirm(c);
 		return;
 	}
-	c->then(c->arg, !pg_ok(r) ? AUTH_AWAY : pg_rows(r) > 0 ? AUTH_REVOKED : AUTH_STILL_GOOD);
+	c->then(c->arg, !pg_ok(r) ? AUTH_UNAVAILABLE : pg_rows(r) > 0 ? AUTH_REVOKED : AUTH_VALID);
 	free(c);
 }
 
-void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *, enum auth_still), void *arg)
+void auth_revalidate(struct auth *a, struct caller *caller, void (*then)(void *, enum auth_validity), void *arg)
 {
-	if (auth_is_sure(a, caller)) {
-		then(arg, AUTH_STILL_GOOD);
+	if (auth_is_current(a, caller)) {
+		then(arg, AUTH_VALID);
 		return;
 	}
 	struct confirmation *c = mem_alloc(sizeof(*c));

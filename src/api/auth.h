@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Who is asking: bearer token, Basic with the token as password, session cookie, ticket. Known credentials are
- * remembered by their hash until something about them changes (the control notifications) or nobody has used them for a
- * while. */
+ * Authentication: bearer token, Basic with the token as password, session cookie, ticket. Callers are cached by the
+ * hash of their credential until a control notification says that it changed, or until it is idle. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
 
@@ -12,12 +11,12 @@ struct caller {
 	uint64_t credential;
 	uint32_t expires_s; /* 0: never */
 	bool admin, by_cookie;
-	uint64_t generation; /* of the cache when the caller was looked up, or confirmed */
+	uint64_t generation; /* of the cache when the caller was looked up or revalidated */
 };
 
 struct auth *auth_new(struct api *api); /* listens to the tail */
 void auth_free(struct auth *a);
-/* jwt_keys, jwt_issuer and jwt_audience may be others now; what was found by the old ones is looked up again. */
+/* Applies changed settings jwt_keys, jwt_issuer and jwt_audience, and drops the callers that JWTs were cached for. */
 void auth_set_keys(struct auth *a);
 void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 
@@ -25,24 +24,26 @@ void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 void auth_request(struct auth *a, struct request *req, void (*next)(struct request *req));
 static inline const struct caller *caller_of(const struct request *req) { return request_data(req); }
 
-/* Drops what is cached of a user's credential (0: of all of theirs), or, with name NULL, of everybody's. */
+/* Drops cached callers: of a user's credential, of all of the user's (credential 0), or all (name NULL). */
 void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
-/* Returns whether nothing was dropped of the caller since they were looked up. */
-bool auth_is_sure(const struct auth *a, const struct caller *caller);
-/* Makes sure, for who has been at it for a while: asks the database if something was. then may be called before this
- * returns. */
-enum auth_still { AUTH_STILL_GOOD, AUTH_REVOKED, AUTH_AWAY };
-void auth_confirm(struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_still still), void *arg);
+/* Returns true if nothing was dropped from the cache that could concern the caller since they were looked up. */
+bool auth_is_current(const struct auth *a, const struct caller *caller);
+/* Re-validates a caller whose stream is open, against the database if auth_is_current() is false. then is called
+ * exactly once, possibly before this returns. */
+enum auth_validity { AUTH_VALID, AUTH_REVOKED, AUTH_UNAVAILABLE };
+void auth_revalidate(
+	struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_validity still), void *arg);
 
-/* A wrong password, wherever it was given: counts it, and logs one line, which blocklists are made of. */
+/* Counts a wrong password, and logs the line that doc/fail2ban matches. user is the name that was given. */
 void auth_password_refused(struct request *req, const char *user);
 
 #define AUTH_COOKIE "postern_session"
-/* The detail of the answer if the credential couldn't be checked: nothing has begun then. */
-#define AUTH_AWAY_DETAIL "The credential can't be checked. Nothing has happened: try again."
+/* The detail of the 503 if the credential couldn't be checked. */
+#define AUTH_UNAVAILABLE_DETAIL "The credential can't be checked. Nothing has happened: try again."
 
-/* A write with a cookie must come from our own page. Refuses it and returns false otherwise. */
+/* Refuses a write that a cookie authenticates unless it comes from our own page (Origin, Sec-Fetch-Site). Returns false
+ * if it has answered the request. */
 bool auth_require_origin(struct request *req);
 
 #endif

@@ -52,7 +52,7 @@ void avatar_put(struct request *req)
 	const struct buf *body = request_body(req);
 	unsigned width = 0, height = 0;
 	const char *type = picture_type(body->data, body->len, &width, &height);
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	if (body->len == 0)
 		request_problem(req, PROBLEM_MISSING_FIELD, "The body is the picture, and there is none.", "");
@@ -109,7 +109,7 @@ void avatar_get(struct request *req)
 	const char *have = request_header(req, "If-None-Match");
 	if (have != NULL && !utf8_valid(have, strlen(have)))
 		have = NULL;
-	if (call_takes_only(req, known))
+	if (call_allow_parameters(req, known))
 		pg_pool_call(api_of(req)->pool, "select hash, type, data from avatar_get($1, $2)", 2,
 			(const char *[]) { request_var(req, 0), have }, on_found, req);
 }

@@ -301,7 +301,7 @@ static void check_query(struct arguments *a, const struct call *call)
 		body_fail(&a->error, PROBLEM_BAD_PARAMETER, NO_SUCH_PARAM, unknown);
 }
 
-bool call_takes_only(struct request *req, const char *const known[])
+bool call_allow_parameters(struct request *req, const char *const known[])
 {
 	static const char *const none[] = { NULL };
 	const char *unknown = request_unknown_param(req, known ? known : none);

@@ -53,8 +53,9 @@ struct call {
 
 void call_handle(struct request *req); /* the route's spec is a struct call */
 
-/* Whether the query has those parameters only (NULL: none); refuses the request otherwise. */
-bool call_takes_only(struct request *req, const char *const known[]);
+/* Refuses the request if its query has other parameters than these (a list that NULL ends; NULL: none). Returns false
+ * if it has answered the request. */
+bool call_allow_parameters(struct request *req, const char *const known[]);
 /* Returns whether s can be the name of a user: see account_add() for the rule. */
 bool call_is_name(const char *s);
 bool call_is_time(const char *s); /* RFC 3339, so far that PostgreSQL will take it */

@@ -85,7 +85,7 @@ static void on_piece(void *arg, const struct pg_result *r)
 
 void export_get(struct request *req)
 {
-	if (!call_takes_only(req, NULL) || !limit_route(req))
+	if (!call_allow_parameters(req, NULL) || !limit_route(req))
 		return;
 	struct export *e = mem_zeroed(1, sizeof(*e));
 	e->req = req;

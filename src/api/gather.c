@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "loop/loop.h"
 #include "pg/array.h"
 #include "pg/fault.h"
@@ -21,6 +22,7 @@
 struct item {
 	struct list link;
 	struct request *req; /* NULL: nobody waits */
+	struct trace *trace;
 	const char *values[CALL_FIELDS_MAX];
 	char text[];
 };
@@ -28,8 +30,8 @@ struct item {
 struct gathered {
 	struct gatherer *gatherer;
 	const struct call *call;
-	unsigned fields, waiting, flying;
-	struct list queue, flight;
+	unsigned fields, queued, in_flight_count;
+	struct list queue, in_flight;
 };
 
 struct gatherer {
@@ -43,6 +45,7 @@ static struct item *first_of(const struct list *l) { return container_of(l->next
 static void drop(struct item *item)
 {
 	list_remove(&item->link);
+	trace_drop(item->trace);
 	free(item);
 }
 
@@ -50,7 +53,7 @@ static void answer(const struct gathered *g, struct request *req, const struct p
 {
 	if (req == NULL)
 		return;
-	if (!pg_ok(r) || (unsigned)pg_rows(r) != g->flying) {
+	if (!pg_ok(r) || (unsigned)pg_rows(r) != g->in_flight_count) {
 		call_refuse(req, r);
 	} else if (!pg_null(r, row, 0)) {
 		call_refuse_by(req, pg_text(r, row, 0), pg_text(r, row, 1));
@@ -65,16 +68,19 @@ static void on_result(void *arg, const struct pg_result *r)
 	char text[1024];
 	if (!pg_ok(r) && !pg_away(r))
 		log_error("%s: %s", g->call->sql, fault_text(r, text, sizeof(text)));
-	for (int row = 0; !list_empty(&g->flight); row++) {
-		struct item *item = first_of(&g->flight);
+	for (int row = 0; !list_empty(&g->in_flight); row++) {
+		struct item *item = first_of(&g->in_flight);
+		struct trace *before = trace_enter(item->trace);
+		trace_step(item->trace, "gathered call ended", F("sql", g->call->sql));
 		answer(g, item->req, r, row);
+		trace_enter(before);
 		drop(item);
 	}
-	g->flying = 0;
+	g->in_flight_count = 0;
 	loop_again(g->gatherer->api->loop);
 }
 
-static void fly(struct gathered *g)
+static void submit(struct gathered *g)
 {
 	struct buf arrays[CALL_FIELDS_MAX];
 	const char *values[CALL_FIELDS_MAX];
@@ -82,14 +88,15 @@ static void fly(struct gathered *g)
 		buf_init(&arrays[i], (size_t)256 << 20);
 		pg_array_begin(&arrays[i]);
 	}
-	while (!list_empty(&g->queue) && g->flying < TOGETHER_MAX) {
+	while (!list_empty(&g->queue) && g->in_flight_count < TOGETHER_MAX) {
 		struct item *item = first_of(&g->queue);
 		for (unsigned i = 0; i < g->fields; i++)
 			pg_array_add(&arrays[i], item->values[i]);
 		list_remove(&item->link);
-		list_append(&g->flight, &item->link);
-		g->flying++;
-		g->waiting--;
+		list_append(&g->in_flight, &item->link);
+		trace_step(item->trace, "gathered call submitted", F("sql", g->call->sql));
+		g->in_flight_count++;
+		g->queued--;
 	}
 	for (unsigned i = 0; i < g->fields; i++) {
 		pg_array_end(&arrays[i]);
@@ -100,13 +107,13 @@ static void fly(struct gathered *g)
 		buf_release(&arrays[i]);
 }
 
-/* What a turn of the loop has brought goes together. */
+/* Submits what was queued in a turn of the loop as one statement. */
 static void on_turn(void *arg)
 {
 	struct gatherer *all = arg;
 	for (struct gathered *g = all->calls; g < all->calls + CALLS_MAX && g->call != NULL; g++)
-		if (g->flying == 0 && !list_empty(&g->queue))
-			fly(g);
+		if (g->in_flight_count == 0 && !list_empty(&g->queue))
+			submit(g);
 }
 
 static struct gathered *gathered_of(struct gatherer *all, const struct call *call)
@@ -121,7 +128,7 @@ static struct gathered *gathered_of(struct gatherer *all, const struct call *cal
 		while (call->fields[g->fields].from != FROM_END)
 			g->fields++;
 		list_init(&g->queue);
-		list_init(&g->flight);
+		list_init(&g->in_flight);
 	}
 	return g;
 }
@@ -132,13 +139,14 @@ void gather(struct gatherer *all, const struct call *call, struct request *req, 
 	size_t size = 0, at = 0;
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] ? strlen(values[i]) + 1 : 0;
-	if (g->waiting >= WAITING_MAX) {
+	if (g->queued >= WAITING_MAX) {
 		if (req != NULL)
 			request_problem(req, PROBLEM_OVERLOADED, NULL, "");
 		return;
 	}
 	struct item *item = mem_zeroed(1, sizeof(*item) + size);
 	item->req = req;
+	item->trace = trace_hold();
 	for (unsigned i = 0; i < n; i++)
 		if (values[i] != NULL) {
 			item->values[i] = strcpy(item->text + at, values[i]);
@@ -146,7 +154,7 @@ void gather(struct gatherer *all, const struct call *call, struct request *req, 
 		}
 	list_init(&item->link);
 	list_append(&g->queue, &item->link);
-	g->waiting++;
+	g->queued++;
 	loop_again(all->api->loop);
 }
 

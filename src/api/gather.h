@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Calls of one function that come while it is under way go into its next statement together: receipts, typing, signals.
- * A burst of a thousand is a handful of transactions, and one alone waits for nothing.
+ * Gathers the calls of one SQL function that arrive while its previous statement is in flight, and submits them as one
+ * statement: receipts, typing, signals. So a burst of a thousand is a handful of transactions, and a single call is
+ * submitted at once.
  *
- * Such a function takes arrays of text, an entry a call, and gives a row a call, in their order: code and detail of a
- * refusal (null: none) and the answer's body (null: 204). */
+ * The function takes arrays of text with an element a call, and returns a row a call, in their order: code and detail
+ * of a refusal (null: none), and the answer's body (null: 204). */
 #ifndef API_GATHER_H
 #define API_GATHER_H
 
@@ -12,10 +13,11 @@
 struct gatherer;
 
 struct gatherer *gatherer_new(struct api *api);
-void gatherer_stop(struct gatherer *g); /* what waits is refused */
-void gatherer_free(struct gatherer *g); /* no call is under way any more */
+void gatherer_stop(struct gatherer *g); /* refuses what is queued */
+void gatherer_free(struct gatherer *g); /* after the pool has ended its calls */
 
-/* Copies the values, as many as the call has fields. req NULL: nobody waits for what becomes of it. */
+/* Queues a call. The n values, as many as the call has fields, are copied. req is answered later; NULL: nobody waits
+ * for the result. */
 void gather(struct gatherer *g, const struct call *call, struct request *req, unsigned n, const char *const values[]);
 
 #endif

@@ -8,16 +8,17 @@
 
 struct jws_keys;
 
-struct jws_keys *jws_keys_new(const char *path); /* path NULL: no keys; it is borrowed */
-/* Another file, or none; jws_keys_reload() reads it. */
+/* path is borrowed; NULL: no keys. Reads nothing yet. Freed by jws_keys_free(). */
+struct jws_keys *jws_keys_new(const char *path);
+/* Sets another file, or none (NULL), for the next jws_keys_reload(). */
 void jws_keys_set_path(struct jws_keys *k, const char *path);
 void jws_keys_free(struct jws_keys *k);
-/* Reads the file if it has changed, or always; whether there are other keys now. One that can't be read leaves them as
- * they were, and is logged. */
+/* Reads the file, unless it is unchanged and always is false. Returns true if the keys have changed. If the file can't
+ * be read, logs why and keeps the keys. */
 bool jws_keys_reload(struct jws_keys *k, bool always);
 
-/* The claims of a token that is signed by one of the keys, JSON, to be freed; NULL: it isn't, and *ret_why is a
- * sentence. */
+/* Returns the claims of a token that one of the keys has signed, as JSON, which the caller frees. Otherwise returns
+ * NULL, and *ret_why is a constant sentence. */
 char *jws_open(struct jws_keys *k, const char *token, const char **ret_why);
 
 #endif

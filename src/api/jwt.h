@@ -16,9 +16,10 @@ struct jwt_claims {
 	uint64_t expires_s; /* exp, seconds since 1970 */
 };
 
-bool jwt_is_one(const char *token); /* it looks like one; ours begin with pt_ and have no dots */
+bool jwt_is_one(const char *token); /* true if it has the form of a JWT; our own tokens have no dots */
 
-/* Signature, exp, nbf, iss and aud as configured, sub. NULL: it is good; else why it isn't, a sentence. */
+/* Verifies the signature, exp, nbf, sub, and iss and aud if they are configured. Returns NULL and fills *ret if the
+ * token is valid; otherwise a constant sentence. */
 const char *jwt_verify(
 	struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret);
 

@@ -487,7 +487,7 @@ static void send_bulk(struct request *req)
 void messages_send(struct request *req)
 {
 	const struct buf *body = request_body(req);
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	if (request_has_type(req, "application/x-ndjson")) {
 		send_bulk(req);

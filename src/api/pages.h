@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * GET /v1/chats/C/messages, and the latest pages of the chats that are read most, kept in memory.
  *
- * The log keeps them true: whatever it tells of a chat drops the chat's pages, and of a member that they may read it.
- * When many ask at the same time for a page that isn't there, one reads it for all. */
+ * An event of a chat drops the chat's pages, and a member's event drops what is cached of their right to read it.
+ * Concurrent requests for a page that isn't cached share one call of the database. */
 #ifndef API_PAGES_H
 #define API_PAGES_H
 

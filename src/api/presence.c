@@ -41,8 +41,8 @@ struct presence {
 	struct map changes; /* user's key → struct change */
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
-	unsigned crowd;                /* how many were told of since memory was last given back */
-	bool telling, unsure, stopped; /* unsure: what the database knows isn't known */
+	unsigned changes_peak;            /* how many were told of since memory was last given back */
+	bool publishing, unsure, stopped; /* unsure: what the database knows isn't known */
 };
 
 static size_t change_size(size_t name_len) { return offsetof(struct change, name) + name_len + 1; }
@@ -82,45 +82,45 @@ static void resync(struct presence *p)
 	p->settle_ms = clock_mono_ms() + SETTLE_MS;
 }
 
-static void on_told(void *arg, const struct pg_result *r)
+static void on_published(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
-	p->telling = false;
-	if (p->crowd >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
+	p->publishing = false;
+	if (p->changes_peak >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
 		malloc_trim(0);
-		p->crowd = 0;
+		p->changes_peak = 0;
 	}
 	if (pg_ok(r))
 		return;
 	if (!pg_away(r))
-		log_error("can't tell who is here: %s", pg_message(r));
+		log_error("can't publish presence: %s", pg_message(r));
 	resync(p);
 }
 
-static void tell(struct presence *p, struct buf *here, struct buf *gone, bool only)
+static void publish(struct presence *p, struct buf *here, struct buf *gone, bool only)
 {
 	char worker[12];
 	snprintf(worker, sizeof(worker), "%u", p->api->worker);
 	pg_array_end(here);
 	pg_array_end(gone);
-	p->telling = true;
+	p->publishing = true;
 	pg_pool_call(p->api->pool, "select present_set($1, $2, $3, $4, $5)", 5,
-		(const char *[]) { p->api->node, worker, here->data, gone->data, only ? "t" : "f" }, on_told, p);
+		(const char *[]) { p->api->node, worker, here->data, gone->data, only ? "t" : "f" }, on_published, p);
 }
 
 static void add_name(void *arg, const char *name) { pg_array_add(arg, name); }
 
 /* All who are here, instead of the changes. */
-static void tell_all(struct presence *p, struct buf *here, struct buf *gone)
+static void publish_all(struct presence *p, struct buf *here, struct buf *gone)
 {
 	while (!list_empty(&p->order))
 		forget(p, container_of(p->order.next, struct change, link));
 	hub_each_user(p->api->hub, add_name, here);
 	p->unsure = false;
-	tell(p, here, gone, true);
+	publish(p, here, gone, true);
 }
 
-static void tell_changes(struct presence *p, struct buf *here, struct buf *gone, uint64_t now)
+static void publish_changes(struct presence *p, struct buf *here, struct buf *gone, uint64_t now)
 {
 	unsigned n = 0;
 	for (struct list *l = p->order.next, *next; l != &p->order && n < TOGETHER_MAX; l = next) {
@@ -132,9 +132,9 @@ static void tell_changes(struct presence *p, struct buf *here, struct buf *gone,
 		forget(p, c);
 		n++;
 	}
-	p->crowd += n;
+	p->changes_peak += n;
 	if (n > 0)
-		tell(p, here, gone, false);
+		publish(p, here, gone, false);
 }
 
 static void ignore(void *arg, const struct pg_result *r)
@@ -154,16 +154,16 @@ static void on_tick(void *arg)
 		p->sweep_ms = now + SWEEP_MS;
 		pg_pool_call(p->api->pool, "select presence_sweep()", 0, NULL, ignore, NULL);
 	}
-	if (p->telling || (list_empty(&p->order) && !p->unsure))
+	if (p->publishing || (list_empty(&p->order) && !p->unsure))
 		return;
 	buf_init(&here, (size_t)64 << 20);
 	buf_init(&gone, (size_t)64 << 20);
 	pg_array_begin(&here);
 	pg_array_begin(&gone);
 	if (p->unsure && now >= p->settle_ms)
-		tell_all(p, &here, &gone);
+		publish_all(p, &here, &gone);
 	else
-		tell_changes(p, &here, &gone, now);
+		publish_changes(p, &here, &gone, now);
 	buf_release(&here);
 	buf_release(&gone);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Presence: tells the database who has streams on this worker. Comings and goings of a quarter of a second go together,
- * and who is back before anybody was told has never been away: a page that is loaded again, the gap between two polls.
- */
+ * Presence: publishes which users have streams on this worker. Changes within a quarter of a second are published
+ * together. A user who returns before their absence was published (a page that is reloaded, the gap between two polls)
+ * was never away. */
 #ifndef API_PRESENCE_H
 #define API_PRESENCE_H
 
@@ -10,7 +10,7 @@
 struct presence;
 
 struct presence *presence_new(struct api *api); /* listens to the tail, and watches the hub's users */
-void presence_stop(struct presence *p);         /* nobody is here any more */
+void presence_stop(struct presence *p);         /* publishes that all of this worker's users are away */
 void presence_free(struct presence *p);
 
 #endif

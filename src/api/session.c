@@ -166,7 +166,7 @@ void session_create(struct request *req)
 	const struct buf *body = request_body(req);
 	struct body_error e = { 0 };
 	struct session_body b = { 0 };
-	if (!call_takes_only(req, NULL) || !auth_require_origin(req))
+	if (!call_allow_parameters(req, NULL) || !auth_require_origin(req))
 		return;
 	struct json_object *o = body_parse(body->len ? body->data : "", body->len, &e);
 	if (o != NULL)
@@ -225,7 +225,7 @@ static void delete_credential(struct request *req, const char *id, void (*on_del
 void session_delete(struct request *req)
 {
 	char id[24];
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
 	delete_credential(req, id, on_session_deleted);
@@ -235,7 +235,7 @@ void session_delete(struct request *req)
 void token_delete(struct request *req)
 {
 	const char *id = request_var(req, 0);
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	if (!decimal_is_bigint(id))
 		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
@@ -256,7 +256,7 @@ void token_create(struct request *req)
 	char hex[SECRET_HASH_HEX + 1], id[24];
 	struct body_error e = { 0 };
 	struct token_body b = { 0 };
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
 	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
@@ -276,7 +276,7 @@ void token_create(struct request *req)
 void ticket_create(struct request *req)
 {
 	char hex[SECRET_HASH_HEX + 1], id[24];
-	if (!call_takes_only(req, NULL) || !limit_route(req))
+	if (!call_allow_parameters(req, NULL) || !limit_route(req))
 		return;
 	struct issue *i = new_issue(req, "ticket");
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);

@@ -67,13 +67,13 @@ static void begin(struct opening *o)
 }
 
 /* While the stream was being opened its credential may have been revoked, and the others of that credential ended. */
-static void on_confirmed(void *arg, enum auth_still still)
+static void on_confirmed(void *arg, enum auth_validity still)
 {
 	struct opening *o = arg;
 	switch (still) {
-	case AUTH_STILL_GOOD: begin(o); break;
+	case AUTH_VALID: begin(o); break;
 	case AUTH_REVOKED: turn_away(o, PROBLEM_UNAUTHORIZED, "This credential is no longer good."); break;
-	case AUTH_AWAY: turn_away(o, PROBLEM_DATABASE_AWAY, AUTH_AWAY_DETAIL); break;
+	case AUTH_UNAVAILABLE: turn_away(o, PROBLEM_DATABASE_AWAY, AUTH_UNAVAILABLE_DETAIL); break;
 	}
 	free(o);
 }
@@ -83,7 +83,7 @@ static void on_open(void *arg, const struct hub_opening *found)
 	struct opening *o = arg;
 	o->sub.opening = *found;
 	if (found->outcome != HUB_START_AWAY) {
-		auth_confirm(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
+		auth_revalidate(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
 		return;
 	}
 	request_problem(o->req, PROBLEM_DATABASE_AWAY, "The caller's chats can't be read. Try again.", "");
@@ -183,7 +183,7 @@ void streams_open(struct request *req)
 		"access_token", NULL };
 	unsigned padding, close_after;
 	bool ok, ndjson = is_ndjson(req, &ok);
-	if (!call_takes_only(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) ||
+	if (!call_allow_parameters(req, known) || !number(req, "padding", 0, PADDING_MAX, 0, &padding) ||
 		!number(req, "close", 0, 1, 0, &close_after))
 		return;
 	if (!ok) {
@@ -205,7 +205,7 @@ void streams_poll(struct request *req)
 {
 	static const char *const known[] = { "since", "lastEventId", "wait", "limit", "ticket", "access_token", NULL };
 	unsigned wait, limit;
-	if (!call_takes_only(req, known) ||
+	if (!call_allow_parameters(req, known) ||
 		!number(req, "wait", 0, POLL_WAIT_MAX, api_of(req)->conf->poll_wait, &wait) ||
 		!number(req, "limit", 1, POLL_LIMIT_MAX, 100, &limit))
 		return;
@@ -234,7 +234,7 @@ void sync_get(struct request *req)
 {
 	const struct conf *conf = api_of(req)->conf;
 	char timing[160];
-	if (!call_takes_only(req, NULL))
+	if (!call_allow_parameters(req, NULL))
 		return;
 	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}",
 		conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);

@@ -111,12 +111,12 @@ static void on_flush(void *arg)
 	write_down(u, &u->gathered, on_written);
 }
 
-bool uses_due(uint32_t *told_s)
+bool uses_due(uint32_t *noted_s)
 {
 	uint32_t now_s = (uint32_t)(clock_mono_ms() / 1000) + 1; /* never 0 */
-	if (*told_s != 0 && now_s - *told_s < EVERY_S)
+	if (*noted_s != 0 && now_s - *noted_s < EVERY_S)
 		return false;
-	*told_s = now_s;
+	*noted_s = now_s;
 	return true;
 }
 

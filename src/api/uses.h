@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * When, from where and with what credentials were last used: noted with the first request of some minutes, and written
- * for many at once. Never waited for; what is lost with the database comes again some minutes later. */
+ * The last use of each credential: time, address and client. A use is noted at most once in some minutes and written
+ * together with others. No request waits for it; a use that is lost with the database is noted again minutes later. */
 #ifndef API_USES_H
 #define API_USES_H
 
@@ -11,9 +11,9 @@
 struct uses *uses_new(struct api *api);
 void uses_free(struct uses *u); /* after the pool has ended its calls */
 
-/* Whether a use now is worth noting when the last one was noted at that time (clock_mono_ms() / 1000; 0: never). Sets
- * *told_s if so. */
-bool uses_due(uint32_t *told_s);
+/* Returns true, and sets *noted_s to now, if the last use was noted long enough ago (*noted_s: clock_mono_ms() / 1000;
+ * 0: never). */
+bool uses_due(uint32_t *noted_s);
 void uses_note(struct uses *u, const struct request *req, uint64_t credential);
 
 #endif

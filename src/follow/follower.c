@@ -37,7 +37,7 @@ struct follower {
 };
 
 /* Has the next step taken after that many ms. */
-static void again(struct follower *f, uint64_t ms, bool idle)
+static void schedule_step(struct follower *f, uint64_t ms, bool idle)
 {
 	f->idle = idle;
 	loop_timer_start(f->timer, ms, 0);
@@ -58,7 +58,7 @@ static void on_step(void *arg, const struct pg_result *r)
 	struct follower *f = arg;
 	uint64_t now = clock_mono_ms(), took = now - f->began_ms;
 	if (!pg_ok(r)) {
-		again(f, backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
+		schedule_step(f, backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
 		return;
 	}
 	f->backoff = (struct backoff) { 0 };
@@ -69,9 +69,9 @@ static void on_step(void *arg, const struct pg_result *r)
 	f->kind->on_lag(f->arg, head > pos ? head - pos : 0, age_ms);
 	uint64_t rest = !busy ? took : age_ms < LATE_MS ? took * REST_BUSY : took * REST_LATE;
 	if (mine && (pos < head || f->woken))
-		again(f, rest > GATHER_MS || pos < head ? rest : GATHER_MS, false);
+		schedule_step(f, rest > GATHER_MS || pos < head ? rest : GATHER_MS, false);
 	else
-		again(f, LOOK_MS, mine);
+		schedule_step(f, LOOK_MS, mine);
 }
 
 static void on_prepared(void *arg, const struct pg_result *r)
@@ -80,7 +80,7 @@ static void on_prepared(void *arg, const struct pg_result *r)
 	f->prepared = pg_ok(r);
 	if (f->prepared && !pg_null(r, 0, 0))
 		log_warn("follower %s: %s", f->kind->name, pg_text(r, 0, 0));
-	again(f, f->prepared ? 0 : backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
+	schedule_step(f, f->prepared ? 0 : backoff_after(&f->backoff, r, f->kind->name, LOOK_MS), false);
 }
 
 static void on_time(void *arg)
@@ -105,7 +105,7 @@ static void on_frame(void *arg, struct frame *frame, bool own)
 	if (!f->idle)
 		return;
 	f->head_ms = clock_mono_ms(); /* the log hasn't grown until now */
-	again(f, GATHER_MS, false);
+	schedule_step(f, GATHER_MS, false);
 }
 
 static const struct tail_events tail_events = { .on_frame = on_frame };

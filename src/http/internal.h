@@ -64,8 +64,8 @@ struct request {
 	bool seen, is_open, dispatched, head, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
 	int status;
-	void (*take)(void *arg, struct request *req, int fd);
-	void *take_arg;
+	void (*on_handed_off)(void *arg, struct request *req, int fd);
+	void *hand_off_arg;
 	struct { /* of an answer in pieces */
 		char *data;
 		size_t len, at;

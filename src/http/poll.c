@@ -213,7 +213,7 @@ struct transport_head poll_head(void)
 	return (struct transport_head) { "application/json", "Cache-Control: no-store\r\n" };
 }
 
-static void take(void *arg, struct request *req, int fd)
+static void on_handed_off(void *arg, struct request *req, int fd)
 {
 	struct subscription *sub = arg;
 	struct http_server *server = request_server(req);
@@ -249,5 +249,5 @@ void poll_begin(struct request *req, const struct subscription *sub)
 {
 	struct subscription *copy = mem_alloc(sizeof(*copy));
 	*copy = *sub;
-	request_hand_off(req, take, copy);
+	request_hand_off(req, on_handed_off, copy);
 }

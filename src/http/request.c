@@ -221,20 +221,21 @@ static bool forwarded_for(const struct request *req, const char *name, const cha
 	struct lines l = { .name = name };
 	buf_init(&l.list, 65536);
 	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, &l);
-	bool told =
+	bool found =
 		l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
 	buf_release(&l.list);
-	return told;
+	return found;
 }
 
 static void client_address(const struct request *req, struct sockaddr_storage *ret)
 {
-	struct sockaddr_storage told;
+	struct sockaddr_storage forwarded;
 	*ret = req->conn->peer;
 	if (!conf_is_trusted_proxy(http_conf(req->server), (const struct sockaddr *)ret))
 		return;
-	if (forwarded_for(req, "X-Forwarded-For", NULL, &told) || forwarded_for(req, "Forwarded", "for=", &told))
-		*ret = told;
+	if (forwarded_for(req, "X-Forwarded-For", NULL, &forwarded) ||
+		forwarded_for(req, "Forwarded", "for=", &forwarded))
+		*ret = forwarded;
 }
 
 static void address_text(const struct sockaddr_storage *a, char *out, size_t size)
@@ -462,12 +463,12 @@ void request_problem(struct request *req, enum problem p, const char *detail, co
 	request_reply(req, status, "application/problem+json", body, len);
 }
 
-void request_hand_off(struct request *req, void (*take)(void *, struct request *, int), void *arg)
+void request_hand_off(struct request *req, void (*on_handed_off)(void *, struct request *, int), void *arg)
 {
 	assert(!req->answered);
 	req->answered = true;
-	req->take = take;
-	req->take_arg = arg;
+	req->on_handed_off = on_handed_off;
+	req->hand_off_arg = arg;
 	if (req->suspended)
 		server_resume(req->server, req);
 }

@@ -103,9 +103,10 @@ void request_feed(struct request *req, char *data, size_t len, enum feed feed);
 /* detail NULL: the problem's own. extra: "" or further JSON members, each with a comma before it. */
 void request_problem(struct request *req, enum problem p, const char *detail, const char *extra);
 
-/* The connection leaves HTTP's hands: take is called with a descriptor that is now its own, and the request ends right
- * after. take writes the answer itself, beginning with request_head(). */
-void request_hand_off(struct request *req, void (*take)(void *arg, struct request *req, int fd), void *arg);
+/* Takes the connection out of libmicrohttpd. on_handed_off is called with a descriptor that it owns; it writes the
+ * answer itself, beginning with request_head(), and the request ends when it returns. If the client has gone before, fd
+ * is -1, and it only releases what arg holds. It is called exactly once. */
+void request_hand_off(struct request *req, void (*on_handed_off)(void *arg, struct request *req, int fd), void *arg);
 /* Status line and the headers every answer has, without the empty line. */
 void request_head(const struct request *req, struct buf *out, int status, const char *type);
 /* Whether the connection may go on with HTTP after a handed-off answer: keep-alive holds, and nothing behind this

@@ -289,14 +289,14 @@ static void count_answer(const struct request *req, int status)
 static enum MHD_Result finish(struct request *req)
 {
 	struct metrics *m = req->server->metrics;
-	if (req->take != NULL) {
+	if (req->on_handed_off != NULL) {
 		bool may = req->server->events->may_stream(req->server->arg, req);
 		int fd = may ? fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3) : -1;
 		if (may && fd < 0)
 			log_warn("can't hand off a connection: %s", strerror(errno));
-		void (*take)(void *, struct request *, int) = req->take;
-		req->take = NULL;
-		take(req->take_arg, req, fd);
+		void (*on_handed_off)(void *, struct request *, int) = req->on_handed_off;
+		req->on_handed_off = NULL;
+		on_handed_off(req->hand_off_arg, req, fd);
 		if (fd >= 0) {
 			trace_step(req->trace, "connection handed off");
 			count_answer(req, 200);
@@ -422,9 +422,9 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 				s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	}
 	s->open -= req->is_open;
-	if (req->take != NULL) /* the client has gone before its connection could be handed off: what was set aside for
-				  it is given back */
-		req->take(req->take_arg, req, -1);
+	if (req->on_handed_off != NULL) /* the client has gone before its connection could be handed off: what was set
+				  aside for it is given back */
+		req->on_handed_off(req->hand_off_arg, req, -1);
 	request_free(req);
 }
 

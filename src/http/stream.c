@@ -312,7 +312,7 @@ static void push_beginning(struct stream *st, struct request *req, const struct 
 	push(st, sub->opening.at, &out);
 }
 
-static void take(void *arg, struct request *req, int fd)
+static void on_handed_off(void *arg, struct request *req, int fd)
 {
 	struct subscription *sub = arg;
 	struct http_server *server = request_server(req);
@@ -344,5 +344,5 @@ void stream_begin(struct request *req, const struct subscription *sub)
 {
 	struct subscription *copy = mem_alloc(sizeof(*copy));
 	*copy = *sub;
-	request_hand_off(req, take, copy);
+	request_hand_off(req, on_handed_off, copy);
 }
