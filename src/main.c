@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "serve/supervisor.h"
 
-/* What the service manager has told this process. */
+/* The variables that the service manager has set. */
 static struct service service;
 
 static int serve_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

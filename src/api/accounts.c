@@ -56,7 +56,7 @@ static bool admitted_address(struct request *req, const char *what)
 	return limit_take(req, LIMIT_LOGINS, limit_key(LIMIT_LOGINS, what, address));
 }
 
-/* Whether the caller, as far as this worker knows, is an administrator: the functions look again. */
+/* Returns true if the caller was an administrator when they were looked up. The SQL functions check again. */
 static bool require_admin(struct request *req)
 {
 	if (!caller_of(req)->admin)

@@ -48,7 +48,7 @@ struct api {
 	bool reloading, reload_again;
 };
 
-/* What a token must be good for: a column of the route table. */
+/* The scope that a token needs: a column of the route table. */
 enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN };
 
 struct call;

@@ -39,7 +39,7 @@ static int unit(const char *s, const char *end)
 	return value;
 }
 
-/* What follows a backslash at s. Returns how long it is. */
+/* Skips the escape sequence at s, behind its backslash. Returns its length. */
 static size_t check_escape(const char *s, const char *end, const char *text, struct body_error *e)
 {
 	int u = unit(s, end);

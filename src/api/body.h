@@ -21,7 +21,7 @@ struct body_error {
 struct json_object *body_parse(const char *text, size_t len, struct body_error *e);
 void body_fail(struct body_error *e, enum problem code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* How a member of an object has to look, and where its value goes. */
+/* A member of an object: its type and limits, and where its value goes. */
 enum body_type {
 	BODY_END,    /* ends the array */
 	BODY_TEXT,   /* const char *, which belongs to the object; min..max bytes, 0 max: any */
@@ -57,7 +57,7 @@ bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max,
 	struct body_error *e); /* false: absent */
 /* Refuses members that aren't in known (NULL-terminated). */
 void body_only(struct json_object *o, const char *const known[], struct body_error *e);
-/* Whether every number in o is what was written: json-c bends what is too large. */
+/* Returns true if every number in o is what was written: json-c clamps what is too large. */
 bool body_numbers_fit(struct json_object *o);
 
 #endif

@@ -22,7 +22,7 @@ struct jws_keys {
 	off_t size;
 };
 
-/* What a key signs with; RSA keys below 2048 bits sign nothing. */
+/* Returns the algorithm of a key, none for RSA keys below 2048 bits. */
 static jwa_alg alg_of(jwk_t *key)
 {
 	unsigned bits = 0;
@@ -51,7 +51,7 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* How many of them sign. */
+/* Returns the number of keys that can verify signatures. */
 static unsigned useful(jwks_t *keys)
 {
 	unsigned n = 0;

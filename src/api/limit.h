@@ -10,7 +10,7 @@
 struct api;
 struct request;
 
-/* What a route counts for: a column of the route table (api/routes.c). */
+/* The rate limit that a route takes from: a column of the route table (api/routes.c). */
 enum limit {
 	LIMIT_NONE,
 	LIMIT_SENDS,    /* rate_sends, each message of a bulk; taken by api/messages.c */

@@ -166,7 +166,7 @@ static void read_text(struct outgoing *o, const char *text, size_t len)
 		o->item.text = len > 0 ? arena_copy(&o->post->arena, text, len) : "";
 }
 
-/* What every message must have; its key and the hash of what its sender wrote. */
+/* Checks what every message must have, and sets its key and the hash of what its sender wrote. */
 static void complete(struct outgoing *o, const struct caller *caller, const char *header_key)
 {
 	struct api *api = api_of(o->post->req);

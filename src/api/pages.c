@@ -164,7 +164,7 @@ static uint64_t user_key(const struct request *req)
 	return secret_keyed_hash(name, strlen(name));
 }
 
-/* What was read is true if nothing has happened in the chat since. */
+/* A page is current if the chat has had no event since it was read. */
 static void remember(struct pages *p, struct chat *c, const struct load *l, const struct pg_result *r)
 {
 	struct page *page = page_of(p, c, l->limit);

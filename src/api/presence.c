@@ -27,7 +27,7 @@
 #define SWEEP_MS 5000
 #define TOGETHER_MAX 1000
 
-/* Somebody who has come or gone, and of whom nobody was told yet. */
+/* A user who has come or gone, which isn't published yet. */
 struct change {
 	struct list link;
 	uint64_t key, due_ms;
@@ -110,7 +110,7 @@ static void publish(struct presence *p, struct buf *here, struct buf *gone, bool
 
 static void add_name(void *arg, const char *name) { pg_array_add(arg, name); }
 
-/* All who are here, instead of the changes. */
+/* Publishes all users who are here, instead of the changes. */
 static void publish_all(struct presence *p, struct buf *here, struct buf *gone)
 {
 	while (!list_empty(&p->order))

@@ -32,7 +32,7 @@ static void turn_away(struct opening *o, enum problem p, const char *detail)
 	request_problem(o->req, p, detail, "");
 }
 
-/* Who asks on from a position has received what lies before it. */
+/* A request with a cursor confirms that its client has received everything before it. */
 static void confirm(const struct opening *o)
 {
 	char pos[24];

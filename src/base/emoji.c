@@ -286,7 +286,7 @@ static const struct range {
 	{ 0x1faf0, 0x1faf8, P | M },
 };
 
-/* What has been read of a sequence, and where its canonical form goes. */
+/* The state of reading a sequence, and its canonical form. */
 struct scan {
 	const uint32_t *at, *end;
 	struct buf *out;

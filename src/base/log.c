@@ -19,7 +19,7 @@
 #define PLACES 4 /* where a kind may be found */
 #define LAST_MAX 400
 
-/* What was written lately: kinds of lines, known by their format. */
+/* The kinds of lines that were written lately, by their format. */
 struct kind {
 	const char *fmt; /* NULL: a free place */
 	uint64_t since_ms, window_ms;
@@ -37,7 +37,7 @@ static bool to_journal;
 static uint64_t counts[LOG_LEVELS];
 static struct kind kinds[KINDS];
 
-/* Whether standard error is what systemd has connected to its journal (systemd.exec(5), JOURNAL_STREAM). */
+/* Returns true if standard error is what systemd has connected to its journal (systemd.exec(5), JOURNAL_STREAM). */
 static bool stderr_is_journal(void)
 {
 	unsigned long long device, inode;

@@ -46,7 +46,7 @@ static size_t decode(const unsigned char *s, unsigned *ret)
 	return n;
 }
 
-/* What a terminal or a reader of lines may act on. */
+/* Returns true for characters that a terminal or a line reader could interpret. */
 static bool is_active(unsigned c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
@@ -96,7 +96,7 @@ static void add_quoted(struct out *o, enum log_format format, const char *text, 
 	adds(o, "\"");
 }
 
-/* Whether a value of text and logfmt can go without quotes. */
+/* Returns true if a value of text and logfmt can go without quotes. */
 static bool is_plain(const char *text)
 {
 	for (const char *s = text; *s != '\0'; s++)

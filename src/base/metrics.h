@@ -85,10 +85,10 @@ struct metrics {
 	uint64_t log_lines[LOG_LEVELS]; /* counted so far */
 };
 
-/* How somebody said who they are. */
+/* The kinds of sign-in. */
 enum metric_sign_in { SIGN_IN_PASSWORD, SIGN_IN_SESSION, SIGN_IN_TOKEN, SIGN_IN_JWT, SIGN_IN_TICKET };
 
-/* What requests are counted by, beside their status. */
+/* The labels of request counters, beside the status. */
 struct metrics_route {
 	const char *method, *path;
 };

@@ -153,7 +153,7 @@ _Atomic uint64_t *shared_position(struct shared *s) { return &s->position; }
 
 static uint64_t tag_of(uint64_t key) { return key >> 48; }
 
-/* How far the entry's TAT is ahead of now, in microseconds; 0 when it has passed or the entry is fresh. */
+/* Returns how far the entry's TAT is ahead of now, in microseconds; 0 if it has passed or the entry is new. */
 static uint64_t ahead_of(uint64_t when, uint64_t key, uint64_t now_us)
 {
 	if ((when & 0xffff) != tag_of(key))

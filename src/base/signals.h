@@ -9,7 +9,7 @@
  * its background jobs ignore SIGINT, and that is inherited.) */
 void signals_reset(int ignored); /* that one is ignored; 0: none */
 
-/* Whether SIGTERM or SIGINT is blocked and waiting. */
+/* Returns true if SIGTERM or SIGINT is blocked and pending. */
 bool signals_stop_pending(void);
 
 #endif

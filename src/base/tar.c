@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* As POSIX has it; every field is text, numbers are octal. */
+/* The ustar header of POSIX: every field is text, numbers are octal. */
 struct header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100], magic[6],
 		version[2];

@@ -26,7 +26,7 @@ enum status tar_parse(const unsigned char block[TAR_BLOCK], struct tar_entry *re
 void tar_format(unsigned char block[TAR_BLOCK], const char *name, uint64_t size, uint64_t mtime);
 /* Two of these end an archive. */
 bool tar_is_end(const unsigned char block[TAR_BLOCK]);
-/* How many zeros follow a file of that size. */
+/* Returns the number of zero bytes that pad a file of that size. */
 static inline unsigned tar_padding(uint64_t size) { return (unsigned)((TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK); }
 
 #endif

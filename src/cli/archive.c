@@ -115,7 +115,7 @@ static enum status write_text(struct archive *a, const char *name, const char *t
 	return st == ST_OK ? write_zeros(a, tar_padding(len), why) : st;
 }
 
-/* As `sha256sum -c` reads it. */
+/* Writes a line in the format of `sha256sum -c`. */
 static void format_sum(const char *text, size_t len, char out[SHA256_LINE_MAX])
 {
 	struct digest d;
@@ -139,7 +139,7 @@ enum status archive_end(struct archive *a, struct buf *why)
 
 /* --- reading --- */
 
-/* What one look through the file finds. */
+/* The result of one pass through the file. */
 struct scan {
 	struct archive *a;
 	off_t at, end;

@@ -23,7 +23,7 @@ struct backlog {
 int backlog_open(struct backlog *b, struct client *client, const char *only);
 void backlog_release(struct backlog *b);
 
-/* Where it begins: nowhere, until one of these was called. The same returns. */
+/* Set where it begins; one of them must be called first. They return as above. */
 int backlog_after_id(struct backlog *b, uint64_t id);
 int backlog_from_time(struct backlog *b, const char *at); /* RFC 3339 as the server writes it; that instant included */
 int backlog_latest(struct backlog *b, unsigned count);

@@ -50,7 +50,7 @@ static enum status refused(struct job *j, const char *what)
 	return ST_REFUSED;
 }
 
-/* What the manifest says of the database. */
+/* Fills the manifest's part about the database. */
 static enum status look(struct job *j)
 {
 	struct manifest *m = &j->archive.manifest;
@@ -116,7 +116,7 @@ static void add_arguments(struct job *j, struct tool *t)
 		tool_add(t, "--extension=pg_trgm");
 }
 
-/* What the program prints becomes the part. */
+/* Stores the program's output as the part. */
 static enum status copy_output(struct job *j, struct tool *t)
 {
 	int out[2];

@@ -185,7 +185,7 @@ bool client_is_misdirected(const struct client *c)
 	}
 }
 
-/* What to try, after a failure that says it badly; "" where there is nothing to add. */
+/* Returns a hint for failures whose text doesn't say what to do; "" for others. */
 static const char *advice(const struct client *c)
 {
 	bool https = strncasecmp(c->base, "https:", 6) == 0;

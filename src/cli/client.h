@@ -45,7 +45,7 @@ bool client_perform(struct client *c, CURLcode *ret_code);
 /* The same again and again, until the answer is 2xx (true), one that another attempt doesn't change, or c->stop is
  * set. */
 bool client_perform_patiently(struct client *c);
-/* Whether another attempt may have another result: nobody answered, or it was 429 or 5xx. */
+/* Returns true if another attempt may succeed: there was no answer, or it was 429 or 5xx. */
 bool client_may_come_up(const struct client *c);
 /* What client_perform_patiently() waits between two attempts: twice as long each time, half of it random, so that those
  * who were cut together don't come back together. */

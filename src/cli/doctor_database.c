@@ -32,7 +32,7 @@ static void check_programs(struct doctor *d, const struct conf *conf)
 	buf_release(&why);
 }
 
-/* Whether there is a private cluster yet: looking must not make one. */
+/* Returns true if there is a private cluster. Doesn't create one. */
 static bool has_cluster(const struct conf *conf)
 {
 	char path[4096];
@@ -118,7 +118,7 @@ static void check_migrations(struct doctor *d, const char *conninfo)
 	free(lines);
 }
 
-/* Whether it is a standby, of that database, and how far behind. */
+/* Checks that it is a standby of that database, and how far it is behind. */
 static void check_standby(struct doctor *d, const char *conninfo, const char *system)
 {
 	char recovering[VALUE_MAX], its[VALUE_MAX], lag[VALUE_MAX];

@@ -79,7 +79,7 @@ static bool is_postern(struct probe *p, const char *base, const char *unix_path)
 
 /* ---- ports ---- */
 
-/* How the address is reached from here: an address that means all of them is replaced by loopback. */
+/* Returns the address to connect to: loopback in place of an address that means all of them. */
 static void local_url(const struct conf_listen *a, char *out, size_t size)
 {
 	char host[INET6_ADDRSTRLEN];

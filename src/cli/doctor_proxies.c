@@ -91,7 +91,7 @@ static char *read_uncommented(const char *path)
 	return buf_detach(&text, &size);
 }
 
-/* Whether the file names an address that this server listens on: by its port, or its socket's path. */
+/* Returns true if the file names an address that this server listens on: by its port, or its socket's path. */
 static bool names_server(const struct conf *conf, const char *text)
 {
 	for (size_t i = 0; i < conf->listen_count; i++) {

@@ -39,7 +39,7 @@ struct manifest {
 	unsigned part_count;
 };
 
-/* As text; free it. */
+/* Returns the manifest as text, which the caller frees. */
 char *manifest_format(const struct manifest *m);
 /* ST_INVALID: it is no manifest; ST_REFUSED: one that this version can't read. The reason is added to why. */
 enum status manifest_parse(const char *text, size_t len, struct manifest *ret, struct buf *why) MUST_CHECK;

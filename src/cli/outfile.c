@@ -90,7 +90,7 @@ static void block(sigset_t *set, sigset_t *before)
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct sigaction action;
-		/* What is ignored, as by nohup(1), would be waited for all the same. */
+		/* A signal that is ignored, as by nohup(1), would be waited for all the same. */
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(set, signals[i]);
 	}

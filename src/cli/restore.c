@@ -113,7 +113,7 @@ enum status restore_other(struct store *s, const struct conf *conf, struct archi
 	return asked && *found == '\0' ? restore_dump(a, conf, major, s->conninfo, false, why) : ST_REFUSED;
 }
 
-/* What this version can't restore, or not there. */
+/* Refuses what this version can't restore, or not to that place. */
 static enum status judge(const struct archive *a, const struct conf *conf, struct buf *why)
 {
 	const struct manifest *m = &a->manifest;

@@ -28,7 +28,7 @@ static uint64_t seconds(struct json_object *o, const char *name)
 	return v != NULL ? (uint64_t)json_object_get_int64(v) : 0;
 }
 
-/* What is in effect, then what else there is to know of it. */
+/* Prints the periods in effect, then notes about them. */
 static void print(struct json_object *o)
 {
 	char text[VALUE_TEXT_MAX];

@@ -77,7 +77,7 @@ static void unmark(const char *data)
 		unlink(mark);
 }
 
-/* Where the file system can't exchange. A start that finds STATE/pg.switching and no STATE/pg does the last step. */
+/* For file systems that can't exchange. A start that finds STATE/pg.switching and no STATE/pg does the last step. */
 static enum status exchange_in_steps(int fd, const char *state, const char *data, const char *kept, struct buf *why)
 {
 	char switching[PATH_MAX];

@@ -234,7 +234,7 @@ static int resolve_chat(struct tail *t, const char *chat)
 	return t->chat != NULL ? 0 : command_failed("the server's answer isn't understood");
 }
 
-/* Where -n and --since say that it begins. */
+/* Sets the start that -n and --since ask for. */
 static int choose_start(struct backlog *b)
 {
 	char at[CLOCK_RFC3339_LEN + 1];

@@ -26,7 +26,7 @@ static const char env_prefix[] = "POSTERN_";
 
 enum { LINE_LENGTH_MAX = 8192 };
 
-/* What is being read. */
+/* The file that is being read. */
 struct source {
 	struct conf *conf;
 	int exit_code; /* of the first mistake */
@@ -251,7 +251,7 @@ static void take_password(struct source *src)
 		complain(src, CONF_EXIT_CONFIG, where, wrong);
 }
 
-/* What depends on the machine or on several settings. */
+/* Completes settings that depend on the machine or on several settings. */
 static void complete(struct source *src)
 {
 	struct conf *c = src->conf;

@@ -26,7 +26,7 @@ enum { CONF_EXIT_USAGE = 2, CONF_EXIT_IO = 74, CONF_EXIT_CONFIG = 78 };
 
 enum { CONF_SETTINGS_MAX = 64 };
 
-/* Who may register. */
+/* The values of the setting registration. */
 enum conf_registration { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
 
 struct conf_listen {
@@ -46,7 +46,7 @@ struct conf_net {
 	unsigned prefix; /* bits */
 };
 
-/* Where a value came from. */
+/* The source of a value. */
 struct conf_origin {
 	enum { CONF_DEFAULT, CONF_FILE, CONF_ENV, CONF_FLAG } kind;
 	unsigned line; /* of the file */
@@ -160,11 +160,11 @@ void conf_warn_settings(const struct conf *c, FILE *out);
 /* "30d", "12h", "90m", "15s" or plain seconds. */
 bool conf_parse_duration(const char *text, uint64_t *ret_seconds);
 
-/* Where the site begins below its host: the path of public_url, "" for none. */
+/* Returns the path of public_url, where the site begins below its host; "" if there is none. */
 const char *conf_public_path(const struct conf *c);
-/* Whether the peer is in trusted_proxies. IPv4 in IPv6 (::ffff:…) counts as IPv4. */
+/* Returns true if the peer is in trusted_proxies. IPv4 in IPv6 (::ffff:…) counts as IPv4. */
 bool conf_is_trusted_proxy(const struct conf *c, const struct sockaddr *peer);
-/* Whether a page of that origin (the request's Origin, compared exactly) may read answers. */
+/* Returns true if a page of that origin (the request's Origin, compared exactly) may read answers. */
 bool conf_allows_origin(const struct conf *c, const char *origin);
 
 #endif

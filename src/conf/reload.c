@@ -38,7 +38,7 @@ static void set(struct conf *c, const struct setting *s, const char *text)
 		fatal("%s: %s", s->name, error); /* it was taken before */
 }
 
-/* What depends on who is asking (the user's home) isn't a change. */
+/* A value that depends on the user who asks (their home) isn't a change. */
 static bool is_default(const struct conf *c, const struct setting *s)
 {
 	return c->origin[setting_index(s)].kind == CONF_DEFAULT;

@@ -53,7 +53,7 @@ bool setting_is_list(const struct setting *s);
 void setting_clear(struct conf *c, const struct setting *s);
 /* Sets it; adds to it when it is a list, whose items are divided by commas or blanks. false: error says why. */
 bool setting_add(struct conf *c, const struct setting *s, const char *text, char error[SETTING_ERROR_MAX]);
-/* As it would be written, in memory of the caller's to free; "" when unset. Passwords are masked. NULL: no memory. */
+/* Returns the value as it would be written, which the caller frees; "" if it is unset. Passwords are masked. */
 char *setting_format(const struct conf *c, const struct setting *s);
 
 #endif

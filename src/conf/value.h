@@ -9,7 +9,7 @@
 
 enum { VALUE_TEXT_MAX = 32 };
 
-/* All of text must be the value. false: it isn't, or it is too large for 64 bits. */
+/* Parses a value. Returns false if text has anything else in it, or the value is too large for 64 bits. */
 bool value_parse_number(const char *text, uint64_t *ret);
 bool value_parse_size(
 	const char *text, uint64_t *ret); /* bytes: 512, 16K, 8M, 1G (powers of 1024); KiB and kB mean K */

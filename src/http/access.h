@@ -25,7 +25,7 @@ void access_reopen(struct access *a, const char *where);
 /* A request that is answered. ok: the client has taken the answer. */
 void access_request(struct access *a, const struct request *req, int status, uint64_t bytes, bool ok);
 
-/* What is kept of a request whose connection lives on as a stream or poll. */
+/* The part of a request that is kept while its connection is a stream or poll. */
 struct access_entry {
 	uint64_t began_us, bytes, events;
 	int status;

@@ -74,7 +74,7 @@ static struct MHD_Response *problem_response(unsigned status)
 	return r;
 }
 
-/* Whether all headers have come, but nobody here has been asked about the request yet. */
+/* Returns true if all headers have come, but nobody here has been asked about the request yet. */
 static bool is_between(struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *context = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);

@@ -447,7 +447,8 @@ void request_problem(struct request *req, enum problem p, const char *detail, co
 	struct buf out;
 	size_t len;
 	buf_init(&out, 65536);
-	/* What doesn't exist and what the caller may not know of look alike: every 404 has the same detail. */
+	/* Every 404 has the same detail, so that a caller can't tell what doesn't exist from what they may not know of.
+	 */
 	problem_render(&out, p, status == 404 ? NULL : detail, req->id, extra);
 	if (status == 401)
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");

@@ -39,7 +39,7 @@ enum {
 	ROUTE_REPLICA = 256, /* its call only reads, as pg/replica.h wants it */
 };
 
-/* What came. Strings live as long as the request. */
+/* The request as it came. Strings live as long as the request. */
 struct http_server *request_server(const struct request *req);
 const struct route *request_route(const struct request *req);
 const char *request_method(const struct request *req); /* HEAD is told as GET */
@@ -52,7 +52,7 @@ const char *request_param(const struct request *req, const char *name); /* of th
  * none. */
 const char *request_unknown_param(const struct request *req, const char *const known[]);
 const char *request_header(const struct request *req, const char *name);
-/* Whether the body is of that media type, whatever its parameters. */
+/* Returns true if the body is of that media type, whatever its parameters. */
 bool request_has_type(const struct request *req, const char *type);
 const char *request_cookie(const struct request *req, const char *name);
 const struct buf *request_body(const struct request *req); /* data may be NULL when len is 0 */
@@ -83,7 +83,7 @@ void *request_data(const struct request *req);
 
 /* Answers. */
 void request_add_header(struct request *req, const char *name, const char *value); /* copied; before the answer */
-/* What goes with a 429: the limit, and in how many seconds to try again. */
+/* Adds the headers of a 429: the limit, and in how many seconds to try again. */
 void request_add_rate(struct request *req, unsigned limit, uint64_t retry_s);
 /* Takes body (from malloc; NULL with len 0). type NULL: no body. */
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len);
@@ -109,8 +109,8 @@ void request_problem(struct request *req, enum problem p, const char *detail, co
 void request_hand_off(struct request *req, void (*on_handed_off)(void *arg, struct request *req, int fd), void *arg);
 /* Status line and the headers every answer has, without the empty line. */
 void request_head(const struct request *req, struct buf *out, int status, const char *type);
-/* Whether the connection may go on with HTTP after a handed-off answer: keep-alive holds, and nothing behind this
- * request was read. ret_accounted: bytes read so far, for http_hand_back(). */
+/* Returns true if the connection may go on with HTTP after a handed-off answer: keep-alive holds, and nothing behind
+ * this request was read. ret_accounted: bytes read so far, for http_hand_back(). */
 bool request_may_go_on(const struct request *req, uint64_t *ret_accounted);
 
 #endif

@@ -58,7 +58,7 @@ static enum problem parse_query(struct request *req, char *query)
 	return PROBLEM_NONE;
 }
 
-/* Whether pattern ("/v1/chats/{chat}") is the path of these segments; fills vars. */
+/* Returns true, and fills vars, if the segments match pattern ("/v1/chats/{chat}"). */
 static bool matches(const char *pattern, const char *const segments[], int n, const char *vars[REQUEST_VARS_MAX])
 {
 	unsigned vars_count = 0;

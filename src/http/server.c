@@ -482,7 +482,7 @@ static void let_go(const struct list *list, uint64_t since)
 	}
 }
 
-/* Who takes too long. libmicrohttpd's own timeout is satisfied with a byte now and then. */
+/* Closes connections that take too long to send a request. libmicrohttpd's own timeout restarts with each byte. */
 static void shut_slow(struct list *list, uint64_t since)
 {
 	while (!list_empty(list)) {

@@ -321,7 +321,7 @@ struct rewind {
 	enum subscriber_end why;
 };
 
-/* What waits may be of the old history. */
+/* The queued frames may belong to the old history. */
 static void rewind_one(void *arg, struct subscriber *s)
 {
 	const struct rewind *r = arg;

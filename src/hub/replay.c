@@ -31,7 +31,7 @@ struct replay {
 	struct hub_stats *stats;
 	struct loop_timer *retry;
 	struct list waiting; /* reads that have failed and are tried again */
-	/* What one walk of the ring has found; kept, because it is needed all the time. */
+	/* The result of one walk of the ring; allocated once, because every catching up needs it. */
 	struct frame **found;
 	size_t found_count, found_size;
 	uint64_t floor;  /* of the chat whose thread is walked */
@@ -113,7 +113,8 @@ static bool is_of_deleted_chat(const struct map *deleted, const struct frame *f)
 	return f->chats_count == 1 && f->kind != FRAME_USER && map_get(deleted, f->chats[0]) != NULL;
 }
 
-/* Of what was found, which is in order, keeps the latest state of each entity; of a deleted chat, only the deletion. */
+/* Keeps the latest state of each entity among the found frames, which are in order; for a deleted chat, only the
+ * deletion. */
 static void drop_superseded(struct replay *r)
 {
 	struct map seen = { 0 }, deleted = { 0 };

@@ -10,7 +10,7 @@
 
 #define BIT(state) (1u << SUBSCRIBER_##state)
 
-/* From each state, the states that may follow. */
+/* The legal transitions: for each state, the states that may follow. */
 static const unsigned char transitions[] = {
 	[SUBSCRIBER_CATCHING_UP] = BIT(READING) | BIT(LIVE) | BIT(CLOSING) | BIT(DEAD),
 	[SUBSCRIBER_READING] = BIT(CATCHING_UP) | BIT(CLOSING) | BIT(DEAD),

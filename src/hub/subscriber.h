@@ -58,7 +58,7 @@ enum subscriber_end {
 /* Returns the reason for the reset that the client gets; NULL if it gets none. */
 const char *subscriber_reset_reason(enum subscriber_end why);
 
-/* What a transport does. No function is called for a dead subscriber but on_gone. */
+/* A transport's functions. Only on_gone is called for a dead subscriber. */
 struct subscriber_ops {
 	/* Frames wait and the socket may take some, or hub_wake() was called: writes. Returns true if nothing waits any
 	 * more and the subscriber is to receive more of what it has missed. */

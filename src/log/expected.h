@@ -15,7 +15,7 @@ struct expected {
 	uint64_t history; /* the tag of the current one */
 };
 
-/* From here on positions are those of the history with that hash. */
+/* Positions belong to the history with that hash from now on. */
 static inline void expected_begin(struct expected *e, uint64_t hash) { e->history = hash << EXPECTED_POSITION_BITS; }
 
 /* Returns the position; 0 if there is none in this history. */

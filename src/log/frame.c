@@ -131,7 +131,7 @@ static struct frame *build(const struct parsed *p, const char *epoch)
 	return f;
 }
 
-/* Where f's chats are stored; build() leaves them to its caller. */
+/* Returns the place of f's chats, which build() leaves to its caller to fill. */
 static uint64_t *frame_chats(const struct frame *f) { return (uint64_t *)(f->threads + f->chats_count + 1); }
 
 /* Reads a word and the space after it. */

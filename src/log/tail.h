@@ -15,7 +15,7 @@ struct live;
 struct loop;
 struct tail;
 
-/* What a listener is called for; a member may be NULL. Frames are only lent: keep one with frame_ref(). */
+/* A listener's callbacks; each may be NULL. Frames are borrowed: frame_ref() keeps one. */
 struct tail_events {
 	/* The next frame of the log; positions ascend. own: it was sent through this node, or it was read from the
 	 * tables and may be old. */

@@ -14,7 +14,7 @@
 
 static const char *const server_programs[] = { "postgres", "initdb", NULL };
 
-/* What is being looked for, and the best so far. */
+/* The version that is looked for, and the best match so far. */
 struct search {
 	const char *const *programs; /* what a directory has to have; the first one says of which version it is */
 	int wanted;                  /* 0: any */

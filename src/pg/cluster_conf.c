@@ -102,7 +102,7 @@ static uint64_t read_number(const char *path)
 	return ok ? n : UINT64_MAX;
 }
 
-/* Of the machine, or of the container. */
+/* Returns the memory of the machine, or the limit of the container. */
 static uint64_t memory_bytes(void)
 {
 	uint64_t least = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -133,7 +133,7 @@ enum status cluster_conf_include(const char *data, struct buf *why)
 	return ok ? ST_OK : failed(why, path);
 }
 
-/* Whether the file has just that text. */
+/* Returns true if the file's content is text. */
 static bool holds(const char *path, const struct buf *text)
 {
 	char *there = mem_alloc(text->len + 1);

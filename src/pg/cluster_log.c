@@ -26,7 +26,7 @@ int cluster_log_open(const char *path, off_t *ret_from)
 	return fd;
 }
 
-/* What follows "FATAL: " and the like; NULL: the line isn't a complaint. */
+/* Returns what follows "FATAL: " and the like; NULL: the line reports no error. */
 static const char *complaint(const char *line)
 {
 	static const char *const marks[] = { "FATAL:", "PANIC:", "error:" };

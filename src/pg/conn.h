@@ -14,7 +14,7 @@
 struct loop;
 struct pg_conn;
 
-/* What came back. Only valid inside the callback that brings it. */
+/* A call's result. Only valid during the callback that gets it. */
 struct pg_result;
 bool pg_ok(const struct pg_result *r);              /* rows; else an error: see pg_away() to pg_hint() */
 bool pg_away(const struct pg_result *r);            /* no answer: the database is away, and the outcome unknown */

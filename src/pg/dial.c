@@ -19,7 +19,7 @@
 
 enum stage { IDLE, LOOKING_UP, CONNECTING, SETTING_UP };
 
-/* What is known of a host's name. */
+/* The state of a host's name resolution. */
 struct name {
 	struct resolve *lookup;                                  /* under way; from an earlier round, perhaps */
 	char addresses[RESOLVE_ADDRESSES][RESOLVE_ADDRESS_SIZE]; /* the last that were found */

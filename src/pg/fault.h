@@ -24,7 +24,7 @@ struct fault {
 };
 
 const struct fault *fault_find(const char *sqlstate); /* never NULL */
-/* Of a result; pg_away() is a fault too. */
+/* Returns the fault of a failed result; pg_away() is a fault too. */
 const struct fault *fault_of(const struct pg_result *r);
 static inline bool fault_passes(const struct fault *f)
 {

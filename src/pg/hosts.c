@@ -43,7 +43,7 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
 	return NULL;
 }
 
-/* What hosts_connect() says itself. */
+/* The messages of hosts_connect() itself. */
 static bool is_per_host(const char *keyword)
 {
 	static const char *const own[] = { "host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts",

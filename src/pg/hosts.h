@@ -31,7 +31,7 @@ struct hosts {
 enum status hosts_parse(struct hosts *h, const char *conninfo, struct buf *why) MUST_CHECK;
 void hosts_release(struct hosts *h);
 
-/* Whether its name must be looked up before it can be connected to. */
+/* Returns true if its name must be looked up before it can be connected to. */
 bool host_needs_lookup(const struct host *host);
 /* Begins to connect to that one. address: what its name was resolved to; NULL: as it is. attrs NULL: any. */
 PGconn *hosts_connect(const struct hosts *h, const struct host *host, const char *address, const char *attrs);

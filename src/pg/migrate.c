@@ -100,7 +100,7 @@ static int compare_versions(const char *a, const char *b)
 	}
 }
 
-/* What was applied; *ret is NULL when the database is new, since the first migration makes the list. */
+/* Reads the applied migrations; *ret is NULL if the database is new, because the first migration creates the list. */
 static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf *why)
 {
 	char has_schema[2], has_list[2];
@@ -142,7 +142,7 @@ static enum status judge_unknown(struct sync *s, const char *name, struct buf *w
 	return ST_REFUSED;
 }
 
-/* What was applied must be what this binary carries. */
+/* Checks that the applied migrations are those of this binary. */
 static enum status compare(struct sync *s, struct sync_rows *applied, struct buf *why)
 {
 	for (int i = 0; applied != NULL && i < sync_count(applied); i++) {

@@ -5,7 +5,7 @@
 #ifndef PG_PASSFILE_H
 #define PG_PASSFILE_H
 
-/* Of the file that the conninfo or the environment names. -1: none is named, or it can't be read. */
+/* Opens the file that the conninfo or the environment names. Returns -1 if none is named or it can't be read. */
 int passfile_open(const char *conninfo);
 
 /* As the user that will connect. Takes fd. If the file can't be opened any more, gives a conninfo that names a copy in

@@ -46,7 +46,7 @@ enum status store_become_owner(struct store *s, const struct conf *conf, struct 
 	return ST_OK;
 }
 
-/* Whether a server's database can be connected to yet. */
+/* Returns true if the server accepts connections to the database. */
 static bool answers(const char *conninfo, struct buf *why)
 {
 	buf_reset(why);

@@ -246,7 +246,7 @@ static enum status update_extensions(struct upgrade *u, struct buf *why)
 		NULL, -1, why);
 }
 
-/* Nobody waits for the first rough ones (--analyze-in-stages): the server isn't there yet. */
+/* Not --analyze-in-stages: the server isn't running yet, so nobody needs rough statistics first. */
 static enum status collect_statistics(struct upgrade *u, struct buf *why)
 {
 	return run(u->new_bindir, "vacuumdb",

@@ -32,7 +32,7 @@ struct upgrade {
  * of the cluster's version are. Anything that is missing, unsupported or the wrong way round is refused. */
 enum status upgrade_plan(struct upgrade *u, const char *old_bindir, const char *pg_bindir, struct buf *why) MUST_CHECK;
 
-/* What the files in a directory say is their size, in bytes. */
+/* Returns the sum of the sizes of a directory's files, in bytes. */
 uint64_t upgrade_size(const char *dir);
 /* Refuses if a second cluster, of which size bytes are copied or cloned, wouldn't fit beside the first. */
 enum status upgrade_check_space(const struct upgrade *u, uint64_t size, struct buf *why) MUST_CHECK;
