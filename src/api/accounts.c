@@ -32,10 +32,10 @@ struct change {
 	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": none is asked for, none is set */
 	char old_hash[PASSWORD_HASH_MAX], new_hash[PASSWORD_HASH_MAX], secret_hash[SECRET_HASH_HEX + 1];
 	bool has_secret, admin, known, right, hashed;
-	uint64_t rate_key; /* given back when it succeeds; 0: none */
+	uint64_t rate_key; /* refunded on success; 0: none */
 };
 
-/* An administrator's secret for somebody else, on its way into the answer. */
+/* A secret that an administrator has created for another user, until it is in the answer. */
 struct grant {
 	struct request *req;
 	const char *member;

@@ -437,7 +437,7 @@ void auth_set_keys(struct auth *a)
 void auth_reload_keys(struct auth *a, bool always)
 {
 	if (jws_keys_reload(a->keys, always))
-		auth_forget(a, NULL, 0); /* whatever a key that has gone has signed is refused from here on */
+		auth_forget(a, NULL, 0); /* tokens of a removed key are refused from now on */
 }
 
 void auth_free(struct auth *a)

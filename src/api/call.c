@@ -395,7 +395,7 @@ static void on_result(void *arg, const struct pg_result *r)
 		snprintf(etag, sizeof(etag), "\"%s\"", pg_text(r, 0, rev));
 		request_add_header(req, "ETag", etag);
 	}
-	if (pos >= 0 && !pg_null(r, 0, pos)) /* what was written is read by whoever asks next */
+	if (pos >= 0 && !pg_null(r, 0, pos)) /* the next request of this client must read what was written */
 		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, pos));
 	call_add_links(req, value(r, "older"), value(r, "newer"));
 	call_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, r, 0, body);

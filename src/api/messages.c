@@ -27,7 +27,7 @@
 #define KEY_MAX 200
 #define TYPE_MAX 32
 #define BULK_ITEMS_MAX 10000
-#define HASH_HEX 32 /* half of BLAKE2b-256: it only has to tell bodies of one sender apart */
+#define HASH_HEX 32 /* half of BLAKE2b-256: it only has to distinguish bodies of one sender */
 
 struct post;
 

@@ -22,8 +22,8 @@
 
 #define TICK_MS 250
 #define CUT_MS 1000    /* a stream that was cut may be a page that is loaded again */
-#define ENDED_MS 8000  /* one that the server has ended, a poll that was answered: the client comes again */
-#define SETTLE_MS 3000 /* after the start, and after the database was away: then all are told */
+#define ENDED_MS 8000  /* after a stream that the server has ended, or an answered poll: the client reconnects */
+#define SETTLE_MS 3000 /* after the start, and after the database was unavailable: then all users are published */
 #define SWEEP_MS 5000
 #define TOGETHER_MAX 1000
 
@@ -41,7 +41,7 @@ struct presence {
 	struct map changes; /* user's key → struct change */
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
-	unsigned changes_peak;            /* how many were told of since memory was last given back */
+	unsigned changes_peak;            /* the number of published changes since memory was last trimmed */
 	bool publishing, unsure, stopped; /* unsure: what the database knows isn't known */
 };
 
@@ -60,7 +60,7 @@ static void on_presence(void *arg, const char *name, uint64_t key, bool here, bo
 	struct change *c = map_get(&p->changes, key);
 	if (p->stopped)
 		return;
-	if (c != NULL) { /* back again, or gone before it was told */
+	if (c != NULL) { /* the reverse change, before the first was published */
 		forget(p, c);
 		return;
 	}
@@ -75,7 +75,7 @@ static void on_presence(void *arg, const char *name, uint64_t key, bool here, bo
 	map_set(&p->changes, key, c);
 }
 
-/* The database was away: what it knows may be lost, and is told anew. */
+/* The database was unavailable, and may have lost what was published: publishes all users again. */
 static void resync(struct presence *p)
 {
 	p->unsure = true;
@@ -181,7 +181,7 @@ struct presence *presence_new(struct api *api)
 {
 	struct presence *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
-	resync(p); /* whoever had this worker's place before may have left rows behind */
+	resync(p); /* an earlier worker of this number may have left rows behind */
 	list_init(&p->order);
 	hub_watch_users(api->hub, on_presence, p);
 	tail_listen(api->tail, &tail_events, p);

@@ -135,7 +135,7 @@ static void on_hash_found(void *arg, const struct pg_result *r)
 	}
 }
 
-/* Attempts are counted by account and by address; one that succeeds is given back. */
+/* Attempts are counted by account and by address; a successful one is refunded. */
 static bool admitted(struct issue *i)
 {
 	struct api *api = api_of(i->req);

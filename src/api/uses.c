@@ -125,7 +125,8 @@ void uses_note(struct uses *u, const struct request *req, uint64_t credential)
 	char address[64], agent[AGENT_MAX + 1];
 	const char *header = request_header(req, "User-Agent");
 	size_t len = header ? strlen(header) : 0;
-	if (u->gathered.count >= TOGETHER_MAX) /* more than the database takes: they come again */
+	if (u->gathered.count >=
+		TOGETHER_MAX) /* more than the database keeps up with: a dropped use is noted again later */
 		return;
 	request_client(req, address, sizeof(address));
 	if (len > AGENT_MAX) /* not within a character */

@@ -25,7 +25,7 @@ static inline void list_append(struct list *l, struct list *node)
 	l->prev = node;
 }
 
-/* Takes the node off whatever list it is on; harmless when it is on none. */
+/* Removes the node from its list; does nothing if it is in none. */
 static inline void list_remove(struct list *node)
 {
 	node->prev->next = node->next;

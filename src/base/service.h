@@ -18,7 +18,7 @@
 enum { SERVICE_FDS_MAX = 64 };
 
 struct service {
-	struct sockaddr_un manager; /* sun_family is 0: nobody wants to be told */
+	struct sockaddr_un manager; /* sun_family is 0: there is no service manager */
 	socklen_t manager_len;
 	uint64_t watchdog_ms; /* how often it wants to hear that we live; 0: never */
 	unsigned fd_count;    /* of sockets that were passed */

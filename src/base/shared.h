@@ -62,7 +62,7 @@ static inline void shared_set(_Atomic uint64_t *slot, uint64_t n)
 	atomic_store_explicit(slot, n, memory_order_relaxed);
 }
 
-/* The last position of the log that a client of this node was told of; it starts at 0. Its encoding is the tail's. */
+/* The last position of the log that a client of this node was sent; it starts at 0. Its encoding is the tail's. */
 _Atomic uint64_t *shared_position(struct shared *s);
 
 /* A rate limit of one event every interval_us with bursts of up to `burst` (0 counts as 1), by the generic cell rate

@@ -43,7 +43,7 @@ static size_t size_index(size_t size) { return size == 0 ? 0 : (size - 1) / GRAI
 static bool is_small(size_t size) { return !FROM_MALLOC && size <= (size_t)SIZES * GRAIN; }
 static unsigned room_of(size_t index) { return (unsigned)((CHUNK - sizeof(struct chunk)) / ((index + 1) * GRAIN)); }
 
-/* Twice as much is mapped, and what lies outside a multiple of the size is given back. */
+/* Maps twice as much, and unmaps what lies outside a multiple of the size. */
 static struct chunk *new_chunk(void)
 {
 	char *map = mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -74,7 +74,7 @@ static bool is_safe(const char *name)
 	}
 }
 
-/* For messages: no control characters, whoever wrote the archive. */
+/* For messages: replaces control characters, because the archive isn't trusted. */
 static void add_name(struct buf *why, const char *name)
 {
 	for (; *name != '\0'; name++)

@@ -13,13 +13,13 @@
 /* on_wait is called while something is waited for, at most once a second; what is like "the database". */
 void waiting_setup(void (*on_wait)(void *arg, const char *what), void *arg);
 
-/* Waits that long. False: told to stop, and it returned at once. */
+/* Waits that long. Returns false at once if a stop is requested. */
 bool waiting_pause(const char *what, unsigned ms);
 
-/* Waits until events (of poll(2)) happen on fd, for as long as it takes. False: told to stop. */
+/* Waits until events (of poll(2)) happen on fd, without a limit. Returns false if a stop is requested. */
 bool waiting_for(const char *what, int fd, short events);
 
-/* The same with a limit. 1: there are events, 0: the time is up, -1: told to stop. */
+/* The same with a limit. Returns 1 if there are events, 0 after the time, -1 if a stop is requested. */
 int waiting_until(const char *what, int fd, short events, unsigned ms);
 
 #endif

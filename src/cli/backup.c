@@ -107,7 +107,7 @@ static void add_arguments(struct job *j, struct tool *t)
 	tool_add(t, "--no-unlogged-table-data"); /* who is here now, and the like */
 	if (j->d.store.state != NULL)
 		return;
-	/* A database of somebody's may hold more than ours, and our role needn't be allowed to read it. */
+	/* An external database may have other schemas, which our role may not be allowed to read. */
 	tool_add(t, "--schema=postern");
 	tool_add(t, "--schema=postern_????????????");
 	char found[8] = "";

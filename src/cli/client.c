@@ -113,8 +113,8 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 
 bool client_may_come_up(const struct client *c)
 {
-	bool refused_here =
-		c->code == CURLE_WRITE_ERROR || c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; told to stop */
+	bool refused_here = c->code == CURLE_WRITE_ERROR ||
+		c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; a stop is requested */
 	return c->status == 0 ? !client_is_misdirected(c) && !refused_here : c->status == 429 || c->status >= 500;
 }
 

@@ -22,7 +22,7 @@ enum { TIMEOUT_S = 5, BODY_MAX = 16, ID_LEN = 12 };
 /* ---- asking ---- */
 
 struct probe {
-	char id[ID_LEN + 1]; /* sent as X-Request-Id, which a Postern gives back */
+	char id[ID_LEN + 1]; /* sent as X-Request-Id, which Postern repeats in its answer */
 	bool id_returned;
 	char body[BODY_MAX];
 	size_t len;

@@ -158,7 +158,7 @@ static int open_file(const char *path, struct archive *a, struct buf *why)
 	return -1;
 }
 
-/* From here on SIGTERM and SIGINT are heard by whatever waits, so that what was begun is taken back. */
+/* From now on every wait notices SIGTERM and SIGINT, so that an unfinished restore is undone. */
 static void hold_signals(void)
 {
 	sigset_t set;

@@ -34,7 +34,7 @@ const struct conf_option tail_options[] = {
 
 struct tail {
 	struct client client;
-	char *chat;             /* only this one's messages, as a number; NULL: all */
+	char *chat;             /* only this chat's messages, its number; NULL: all */
 	struct bookmark at;     /* how far everything has been printed */
 	struct backlog backlog; /* what was printed from history last */
 	struct buf line;        /* that is coming in */
@@ -220,7 +220,7 @@ static void connect_once(struct tail *t)
 		snprintf(c->error, sizeof(c->error), "the server ended the stream");
 }
 
-/* Turns @name, or whatever else names it, into the chat's number. */
+/* Turns @name, or another name of a chat, into its number. */
 static int resolve_chat(struct tail *t, const char *chat)
 {
 	CURLcode code;
@@ -247,7 +247,7 @@ static int choose_start(struct backlog *b)
 	return moment_parse(since, at) ? backlog_from_time(b, at) : CONF_EXIT_USAGE;
 }
 
-/* Prints from history what is asked for, or what is missing, up to now: from there the stream goes on. */
+/* Prints from history what is asked for or missing, up to now, where the stream continues. */
 static int print_backlog(struct tail *t, bool is_start)
 {
 	backlog_release(&t->backlog);

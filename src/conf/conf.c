@@ -238,7 +238,7 @@ static void take_flags(struct source *src, const struct args *a)
 	}
 }
 
-/* Only at the start: later this process may not be able to, and connections keep what they were told. */
+/* Only at the start: later this process may not be able to read it, and connections keep the first value. */
 static void take_password(struct source *src)
 {
 	struct conf *c = src->conf;
@@ -270,7 +270,7 @@ static void complete(struct source *src)
 		c->state = mem_format("%s/.local/share/postern", home);
 	else if (identity_of(geteuid(), &self))
 		c->state = mem_format("%s/.local/share/postern", self.home);
-	else if (c->database == NULL) /* with a database of somebody's there is nothing to keep */
+	else if (c->database == NULL) /* an external database needs no state directory */
 		complain(src, CONF_EXIT_CONFIG, "state",
 			"not set, and neither is HOME: name the state directory with --state DIR (POSTERN_STATE)");
 }

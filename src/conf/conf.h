@@ -41,7 +41,7 @@ struct conf_listen {
 };
 
 struct conf_net {
-	int family; /* AF_INET, AF_INET6; AF_UNIX: whoever comes through a Unix socket */
+	int family; /* AF_INET, AF_INET6; AF_UNIX: every client of a Unix socket */
 	unsigned char addr[16];
 	unsigned prefix; /* bits */
 };

@@ -203,7 +203,7 @@ void access_free(struct access *a)
 	loop_hook_free(a->hook);
 	a->hook = NULL;
 	if (a->writing)
-		a->dying = true; /* on_worked() goes on, within loop_free() */
+		a->dying = true; /* on_worked() continues within loop_free() */
 	else
 		finish(a);
 }

@@ -23,9 +23,9 @@ struct connection {
 	int fd;
 	uint64_t waiting_since_ms; /* 0: a request is being answered */
 	uint64_t accounted;        /* bytes of the requests before this one */
-	bool unaccountable;        /* a chunked body: its bytes can't be told */
+	bool unaccountable;        /* a chunked body: its size isn't known in advance */
 	bool on_metrics_port;
-	bool was_poll;         /* it has carried a poll, and was given back */
+	bool was_poll;         /* it has carried a poll and returned to HTTP */
 	struct request *begun; /* its request line has come, on_completed() hasn't */
 	bool asked;            /* we have been asked about its request */
 	struct sockaddr_storage peer;

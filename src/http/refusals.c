@@ -13,7 +13,7 @@
 #include "loop/loop.h"
 
 enum {
-	CLIENTS_MAX = 256, /* that are told apart within an interval */
+	CLIENTS_MAX = 256, /* that are counted separately within an interval */
 	INTERVAL_MS = 60000,
 };
 
@@ -67,7 +67,7 @@ static void begin(struct refusals *r)
 	loop_timer_start(r->timer, INTERVAL_MS, 0);
 }
 
-/* Clients are told apart as limits tell them: of IPv6 by the network. */
+/* Clients are counted as for limits: IPv6 by its network. */
 static uint64_t key_of(const struct request *req, int status, bool offered)
 {
 	char network[64], text[256];

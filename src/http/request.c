@@ -176,7 +176,7 @@ static bool parse_address(const char *s, size_t len, struct sockaddr_storage *re
 			   : (void *)&((struct sockaddr_in *)ret)->sin_addr) == 1;
 }
 
-/* The last address in a list that isn't a trusted proxy's; false: the list doesn't tell. */
+/* Finds the last address of a list that isn't a trusted proxy's. Returns false if there is none. */
 static bool last_untrusted(const struct conf *conf, const char *list, const char *key, struct sockaddr_storage *ret)
 {
 	const char *end = list + strlen(list);

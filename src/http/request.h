@@ -42,7 +42,7 @@ enum {
 /* The request as it came. Strings live as long as the request. */
 struct http_server *request_server(const struct request *req);
 const struct route *request_route(const struct request *req);
-const char *request_method(const struct request *req); /* HEAD is told as GET */
+const char *request_method(const struct request *req); /* "GET" for HEAD */
 bool request_is_head(const struct request *req);
 bool request_is_http10(const struct request *req);
 const char *request_path(const struct request *req); /* still encoded, without the query */
@@ -52,7 +52,7 @@ const char *request_param(const struct request *req, const char *name); /* of th
  * none. */
 const char *request_unknown_param(const struct request *req, const char *const known[]);
 const char *request_header(const struct request *req, const char *name);
-/* Returns true if the body is of that media type, whatever its parameters. */
+/* Returns true if the body has that media type, with any parameters. */
 bool request_has_type(const struct request *req, const char *type);
 const char *request_cookie(const struct request *req, const char *name);
 const struct buf *request_body(const struct request *req); /* data may be NULL when len is 0 */

@@ -11,8 +11,8 @@ struct subscription {
 	struct hub_opening opening; /* HUB_START or HUB_START_RESET; its user's reference is taken over */
 	uint64_t credential;
 	uint32_t expires_s;      /* 0: never */
-	uint64_t key;            /* of the user: told to http_new()'s on_stream_gone */
-	const char *node;        /* told in hello; outlives everything */
+	uint64_t key;            /* of the user, for http_new()'s on_stream_gone */
+	const char *node;        /* sent in hello; outlives every request */
 	bool ndjson, close;      /* stream: the format; whether it ends after the first events */
 	unsigned padding;        /* stream: bytes of comment first */
 	unsigned wait_ms, limit; /* poll */
@@ -31,7 +31,7 @@ struct transport_head {
 };
 struct transport_head stream_head(bool ndjson);
 struct transport_head poll_head(void);
-/* Answers HEAD with those, without a length, and goes on with HTTP. */
+/* Answers HEAD with those headers, without a length, and keeps the connection in HTTP. */
 void head_begin(struct request *req, struct transport_head head);
 
 /* Common to both: what a socket needs that is held open. */

@@ -96,7 +96,7 @@ void hub_end(struct hub *hub, const char *name, uint64_t credential, enum subscr
 typedef void hub_credential_fn(void *arg, uint64_t credential);
 void hub_each_credential(struct hub *hub, hub_credential_fn *fn, void *arg);
 
-/* Calls fn for each user who has subscribers. name is only lent. */
+/* Calls fn for each user who has subscribers. name is borrowed. */
 typedef void hub_user_fn(void *arg, const char *name);
 void hub_each_user(struct hub *hub, hub_user_fn *fn, void *arg);
 

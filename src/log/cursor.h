@@ -9,7 +9,7 @@
 
 #define CURSOR_MAX 64
 
-/* A position and the check that tells its history from every other one: see log_check() in
+/* A position and the check that identifies its history: see log_check() in
  * sql/functions/log/checks.sql. */
 struct position {
 	uint64_t pos;

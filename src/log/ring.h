@@ -29,7 +29,7 @@ size_t ring_max(const struct ring *r);
 size_t ring_bytes(const struct ring *r); /* in use */
 size_t ring_count(const struct ring *r); /* frames */
 
-/* Calls on_frame for each frame of a thread whose position is above after, newest first. f is only lent. */
+/* Calls on_frame for each frame of a thread whose position is above after, newest first. f is borrowed. */
 typedef void ring_frame_fn(void *arg, struct frame *f);
 void ring_walk(const struct ring *r, uint64_t key, uint64_t after, ring_frame_fn *on_frame, void *arg);
 

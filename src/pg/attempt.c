@@ -19,7 +19,7 @@
 
 #define PING_MS 10000 /* of all hosts together, and their names */
 
-/* Owned by the thread and by whoever waits for it; the last one frees it. */
+/* Owned by the thread and by its waiter; the last one frees it. */
 struct attempt {
 	_Atomic int owners;
 	char *conninfo;

@@ -7,7 +7,7 @@
 
 #include <libpq-fe.h>
 
-/* PQping(); PQPING_NO_RESPONSE after 10 s, PQPING_NO_ATTEMPT when told to stop. */
+/* PQping(); PQPING_NO_RESPONSE after 10 s, PQPING_NO_ATTEMPT if a stop is requested. */
 PGPing attempt_ping(const char *conninfo);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 
-/* For appending; a large one is set aside as postgres.log.1 first. *ret_from is where it goes on. -1: errno says why
- * not. */
+/* For appending; a large one is set aside as postgres.log.1 first. *ret_from is the offset where new lines begin. -1:
+ * errno says why not. */
 int cluster_log_open(const char *path, off_t *ret_from);
 /* Adds the last complaint after `from`, and where to read more. */
 void cluster_log_reason(const char *path, off_t from, struct buf *why);

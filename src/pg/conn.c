@@ -21,15 +21,15 @@
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 500      /* while nobody lets us in */
-#define PAUSE_USELESS_MS 3000 /* when somebody does, and then no call succeeds */
-#define REMIND_MS 60000       /* an outage is told again that often */
+#define PAUSE_USELESS_MS 3000 /* when connecting succeeds, and then no call does */
+#define REMIND_MS 60000       /* an outage is logged again after that time */
 
 enum state { DOWN, DIALLING, UP };
 
 struct call {
 	pg_result_fn *on_result;
 	void *arg;
-	uint64_t due_ms;       /* when it is given up: its own time, whatever is before it */
+	uint64_t due_ms;       /* its deadline, independent of the calls before it */
 	const char *preparing; /* the statement that it prepares first; NULL: none */
 	struct trace *trace;   /* held: of the request that it is for */
 };
@@ -172,7 +172,7 @@ static void pause_before_dialling(struct pg_conn *c, unsigned most_ms)
 	c->pause_ms = c->pause_ms * 2 > most_ms ? most_ms : c->pause_ms * 2;
 }
 
-/* The connection is gone, or there is none to be had. Ends the calls under way, and tries again after a pause. */
+/* The connection was lost or couldn't be made. Ends the calls in flight, and connects again after a pause. */
 static void lost(struct pg_conn *c, const char *what, const char *why)
 {
 	bool was_up = c->state == UP;
@@ -231,7 +231,7 @@ static void dial_on(struct pg_conn *c, enum dial_next want)
 	}
 }
 
-/* A call was answered by somebody who can do what we ask for. */
+/* A call has succeeded: the database does what Postern needs. */
 static void succeeded(struct pg_conn *c)
 {
 	c->pause_ms = PAUSE_MIN_MS;
@@ -355,7 +355,7 @@ static void call_done(struct pg_conn *c)
 	PQclear(result);
 }
 
-/* Keeps the result that tells: the first error, else the last rows (a preparation comes before its run). */
+/* Keeps the result that counts: the first error, else the last rows (a preparation comes before its run). */
 static void keep(struct pg_conn *c, PGresult *result)
 {
 	ExecStatusType old = c->result ? PQresultStatus(c->result) : PGRES_COMMAND_OK;

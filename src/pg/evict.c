@@ -69,7 +69,7 @@ static long pid_in_file(const char *path)
 	return pid;
 }
 
-/* Dead, but whoever should take note of it (in a container that may be nobody) hasn't yet. */
+/* Dead, but not reaped: in a container there may be nobody who does. */
 static bool is_zombie(long pid)
 {
 	char path[64], line[512], *paren;

@@ -62,7 +62,7 @@ static struct sync *open_for_migrating(const char *conninfo, struct buf *why)
 	return s;
 }
 
-/* A node that is migrating may take its time, but never this one's: say what it is waiting for. */
+/* Another node may be migrating: logs what this one waits for. */
 static enum status lock(struct sync *s, struct buf *why)
 {
 	char got[2];
@@ -175,7 +175,7 @@ static bool is_applied(struct sync_rows *applied, const char *name)
 	return false;
 }
 
-/* Runs a file; a mistake in it is told as FILE:LINE. */
+/* Runs a file. An error in it is reported as FILE:LINE. */
 static enum status run_file(struct sync *s, const char *folder, const struct embedded *e, struct buf *why)
 {
 	if (sync_exec(s, (const char *)e->data) == ST_OK)
@@ -222,7 +222,7 @@ static enum status migrate_tables(struct sync *s, struct buf *why)
 	return st;
 }
 
-/* The comment says when somebody has last relied on the schema, for drop_unused() of another version. */
+/* The schema's comment says when it was last used, for drop_unused() of another version. */
 static enum status touch_functions(struct sync *s, const char *schema, struct buf *why)
 {
 	struct buf sql;

@@ -77,7 +77,7 @@ char *passfile_keep(const char *conninfo, int fd)
 {
 	struct stat st;
 	char *path = name_of(conninfo), *result = NULL;
-	/* libpq doesn't take one that others may read, and says so. */
+	/* libpq refuses a file that others may read, with a message of its own. */
 	if (path != NULL && access(path, R_OK) < 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
 		!(st.st_mode & (S_IRWXG | S_IRWXO))) {
 		int memory = copy(fd);

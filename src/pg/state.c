@@ -161,7 +161,7 @@ enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long 
 		fclose(f);
 	else
 		close(fd);
-	/* Not written yet: whoever it is has just begun. */
+	/* Not written yet: the other process has just begun. */
 	return known && strcmp(kind, "serve") == 0 ? STATE_SERVER : STATE_COMMAND;
 }
 

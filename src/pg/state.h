@@ -18,7 +18,8 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why);
  * through this process (/proc/PID/fd/N), good for its children too. Free it; NULL: why was added to. */
 char *state_name(const char *dir, int fd, struct buf *why);
 
-/* Who is to use the directory: its owner when root isn't, else whoever is named, else postern, else postgres. */
+/* Returns the user of the directory: its owner unless that is root, else the one that is named, else postern, else
+ * postgres. */
 enum status state_owner(const char *dir, const char *user, struct identity *ret, struct buf *why) MUST_CHECK;
 
 enum state_holder { STATE_FREE, STATE_SERVER, STATE_COMMAND, STATE_ERROR };

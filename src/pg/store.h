@@ -18,7 +18,7 @@ struct conf;
 #define STORE_WORKER_CONNECTIONS 6 /* that a worker makes */
 
 struct store {
-	int state_fd;            /* of the directory; -1 with a database of somebody's */
+	int state_fd;            /* of the directory; -1 with an external database */
 	char *state;             /* its absolute name; NULL likewise */
 	int lock_fd;             /* -1: not ours */
 	struct cluster *cluster; /* NULL: not ours to run */

@@ -50,7 +50,7 @@ static void add_line(struct buf *b, const char *text)
 	buf_add(b, text, len);
 }
 
-/* Waits for what the dialling waits for. DIAL_FAILED, with *ret_stopped: told to stop. */
+/* Waits for the descriptors of the dial. DIAL_FAILED with *ret_stopped: a stop is requested. */
 static enum dial_next dial_on(struct dial *d, enum dial_next want, bool *ret_stopped)
 {
 	uint64_t now = clock_mono_ms(), until = dial_until_ms(d);

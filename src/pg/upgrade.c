@@ -266,7 +266,7 @@ enum status upgrade_analyze(struct upgrade *u, struct buf *why)
 	return st;
 }
 
-/* Being told to stop was what ended the upgrade; what is done now is clearing away, until one is told again. */
+/* A stop request ended the upgrade. Clearing away follows, until the next stop request. */
 static void consume_stops(void)
 {
 	sigset_t stops;

@@ -39,7 +39,8 @@ enum status upgrade_check_space(const struct upgrade *u, uint64_t size, struct b
 
 /* Looks at the old cluster. One that wasn't shut down as it should is started and stopped, which recovers it. */
 enum status upgrade_prepare(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* Makes the new one in ASIDE/pg, with the old one's settings of ALTER SYSTEM and its pg_hba.conf and pg_ident.conf. */
+/* Creates the new cluster in ASIDE/pg, with the settings of ALTER SYSTEM, pg_hba.conf and pg_ident.conf of the old one.
+ */
 enum status upgrade_make(struct upgrade *u, struct buf *why) MUST_CHECK;
 /* pg_upgrade --check. */
 enum status upgrade_check(struct upgrade *u, struct buf *why) MUST_CHECK;

@@ -40,7 +40,7 @@ void socket_files_keep_rights(struct socket_files *f);
 /* To be called after privileges were dropped: ends the child if it isn't needed. */
 void socket_files_settle(struct socket_files *f);
 
-/* To be called in a worker: lets go of the child. */
+/* Called in a worker: forgets the child without ending it. */
 void socket_files_forget(struct socket_files *f);
 
 /* Removes the files, by way of the child if there is one. Failures are logged. */
