@@ -25,7 +25,7 @@
 	X(FORBIDDEN, "forbidden", 403, "Not allowed", "The caller's role doesn't allow this.") \
 	X(MUTED, "muted", 403, "Muted in this chat", "You are muted in this chat.") \
 	X(BLOCKED, "blocked", 403, "One of the two users has blocked the other", \
-		"One of you two has blocked the other.") \
+		"One of the two users has blocked the other.") \
 	X(USER_DELETED, "user_deleted", 403, "The other user has deleted their account", NULL) \
 	X(BANNED, "banned", 403, "Banned from this chat", NULL) \
 	X(REGISTRATION_CLOSED, "registration_closed", 403, "Registration is closed", NULL) \
@@ -58,9 +58,9 @@
 	X(BAD_ROLE, "bad_role", 422, "The role can't be given", NULL) \
 	X(UNKNOWN_USER, "unknown_user", 422, "Unknown user", NULL) \
 	X(UNKNOWN_REPLY_TO, "unknown_reply_to", 422, "Unknown message to reply to", \
-		"reply_to is no message of this chat that you may see.") \
+		"reply_to is no visible message of this chat.") \
 	X(UNKNOWN_FORWARD, "unknown_forward", 422, "Unknown message to forward", \
-		"forward is no message that you may read, or one that can't be forwarded.") \
+		"forward is no message that the caller may read, or one that can't be forwarded.") \
 	X(BAD_EMOJI, "bad_emoji", 422, "Not one emoji", NULL) \
 	X(TOO_MANY_TOKENS, "too_many_tokens", 422, "Too many tokens", NULL) \
 	X(TOO_MANY_REACTIONS, "too_many_reactions", 422, "Too many kinds of reactions", NULL) \
@@ -70,7 +70,7 @@
 	X(RATE_LIMITED, "rate_limited", 429, "Too many requests", NULL) \
 	X(TOO_MANY_STREAMS, "too_many_streams", 429, "Too many streams", NULL) \
 	X(SLOW_MODE, "slow_mode", 429, "The chat is in slow mode", \
-		"This chat is in slow mode: your last message was a moment ago.") \
+		"This chat is in slow mode: the last message of the caller was a moment ago.") \
 	X(CHAT_RATE_LIMITED, "chat_rate_limited", 429, "Too many messages in this chat", \
 		"This chat limits how many messages a member sends a minute.") \
 	X(HEADER_TOO_LARGE, "header_too_large", 431, "The header is too large", NULL) \
