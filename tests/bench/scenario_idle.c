@@ -98,8 +98,8 @@ void scenario_idle(void)
 	postern_populate(p.conninfo, 2 * n, statements);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
-		run_ours("a stream, its user and his group of ten", &p, 1);
-		run_nchan("a stream, its user and his group of ten", "Nchan, a channel each", statements);
+		run_ours("a stream, its user and a group of ten", &p, 1);
+		run_nchan("a stream, its user and a group of ten", "Nchan, a channel each", statements);
 		run_ours("a stream and its user, all in one group", &p, n + 1);
 		run_nchan("a stream and its user, all in one group", "Nchan, one channel", NULL);
 		run_node("a stream and its user, all in one group", &p, NODE_SOCKETIO);

@@ -15,7 +15,7 @@
 
 #define TIMES 60    /* broadcasts: more than the server keeps for whoever reads nothing (stream_queue_max) */
 #define LENGTH 6000 /* bytes of a message's text */
-#define ALONE "Postern, everybody reads"
+#define ALONE "Postern, no slow readers"
 
 static size_t subscribe(void *arg, unsigned number, char *out, size_t size)
 {
@@ -33,8 +33,8 @@ static void broadcasts(struct postern *p, struct http_client *http, struct subsc
 		if (!subscribers_await(s, (uint64_t)i * s->count, 10 * SECOND))
 			say("    %llu of %u arrived", (unsigned long long)s->deliveries, i * s->count);
 	}
-	results_add("a delivery to who reads: p50", "ms", side, histogram_quantile(&s->delays, 0.5) / 1000);
-	results_add("a delivery to who reads: p99", "ms", side, histogram_quantile(&s->delays, 0.99) / 1000);
+	results_add("a delivery to a fast reader: p50", "ms", side, histogram_quantile(&s->delays, 0.5) / 1000);
+	results_add("a delivery to a fast reader: p99", "ms", side, histogram_quantile(&s->delays, 0.99) / 1000);
 	results_add("CPU a broadcast", "ms", side, (postern_cpu(p) - cpu) / TIMES / 1000);
 }
 
@@ -71,7 +71,7 @@ static void run_round(struct postern *p, unsigned count)
 	engine_run(SECOND / 2); /* what comes twice would come now */
 	results_add("messages the slow ones missed or got twice", "messages", OURS,
 		fabs((double)TIMES * slow.count - (double)slow.deliveries));
-	results_add("slow readers who were closed", "readers", OURS, slow.lost);
+	results_add("slow readers that were closed", "readers", OURS, slow.lost);
 	subscribers_close(&slow);
 	subscribers_close(&readers);
 	http_close(&http);
@@ -83,7 +83,7 @@ void scenario_slow(void)
 	unsigned users = settings.streams + settings.streams / 10;
 	struct postern p;
 	char statements[128];
-	results_begin("slow", "Broadcasts beside readers who read nothing");
+	results_begin("slow", "Broadcasts with clients that read nothing");
 	postern_start(&p, "slow", 1);
 	snprintf(statements, sizeof(statements), "select bench.groups(1, %u, 1, %u), bench.groups(2, 1, 1, 1)", users,
 		users);
