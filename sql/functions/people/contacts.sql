@@ -14,7 +14,7 @@ begin
 		perform refuse_absent();
 	end if;
 	if p_name = p_me then
-		perform refuse('out_of_range', 'That is you.');
+		perform refuse('out_of_range', 'The name is the caller''s own.');
 	end if;
 	return v_account;
 end $$;
