@@ -64,8 +64,8 @@ begin
 				'test', null, null,
 				(
 					select array_agg(
-						(chats[1], froms[i], keys[i], hashes[i], bodies[i], kinds[i], contents[i],
-						replies[i], 5, null, null)::send_item
+						(chats[1], froms[i], keys[i], hashes[i], bodies[i], kinds[i],
+						contents[i], replies[i], 5, null, null)::send_item
 						order by i
 					)
 					from generate_series(1, n) i
