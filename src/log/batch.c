@@ -282,8 +282,9 @@ static void add_items(struct batcher *b, const struct batch *batch)
 	pg_array_end(&b->items);
 }
 
-/* Calls send(), or send_one() if the batch has one item. turn is the batch's number, after that of the batch in flight
- * before it; NULL: there is none. */
+/* Calls send(), or send_one() if the batch has one item. The items go as text and are cast by name: a prepared
+ * statement with a parameter of the type itself would fail for ever once the functions' schema is dropped and restored.
+ * turn is the batch's number, after that of the batch in flight before it; NULL: there is none. */
 static void call(struct batcher *b, const struct batch *batch, const char *turn, const char *after)
 {
 	const char *values[] = { b->node, turn, after, NULL };
@@ -291,14 +292,15 @@ static void call(struct batcher *b, const struct batch *batch, const char *turn,
 		buf_reset(&b->row);
 		add_item(&b->row, container_of(batch->items.next, struct send_item, link));
 		values[3] = b->row.data;
-		pg_conn_call(b->conn, "select code, id, body, is_new, checks from send_one($1, $2, $3, $4)", 4, values,
-			on_result, b);
+		pg_conn_call(b->conn,
+			"select code, id, body, is_new, checks from send_one($1, $2, $3, $4::text::send_item)", 4,
+			values, on_result, b);
 		return;
 	}
 	add_items(b, batch);
 	values[3] = b->items.data;
-	pg_conn_call(
-		b->conn, "select code, id, body, is_new, checks from send($1, $2, $3, $4)", 4, values, on_result, b);
+	pg_conn_call(b->conn, "select code, id, body, is_new, checks from send($1, $2, $3, $4::text::send_item[])", 4,
+		values, on_result, b);
 }
 
 static size_t item_size(const struct send_item *item)
