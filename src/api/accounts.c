@@ -129,6 +129,8 @@ static void work(void *arg)
 static void on_worked(void *arg)
 {
 	struct change *c = arg;
+	sodium_memzero(c->old, sizeof(c->old)); /* at once: storing may take long */
+	sodium_memzero(c->password, sizeof(c->password));
 	if (c->hashed) {
 		c->store(c);
 		return;

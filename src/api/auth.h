@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Authentication: bearer token, Basic with the token as password, session cookie, ticket. Callers are cached by the
- * hash of their credential until a control notification says that it changed, or until it is idle. */
+ * hash of their credential until a control notification says that it changed, it expires, or the cache is full and
+ * others were used later. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
 
@@ -16,7 +17,7 @@ struct caller {
 
 struct auth *auth_new(struct api *api); /* listens to the tail */
 void auth_free(struct auth *a);
-/* Applies changed settings jwt_keys, jwt_issuer and jwt_audience, and drops the callers that JWTs were cached for. */
+/* Applies changed settings jwt_keys, jwt_issuer and jwt_audience, and drops all cached callers. */
 void auth_set_keys(struct auth *a);
 void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 
@@ -29,8 +30,8 @@ void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
 /* Returns true if nothing was dropped from the cache that could concern the caller since they were looked up. */
 bool auth_is_current(const struct auth *a, const struct caller *caller);
-/* Re-validates a caller whose stream is open, against the database if auth_is_current() is false. then is called
- * exactly once, possibly before this returns. */
+/* Re-validates a caller whose stream is being opened, against the database if auth_is_current() is false. then is
+ * called exactly once, possibly before this returns. */
 enum auth_validity { AUTH_VALID, AUTH_REVOKED, AUTH_UNAVAILABLE };
 void auth_revalidate(
 	struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_validity still), void *arg);

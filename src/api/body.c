@@ -39,7 +39,7 @@ static int unit(const char *s, const char *end)
 	return value;
 }
 
-/* Skips the escape sequence at s, behind its backslash. Returns its length. */
+/* Checks the escape sequence whose backslash is at s. Returns its length; 0 and *e if it is malformed. */
 static size_t check_escape(const char *s, const char *end, const char *text, struct body_error *e)
 {
 	int u = unit(s, end);

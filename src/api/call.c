@@ -83,7 +83,7 @@ static void none_of(struct arguments *a, const struct field *f)
 	body_fail(&a->error, PROBLEM_OUT_OF_RANGE, "%s must be %s.", f->name, choices);
 }
 
-/* Answers 404: what the path names doesn't exist. Every 404 has the same detail: see request_problem(). */
+/* Records a 404: what the path names doesn't exist. Every 404 has the same detail: see request_problem(). */
 static const char *absent(struct arguments *a)
 {
 	body_fail(&a->error, PROBLEM_NOT_FOUND, "%s", problem_detail(PROBLEM_NOT_FOUND));

@@ -22,7 +22,7 @@ struct jws_keys {
 	off_t size;
 };
 
-/* Returns the algorithm of a key, none for RSA keys below 2048 bits. */
+/* Returns the algorithm of a key; R_JWA_ALG_UNKNOWN if it is too short (RSA below 2048 bits) or of no use. */
 static jwa_alg alg_of(jwk_t *key)
 {
 	unsigned bits = 0;

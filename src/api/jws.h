@@ -8,7 +8,7 @@
 
 struct jws_keys;
 
-/* path is borrowed; NULL: no keys. Reads nothing yet. Freed by jws_keys_free(). */
+/* path is borrowed; NULL: no keys. Reads the file. Freed by jws_keys_free(). */
 struct jws_keys *jws_keys_new(const char *path);
 /* Sets another file, or none (NULL), for the next jws_keys_reload(). */
 void jws_keys_set_path(struct jws_keys *k, const char *path);

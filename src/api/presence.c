@@ -41,7 +41,7 @@ struct presence {
 	struct map changes; /* user's key → struct change */
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
-	unsigned changes_peak;            /* the number of published changes since memory was last trimmed */
+	unsigned published_count;         /* the number of published changes since memory was last trimmed */
 	bool publishing, unsure, stopped; /* unsure: what the database knows isn't known */
 };
 
@@ -86,9 +86,9 @@ static void on_published(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
 	p->publishing = false;
-	if (p->changes_peak >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
+	if (p->published_count >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
 		malloc_trim(0);
-		p->changes_peak = 0;
+		p->published_count = 0;
 	}
 	if (pg_ok(r))
 		return;
@@ -132,7 +132,7 @@ static void publish_changes(struct presence *p, struct buf *here, struct buf *go
 		forget(p, c);
 		n++;
 	}
-	p->changes_peak += n;
+	p->published_count += n;
 	if (n > 0)
 		publish(p, here, gone, false);
 }

@@ -23,7 +23,7 @@
 		"The credential is unknown, has expired or was revoked.") \
 	X(BAD_CREDENTIALS, "bad_credentials", 401, "Wrong name or password", "Unknown name or wrong password.") \
 	X(FORBIDDEN, "forbidden", 403, "Not allowed", "The caller's role doesn't allow this.") \
-	X(MUTED, "muted", 403, "Muted in this chat", "You are muted in this chat.") \
+	X(MUTED, "muted", 403, "Muted in this chat", "The caller is muted in this chat.") \
 	X(BLOCKED, "blocked", 403, "One of the two users has blocked the other", \
 		"One of the two users has blocked the other.") \
 	X(USER_DELETED, "user_deleted", 403, "The other user has deleted their account", NULL) \

@@ -89,7 +89,7 @@ static enum status unpack_base(struct archive *a, const char *aside, struct buf 
 	return st;
 }
 
-/* Returns true if it can be read and is the database that the manifest describes. */
+/* Returns ST_OK if it can be read and is the database that the manifest describes. */
 static enum status compare(struct archive *a, const char *conninfo, struct buf *why)
 {
 	char epoch[64];

@@ -15,7 +15,7 @@ struct unpack;
 struct unpack *unpack_new(const char *dir, struct buf *why);
 /* An archive_sink: arg is the unpack. */
 enum status unpack_add(void *arg, const void *data, size_t len, struct buf *why) MUST_CHECK;
-/* Returns true at the end of the archive. */
+/* Returns ST_OK if the archive was complete. */
 enum status unpack_end(const struct unpack *u, struct buf *why) MUST_CHECK;
 void unpack_free(struct unpack *u); /* NULL is fine */
 

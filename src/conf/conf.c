@@ -26,7 +26,7 @@ static const char env_prefix[] = "POSTERN_";
 
 enum { LINE_LENGTH_MAX = 8192 };
 
-/* The file that is being read. */
+/* The source that is being read: file, environment or flags. */
 struct source {
 	struct conf *conf;
 	int exit_code; /* of the first mistake */

@@ -45,7 +45,7 @@ void audience_leave(struct audience *a, const struct frame *f);
 /* Forgets all users and their chats. Those who have subscribers become stale: see hub_user_is_stale(). */
 void audience_forget(struct audience *a);
 
-/* A user's entry. */
+/* A chat of a user. */
 struct hub_chat_view {
 	uint64_t chat, since, floor; /* see member in struct frame */
 };

@@ -22,8 +22,9 @@
 #include "pg/fault.h"
 
 #define ITEMS_MAX 512
-#define BEHIND_MIN 24               /* items of a batch that is submitted while another one is in flight */
-#define BYTES_MAX ((size_t)1 << 20) /* of texts and contents; one item may be larger */
+#define BEHIND_MIN 24                      /* items of a batch that is submitted while another one is in flight */
+#define BYTES_MAX ((size_t)1 << 20)        /* of texts and contents; one item may be larger */
+#define ITEM_BYTES_MAX ((size_t)255 << 20) /* PostgreSQL's jsonb holds no larger string */
 #define WAITING_MAX 50000
 #define SWEEP_MS 250
 #define PAUSE_MIN_MS 20 /* after a failure that isn't an item's fault; doubles until something succeeds */
@@ -295,6 +296,10 @@ static void call(struct batcher *b, const struct batch *batch, const char *turn,
 		pg_conn_call(b->conn,
 			"select code, id, body, is_new, checks from send_one($1, $2, $3, $4::text::send_item)", 4,
 			values, on_result, b);
+		if (b->row.size > BYTES_MAX * 4) { /* after a message of unusual size */
+			buf_release(&b->row);
+			buf_init(&b->row, ITEM_BYTES_MAX * 3);
+		}
 		return;
 	}
 	add_items(b, batch);
@@ -459,8 +464,8 @@ struct batcher *batcher_new(struct loop *loop, struct tail *tail, const char *co
 	list_init(&b->retry);
 	for (unsigned i = 0; i < IN_FLIGHT_MAX; i++)
 		list_init(&b->in_flight[i].items);
-	buf_init(&b->row, (size_t)256 << 20);
-	buf_init(&b->items, (size_t)256 << 20);
+	buf_init(&b->row, ITEM_BYTES_MAX * 3);
+	buf_init(&b->items, ITEM_BYTES_MAX * 3);
 	b->hook = loop_hook_new(loop, on_turn, b);
 	b->pause = loop_timer_new(loop, on_pause_over, b);
 	b->sweep = loop_timer_new(loop, on_sweep, b);
@@ -492,6 +497,8 @@ void batcher_add(struct batcher *b, struct send_item *item)
 	b->queued++;
 	if (++b->waiting > WAITING_MAX)
 		fail_queued(b, item, PROBLEM_OVERLOADED);
+	else if (item_size(item) > ITEM_BYTES_MAX)
+		fail_queued(b, item, PROBLEM_BODY_TOO_LARGE);
 }
 
 /* At least a sweep, so that every item is submitted once. */

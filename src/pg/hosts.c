@@ -43,7 +43,7 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
 	return NULL;
 }
 
-/* The messages of hosts_connect() itself. */
+/* Returns true for the options that hosts_connect() sets itself. */
 static bool is_per_host(const char *keyword)
 {
 	static const char *const own[] = { "host", "hostaddr", "port", "target_session_attrs", "load_balance_hosts",

@@ -18,7 +18,7 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why);
  * through this process (/proc/PID/fd/N), good for its children too. Free it; NULL: why was added to. */
 char *state_name(const char *dir, int fd, struct buf *why);
 
-/* Returns the user of the directory: its owner unless that is root, else the one that is named, else postern, else
+/* Sets *ret to the user of the directory: its owner unless that is root, else the one that is named, else postern, else
  * postgres. */
 enum status state_owner(const char *dir, const char *user, struct identity *ret, struct buf *why) MUST_CHECK;
 

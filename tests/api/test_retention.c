@@ -265,12 +265,18 @@ START_TEST(retention_of_many_messages_works_in_small_batches)
 	make_older(small, one);
 	expect_status(patch(root, admin_path(large), "{'retention':3600}"), 200);
 	expect_status(patch(root, admin_path(small), "{'retention':3600}"), 200);
-	expect(s, "chat");
-	expect(s, "chat");
-	int turn = 0, of_small = -1;
-	for (; turn < MANY + 1; turn++)
+	/* The first deletions may come before the second chat's event. */
+	int turn = 0, of_small = -1, chats = 0;
+	while (turn < MANY + 1 || chats < 2) {
+		if (strcmp(stream_peek(s), "chat") == 0) {
+			expect(s, "chat");
+			chats++;
+			continue;
+		}
 		if (json_num(expect(s, "deleted"), "chat") == small)
 			of_small = turn;
+		turn++;
+	}
 	ck_assert_msg(of_small >= 0 && of_small < MANY / 2, "%d were removed before it", of_small);
 	await_metric(test_server(), "postern_retention_removed_total", removed + MANY + 1);
 	await_metric(test_server(), "postern_retention_behind_seconds", 0);
