@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Which system user this process is, and ceasing to be root for good. */
+ * The system user of this process, and giving up root for good. */
 #ifndef BASE_IDENTITY_H
 #define BASE_IDENTITY_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The server's diagnostics: one line an event on standard error. logline.h says how it looks.
  *
- * Two ways to say something: log_warn("can't watch %s: %s", …) where there is only a sentence, and
+ * Two kinds of lines: log_warn("can't watch %s: %s", …) for a sentence, and
  *     log_event(LOG_WARN, "request failed", F("path", path), F_NUMBER("status", 503));
- * where there are values that somebody may want to search for.
+ * for values that an operator may search for.
  *
  * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less
  * often while that lasts; what was left out is counted and reported with the last line's values. Lines of the levels

@@ -57,7 +57,7 @@ static const struct row counters[METRIC_COUNTERS] = {
 	SIGN_IN(SIGN_IN_JWT, "jwt", NULL),
 	SIGN_IN(SIGN_IN_TICKET, "ticket", NULL),
 	[M_RESETS] = { "postern_stream_resets_total", "reason=\"foreign_epoch\"",
-		"Streams and polls that were told to start again at /v1/sync." },
+		"Streams and polls that were sent back to /v1/sync." },
 	[M_RESETS + 1] = { "postern_stream_resets_total", "reason=\"rewound\"", NULL },
 	[M_RESETS + 2] = { "postern_stream_resets_total", "reason=\"future\"", NULL },
 	[M_RESETS + 3] = { "postern_stream_resets_total", "reason=\"expired\"", NULL },

@@ -47,7 +47,7 @@ static void *look_up(void *arg)
 	if (found != NULL)
 		freeaddrinfo(found);
 	atomic_store(&r->ended, true);
-	if (write(r->fd, &(uint64_t) { 1 }, sizeof(uint64_t)) < 0) { /* can't be: nobody else writes */
+	if (write(r->fd, &(uint64_t) { 1 }, sizeof(uint64_t)) < 0) { /* impossible: there is no other writer */
 	}
 	leave(r);
 	return NULL;

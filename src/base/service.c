@@ -83,7 +83,8 @@ void service_notify(const struct service *s, const char *fmt, ...)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
 		sendto(fd, text, len, MSG_NOSIGNAL, (const struct sockaddr *)&s->manager, s->manager_len) < 0)
-		log_warn("the service manager can't be told %.*s: %s", (int)strcspn(text, "\n"), text, strerror(errno));
+		log_warn("can't notify the service manager of %.*s: %s", (int)strcspn(text, "\n"), text,
+			strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }

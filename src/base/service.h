@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What a service manager and its services tell each other: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3). The
+ * The protocol between a service manager and its services: sd_notify(3), sd_listen_fds(3), sd_watchdog_enabled(3). The
  * protocols are a datagram and a few variables, so that libsystemd isn't needed.
  *
  * All of it is addressed to one process. service_take() removes the variables from the environment: PostgreSQL, for

@@ -16,7 +16,7 @@ enum {
 
 /* The theoretical arrival time (TAT) lives in the upper 48 bits of `when`, in microseconds modulo 2^48; the lower 16
  * repeat bits of the key. An entry changes hands in two steps, key first, then `when`: in between the tag doesn't fit
- * the key, and whoever meets that takes the entry for fresh and finishes the job. So nobody has to wait for a worker
+ * the key, and a process that finds it so treats the entry as new and completes it. So no process waits for a worker
  * that was killed between the two. */
 struct gcra {
 	_Atomic uint64_t key; /* 0: free */
@@ -197,8 +197,8 @@ static unsigned gcra_victim(struct shared *s, uint64_t key, uint64_t now_us, uin
 static bool gcra_advance(
 	struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead);
 
-/* Frees the second entry of a key. What somebody has charged to it already moves to the first; who charges it later
- * than that sees that the key is gone and charges again. */
+/* Frees the second entry of a key. What was charged to it already moves to the first; a process that charges it
+ * later finds that the key is gone and charges again. */
 static void gcra_give_way(struct shared *s, struct gcra *e, uint64_t key, uint64_t now_us)
 {
 	uint64_t mine = key, ahead;
@@ -223,7 +223,8 @@ static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
 		e = window_of(s, key, at);
 		if (!atomic_compare_exchange_strong(&e->key, &holder, key))
 			continue;
-		/* The holder before may have had the same tag; if this fails, somebody has charged the new one already.
+		/* The previous holder may have had the same tag; if this fails, another process has charged the new one
+		 * already.
 		 */
 		atomic_compare_exchange_strong(&e->when, &when, now_us << 16 | tag_of(key));
 		if (gcra_find(s, key, &first) == e)

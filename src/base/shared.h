@@ -2,8 +2,9 @@
  * Memory that the workers of a node share: heartbeats, metrics, the last acknowledged position, rate limits and counts
  * of streams.
  *
- * The supervisor makes it before it forks. No locks: a worker may be killed at any instruction, and whatever it leaves
- * behind must be usable by the others. Every function here is safe in any process at any time and never blocks. */
+ * The supervisor makes it before it forks. No locks: a worker may be killed at any instruction, and the others
+ * must be able to use what it leaves behind. Every function here is safe in any process at any time and never blocks.
+ */
 #ifndef BASE_SHARED_H
 #define BASE_SHARED_H
 

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* In a child: every signal at its default and unblocked, whatever we, or who started us, had made of it. (A shell makes
+/* In a child: sets every signal to its default and unblocks it, however it was inherited. (A shell makes
  * its background jobs ignore SIGINT, and that is inherited.) */
 void signals_reset(int ignored); /* that one is ignored; 0: none */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See slab.h. A chunk begins at a multiple of its size, so that an object's address tells its chunk. */
+ * See slab.h. A chunk begins at a multiple of its size, so that an object's address gives its chunk. */
 #include "base/slab.h"
 #include "base/mem.h"
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Waiting before anything is served: for a lock, a database, a child. Whoever waits says what for, hears of a SIGTERM
- * or SIGINT that is blocked and pending, and lets the process that supervises us know that this start is still under
- * way.
+ * Waiting before anything is served: for a lock, a database, a child. A wait logs what it waits for,
+ * notices a SIGTERM or SIGINT that is blocked and pending, and tells the service manager that the start continues.
  *
- * Process-wide, like signals and the log: the places that wait lie far below the one that knows whom to tell. A command
- * blocks no signals and sets nothing up, so that a signal ends it. Never in a worker. */
+ * Process-wide, like signals and the log: the functions that wait lie far below the one that knows the service manager.
+ * A command blocks no signals and sets nothing up, so that a signal ends it. Never in a worker. */
 #ifndef BASE_WAITING_H
 #define BASE_WAITING_H
 

@@ -161,7 +161,7 @@ static enum status damaged(struct scan *s, const char *what)
 static enum status read_at(struct scan *s, void *out, size_t len)
 {
 	if (signals_stop_pending()) {
-		buf_addf(s->why, "told to stop while reading %s", s->a->name);
+		buf_addf(s->why, "stopped by a signal while reading %s", s->a->name);
 		return ST_REFUSED;
 	}
 	for (char *p = out; len > 0;) {

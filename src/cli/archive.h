@@ -40,8 +40,8 @@ enum status archive_end(struct archive *a, struct buf *why) MUST_CHECK;
 enum status archive_open(struct archive *a, int fd, const char *name, struct buf *why) MUST_CHECK;
 
 typedef enum status archive_sink(void *arg, const void *data, size_t len, struct buf *why);
-/* Gives a part to the sink, piece by piece. The last piece comes only if the checksum is still right: whoever needs all
- * of it gets nothing that was changed in between. Any status of the sink but ST_OK ends it and is returned. */
+/* Passes a part to the sink, piece by piece. The last piece is passed only if the checksum is still right, so that a
+ * part that was changed in between is never complete. Any status of the sink but ST_OK ends it and is returned. */
 enum status archive_read(
 	struct archive *a, const char *part, archive_sink *sink, void *arg, struct buf *why) MUST_CHECK;
 

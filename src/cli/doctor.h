@@ -30,7 +30,7 @@ void doctor_check_ports(struct doctor *d);
 void doctor_check_public_url(struct doctor *d);
 void doctor_check_proxies(struct doctor *d, const char *file); /* file: only that one; NULL: those of this machine */
 
-/* The database that the settings mean. As root it becomes the state directory's owner, for good: the last check. */
+/* Checks the database of the settings. As root it becomes the state directory's owner, for good: the last check. */
 void doctor_check_database(struct doctor *d);
 
 #endif

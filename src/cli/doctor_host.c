@@ -95,7 +95,7 @@ static void check_clock(struct doctor *d)
 		doctor_report(d, FINDING_OK, "clock", NULL, "the clock is synchronised");
 }
 
-/* "Max open files  1024  524288  files" of a process. False: it can't be read. */
+/* "Max open files  1024  524288  files" of a process. Returns false if it can't be read. */
 static bool process_files_limit(long pid, uint64_t *ret_hard)
 {
 	char path[64], line[256];

@@ -64,8 +64,7 @@ static int create(struct outfile *o)
 	return o->fd >= 0 ? 0 : failed(o->path);
 }
 
-/* Without `replace`, a file that has come in the meantime stays. File systems that can't tell don't get it checked
- * twice. */
+/* Without `replace`, a file that was created in the meantime stays, where the file system can check it. */
 static bool put_in_place(const struct outfile *o)
 {
 	if (o->replace)

@@ -10,9 +10,9 @@
 #include <sys/types.h>
 
 /* Runs work(fd, arg) in a child, fd being empty, open for reading and writing, and of mode 0600. Its result is an exit
- * status, of which 0 puts the file in place; whatever else happens leaves nothing behind, and says why on standard
- * error. An existing file is refused unless `replace`. Returns the exit status; *ret_size is the file's when that is 0.
- * After a SIGINT, SIGTERM, SIGHUP or SIGQUIT it ends this process by that signal. */
+ * status, of which 0 puts the file in place; otherwise nothing is left behind, and standard error says why. An existing
+ * file is refused unless `replace`. Returns the exit status; *ret_size is the file's when that is 0. After a SIGINT,
+ * SIGTERM, SIGHUP or SIGQUIT it ends this process by that signal. */
 int outfile_write(const char *path, bool replace, int (*work)(int fd, void *arg), void *arg, off_t *ret_size);
 
 #endif

@@ -26,8 +26,8 @@ const struct conf_option restore_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* An archive_sink: arg is the descriptor, which doesn't block. A program that needs no more has the right to end: its
- * exit status tells. */
+/* An archive_sink: arg is the descriptor, which doesn't block. A program may end before it has read everything: its
+ * exit status decides. */
 static enum status feed(void *arg, const void *data, size_t len, struct buf *why)
 {
 	const int *fd = arg;
@@ -36,7 +36,7 @@ static enum status feed(void *arg, const void *data, size_t len, struct buf *why
 		if (n < 0 && errno == EPIPE)
 			return ST_AWAY;
 		if (n < 0 && errno == EAGAIN && !waiting_for("pg_restore", *fd, POLLOUT)) {
-			buf_adds(why, "told to stop while pg_restore was running");
+			buf_adds(why, "stopped by a signal while pg_restore was running");
 			return ST_REFUSED;
 		}
 		if (n < 0 && errno != EAGAIN && errno != EINTR) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What `postern restore` does once the file has been found sound: into the state directory, or into a database of
- * somebody's. */
+ * The second part of `postern restore`, after the file was checked: into the state directory, or into an external
+ * database. */
 #ifndef CLI_RESTORE_H
 #define CLI_RESTORE_H
 

@@ -115,8 +115,8 @@ static enum status fill(struct archive *a, const struct conf *conf, const char *
 	return restore_dump(a, conf, major, conninfo, true, why);
 }
 
-/* The new cluster, complete and stopped. Migrating it here tells now, and not at the next start of the server, if the
- * backup is a newer version's. */
+/* Makes the new cluster, complete and stopped. Migrates it, so that a backup of a newer version fails here and not at
+ * the next start of the server. */
 static enum status make(struct store *s, struct archive *a, const struct conf *conf, const char *aside, struct buf *why)
 {
 	bool is_base = strcmp(a->manifest.kind, MANIFEST_BASE) == 0;

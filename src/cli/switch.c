@@ -56,7 +56,7 @@ static enum status name_kept(const char *state, const char *prefix, char kept[PA
 	return ST_REFUSED;
 }
 
-/* The new cluster gets the mark, the old one hasn't got one any more: if this is cut off, the next start can tell which
+/* Marks the new cluster; the old one has no mark any more. After an interruption the next start knows by the mark which
  * of the two was never in use. */
 static enum status mark_unused(const char *made, const char *data, struct buf *why)
 {

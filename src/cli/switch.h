@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Putting a cluster that was made aside into the place of the one in use, in one step: whenever this is cut off, the
- * state directory holds the old cluster or the new one, never none and never a mixture. A file CLUSTER_UNUSED tells
- * them apart until it is done, and what wasn't done the next start clears away. */
+ * Replaces the cluster in use by one that was made aside, in one step: at any interruption the
+ * state directory holds the old cluster or the new one, never none and never a mixture. A file CLUSTER_UNUSED marks
+ * the new one until it is done, and the next start removes what is left. */
 #ifndef CLI_SWITCH_H
 #define CLI_SWITCH_H
 

@@ -11,7 +11,7 @@
 
 struct unpack;
 
-/* Into that directory, which has to be empty and nobody else's. NULL: why was added to. */
+/* Unpacks into dir, which must be empty and accessible to us alone. Returns NULL, and adds to why, on failure. */
 struct unpack *unpack_new(const char *dir, struct buf *why);
 /* An archive_sink: arg is the unpack. */
 enum status unpack_add(void *arg, const void *data, size_t len, struct buf *why) MUST_CHECK;

@@ -39,7 +39,7 @@ static void say(const char *text)
 	fflush(stdout);
 }
 
-/* The state directory by a name that somebody else can use, too (state_name()). */
+/* Returns a name of the state directory that other processes can use as well (state_name()). */
 static const char *shown_state(const struct store *s, const struct conf *conf)
 {
 	return strncmp(s->state, "/proc/", 6) == 0 ? conf->state : s->state;

@@ -107,7 +107,7 @@ struct conf {
 };
 
 /* Which settings a command takes as flags: those of the database commands, or all. The file and the environment are
- * read in full in either case, since a mistake there is one whoever reads it. */
+ * read in full in either case, so that every command reports a mistake there. */
 enum conf_scope { CONF_NONE, CONF_DATABASE, CONF_ALL };
 
 /* An option of one command, besides the settings: --expires 30d, --admin. An array of these ends with a NULL name. */
@@ -140,7 +140,8 @@ int conf_parse_args(struct conf_args *args);
 void conf_args_release(struct conf_args *args);
 
 /* For SIGHUP: reads the sources again and takes what may change while the server runs. What has changed is logged, and
- * of a fixed setting that it needs a restart. False: something is wrong, which is logged, and nothing has changed. */
+ * of a fixed setting that it needs a restart. Returns false if something is wrong, which is logged; then nothing has
+ * changed. */
 bool conf_reload(struct conf *live);
 /* For other processes that have the same settings: names and values of all that may change, each ended by a NUL. */
 void conf_pack(const struct conf *c, struct buf *out);

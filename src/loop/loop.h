@@ -31,8 +31,8 @@ struct loop_fd *loop_fd_new(
 	struct loop *loop, int fd, unsigned events, void (*on_ready)(void *arg, unsigned ready), void *arg);
 void loop_fd_set(struct loop_fd *w, unsigned events); /* 0: pause */
 /* For a descriptor that several processes watch for LOOP_READ: from now on one of them is woken by an event, and not
- * all of them, and this one goes to the end of the queue. Called again after each event, they take turns. False: too
- * early, the loop hasn't turned since it was watched. */
+ * all of them, and this one goes to the end of the queue. If all call it after each event, they take turns.
+ * Returns false if the loop hasn't run since the descriptor was added. */
 bool loop_fd_take_turns(struct loop_fd *w);
 void loop_fd_free(struct loop_fd *w); /* NULL is fine */
 

@@ -9,7 +9,7 @@
 enum { BINDIR_SIZE = 1024, BINDIR_PROGRAM_SIZE = BINDIR_SIZE + 32 };
 
 /* Finds a directory with initdb and postgres of that major version; 0: of one that Postern works with, tested ones
- * first. preferred (pg_bindir; NULL: none) is looked at first and has to have them, of whatever version; then come the
+ * first. preferred (pg_bindir; NULL: none) is looked at first and must have them, of any version; then come the
  * directory that was there when Postern was built and what is installed, the newest first. Runs programs. ST_REFUSED:
  * what is needed and what was found is added to why. */
 enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why) MUST_CHECK;

@@ -118,7 +118,7 @@ enum status check_database(const char *conninfo, unsigned wait_ms, unsigned conn
 		said = true;
 		buf_reset(why);
 		if (!waiting_pause("the database", RETRY_MS)) {
-			buf_adds(why, "told to stop while waiting for the database");
+			buf_adds(why, "stopped by a signal while waiting for the database");
 			return ST_AWAY;
 		}
 	}

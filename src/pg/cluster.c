@@ -136,7 +136,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* A container may run a user that nobody has named; only initdb minds. */
+/* A container may run under a uid without a name, which only initdb refuses. */
 static enum status check_user(struct buf *why)
 {
 	struct identity self;
@@ -174,7 +174,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, bool checksums
 			kill(-pid, SIGKILL); /* the group of its setsid(): the server that it runs too */
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
-			buf_adds(why, "told to stop while making the database cluster");
+			buf_adds(why, "stopped by a signal while making the database cluster");
 			return ST_REFUSED;
 		}
 	if (WIFEXITED(wstatus) && WEXITSTATUS(wstatus) == 0)
@@ -338,7 +338,7 @@ static enum status wait_until_ready(struct cluster *c, struct buf *why)
 			return ST_AWAY;
 		}
 		if (!waiting_pause("the database server's start", POLL_MS)) {
-			buf_adds(why, "told to stop while starting");
+			buf_adds(why, "stopped by a signal while starting");
 			cluster_stop(c);
 			return ST_REFUSED;
 		}

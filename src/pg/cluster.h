@@ -2,11 +2,12 @@
  * The private PostgreSQL: a cluster in the state directory and its server, a child of this process that can be reached
  * through a Unix socket only, by this user only.
  *
- *     STATE/pg            the cluster; postern.conf in it is written at a start that would change it (ALTER SYSTEM
- * beats it) STATE/run           the socket, unless that name is too long for one STATE/postgres.log  what the server
- * says
+ *     STATE/pg            the cluster; postern.conf in it is written at a start that would change it
+ *                         (ALTER SYSTEM overrides it)
+ *     STATE/run           the socket, unless that name is too long for one
+ *     STATE/postgres.log  the server's log
  *
- * The server stops by itself when this process dies. All of this blocks; whoever calls it holds the state directory's
+ * The server stops by itself when this process dies. All of this blocks; the caller holds the state directory's
  * lock and isn't root. A SIGTERM or SIGINT that is blocked and pending ends the waiting. */
 #ifndef PG_CLUSTER_H
 #define PG_CLUSTER_H

@@ -20,7 +20,7 @@
 #include "pg/fault.h"
 
 #define PAUSE_MIN_MS 50
-#define PAUSE_MAX_MS 500      /* while nobody lets us in */
+#define PAUSE_MAX_MS 500      /* while connecting fails */
 #define PAUSE_USELESS_MS 3000 /* when connecting succeeds, and then no call does */
 #define REMIND_MS 60000       /* an outage is logged again after that time */
 

@@ -4,7 +4,8 @@
  * of its own; the host that was good last is tried first. A connection that comes out is set up (session.h) and
  * blocking.
  *
- * A machine without a loop: whoever drives it waits for dial_fd() as it was told, at most until dial_until_ms(). */
+ * A state machine without a loop: the caller waits for dial_fd() as the last status says, at most until
+ * dial_until_ms(). */
 #ifndef PG_DIAL_H
 #define PG_DIAL_H
 
@@ -19,7 +20,7 @@ enum dial_next {
 	DIAL_READ,   /* wait until the descriptor is readable: it may be another one each time */
 	DIAL_WRITE,  /* or writable */
 	DIAL_UP,     /* connected: dial_take() */
-	DIAL_FAILED, /* nobody of them: dial_why() */
+	DIAL_FAILED, /* none of them: dial_why() */
 };
 
 /* A conninfo that can't be read fails when dialled. deadline_ms is session_sql()'s. Exits when there is no memory. */

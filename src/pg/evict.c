@@ -125,7 +125,8 @@ enum status evict_servers(const char *data, const char *socket_lock, struct buf 
 			return ST_SYSTEM;
 		}
 		if (!waiting_pause("an earlier database server", STEP_MS)) {
-			buf_addf(why, "told to stop while an earlier database server (process %ld) was being stopped",
+			buf_addf(why,
+				"stopped by a signal while an earlier database server (process %ld) was being stopped",
 				pids[0]);
 			return ST_REFUSED;
 		}

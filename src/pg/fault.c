@@ -52,7 +52,7 @@ static const struct fault table[] = {
 	{ "57014", FAULT_PASSING, false, "the database takes longer than database_timeout",
 		"a lock that another session holds (pg_locks), or a slow disk" },
 	{ "57P", FAULT_RECONNECT, false, "the database server is stopping, starting or crashed", NULL },
-	{ "57", FAULT_PASSING, false, "the database server was told to stop this", NULL },
+	{ "57", FAULT_PASSING, false, "the database server was asked to cancel this", NULL },
 	{ "58", FAULT_PASSING, false, "the database server can't read or write its files",
 		"see the database server's log, and the disk" },
 	{ "XX000", FAULT_PASSING, true, "the database has an internal error", "see the database server's log" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What an error of PostgreSQL means to us: the one table of SQLSTATEs, for whoever must decide between trying again,
- * connecting anew, answering 503 and answering 500. */
+ * The meaning of PostgreSQL's errors: the one table of SQLSTATEs, which decides between trying again, connecting anew,
+ * answering 503 and answering 500. */
 #ifndef PG_FAULT_H
 #define PG_FAULT_H
 

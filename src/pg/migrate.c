@@ -74,7 +74,7 @@ static enum status lock(struct sync *s, struct buf *why)
 		if (i == 20)
 			log_info("waiting for another node that is migrating the database");
 		if (!waiting_pause("another node that is migrating the database", 50)) {
-			buf_adds(why, "told to stop while another node is migrating the database");
+			buf_adds(why, "stopped by a signal while another node is migrating the database");
 			return ST_REFUSED;
 		}
 	}
@@ -262,7 +262,7 @@ static enum status install_functions(struct sync *s, const char *schema, struct 
 	return st;
 }
 
-/* Functions that no node calls and nobody has relied on lately. Failing to drop them harms nobody. */
+/* Drops the functions of other versions that no node has used lately. A failure is harmless. */
 static void drop_unused(struct sync *s, const char *schema)
 {
 	struct sync_rows *r = sync_call(s,

@@ -3,8 +3,8 @@
  *
  * Tables live in the schema postern and change by migrations, each applied once, in order, in a transaction of its own;
  * a file runs with that schema alone in its search_path. Functions live in a schema named after their text, made in one
- * transaction and never changed, so that nodes of two versions run side by side; those that nobody has used for a while
- * are dropped. Everything here blocks, and every reason is one sentence added to why. */
+ * transaction and never changed, so that nodes of two versions run side by side; those that no node has used for a
+ * while are dropped. Everything here blocks, and every reason is one sentence added to why. */
 #ifndef PG_MIGRATE_H
 #define PG_MIGRATE_H
 

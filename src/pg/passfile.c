@@ -40,7 +40,7 @@ int passfile_open(const char *conninfo)
 	return fd;
 }
 
-/* A descriptor of a copy that libpq takes: a regular file, nobody else's. -1: that can't be. */
+/* Returns the descriptor of a copy that libpq accepts: a regular file that only we can read. -1: errno says why. */
 static int copy(int fd)
 {
 	char *text = mem_alloc(COPY_MAX);

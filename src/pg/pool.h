@@ -2,7 +2,7 @@
  * A few connections that share one queue of calls: everything but the batches and the notifications goes through here.
  *
  * While the database is away calls wait, at most wait_ms; then they end with pg_away(). A call that was under way when
- * its connection was lost ends so at once, since nobody knows whether it took effect. */
+ * its connection was lost ends so at once, because whether it took effect is unknown. */
 #ifndef PG_POOL_H
 #define PG_POOL_H
 

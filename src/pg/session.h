@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What every connection sets before it is used: whatever a role or a database presets, the functions run under the
- * settings that they were written for. By SET, in one round trip, and not by the start-up parameter `options`, which
+ * The settings of every connection: the functions run under those that they were written for, whatever a role or a
+ * database presets. By SET, in one round trip, and not by the start-up parameter `options`, which
  * poolers refuse. */
 #ifndef PG_SESSION_H
 #define PG_SESSION_H

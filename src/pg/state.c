@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See state.h. Root touches nothing inside the directory: whoever owns it could have put a link there. */
+ * See state.h. Root touches nothing inside the directory: its owner could have put a link there. */
 #include "pg/state.h"
 
 #include <dirent.h>

@@ -10,8 +10,9 @@
 
 struct identity;
 
-/* As root: makes the directory (0700) and its parents if need be, and gives it to owner. One that somebody else owns
- * already is refused. As another user owner is ignored. Returns a descriptor of it; -1: why was added to. */
+/* As root: makes the directory (0700) and its parents if need be, and gives it to owner. A directory that
+ * belongs to another user is refused. Unless the process is root, owner is ignored. Returns its descriptor; -1: why was
+ * added to. */
 int state_make(const char *dir, const struct identity *owner, struct buf *why);
 
 /* Its absolute name, as the one who will use it. Root may have made it where its owner can't go by name: then a name

@@ -80,7 +80,7 @@ static enum state_holder settle(struct store *s, const char *shown, bool as_serv
 			break;
 		}
 		if (!waiting_pause("the state directory's lock", STEP_MS)) {
-			buf_addf(why, "told to stop while process %ld is using %s", pid, shown);
+			buf_addf(why, "stopped by a signal while process %ld is using %s", pid, shown);
 			holder = STATE_ERROR;
 			break;
 		}
@@ -163,7 +163,7 @@ enum status store_lock(struct store *s, const struct conf *conf, bool beside_ser
 		else if (clock_mono_ms() >= until)
 			buf_addf(why, "another command is using %s (process %ld)", conf->state, pid);
 		else if (!waiting_pause("the state directory's lock", STEP_MS))
-			buf_addf(why, "told to stop while process %ld is using %s", pid, conf->state);
+			buf_addf(why, "stopped by a signal while process %ld is using %s", pid, conf->state);
 		else
 			continue;
 		return ST_REFUSED;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * The database that the settings mean, ready to be worked with: one's own cluster, made and started if need be, or
- * somebody's; checked, migrated. The server and the commands come in by the same door.
+ * Opens the database of the settings for the server and the commands: the private cluster, created and started if need
+ * be, or an external database; checks and migrates it.
  *
  * A command that finds a server on the state directory uses that one's database; else it starts the cluster for itself,
- * and everybody else waits for it to finish. All of this blocks. Reasons against are added to why. */
+ * and other commands wait for it to end. All of this blocks. Failures are explained in why. */
 #ifndef PG_STORE_H
 #define PG_STORE_H
 

@@ -33,7 +33,7 @@ struct sync_rows {
 	PGresult *pg;
 };
 
-static const char stopped[] = "told to stop while waiting for the database";
+static const char stopped[] = "stopped by a signal while waiting for the database";
 
 static void on_notice(void *arg, const char *message)
 {

@@ -100,7 +100,7 @@ enum status tool_wait(struct tool *t, struct buf *why)
 	while (waitid(P_PID, (id_t)t->program.pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
 		if (!waiting_pause(name, POLL_MS)) {
 			program_kill(&t->program);
-			buf_addf(why, "told to stop while %s was running", name);
+			buf_addf(why, "stopped by a signal while %s was running", name);
 			return ST_REFUSED;
 		}
 	return program_wait(&t->program, why);

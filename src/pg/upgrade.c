@@ -50,7 +50,7 @@ static enum status run(
 	while (waitid(P_PID, (id_t)p.pid, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0)
 		if (!waiting_pause(name, POLL_MS)) {
 			program_kill(&p);
-			buf_addf(why, "told to stop while %s was running", name);
+			buf_addf(why, "stopped by a signal while %s was running", name);
 			return ST_REFUSED;
 		}
 	return program_wait(&p, why);

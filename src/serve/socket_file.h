@@ -3,7 +3,7 @@
  * it stops.
  *
  * Root can bind in directories from which the user that it becomes can't remove files (/run, a sticky /tmp). For those,
- * a child that keeps root's rights waits until it is told to remove the files, and does nothing else. */
+ * a child that keeps root's rights waits for the request to remove the files, and does nothing else. */
 #ifndef SERVE_SOCKET_FILE_H
 #define SERVE_SOCKET_FILE_H
 

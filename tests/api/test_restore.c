@@ -266,7 +266,7 @@ START_TEST(restore_terminated_while_waiting_changes_nothing)
 	struct program *p = program_start(args, NULL, NULL);
 	program_await(p, "waiting for the state directory's lock");
 	ck_assert_int_eq(program_stop(p), 1);
-	program_await(p, "told to stop while process 1 is using");
+	program_await(p, "stopped by a signal while process 1 is using");
 	close(fd);
 	ck_assert_uint_eq(count_entries(state, "pg"), 0);
 }
@@ -343,7 +343,7 @@ START_TEST(restore_that_fails_or_is_stopped_leaves_database_unchanged)
 	struct program *p = program_start(args, NULL, NULL);
 	await_waiting(pg, 1);
 	ck_assert_int_eq(program_stop(p), 1);
-	program_await(p, "told to stop while pg_restore was running");
+	program_await(p, "stopped by a signal while pg_restore was running");
 	sql(pg, "select pg_advisory_unlock(1)");
 	sql(pg, "drop event trigger fail");
 	ck_assert_str_eq(tables_of("one"), "0");

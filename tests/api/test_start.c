@@ -52,7 +52,7 @@ static struct program *serve(const char *option, const char *value)
 static void expect_end_at_once(struct program *p)
 {
 	ck_assert_int_eq(program_stop(p), 0);
-	ck_assert_msg(strstr(program_said(p), "told to stop") != NULL, "%s", program_said(p));
+	ck_assert_msg(strstr(program_said(p), "stopped by a signal") != NULL, "%s", program_said(p));
 }
 
 START_TEST(sigterm_while_the_database_is_silent_ends_the_start)

@@ -360,7 +360,7 @@ START_TEST(upgrade_terminated_removes_its_files)
 	program_await(p, "step: copying");
 	await_match("pg.new.*/pg/postmaster.pid");
 	kill(program_pid(p), SIGTERM);
-	expect_refused(p, "told to stop while pg_upgrade was running");
+	expect_refused(p, "stopped by a signal while pg_upgrade was running");
 	ck_assert_int_eq(version_of(in_state("pg")), old_version);
 	ck_assert_uint_eq(matches("pg?*"), 0);
 }
