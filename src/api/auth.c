@@ -324,7 +324,7 @@ bool auth_is_current(const struct auth *a, const struct caller *c)
 struct confirmation {
 	struct auth *auth;
 	struct caller *caller;
-	void (*then)(void *arg, enum auth_validity still);
+	void (*then)(void *arg, enum auth_validity validity);
 	void *arg;
 };
 

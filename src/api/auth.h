@@ -34,7 +34,7 @@ bool auth_is_current(const struct auth *a, const struct caller *caller);
  * called exactly once, possibly before this returns. */
 enum auth_validity { AUTH_VALID, AUTH_REVOKED, AUTH_UNAVAILABLE };
 void auth_revalidate(
-	struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_validity still), void *arg);
+	struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_validity validity), void *arg);
 
 /* Counts a wrong password, and logs the line that doc/fail2ban matches. user is the name that was given. */
 void auth_password_refused(struct request *req, const char *user);

@@ -154,8 +154,8 @@ static bool same_content(FILE *a, FILE *b)
 }
 
 /* The usual place, or the copy that a service manager has made of it or of something else
- * (LoadCredential=postern.conf:…) for a user who may not read the original. If both have the same content the original
- * counts, since the copy doesn't follow its changes. */
+ * (LoadCredential=postern.conf:…) for a user who may not read the original. If both have the same
+ * content the original counts, since the copy doesn't follow its changes. */
 static FILE *open_usual(const char **ret_path)
 {
 	static char copy_path[PATH_MAX];

@@ -104,9 +104,9 @@ void request_feed(struct request *req, char *data, size_t len, enum feed feed);
 void request_problem(struct request *req, enum problem p, const char *detail, const char *extra);
 
 /* Takes the connection out of libmicrohttpd. on_handed_off is called with a descriptor that it owns; it writes the
- * answer itself, beginning with request_head(), and the request ends when it returns. fd is -1
- * if the client has gone, or if the connection can't be handed off; then it only releases what arg holds, and the
- * server answers. It is called exactly once. */
+ * answer itself, beginning with request_head(), and the request ends when it returns. fd is -1 if
+ * the client has gone, or if the connection can't be handed off; then it only releases what arg holds, and the server
+ * answers. It is called exactly once. */
 void request_hand_off(struct request *req, void (*on_handed_off)(void *arg, struct request *req, int fd), void *arg);
 /* Status line and the headers every answer has, without the empty line. */
 void request_head(const struct request *req, struct buf *out, int status, const char *type);

@@ -19,17 +19,12 @@ static void quote(struct buf *out, const char *s)
 	buf_addc(out, '"');
 }
 
-static void separate(struct buf *out)
-{
-	if (out->len > 1)
-		buf_addc(out, ',');
-}
-
 void pg_array_begin(struct buf *out) { buf_addc(out, '{'); }
 
 void pg_array_add(struct buf *out, const char *s)
 {
-	separate(out);
+	if (out->len > 1)
+		buf_addc(out, ',');
 	if (s != NULL)
 		quote(out, s);
 	else
