@@ -208,7 +208,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 
 /* ---- the rate ---- */
 
-static void take_rate(struct outgoing *o, const struct caller *caller)
+static void check_rate(struct outgoing *o, const struct caller *caller)
 {
 	struct api *api = api_of(o->post->req);
 	char detail[128];
@@ -366,7 +366,7 @@ static void send_all(struct post *p)
 		struct outgoing *o = &p->items[i];
 		o->item.chat = p->chat;
 		o->item.on_done = on_done;
-		take_rate(o, caller_of(p->req));
+		check_rate(o, caller_of(p->req));
 		if (o->error.code == PROBLEM_NONE) {
 			batcher_add(api->batcher, &o->item);
 		} else {

@@ -89,16 +89,16 @@ static void schedule(struct uses *u)
 	}
 }
 
-static void complain(const struct pg_result *r)
+static void log_failure(const struct pg_result *r)
 {
 	if (!pg_ok(r) && !pg_away(r))
-		log_error("can't write down who was here: %s", pg_message(r));
+		log_error("can't store when users were last seen: %s", pg_message(r));
 }
 
 static void on_written(void *arg, const struct pg_result *r)
 {
 	struct uses *u = arg;
-	complain(r);
+	log_failure(r);
 	u->writing = false;
 	schedule(u);
 }
@@ -144,7 +144,7 @@ void uses_note(struct uses *u, const struct request *req, uint64_t credential)
 static void on_streams_written(void *arg, const struct pg_result *r)
 {
 	(void)arg;
-	complain(r);
+	log_failure(r);
 }
 
 struct round {

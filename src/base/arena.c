@@ -43,7 +43,7 @@ static void add_chunk(struct arena *a, size_t least)
 	a->left = size;
 }
 
-static void *take(struct arena *a, size_t size)
+static void *carve(struct arena *a, size_t size)
 {
 	if (a->chunks == NULL || size > a->left)
 		add_chunk(a, size);
@@ -55,12 +55,12 @@ static void *take(struct arena *a, size_t size)
 void *arena_alloc(struct arena *a, size_t size)
 {
 	a->left -= a->left % alignof(max_align_t); /* chunks begin aligned, and their sizes are multiples */
-	return take(a, aligned(size));
+	return carve(a, aligned(size));
 }
 
 char *arena_copy(struct arena *a, const char *s, size_t len)
 {
-	char *copy = take(a, len + 1);
+	char *copy = carve(a, len + 1);
 	memcpy(copy, s, len);
 	copy[len] = '\0';
 	return copy;

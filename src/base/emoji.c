@@ -348,7 +348,7 @@ static void put(struct buf *out, uint32_t c)
 }
 
 /* Takes the next point if it is that one. */
-static bool take(struct scan *s, uint32_t c)
+static bool consume_if(struct scan *s, uint32_t c)
 {
 	if (s->at == s->end || *s->at != c)
 		return false;
@@ -367,7 +367,7 @@ static bool element(struct scan *s)
 		put(s->out, *s->at++);
 		return (flags & M) != 0;
 	}
-	take(s, EMOJI_STYLE);
+	consume_if(s, EMOJI_STYLE);
 	if (!(flags & P))
 		put(s->out, EMOJI_STYLE);
 	return true;
@@ -377,7 +377,7 @@ static bool joined(struct scan *s)
 {
 	if (!element(s))
 		return false;
-	while (take(s, ZWJ)) {
+	while (consume_if(s, ZWJ)) {
 		put(s->out, ZWJ);
 		if (!element(s))
 			return false;
@@ -388,10 +388,10 @@ static bool joined(struct scan *s)
 static bool keycap(struct scan *s)
 {
 	put(s->out, *s->at++);
-	take(s, EMOJI_STYLE);
+	consume_if(s, EMOJI_STYLE);
 	put(s->out, EMOJI_STYLE);
 	put(s->out, KEYCAP);
-	return take(s, KEYCAP) && s->at == s->end;
+	return consume_if(s, KEYCAP) && s->at == s->end;
 }
 
 /* The flag of a part of a country: its code in tags. */
@@ -402,7 +402,7 @@ static bool tagged_flag(struct scan *s)
 	for (; s->at < s->end && is_tag(*s->at); s->at++, tags--)
 		put(s->out, *s->at);
 	put(s->out, TAG_END);
-	return tags == 0 && take(s, TAG_END);
+	return tags == 0 && consume_if(s, TAG_END);
 }
 
 bool emoji_canonical(const char *text, struct buf *out)

@@ -24,7 +24,7 @@ static uint64_t number_of(const char *text)
 }
 
 /* A path, or '@' and a name in the abstract namespace. */
-static void take_manager(struct service *s, const char *name)
+static void set_manager(struct service *s, const char *name)
 {
 	size_t len = name != NULL ? strlen(name) : 0;
 	if (len < 2 || (*name != '/' && *name != '@') || len >= sizeof(s->manager.sun_path))
@@ -37,7 +37,7 @@ static void take_manager(struct service *s, const char *name)
 }
 
 /* names: those of LISTEN_FDNAMES, divided by colons. */
-static void take_sockets(struct service *s, unsigned count, const char *names)
+static void adopt_sockets(struct service *s, unsigned count, const char *names)
 {
 	static const char metrics[] = "metrics";
 	for (unsigned i = 0; i < count; i++) {
@@ -55,16 +55,16 @@ static void take_sockets(struct service *s, unsigned count, const char *names)
 
 static bool is_ours(const char *pid) { return pid != NULL && number_of(pid) == (uint64_t)getpid(); }
 
-void service_take(struct service *s)
+void service_init(struct service *s)
 {
 	static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID",
 		"LISTEN_FDS", "LISTEN_FDNAMES" };
 	*s = (struct service) { 0 };
-	take_manager(s, getenv("NOTIFY_SOCKET"));
+	set_manager(s, getenv("NOTIFY_SOCKET"));
 	if (getenv("WATCHDOG_PID") == NULL || is_ours(getenv("WATCHDOG_PID")))
 		s->watchdog_ms = number_of(getenv("WATCHDOG_USEC")) / 1000;
 	uint64_t count = is_ours(getenv("LISTEN_PID")) ? number_of(getenv("LISTEN_FDS")) : 0;
-	take_sockets(s, count < SERVICE_FDS_MAX ? (unsigned)count : SERVICE_FDS_MAX, getenv("LISTEN_FDNAMES"));
+	adopt_sockets(s, count < SERVICE_FDS_MAX ? (unsigned)count : SERVICE_FDS_MAX, getenv("LISTEN_FDNAMES"));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		unsetenv(names[i]);
 }

@@ -15,9 +15,9 @@ enum {
 };
 
 /* The theoretical arrival time (TAT) lives in the upper 48 bits of `when`, in microseconds modulo 2^48; the lower 16
- * repeat bits of the key. An entry changes hands in two steps, key first, then `when`: in between the tag doesn't fit
- * the key, and a process that finds it so treats the entry as new and completes it. So no process waits for a worker
- * that was killed between the two. */
+ * repeat bits of the key. An entry is reused in two steps: key first, then `when`. In between the tag doesn't match
+ * the key; a process that finds this treats the entry as new and completes it. So no process waits for a worker that
+ * was killed between the two steps. */
 struct gcra {
 	_Atomic uint64_t key; /* 0: free */
 	_Atomic uint64_t when;
@@ -25,7 +25,7 @@ struct gcra {
 
 struct slot {
 	_Alignas(64) _Atomic uint64_t beat;
-	_Atomic uint64_t taken; /* of what was posted */
+	_Atomic uint64_t applied_post; /* the number of the post that was applied */
 	_Atomic uint64_t counters[SHARED_COUNTERS];
 	_Atomic uint64_t gauges[SHARED_GAUGES];
 	_Atomic uint64_t routes[SHARED_ROUTES][SHARED_ROUTE_SLOTS];
@@ -94,9 +94,15 @@ uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], siz
 	}
 }
 
-void shared_took(struct shared *s, unsigned index, uint64_t number) { atomic_store(&s->slots[index].taken, number); }
+void shared_set_applied_post(struct shared *s, unsigned index, uint64_t number)
+{
+	atomic_store(&s->slots[index].applied_post, number);
+}
 
-uint64_t shared_taken(const struct shared *s, unsigned index) { return atomic_load(&s->slots[index].taken); }
+uint64_t shared_applied_post(const struct shared *s, unsigned index)
+{
+	return atomic_load(&s->slots[index].applied_post);
+}
 
 void shared_reset_worker(struct shared *s, unsigned index)
 {
@@ -197,9 +203,9 @@ static unsigned gcra_victim(struct shared *s, uint64_t key, uint64_t now_us, uin
 static bool gcra_advance(
 	struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead);
 
-/* Frees the second entry of a key. What was charged to it already moves to the first; a process that charges it
- * later finds that the key is gone and charges again. */
-static void gcra_give_way(struct shared *s, struct gcra *e, uint64_t key, uint64_t now_us)
+/* Frees the second entry of a key and charges the first with what the second was charged. A process that charges the
+ * second one later finds that its key is gone, and charges again. */
+static void gcra_merge_into_first(struct shared *s, struct gcra *e, uint64_t key, uint64_t now_us)
 {
 	uint64_t mine = key, ahead;
 	if (!atomic_compare_exchange_strong(&e->key, &mine, 0))
@@ -209,8 +215,9 @@ static void gcra_give_way(struct shared *s, struct gcra *e, uint64_t key, uint64
 		(void)gcra_advance(s, key, now_us, charged, UINT64_MAX, &ahead);
 }
 
-/* The key's entry, made if need be. Two workers that make it at the same time may take different entries: each looks
- * again after taking one, and the later in the window gives way. */
+/* Returns the key's entry, and makes it if there is none. Two workers that make it at the same time may choose
+ * different entries: each searches again after it has made one, and the one later in the window is merged into the
+ * first. */
 static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
 {
 	for (;;) {
@@ -223,18 +230,17 @@ static struct gcra *gcra_entry(struct shared *s, uint64_t key, uint64_t now_us)
 		e = window_of(s, key, at);
 		if (!atomic_compare_exchange_strong(&e->key, &holder, key))
 			continue;
-		/* The previous holder may have had the same tag; if this fails, another process has charged the new one
-		 * already.
-		 */
+		/* The previous key may have had the same tag. If this fails, another process has charged the new one
+		 * already. */
 		atomic_compare_exchange_strong(&e->when, &when, now_us << 16 | tag_of(key));
 		if (gcra_find(s, key, &first) == e)
 			return e;
-		gcra_give_way(s, e, key, now_us);
+		gcra_merge_into_first(s, e, key, now_us);
 	}
 }
 
-/* Moves the TAT on by cost if it is at most `tolerance` ahead. Returns whether it did; *ret_ahead is where it is then.
- */
+/* Advances the TAT by cost if it is at most `tolerance` ahead of now. Returns whether it did; *ret_ahead is how far
+ * ahead it is then. */
 static bool gcra_advance(
 	struct shared *s, uint64_t key, uint64_t now_us, uint64_t cost, uint64_t tolerance, uint64_t *ret_ahead)
 {

@@ -27,16 +27,16 @@ void shared_beat(struct shared *s, unsigned index);
 uint64_t shared_last_beat(const struct shared *s, unsigned index);
 void shared_reset_worker(struct shared *s, unsigned index);
 
-/* What the supervisor lets all workers know: bytes that replace the ones before. They are numbered from 1. Posting is
- * the supervisor's. */
+/* A post: bytes that the supervisor passes to all workers. Each post replaces the one before; they are numbered from 1.
+ * Only the supervisor calls shared_post(). */
 enum { SHARED_POST_MAX = 64 * 1024 };
-bool shared_post(struct shared *s, const char *text, size_t len); /* false: it is too long */
+bool shared_post(struct shared *s, const char *text, size_t len); /* false: too long */
 uint64_t shared_posted(const struct shared *s);                   /* the number of the latest; 0: none */
-/* Copies it, and gives its number; *ret_len bytes. */
+/* Copies the latest post, of *ret_len bytes, and returns its number. */
 uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], size_t *ret_len);
-/* A worker says which one it goes by. */
-void shared_took(struct shared *s, unsigned index, uint64_t number);
-uint64_t shared_taken(const struct shared *s, unsigned index);
+/* The number of the post that a worker has applied last; 0: none. */
+void shared_set_applied_post(struct shared *s, unsigned index, uint64_t number);
+uint64_t shared_applied_post(const struct shared *s, unsigned index);
 
 /* The supervisor has counters and gauges too, as if it were one more worker: this one. */
 unsigned shared_supervisor(const struct shared *s);
@@ -73,15 +73,15 @@ _Atomic uint64_t *shared_position(struct shared *s);
  * ret_retry_after_us (0 when admitted) and ret_remaining may be NULL. */
 bool shared_gcra(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned burst,
 	uint64_t *ret_retry_after_us, unsigned *ret_remaining);
-/* Counts n events without asking: those that another node has admitted. */
+/* Counts n events whether or not the limit admits them: those that another node has admitted. */
 void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned n);
 
-/* Takes one admitted event back: it turned out not to count. */
+/* Takes back one admitted event that turned out not to count. */
 void shared_gcra_refund(struct shared *s, uint64_t key_hash, uint64_t interval_us);
 
-/* Streams that a user has open on this node. Only worker `index` calls these with its index. Add returns the count over
- * all workers, this one included; the caller takes it back when that is too many. Beyond 32,768 users a worker, further
- * users aren't counted (0 is returned). */
+/* Streams that a user has open on this node. Only worker `index` calls these with its index. Add returns the count
+ * over all workers, this one included; if that is too many, the caller subtracts it again. A worker counts at most
+ * 32,768 users: for further ones 0 is returned. */
 unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash);
 void shared_streams_sub(struct shared *s, unsigned index, uint64_t key_hash);
 

@@ -19,7 +19,7 @@ enum { STEP_MS = 1000 };
 static struct {
 	void (*on_wait)(void *arg, const char *what);
 	void *arg;
-	uint64_t told_ms;
+	uint64_t reported_ms;
 } waiting;
 
 void waiting_setup(void (*on_wait)(void *, const char *), void *arg)
@@ -28,12 +28,12 @@ void waiting_setup(void (*on_wait)(void *, const char *), void *arg)
 	waiting.arg = arg;
 }
 
-static void tell(const char *what)
+static void report(const char *what)
 {
 	uint64_t now = clock_mono_ms();
-	if (waiting.told_ms != 0 && now - waiting.told_ms < STEP_MS)
+	if (waiting.reported_ms != 0 && now - waiting.reported_ms < STEP_MS)
 		return;
-	waiting.told_ms = now;
+	waiting.reported_ms = now;
 	log_debug("waiting for %s", what);
 	if (waiting.on_wait != NULL)
 		waiting.on_wait(waiting.arg, what);
@@ -66,7 +66,7 @@ static int wait_for(const char *what, int fd, short events, uint64_t ms)
 			break;
 		}
 		if (n == 0 || (n < 0 && errno == EINTR))
-			tell(what);
+			report(what);
 	}
 	if (p[1].fd >= 0)
 		close(p[1].fd);
@@ -75,7 +75,7 @@ static int wait_for(const char *what, int fd, short events, uint64_t ms)
 
 bool waiting_pause(const char *what, unsigned ms)
 {
-	tell(what);
+	report(what);
 	return wait_for(what, -1, 0, ms) == 0;
 }
 

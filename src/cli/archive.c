@@ -210,7 +210,7 @@ static struct buf *kept(struct scan *s, const char *name)
 	return strcmp(name, manifest_name) == 0 ? &s->manifest : strcmp(name, sum_name) == 0 ? &s->sum : NULL;
 }
 
-static enum status take_member(struct scan *s, const struct tar_entry *e)
+static enum status scan_member(struct scan *s, const struct tar_entry *e)
 {
 	struct digest d;
 	if (e->is_directory || strchr(e->name, '/') != NULL || strlen(e->name) >= MANIFEST_NAME_MAX) {
@@ -272,7 +272,7 @@ static enum status read_members(struct scan *s)
 			damaged(s, reason.data != NULL ? reason.data : "it is damaged");
 		buf_release(&reason);
 		if (st == ST_OK)
-			st = take_member(s, &e);
+			st = scan_member(s, &e);
 		if (st != ST_OK)
 			return st;
 	}

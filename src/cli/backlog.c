@@ -50,7 +50,7 @@ static int compare_chats(const void *x, const void *y)
 	return a->latest < b->latest ? -1 : a->latest > b->latest;
 }
 
-static void take_chat(struct backlog *b, struct json_object *o)
+static void add_chat(struct backlog *b, struct json_object *o)
 {
 	struct json_object *latest = listing_get(o, "last_message");
 	struct backlog_chat *c = &b->chats[b->count++];
@@ -80,7 +80,7 @@ int backlog_open(struct backlog *b, struct client *client, const char *only)
 		struct json_object *o = json_object_array_get_idx(chats, i);
 		const char *id = client_text(o, "id");
 		if (id != NULL && (only == NULL || strcmp(only, id) == 0))
-			take_chat(b, o);
+			add_chat(b, o);
 	}
 	json_object_put(sync);
 	qsort(b->chats, b->count, sizeof(*b->chats), compare_chats);
@@ -103,8 +103,8 @@ void backlog_mark(const struct backlog *b, struct bookmark *marks)
 			bookmark_add(marks, c->latest, c->id, c->latest_at);
 }
 
-/* Goes back through a chat, message by message, until visit says that it has seen enough. */
-static void go_back(struct backlog *b, struct backlog_chat *c,
+/* Visits a chat's messages from the newest to the oldest, until visit() returns true. */
+static void visit_backwards(struct backlog *b, struct backlog_chat *c,
 	bool (*visit)(void *arg, struct backlog_chat *c, struct json_object *message), void *arg)
 {
 	char before[24] = "";
@@ -146,7 +146,7 @@ int backlog_from_time(struct backlog *b, const char *at)
 		if (c->latest == 0 || strcmp(c->latest_at, at) < 0)
 			continue;
 		c->floor = 0;
-		go_back(b, c, is_earlier, (void *)(uintptr_t)at);
+		visit_backwards(b, c, is_earlier, (void *)(uintptr_t)at);
 	}
 	return b->code;
 }
@@ -184,7 +184,7 @@ int backlog_latest(struct backlog *b, unsigned count)
 		struct backlog_chat *c = &b->chats[i - 1];
 		l.left = count;
 		if (c->latest > 0 && (l.count < count || c->latest > l.ids[count - 1]))
-			go_back(b, c, insert_latest, &l);
+			visit_backwards(b, c, insert_latest, &l);
 	}
 	if (l.count > 0)
 		backlog_after_id(b, l.ids[l.count - 1] - 1);

@@ -61,14 +61,14 @@ void bookmark_set_cursor(struct bookmark *b, const char *cursor)
 
 void bookmark_release(struct bookmark *b) { free(b->cursor); }
 
-static bool take_number(struct json_object *o, const char *name, uint64_t *ret)
+static bool read_number(struct json_object *o, const char *name, uint64_t *ret)
 {
 	struct json_object *v = listing_get(o, name);
 	*ret = json_object_get_uint64(v);
 	return json_object_is_type(v, json_type_int) && json_object_get_int64(v) >= 0;
 }
 
-static bool take_marks(struct bookmark *b, struct json_object *list)
+static bool read_marks(struct bookmark *b, struct json_object *list)
 {
 	if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > BOOKMARK_MARKS)
 		return false;
@@ -76,7 +76,7 @@ static bool take_marks(struct bookmark *b, struct json_object *list)
 		struct json_object *o = json_object_array_get_idx(list, i);
 		const char *at = client_text(o, "at");
 		uint64_t id, chat;
-		if (!take_number(o, "id", &id) || !take_number(o, "chat", &chat) || at == NULL ||
+		if (!read_number(o, "id", &id) || !read_number(o, "chat", &chat) || at == NULL ||
 			strlen(at) != CLOCK_RFC3339_LEN)
 			return false;
 		bookmark_add(b, id, chat, at);
@@ -91,7 +91,7 @@ int bookmark_is_damaged(const struct bookmark *b)
 	return CONF_EXIT_CONFIG;
 }
 
-/* NULL: text isn't a JSON value and nothing else. */
+/* Returns NULL unless text is exactly one JSON value. */
 static struct json_object *parse(const char *text, size_t len)
 {
 	struct json_tokener *tokener = mem_checked(json_tokener_new());
@@ -105,12 +105,12 @@ static struct json_object *parse(const char *text, size_t len)
 	return o;
 }
 
-static int take(struct bookmark *b, struct json_object *o)
+static int fill(struct bookmark *b, struct json_object *o)
 {
 	const char *cursor = client_text(o, "cursor"), *chat = client_text(o, "chat");
 	size_t len = cursor != NULL ? strlen(cursor) : 0;
 	if (len == 0 || len > CURSOR_MAX || strcspn(cursor, " \t\r\n") != len ||
-		!take_marks(b, listing_get(o, "printed"))) {
+		!read_marks(b, listing_get(o, "printed"))) {
 		return bookmark_is_damaged(b);
 	}
 	if (strcmp(chat != NULL ? chat : "", b->chat != NULL ? b->chat : "") != 0) {
@@ -143,7 +143,7 @@ int bookmark_open(struct bookmark *b, const char *path, const char *chat)
 	struct json_object *o = n > 0 ? parse(text, (size_t)n) : NULL;
 	close(fd);
 	free(text);
-	int code = take(b, o);
+	int code = fill(b, o);
 	json_object_put(o);
 	return code;
 }

@@ -113,12 +113,12 @@ bool client_perform(struct client *c, CURLcode *ret_code)
 
 bool client_may_come_up(const struct client *c)
 {
-	bool refused_here = c->code == CURLE_WRITE_ERROR ||
-		c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; a stop is requested */
+	bool refused_here =
+		c->code == CURLE_WRITE_ERROR || c->code == CURLE_ABORTED_BY_CALLBACK; /* too large; stopped */
 	return c->status == 0 ? !client_is_misdirected(c) && !refused_here : c->status == 429 || c->status >= 500;
 }
 
-void client_say_again(struct client *c)
+void client_report_retry(struct client *c)
 {
 	if (!c->said && c->status != 0)
 		command_failed("%s: status %ld; trying again", c->base, c->status);
@@ -155,7 +155,7 @@ bool client_perform_patiently(struct client *c)
 		}
 		if (client_stopped(c) || !client_may_come_up(c))
 			return false;
-		client_say_again(c);
+		client_report_retry(c);
 		client_pause(c);
 	}
 }

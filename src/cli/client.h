@@ -40,18 +40,18 @@ void client_header(struct client *c, const char *line);
 void client_chat_url(struct client *c, const char *chat, const char *suffix);
 void client_url(struct client *c, const char *path);
 
-/* Gathers the answer in body. false: there was none; error says why. */
+/* Collects the answer in body. Returns false if there was none; error then says why. */
 bool client_perform(struct client *c, CURLcode *ret_code);
-/* The same again and again, until the answer is 2xx (true), one that another attempt doesn't change, or c->stop is
+/* Repeats the request until the answer is 2xx (returns true), another attempt wouldn't change the answer, or c->stop is
  * set. */
 bool client_perform_patiently(struct client *c);
 /* Returns true if another attempt may succeed: there was no answer, or it was 429 or 5xx. */
 bool client_may_come_up(const struct client *c);
-/* What client_perform_patiently() waits between two attempts: twice as long each time, half of it random, so that those
- * who were cut together don't come back together. */
+/* Waits as client_perform_patiently() does between two attempts: twice as long each time, half of it random, so that
+ * clients that lost their connection at the same time don't reconnect at the same time. */
 void client_pause(struct client *c);
-void client_say_again(struct client *c); /* why it is tried again: once, until it is up */
-void client_is_up(struct client *c);     /* and the shortest pause is the next one */
+void client_report_retry(struct client *c); /* reports why it is tried again: once, until client_is_up() */
+void client_is_up(struct client *c);        /* the next pause is the shortest again */
 static inline bool client_stopped(const struct client *c) { return c->stop != NULL && *c->stop != 0; }
 
 /* The answer as JSON; json_object_put() it. NULL: it isn't. */

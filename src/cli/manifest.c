@@ -57,8 +57,8 @@ static struct json_object *member(struct json_object *o, const char *name, enum 
 	return json_object_object_get_ex(o, name, &v) && json_object_is_type(v, type) ? v : NULL;
 }
 
-/* Printable, for it is shown to people, and short enough; else false. */
-static bool take_text(struct json_object *o, const char *name, char *out, size_t size)
+/* Returns false unless the text is printable ASCII, since people are shown it, and short enough. */
+static bool read_text(struct json_object *o, const char *name, char *out, size_t size)
 {
 	struct json_object *v = member(o, name, json_type_string);
 	const char *text = v != NULL ? json_object_get_string(v) : NULL;
@@ -71,17 +71,17 @@ static bool take_text(struct json_object *o, const char *name, char *out, size_t
 	return true;
 }
 
-static bool take_part(struct json_object *o, struct manifest_part *ret)
+static bool read_part(struct json_object *o, struct manifest_part *ret)
 {
 	struct json_object *size = member(o, "size", json_type_int);
-	if (size == NULL || json_object_get_int64(size) < 0 || !take_text(o, "name", ret->name, sizeof(ret->name)) ||
-		!take_text(o, "sha256", ret->sha256, sizeof(ret->sha256)))
+	if (size == NULL || json_object_get_int64(size) < 0 || !read_text(o, "name", ret->name, sizeof(ret->name)) ||
+		!read_text(o, "sha256", ret->sha256, sizeof(ret->sha256)))
 		return false;
 	ret->size = (uint64_t)json_object_get_int64(size);
 	return strlen(ret->sha256) == DIGEST_HEX && strspn(ret->sha256, "0123456789abcdef") == DIGEST_HEX;
 }
 
-static bool take_parts(struct json_object *o, struct manifest *ret)
+static bool read_parts(struct json_object *o, struct manifest *ret)
 {
 	struct json_object *parts = member(o, "parts", json_type_array);
 	size_t count = parts != NULL ? json_object_array_length(parts) : 0;
@@ -89,12 +89,12 @@ static bool take_parts(struct json_object *o, struct manifest *ret)
 		return false;
 	ret->part_count = (unsigned)count;
 	for (size_t i = 0; i < count; i++)
-		if (!take_part(json_object_array_get_idx(parts, i), &ret->parts[i]))
+		if (!read_part(json_object_array_get_idx(parts, i), &ret->parts[i]))
 			return false;
 	return true;
 }
 
-static bool take_all(struct json_object *o, struct manifest *ret)
+static bool read_all(struct json_object *o, struct manifest *ret)
 {
 	struct json_object *postern = member(o, "postern", json_type_object);
 	struct json_object *postgresql = member(o, "postgresql", json_type_object);
@@ -105,14 +105,14 @@ static bool take_all(struct json_object *o, struct manifest *ret)
 		return false;
 	ret->major = json_object_get_int(major);
 	ret->is_private = json_object_get_boolean(is_private);
-	if (!take_text(database, "system_identifier", ret->system_identifier, sizeof(ret->system_identifier)))
+	if (!read_text(database, "system_identifier", ret->system_identifier, sizeof(ret->system_identifier)))
 		ret->system_identifier[0] = '\0';
-	return take_text(o, "kind", ret->kind, sizeof(ret->kind)) &&
-		take_text(o, "made_at", ret->made_at, sizeof(ret->made_at)) &&
-		take_text(postern, "version", ret->version, sizeof(ret->version)) &&
-		take_text(postern, "build", ret->build, sizeof(ret->build)) &&
-		take_text(postgresql, "version", ret->server_version, sizeof(ret->server_version)) &&
-		take_text(database, "epoch", ret->epoch, sizeof(ret->epoch)) && take_parts(o, ret);
+	return read_text(o, "kind", ret->kind, sizeof(ret->kind)) &&
+		read_text(o, "made_at", ret->made_at, sizeof(ret->made_at)) &&
+		read_text(postern, "version", ret->version, sizeof(ret->version)) &&
+		read_text(postern, "build", ret->build, sizeof(ret->build)) &&
+		read_text(postgresql, "version", ret->server_version, sizeof(ret->server_version)) &&
+		read_text(database, "epoch", ret->epoch, sizeof(ret->epoch)) && read_parts(o, ret);
 }
 
 static struct json_object *parse(const char *text, size_t len)
@@ -149,7 +149,7 @@ enum status manifest_parse(const char *text, size_t len, struct manifest *ret, s
 			"or a newer one",
 			(long long)json_object_get_int64(format), MANIFEST_FORMAT);
 		st = ST_REFUSED;
-	} else if (!take_all(o, ret))
+	} else if (!read_all(o, ret))
 		st = ST_INVALID;
 	if (st == ST_INVALID)
 		buf_adds(why, "its manifest.json isn't the manifest of a backup");

@@ -22,8 +22,8 @@
 #include "pg/store.h"
 #include "pg/sync.h"
 
-/* Servers that were killed may have left PostgreSQL running, and half-made clusters. */
-static enum status settle(const struct store *s, const struct conf *conf, bool force, struct buf *why)
+/* A server that was killed may have left PostgreSQL running, and unfinished clusters. */
+static enum status clean_up(const struct store *s, const struct conf *conf, bool force, struct buf *why)
 {
 	char data[PATH_MAX];
 	snprintf(data, sizeof(data), "%s/pg", s->state);
@@ -35,7 +35,7 @@ static enum status settle(const struct store *s, const struct conf *conf, bool f
 		return ST_REFUSED;
 	}
 	struct cluster *c = cluster_new(s->state, conf->pg_bindir, 0, why);
-	enum status st = c != NULL ? cluster_settle(c, why) : ST_REFUSED;
+	enum status st = c != NULL ? cluster_clean_up(c, why) : ST_REFUSED;
 	cluster_free(c);
 	return st;
 }
@@ -148,7 +148,7 @@ enum status restore_own(
 	if (st == ST_OK)
 		st = store_lock(s, conf, false, why);
 	if (st == ST_OK)
-		st = settle(s, conf, force, why);
+		st = clean_up(s, conf, force, why);
 	if (st == ST_OK)
 		st = switch_begin(s->state, aside, why);
 	if (st != ST_OK)

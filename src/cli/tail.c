@@ -43,7 +43,7 @@ struct tail {
 	int code;               /* the exit status after a failure that lasts; 0: none */
 };
 
-/* Hands what was printed to the system. A signal that interrupts it ends everything anyway: nothing is said then. */
+/* Flushes the output. A signal that interrupts it ends the command anyway: then nothing is reported. */
 static int flush(const struct tail *t)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
@@ -52,7 +52,7 @@ static int flush(const struct tail *t)
 }
 
 /* Text from others must not reach the terminal as commands. Further lines are indented. */
-static void print_tamed(const char *text)
+static void print_sanitized(const char *text)
 {
 	for (const char *p = text; *p != '\0'; p++) {
 		unsigned char c = (unsigned char)*p;
@@ -88,27 +88,27 @@ static int print_message(void *arg, struct json_object *m)
 	printf("%s %s %s: ", edited != NULL ? edited : at, chat, from);
 	if (type != NULL)
 		printf("[%s] ", type);
-	print_tamed(text != NULL ? text : "");
+	print_sanitized(text != NULL ? text : "");
 	puts(edited != NULL ? " (edited)" : "");
 	return ferror(stdout) ? flush(t) : 0;
 }
 
-static bool concerns(const struct tail *t, struct json_object *data)
+static bool is_wanted(const struct tail *t, struct json_object *data)
 {
 	const char *chat = client_text(data, "chat");
 	return t->chat == NULL || (chat != NULL && strcmp(chat, t->chat) == 0);
 }
 
-/* A new message that has come from history already; its edits haven't. */
+/* Returns true for a new message that the backlog has printed already. Its later edits are printed. */
 static bool was_printed(const struct tail *t, struct json_object *m)
 {
 	uint64_t id = json_object_get_uint64(listing_get(m, "id")), rev = json_object_get_uint64(listing_get(m, "rev"));
 	return id == rev && id <= backlog_printed(&t->backlog, json_object_get_uint64(listing_get(m, "chat")));
 }
 
-static void take_message(struct tail *t, const char *line, struct json_object *m)
+static void on_message(struct tail *t, const char *line, struct json_object *m)
 {
-	if (!concerns(t, m) || was_printed(t, m))
+	if (!is_wanted(t, m) || was_printed(t, m))
 		return;
 	if (raw == NULL) {
 		print_message(t, m);
@@ -120,14 +120,14 @@ static void take_message(struct tail *t, const char *line, struct json_object *m
 			json_object_get_uint64(listing_get(m, "chat")), client_text(m, "at"));
 }
 
-static void take_retry(struct client *c, const char *retry)
+static void set_retry(struct client *c, const char *retry)
 {
 	int ms = retry != NULL ? atoi(retry) : -1;
 	if (ms >= 0)
 		c->pause_ms = ms < CLIENT_PAUSE_MAX_MS ? (unsigned)ms : CLIENT_PAUSE_MAX_MS;
 }
 
-static void take_event(struct tail *t, const char *line)
+static void on_event(struct tail *t, const char *line)
 {
 	struct json_object *o = json_tokener_parse(line), *data = listing_get(o, "data");
 	const char *event = client_text(o, "event"), *cursor = client_text(o, "cursor");
@@ -140,19 +140,19 @@ static void take_event(struct tail *t, const char *line)
 			"the server can't resume from the cursor (%s): reading the missing messages from the history",
 			client_text(data, "reason") != NULL ? client_text(data, "reason") : "?");
 	if (event != NULL && strcmp(event, "message") == 0)
-		take_message(t, line, data);
-	else if (event != NULL && raw != NULL && concerns(t, data))
+		on_message(t, line, data);
+	else if (event != NULL && raw != NULL && is_wanted(t, data))
 		puts(line);
 	if (event != NULL && strcmp(event, "bye") == 0)
-		take_retry(&t->client, client_text(data, "retry"));
-	/* A hello says where the stream begins, and behind it may come a reset: it is no step forward. */
+		set_retry(&t->client, client_text(data, "retry"));
+	/* A hello says where the stream begins, and a reset may follow it: its cursor isn't stored. */
 	if (event != NULL && cursor != NULL && !t->is_cut_off && strcmp(event, "hello") != 0)
 		bookmark_set_cursor(&t->at, cursor);
 	json_object_put(o);
 }
 
-/* Returns false when the connection is to end: what comes after isn't needed, or can't be printed. */
-static bool take_lines(struct tail *t, const char *data, const char *end)
+/* Returns false to end the connection: what follows isn't needed, or can't be printed. */
+static bool feed_lines(struct tail *t, const char *data, const char *end)
 {
 	const char *newline;
 	for (const char *p = data; p < end && !t->is_cut_off; p = newline + 1) {
@@ -163,26 +163,26 @@ static bool take_lines(struct tail *t, const char *data, const char *end)
 		}
 		buf_add(&t->line, p, (size_t)(newline - p));
 		if (t->line.len > 0)
-			take_event(t, t->line.data);
+			on_event(t, t->line.data);
 		buf_reset(&t->line);
 	}
 	t->code = flush(t);
 	return t->code == 0 && !t->is_cut_off && !buf_failed(&t->line);
 }
 
-/* Error answers are gathered too: they are one short line, or none. */
+/* An error answer's body is kept for its message: it is one short line, or none. */
 static size_t on_data(char *data, size_t size, size_t n, void *arg)
 {
 	struct tail *t = arg;
 	long status = 0;
 	curl_easy_getinfo(t->client.curl, CURLINFO_RESPONSE_CODE, &status);
 	if (status == 200)
-		return take_lines(t, data, data + size * n) ? size * n : 0;
+		return feed_lines(t, data, data + size * n) ? size * n : 0;
 	buf_add(&t->client.body, data, size * n);
 	return buf_failed(&t->client.body) ? 0 : size * n;
 }
 
-/* Comes once a second at least. What the file says was printed has been handed to the system. */
+/* Called once a second at least. The cursor file is saved only after the output was flushed. */
 static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
 {
 	struct tail *t = arg;
@@ -247,7 +247,7 @@ static int choose_start(struct backlog *b)
 	return moment_parse(since, at) ? backlog_from_time(b, at) : CONF_EXIT_USAGE;
 }
 
-/* Prints from history what is asked for or missing, up to now, where the stream continues. */
+/* Prints from history what was asked for or is missing, up to now; the stream continues from there. */
 static int print_backlog(struct tail *t, bool is_start)
 {
 	backlog_release(&t->backlog);
@@ -258,14 +258,14 @@ static int print_backlog(struct tail *t, bool is_start)
 		code = backlog_print(&t->backlog, print_message, t);
 	if (code == 0)
 		code = flush(t);
-	if (t->code != 0 || code != 0) /* t->code: what ended the request that was under way */
+	if (t->code != 0 || code != 0) /* t->code: why the request in progress was ended */
 		return t->code != 0 ? t->code : code;
 	backlog_mark(&t->backlog, &t->at);
 	bookmark_set_cursor(&t->at, t->backlog.cursor);
 	return bookmark_save(&t->at);
 }
 
-/* Until a failure that lasts, or a signal. Returns the exit status. */
+/* Prints until a failure that lasts, or a signal. Returns the exit status. */
 static int follow(struct tail *t)
 {
 	struct client *c = &t->client;
@@ -284,7 +284,7 @@ static int follow(struct tail *t)
 			code = client_failed(c);
 		else {
 			if (!t->established)
-				client_say_again(c);
+				client_report_retry(c);
 			client_pause(c);
 		}
 	}
@@ -293,23 +293,23 @@ static int follow(struct tail *t)
 
 static void on_signal(int sig) { stopped = sig; }
 
-/* Not what is ignored: nohup(1) and shells mean it. */
-static void heed(int sig)
+/* A signal that is ignored stays ignored: nohup(1) and shells rely on that. */
+static void catch_signal(int sig)
 {
 	struct sigaction action = { .sa_handler = on_signal }, before;
 	if (sigaction(sig, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 		sigaction(sig, &action, NULL);
 }
 
-/* With a file, a signal ends it after the file was written. */
+/* With a cursor file, a signal ends the command after the file was written. */
 static void prepare(struct tail *t)
 {
 	CURL *curl = t->client.curl;
 	t->client.stop = &stopped;
 	for (int i = 0; cursor_file != NULL && i < 3; i++)
-		heed((int[]) { SIGINT, SIGTERM, SIGHUP }[i]);
-	signal(SIGPIPE,
-		SIG_IGN); /* TLS on a connection that is gone raises it; for standard output there is a status */
+		catch_signal((int[]) { SIGINT, SIGTERM, SIGHUP }[i]);
+	/* TLS raises it on a closed connection; a closed standard output is reported by fflush(). */
+	signal(SIGPIPE, SIG_IGN);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);

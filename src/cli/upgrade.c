@@ -49,11 +49,11 @@ static const char *base_name(const char *path) { return strrchr(path, '/') + 1; 
 
 static unsigned long long mebibytes(uint64_t bytes) { return (unsigned long long)((bytes + (1 << 20) - 1) >> 20); }
 
-/* Ends what earlier lives have left running, and removes or finishes what they have left half done. */
-static enum status settle(const struct store *s, struct buf *why)
+/* Stops servers that earlier processes left running, and removes or completes what they left unfinished. */
+static enum status clean_up(const struct store *s, struct buf *why)
 {
 	struct cluster *c = cluster_new(s->state, NULL, 0, why);
-	enum status st = c != NULL ? cluster_settle(c, why) : ST_REFUSED;
+	enum status st = c != NULL ? cluster_clean_up(c, why) : ST_REFUSED;
 	cluster_free(c);
 	return st;
 }
@@ -67,7 +67,8 @@ struct kept {
 	bool remove, failed;
 };
 
-/* Only what this command has made: a directory with that name, a cluster in it, older than the one in use. */
+/* Considers only what this command has made: a directory with that name and a cluster in it that is older than the one
+ * in use. */
 static void on_kept(const char *dir, void *arg)
 {
 	struct kept *k = arg;
@@ -228,7 +229,7 @@ static enum status begin(struct store *s, const struct conf *conf, struct buf *w
 	enum status st = store_become_owner(s, conf, why);
 	if (st == ST_OK)
 		st = store_lock(s, conf, remove_old != NULL, why);
-	return st == ST_OK && s->lock_fd >= 0 ? settle(s, why) : st;
+	return st == ST_OK && s->lock_fd >= 0 ? clean_up(s, why) : st;
 }
 
 int upgrade_command(const struct command *self, const struct conf *conf, const struct conf_args *args)

@@ -16,10 +16,10 @@ struct option {
 	size_t len;
 	const char *inline_value; /* NULL: none */
 	const char *next;         /* the argument after it, which is its value if it wants one; NULL: none */
-	bool took_next;
+	bool next_is_value;
 };
 
-static int complain(const struct option *o, const char *what)
+static int report(const struct option *o, const char *what)
 {
 	fprintf(stderr, "postern: %s%.*s: %s\n", o->dashes, (int)o->len, o->name, what);
 	return CONF_EXIT_USAGE;
@@ -30,7 +30,7 @@ static const char *value_of(struct option *o)
 {
 	if (o->inline_value != NULL)
 		return o->inline_value;
-	o->took_next = o->next != NULL;
+	o->next_is_value = o->next != NULL;
 	return o->next;
 }
 
@@ -48,10 +48,10 @@ static int own_option(struct option *o, const struct conf_option *own)
 	if (own == NULL || own->name == NULL)
 		return -1;
 	if (own->value == NULL && o->inline_value != NULL)
-		return complain(o, "takes no value");
+		return report(o, "takes no value");
 	const char *value = own->value == NULL ? "" : value_of(o);
 	if (value == NULL)
-		return complain(o, "needs a value");
+		return report(o, "needs a value");
 	*own->ret_value = value;
 	return 0;
 }
@@ -67,7 +67,7 @@ static int setting_flag(struct option *o, struct args *a, enum conf_scope scope)
 		return -1;
 	const char *value = negated ? "no" : s->type == SETTING_BOOL && o->inline_value == NULL ? "yes" : value_of(o);
 	if (value == NULL)
-		return complain(o, "needs a value");
+		return report(o, "needs a value");
 	a->flags = mem_resize(a->flags, a->flag_count + 1, sizeof(*a->flags));
 	a->flags[a->flag_count++] = (struct args_flag) { s, value, mem_format("--%.*s", (int)o->len, o->name) };
 	return 0;
@@ -78,13 +78,13 @@ static int option(struct option *o, struct args *a, struct conf_args *args)
 	int code = own_option(o, args->options);
 	if (code < 0 && args->scope != CONF_NONE && is(o, "config")) {
 		a->config = value_of(o);
-		return a->config != NULL ? 0 : complain(o, "needs a value");
+		return a->config != NULL ? 0 : report(o, "needs a value");
 	}
 	if (code < 0)
 		code = setting_flag(o, a, args->scope);
 	if (code < 0 && setting_find(o->name, o->len, CONF_ALL) != NULL)
-		return complain(o, "this command doesn't take it as an option; set it in the file or the environment");
-	return code < 0 ? complain(o, "no such option; see --help") : code;
+		return report(o, "this command doesn't take it as an option; set it in the file or the environment");
+	return code < 0 ? report(o, "no such option; see --help") : code;
 }
 
 static struct option option_at(const char *arg, const char *next)
@@ -114,7 +114,7 @@ int args_parse(struct args *a, struct conf_args *args)
 		} else if (options && arg[0] == '-' && arg[1] != '\0') {
 			struct option o = option_at(arg, i + 1 < args->argc ? args->argv[i + 1] : NULL);
 			code = option(&o, a, args);
-			i += o.took_next;
+			i += o.next_is_value;
 		} else
 			args->operands[args->operand_count++] = arg;
 	}

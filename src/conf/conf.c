@@ -36,7 +36,7 @@ struct source {
 	const struct conf *before; /* NULL: the first time */
 };
 
-static void complain(struct source *src, int exit_code, const char *where, const char *what)
+static void report(struct source *src, int exit_code, const char *where, const char *what)
 {
 	if (src->before != NULL)
 		log_error("%s: %s", where, what);
@@ -46,8 +46,8 @@ static void complain(struct source *src, int exit_code, const char *where, const
 		src->exit_code = exit_code;
 }
 
-/* The first value from a source replaces what lower sources said; further ones add to a list. */
-static bool take(struct conf *c, const struct setting *s, struct conf_origin from, const char *text,
+/* A source's first value replaces those of weaker sources; further ones are added to a list. */
+static bool set_from(struct conf *c, const struct setting *s, struct conf_origin from, const char *text,
 	char error[SETTING_ERROR_MAX])
 {
 	struct conf_origin *origin = &c->origin[setting_index(s)];
@@ -57,7 +57,7 @@ static bool take(struct conf *c, const struct setting *s, struct conf_origin fro
 	return setting_add(c, s, text, error);
 }
 
-static void take_defaults(struct conf *c)
+static void set_defaults(struct conf *c)
 {
 	char error[SETTING_ERROR_MAX];
 	for (const struct setting *s = settings; s->name != NULL; s++)
@@ -65,14 +65,14 @@ static void take_defaults(struct conf *c)
 			fatal("default of %s: %s", s->name, error);
 }
 
-static void take_pair(struct source *src, const char *name, const char *value)
+static void set_pair(struct source *src, const char *name, const char *value)
 {
 	char where[PATH_MAX + 128], error[SETTING_ERROR_MAX];
 	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
 	const struct setting *s = setting_find(name, strlen(name), CONF_ALL);
 	if (s == NULL) {
 		snprintf(error, sizeof(error), "%.80s: no such setting", name);
-		complain(src, CONF_EXIT_CONFIG, where, error);
+		report(src, CONF_EXIT_CONFIG, where, error);
 		return;
 	}
 	size_t len = strlen(where);
@@ -80,9 +80,9 @@ static void take_pair(struct source *src, const char *name, const char *value)
 	struct conf_origin *origin = &src->conf->origin[setting_index(s)];
 	if (origin->kind == CONF_FILE && !setting_is_list(s)) {
 		snprintf(error, sizeof(error), "given before, in line %u", origin->line);
-		complain(src, CONF_EXIT_CONFIG, where, error);
-	} else if (!take(src->conf, s, (struct conf_origin) { CONF_FILE, src->line }, value, error))
-		complain(src, CONF_EXIT_CONFIG, where, error);
+		report(src, CONF_EXIT_CONFIG, where, error);
+	} else if (!set_from(src->conf, s, (struct conf_origin) { CONF_FILE, src->line }, value, error))
+		report(src, CONF_EXIT_CONFIG, where, error);
 }
 
 /* Cuts the blanks off both ends. */
@@ -103,9 +103,9 @@ static void cut_comment(char *line)
 			*p = '\0';
 }
 
-/* NAME = VALUE or NAME: VALUE, [SECTION], or nothing. Sections divide the file for its readers and mean nothing, and
- * neither does text behind the bracket. */
-static void take_line(struct source *src, char *line)
+/* A line is NAME = VALUE or NAME: VALUE, [SECTION], or empty. Sections, and text after the bracket, have no meaning:
+ * they are for the file's readers. */
+static void parse_line(struct source *src, char *line)
 {
 	char where[PATH_MAX + 16];
 	snprintf(where, sizeof(where), "%s:%u", src->path, src->line);
@@ -115,17 +115,17 @@ static void take_line(struct source *src, char *line)
 	line = trimmed(line);
 	size_t len = strlen(line), name_len = strcspn(line, "=:");
 	if (len > LINE_LENGTH_MAX) {
-		complain(src, CONF_EXIT_CONFIG, where, "the line is too long");
+		report(src, CONF_EXIT_CONFIG, where, "the line is too long");
 		return;
 	}
 	if (len == 0 || (line[0] == '[' && strchr(line, ']') != NULL))
 		return;
 	if (line[0] == '[' || name_len == len) {
-		complain(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");
+		report(src, CONF_EXIT_CONFIG, where, "expected NAME = VALUE");
 		return;
 	}
 	line[name_len] = '\0';
-	take_pair(src, trimmed(line), trimmed(line + name_len + 1));
+	set_pair(src, trimmed(line), trimmed(line + name_len + 1));
 }
 
 static void parse_file(struct source *src)
@@ -134,11 +134,11 @@ static void parse_file(struct source *src)
 	size_t allocated = 0;
 	while (getline(&line, &allocated, src->file) >= 0) {
 		src->line++;
-		take_line(src, line);
+		parse_line(src, line);
 	}
 	free(line);
 	if (ferror(src->file))
-		complain(src, CONF_EXIT_CONFIG, src->path, "can't be read");
+		report(src, CONF_EXIT_CONFIG, src->path, "can't be read");
 }
 
 static bool same_content(FILE *a, FILE *b)
@@ -153,9 +153,9 @@ static bool same_content(FILE *a, FILE *b)
 	return x == y;
 }
 
-/* The usual place, or the copy that a service manager has made of it or of something else
- * (LoadCredential=postern.conf:…) for a user who may not read the original. If both have the same
- * content the original counts, since the copy doesn't follow its changes. */
+/* Opens the usual file, or the copy that a service manager has made of it or of another file
+ * (LoadCredential=postern.conf:…) for a user who may not read the original. If both have the same content, the original
+ * is used, since the copy doesn't follow its changes. */
 static FILE *open_usual(const char **ret_path)
 {
 	static char copy_path[PATH_MAX];
@@ -179,8 +179,8 @@ static FILE *open_usual(const char **ret_path)
 	return copy;
 }
 
-/* --config, else POSTERN_CONFIG, else the usual place if there is something. */
-static void take_file(struct source *src, const char *flag)
+/* Reads the file that --config names, else POSTERN_CONFIG, else the usual one if it exists. */
+static void read_config(struct source *src, const char *flag)
 {
 	const char *env = getenv("POSTERN_CONFIG");
 	bool named = flag != NULL || (env != NULL && *env != '\0');
@@ -193,11 +193,11 @@ static void take_file(struct source *src, const char *flag)
 	if (src->file == NULL) {
 		bool dropped = src->before != NULL && errno == EACCES && src->before->uid != geteuid();
 		if (dropped)
-			complain(src, CONF_EXIT_CONFIG, src->path,
+			report(src, CONF_EXIT_CONFIG, src->path,
 				"it was read by another user at the start, and the server's user may not read it: "
 				"restart, or let its group read it (chmod 0640)");
 		else if (named || errno != ENOENT)
-			complain(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
+			report(src, CONF_EXIT_CONFIG, src->path, strerror(errno));
 		return;
 	}
 	src->conf->file = mem_strdup(src->path);
@@ -213,8 +213,8 @@ static void env_name(const struct setting *s, char out[64])
 			out[i] -= 'a' - 'A';
 }
 
-/* An empty variable is as good as none: that is how container tools leave one out. */
-static void take_environment(struct source *src)
+/* An empty variable counts as unset: container tools can't leave one out. */
+static void read_environment(struct source *src)
 {
 	char name[64], error[SETTING_ERROR_MAX];
 	for (const struct setting *s = settings; s->name != NULL; s++) {
@@ -223,23 +223,23 @@ static void take_environment(struct source *src)
 		env_name(s, name);
 		const char *value = getenv(name);
 		if (value != NULL && *value != '\0' &&
-			!take(src->conf, s, (struct conf_origin) { CONF_ENV, 0 }, value, error))
-			complain(src, CONF_EXIT_CONFIG, name, error);
+			!set_from(src->conf, s, (struct conf_origin) { CONF_ENV, 0 }, value, error))
+			report(src, CONF_EXIT_CONFIG, name, error);
 	}
 }
 
-static void take_flags(struct source *src, const struct args *a)
+static void apply_flags(struct source *src, const struct args *a)
 {
 	char error[SETTING_ERROR_MAX];
 	for (size_t i = 0; i < a->flag_count; i++) {
 		const struct args_flag *f = &a->flags[i];
-		if (!take(src->conf, f->setting, (struct conf_origin) { CONF_FLAG, 0 }, f->value, error))
-			complain(src, CONF_EXIT_USAGE, f->spelled, error);
+		if (!set_from(src->conf, f->setting, (struct conf_origin) { CONF_FLAG, 0 }, f->value, error))
+			report(src, CONF_EXIT_USAGE, f->spelled, error);
 	}
 }
 
-/* Only at the start: later this process may not be able to read it, and connections keep the first value. */
-static void take_password(struct source *src)
+/* Reads it only at the start: later this process may not be allowed to, and connections keep the first value. */
+static void read_password(struct source *src)
 {
 	struct conf *c = src->conf;
 	char where[PATH_MAX + 16];
@@ -248,18 +248,18 @@ static void take_password(struct source *src)
 	const char *wrong = secret_file_read(c->database_password_file, &c->database_password);
 	snprintf(where, sizeof(where), "database_password_file: %s", c->database_password_file);
 	if (wrong != NULL)
-		complain(src, CONF_EXIT_CONFIG, where, wrong);
+		report(src, CONF_EXIT_CONFIG, where, wrong);
 }
 
 /* Completes settings that depend on the machine or on several settings. */
 static void complete(struct source *src)
 {
 	struct conf *c = src->conf;
-	take_password(src);
+	read_password(src);
 	const char *given = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
 	struct identity self;
 	if (c->listen_count == 0)
-		complain(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
+		report(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
 	if (c->state != NULL)
 		return;
 	if (given != NULL && *given != '\0') /* systemd may give several, divided by colons */
@@ -271,7 +271,7 @@ static void complete(struct source *src)
 	else if (identity_of(geteuid(), &self))
 		c->state = mem_format("%s/.local/share/postern", self.home);
 	else if (c->database == NULL) /* an external database needs no state directory */
-		complain(src, CONF_EXIT_CONFIG, "state",
+		report(src, CONF_EXIT_CONFIG, "state",
 			"not set, and neither is HOME: name the state directory with --state DIR (POSTERN_STATE)");
 }
 
@@ -284,10 +284,10 @@ int conf_load_again(struct conf *c, struct conf_args *args, const struct conf *b
 	*c = (struct conf) { .args = args, .uid = geteuid() };
 	int code = args_parse(&a, args);
 	if (code == 0 && !args->help) {
-		take_defaults(c);
-		take_file(&src, a.config);
-		take_environment(&src);
-		take_flags(&src, &a);
+		set_defaults(c);
+		read_config(&src, a.config);
+		read_environment(&src);
+		apply_flags(&src, &a);
 		complete(&src);
 		code = src.exit_code;
 	}

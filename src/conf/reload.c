@@ -35,7 +35,7 @@ static void set(struct conf *c, const struct setting *s, const char *text)
 	char error[SETTING_ERROR_MAX];
 	setting_clear(c, s);
 	if (!setting_add(c, s, text, error))
-		fatal("%s: %s", s->name, error); /* it was taken before */
+		fatal("%s: %s", s->name, error); /* it was valid before */
 }
 
 /* A value that depends on the user who asks (their home) isn't a change. */
@@ -44,7 +44,7 @@ static bool is_default(const struct conf *c, const struct setting *s)
 	return c->origin[setting_index(s)].kind == CONF_DEFAULT;
 }
 
-static bool take_change(struct conf *live, const struct conf *fresh, const struct setting *s)
+static bool apply_change(struct conf *live, const struct conf *fresh, const struct setting *s)
 {
 	if (same(live, fresh, s) || (!is_live(s) && is_default(live, s) && is_default(fresh, s)))
 		return false;
@@ -72,7 +72,7 @@ bool conf_reload(struct conf *live)
 	unsigned changed = 0;
 	for (const struct setting *s = settings; s->name != NULL && ok; s++)
 		if (s->type != SETTING_HEADING)
-			changed += take_change(live, &fresh, s);
+			changed += apply_change(live, &fresh, s);
 	if (!ok)
 		log_error("the settings were read again and are invalid: no setting was changed");
 	else if (changed == 0)

@@ -115,7 +115,7 @@ static void on_worked(void *arg)
 	}
 }
 
-static void take_pending(struct access *a)
+static void swap_buffers(struct access *a)
 {
 	struct buf empty = a->written;
 	a->written = a->pending;
@@ -145,7 +145,7 @@ static void on_turn(void *arg)
 	if (a->writing)
 		return;
 	if (a->pending.len > 0 || a->reopen) {
-		take_pending(a);
+		swap_buffers(a);
 		a->writing = true;
 		if (loop_job(a->loop, work, on_worked, a) != ST_OK) {
 			a->lost = a->writing_lines;
@@ -191,7 +191,7 @@ static void release(struct access *a)
 static void finish(struct access *a)
 {
 	if (a->pending.len > 0) {
-		take_pending(a);
+		swap_buffers(a);
 		work(a);
 		on_worked(a);
 	}

@@ -467,9 +467,9 @@ static void trim(struct http_server *s)
 	s->connections_peak = s->connections;
 }
 
-/* A client that closed its side together with its request: libmicrohttpd may have missed that, since epoll reports it
- * once only. */
-static void let_go(const struct list *list, uint64_t since)
+/* Shuts connections whose client closed its side together with its request: libmicrohttpd may have missed that, since
+ * epoll reports it only once. */
+static void shut_half_closed(const struct list *list, uint64_t since)
 {
 	char byte;
 	for (struct list *l = list->prev, *prev; l != list; l = prev) {
@@ -489,7 +489,7 @@ static void shut_slow(struct list *list, uint64_t since)
 		struct connection *c = container_of(list->next, struct connection, link);
 		if (c->waiting_since_ms > since)
 			break;
-		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the end */
+		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd then sees the end of the connection */
 		wait_in(c, list);
 	}
 }
@@ -498,8 +498,8 @@ static void on_sweep(void *arg)
 {
 	struct http_server *s = arg;
 	uint64_t now = clock_mono_ms();
-	let_go(&s->waiting, now - 2 * SWEEP_MS);
-	let_go(&s->coming, now - 2 * SWEEP_MS);
+	shut_half_closed(&s->waiting, now - 2 * SWEEP_MS);
+	shut_half_closed(&s->coming, now - 2 * SWEEP_MS);
 	acceptor_sweep(s->acceptor);
 	trim(s);
 	shut_slow(&s->waiting, now - REQUEST_MS - IDLE_S * 1000);

@@ -51,7 +51,7 @@ struct batcher {
 	bool pausing, probing;
 	const struct fault *trouble; /* why the last batch or probe failed; NULL: it succeeded */
 	char sqlstate[6];
-	uint64_t succeeded_ms, probed_ms, complained_ms;
+	uint64_t succeeded_ms, probed_ms, warned_ms;
 	char node[32];
 	struct list queue;
 	/* The batches in flight, a ring: the second one is submitted behind the first, so that the database doesn't
@@ -147,12 +147,12 @@ static void set_trouble(struct batcher *b, const struct pg_result *r)
 	char text[1024];
 	const struct fault *f = fault_of(r);
 	uint64_t now = clock_mono_ms();
-	bool is_news = f != b->trouble || now - b->complained_ms >= REMIND_MS;
+	bool is_news = f != b->trouble || now - b->warned_ms >= REMIND_MS;
 	b->trouble = f;
 	snprintf(b->sqlstate, sizeof(b->sqlstate), "%s", pg_sqlstate(r));
 	if (!is_news || pg_away(r)) /* the connection logs why it was lost */
 		return;
-	b->complained_ms = now;
+	b->warned_ms = now;
 	log_error("messages can't be stored: %s", fault_text(r, text, sizeof(text)));
 }
 

@@ -19,7 +19,7 @@
 
 #define PING_MS 10000 /* of all hosts together, and their names */
 
-/* Owned by the thread and by its waiter; the last one frees it. */
+/* Owned by the thread and by the code that waits for it; the last one to drop it frees it. */
 struct attempt {
 	_Atomic int owners;
 	char *conninfo;
@@ -27,7 +27,7 @@ struct attempt {
 	PGPing answer;
 };
 
-static void let_go(struct attempt *a)
+static void attempt_unref(struct attempt *a)
 {
 	if (atomic_fetch_sub(&a->owners, 1) > 1)
 		return;
@@ -43,7 +43,7 @@ static void *run(void *arg)
 	a->answer = PQping(a->conninfo);
 	if (write(a->done_fd, &one, sizeof(one)) < 0) { /* it can't overflow */
 	}
-	let_go(a);
+	attempt_unref(a);
 	return NULL;
 }
 
@@ -109,6 +109,6 @@ PGPing attempt_ping(const char *conninfo)
 	if (a == NULL)
 		return PQPING_NO_ATTEMPT;
 	PGPing answer = finish(a);
-	let_go(a);
+	attempt_unref(a);
 	return answer;
 }

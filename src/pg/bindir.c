@@ -61,8 +61,8 @@ static int version_in(const char *dir, const char *const *programs)
 
 int bindir_version(const char *dir) { return version_in(dir, server_programs); }
 
-/* For the message when nothing will do. A directory may be come across in several ways. */
-static void mention(struct search *s, int major, const char *dir)
+/* For the error message when no version fits. A directory may be found in several ways. */
+static void add_to_others(struct search *s, int major, const char *dir)
 {
 	char entry[BINDIR_SIZE + 16];
 	int len = snprintf(entry, sizeof(entry), "%d in %s", major, dir);
@@ -72,7 +72,7 @@ static void mention(struct search *s, int major, const char *dir)
 }
 
 /* Returns whether the search is over. A version newer than the tested ones is taken only if there is none of those. */
-static bool consider(struct search *s, const char *dir)
+static bool try_directory(struct search *s, const char *dir)
 {
 	int major = *dir != '\0' ? version_in(dir, s->programs) : 0;
 	if (major == 0)
@@ -84,7 +84,7 @@ static bool consider(struct search *s, const char *dir)
 				 : major == s->wanted;
 	if (!will_do) {
 		s->newer_seen |= major > s->wanted;
-		mention(s, major, dir);
+		add_to_others(s, major, dir);
 		return false;
 	}
 	bool is_best = s->wanted != 0 ? major == s->wanted : !s->newest && major <= VERSION_MAJOR_TESTED;
@@ -96,7 +96,7 @@ static bool consider(struct search *s, const char *dir)
 }
 
 /* Debian and Red Hat, the newest first: glob sorts 9.6 behind 15, but nothing below 10 matters. */
-static bool consider_installed(struct search *s)
+static bool try_installed(struct search *s)
 {
 	static const char *const patterns[] = { "/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", NULL };
 	bool over = false;
@@ -105,18 +105,18 @@ static bool consider_installed(struct search *s)
 		if (glob(*p, 0, NULL, &g) != 0)
 			continue;
 		for (size_t i = g.gl_pathc; i-- > 0 && !over;)
-			over = consider(s, g.gl_pathv[i]);
+			over = try_directory(s, g.gl_pathv[i]);
 		globfree(&g);
 	}
 	return over;
 }
 
-static bool consider_path(struct search *s)
+static bool try_path(struct search *s)
 {
 	char path[4096], *rest = NULL;
 	snprintf(path, sizeof(path), "%s", getenv("PATH") != NULL ? getenv("PATH") : "");
 	for (char *dir = strtok_r(path, ":", &rest); dir != NULL; dir = strtok_r(NULL, ":", &rest))
-		if (consider(s, dir))
+		if (try_directory(s, dir))
 			return true;
 	return false;
 }
@@ -125,13 +125,13 @@ static void search_everywhere(struct search *s)
 {
 	char dir[BINDIR_SIZE];
 #ifdef PG_BINDIR
-	if (consider(s, PG_BINDIR))
+	if (try_directory(s, PG_BINDIR))
 		return;
 #endif
-	if (first_line("pg_config --bindir 2>/dev/null", dir, sizeof(dir)) && consider(s, dir))
+	if (first_line("pg_config --bindir 2>/dev/null", dir, sizeof(dir)) && try_directory(s, dir))
 		return;
-	if (!consider_installed(s))
-		(void)consider_path(s);
+	if (!try_installed(s))
+		(void)try_path(s);
 }
 
 static void explain(const struct search *s, struct buf *why)
@@ -176,7 +176,7 @@ enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE],
 	}
 	buf_init(&s.others, 4096);
 	if (version != 0)
-		(void)consider(&s, preferred);
+		(void)try_directory(&s, preferred);
 	search_everywhere(&s);
 	if (s.found == 0)
 		explain(&s, why);
@@ -196,7 +196,7 @@ int bindir_find_program(
 		.programs = (const char *const[]) { name, NULL }, .wanted = major, .or_newer = true, .out = dir
 	};
 	buf_init(&s.others, 4096);
-	if (preferred == NULL || !consider(&s, preferred))
+	if (preferred == NULL || !try_directory(&s, preferred))
 		search_everywhere(&s);
 	if (s.found != 0)
 		snprintf(out, BINDIR_PROGRAM_SIZE, "%s/%s", dir, name);

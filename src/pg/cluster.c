@@ -397,7 +397,7 @@ enum status cluster_start(struct cluster *c, struct buf *why)
 	return st;
 }
 
-enum status cluster_settle(struct cluster *c, struct buf *why)
+enum status cluster_clean_up(struct cluster *c, struct buf *why)
 {
 	enum status st = finish_switch(c, why);
 	if (st == ST_OK)

@@ -35,11 +35,11 @@ struct cluster;
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
 
-/* For a cluster made aside: its messages go to the postgres.log of that state directory, which stays. */
+/* For a cluster in a temporary directory: its messages go to the postgres.log of that state directory. */
 void cluster_log_in(struct cluster *c, const char *state);
 
-/* Ends a server that an earlier life has left, and removes what was left unfinished, as a start does. */
-enum status cluster_settle(struct cluster *c, struct buf *why) MUST_CHECK;
+/* Stops a server that an earlier process left running, and removes unfinished files, as a start does. */
+enum status cluster_clean_up(struct cluster *c, struct buf *why) MUST_CHECK;
 
 /* Only makes the cluster, where there is none; checksums: whether its pages have them. */
 enum status cluster_make(struct cluster *c, bool checksums, struct buf *why) MUST_CHECK;

@@ -27,7 +27,7 @@ int cluster_log_open(const char *path, off_t *ret_from)
 }
 
 /* Returns what follows "FATAL: " and the like; NULL: the line reports no error. */
-static const char *complaint(const char *line)
+static const char *error_text(const char *line)
 {
 	static const char *const marks[] = { "FATAL:", "PANIC:", "error:" };
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
@@ -41,14 +41,14 @@ static const char *complaint(const char *line)
 void cluster_log_reason(const char *path, off_t from, struct buf *why)
 {
 	char line[512], reason[512] = "";
-	bool complained = false;
+	bool has_error = false;
 	FILE *f = fopen(path, "re");
 	if (f != NULL && fseeko(f, from, SEEK_SET) == 0)
 		while (fgets(line, sizeof(line), f) != NULL) {
-			const char *p = complaint(line);
-			if (p != NULL || !complained) /* without one the last line has to do */
+			const char *p = error_text(line);
+			if (p != NULL || !has_error) /* without one the last line has to do */
 				snprintf(reason, sizeof(reason), "%s", p != NULL ? p : line);
-			complained |= p != NULL;
+			has_error |= p != NULL;
 		}
 	if (f != NULL)
 		fclose(f);

@@ -44,11 +44,11 @@ struct pg_conn {
 	bool broken; /* while something was sent: the timer ends it */
 	PGconn *pg;
 	struct loop_fd *watch;
-	struct loop_timer *timer;        /* the pause before connecting, or the deadline of what is under way */
-	uint64_t lost_ms, complained_ms; /* since when no call succeeds, and when that was said last; 0: all is well */
-	const char *complaint;           /* what was said */
-	struct map prepared;             /* the address of a statement's text → its number on this connection */
-	uintptr_t numbers;               /* given out on this connection; none is used again */
+	struct loop_timer *timer;    /* the pause before connecting, or the deadline of what is under way */
+	uint64_t lost_ms, warned_ms; /* since when no call succeeds, and the last warning about it; 0: calls succeed */
+	const char *warned_of;       /* the last warning's subject */
+	struct map prepared;         /* the address of a statement's text → its number on this connection */
+	uintptr_t numbers;           /* given out on this connection; none is used again */
 	struct call calls[PG_CALLS_MAX]; /* under way, the oldest first */
 	unsigned calls_count;
 	PGresult *result; /* the first of the oldest call's results that matters */
@@ -138,9 +138,8 @@ static void disconnect(struct pg_conn *c)
 	c->broken = false;
 }
 
-/* One line for each kind of trouble in an outage, and one a minute while it lasts: what is wrong may be something else
- * by then. */
-static void complain(struct pg_conn *c, const char *what, const char *why)
+/* Logs one line for each kind of failure in an outage, and one a minute while it lasts, since the cause may change. */
+static void warn_outage(struct pg_conn *c, const char *what, const char *why)
 {
 	uint64_t now = clock_mono_ms();
 	char line[1024]; /* libpq's messages have several */
@@ -154,10 +153,10 @@ static void complain(struct pg_conn *c, const char *what, const char *why)
 		len--;
 	if (c->lost_ms == 0)
 		c->lost_ms = now;
-	else if (now - c->complained_ms < REMIND_MS && c->complaint == what)
+	else if (now - c->warned_ms < REMIND_MS && c->warned_of == what)
 		return;
-	c->complained_ms = now;
-	c->complaint = what;
+	c->warned_ms = now;
+	c->warned_of = what;
 	if (now - c->lost_ms < REMIND_MS)
 		log_warn("%s: %.*s", what, (int)len, line);
 	else
@@ -176,7 +175,7 @@ static void pause_before_dialling(struct pg_conn *c, unsigned most_ms)
 static void lost(struct pg_conn *c, const char *what, const char *why)
 {
 	bool was_up = c->state == UP;
-	complain(c, what, why);
+	warn_outage(c, what, why);
 	c->state = DOWN;
 	disconnect(c);
 	pause_before_dialling(c, was_up ? PAUSE_USELESS_MS : PAUSE_MAX_MS);
@@ -408,7 +407,7 @@ static void on_socket(void *arg, unsigned ready)
 	struct pg_conn *c = arg;
 	if (c->state == DIALLING) {
 		unwatch(c); /* before the descriptor is closed */
-		dial_on(c, dial_go_on(c->dial));
+		dial_on(c, dial_ready(c->dial));
 		return;
 	}
 	if ((ready & LOOP_READ) && PQconsumeInput(c->pg) != 1) {

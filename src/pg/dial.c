@@ -300,7 +300,7 @@ static enum dial_next read_answers(struct dial *d)
 	return DIAL_READ;
 }
 
-enum dial_next dial_go_on(struct dial *d)
+enum dial_next dial_ready(struct dial *d)
 {
 	switch (d->stage) {
 	case LOOKING_UP: end_lookup(d); return next(d);

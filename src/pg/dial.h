@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Connecting, host by host: libpq's asynchronous connect has no limit a host and looks names up itself, so that one
- * silent host before the leader, or a slow name server, would be the end of it. Each address of each host gets a time
- * of its own; the host that was good last is tried first. A connection that comes out is set up (session.h) and
- * blocking.
+ * Connecting, host by host. libpq's asynchronous connect has no time limit for each host and resolves names itself, so
+ * that one silent host before the leader, or a slow name server, would use up all the time. Here each address of each
+ * host has its own time limit, and the host that was connected last is tried first. The resulting connection is set up
+ * (session.h) and blocking.
  *
  * A state machine without a loop: the caller waits for dial_fd() as the last status says, at most until
  * dial_until_ms(). */
@@ -28,13 +28,13 @@ struct dial *dial_new(const char *conninfo, enum session_kind kind, unsigned dea
 void dial_free(struct dial *d); /* NULL is fine */
 
 enum dial_next dial_start(struct dial *d);   /* a new round */
-enum dial_next dial_go_on(struct dial *d);   /* the descriptor is ready */
-enum dial_next dial_give_up(struct dial *d); /* its time is up: the next one */
+enum dial_next dial_ready(struct dial *d);   /* the descriptor is ready: continues */
+enum dial_next dial_give_up(struct dial *d); /* dial_until_ms() has passed: tries the next address */
 void dial_stop(struct dial *d);              /* in the middle of a round */
 int dial_fd(const struct dial *d);
 uint64_t dial_until_ms(const struct dial *d); /* of clock_mono_ms() */
 
 PGconn *dial_take(struct dial *d);          /* PQfinish() it */
-const char *dial_why(const struct dial *d); /* what became of each host, in one line; valid until the next round */
+const char *dial_why(const struct dial *d); /* the result of each host, in one line; valid until the next round */
 
 #endif

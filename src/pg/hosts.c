@@ -64,8 +64,8 @@ static void keep_others(struct hosts *h, const PQconninfoOption *given)
 	}
 }
 
-/* Only libpq knows what a service file and the environment add, and only on a connection. A value that it refuses after
- * it has put everything together, and before it connects, gives that. */
+/* Only libpq knows what a service file and the environment add, and it shows that only on a connection. An invalid
+ * channel_binding makes it fail after it has combined everything and before it connects. */
 static PQconninfoOption *complete(const char *conninfo)
 {
 	PGconn *pg = PQconnectStartParams((const char *const[]) { "dbname", "channel_binding", NULL },
@@ -75,7 +75,7 @@ static PQconninfoOption *complete(const char *conninfo)
 	return options;
 }
 
-static enum status take_hosts(struct hosts *h, const PQconninfoOption *all, struct buf *why)
+static enum status list_hosts(struct hosts *h, const PQconninfoOption *all, struct buf *why)
 {
 	const char *names = value_of(all, "host"), *addresses = value_of(all, "hostaddr"),
 		   *ports = value_of(all, "port");
@@ -112,7 +112,7 @@ enum status hosts_parse(struct hosts *h, const char *conninfo, struct buf *why)
 		return ST_INVALID;
 	}
 	PQconninfoOption *all = complete(conninfo);
-	enum status st = take_hosts(h, all, why);
+	enum status st = list_hosts(h, all, why);
 	const char *timeout = value_of(all, "connect_timeout"), *attrs = value_of(all, "target_session_attrs"),
 		   *balance = value_of(all, "load_balance_hosts");
 	long seconds = timeout != NULL ? strtol(timeout, NULL, 10) : 0;

@@ -55,8 +55,9 @@ static bool answers(const char *conninfo, struct buf *why)
 	return db != NULL;
 }
 
-/* The lock decides whose the cluster is: ours, or a server's (then STATE_SERVER, and it answers). */
-static enum state_holder settle(struct store *s, const char *shown, bool as_server, struct buf *why)
+/* Locks the state directory: then the cluster is this process's to start. STATE_SERVER: a server holds the lock, and
+ * its database answers. */
+static enum state_holder acquire_state(struct store *s, const char *shown, bool as_server, struct buf *why)
 {
 	struct buf reason;
 	buf_init(&reason, 4096);
@@ -101,7 +102,7 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 	if (s->cluster == NULL)
 		return ST_REFUSED;
 	s->base = mem_strdup(cluster_conninfo(s->cluster));
-	switch (settle(s, conf->state, as_server, why)) {
+	switch (acquire_state(s, conf->state, as_server, why)) {
 	case STATE_FREE: return cluster_start(s->cluster, why);
 	case STATE_SERVER:
 		cluster_free(s->cluster);

@@ -57,7 +57,7 @@ static enum dial_next dial_on(struct dial *d, enum dial_next want, bool *ret_sto
 	int n = waiting_until("the database", dial_fd(d), want == DIAL_WRITE ? POLLOUT : POLLIN,
 		until > now ? (unsigned)(until - now) : 0);
 	*ret_stopped = n < 0;
-	return n < 0 ? DIAL_FAILED : n > 0 ? dial_go_on(d) : dial_give_up(d);
+	return n < 0 ? DIAL_FAILED : n > 0 ? dial_ready(d) : dial_give_up(d);
 }
 
 static struct sync *open_as(enum session_kind kind, const char *conninfo, struct buf *why)

@@ -134,7 +134,7 @@ static void end_remover(struct socket_files *f)
 	f->remover = 0;
 }
 
-void socket_files_settle(struct socket_files *f)
+void socket_files_drop_rights(struct socket_files *f)
 {
 	for (unsigned i = 0; i < f->count; i++)
 		if (!may_remove(&f->files[i]))

@@ -38,7 +38,7 @@ enum status socket_file_made(struct socket_files *f, const struct conf_listen *a
 void socket_files_keep_rights(struct socket_files *f);
 
 /* To be called after privileges were dropped: ends the child if it isn't needed. */
-void socket_files_settle(struct socket_files *f);
+void socket_files_drop_rights(struct socket_files *f);
 
 /* Called in a worker: forgets the child without ending it. */
 void socket_files_forget(struct socket_files *f);

@@ -266,7 +266,7 @@ static void end_reload(struct supervisor *s, uint64_t now)
 {
 	for (unsigned i = 0; i < s->conf->workers && now < s->reload_until; i++)
 		if (s->workers[i].pid > 0 && s->workers[i].ready_fd < 0 &&
-			shared_taken(s->shared, i) != shared_posted(s->shared))
+			shared_applied_post(s->shared, i) != shared_posted(s->shared))
 			return;
 	s->reload_until = 0;
 	log_info("reloaded");
@@ -482,7 +482,7 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 		socket_files_keep_rights(&s->listen.files);
 	if (st == ST_OK)
 		st = store_become_owner(&s->store, s->conf, why);
-	socket_files_settle(&s->listen.files);
+	socket_files_drop_rights(&s->listen.files);
 	if (st == ST_OK)
 		st = try_access_log(s->conf, why);
 	if (st == ST_OK)
@@ -502,7 +502,7 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 	return st;
 }
 
-static void take_over_signals(struct supervisor *s)
+static void open_signals(struct supervisor *s)
 {
 	sigset_t set;
 	sigemptyset(&set);
@@ -531,7 +531,7 @@ int supervisor_run(struct conf *conf, const struct service *service)
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, conf->log_format, "supervisor");
 	umask(0077);
-	take_over_signals(&s);
+	open_signals(&s);
 	waiting_setup(on_wait, &s);
 	secret_random_name(s.node, sizeof(s.node) - 1);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)

@@ -262,7 +262,7 @@ static void on_sighup(void *arg)
 	if (!apply_posted_settings(w))
 		auth_reload_keys(w->api.auth, true);
 	http_reload(w->http);
-	shared_took(w->env->shared, w->env->index, w->settings);
+	shared_set_applied_post(w->env->shared, w->env->index, w->settings);
 }
 
 /* ---- */
@@ -308,7 +308,7 @@ static void open_parts(struct worker *w)
 	w->sigint = loop_signal_new(w->loop, SIGINT, on_sigterm, w);
 	w->sighup = loop_signal_new(w->loop, SIGHUP, on_sighup, w);
 	apply_posted_settings(w); /* they may have been posted since the fork */
-	shared_took(env->shared, env->index, w->settings);
+	shared_set_applied_post(env->shared, env->index, w->settings);
 }
 
 /* First answers what waits for the database (503), then frees HTTP, then what that depends on. */
