@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See arena.h. Chunks double in size, so that an arena of n bytes has a logarithm of n of them. */
+ * See arena.h. Chunks double in size, so that an arena of n bytes has O(log n) chunks. */
 #include "base/arena.h"
 
 #include <stdalign.h>

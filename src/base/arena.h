@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * An arena: memory for many small things that end together, as the parts of one request do. Nothing in it is freed
- * singly. It has no limit of its own: callers bound what they put into it. */
+ * An arena: memory for many small objects that are freed together, such as the parts of one request. No object is freed
+ * by itself. An arena has no limit: callers bound what they allocate from it. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -13,13 +13,14 @@ struct arena {
 	size_t left;                /* bytes at the end of the newest */
 };
 
-/* An arena of zeros is empty, and so is one after this. */
+/* Frees everything in the arena. It is empty then, as a zeroed struct is. */
 void arena_release(struct arena *a);
 
-/* Returns size bytes, aligned for any type and not initialised. Never NULL: the process ends when memory is out. */
+/* Returns size bytes, aligned for any type and not initialised. Never NULL: the process ends when there is no memory.
+ */
 void *arena_alloc(struct arena *a, size_t size);
 
-/* Returns a copy of len bytes with a NUL behind them. */
+/* Returns a copy of len bytes, followed by a NUL. */
 char *arena_copy(struct arena *a, const char *s, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Time. Monotonic for durations, real for what people read. */
+ * Time: monotonic for durations, real for what people read. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

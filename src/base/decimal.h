@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DECIMAL_DIGITS_MAX 18 /* every number of so many digits fits PostgreSQL's bigint */
+#define DECIMAL_DIGITS_MAX 18 /* every number of up to this many digits fits PostgreSQL's bigint */
 
 /* Reads s, which must consist of digits and nothing else. Returns false if it doesn't, and leaves *ret alone. A number
  * of more than DECIMAL_DIGITS_MAX digits reads as UINT64_MAX. */

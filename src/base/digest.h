@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SHA-256 (FIPS 180-4) of what passes by, for checksums that other programs can check as well. Nothing secret is kept
- * by it: that is what secret.h is for. */
+ * SHA-256 (FIPS 180-4) of a stream of bytes, for checksums that other programs can check as well. Not for secrets: see
+ * secret.h. */
 #ifndef BASE_DIGEST_H
 #define BASE_DIGEST_H
 

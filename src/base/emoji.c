@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POINTS_MAX 24 /* the longest that Unicode recommends has 10 */
+#define POINTS_MAX 24 /* the longest recommended sequence has 10 */
 
 #define ZWJ 0x200d
 #define EMOJI_STYLE 0xfe0f
@@ -347,7 +347,7 @@ static void put(struct buf *out, uint32_t c)
 	}
 }
 
-/* Takes the next point if it is that one. */
+/* Consumes the next code point if it is c. */
 static bool consume_if(struct scan *s, uint32_t c)
 {
 	if (s->at == s->end || *s->at != c)
@@ -356,7 +356,7 @@ static bool consume_if(struct scan *s, uint32_t c)
 	return true;
 }
 
-/* A character, with the skin tone or the style that may follow it. */
+/* Reads a character, with the skin tone or the style that may follow it. */
 static bool element(struct scan *s)
 {
 	unsigned flags = s->at < s->end ? properties(*s->at) : 0;
@@ -394,7 +394,7 @@ static bool keycap(struct scan *s)
 	return consume_if(s, KEYCAP) && s->at == s->end;
 }
 
-/* The flag of a part of a country: its code in tags. */
+/* Reads the flag of a part of a country: its code in tag characters. */
 static bool tagged_flag(struct scan *s)
 {
 	size_t tags = (size_t)(s->end - s->at) - 2;

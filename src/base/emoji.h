@@ -8,7 +8,7 @@
 #include "base/buf.h"
 
 /* Returns true if s, which is valid UTF-8, is one emoji and nothing else: a character with or without skin tone, a
- * keycap, a flag, or several joined. Appends it in the one form that all its spellings share: with U+FE0F only where
+ * keycap, a flag, or several joined. Appends its canonical form, the same for all its spellings: with U+FE0F only where
  * the character alone would be drawn as text. */
 bool emoji_canonical(const char *s, struct buf *out);
 

@@ -32,9 +32,9 @@ enum status identity_become(const struct identity *id)
 		errno = EPERM;
 		return ST_SYSTEM;
 	}
-	/* Else /proc/self belongs to root, and neither a debugger nor a leak checker works. */
+	/* Otherwise /proc/self belongs to root, and neither a debugger nor a leak checker works. */
 	prctl(PR_SET_DUMPABLE, 1);
-	/* libpq looks for its password file there; root's isn't readable any more. */
+	/* libpq looks for its password file there, and root's isn't readable any more. */
 	setenv("HOME", id->home, 1);
 	setenv("USER", id->name, 1);
 	setenv("LOGNAME", id->name, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The system user of this process, and giving up root for good. */
+ * The system user of this process, and dropping root's privileges for good. */
 #ifndef BASE_IDENTITY_H
 #define BASE_IDENTITY_H
 
@@ -15,10 +15,10 @@ struct identity {
 };
 
 bool identity_find(const char *name, struct identity *ret);
-bool identity_of(uid_t uid, struct identity *ret); /* false: that number has no name */
+bool identity_of(uid_t uid, struct identity *ret); /* false: no user has that number */
 
-/* From root to id, with its groups and environment, in a way that can't be undone. The process may be traced and dump
- * core afterwards, as if it had been started by that user. errno says why not. */
+/* Changes the process from root to id, with its groups and environment, irrevocably. It can be traced and dump core
+ * afterwards, as if that user had started it. errno is set on failure. */
 enum status identity_become(const struct identity *id) MUST_CHECK;
 
 #endif

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * See linesafe.h. On the path of every message: what is looked for first are bytes that most texts don't have. */
+ * See linesafe.h. Every message passes through this, so it first searches for bytes that most texts don't contain. */
 #include "base/linesafe.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The first byte of the next of the three characters that has that first byte; end: there is none. */
+/* Returns the next of the three characters that begins with that byte; end: there is none. */
 static const char *find_from(const char *at, const char *end, char first)
 {
 	size_t size = first == '\xc2' ? 2 : 3;

@@ -45,7 +45,7 @@ static inline void list_splice(struct list *to, struct list *from)
 	list_init(from);
 }
 
-/* Takes off the first node; NULL when the list is empty. */
+/* Removes and returns the first node; NULL when the list is empty. */
 static inline struct list *list_shift(struct list *l)
 {
 	struct list *first = l->next;

@@ -16,7 +16,7 @@
 #define WINDOW_MIN_MS 1000  /* it doubles while lines are left out, */
 #define WINDOW_MAX_MS 60000 /* so that an outage of an hour is a few lines a minute */
 #define KINDS 64
-#define PLACES 4 /* where a kind may be found */
+#define PLACES 4 /* places that a kind may be in */
 #define LAST_MAX 400
 
 /* The kinds of lines that were written lately, by their format. */
@@ -25,7 +25,7 @@ struct kind {
 	uint64_t since_ms, window_ms;
 	unsigned count; /* since then */
 	enum log_level level;
-	char last[LAST_MAX]; /* of those left out */
+	char last[LAST_MAX]; /* of the lines left out */
 };
 
 static const char *const level_names[] = { "error", "warn", "info", "debug", "trace" };
@@ -113,12 +113,12 @@ static void write_line(enum log_level level, const char *message, const struct l
 	int saved = errno;
 	char out[LOG_LINE_MAX];
 	size_t len = log_line(level, message, fields, true, out);
-	if (write(STDERR_FILENO, out, len) < 0) { /* nowhere to say it */
+	if (write(STDERR_FILENO, out, len) < 0) { /* there is no place to report it */
 	}
 	errno = saved;
 }
 
-/* Ends a kind's window: says what was left out, with the values of the last such line. */
+/* Ends a kind's window: reports how many lines were left out, with the values of the last one. */
 static void end_window(struct kind *k, uint64_t now)
 {
 	unsigned more = k->count > REPEATS ? k->count - REPEATS : 0;
@@ -141,7 +141,7 @@ void log_tick(void)
 			end_window(k, now);
 }
 
-/* The kind's place; else that of the one which was silent for longest. */
+/* Returns the kind's place; if it has none, the place of the kind that was silent for the longest time. */
 static struct kind *kind_of(enum log_level level, const char *fmt, uint64_t now)
 {
 	struct kind *oldest = NULL;
@@ -158,7 +158,7 @@ static struct kind *kind_of(enum log_level level, const char *fmt, uint64_t now)
 	return oldest;
 }
 
-/* The kind whose window has had its lines; NULL: write this one. */
+/* Returns the kind if its window is full already; NULL: write this line. */
 static struct kind *flooding(enum log_level level, const char *fmt)
 {
 	uint64_t now = clock_mono_ms();
@@ -169,7 +169,7 @@ static struct kind *flooding(enum log_level level, const char *fmt)
 	return ++k->count > REPEATS ? k : NULL;
 }
 
-/* kind: what repetitions are known by; NULL: each is written. */
+/* kind identifies repetitions; NULL: every line is written. */
 static void emit(enum log_level level, const char *kind, const char *message, const struct log_field *fields)
 {
 	struct kind *k;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The server's diagnostics: one line an event on standard error. logline.h says how it looks.
+ * The server's diagnostics: one line for each event, on standard error. logline.h describes its format.
  *
  * Two kinds of lines: log_warn("can't watch %s: %s", …) for a sentence, and
  *     log_event(LOG_WARN, "request failed", F("path", path), F_NUMBER("status", 503));
  * for values that an operator may search for.
  *
  * A line that repeats (the same format, the same message of an event) is written ten times a second at most, and less
- * often while that lasts; what was left out is counted and reported with the last line's values. Lines of the levels
- * debug and trace are all written.
+ * often while that lasts; how many were left out is reported with the last line's values. Lines of the levels debug and
+ * trace are all written.
  *
  * Never log secrets: tokens, passwords, message texts, query strings of tickets. errno is kept.
  * This has nothing to do with the log of positions that src/log is about. */
@@ -21,8 +21,8 @@
 
 enum { LOG_LEVELS = LOG_TRACE + 1 };
 
-/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. Where standard error is the journal
- * of systemd, lines begin with their priority (sd-daemon(3)). */
+/* who appears in every line ("supervisor", "worker 2", "" for none); it is copied. If standard error is systemd's
+ * journal, lines begin with their priority (sd-daemon(3)). */
 void log_setup(enum log_level level, enum log_format format, const char *who);
 void log_set(enum log_level level, enum log_format format);
 bool log_level_parse(const char *name, enum log_level *ret_level);    /* error, warn, info, debug, trace */
@@ -41,31 +41,30 @@ void log_at(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 			log_at(LOG_DEBUG, __VA_ARGS__); \
 	} while (0)
 
-/* message is a literal: repetitions are known by it. */
+/* message is a literal: it identifies repetitions. */
 void log_fields(enum log_level level, const char *message, const struct log_field *fields);
 #define log_event(level, message, ...) \
 	do { \
 		if (log_enabled(level)) \
 			log_fields(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } }); \
 	} while (0)
-/* The same, but every one is written: the caller sees to it that they aren't many. */
+/* The same, but every line is written: the caller must bound their number. */
 void log_fields_each(enum log_level level, const char *message, const struct log_field *fields);
 #define log_event_each(level, message, ...) \
 	log_fields_each(level, message, (const struct log_field[]) { __VA_ARGS__, { 0 } })
 
-/* A line as it would be written now, for a log of another kind; with_priority: it goes to standard error. Returns its
- * length. */
+/* Formats a line as log_event() does, for another log; with_priority: it goes to standard error. Returns its length. */
 enum { LOG_LINE_MAX = LOGLINE_MAX + 3 };
 size_t log_line(enum log_level level, const char *message, const struct log_field *fields, bool with_priority,
 	char out[LOG_LINE_MAX]);
 
-/* Lines of that level since log_setup(), those left out as repetitions included. */
+/* Returns the number of lines of that level since log_setup(), including those left out as repetitions. */
 uint64_t log_count(enum log_level level);
 
-/* Reports what was left out of lines that no longer come. For a timer, about once a second. */
+/* Reports how many lines were left out of kinds that have stopped. A timer calls it about once a second. */
 void log_tick(void);
 
-/* Says why and exits with status 1. Only at start, before anything is served. */
+/* Logs why and exits with status 1. Only at start, before anything is served. */
 __attribute__((noreturn)) void fatal(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 #endif

@@ -7,14 +7,14 @@
 #include <string.h>
 
 enum {
-	MESSAGE_MAX = 2400, /* of what is written, escapes included */
+	MESSAGE_MAX = 2400, /* of the written message, escapes included */
 	VALUE_MAX = 600,
 	END_ROOM = 16,   /* for what closes a line */
 	FIELD_ROOM = 48, /* a field's name and a number */
 };
 
 struct out {
-	char *at, *end; /* end: behind the last byte that may be used, END_ROOM not counted */
+	char *at, *end; /* end: after the last byte that may be used, without END_ROOM */
 };
 
 static void add(struct out *o, const char *s, size_t n)
@@ -25,7 +25,7 @@ static void add(struct out *o, const char *s, size_t n)
 
 static void adds(struct out *o, const char *s) { add(o, s, strlen(s)); }
 
-/* Decodes one character of UTF-8. Returns its length; 0: it isn't one. */
+/* Decodes one character of UTF-8. Returns its length; 0: invalid. */
 static size_t decode(const unsigned char *s, unsigned *ret)
 {
 	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -53,7 +53,7 @@ static bool is_active(unsigned c)
 		c == 0xfeff;
 }
 
-/* A character as it is written; quoted: between quotes. Returns the length. */
+/* Writes a character, escaped if need be; quoted: it is between quotes. Returns the length. */
 static size_t escape(enum log_format format, bool quoted, const unsigned char *s, size_t n, unsigned c, char out[12])
 {
 	static const char *const named[] = { ['\n'] = "\\n", ['\r'] = "\\r", ['\t'] = "\\t" };
@@ -96,7 +96,7 @@ static void add_quoted(struct out *o, enum log_format format, const char *text, 
 	adds(o, "\"");
 }
 
-/* Returns true if a value of text and logfmt can go without quotes. */
+/* Returns true if a value needs no quotes in text and logfmt. */
 static bool is_plain(const char *text)
 {
 	for (const char *s = text; *s != '\0'; s++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * One log line: time, level, process, message and fields, as text, logfmt or JSON. It writes nothing anywhere; log.c
- * and the access log do.
+ * One log line: time, level, process, message and fields, as text, logfmt or JSON. It only formats; log.c and the
+ * access log write.
  *
- * Messages and values may hold anything that came from outside. In every format a line stays one line: control
+ * Messages and values may contain anything from outside. In every format a line stays one line: control
  * characters, line separators, directional overrides and bytes that aren't UTF-8 are escaped, and a value can't be
  * taken for another field. */
 #ifndef BASE_LOGLINE_H
@@ -25,7 +25,7 @@ struct log_field {
 #define F_NUMBER(name, n) ((struct log_field) { name, FIELD_NUMBER, NULL, (uint64_t)(n) })
 #define F_SECONDS(name, us) ((struct log_field) { name, FIELD_SECONDS, NULL, (uint64_t)(us) })
 
-/* A pipe takes so much in one piece. */
+/* A pipe takes this much atomically. */
 enum { LOGLINE_MAX = 4096 };
 
 struct logline {
@@ -37,8 +37,8 @@ struct logline {
 	const struct log_field *fields; /* ended by one without a name; NULL: none */
 };
 
-/* Writes the line with its newline (none without a time) and a NUL into out. What is too long is cut, so that the line
- * is still well-formed. Returns its length. */
+/* Writes the line with its newline (none without a time) and a NUL into out. A line that is too long is truncated so
+ * that it stays well-formed. Returns its length. */
 size_t logline_print(const struct logline *l, char out[LOGLINE_MAX]);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * See map.h. Removal shifts the entries behind it back (Knuth, TAOCP 6.4, Algorithm R), so there are no tombstones and
- * a map that has shrunk takes its memory back. */
+ * a map that has shrunk reuses its memory. */
 #include "base/map.h"
 
 #include <stdlib.h>
@@ -65,7 +65,7 @@ void *map_remove(struct map *m, uint64_t key)
 	for (size_t i = (hole + 1) & mask; m->entries[i].value != NULL; i = (i + 1) & mask) {
 		size_t home = slot_of(m, m->entries[i].key);
 		if (((i - home) & mask) < ((i - hole) & mask))
-			continue; /* it would lie before its home */
+			continue; /* it would be before its home slot */
 		m->entries[hole] = m->entries[i];
 		hole = i;
 	}

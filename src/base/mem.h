@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Memory that is there: these end the process with "out of memory" when there is none. A worker that can't get a few
- * bytes can't answer anybody; its supervisor starts another one. What a client asks for in size is capped elsewhere.
- * The caller frees what they return. */
+ * Allocation that can't fail: without memory these end the process with "out of memory". A worker that can't get a few
+ * bytes can't answer anybody; its supervisor starts another one. Sizes that a client chooses are capped elsewhere. The
+ * caller frees what they return. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 
@@ -16,7 +16,7 @@ char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len);
 char *mem_format(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* Returns p, what another function has allocated; NULL means that memory was out. */
+/* Returns p, which another function has allocated; if it is NULL, the process ends. */
 void *mem_checked(void *p);
 
 #endif

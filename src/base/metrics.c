@@ -82,7 +82,7 @@ static const struct row counters[METRIC_COUNTERS] = {
 
 static const char *const reset_reasons[] = { "foreign_epoch", "rewound", "future", "expired", "behind" };
 
-/* A row without a name isn't a sum: render_database() and render_processes() have it. */
+/* A row without a name isn't a sum: render_database() and render_processes() render it. */
 static const struct row gauges[METRIC_GAUGES] = {
 	[G_STREAMS_SSE] = { "postern_streams", "transport=\"sse\"", "Open streams and held polls." },
 	[G_STREAMS_NDJSON] = { "postern_streams", "transport=\"ndjson\"", NULL },
@@ -128,7 +128,8 @@ static const struct {
 	[H_BATCH_SIZE] = { "postern_batch_size", "Messages a batch.", size_bounds, 1 },
 };
 
-/* A route's slots: the answers by status, then the histogram of how long they took. What isn't listed is the last one.
+/* A route's slots: the answers by status, then the histogram of their durations. The last status slot counts those that
+ * aren't listed.
  */
 static const unsigned statuses[] = { 200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405,
 	406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 425, 426, 428, 429, 431, 451, 500, 501, 502,
@@ -183,7 +184,7 @@ void metrics_reset(struct metrics *m, const char *reason)
 
 static unsigned status_slot(unsigned status)
 {
-	static uint8_t slots[STATUS_MAX]; /* 0: not looked for yet */
+	static uint8_t slots[STATUS_MAX]; /* 0: not determined yet */
 	if (status >= STATUS_MAX)
 		return STATUSES - 1;
 	if (slots[status] == 0) {
@@ -264,13 +265,13 @@ static void render_histogram(const struct shared *shared, unsigned h, struct buf
 	histogram(histograms[h].name, "", histograms[h].bounds, histograms[h].unit, slots, out);
 }
 
-/* Templates of the route table, and "other" for what has no route: nothing that a client writes becomes a label. */
+/* The route's template, or "other" without a route: nothing that a client sends becomes a label. */
 static struct metrics_route label_of(const struct metrics_route *routes, unsigned count, unsigned i)
 {
 	return i < count ? routes[i] : (struct metrics_route) { "other", "other" };
 }
 
-/* Only what has been asked for: the others are zeros. */
+/* Renders only routes that were requested: the others are zeros. */
 static void render_requests(
 	const struct shared *shared, const struct metrics_route *routes, unsigned count, struct buf *out)
 {
@@ -334,7 +335,7 @@ static void render_processes(const struct shared *shared, struct buf *out)
 		head(out, &rows[i].row, rows[i].type);
 		for (unsigned p = 0; p <= shared_supervisor(shared); p++) {
 			if (shared_gauge(shared, p, G_DESCRIPTORS_MAX) == 0)
-				continue; /* it doesn't run */
+				continue; /* the worker doesn't run */
 			buf_addf(out,
 				p < shared_supervisor(shared) ? "%s{process=\"worker %u\"}"
 							      : "%s{process=\"supervisor\"}",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Metrics: one table of what is counted, slots in the workers' shared memory, and the text that Prometheus reads
- * (exposition format 0.0.4), summed over the workers by whichever of them is asked. */
+ * Metrics: one table of all metrics, slots in the workers' shared memory, and the text for Prometheus (exposition
+ * format 0.0.4), which any worker renders, summed over all workers. */
 #ifndef BASE_METRICS_H
 #define BASE_METRICS_H
 
@@ -95,7 +95,7 @@ struct metrics_route {
 
 void metrics_init(struct metrics *m, struct shared *shared, unsigned worker);
 static inline void metrics_count(struct metrics *m, enum metric what, uint64_t n) { shared_add(&m->counters[what], n); }
-/* A counter that is kept elsewhere, in this process: what it has grown by since *last is added. */
+/* For a counter that is kept elsewhere in this process: adds its growth since *last. */
 void metrics_follow(struct metrics *m, enum metric what, uint64_t value, uint64_t *last);
 static inline void metrics_gauge(struct metrics *m, enum metric_gauge what, uint64_t value)
 {
@@ -113,8 +113,8 @@ void metrics_request(struct metrics *m, unsigned route, unsigned status, uint64_
 void metrics_process(struct metrics *m, const struct process_usage *u);
 void metrics_log_lines(struct metrics *m);
 
-/* Everything of this node. notify_queue: the share of PostgreSQL's notification queue in use (0 to 1), negative:
- * unknown. */
+/* Renders all metrics of this node. notify_queue: the share of PostgreSQL's notification queue in use (0 to 1),
+ * negative: unknown. */
 void metrics_render(const struct shared *shared, const struct metrics_route *routes, unsigned routes_count,
 	double notify_queue, struct buf *out);
 

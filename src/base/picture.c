@@ -30,14 +30,14 @@ static bool gif(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 	return true;
 }
 
-/* Segments, up to the first that begins a frame. */
+/* Reads segments, up to the first that begins a frame. */
 static bool jpeg(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 {
 	if (len < 3 || p[0] != 0xff || p[1] != 0xd8)
 		return false;
 	for (size_t at = 2; at + 9 <= len && p[at] == 0xff;) {
 		unsigned marker = p[at + 1];
-		if (marker == 0xff) { /* filling */
+		if (marker == 0xff) { /* fill byte */
 			at++;
 			continue;
 		}
@@ -48,7 +48,8 @@ static bool jpeg(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 		}
 		if (marker < 0xc0 ||
 			(marker >= 0xd0 &&
-				marker <= 0xda)) /* what has no length, or begins what no frame came before */
+				marker <=
+					0xda)) /* a marker without a length, or one that must not come before a frame */
 			return false;
 		at += 2 + (size_t)big16(p + at + 2);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Problems: the one table of what a request can be refused with, and how a problem is rendered (RFC 9457). The
+ * Problems: the one table of the errors that a request can be answered with, and how they are rendered (RFC 9457). The
  * functions in sql/ raise the codes (refuse()); openapi.json and postern-api(7) list them; tests/unit/test_openapi
  * and tests/problems compare them. */
 #ifndef BASE_PROBLEM_H
@@ -8,7 +8,7 @@
 #include "base/buf.h"
 
 /* clang-format off */
-/* name, code, status, title, detail unless the caller has a better one */
+/* name, code, status, title, default detail */
 #define PROBLEMS(X) \
 	/* malformed */ \
 	X(BAD_JSON, "bad_json", 400, "The body isn't valid JSON", NULL) \
@@ -18,7 +18,7 @@
 	X(BAD_PATH, "bad_path", 400, "The path is malformed", NULL) \
 	X(BAD_REQUEST, "bad_request", 400, "The request is malformed", NULL) \
 	X(BODY_NOT_ALLOWED, "body_not_allowed", 400, "This request takes no body", NULL) \
-	/* who may do what */ \
+	/* authentication and permission */ \
 	X(UNAUTHORIZED, "unauthorized", 401, "Not authenticated", \
 		"The credential is unknown, has expired or was revoked.") \
 	X(BAD_CREDENTIALS, "bad_credentials", 401, "Wrong name or password", "Unknown name or wrong password.") \
@@ -46,7 +46,7 @@
 	X(BODY_TOO_LARGE, "body_too_large", 413, "The body is too large", NULL) \
 	X(ADDRESS_TOO_LONG, "address_too_long", 414, "The request target is too long", NULL) \
 	X(UNSUPPORTED_TYPE, "unsupported_type", 415, "The media type isn't supported", NULL) \
-	/* well-formed, and refused */ \
+	/* well-formed, but refused */ \
 	X(UNKNOWN_FIELD, "unknown_field", 422, "Unknown field", NULL) \
 	X(MISSING_FIELD, "missing_field", 422, "A field is missing", NULL) \
 	X(WRONG_TYPE, "wrong_type", 422, "A field has the wrong type", NULL) \
@@ -66,7 +66,7 @@
 	X(TOO_MANY_REACTIONS, "too_many_reactions", 422, "Too many kinds of reactions", NULL) \
 	X(TOO_MANY_MEMBERS, "too_many_members", 422, "Too many members", NULL) \
 	X(TOO_MANY_INVITES, "too_many_invites", 422, "Too many invites", NULL) \
-	/* too much */ \
+	/* limits */ \
 	X(RATE_LIMITED, "rate_limited", 429, "Too many requests", NULL) \
 	X(TOO_MANY_STREAMS, "too_many_streams", 429, "Too many streams", NULL) \
 	X(SLOW_MODE, "slow_mode", 429, "The chat is in slow mode", \
@@ -74,7 +74,7 @@
 	X(CHAT_RATE_LIMITED, "chat_rate_limited", 429, "Too many messages in this chat", \
 		"This chat limits how many messages a member sends a minute.") \
 	X(HEADER_TOO_LARGE, "header_too_large", 431, "The header is too large", NULL) \
-	/* the server's own */ \
+	/* failures of the server */ \
 	X(INTERNAL, "internal", 500, "Internal error", NULL) \
 	X(NOT_IMPLEMENTED, "not_implemented", 501, "Not implemented", NULL) \
 	X(DATABASE_AWAY, "database_away", 503, "The database is not available", \
@@ -94,14 +94,14 @@ enum problem {
 		PROBLEM_COUNT,
 };
 
-/* A code is stable: clients act on it. Of PROBLEM_NONE it is "", the status 0. */
+/* Codes are stable: clients act on them. PROBLEM_NONE has the code "" and the status 0. */
 const char *problem_code(enum problem p);
 int problem_status(enum problem p);
 const char *problem_title(enum problem p);
 const char *problem_detail(enum problem p); /* the default; NULL: none */
 
-/* Returns the problem with that code, as it comes from the database; PROBLEM_NONE for "", and PROBLEM_INTERNAL for a
- * code that isn't in the table. */
+/* Returns the problem with that code, which comes from the database; PROBLEM_NONE for "", PROBLEM_INTERNAL for a code
+ * that isn't in the table. */
 enum problem problem_find(const char *code);
 
 /* Adds {"type","title","status","detail","code","request_id"}. detail NULL: the default. extra is "" or further

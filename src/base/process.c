@@ -33,7 +33,7 @@ static uint64_t open_descriptors(void)
 	for (struct dirent *e; (e = readdir(d)) != NULL;)
 		n += e->d_name[0] != '.';
 	closedir(d);
-	return n - 1; /* less the one of the directory */
+	return n - 1; /* without the directory's own */
 }
 
 static uint64_t microseconds(struct timeval t) { return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec; }

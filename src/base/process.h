@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What this process uses of the system. */
+ * This process's use of the system's resources. */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
@@ -11,7 +11,7 @@ struct process_usage {
 	uint64_t descriptors, descriptors_max;
 };
 
-/* Reads /proc, and every open descriptor is an entry there: not for the loop's thread. */
+/* Reads /proc, where every open descriptor is an entry: too slow for the loop's thread. */
 void process_measure(struct process_usage *ret);
 
 #endif

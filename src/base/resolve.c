@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See resolve.h. The thread and its owner share one block; the one who leaves last frees it. */
+ * See resolve.h. The thread and the owner share one block; the last of them frees it. */
 #include "base/resolve.h"
 
 #include <netdb.h>
@@ -47,7 +47,7 @@ static void *look_up(void *arg)
 	if (found != NULL)
 		freeaddrinfo(found);
 	atomic_store(&r->ended, true);
-	if (write(r->fd, &(uint64_t) { 1 }, sizeof(uint64_t)) < 0) { /* impossible: there is no other writer */
+	if (write(r->fd, &(uint64_t) { 1 }, sizeof(uint64_t)) < 0) { /* can't happen: there is no other writer */
 	}
 	leave(r);
 	return NULL;

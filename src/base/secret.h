@@ -16,13 +16,14 @@
 void secret_setup(void); /* exits when the system has no randomness */
 void secret_token(char out[SECRET_TOKEN_LEN + 1]);
 void secret_hash(const char *token, size_t len, unsigned char out[SECRET_HASH_LEN]);
-void secret_hash_hex(const char *token, size_t len, char out[SECRET_HASH_HEX + 1]); /* what the database keeps */
+void secret_hash_hex(
+	const char *token, size_t len, char out[SECRET_HASH_HEX + 1]); /* the form that the database stores */
 void secret_random_name(
-	char *out, size_t len); /* len characters of [a-z2-7] and a NUL: for keys, tickets' ids, demo passwords */
+	char *out, size_t len); /* len characters of [a-z2-7] and a NUL: for keys, ids of tickets, demo passwords */
 uint64_t secret_keyed_hash(const void *data,
-	size_t len); /* SipHash-2-4 under a key made by secret_setup(): for tables that outsiders fill */
+	size_t len); /* SipHash-2-4 with a key made by secret_setup(), for hash tables whose keys clients choose */
 
-/* Both take some 50 ms and 64 MiB: never on the loop. false: out of memory, or the password is wrong. */
+/* Both take about 50 ms and 64 MiB: never call them on the loop. false: out of memory, or a wrong password. */
 bool password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX]);
 bool password_verify(const char *password, size_t len, const char *hash);
 

@@ -16,14 +16,14 @@
 
 enum { FIRST_FD = 3, TEXT_MAX = 1024, SEND_S = 5 };
 
-/* 0: it is no number. */
+/* Returns 0 if text is no number. */
 static uint64_t number_of(const char *text)
 {
 	uint64_t n = 0;
 	return text != NULL && decimal_parse(text, &n) && n != UINT64_MAX ? n : 0;
 }
 
-/* A path, or '@' and a name in the abstract namespace. */
+/* name is a path, or '@' and a name in the abstract namespace. */
 static void set_manager(struct service *s, const char *name)
 {
 	size_t len = name != NULL ? strlen(name) : 0;
@@ -36,7 +36,7 @@ static void set_manager(struct service *s, const char *name)
 		s->manager.sun_path[0] = '\0';
 }
 
-/* names: those of LISTEN_FDNAMES, divided by colons. */
+/* names is LISTEN_FDNAMES: names separated by colons. */
 static void adopt_sockets(struct service *s, unsigned count, const char *names)
 {
 	static const char metrics[] = "metrics";

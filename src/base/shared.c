@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See shared.h. The tables are fixed and open-addressed; what they hold is small, so a crash of the supervisor loses
- * nothing that matters. */
+ * See shared.h. The tables have a fixed size and open addressing. A crash of the supervisor loses them, and nothing
+ * that matters. */
 #include "base/shared.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 
 enum {
 	GCRA_ENTRIES = 1 << 16,
-	GCRA_WINDOW = 8, /* entries a key may be in: two cache lines */
+	GCRA_WINDOW = 8, /* entries that a key may be in: two cache lines */
 	STREAM_ENTRIES = 1 << 15,
 };
 
@@ -30,7 +30,7 @@ struct slot {
 	_Atomic uint64_t gauges[SHARED_GAUGES];
 	_Atomic uint64_t routes[SHARED_ROUTES][SHARED_ROUTE_SLOTS];
 	/* A user's streams: the upper 48 bits are the user's key's, the lower 16 the count. 0: never used, ends a
-	 * probe; count 0: may be used again. So small because its pages are the worker's own, in effect. */
+	 * probe; count 0: may be reused. */
 	_Atomic uint64_t streams[STREAM_ENTRIES];
 };
 
@@ -180,7 +180,7 @@ static struct gcra *gcra_find(struct shared *s, uint64_t key, unsigned *ret_at)
 	return NULL;
 }
 
-/* A free entry, else the one whose TAT is the oldest. */
+/* Returns a free entry, else the one with the oldest TAT. */
 static unsigned gcra_victim(struct shared *s, uint64_t key, uint64_t now_us, uint64_t *ret_holder, uint64_t *ret_when)
 {
 	uint64_t least = UINT64_MAX;
@@ -256,7 +256,7 @@ static bool gcra_advance(
 		uint64_t next = (now_us + ahead + cost) << 16 | tag_of(key);
 		if (!atomic_compare_exchange_strong(&e->when, &when, next))
 			continue;
-		/* Taken away in between: charge the entry that counts now. At worst this key pays twice. */
+		/* The entry was reused in between: charge the key's new one. At worst this key is charged twice. */
 		if (atomic_load(&e->key) != key)
 			continue;
 		*ret_ahead = ahead + cost;
@@ -292,7 +292,8 @@ void shared_gcra_charge(struct shared *s, uint64_t key_hash, uint64_t now_us, ui
 static uint64_t stream_tag(uint64_t key_hash) { return (key_hash >> 16 ? key_hash >> 16 : 1) << 16; }
 static unsigned stream_count(uint64_t entry) { return entry & 0xffff; }
 
-/* The key's entry in one worker's table; with reuse, else an entry that a new key may take. NULL: neither. */
+/* Returns the key's entry in one worker's table; if there is none and reuse is true, an entry that a new key may use.
+ * NULL: neither. */
 static _Atomic uint64_t *streams_find(struct slot *slot, uint64_t key_hash, bool reuse)
 {
 	_Atomic uint64_t *idle = NULL;
@@ -319,14 +320,14 @@ unsigned shared_streams_add(struct shared *s, unsigned index, uint64_t key_hash)
 	for (unsigned w = 0; w < s->workers; w++) {
 		_Atomic uint64_t *other = streams_find(&s->slots[w], key_hash, false);
 		uint64_t entry = other != NULL ? atomic_load(other) : 0;
-		if ((entry & ~0xffffULL) == stream_tag(key_hash)) /* its owner may have given it to another key */
+		if ((entry & ~0xffffULL) == stream_tag(key_hash)) /* its owner may have reused it for another key */
 			sum += stream_count(entry);
 	}
 	return sum;
 }
 
-/* An idle entry at the end of a run needs no mark to lead a probe past it: free it and the idle ones before it, so that
- * probes for users who aren't there stay short. */
+/* An idle entry at the end of a run isn't needed to continue a probe: frees it and the idle ones before it, so that
+ * probes for absent users stay short. */
 static void streams_trim(struct slot *slot, size_t at)
 {
 	if (atomic_load(&slot->streams[(at + 1) % STREAM_ENTRIES]) != 0)

@@ -21,8 +21,8 @@ struct shared *shared_new(unsigned workers); /* NULL: no memory */
 void shared_free(struct shared *s);
 
 /* A worker calls shared_beat() once a second; the supervisor kills one whose last beat (CLOCK_MONOTONIC, in ms; 0: none
- * yet) is too old. shared_reset_worker() is the supervisor's, when that worker is dead: no beat, gauges and streams at
- * 0. Its counters stay, and its successor counts on from them: a sum never goes back. */
+ * yet) is too old. The supervisor calls shared_reset_worker() when that worker is dead: it has no beat then, and its
+ * gauges and streams are 0. Its counters stay, and its successor continues them, so that a sum never decreases. */
 void shared_beat(struct shared *s, unsigned index);
 uint64_t shared_last_beat(const struct shared *s, unsigned index);
 void shared_reset_worker(struct shared *s, unsigned index);
@@ -38,7 +38,7 @@ uint64_t shared_read_post(const struct shared *s, char out[SHARED_POST_MAX], siz
 void shared_set_applied_post(struct shared *s, unsigned index, uint64_t number);
 uint64_t shared_applied_post(const struct shared *s, unsigned index);
 
-/* The supervisor has counters and gauges too, as if it were one more worker: this one. */
+/* Returns the index of the supervisor's counters and gauges: it has them as if it were one more worker. */
 unsigned shared_supervisor(const struct shared *s);
 
 /* The worker's own SHARED_COUNTERS counters (and buckets of histograms), which only grow, and SHARED_GAUGES gauges.
@@ -49,7 +49,7 @@ uint64_t shared_sum_counter(const struct shared *s, unsigned i); /* over all wor
 uint64_t shared_sum_gauge(const struct shared *s, unsigned i);   /* over the workers */
 uint64_t shared_gauge(const struct shared *s, unsigned index, unsigned i);
 
-/* More such counters: SHARED_ROUTE_SLOTS for each of SHARED_ROUTES routes, of the worker's own. */
+/* The worker's counters of one route: SHARED_ROUTE_SLOTS for each of SHARED_ROUTES routes. */
 _Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route);
 uint64_t shared_sum_route(const struct shared *s, unsigned route, unsigned i);
 
@@ -63,12 +63,12 @@ static inline void shared_set(_Atomic uint64_t *slot, uint64_t n)
 	atomic_store_explicit(slot, n, memory_order_relaxed);
 }
 
-/* The last position of the log that a client of this node was sent; it starts at 0. Its encoding is the tail's. */
+/* The last position of the log that was sent to a client of this node, encoded as the tail does; 0: none. */
 _Atomic uint64_t *shared_position(struct shared *s);
 
 /* A rate limit of one event every interval_us with bursts of up to `burst` (0 counts as 1), by the generic cell rate
- * algorithm (virtual scheduling; ATM Forum Traffic Management 4.1, 4.4.2). Exact over all workers: what one admits,
- * another sees. key_hash says who and what is limited (secret_keyed_hash()); now_us is clock_mono_us(); interval_us 0
+ * algorithm (virtual scheduling; ATM Forum Traffic Management 4.1, 4.4.2). Exact over all workers, which share the
+ * state. key_hash identifies who and what is limited (secret_keyed_hash()); now_us is clock_mono_us(); interval_us 0
  * means no limit. Returns whether the event is admitted; a refused one costs nothing.
  * ret_retry_after_us (0 when admitted) and ret_remaining may be NULL. */
 bool shared_gcra(struct shared *s, uint64_t key_hash, uint64_t now_us, uint64_t interval_us, unsigned burst,

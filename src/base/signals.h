@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Signals around a fork: what a child must forget, and what a parent that has blocked them can ask. */
+ * Signals around a fork: resetting them in a child, and asking for those that a parent has blocked. */
 #ifndef BASE_SIGNALS_H
 #define BASE_SIGNALS_H
 

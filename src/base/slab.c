@@ -17,7 +17,7 @@
 #define CHUNK ((size_t)32 << 10)
 
 #if defined(__SANITIZE_ADDRESS__)
-#define FROM_MALLOC true /* which watches each object */
+#define FROM_MALLOC true /* so that the sanitizer watches each object */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define FROM_MALLOC true
@@ -32,9 +32,9 @@ struct object {
 };
 
 struct chunk {
-	struct list link; /* among those of its size that have room */
+	struct list link; /* in the list of chunks of its size that have room */
 	struct object *free;
-	unsigned used, touched; /* objects in use; objects that have ever been */
+	unsigned used, touched; /* objects in use; objects that were ever used */
 };
 
 static struct list roomy[SIZES];
@@ -43,7 +43,7 @@ static size_t size_index(size_t size) { return size == 0 ? 0 : (size - 1) / GRAI
 static bool is_small(size_t size) { return !FROM_MALLOC && size <= (size_t)SIZES * GRAIN; }
 static unsigned room_of(size_t index) { return (unsigned)((CHUNK - sizeof(struct chunk)) / ((index + 1) * GRAIN)); }
 
-/* Maps twice as much, and unmaps what lies outside a multiple of the size. */
+/* Maps twice the size, and unmaps what is outside an aligned chunk. */
 static struct chunk *new_chunk(void)
 {
 	char *map = mmap(NULL, 2 * CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -105,7 +105,7 @@ void slab_put(void *object, size_t size)
 	if (c->used-- == room_of(size_index(size)))
 		list_append(l, &c->link);
 	if (c->used == 0 &&
-		(l->next != &c->link || l->prev != &c->link)) { /* the last one with room stays for the next */
+		(l->next != &c->link || l->prev != &c->link)) { /* the last chunk with room stays for the next object */
 		list_remove(&c->link);
 		munmap(c, CHUNK);
 	}

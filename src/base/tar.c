@@ -19,7 +19,7 @@ static const char zeros[TAR_BLOCK];
 
 bool tar_is_end(const unsigned char block[TAR_BLOCK]) { return memcmp(block, zeros, TAR_BLOCK) == 0; }
 
-/* The sum of all bytes, those of the checksum counting as blanks. */
+/* Returns the sum of all bytes, with those of the checksum counted as blanks. */
 static unsigned checksum(const unsigned char block[TAR_BLOCK])
 {
 	unsigned sum = 0;
@@ -44,7 +44,7 @@ static bool parse_octal(const char *text, size_t len, uint64_t *ret)
 	return digits > 0;
 }
 
-/* Octal, or in base 256 behind a byte 0x80. */
+/* Reads an octal number, or one in base 256 after a byte 0x80. */
 static bool parse_size(const char size[12], uint64_t *ret)
 {
 	const unsigned char *bytes = (const unsigned char *)size;
@@ -58,7 +58,7 @@ static bool parse_size(const char size[12], uint64_t *ret)
 	return true;
 }
 
-/* Relative, without empty components, `.` and `..`, and printable. */
+/* Returns true for a relative, printable name without empty components, `.` and `..`. */
 static bool is_safe(const char *name)
 {
 	for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++)

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The length of the sequence that begins with c and the range of its second byte (Unicode 15, table 3-7). 0: can't
- * begin one. */
+/* Returns the length of the sequence that begins with c, and the range of its second byte (Unicode 15, table 3-7); 0: c
+ * can't begin one. */
 static size_t sequence(unsigned char c, unsigned char *ret_low, unsigned char *ret_high)
 {
 	*ret_low = 0x80;

@@ -7,7 +7,8 @@
 #include <stddef.h>
 
 bool utf8_valid(const char *s, size_t len);
-/* Percent-decoding (RFC 3986) in place; plus: "+" is a space (forms). false: a bad escape, a NUL, or no UTF-8. */
+/* Decodes percent-encoding (RFC 3986) in place; plus: "+" is a space (forms). false: a bad escape, a NUL, or invalid
+ * UTF-8. */
 bool utf8_percent_decode(char *s, bool plus);
 
 #endif
