@@ -144,16 +144,17 @@ class Site:
             return json.load(answer)["id"]
 
     def other_version(self):
-        """A copy of the program with another text of the SQL functions, so that they have another schema: a comment
-        says something else."""
+        """Returns a copy of the program with another text of the SQL functions, so that they get another schema: one
+        letter of a comment differs."""
+        with open(f"{self.source}/sql/functions/streams/subscribe.sql", "rb") as f:
+            comment = f.read().splitlines()[1]
         with open(self.program, "rb") as f:
             image = f.read()
-        comment = b"-- What streams read: the snapshot they start from"
-        if image.count(comment) != 1:
-            raise Failure(f"{self.program} doesn't have the comment that makes another version")
+        if not comment.startswith(b"-- ") or image.count(comment) != 1:
+            raise Failure(f"{self.program} doesn't contain the comment {comment} once")
         path = f"{self.dir}/postern-other"
         with open(path, "wb") as f:
-            f.write(image.replace(comment, comment.replace(b"What", b"Then")))
+            f.write(image.replace(comment, comment[:3] + comment[3:4].swapcase() + comment[4:]))
         os.chmod(path, 0o755)
         return path
 

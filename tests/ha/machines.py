@@ -5,13 +5,12 @@ import glob
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
 import urllib.request
 
-from watchdog import Watchdog
+from watchdog import Watchdog, give_to_postgres
 
 DATABASES = {"pg1": "127.0.0.11", "pg2": "127.0.0.12", "pg3": "127.0.0.13"}
 NODES = {"chat1": "127.0.0.21", "chat2": "127.0.0.22"}
@@ -81,7 +80,7 @@ class Database:
         self.etcd = self.patroni = None
         for path in (self.dir, f"{self.dir}/run"):
             os.mkdir(path, 0o755)
-            shutil.chown(path, "postgres", "postgres")
+            give_to_postgres(path)
         self.watchdog = Watchdog(f"{self.dir}/watchdog", self.reset)
         self.etcd_env = site.derive("etcd", self)
         self.config = site.derive("patroni.yml", self)
@@ -195,8 +194,11 @@ class Node:
         if through_haproxy:
             with open(self.config, encoding="utf-8") as f:
                 text = f.read()
-            other = re.search(r"instead: (host=\S+ port=\d+)", text).group(1)
-            text = re.sub(r"(?m)^(database = )host=\S+ port=\d+(.*?) target_session_attrs=\S+", rf"\1{other}\2", text)
+            other = re.search(r"through HAProxy: (host=\S+ port=\d+)", text)
+            if other is None:
+                raise Failure("doc/ha/postern.conf doesn't say how to connect through HAProxy")
+            text = re.sub(r"(?m)^(database = )host=\S+ port=\d+(.*?) target_session_attrs=\S+",
+                          rf"\1{other.group(1)}\2", text)
             with open(self.config, "w", encoding="utf-8") as f:
                 f.write(text)
 
