@@ -63,7 +63,7 @@ enum status archive_begin_part(struct archive *a, const char *name, struct buf *
 	*p = (struct manifest_part) { 0 };
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	digest_init(&a->digest);
-	return write_zeros(a, TAR_BLOCK, why); /* the header's place: the size isn't known yet */
+	return write_zeros(a, TAR_BLOCK, why); /* a placeholder: the header is written when the size is known */
 }
 
 enum status archive_write(struct archive *a, const void *data, size_t len, struct buf *why)
@@ -139,7 +139,7 @@ enum status archive_end(struct archive *a, struct buf *why)
 
 /* --- reading --- */
 
-/* The result of one pass through the file. */
+/* One pass through the file. */
 struct scan {
 	struct archive *a;
 	off_t at, end;
@@ -157,7 +157,7 @@ static enum status damaged(struct scan *s, const char *what)
 	return ST_INVALID;
 }
 
-/* Reads just that much at s->at. */
+/* Reads exactly that many bytes at s->at. */
 static enum status read_at(struct scan *s, void *out, size_t len)
 {
 	if (signals_stop_pending()) {
@@ -278,7 +278,7 @@ static enum status read_members(struct scan *s)
 	}
 }
 
-/* The manifest against its own checksum, then each part against the manifest. */
+/* Checks the manifest against its checksum, then each part against the manifest. */
 static enum status compare_part(struct scan *s, unsigned i)
 {
 	struct manifest_part *p = &s->a->manifest.parts[i];

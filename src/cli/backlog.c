@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See backlog.h. Ids are positions in the log: over all chats they ascend in time. */
+ * See backlog.h. Ids are positions in the log, so that over all chats they ascend in time. */
 #include "cli/backlog.h"
 
 #include <json-c/json.h>
@@ -19,16 +19,16 @@ enum { PAGE = 100, PATH_SIZE = 160 };
 struct backlog_chat {
 	uint64_t id, latest; /* 0: no message in it */
 	char latest_at[CLOCK_RFC3339_LEN + 1];
-	uint64_t floor; /* what comes after this is to be printed */
+	uint64_t floor; /* messages after this one are printed */
 	uint64_t printed;
-	struct json_object *page; /* NULL: not read, or there is nothing */
+	struct json_object *page; /* NULL: not read, or empty */
 	size_t next;              /* of the page */
 	uint64_t next_id;         /* its id; UINT64_MAX: nothing is left */
 };
 
 static uint64_t id_of(struct json_object *message) { return json_object_get_uint64(listing_get(message, "id")); }
 
-/* Asks until there is an answer. NULL: it is 403, 404 or 410, or a failure that lasts (b->code). */
+/* Repeats the request until it is answered. NULL: the answer is 403, 404 or 410, or the failure lasts (b->code). */
 static struct json_object *ask(struct backlog *b, const char *path)
 {
 	client_url(b->client, path);
@@ -151,7 +151,7 @@ int backlog_from_time(struct backlog *b, const char *at)
 	return b->code;
 }
 
-/* The ids of the latest messages over the chats that were looked at, descending. */
+/* The ids of the latest messages of the chats visited so far, descending. */
 struct latest {
 	uint64_t *ids;
 	unsigned count, most, left; /* left: of this chat */
@@ -179,7 +179,7 @@ static bool insert_latest(void *arg, struct backlog_chat *c, struct json_object 
 int backlog_latest(struct backlog *b, unsigned count)
 {
 	struct latest l = { .ids = mem_zeroed(count + 1, sizeof(*l.ids)), .most = count };
-	/* The chats where something was said last come first: of most of the others nothing is wanted. */
+	/* Chats with the latest messages come first: most of the others then need no request. */
 	for (unsigned i = b->count; count > 0 && i > 0 && b->code == 0; i--) {
 		struct backlog_chat *c = &b->chats[i - 1];
 		l.left = count;
@@ -237,8 +237,8 @@ static struct json_object *next_message(const struct backlog_chat *c)
 	return is_there ? json_object_array_get_idx(messages, c->next) : NULL;
 }
 
-/* Sets next_id, after reading another page if this one is at its end. What has come since the snapshot is the
- * stream's: else messages of one chat would be printed, and marked, before earlier ones of a chat whose page was
+/* Sets next_id, after reading another page if this one is at its end. Messages after the snapshot are left to the
+ * stream: otherwise messages of one chat would be printed, and marked, before earlier ones of a chat whose page was
  * read before. */
 static void look_ahead(struct backlog *b, struct backlog_chat *c)
 {

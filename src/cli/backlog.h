@@ -15,28 +15,29 @@ struct backlog {
 	struct backlog_chat *chats; /* ascending by their latest message */
 	unsigned count;
 	char *cursor; /* the snapshot's */
-	int code;     /* the exit status after a failure that lasts; 0: none. What doesn't last is tried again */
+	int code;     /* the exit status after a lasting failure; 0: none. Passing failures are retried */
 };
 
-/* only: one chat's number; NULL: all of one's chats. Returns 0, or says why not and returns the exit status. Release
- * it in either case. */
+/* only: one chat's number; NULL: all of one's chats. Returns 0, or prints the reason and returns the exit status. The
+ * caller releases it in either case. */
 int backlog_open(struct backlog *b, struct client *client, const char *only);
 void backlog_release(struct backlog *b);
 
-/* Set where it begins; one of them must be called first. They return as above. */
+/* Set the start; one of them must be called first. They return as above. */
 int backlog_after_id(struct backlog *b, uint64_t id);
-int backlog_from_time(struct backlog *b, const char *at); /* RFC 3339 as the server writes it; that instant included */
+int backlog_from_time(struct backlog *b, const char *at); /* RFC 3339 as the server writes it; inclusive */
 int backlog_latest(struct backlog *b, unsigned count);
-/* After the latest mark that is still what it was; those behind it go. When none is, from the time of the oldest. */
+/* Starts after the latest mark whose message still exists unchanged, and drops the marks after it. If there is none,
+ * starts at the time of the oldest mark. */
 int backlog_after_marks(struct backlog *b, struct bookmark *marks);
 
 /* Marks the latest messages of the snapshot. */
 void backlog_mark(const struct backlog *b, struct bookmark *marks);
 
-/* Hands over each message. print returns 0, or an exit status that ends it. The same returns. */
+/* Calls print for each message; it returns 0, or an exit status that ends the backlog and is returned. */
 int backlog_print(struct backlog *b, int (*print)(void *arg, struct json_object *message), void *arg);
 
-/* The latest message of that chat that was handed over; 0: none. */
+/* Returns the latest message of that chat that was printed; 0: none. */
 uint64_t backlog_printed(const struct backlog *b, uint64_t chat);
 
 #endif

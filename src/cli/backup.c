@@ -63,7 +63,7 @@ static enum status look(struct job *j)
 	}
 	if (!ask(j, "select value from postern.meta where key = 'epoch'", m->epoch, sizeof(m->epoch)))
 		return refused(j, "reading the database's identity");
-	/* Not every host of databases lets its users see it. */
+	/* Not every database provider lets its users read it. */
 	if (!ask(j, "select system_identifier from pg_control_system()", m->system_identifier,
 		    sizeof(m->system_identifier)))
 		m->system_identifier[0] = '\0';
@@ -77,7 +77,7 @@ static enum status look(struct job *j)
 	return ST_OK;
 }
 
-/* Keeps the WAL that the copy needs until it has been read, for as long as our connection lives. */
+/* Keeps the WAL that the copy needs, as long as this connection lives. */
 static enum status hold_wal(struct job *j)
 {
 	char name[32] = "postern_backup_";
@@ -104,7 +104,7 @@ static void add_arguments(struct job *j, struct tool *t)
 		return;
 	}
 	tool_add(t, "-Fc");
-	tool_add(t, "--no-unlogged-table-data"); /* who is here now, and the like */
+	tool_add(t, "--no-unlogged-table-data"); /* presence and other passing state */
 	if (j->d.store.state != NULL)
 		return;
 	/* An external database may have other schemas, which our role may not be allowed to read. */
@@ -169,7 +169,7 @@ static int open_existing(struct job *j)
 	if (j->conf->database == NULL && access(j->conf->state, F_OK) < 0 && errno == ENOENT)
 		return command_failed("%s: there is no database to back up", j->conf->state);
 	int code = database_begin(&j->d, j->conf);
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* becoming another user has undone it */
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* changing the user has cleared it */
 	if (code != 0)
 		return code;
 	if (j->d.store.state != NULL) {
@@ -184,7 +184,7 @@ static int work(int fd, void *arg)
 {
 	struct job *j = arg;
 	buf_init(&j->why, 8192);
-	signal(SIGXFSZ, SIG_IGN); /* a limit is an error like a full disk */
+	signal(SIGXFSZ, SIG_IGN); /* a file size limit is then an error like a full disk */
 	archive_begin(&j->archive, fd, j->path);
 	int code = open_existing(j);
 	enum status st = ST_OK;

@@ -21,7 +21,7 @@
 
 enum { FILE_MAX_BYTES = 64 << 10, CURSOR_MAX = 200 };
 
-/* Half of the marks, the older ones, become half as many. */
+/* Drops every second one of the older half of the marks. */
 static void thin_out(struct bookmark *b)
 {
 	size_t kept = 0;
@@ -164,7 +164,7 @@ static void write_text(const struct bookmark *b, struct buf *out)
 	buf_adds(out, "]}\n");
 }
 
-/* Beside the file first, so that there is always a whole one. errno on failure. */
+/* Writes a temporary file and renames it, so that the file is always complete. Sets errno on failure. */
 static bool replace(const char *path, const struct buf *text)
 {
 	char *beside = mem_format("%s.new", path);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * How far `postern tail` has come: the cursor, and some of the messages that it has printed. When the server can't
- * go on from the cursor, the latest of them that is still there says from where on history is read.
+ * The progress of `postern tail`: the cursor, and marks: some of the messages that it has printed. When the server
+ * can't resume from the cursor, history is read from the latest mark whose message still exists.
  *
- * Of the latest messages all are kept, of older ones fewer and fewer, so that one of them survives however far the
- * database was put back. (The block locators of Bitcoin's protocol are thinned out in the same way.) */
+ * All of the latest messages are marks, and fewer and fewer of older ones, so that some mark exists however old the
+ * backup is that the database was restored from. (Block locators of Bitcoin's protocol are thinned out in the same
+ * way.) */
 #ifndef CLI_BOOKMARK_H
 #define CLI_BOOKMARK_H
 
@@ -24,27 +25,26 @@ struct bookmark {
 	char *cursor;                      /* NULL: none yet */
 	struct mark marks[BOOKMARK_MARKS]; /* ascending by id */
 	size_t count;
-	const char *path; /* of the file that keeps it; NULL: none */
-	const char *chat; /* the only one that is followed, a number; NULL: all */
-	bool is_new;      /* differs from what the file says */
+	const char *path; /* the cursor file; NULL: none */
+	const char *chat; /* the number of the only chat that is followed; NULL: all */
+	bool is_new;      /* differs from the file */
 	uint64_t saved_ms;
 };
 
-/* Reads path (NULL: none; it is kept as it is), if it is there. Returns 0, or says what is wrong and returns the exit
- * status. Release it in either case. */
+/* Reads the file path, if it exists (NULL: no file; path is borrowed). Returns 0, or prints what is wrong and returns
+ * the exit status. The caller releases it in either case. */
 int bookmark_open(struct bookmark *b, const char *path, const char *chat);
-/* The server doesn't know such a cursor. Says so and returns the exit status. */
+/* For a cursor that the server rejects. Prints that the file is damaged and returns the exit status. */
 int bookmark_is_damaged(const struct bookmark *b);
 void bookmark_release(struct bookmark *b);
 
 void bookmark_set_cursor(struct bookmark *b, const char *cursor); /* copied */
-/* A message was printed. One below the latest mark is no mark. at is copied. */
+/* Adds a message that was printed; does nothing if it is older than the latest mark. at is copied. */
 void bookmark_add(struct bookmark *b, uint64_t id, uint64_t chat, const char *at);
-/* Only the first marks are good: those of that count. With 0, the time of the first stays, as that of the message 0. */
+/* Keeps only the first count marks. With 0, the first one's time is kept, for the message 0. */
 void bookmark_shorten(struct bookmark *b, size_t count);
 
-/* Writes the file anew, whole or not at all, if there is something new. Returns 0, or says why not and returns the exit
- * status. */
+/* Replaces the file atomically, if anything changed. Returns 0, or prints why it can't and returns the exit status. */
 int bookmark_save(struct bookmark *b);
 
 #endif

@@ -31,11 +31,12 @@ static void print_chat(struct json_object *chat)
 			: "-",
 		24);
 	if (peer != NULL)
-		printf("@%s  ", json_object_get_string(peer)); /* names are plain: nothing of them steers a terminal */
+		printf("@%s  ",
+			json_object_get_string(peer)); /* names contain nothing that a terminal could interpret */
 	listing_cell(chat, "title", 0);
 }
 
-/* Prints one page, and remembers where the next begins in *ret_next ("" after the last). */
+/* Prints one page, and sets *ret_next to the cursor of the next ("" after the last). */
 static int print_page(struct client *c, const char *cursor, char *ret_next, size_t size)
 {
 	CURLcode code;

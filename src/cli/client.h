@@ -12,7 +12,8 @@
 
 struct json_object;
 
-/* sysexits(3), where they say more than 1; and what stands for a signal, until it is raised again. */
+/* Exit statuses of sysexits(3), where they are more specific than 1; CLIENT_STOPPED stands for a signal until it is
+ * raised again. */
 enum { CLIENT_UNAVAILABLE = 69, CLIENT_NO_PERMISSION = 77, CLIENT_STOPPED = 130 };
 enum { CLIENT_PAUSE_MIN_MS = 250, CLIENT_PAUSE_MAX_MS = 30000 };
 
@@ -21,22 +22,22 @@ struct client {
 	char *base;                        /* "https://chat.example.org", never with a slash at the end */
 	struct curl_slist *headers;        /* Authorization, and what client_header() adds */
 	struct buf body;                   /* of the last answer to client_perform() */
-	long status;                       /* HTTP status of the last answer; 0: none */
-	unsigned retry_after;              /* seconds the last answer asked for; 0: it didn't */
+	long status;                       /* of the last answer; 0: none */
+	unsigned retry_after;              /* seconds, from the last answer; 0: none */
 	CURLcode code;                     /* of the last request */
-	char error[CURL_ERROR_SIZE];       /* why there was no answer */
-	unsigned pause_ms;                 /* the next one of client_pause() */
-	bool said;                         /* that it is tried again */
-	const volatile sig_atomic_t *stop; /* not 0: a request and a pause end soon; NULL: nothing does that */
+	char error[CURL_ERROR_SIZE];       /* the reason when there was no answer */
+	unsigned pause_ms;                 /* of the next client_pause() */
+	bool said;                         /* a retry was reported */
+	const volatile sig_atomic_t *stop; /* not 0: a request and a pause end soon; may be NULL */
 };
 
-/* From POSTERN_URL (http://…, or unix:PATH) and POSTERN_TOKEN. Returns 0, or says what is wrong and returns the exit
+/* Reads POSTERN_URL (http://…, or unix:PATH) and POSTERN_TOKEN. Returns 0, or prints what is wrong and returns the exit
  * status. */
 int client_open(struct client *c);
 void client_close(struct client *c);
 void client_header(struct client *c, const char *line);
 
-/* base/v1/chats/CHAT and then suffix; CHAT is escaped. Sets it as the next request's address. */
+/* Sets the next request's address: base/v1/chats/CHAT and then suffix; CHAT is escaped. */
 void client_chat_url(struct client *c, const char *chat, const char *suffix);
 void client_url(struct client *c, const char *path);
 
@@ -54,16 +55,16 @@ void client_report_retry(struct client *c); /* reports why it is tried again: on
 void client_is_up(struct client *c);        /* the next pause is the shortest again */
 static inline bool client_stopped(const struct client *c) { return c->stop != NULL && *c->stop != 0; }
 
-/* The answer as JSON; json_object_put() it. NULL: it isn't. */
+/* Returns the answer as JSON, which the caller puts with json_object_put(); NULL: it isn't JSON. */
 struct json_object *client_json(const struct client *c);
-/* A member as text or number; NULL, 0: absent. */
+/* Returns a member as text; NULL: absent. */
 const char *client_text(struct json_object *o, const char *name);
 
-/* Returns true if the last request failed because POSTERN_URL names something that can't answer it, however often it is
- * tried: TLS against plain HTTP, a certificate that isn't trusted, no HTTP at all. */
+/* Returns true if the last request failed because POSTERN_URL names a server that can't answer it, so that a retry is
+ * useless: TLS against plain HTTP, an untrusted certificate, no HTTP at all. */
 bool client_is_misdirected(const struct client *c);
 
-/* Says why the last request failed, and returns the exit status. */
+/* Prints why the last request failed, and returns the exit status. */
 int client_failed(const struct client *c);
 
 #endif

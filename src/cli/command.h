@@ -7,7 +7,7 @@
 
 struct command {
 	const char *name;
-	const char *synopsis; /* what follows `postern`; several forms are divided by newlines */
+	const char *synopsis; /* what follows `postern`; several forms are separated by newlines */
 	const char *summary;
 	enum conf_scope scope; /* CONF_NONE: run gets no settings (NULL) */
 	const struct conf_option *options;
@@ -17,11 +17,11 @@ struct command {
 
 /* "usage: postern …" */
 void command_print_usage(const struct command *c, FILE *out);
-int command_misused(const struct command *c); /* says how it is used, and returns CONF_EXIT_USAGE */
+int command_misused(const struct command *c); /* prints the usage, and returns CONF_EXIT_USAGE */
 /* Prints "postern: …" on standard error and returns EXIT_FAILURE. */
 int command_failed(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* Hands what was printed to the system. Returns 0, or says why it can't be written and returns CONF_EXIT_IO. */
+/* Flushes standard output. Returns 0, or prints why it can't be written and returns CONF_EXIT_IO. */
 int command_close_output(void);
 
 extern const struct conf_option send_options[], chats_options[], doctor_options[];

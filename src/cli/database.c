@@ -23,7 +23,7 @@ int database_begin(struct database *d, const struct conf *conf)
 	buf_init(&why, 8192);
 	*d = (struct database) { .store = STORE_INIT };
 	umask(0077);
-	/* Prints nothing about success: the command does. */
+	/* Success isn't reported here: the command does that. */
 	log_setup(conf->log_level == LOG_INFO ? LOG_WARN : conf->log_level, conf->log_format, "");
 	return finish(store_become_owner(&d->store, conf, &why), &why);
 }

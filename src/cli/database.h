@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The database for a command: the running server's, or opened for the moment. */
+ * The database for a command: the running server's, or one that is opened for the command only. */
 #ifndef CLI_DATABASE_H
 #define CLI_DATABASE_H
 
@@ -14,15 +14,16 @@ struct database {
 	struct sync *db; /* functions are found by their plain names; NULL before database_connect() */
 };
 
-/* Each returns 0, or says why not and returns the exit status. Close it in either case. */
+/* Each returns 0, or prints the reason and returns the exit status. The caller closes it in either case. */
 int database_open(struct database *d, const struct conf *conf);
-/* The same in two steps: becomes the owner of the state directory; finds or starts the database. */
+/* The same in two steps: the first changes to the owner of the state directory, the second finds or starts the
+ * database. */
 int database_begin(struct database *d, const struct conf *conf);
 int database_find(struct database *d, const struct conf *conf);
 int database_connect(struct database *d); /* migrates first */
 void database_close(struct database *d);
 
-/* Says what the last call was refused for. */
+/* Prints why the last call was refused. */
 int database_failed(const struct database *d);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern doctor`: looks at everything that a server stands on, and says what to do about what it finds. Meant for an
- * administrator whose server doesn't start, or doesn't behave, and for a look before the first start. */
+ * `postern doctor`: checks everything that a server depends on, and prints what to do about its findings. For an
+ * administrator whose server doesn't start or doesn't work well, and for a check before the first start. */
 #include "cli/doctor.h"
 
 #include <json-c/json.h>
@@ -55,7 +55,7 @@ void doctor_report(struct doctor *d, enum finding f, const char *area, const cha
 		return;
 	}
 	printf("%-8s %-11s ", f == FINDING_FAILURE ? "FAILURE" : finding_names[f], area);
-	for (const char *p = text; *p != '\0'; p++) /* further lines of a message below its first */
+	for (const char *p = text; *p != '\0'; p++) /* further lines are aligned below the first */
 		if (*p == '\n')
 			printf("\n%21s", "");
 		else
@@ -69,7 +69,7 @@ void doctor_report(struct doctor *d, enum finding f, const char *area, const cha
 /* A line that conf_warn_*() wrote, without the program's name in front. */
 static const char *without_program(const char *line) { return strncmp(line, "postern: ", 9) == 0 ? line + 9 : line; }
 
-/* Settings that are allowed and yet likely mistakes. */
+/* Settings that are allowed, but are probably mistakes. */
 static void check_suspicious_settings(struct doctor *d)
 {
 	char *lines = NULL, *rest = NULL;

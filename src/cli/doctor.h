@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The findings of `postern doctor`. Each check looks at one thing and reports one finding or several; none of them
+ * The findings of `postern doctor`. Each check is about one thing and reports one or several findings; none of them
  * changes anything that a user would notice. */
 #ifndef CLI_DOCTOR_H
 #define CLI_DOCTOR_H
@@ -22,10 +22,10 @@ struct doctor {
 void doctor_report(struct doctor *d, enum finding f, const char *area, const char *advice, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
 
-/* This machine: free space of the state directory, clock, open files, memory. As root it looks as root. */
+/* This machine: free space of the state directory, clock, open files, memory. As root it stays root. */
 void doctor_check_host(struct doctor *d);
 
-/* The addresses to listen on, public_url, and the reverse proxy's files. */
+/* Checks the addresses to listen on, public_url, and the reverse proxy's files. */
 void doctor_check_ports(struct doctor *d);
 void doctor_check_public_url(struct doctor *d);
 void doctor_check_proxies(struct doctor *d, const char *file); /* file: only that one; NULL: those of this machine */

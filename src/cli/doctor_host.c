@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern doctor`: what the machine gives a server. */
+ * `postern doctor`: the machine's resources. */
 #include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
@@ -21,7 +21,7 @@
 #define MIB ((uint64_t)1 << 20)
 
 enum {
-	SPACE_FAIL_MIB = 256, /* PostgreSQL's own WAL may take that */
+	SPACE_FAIL_MIB = 256, /* PostgreSQL's WAL may need that much */
 	SPACE_WARN_MIB = 2048,
 	NFS_MAGIC = 0x6969,
 	TMPFS_MAGIC = 0x01021994,
@@ -83,7 +83,7 @@ static void check_disk(struct doctor *d)
 static void check_clock(struct doctor *d)
 {
 	struct timex t = { 0 };
-	int state = adjtimex(&t); /* only asks */
+	int state = adjtimex(&t); /* changes nothing */
 	if (state < 0)
 		doctor_report(d, FINDING_OK, "clock", NULL,
 			"the kernel doesn't say whether its clock is synchronised: %s", strerror(errno));
@@ -109,7 +109,7 @@ static bool process_files_limit(long pid, uint64_t *ret_hard)
 	return found;
 }
 
-/* The server that holds the state directory, by its lock file; 0: none that can be seen. */
+/* Returns the process id of the server that holds the state directory, from its lock file; 0: none is visible. */
 static long running_server(const struct conf *conf)
 {
 	char path[4096], name[32] = "";
@@ -123,7 +123,7 @@ static long running_server(const struct conf *conf)
 	if (fscanf(f, "serve %ld", &pid) != 1)
 		pid = 0;
 	fclose(f);
-	snprintf(path, sizeof(path), "/proc/%ld/comm", pid); /* the file outlives its server */
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid); /* the lock file may outlive its server */
 	f = pid > 0 ? fopen(path, "re") : NULL;
 	bool lives = f != NULL && fgets(name, sizeof(name), f) != NULL && strncmp(name, "postern", 7) == 0;
 	if (f != NULL)
@@ -146,7 +146,7 @@ static void check_files(struct doctor *d)
 		of_server ? "a process of the running server" : "a process started from here", hard);
 }
 
-/* The number behind a name at the beginning of a line of a file under /proc; 0: it can't be read. */
+/* Returns the number after a name at the beginning of a line of a file in /proc; 0: it can't be read. */
 static uint64_t number_in(const char *path, const char *name)
 {
 	char line[256];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern doctor`: whether the addresses can be listened on, or who answers there, and what public_url leads to. */
+ * `postern doctor`: whether the addresses can be listened on, or which server uses them, and what public_url leads to.
+ */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 
 enum { TIMEOUT_S = 5, BODY_MAX = 16, ID_LEN = 12 };
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 struct probe {
 	char id[ID_LEN + 1]; /* sent as X-Request-Id, which Postern repeats in its answer */
@@ -49,7 +50,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
-/* GET base/healthz, over a Unix socket if that isn't NULL. Returns true if a Postern answers that it is well. */
+/* GET base/healthz, over a Unix socket if that isn't NULL. Returns true if a Postern answers that it is healthy. */
 static bool is_postern(struct probe *p, const char *base, const char *unix_path)
 {
 	char url[1024], header[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * `postern doctor`: the files of a reverse proxy on this machine that pass requests on to this server. They are read as
- * text: a rule says what such a file must hold, or must not, for streams and polls to work. The complete files to start
- * from are in doc/. */
+ * text: a rule says what such a file must contain, or must not contain, for streams and polls to work. The complete
+ * files to start from are in doc/. */
 #include <errno.h>
 #include <glob.h>
 #include <netinet/in.h>
@@ -29,7 +29,7 @@ struct rule {
 
 struct proxy {
 	const char *name;
-	const char *directive; /* by which one of its files is known */
+	const char *directive; /* by which its files are recognised */
 	const char *patterns[4];
 	struct rule rules[7];
 };
@@ -43,7 +43,7 @@ static const struct proxy proxies[] = {
 				"nginx ends polls that wait for 60 s (proxy_read_timeout is 60 s or less)",
 				"proxy_read_timeout 90s;" },
 			{ RULE_WANTED, "X-Forwarded-For",
-				"nginx doesn't say who asks: limits count all users as one address",
+				"nginx doesn't report the client's address: limits count all users as one address",
 				"proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" },
 			{ RULE_WANTED, "X-Forwarded-Proto", "nginx doesn't report that the client used https",
 				"proxy_set_header X-Forwarded-Proto $scheme;" },
@@ -71,7 +71,7 @@ static const struct proxy proxies[] = {
 				"option forwardfor" } } },
 };
 
-/* The file without comments, which is what rules look at; NULL: it can't be read. Free it. */
+/* Returns the file without comments, for the rules; the caller frees it. NULL: it can't be read. */
 static char *read_uncommented(const char *path)
 {
 	struct buf text;
@@ -110,7 +110,7 @@ static bool names_server(const struct conf *conf, const char *text)
 	return false;
 }
 
-/* "90", "90s", "2m", "1h", "90000ms" in seconds; what isn't understood is long enough. */
+/* Returns "90", "90s", "2m", "1h", "90000ms" in seconds. A value that isn't understood counts as long enough. */
 static double seconds_of(const char *text)
 {
 	char *unit;
@@ -151,7 +151,7 @@ static void check_file(struct doctor *d, const struct proxy *p, const char *path
 		doctor_report(d, FINDING_OK, "proxy", NULL, "%s has the settings that streams and polls need", path);
 }
 
-/* Returns how many of its files pass requests on to this server. */
+/* Returns how many of the proxy's files pass requests to this server. */
 static unsigned check_proxy(struct doctor *d, const struct proxy *p)
 {
 	unsigned n = 0;
@@ -172,7 +172,7 @@ static unsigned check_proxy(struct doctor *d, const struct proxy *p)
 	return n;
 }
 
-/* A file that was named on the command line, wherever the proxy runs. */
+/* Checks a file that was named on the command line, wherever its proxy runs. */
 static void check_named(struct doctor *d, const char *path)
 {
 	char *text = read_uncommented(path);

@@ -37,7 +37,7 @@ static int characters(const char *text)
 void listing_text(const char *text, int width)
 {
 	int n = characters(text),
-	    most = width != 0 ? n : LAST_MAX; /* in a column nothing is cut: it would be another name */
+	    most = width != 0 ? n : LAST_MAX; /* a column isn't cut: that would make another name of it */
 	if (width < 0)
 		printf("%*s", n < -width ? -width - n : 0, "");
 	for (const char *c = text; *c != '\0' && (most -= begins_character(*c)) >= 0; c++) {
@@ -69,12 +69,12 @@ struct json_object *listing_call(struct database *d, const char *sql, const char
 		database_failed(d);
 	struct json_object *o = r != NULL ? json_tokener_parse(sync_text(r, 0, 0)) : NULL;
 	if (r != NULL && o == NULL)
-		o = json_object_new_object(); /* there is nothing to say */
+		o = json_object_new_object(); /* an empty answer */
 	sync_rows_free(r);
 	return o;
 }
 
-/* Prints up to *left of a page's; false: that was the last page. */
+/* Prints up to *left items of a page. Returns false after the last page. */
 static bool print_page(const struct listing *l, struct json_object *page, unsigned *left)
 {
 	struct json_object *array = listing_get(page, l->array);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern chat`, `postern report` and `postern audit`: what administrators look after, by the functions behind their
- * routes. */
+ * `postern chat`, `postern report` and `postern audit`: for administrators, by the same SQL functions as the API. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,7 +31,7 @@ const struct conf_option audit_options[] = {
 
 /* ---- chats ---- */
 
-/* Its title, or between whom it is. */
+/* Prints its title, or the names of the users of a direct chat. */
 static void print_title(struct json_object *chat)
 {
 	struct json_object *between = listing_get(chat, "between");
@@ -68,7 +67,7 @@ static void print_member(struct json_object *member)
 	listing_cell(member, "role", 0);
 }
 
-/* A call about one thing; "there is no chat 5". */
+/* A call about one object; if it doesn't exist: "there is no chat 5". */
 static struct json_object *call(struct database *d, const char *sql, const char *kind, const char *number)
 {
 	char absent[64];
@@ -168,7 +167,7 @@ static int report_resolve(struct database *d, const char *number)
 		"report", number));
 }
 
-/* ---- the trail ---- */
+/* ---- the audit log ---- */
 
 static void print_entry(struct json_object *entry)
 {
@@ -192,7 +191,7 @@ static int audit_list(struct database *d, const char *most)
 
 struct action {
 	const char *name;
-	bool numbered, lists; /* it takes a number; it takes the options that are about lists */
+	bool numbered, lists; /* it takes a number; it takes the options of lists */
 	int (*run)(struct database *d, const char *operand);
 };
 

@@ -25,7 +25,7 @@ static bool parse_offset(const char *text, long *ret_seconds)
 	return text[1 + len] == '\0' && hours < 24 && minutes < 60;
 }
 
-/* ".25" as microseconds; text moves behind it. */
+/* Reads ".25" as microseconds, and advances text past it. */
 static uint64_t parse_fraction(const char **text)
 {
 	uint64_t us = 0, unit = 100000;
@@ -36,7 +36,7 @@ static uint64_t parse_fraction(const char **text)
 	return us;
 }
 
-/* The 31st of February is none: mktime() would make another day of it. */
+/* Rejects the 31st of February, of which mktime() would make another day. */
 static bool is_same_day(const struct tm *given, const struct tm *made)
 {
 	return given->tm_mday == made->tm_mday && given->tm_mon == made->tm_mon && given->tm_year == made->tm_year;

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 
-/* 10m, 12h, 30d: that long ago. 2026-01-31, 2026-01-31 12:00, 2026-01-31T12:00:00.5: local time; with Z, +01:00 or
- * -0530 after the time of day, not. Gives it as the server writes times. false: it isn't one. */
+/* 10m, 12h, 30d: that long ago. 2026-01-31, 2026-01-31 12:00, 2026-01-31T12:00:00.5: local time, unless Z, +01:00 or
+ * -0530 follows the time of day. Writes it in the server's format. false: invalid. */
 bool moment_parse(const char *text, char out[CLOCK_RFC3339_LEN + 1]);
 
 #endif

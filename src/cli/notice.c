@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern announce` and `postern maintenance`: what an administrator says to everybody. */
+ * `postern announce` and `postern maintenance`: an administrator's messages to everybody. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ const struct conf_option maintenance_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* The operands with a space between; false: none, too long, or no UTF-8. */
+/* Joins the operands with spaces; false: none, too long, or invalid UTF-8. */
 static bool join(const struct conf_args *args, struct buf *text)
 {
 	buf_init(text, TEXT_MAX + 1);

@@ -41,7 +41,7 @@ static int open_directory(struct outfile *o)
 	return code;
 }
 
-/* Before hours of work, not only after them. */
+/* Checked before hours of work, not only after them. */
 static int check_place(const struct outfile *o)
 {
 	struct stat st;
@@ -89,14 +89,15 @@ static void block(sigset_t *set, sigset_t *before)
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct sigaction action;
-		/* A signal that is ignored, as by nohup(1), would be waited for all the same. */
+		/* sigwait() would return even a signal that is ignored, as by nohup(1). */
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			sigaddset(set, signals[i]);
 	}
 	sigprocmask(SIG_BLOCK, set, before);
 }
 
-/* Waits for the child's end. Returns the signal that was to end us, 0: none; then *ret_code is the child's exit status.
+/* Waits for the child's end. Returns the signal that is to end this process; 0: none, and *ret_code is the child's exit
+ * status.
  */
 static int await_child(pid_t pid, const sigset_t *set, int *ret_code)
 {
@@ -109,7 +110,7 @@ static int await_child(pid_t pid, const sigset_t *set, int *ret_code)
 		}
 	*ret_code = ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
 	if (stopped == 0 && ended == pid && WIFSIGNALED(status)) {
-		/* A terminal's Ctrl-C goes to both of us. */
+		/* A terminal's Ctrl-C goes to the child as well. */
 		sigset_t pending;
 		sigpending(&pending);
 		if (sigismember(&pending, WTERMSIG(status)))
@@ -134,7 +135,7 @@ static int run(struct outfile *o, int (*work)(int, void *), void *arg, off_t *re
 	sigset_t set, before;
 	int code, signum = 0;
 	fflush(NULL);
-	signal(SIGCHLD, SIG_DFL); /* who started us may have had it ignored, and that is inherited */
+	signal(SIGCHLD, SIG_DFL); /* the parent may have had it ignored, which is inherited */
 	block(&set, &before);
 	pid_t pid = program_fork(SIGTERM);
 	if (pid == 0) {

@@ -16,7 +16,7 @@
 
 enum { GENERATED_LEN = 20, /* 100 random bits */ ROOM = PASSWORD_MAX + 2 };
 
-/* Byte by byte: what follows the line isn't ours. false: the line doesn't fit. */
+/* Reads byte by byte, since what follows the line is left for others. false: the line doesn't fit. */
 static bool read_line(char *out, size_t size)
 {
 	size_t len = 0;
@@ -43,7 +43,7 @@ static bool ask(const char *prompt, char out[ROOM])
 	sigset_t set, old;
 	if (tcgetattr(STDIN_FILENO, &before) < 0)
 		return false;
-	/* Interrupted in the middle, the terminal would stay silent. */
+	/* A signal in between would leave the terminal without echo. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTSTP);
@@ -56,7 +56,7 @@ static bool ask(const char *prompt, char out[ROOM])
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	if (strchr(out, '\003') != NULL) /* Ctrl-C, which was only a character */
+	if (strchr(out, '\003') != NULL) /* Ctrl-C, which was read as a character */
 		exit(128 + SIGINT);
 	return ok;
 }

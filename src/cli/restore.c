@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern restore`: the database of a backup in place of what is there. The file is read to its end, and found sound,
- * before anything is touched. */
+ * `postern restore`: replaces the database by a backup's. The whole file is read and checked before anything is
+ * changed. */
 #include "cli/restore.h"
 
 #include <errno.h>
@@ -26,8 +26,8 @@ const struct conf_option restore_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* An archive_sink: arg is the descriptor, which doesn't block. A program may end before it has read everything: its
- * exit status decides. */
+/* An archive_sink: arg is the descriptor, which doesn't block. The program may end before it has read everything: its
+ * exit status tells whether it succeeded. */
 static enum status feed(void *arg, const void *data, size_t len, struct buf *why)
 {
 	const int *fd = arg;
@@ -145,7 +145,7 @@ static enum status judge(const struct archive *a, const struct conf *conf, struc
 	return ST_REFUSED;
 }
 
-/* Opened before root's rights are gone. */
+/* Opened before root's privileges are dropped. */
 static int open_file(const char *path, struct archive *a, struct buf *why)
 {
 	int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -158,7 +158,7 @@ static int open_file(const char *path, struct archive *a, struct buf *why)
 	return -1;
 }
 
-/* From now on every wait notices SIGTERM and SIGINT, so that an unfinished restore is undone. */
+/* From now on every wait notices SIGTERM and SIGINT, so that an unfinished restore can be undone. */
 static void hold_signals(void)
 {
 	sigset_t set;

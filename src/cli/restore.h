@@ -15,15 +15,15 @@ struct conf;
 struct store;
 struct tool;
 
-/* The store knows its state directory, and nothing else was done. *kept becomes where the old cluster is now; "": there
- * was none. Whatever fails leaves everything as it was. */
+/* Restores into the state directory. The store must have its state directory, and not be open. *kept becomes the path
+ * of the old cluster; "": there was none. A failure leaves everything as it was. */
 enum status restore_own(struct store *s, const struct conf *conf, struct archive *a, bool force, char kept[PATH_MAX],
 	struct buf *why) MUST_CHECK;
 
-/* The store is open. In one transaction. */
+/* Restores into an external database, in one transaction. The store must be open. */
 enum status restore_other(struct store *s, const struct conf *conf, struct archive *a, struct buf *why) MUST_CHECK;
 
-/* Feeds the dump to pg_restore on that database. The server is of that major version. */
+/* Passes the dump to pg_restore for that database, whose server has that major version. */
 enum status restore_dump(struct archive *a, const struct conf *conf, int major, const char *conninfo, bool own,
 	struct buf *why) MUST_CHECK;
 

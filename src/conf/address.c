@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See address.h, and conf.h for the two questions at the end. */
+ * See address.h, and conf.h for the two functions at the end. */
 #include "conf/address.h"
 
 #include <arpa/inet.h>
@@ -46,13 +46,13 @@ const char *address_parse_listen(const char *text, struct conf_listen *ret)
 	ret->addr.in.sin_family = AF_INET;
 	ret->addr.in.sin_port = htons((uint16_t)port);
 	ret->len = sizeof(ret->addr.in);
-	/* The one name that everybody writes and that means the same everywhere. */
+	/* The only name that is accepted: it means the same everywhere. */
 	return inet_pton(AF_INET, strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, &ret->addr.in.sin_addr) == 1
 		? NULL
 		: expected;
 }
 
-/* ::ffff:a.b.c.d, which is how a dual-stack socket shows an IPv4 peer. */
+/* ::ffff:a.b.c.d, which a dual-stack socket gives for an IPv4 peer. */
 static bool is_mapped(const unsigned char addr[16])
 {
 	static const unsigned char prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -101,13 +101,13 @@ void address_format_net(const struct conf_net *net, char out[64])
 		snprintf(out, 64, "%s/%u", inet_ntop(net->family, net->addr, host, sizeof(host)), net->prefix);
 }
 
-/* The length of "http://" or "https://" at the start of text; 0: neither. */
+/* Returns the length of "http://" or "https://" at the start of text; 0: neither. */
 static size_t scheme_len(const char *text)
 {
 	return strncasecmp(text, "http://", 7) == 0 ? 7 : strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
 }
 
-/* The length of HOST or HOST:PORT at the start of text; 0: neither. */
+/* Returns the length of HOST or HOST:PORT at the start of text; 0: neither. */
 static size_t authority_len(const char *text)
 {
 	size_t len = strcspn(text, "/?#");

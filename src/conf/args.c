@@ -10,12 +10,12 @@
 #include "base/mem.h"
 #include "conf/settings.h"
 
-/* The option being looked at: --name, --name=value, -n or -nvalue. */
+/* The option being parsed: --name, --name=value, -n or -nvalue. */
 struct option {
 	const char *dashes, *name;
 	size_t len;
 	const char *inline_value; /* NULL: none */
-	const char *next;         /* the argument after it, which is its value if it wants one; NULL: none */
+	const char *next;         /* the argument after it, which is its value if it takes one; NULL: none */
 	bool next_is_value;
 };
 
@@ -40,7 +40,7 @@ static bool is(const struct option *o, const char *name)
 	return strlen(name) == o->len && memcmp(name, o->name, o->len) == 0 && strlen(o->dashes) == 1 + (o->len > 1);
 }
 
-/* 0, an exit code, or -1: it is none of the command's own. */
+/* Returns 0, an exit code, or -1: it isn't one of the command's own options. */
 static int own_option(struct option *o, const struct conf_option *own)
 {
 	while (own != NULL && own->name != NULL && !is(o, own->name))
@@ -56,7 +56,7 @@ static int own_option(struct option *o, const struct conf_option *own)
 	return 0;
 }
 
-/* 0, an exit code, or -1: there is no such setting. */
+/* Returns 0, an exit code, or -1: there is no such setting. */
 static int setting_flag(struct option *o, struct args *a, enum conf_scope scope)
 {
 	const struct setting *s = setting_find(o->name, o->len, scope);

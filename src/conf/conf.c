@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See conf.h: gathers the settings from their sources. Whatever is wrong is said in terms of the source it is in
- * ("/etc/postern.conf:12: …"), all of it, not only the first mistake. */
+ * See conf.h: collects the settings from their sources. All mistakes are reported, not only the first, each with its
+ * place in the source ("/etc/postern.conf:12: …"). */
 #include "conf/conf.h"
 
 #include <errno.h>
@@ -33,7 +33,7 @@ struct source {
 	FILE *file;
 	const char *path;
 	unsigned line;
-	const struct conf *before; /* NULL: the first time */
+	const struct conf *before; /* NULL: this isn't a reload */
 };
 
 static void report(struct source *src, int exit_code, const char *where, const char *what)
@@ -85,7 +85,7 @@ static void set_pair(struct source *src, const char *name, const char *value)
 		report(src, CONF_EXIT_CONFIG, where, error);
 }
 
-/* Cuts the blanks off both ends. */
+/* Removes blanks at both ends. */
 static char *trimmed(char *text)
 {
 	text += strspn(text, " \t");
@@ -262,7 +262,7 @@ static void complete(struct source *src)
 		report(src, CONF_EXIT_CONFIG, "listen", "at least one address is needed");
 	if (c->state != NULL)
 		return;
-	if (given != NULL && *given != '\0') /* systemd may give several, divided by colons */
+	if (given != NULL && *given != '\0') /* systemd may give several, separated by colons */
 		c->state = mem_format("%.*s", (int)strcspn(given, ":"), given);
 	else if (geteuid() == 0)
 		c->state = mem_format("/var/lib/postern");
@@ -340,7 +340,7 @@ void conf_print(const struct conf *c, FILE *out)
 
 unsigned conf_warn_environment(FILE *out)
 {
-	static const char *const others[] = { "CONFIG", "URL", "TOKEN", NULL }; /* read by others than the table */
+	static const char *const others[] = { "CONFIG", "URL", "TOKEN", NULL }; /* read elsewhere, not from the table */
 	unsigned unknown = 0;
 	for (char **e = environ; *e != NULL; e++) {
 		char name[64];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The settings: one struct, filled from defaults, file, environment and flags, each overriding the one before.
  *
- * One table (table.c) is all there is to a setting: its flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
+ * One table (table.c) defines the settings: a setting's flag (--rate-sends), its variable (POSTERN_RATE_SENDS), its
  * key in the file (rate_sends), the help and what check-config prints are derived from it. A new setting is a member
- * here and a row there. After conf_load() only a SIGHUP changes them, and only those that aren't marked as fixed: code
- * that keeps a copy of such a value takes the new one in apply_settings() of serve/worker.c. */
+ * here and a row there. After conf_load() only SIGHUP changes settings, and only those that aren't marked as fixed.
+ * Code that keeps a copy of such a value updates it in apply_settings() of serve/worker.c. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
@@ -52,19 +52,20 @@ struct conf_origin {
 	unsigned line; /* of the file */
 };
 
-/* Sizes are bytes, durations seconds, rates a minute; of a limit, 0 means none. Strings are never NULL unless said. */
+/* Sizes are in bytes, durations in seconds, rates per minute; a limit of 0 means none. Strings are NULL only where
+ * noted. */
 struct conf {
 	/* where */
 	struct conf_listen *listen;
 	size_t listen_count;               /* at least 1 */
 	struct conf_listen metrics_listen; /* text is NULL: none */
-	char *state;         /* directory; NULL only if there is a database, and no directory could be thought of */
-	char *database;      /* conninfo; NULL: the private cluster in the state directory */
-	char *database_read; /* conninfo of a standby of it; NULL: none */
-	char *database_password_file; /* NULL: none */
-	char *pg_bindir;              /* directory of initdb and postgres; NULL: looked for */
+	char *state;                       /* directory; NULL only if there is a database and no default directory */
+	char *database;                    /* conninfo; NULL: the private cluster in the state directory */
+	char *database_read;               /* conninfo of a standby of that database; NULL: none */
+	char *database_password_file;      /* NULL: none */
+	char *pg_bindir;                   /* directory of initdb and postgres; NULL: searched for */
 	char *user;       /* to become when started as root; NULL: postern, else postgres, whichever exists */
-	char *public_url; /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: not known
+	char *public_url; /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: unknown
 			   */
 	struct conf_net *trusted_proxies;
 	size_t trusted_count;
@@ -82,12 +83,12 @@ struct conf {
 	enum log_format log_format;
 	char *access_log; /* "off", "on" or a file; NULL: off */
 
-	/* limits of a request */
+	/* limits for a request */
 	size_t text_max, body_max, bulk_max, header_max;
 	unsigned members_max;
 	unsigned reactions_max;
 
-	/* limits of a user, of a worker */
+	/* limits for a user and for a worker */
 	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite,
 		rate_exports;
 	unsigned streams_per_user;
@@ -98,10 +99,10 @@ struct conf {
 	unsigned session_ttl, key_ttl, tombstone_ttl;
 	unsigned heartbeat, poll_wait, database_timeout, send_wait;
 
-	/* conf's own */
-	char *file;              /* that was read; NULL: none */
-	uid_t uid;               /* who has read it */
-	char *database_password; /* what database_password_file holds; NULL: nothing. Never shown */
+	/* set by conf itself */
+	char *file;              /* the file that was read; NULL: none */
+	uid_t uid;               /* the user who has read it */
+	char *database_password; /* the content of database_password_file; NULL: none. Never shown */
 	struct conf_origin origin[CONF_SETTINGS_MAX];
 	const struct conf_args *args;
 };
@@ -124,38 +125,39 @@ struct conf_args {
 	char **argv;
 	enum conf_scope scope;
 	const struct conf_option *options; /* may be NULL */
-	char **operands;                   /* out: what is no option, ended by a NULL; owned, points into argv */
+	char **operands;                   /* out: the operands, ended by a NULL; owned, points into argv */
 	int operand_count;
-	bool help; /* out: --help was given; nothing else has been looked at */
+	bool help; /* out: --help was given; nothing else was parsed */
 };
 
-/* Fills *c. args and argv must outlive it. Returns 0, or prints all that is wrong on standard error and returns
- * CONF_EXIT_USAGE (a flag) or CONF_EXIT_CONFIG (the file, the environment). Release *c and *args in either case.
- * When args->help comes back true, *c is empty. */
+/* Fills *c. args and argv must outlive it. Returns 0, or prints all mistakes on standard error and returns
+ * CONF_EXIT_USAGE (a flag) or CONF_EXIT_CONFIG (the file, the environment). The caller releases *c and *args in either
+ * case. If args->help is true then, *c is empty. */
 int conf_load(struct conf *c, struct conf_args *args);
 void conf_release(struct conf *c);
 
-/* Only the operands and the command's own options, for a command that takes no settings (scope CONF_NONE). */
+/* Parses only the operands and the command's own options, for a command that takes no settings (scope CONF_NONE). */
 int conf_parse_args(struct conf_args *args);
 void conf_args_release(struct conf_args *args);
 
-/* For SIGHUP: reads the sources again and takes what may change while the server runs. What has changed is logged, and
- * of a fixed setting that it needs a restart. Returns false if something is wrong, which is logged; then nothing has
- * changed. */
+/* For SIGHUP: reads the sources again and applies the settings that may change while the server runs. Logs each change,
+ * and for a fixed setting that it needs a restart. Returns false if there is a mistake, which is logged; then nothing
+ * is changed. */
 bool conf_reload(struct conf *live);
-/* For other processes that have the same settings: names and values of all that may change, each ended by a NUL. */
+/* Writes the names and values of all settings that may change, each ended by a NUL, for the other processes of this
+ * server. */
 void conf_pack(const struct conf *c, struct buf *out);
 void conf_unpack(struct conf *c, const char *text, size_t len);
-/* conf_load() for conf_reload(): mistakes are logged, and the file is the one that `before` came from. */
+/* conf_load() for conf_reload(): logs mistakes, and reads the same file as `before` did. */
 int conf_load_again(struct conf *c, struct conf_args *args, const struct conf *before);
 
-/* Every setting and its value in the file's syntax, with its source as a comment. Passwords are masked. */
+/* Writes every setting and its value in the file's syntax, with its source as a comment. Passwords are masked. */
 void conf_print(const struct conf *c, FILE *out);
 void conf_help(enum conf_scope scope, const struct conf_option *options, FILE *out);
-/* Says on out which POSTERN_ variables are no settings: a typing mistake, most of the time. Returns how many. */
+/* Reports on out the POSTERN_ variables that are no settings, most likely misspelled ones. Returns their number. */
 unsigned conf_warn_environment(FILE *out);
 
-/* Says on out what each setting allows, but all of them together hardly can be meant to. */
+/* Reports on out combinations of settings that are allowed, but are probably mistakes. */
 void conf_warn_settings(const struct conf *c, FILE *out);
 
 /* "30d", "12h", "90m", "15s" or plain seconds. */

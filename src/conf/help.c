@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * The help about options, made from the table of settings. */
+ * The help for options, made from the table of settings. */
 #include <string.h>
 
 #include "conf/settings.h"
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 100 };
 
-/* Fills lines up to HELP_WIDTH, indented to the column that the first one has reached. */
+/* Wraps text at HELP_WIDTH, indented to the column where the first line begins. */
 static void print_wrapped(const char *text, FILE *out)
 {
 	int at = HELP_COLUMN;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See conf.h: settings that change while the server runs. The supervisor reads the sources, and what its workers get of
- * it are names and values: they may not be able to read the file, and all of them get the same. */
+ * See conf.h: settings that change while the server runs. The supervisor reads the sources and sends its workers names
+ * and values: they may not be allowed to read the file, and all of them must get the same values. */
 #include "conf/conf.h"
 
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static const char *raw(const struct conf *c, const struct setting *s)
 
 static bool same(const struct conf *a, const struct conf *b, const struct setting *s)
 {
-	if (s->type == SETTING_CONNINFO) /* as it is shown the password is missing */
+	if (s->type == SETTING_CONNINFO) /* the shown form lacks the password */
 		return strcmp(raw(a, s), raw(b, s)) == 0;
 	char *x = must_format(a, s), *y = must_format(b, s);
 	bool equal = strcmp(x, y) == 0;
@@ -38,7 +38,7 @@ static void set(struct conf *c, const struct setting *s, const char *text)
 		fatal("%s: %s", s->name, error); /* it was valid before */
 }
 
-/* A value that depends on the user who asks (their home) isn't a change. */
+/* A default may depend on the process's user (HOME): a difference in it isn't a change. */
 static bool is_default(const struct conf *c, const struct setting *s)
 {
 	return c->origin[setting_index(s)].kind == CONF_DEFAULT;

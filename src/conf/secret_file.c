@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A group may read it: that is how a service's user is let in. */
+/* A group may read it: so that the service's user can. */
 static const char *check(int fd)
 {
 	struct stat st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The table of settings: the one place where a setting has its name, default, bounds and help. Its order is that of the
- * help and of check-config. See settings.h for the columns. */
+ * The table of settings: the one place for a setting's name, default, bounds and help. The help and check-config use
+ * its order. See settings.h for the columns. */
 #include <stdint.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@ struct unit {
 	uint64_t factor;
 };
 
-/* The first of equal factors is the one that is written. */
+/* Of equal factors, the first is used for writing. */
 static const struct unit size_units[] = {
 	{ "G", 1 << 30 },
 	{ "M", 1 << 20 },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * How numbers, sizes, durations and truth are written in settings, both ways. No setting is known here. */
+ * Parses and formats numbers, sizes, durations and booleans in settings. */
 #ifndef CONF_VALUE_H
 #define CONF_VALUE_H
 
@@ -16,7 +16,7 @@ bool value_parse_size(
 bool value_parse_duration(const char *text, uint64_t *ret); /* seconds: 15, 15s, 90m, 12h, 30d, 2w */
 bool value_parse_bool(const char *text, bool *ret);         /* yes/no, true/false, on/off, 1/0 */
 
-/* In the largest unit that divides it. */
+/* Format a value in the largest unit that divides it. */
 void value_format_size(uint64_t n, char out[VALUE_TEXT_MAX]);
 void value_format_duration(uint64_t n, char out[VALUE_TEXT_MAX]);
 
