@@ -380,8 +380,8 @@ static int guess(const struct client *page, const char *name, const char *forwar
 		.status;
 }
 
-/* Guesses at many accounts from one address behind a trusted proxy, which sends the address in a list or in a second
- * header after the client's. */
+/* One address behind a trusted proxy guesses at many accounts. The proxy appends the address to the client's header,
+ * names a second proxy after it, or sends it in a second header. */
 START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1,10.1.1.1", NULL };
@@ -405,13 +405,12 @@ START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
 			status = guess(page, new_user()->name, format("2001:db8::%d", i + 1)), i < 5 ? 401 : 429);
 	}
 	ck_assert_int_eq(guess(page, new_user()->name, "2001:db8:0:1::1"), 401);
-	/* Another address isn't limited, and headers of an untrusted peer are ignored. */
+	/* Another address isn't limited. */
 	ck_assert_int_eq(guess(page, new_user()->name, "192.0.2.4"), 401);
 	server_stop(node);
 }
 END_TEST
 
-/* Guesses at one account from many addresses. */
 START_TEST(sign_in_guesses_from_many_addresses_are_limited_by_account)
 {
 	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1", NULL };

@@ -80,7 +80,7 @@ START_TEST(maintenance_mode_allows_writes_by_administrators_only)
 	expect_status(post(ann, "/v1/stream-tickets", NULL), 201);
 	expect_status(post(root, messages_path(mine), "{'text':'x'}"), 201);
 	ck_assert(json_true(expect_status(get(root, "/v1/admin/maintenance"), 200).json, "on"));
-	/* A stream opened during maintenance is told of it. */
+	/* A node that starts during maintenance refuses writes too. */
 	struct server *other = server_join(test_server(), NULL);
 	await_sends(on_server(ann, other), chat, 503);
 	expect_status(del(root, "/v1/admin/maintenance"), 200);

@@ -175,7 +175,7 @@ START_TEST(avatar_that_is_not_an_image_is_refused)
 	struct client *ann = new_user();
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		expect_problem(put_as(ann, none[i].type, &none[i]), 415, "unsupported_type");
-	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) /* shorter and shorter prefixes of one */
+	for (size_t i = 0; i < sizeof(cut) / sizeof(cut[0]); i++) /* every shorter prefix of an image */
 		for (size_t len = needed[i] - 1; len > 0; len--) {
 			struct picture p = { cut[i]->type, len, cut[i]->data };
 			expect_problem(put_as(ann, p.type, &p), 415, "unsupported_type");
@@ -332,17 +332,17 @@ START_TEST(avatar_set_during_account_deletion_is_refused)
 	PGconn *db = database_open(test_server());
 	expect_status(get(ann, "/v1/me"), 200); /* the worker knows the token from here on */
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
-	struct wire *leaving = wire_open(test_server()), *giving = wire_open(test_server());
-	wire_send(leaving, "DELETE /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
+	struct wire *deletion = wire_open(test_server()), *upload = wire_open(test_server());
+	wire_send(deletion, "DELETE /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	await_waiting(db, 1);
-	wire_send(giving,
+	wire_send(upload,
 		"PUT /v1/me/avatar HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %zu\r\n\r\n",
 		ann->token, png.len);
-	wire_bytes(giving, png.data, png.len);
+	wire_bytes(upload, png.data, png.len);
 	await_waiting(db, 2);
 	sql(db, "commit");
-	expect_status(wire_answer(leaving), 204);
-	expect_problem(wire_answer(giving), 401, "unauthorized");
+	expect_status(wire_answer(deletion), 204);
+	expect_problem(wire_answer(upload), 401, "unauthorized");
 	ck_assert_str_eq(sql(db, "select count(*) from postern.avatar where name = '%s'", ann->name), "0");
 }
 END_TEST

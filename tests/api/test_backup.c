@@ -226,11 +226,11 @@ START_TEST(backup_on_full_disk_leaves_no_file)
 }
 END_TEST
 
-/* Starts a backup that waits for a lock of the test's. */
+/* Starts a backup, which waits for a lock that pg holds. */
 static struct program *begin_backup(PGconn *pg, const char *file)
 {
 	const char *const args[] = { "backup", file, "--state", server_state(test_server()), NULL };
-	sql(pg, "create table if not exists public.other ()"); /* which no server waits for */
+	sql(pg, "create table if not exists public.other ()"); /* no server uses it */
 	sql(pg, "begin");
 	sql(pg, "lock table public.other in access exclusive mode");
 	struct program *p = program_start(args, NULL, NULL);
@@ -276,7 +276,7 @@ START_TEST(backup_by_root_is_written_and_read)
 	ck_assert_int_eq(chmod(scratch_path("closed"), 0700), 0);
 	expect_success(backup(scratch_path("closed/b.tar"), "dump"));
 	expect_failure(run_command("restore", scratch_path("closed/b.tar"), "--state", server_state(test_server())),
-		"stop it first"); /* and was read */
+		"stop it first"); /* checked after the file was read */
 }
 END_TEST
 
@@ -312,7 +312,7 @@ START_TEST(dump_of_shared_database_contains_only_posterns_schemas)
 }
 END_TEST
 
-/* The password comes from the settings, and pg_dump gets it. */
+/* The settings have the password, and pg_dump needs it. */
 START_TEST(backup_passes_database_password_to_postgresql_programs)
 {
 	PGconn *pg = cluster_connect(foreign, "three");

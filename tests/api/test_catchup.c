@@ -13,7 +13,7 @@
 
 enum { MESSAGES = 400, CONTENT = 200 << 10 };
 
-/* Hexadecimal digits that compress badly, different for each number. */
+/* Returns hexadecimal digits that compress badly and differ for each number. */
 static const char *blob(unsigned number, size_t len)
 {
 	char *text = on_teardown(free, malloc(len + 1));
@@ -45,7 +45,7 @@ static const char *current_cursor(const struct client *who)
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
 }
 
-/* Peak memory of its worker in MiB. */
+/* Returns the peak memory of the node's worker. */
 static unsigned peak_mib(const struct server *node)
 {
 	pid_t worker;
@@ -106,7 +106,7 @@ START_TEST(catch_up_delivers_message_larger_than_a_page)
 }
 END_TEST
 
-/* More changes of each kind than a page has rows. */
+/* There are more changes of each kind than a page has rows. */
 START_TEST(catch_up_over_many_pages_keeps_order)
 {
 	enum { CHANGES = 700 };
@@ -133,7 +133,7 @@ START_TEST(catch_up_over_many_pages_keeps_order)
 }
 END_TEST
 
-/* A database as slow as one on an overloaded disk. */
+/* The lock stops the catch-up query, as an overloaded disk would. */
 START_TEST(start_with_slow_catch_up_query_still_serves)
 {
 	struct client *ann = new_user(), *ben = new_user();

@@ -217,9 +217,9 @@ START_TEST(owner_leaving_hands_over_to_longest_serving_admin)
 	struct stream *s = stream_from_now(dave);
 	expect_status(del(alice, "%s", member_path(chat, alice)), 204);
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "left");
-	struct json_object *heir = expect(s, "member"); /* admins first, by time of joining */
-	ck_assert_str_eq(json_str(heir, "name"), "carol");
-	ck_assert_str_eq(json_str(heir, "role"), "owner");
+	struct json_object *new_owner = expect(s, "member"); /* the admin who joined first */
+	ck_assert_str_eq(json_str(new_owner, "name"), "carol");
+	ck_assert_str_eq(json_str(new_owner, "role"), "owner");
 	expect_status(del(carol, "%s", member_path(chat, carol)), 204);
 	expect_status(patch(dave, format("/v1/chats/%lld", chat), "{'title':'my garden'}"), 200);
 	expect_status(del(dave, "%s", member_path(chat, dave)), 204);
@@ -391,7 +391,7 @@ START_TEST(chat_list_is_paginated)
 }
 END_TEST
 
-START_TEST(absent_and_forbidden_answers_are_identical)
+START_TEST(absent_and_hidden_chat_answers_are_identical)
 {
 	struct client *mallory = user("mallory");
 	long long hidden = make_test_group(), absent = 987654321;
@@ -496,7 +496,7 @@ int main(void)
 		unread_count_follows_messages_and_read_marks,
 		delivered_mark_leaves_unread_count_unchanged,
 		chat_list_is_paginated,
-		absent_and_forbidden_answers_are_identical,
+		absent_and_hidden_chat_answers_are_identical,
 		muted_member_reads_but_cannot_write,
 		channel_send_by_plain_member_is_refused,
 		group_over_members_max_is_refused,

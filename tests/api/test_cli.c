@@ -99,7 +99,7 @@ START_TEST(commands_fail_when_output_cannot_be_written)
 	full.output = "/dev/full";
 	struct outcome sent = command_run(full, "send", format("%lld", chat), "hello");
 	ck_assert_int_eq(sent.status, 74);
-	/* The message was sent, so the error must tell the user before they retry. */
+	/* The message was sent, so the error must say so before the user retries. */
 	ck_assert_msg(strstr(sent.err, format("its id is %lld", json_num(latest(ann, chat), "messages.0.id"))) != NULL,
 		"%s", sent.err);
 	ck_assert_int_eq(command_run(full, "chats").status, 74);
@@ -164,7 +164,7 @@ END_TEST
 
 /* ---- doctor ---- */
 
-/* Finds the worst finding of a check among JSON lines: "failure", "warning" or "ok", and its text. */
+/* Returns the worst finding of a check among JSON lines ("failure", "warning" or "ok"; "": none), and its text. */
 static const char *worst_finding(const struct outcome *o, const char *check, const char **ret_text)
 {
 	const char *worst = "";
@@ -251,7 +251,7 @@ START_TEST(doctor_reports_unreachable_database)
 }
 END_TEST
 
-static void reload(PGconn *pg, const char *change, const char *name, const char *value)
+static void change_setting(PGconn *pg, const char *change, const char *name, const char *value)
 {
 	sql(pg, "%s", change);
 	sql(pg, "select pg_reload_conf()");
@@ -262,10 +262,10 @@ static void reload(PGconn *pg, const char *change, const char *name, const char 
 START_TEST(doctor_reports_unsafe_database_settings)
 {
 	PGconn *pg = database_open(test_server());
-	reload(pg, "alter system set full_page_writes = off", "full_page_writes", "off");
+	change_setting(pg, "alter system set full_page_writes = off", "full_page_writes", "off");
 	struct outcome o = command_run(invoked_by(NULL), "doctor", "--json", "--state", server_state(test_server()),
 		"--listen", "127.0.0.1:0");
-	reload(pg, "alter system reset full_page_writes", "full_page_writes", "on");
+	change_setting(pg, "alter system reset full_page_writes", "full_page_writes", "on");
 	ck_assert_int_eq(o.status, 1);
 	expect_finding(o, "database", "failure");
 }

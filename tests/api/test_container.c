@@ -23,8 +23,8 @@ static void end_container(void *dir)
 		ck_abort_msg("%s can't be removed", (char *)dir);
 }
 
-/* Creates a directory of that user's with a program that they can run; programs started from now on run as that user.
- * NULL: this process isn't root. */
+/* Creates a directory that belongs to the user, and a copy of the program that they can run. Programs started from now
+ * on run as that user. NULL: this process isn't root. */
 static char *start_as(uid_t user)
 {
 	if (geteuid() != 0)
@@ -94,7 +94,7 @@ START_TEST(serve_as_user_without_passwd_entry_uses_existing_data)
 	char *dir = start_as(UNNAMED), *state = format("%s/s", dir);
 	if (dir == NULL)
 		return;
-	/* Data created by a named user belong to this one later, as with a container's volume. */
+	/* As in a container's volume, the data were created by a user with a name, and belong to this one later. */
 	program_run_as(getpwnam("nobody")->pw_uid);
 	ck_assert_int_eq(system(format("chown nobody %s", dir)), 0);
 	expect_exit(0, "user", "list", "--state", state);

@@ -71,7 +71,7 @@ START_TEST(key_remains_valid_after_edit)
 }
 END_TEST
 
-/* A former member learns nothing of a message's fate, not even of their own. */
+/* A former member can't find out whether a message was pinned or deleted, not even one of their own. */
 START_TEST(key_of_former_member_is_refused)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -181,7 +181,7 @@ START_TEST(edit_with_invalid_body_is_refused)
 }
 END_TEST
 
-START_TEST(delete_message_leaves_gone)
+START_TEST(deleted_message_is_gone)
 {
 	struct client *alice = user("alice"), *bob = user("bob");
 	long long chat = make_group(alice, bob), id = say(bob, chat, "oops"), kept = say(alice, chat, "kept");
@@ -201,7 +201,7 @@ START_TEST(delete_message_leaves_gone)
 }
 END_TEST
 
-START_TEST(delete_of_others_messages_is_for_owner_and_admins)
+START_TEST(delete_of_others_messages_is_limited_to_owner_and_admins)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *carol = user("carol");
 	long long chat = make_group(alice, bob, carol), first = say(bob, chat, "1"), second = say(bob, chat, "2"),
@@ -226,8 +226,8 @@ int main(void)
 		edit_without_permission_to_write_is_refused,
 		block_refuses_edits_reactions_and_pins,
 		edit_with_invalid_body_is_refused,
-		delete_message_leaves_gone,
-		delete_of_others_messages_is_for_owner_and_admins,
+		deleted_message_is_gone,
+		delete_of_others_messages_is_limited_to_owner_and_admins,
 		NULL,
 	};
 	return suite_run("edits", tests, NULL);

@@ -32,7 +32,7 @@ static struct lines read_export(const struct client *who)
 	return l;
 }
 
-/* Returns the data of the only line of that kind whose member has that number; number 0: there is one line only. */
+/* Returns the data of the only line of that kind whose member has this value; 0: of the only line of that kind. */
 static struct json_object *export_line(struct lines l, const char *kind, const char *member, long long value)
 {
 	struct json_object *found = NULL;
@@ -139,7 +139,7 @@ START_TEST(export_of_large_data_is_complete)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben), empty = make_group(ben, ann);
-	say_much(ann, ben, chat, 3000, 300); /* more than one page of the query and one piece */
+	say_much(ann, ben, chat, 3000, 300); /* more than one page of the query and one piece of the response */
 	for (unsigned i = 0; i < 3; i++)
 		ck_assert_int_gt(say(ann, chat, "x"), 0);
 	ck_assert_int_gt(say(ann, empty, "the last"), 0);
@@ -160,8 +160,8 @@ START_TEST(export_of_large_data_is_complete)
 	/* An export includes when its credential was last used, which is written a moment after the first use. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (!json_has(expect_status(get(ann, "/v1/tokens"), 200).json, "tokens.0.last_used_at"))
-		time_left(until, "the use to be written down");
-	/* Works with HTTP/1.0 too, and then another request on the same connection. */
+		time_left(until, "the use to be recorded");
+	/* HTTP/1.0 works too, and so do two requests on one connection. */
 	struct wire *w = wire_open(test_server());
 	wire_send(w, "GET /v1/me/export HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", ann->token);
 	struct answer a = expect_status(wire_answer(w), 200);
@@ -179,7 +179,7 @@ static bool has_ended(const struct wire *w)
 	return strstr(wire_data(w, &len), "\"kind\":\"end\"") != NULL;
 }
 
-/* More than the socket buffers hold. */
+/* The export is larger than the socket buffers. */
 START_TEST(export_after_losing_access_is_visibly_truncated)
 {
 	struct client *ann = new_user(), *ben = new_user();

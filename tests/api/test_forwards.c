@@ -91,7 +91,7 @@ START_TEST(forward_of_unreadable_message_is_refused)
 }
 END_TEST
 
-/* ---- versions, reports ---- */
+/* ---- edits, reports ---- */
 
 START_TEST(edits_are_listed)
 {

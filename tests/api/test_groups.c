@@ -61,9 +61,9 @@ START_TEST(ban_of_former_member_takes_effect)
 	ck_assert_int_eq(json_num(expect_status(get(ann, "%s", chat_path(chat)), 200).json, "members_count"), 1);
 	expect_problem(put(ann, member_path(chat, ben), "{}"), 403, "banned");
 	expect_problem(
-		put(ann, member_path(chat, eve), "{'state':'banned'}"), 404, "not_found"); /* she was never a member */
+		put(ann, member_path(chat, eve), "{'state':'banned'}"), 404, "not_found"); /* eve was never a member */
 	expect_problem(put(ann, format("%s/no-such-user", members_of(chat)), "{'state':'banned'}"), 404, "not_found");
-	expect_quiet(s); /* and gets no event */
+	expect_quiet(s); /* eve gets no event */
 }
 END_TEST
 
@@ -100,10 +100,10 @@ START_TEST(mute_ends_when_member_becomes_owner)
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	expect_status(put(ann, member_path(chat, cat), "{'muted_until':'2100-01-01T00:00:00Z'}"), 200);
 	ck_assert(!json_has(expect_status(put(ann, member_path(chat, ben), "{'role':'owner'}"), 200).json,
-		"muted_until")); /* as new owner */
+		"muted_until")); /* ben was made owner */
 	say(ben, chat, "mine");
 	expect_status(del(ann, "%s", member_path(chat, ann)), 204);
-	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* as the heir */
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204); /* cat becomes owner */
 	say(cat, chat, "mine");
 }
 END_TEST
@@ -145,7 +145,7 @@ START_TEST(adding_setting_limits_who_adds_members)
 	expect_status(patch(ann, chat_path(chat), "{'adding':'members'}"), 200);
 	expect_status(put(ben, member_path(chat, eve), "{'role':'member'}"), 200);
 	expect_problem(
-		put(ben, member_path(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* she is a member already */
+		put(ben, member_path(chat, eve), "{'role':'member'}"), 403, "forbidden"); /* eve is a member already */
 	ck_assert_int_eq(
 		json_num(expect_status(post(ben, members_of(chat), "{'add':['%s']}", gus->name), 200).json, "added"),
 		1);
@@ -246,7 +246,7 @@ START_TEST(slow_mode_applies_within_a_batch)
 	/* A refused message doesn't use up its key. */
 	expect_status(patch(ann, chat_path(chat), "{'slow_mode':0}"), 200);
 	expect_status(say_with_key(ben, chat, "two", "2"), 201);
-	/* In a batch with others, in the order of positions. */
+	/* The accepted messages of a batch are delivered in the order of their positions. */
 	expect_status(patch(ann, chat_path(chat), "{'rate_limit':60}"), 200);
 	struct stream *s = stream_from_now(ann);
 	a = expect_status(
@@ -351,7 +351,7 @@ START_TEST(audit_lists_acts_of_admins)
 }
 END_TEST
 
-START_TEST(absent_and_forbidden_answers_are_identical)
+START_TEST(absent_and_hidden_group_answers_are_identical)
 {
 	struct client *mallory = new_user(), *ann = new_user(), *ben = new_user();
 	long long hidden = make_group(ann, ben), absent = 987654321;
@@ -397,7 +397,7 @@ int main(void)
 		slow_mode_applies_within_a_batch,
 		chat_rate_limit_refuses_messages_over_it,
 		audit_lists_acts_of_admins,
-		absent_and_forbidden_answers_are_identical,
+		absent_and_hidden_group_answers_are_identical,
 		NULL,
 	};
 	return suite_run("groups", tests, NULL);
