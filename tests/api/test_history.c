@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Cursors across restores, copies and failovers of the database: a client that was sent nothing that the database
- * lacks resumes, every other client gets a reset. */
+ * Cursors across restores, copies and failovers of the database: a client resumes if the database has everything
+ * that it was sent; every other client gets a reset. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +12,14 @@
 #include "base/clock.h"
 
 static struct server *node;  /* the tests work on its database */
-static struct cluster *home; /* its host, unless a test sets another */
+static struct cluster *home; /* the cluster of that database; failovers replace it */
 
 /* A client that has read up to `kept`; then the database is copied; then the client reads up to `lost`. */
 struct scene {
 	struct client *ann, *ben;
 	long long chat;
 	const char *kept, *lost;
-	struct stream *stream; /* ben's cursor at lost */
+	struct stream *stream; /* ben's; its cursor is `lost` */
 };
 
 static const char *cursor_after(struct stream *s, long long id);
@@ -38,7 +38,7 @@ static struct scene before_copy(void)
 
 enum { LOST = 10 };
 
-static void after_copy(struct scene *s)
+static void send_after_copy(struct scene *s)
 {
 	for (int i = 0; i < LOST; i++)
 		s->lost = cursor_after(s->stream, say(s->ann, s->chat, "not in the copy"));
@@ -101,7 +101,7 @@ static void expect_reset(const struct scene *s, const char *cursor, const char *
 	struct answer poll = expect_status(get(s->ben, "/v1/poll?wait=0&since=%s", cursor), 200);
 	ck_assert_str_eq(json_str(poll.json, "events.0.event"), "reset");
 	ck_assert_str_eq(json_str(poll.json, "events.0.data.reason"), reason);
-	/* Its id is the current head: no later event is skipped. */
+	/* The id of a reset is the current head, so that no later event is skipped. */
 	expect_resumes(s, now);
 	expect_resumes(s, json_str(poll.json, "cursor"));
 	ck_assert_str_eq(now, json_str(poll.json, "cursor"));
@@ -117,8 +117,9 @@ static long long say_when_accepted(const struct scene *s, const char *text)
 	return json_num(a.json, "id");
 }
 
-/* The copy takes the database's place; more messages are sent in it than were lost. */
-static void after_restore(const struct scene *s)
+/* Asserts that only a cursor past the copy is reset, after the copy has taken the database's place. More messages are
+ * sent in it than were lost. */
+static void expect_lost_is_reset(const struct scene *s)
 {
 	for (int i = 0; i < LOST + 2; i++)
 		say_when_accepted(s, "after the copy came back");
@@ -126,14 +127,15 @@ static void after_restore(const struct scene *s)
 	expect_reset(s, s->lost, "rewound");
 }
 
-static void after_move(const struct scene *s)
+/* Asserts that no cursor is reset after the database has moved. */
+static void expect_no_reset(const struct scene *s)
 {
 	say_when_accepted(s, "elsewhere");
 	expect_resumes(s, s->kept);
 	expect_resumes(s, s->lost);
 }
 
-/* A stream that was open and had not yet received the messages from before the change of database. */
+/* Asserts that an open stream, which may have earlier messages to read first, is reset and ended. */
 static void expect_stream_reset(struct stream *s)
 {
 	while (strcmp(stream_peek(s), "message") == 0)
@@ -155,13 +157,13 @@ START_TEST(restore_into_same_server_resets_cursors_past_the_restore_point)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
-	after_copy(&s);
+	send_after_copy(&s);
 	cluster_run(home,
 		"createdb other; PGDATABASE=other psql -qc 'drop database postgres with (force)' -c 'create database "
 		"postgres'"
 		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null && dropdb other");
 	expect_stream_reset(s.stream);
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
@@ -169,7 +171,7 @@ START_TEST(schema_restore_under_running_node_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
-	after_copy(&s);
+	send_after_copy(&s);
 	cluster_run(home,
 		"psql -qX -v ON_ERROR_STOP=1 postgres -c \"do \\$\\$ declare s text; begin for s in select nspname "
 		"from pg_namespace"
@@ -177,7 +179,7 @@ START_TEST(schema_restore_under_running_node_resets_cursors_past_it)
 		"\\$\\$\" 2>/dev/null"
 		" && psql -qX -v ON_ERROR_STOP=1 postgres < dump >/dev/null");
 	expect_stream_reset(s.stream);
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
@@ -185,22 +187,22 @@ START_TEST(restore_into_another_database_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	cluster_run(home, "pg_dump postgres > dump");
-	after_copy(&s);
+	send_after_copy(&s);
 	server_stop(node);
 	cluster_run(home, "createdb elsewhere && psql -qX -v ON_ERROR_STOP=1 elsewhere < dump >/dev/null");
 	server_move(node, cluster_conninfo(home, "elsewhere"));
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
 START_TEST(database_rename_resets_no_cursor)
 {
 	struct scene s = before_copy();
-	after_copy(&s);
+	send_after_copy(&s);
 	server_stop(node);
 	cluster_run(home, "psql -qX template1 -c 'alter database elsewhere rename to renamed'");
 	server_move(node, cluster_conninfo(home, "renamed"));
-	after_move(&s);
+	expect_no_reset(&s);
 }
 END_TEST
 
@@ -213,28 +215,28 @@ START_TEST(template_copy_resets_only_cursors_past_the_copy)
 	server_move(node, cluster_conninfo(home, "copied"));
 	struct stream *copied = stream_since(s.ben, s.kept);
 	s.lost = cursor_after(copied, say(s.ann, s.chat, "in the copy only"));
-	after_move(&s);
+	expect_no_reset(&s);
 	server_stop(node);
 	server_move(node, cluster_conninfo(home, "renamed"));
 	expect_reset(&s, s.lost, "future");
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 	server_stop(node);
 	cluster_run(home, "dropdb copied");
 	server_move(node, cluster_conninfo(home, "renamed"));
 }
 END_TEST
 
-/* With the system identifier of the original cluster. */
+/* The restored cluster has the system identifier of the original one. */
 START_TEST(base_backup_restore_resets_cursors_past_it)
 {
 	struct scene s = before_copy();
 	struct cluster *backup = cluster_copy(home, false);
-	after_copy(&s);
+	send_after_copy(&s);
 	cluster_stop(home);
 	cluster_swap(home, backup);
 	cluster_start(home);
 	expect_stream_reset(s.stream);
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
@@ -244,7 +246,7 @@ START_TEST(point_in_time_recovery_resets_cursors_past_it)
 	struct cluster *backup = cluster_copy(home, false);
 	s.kept = cursor_after(s.stream, say(s.ann, s.chat, "before the point"));
 	cluster_run(home, "psql -qX template1 -c \"select pg_create_restore_point('then')\" >/dev/null");
-	after_copy(&s);
+	send_after_copy(&s);
 	cluster_close(home);
 	cluster_configure(backup, format("restore_command = 'cp %s/pg_wal/%%f %%p'", cluster_dir(backup)));
 	cluster_configure(backup, "recovery_target_name = 'then'");
@@ -255,7 +257,7 @@ START_TEST(point_in_time_recovery_resets_cursors_past_it)
 	cluster_configure(home, "restore_command = ''"); /* for the copies in later tests */
 	cluster_configure(home, "recovery_target_name = ''");
 	expect_stream_reset(s.stream);
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
@@ -270,12 +272,12 @@ START_TEST(failover_without_loss_resets_no_cursor)
 		format("host=%s,%s user=postern dbname=renamed target_session_attrs=read-write", cluster_host(home),
 			cluster_host(standby)));
 	s.stream = stream_since(s.ben, s.kept);
-	after_copy(&s);
+	send_after_copy(&s);
 	cluster_await_standby(home);
 	cluster_close(home);
 	cluster_promote(standby);
 	cursor_after(s.stream, say_when_accepted(&s, "on the other one"));
-	after_move(&s);
+	expect_no_reset(&s);
 	home = standby;
 }
 END_TEST
@@ -293,7 +295,7 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 	cluster_await_standby(home);
 	cluster_stop(standby);
 	s.stream = stream_since(s.ben, s.kept);
-	after_copy(&s);
+	send_after_copy(&s);
 	/* A read right after a write is neither served from a stale cache nor delayed. */
 	ck_assert_uint_gt(
 		json_count(expect_status(get(s.ann, "%s", messages_path(s.chat)), 200).json, "messages"), LOST);
@@ -304,7 +306,7 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 	long long id = say_when_accepted(&s, "where the others are missing");
 	struct answer page = expect_status(get(s.ben, "%s", messages_path(s.chat)), 200);
 	ck_assert_int_eq(json_num(page.json, format("messages.%zu.id", json_count(page.json, "messages") - 1)), id);
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 	struct stream *cats = stream_from_now(cat);
 	long long id_now = say(cat, make_group(cat, s.ben), "hello");
 	ck_assert_int_eq(next_message(cats), id_now);
@@ -312,13 +314,13 @@ START_TEST(failover_with_lost_commits_resets_cursors_past_them)
 }
 END_TEST
 
-/* It has another system identifier and the same history. */
+/* The upgraded cluster has another system identifier and the same history. */
 START_TEST(postgresql_upgrade_resets_no_cursor)
 {
 	struct scene s = before_copy();
 	const char *identifier = "select system_identifier from pg_control_system()",
 		   *before = sql(cluster_connect(home, "renamed"), "%s", identifier);
-	after_copy(&s);
+	send_after_copy(&s);
 	server_stop(node);
 	cluster_close(home);
 	struct cluster *upgraded = cluster_upgrade(home);
@@ -328,7 +330,7 @@ START_TEST(postgresql_upgrade_resets_no_cursor)
 	if (upgraded != home)
 		ck_assert_str_ne(sql(cluster_connect(upgraded, "renamed"), "%s", identifier), before);
 	server_move(node, cluster_conninfo(upgraded, "renamed"));
-	after_move(&s);
+	expect_no_reset(&s);
 	home = upgraded;
 }
 END_TEST
@@ -350,11 +352,11 @@ START_TEST(clock_stepped_back_hides_no_lost_message)
 	s.kept = cursor_after(ahead, say_when_accepted(&s, "ahead"));
 	cluster_run(home, "pg_dump renamed > dump");
 	s.stream = stream_from_now(s.ben);
-	after_copy(&s);
+	send_after_copy(&s);
 	server_stop(node);
 	cluster_run(home, "createdb ahead && psql -qX -v ON_ERROR_STOP=1 ahead < dump >/dev/null");
 	server_move(node, cluster_conninfo(home, "ahead"));
-	after_restore(&s);
+	expect_lost_is_reset(&s);
 }
 END_TEST
 
@@ -362,8 +364,8 @@ START_TEST(cursor_without_check_is_valid_up_to_the_migration)
 {
 	struct scene s = before_copy();
 	PGconn *pg = database_open(node);
-	char *old =
-		format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.')); /* as they were before checks existed */
+	/* A cursor as it was before checks existed. */
+	char *old = format("%s%s", format("%.8s", s.kept), strchr(s.kept, '.'));
 	sql(pg, "update postern.meta set value = '%s' where key = 'unchecked'", strchr(s.kept, '.') + 1);
 	say(s.ann, s.chat, "after the migration");
 	struct stream *again = stream_since(s.ben, old);
@@ -405,7 +407,7 @@ START_TEST(notification_of_older_node_is_delivered)
 		id, id, id, s.chat, s.ann->name, id, id);
 	sql(pg, "commit");
 	ck_assert_str_eq(json_str(expect_after(s.stream, id), "text"),
-		"from an older node"); /* the one of the tables, not of the notification */
+		"from an older node"); /* read from the tables, not from the notification */
 	s.lost = stream_cursor(s.stream);
 	cursor_after(s.stream, say(s.ann, s.chat, "and on"));
 	expect_resumes(&s, s.kept);

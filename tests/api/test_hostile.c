@@ -44,7 +44,7 @@ static bool take_answer(struct wire *w, const char *what, bool to_head, int *fir
 	const char *text = wire_data(w, &have);
 	long n = answer_parse(text, have, wire_ended(w), to_head && *first == 0, &a);
 	if (n < 0 && wire_ended(w))
-		note_refusal(what, format("what is no answer: %.80s", text));
+		note_refusal(what, format("malformed answer: %.80s", text));
 	if (n <= 0)
 		return false;
 	wire_take(w, (size_t)n);
@@ -63,7 +63,7 @@ static int attack_bytes(const char *what, const void *data, size_t len)
 {
 	struct wire *w = wire_open(test_server());
 	int first = 0;
-	bool probed = false, told = false, to_head = len > 5 && memcmp(data, "HEAD ", 5) == 0;
+	bool probed = false, shut = false, to_head = len > 5 && memcmp(data, "HEAD ", 5) == 0;
 	attacks++;
 	if (wire_bytes(w, data, len))
 		wire_bytes(w, PROBE, sizeof(PROBE) - 1);
@@ -73,9 +73,9 @@ static int attack_bytes(const char *what, const void *data, size_t len)
 			continue;
 		if (!open)
 			break;
-		if (!wire_wait(w, told ? time_left(until, what) : 30) && !told) {
+		if (!wire_wait(w, shut ? time_left(until, what) : 30) && !shut) {
 			wire_shut(w);
-			told = true;
+			shut = true;
 		}
 	}
 	return first;
@@ -216,7 +216,7 @@ START_TEST(malformed_paths_are_refused)
 	for (int i = 0; i < 200; i++)
 		many = format("%s&p%d=%d", many, i, i);
 	attack("parameters", format("GET %s HTTP/1.1\r\n" HOST "\r\n", many));
-	/* So many that they fill libmicrohttpd's memory of the connection. */
+	/* So many that they fill libmicrohttpd's memory for the connection. */
 	char ands[20001];
 	memset(ands, '&', sizeof(ands) - 1);
 	ands[sizeof(ands) - 1] = '\0';
@@ -519,7 +519,7 @@ END_TEST
 
 START_TEST(refusals_are_all_problem_documents)
 {
-	ck_assert_msg(*not_problems == '\0', "refused otherwise than by a problem:%s", not_problems);
+	ck_assert_msg(*not_problems == '\0', "refusals without a problem document:%s", not_problems);
 }
 END_TEST
 
@@ -541,7 +541,6 @@ END_TEST
 
 START_TEST(idle_connections_do_not_block_other_clients)
 {
-	/* Idle connections must not block other clients. */
 	struct wire *idle[200];
 	for (int i = 0; i < 200; i++) {
 		idle[i] = wire_open(test_server());

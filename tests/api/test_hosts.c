@@ -154,11 +154,11 @@ START_TEST(hosts_from_service_file_and_environment_are_used)
 }
 END_TEST
 
-/* Retries a send until it is accepted, as a client does; the key makes it one message. */
+/* Retries a send until it is accepted, as a client does; the key prevents a second message. */
 static void say_until_accepted(struct client *who, long long chat, const char *key)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int status = 0; status != 201; time_left(until, "a send to be taken")) {
+	for (int status = 0; status != 201; time_left(until, "a send to be accepted")) {
 		status = say_with_key(who, chat, key, "once").status;
 		ck_assert(status == 201 || status == 503);
 	}
@@ -204,7 +204,7 @@ START_TEST(hosts_with_slow_name_server_do_not_delay_streams)
 	struct stream *s = stream_from_now(there);
 	say(there, chat, "before");
 	expect(s, "message");
-	/* New connections are refused, and existing ones are terminated. */
+	/* The stopped postmaster accepts no new connections, and the existing ones are terminated. */
 	PGconn *pg = database_open(test_server());
 	pid_t postmaster = server_postmaster(test_server());
 	kill(postmaster, SIGSTOP);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Joining a chat by invite or through a public channel, and who may not. */
+ * Joining a chat by invite or through a public channel, and which users can't. */
 #include <stdio.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static int members_count(const struct client *who, long long chat)
 
 /* ---- invites ---- */
 
-START_TEST(invite_admits_its_user)
+START_TEST(invite_lets_user_join)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
 	long long chat = make_group(ann, ben);
@@ -39,7 +39,7 @@ START_TEST(invite_admits_its_user)
 	ck_assert_int_eq(json_num(seen.json, "members_count"), 2);
 	ck_assert_str_eq(json_str(seen.json, "created_by"), ann->name);
 	ck_assert(!json_has(seen.json, "chat"));
-	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* looking doesn't join */
+	expect_problem(get(eve, "%s", chat_path(chat)), 404, "not_found"); /* reading an invite doesn't join */
 
 	struct answer a = expect_status(post(eve, invite_path(code), NULL), 200);
 	ck_assert_int_eq(json_num(a.json, "id"), chat);
@@ -72,7 +72,7 @@ START_TEST(invite_used_up_expired_or_revoked_is_refused)
 	expect_status(post(ben, invite_path(code), NULL), 200);
 	expect_problem(get(cat, "%s", invite_path(code)), 404, "not_found");
 	expect_problem(post(cat, invite_path(code), NULL), 404, "not_found");
-	expect_status(post(ben, invite_path(code), NULL), 200); /* they are a member already */
+	expect_status(post(ben, invite_path(code), NULL), 200); /* ben is a member already */
 
 	code = make_invite(ann, chat, "{'expires_at':'2100-01-01T00:00:00Z'}");
 	expect_status(post(cat, invite_path(code), NULL), 200);
@@ -143,7 +143,7 @@ START_TEST(invites_are_managed_by_users_who_may_add_members)
 	struct answer audit = expect_status(get(ann, "%s/audit", chat_path(chat)), 200);
 	ck_assert_str_eq(json_str(audit.json, "acts.0.act"), "invite_revoked");
 	ck_assert_str_eq(json_str(audit.json, "acts.2.act"), "invite_created");
-	ck_assert_msg(strstr(audit.body, code) == NULL, "the code is on record");
+	ck_assert_msg(strstr(audit.body, code) == NULL, "the audit log has the code");
 }
 END_TEST
 
@@ -235,7 +235,7 @@ START_TEST(mute_remains_after_leaving_and_joining)
 }
 END_TEST
 
-/* Checks what upkeep removes for good. */
+/* Upkeep also removes the invites and the audit log of a deleted chat. */
 START_TEST(expired_invites_are_removed)
 {
 	struct client *ann = new_user();
@@ -388,7 +388,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = {
-		invite_admits_its_user,
+		invite_lets_user_join,
 		invite_used_up_expired_or_revoked_is_refused,
 		invite_invalid_and_banned_answers_are_identical,
 		invites_are_managed_by_users_who_may_add_members,

@@ -19,7 +19,7 @@ static char path[] = "/tmp/postern-jwks-XXXXXX";
 
 static long long seconds_from_now(long long seconds) { return (long long)time(NULL) + seconds; }
 
-/* Returns a client with a token of the claims in the format, which is the content of the braces. */
+/* Returns a client whose token has these claims: the members of a JSON object, without its braces. */
 static struct client *client_with_jwt(const char *kid, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static struct client *client_with_jwt(const char *kid, const char *fmt, ...)
 {
@@ -127,7 +127,7 @@ START_TEST(token_created_with_jwt_expires_with_it)
 	struct client *token = with_token(c, json_str(made.json, "token"));
 	ck_assert_str_eq(json_str(made.json, "expires_at"), json_str(own.json, "tokens.0.expires_at"));
 	ck_assert_str_eq(json_str(expect_status(post(token, "/v1/tokens", NULL), 201).json, "expires_at"),
-		json_str(own.json, "tokens.0.expires_at")); /* nor indirectly */
+		json_str(own.json, "tokens.0.expires_at")); /* so does a token that is created with that one */
 	expect_problem(post(c, "/v1/tokens", "{'expires_at':'2020-01-01T00:00:00Z'}"), 422, "out_of_range");
 }
 END_TEST
@@ -159,8 +159,8 @@ START_TEST(jwt_revoked_stays_revoked)
 	ck_assert_uint_eq(json_count(expect_status(get(other, "/v1/tokens"), 200).json, "tokens"), 1);
 	server_command(test_server(), NULL, "user", "disable", "jay");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (get(other, "/v1/me").status != 401) /* done by another process: the worker is notified */
-		time_left(until, "the account to be shut out");
+	while (get(other, "/v1/me").status != 401) /* another process disables the user and notifies the worker */
+		time_left(until, "the disabled user to be refused");
 }
 END_TEST
 
@@ -198,7 +198,7 @@ START_TEST(jwt_keys_replaced_while_running_are_used)
 	fclose(f);
 	until = clock_mono_ms() + PATIENCE;
 	while (!server_logged(test_server(), "no JWKS"))
-		time_left(until, "the broken file to be seen");
+		time_left(until, "the incomplete file to be reported");
 	expect_status(
 		get(client_with_jwt("es", GOOD ",\"sub\":\"kim\",\"exp\":%lld", seconds_from_now(601)), "/v1/me"), 200);
 	jwt_write_keys(path, all);

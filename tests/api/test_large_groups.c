@@ -84,8 +84,8 @@ END_TEST
 
 enum { CROWD = 120 };
 
-/* Creates a chat of the owner's with that many members without tokens, and the given ones. */
-static long long crowd(const struct client *owner, const struct client *one, const struct client *two)
+/* Creates a group of the owner with CROWD members without tokens, and with the two users. */
+static long long make_crowd(const struct client *owner, const struct client *one, const struct client *two)
 {
 	static unsigned n;
 	n++;
@@ -105,8 +105,8 @@ static long long crowd(const struct client *owner, const struct client *one, con
 		"id");
 }
 
-/* The next events are the user's own joining, nothing of the others', and the chat. */
-static void expect_own_joining(struct stream *s, const struct client *who, int members)
+/* Asserts that the next events are the user's own join and the chat, and that none is about other members. */
+static void expect_own_join(struct stream *s, const struct client *who, int members)
 {
 	ck_assert_str_eq(json_str(expect(s, "member"), "name"), who->name);
 	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), members);
@@ -117,12 +117,12 @@ START_TEST(large_group_join_sends_only_the_members_count)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
 	struct stream *bens = stream_from_now(ben), *eves = stream_from_now(eve);
-	long long chat = crowd(ann, ben, cat);
-	expect_own_joining(bens, ben, CROWD + 3);
+	long long chat = make_crowd(ann, ben, cat);
+	expect_own_join(bens, ben, CROWD + 3);
 
 	expect_status(put(ann, member_path(chat, eve), "{}"), 200);
 	ck_assert_int_eq(json_num(expect(bens, "chat"), "members_count"), CROWD + 4);
-	expect_own_joining(eves, eve, CROWD + 4);
+	expect_own_join(eves, eve, CROWD + 4);
 	expect_status(put(ann, member_path(chat, eve), "{'role':'admin'}"), 200); /* a change of role is sent to all */
 	ck_assert_str_eq(json_str(expect(bens, "member"), "role"), "admin");
 	ck_assert_str_eq(json_str(expect(eves, "member"), "role"), "admin");
@@ -135,7 +135,7 @@ START_TEST(large_group_join_sends_only_the_members_count)
 		expect_status(post(ann, members_of(chat), "{'add':['%s'],'remove':['%s']}", eve->name, cat->name), 200);
 	ck_assert_int_eq(json_num(a.json, "members_count"), CROWD + 3);
 	ck_assert_int_eq(json_num(expect(bens, "chat"), "members_count"), CROWD + 3);
-	expect_own_joining(eves, eve, CROWD + 3);
+	expect_own_join(eves, eve, CROWD + 3);
 	expect_quiet(bens);
 	long long id = say(ann, chat, "hello");
 	expect_message(bens, id);
@@ -144,12 +144,12 @@ START_TEST(large_group_join_sends_only_the_members_count)
 }
 END_TEST
 
-/* A kick that isn't sent to the others still takes effect for the kicked user at its position: on their streams and in
- * memory. */
+/* A kick that isn't sent to the others still takes effect for the kicked user at its position: on their streams and
+ * in the worker's caches. */
 START_TEST(large_group_kick_takes_effect)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
-	long long chat = crowd(ann, ben, cat), before = say(ann, chat, "before");
+	long long chat = make_crowd(ann, ben, cat), before = say(ann, chat, "before");
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s", messages_path(chat)), 200).json, "messages"), 1);
 	expect_status(get(cat, "%s", messages_path(chat)), 200);
 	struct stream *bens = stream_from_now(ben), *cats = stream_from_now(cat);
@@ -167,11 +167,11 @@ START_TEST(large_group_kick_takes_effect)
 }
 END_TEST
 
-/* A large group is told of departures once they are 1 % of it; a GET always returns the right number. */
+/* A large group gets a new count of members after 1 % of them have left; a GET always returns the exact count. */
 START_TEST(large_group_leaving_is_sent_in_steps)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
-	long long chat = crowd(ann, ben, cat);
+	long long chat = make_crowd(ann, ben, cat);
 	struct stream *anns = stream_from_now(ann);
 	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
 	ck_assert_int_eq(
@@ -183,22 +183,27 @@ START_TEST(large_group_leaving_is_sent_in_steps)
 }
 END_TEST
 
-/* The first node replays from its ring, the second, whose ring is tiny, from the tables. */
+/* Sends more to a chat than a ring of 4 KiB holds. */
+static void fill_ring(const struct client *who, long long chat)
+{
+	for (int i = 0; i < 40; i++)
+		say(who, chat,
+			"a text of a hundred characters, so that forty of them are as large as the tiny ring of the node");
+}
+
+/* The first node replays from its ring; the second, whose ring is tiny, replays from the tables. */
 START_TEST(large_group_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
 	struct server *node = server_join(test_server(), flags);
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
-	long long chat = crowd(ann, ben, cat), other = make_group(ann);
+	long long chat = make_crowd(ann, ben, cat), other = make_group(ann);
 	const char *bens_cursor = json_str(expect_status(get(ben, "/v1/sync"), 200).json, "cursor"),
 		   *eves_cursor = json_str(expect_status(get(eve, "/v1/sync"), 200).json, "cursor");
 	expect_status(put(ann, member_path(chat, eve), "{}"), 200);
 	expect_status(del(ann, "%s", member_path(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
-	for (int i = 0; i < 40; i++)
-		say(ann, other,
-			"to fill the ring, a text of some length that has nothing to say to anybody and takes its "
-			"place in memory");
+	fill_ring(ann, other);
 	for (int i = 0; i < 2; i++) {
 		struct client *b = i ? on_server(ben, node) : ben, *e = i ? on_server(eve, node) : eve;
 		struct stream *s = stream_since(b, bens_cursor);
@@ -213,7 +218,7 @@ START_TEST(large_group_replay_matches_live_events)
 }
 END_TEST
 
-/* An event about a user from when the chat was small isn't replayed after they left the group that has become large. */
+/* A join from when the group was small isn't replayed if the user has left since it became large. */
 START_TEST(group_that_becomes_large_replay_matches_live_events)
 {
 	const char *const flags[] = { "--ring-bytes", "4K", NULL };
@@ -232,15 +237,12 @@ START_TEST(group_that_becomes_large_replay_matches_live_events)
 		sprintf(names + strlen(names), "%s'many%d'", i > 1 ? "," : "", i);
 	ck_assert_int_eq(
 		json_num(expect_status(post(ann, members_of(chat), "{'add':[%s]}", names), 200).json, "added"), CROWD);
-	struct answer trail = expect_status(get(ann, "%s/audit?limit=1", chat_path(chat)), 200);
-	ck_assert_int_eq(json_num(trail.json, "acts.0.details.added"), CROWD);
-	ck_assert_uint_eq(json_count(trail.json, "acts.0.details.added_names"), 100);
+	struct answer audit = expect_status(get(ann, "%s/audit?limit=1", chat_path(chat)), 200);
+	ck_assert_int_eq(json_num(audit.json, "acts.0.details.added"), CROWD);
+	ck_assert_uint_eq(json_count(audit.json, "acts.0.details.added_names"), 100);
 	expect_status(del(ann, "%s", member_path(chat, cat)), 204);
 	long long id = say(ann, chat, "hello");
-	for (int i = 0; i < 40; i++)
-		say(ann, other,
-			"to fill the ring, a text of some length that has nothing to say to anybody and takes its "
-			"place in memory");
+	fill_ring(ann, other);
 	for (int i = 0; i < 2; i++) {
 		struct stream *s = stream_since(i ? on_server(ben, node) : ben, cursor);
 		ck_assert_str_eq(json_str(expect(s, "member"), "name"), dan->name);

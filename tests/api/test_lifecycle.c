@@ -27,7 +27,7 @@ static struct json_object *await_use(const struct client *who, long long id)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	struct json_object *c;
 	while (!json_has(c = credential(who, id), "last_used_at"))
-		time_left(until, "the use to be written down");
+		time_left(until, "the use to be recorded");
 	return c;
 }
 
@@ -82,10 +82,11 @@ START_TEST(credential_use_is_written_at_most_every_few_minutes)
 	long long id = json_num(made.json, "id");
 	expect_status(get(with_header(phone, "User-Agent: one"), "/v1/me"), 200);
 	await_use(ann, id);
-	for (int i = 0; i < 20; i++) /* neither by this worker nor by another that sees the token for the first time */
+	/* Neither this worker nor another, which sees the token for the first time, records more uses. */
+	for (int i = 0; i < 20; i++)
 		expect_status(
 			get(with_header(i % 2 ? phone : on_server(phone, other), "User-Agent: two"), "/v1/me"), 200);
-	/* If the other node has noted a use of the phone, it is written with this one, or not at all. */
+	/* A use of the phone that the other node has recorded would be written no later than this one. */
 	expect_status(get(on_server(with_token(ann, json_str(later_made.json, "token")), other), "/v1/me"), 200);
 	await_use(ann, json_num(later_made.json, "id"));
 	ck_assert_str_eq(json_str(credential(ann, id), "user_agent"), "one");
@@ -98,7 +99,7 @@ START_TEST(credential_use_is_written_at_most_every_few_minutes)
 	expect_status(get(with_header(on_server(phone, third), "User-Agent: three"), "/v1/me"), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(json_str(credential(ann, id), "user_agent"), "three") != 0)
-		time_left(until, "a later use to be written down");
+		time_left(until, "a later use to be recorded");
 	server_stop(third);
 	server_stop(other);
 }
@@ -124,7 +125,7 @@ static void await_erased(PGconn *db, const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(db, "select 1 from postern.erasure where name = '%s' and part <> 'settle'", who->name) != '\0')
-		time_left(until, "the account's traces to be seen to");
+		time_left(until, "the account's data to be erased");
 }
 
 /* Waits for the second pass too, after making it due. */
@@ -203,7 +204,8 @@ START_TEST(account_deletion_password_guesses_are_limited_like_sign_in)
 }
 END_TEST
 
-static void expect_departure(struct stream *s, const struct client *who, const struct client *heir, long long chat)
+static void expect_owner_deletion(
+	struct stream *s, const struct client *who, const struct client *new_owner, long long chat)
 {
 	struct json_object *e = expect(s, "user");
 	ck_assert_str_eq(json_str(e, "name"), who->name);
@@ -212,7 +214,7 @@ static void expect_departure(struct stream *s, const struct client *who, const s
 	ck_assert_str_eq(json_str(e, "name"), who->name);
 	ck_assert_str_eq(json_str(e, "state"), "left");
 	e = expect(s, "member");
-	ck_assert_str_eq(json_str(e, "name"), heir->name);
+	ck_assert_str_eq(json_str(e, "name"), new_owner->name);
 	ck_assert_str_eq(json_str(e, "role"), "owner");
 	e = expect(s, "chat");
 	ck_assert_int_eq(json_num(e, "id"), chat);
@@ -230,8 +232,9 @@ START_TEST(group_after_deletion_of_owner_has_another_owner)
 	struct stream *s = stream_from_now(ben), *former = stream_from_now(dan);
 	char *before = format("%s", stream_cursor(s));
 	expect_status(del(ann, "/v1/me"), 204);
-	expect_departure(s, ann, cid, chat);
-	expect_departure(stream_since(ben, before), ann, cid, chat); /* a stream that was closed gets the same events */
+	expect_owner_deletion(s, ann, cid, chat);
+	expect_owner_deletion(
+		stream_since(ben, before), ann, cid, chat); /* a stream that was closed gets the same events */
 	expect_quiet(s);
 	expect_quiet(former);
 	struct answer a = expect_status(get(ben, "%s", message_path(chat, id)), 200);
@@ -327,7 +330,7 @@ START_TEST(account_deletion_leaves_no_personal_data)
 }
 END_TEST
 
-/* Requests in flight while the account is deleted. */
+/* Requests in flight during the deletion may add rows after the first pass. */
 START_TEST(account_deletion_second_pass_removes_late_rows)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -358,9 +361,9 @@ START_TEST(requests_waiting_behind_account_deletion_are_refused)
 	struct client *ann = new_user(), *ben = new_user();
 	PGconn *db = database_open(test_server());
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") !=
-		'\0') /* no other session waits for the lock */
-		time_left(until, "the others to be gone");
+	/* No other session may wait for the lock. */
+	while (*sql(db, "select 1 from postern.erasure where part <> 'settle'") != '\0')
+		time_left(until, "other deletions to finish");
 	expect_status(get(ann, "/v1/me"), 200);
 	sql(db, "begin; select pg_advisory_xact_lock(5788050871298354032)");
 	struct wire *end = write_request(ann, "DELETE", "/v1/me", "");
@@ -401,7 +404,7 @@ START_TEST(administrator_deletes_accounts_except_the_last_administrator)
 	struct answer a = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
 	ck_assert_str_eq(json_str(a.json, "acts.0.act"), "user_deleted");
 	ck_assert_str_eq(json_str(a.json, "acts.0.target"), ben->name);
-	ck_assert_str_eq(json_str(a.json, "acts.1.act"), "user_disabled"); /* the second one did nothing */
+	ck_assert_str_eq(json_str(a.json, "acts.1.act"), "user_disabled"); /* the second deletion did nothing */
 	sql(db, "update postern.account set admin = true where name = '%s'", other->name);
 	expect_status(del(root, "/v1/me"), 204);
 	expect_problem(del(other, "/v1/me"), 409, "last_administrator");
@@ -451,7 +454,7 @@ START_TEST(account_deletion_removes_messages_if_so_configured)
 	ck_assert_str_eq(sql(db, "select count(*) from postern.message where sender = 'ann'"), "0");
 	ck_assert_str_eq(json_str(expect(s, "user"), "state"), "deleted");
 	unsigned gone = 0, back = 0;
-	while (gone < 4 || back < 1) { /* in any order of the chats */
+	while (gone < 4 || back < 1) { /* the chats come in any order */
 		const char *kind = stream_peek(s);
 		struct json_object *e = expect(s, kind);
 		gone += strcmp(kind, "deleted") == 0;
@@ -479,9 +482,9 @@ START_TEST(account_deletion_of_messages_resumes_after_crash)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	expect_status(del(cid, "/v1/me"), 204);
 	while (*sql(db, "select 1 from postern.tombstone where chat_id = %lld limit 1", chat) == '\0')
-		time_left(until, "the first ones to go");
+		time_left(until, "the first messages to be removed");
 	ck_assert_str_ne(sql(db, "select count(*) from postern.message where chat_id = %lld", chat),
-		"1"); /* during the removal */
+		"1"); /* the removal isn't complete */
 	server_kill(deleting_server(), SIGKILL);
 	server_restart(deleting_server());
 	db = database_open(deleting_server());

@@ -40,7 +40,7 @@ static char token[24]; /* the id of another user's token */
 static const struct row {
 	const char *method, *path, *body;
 	int expected[DISABLED]; /* of STRANGER … OWNER */
-	int deleted;            /* of the owner after the chat was deleted; 0: not about a chat */
+	int deleted;            /* for the owner of a deleted chat; 0: not about a chat */
 } table[] = {
 	{ "GET", "/v1/chats/{chat}", NULL, INSIDE(200, 200, 200, 200), 404 },
 	{ "PATCH", "/v1/chats/{chat}", "{'title':'new'}", INSIDE(403, 403, 200, 200), 404 },
@@ -111,13 +111,13 @@ static const struct row {
 	{ "PUT", "/v1/chats/{chat}/members/{banned}", "{}", INSIDE(403, 403, 403, 403), 404 },
 	{ "DELETE", "/v1/chats/{chat}/members/{owner}", NULL, INSIDE(403, 403, 403, 204), 404 },
 	{ "POST", "/v1/chats/{chat}/messages", "{'text':'x'}", INSIDE(403, 201, 201, 201), 404 },
-	/* with an invite, or to a public channel */
+	/* invites and public channels */
 	{ "GET", "/v1/invites/{code}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "POST", "/v1/invites/{code}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "GET", "/v1/channels", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
 	{ "POST", "/v1/channels/{handle}", NULL, ALL_BUT_BANNED(200), 0 },
-	/* the user's own */
+	/* about the caller */
 	{ "GET", "/v1/me", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/me/export", NULL, EVERYBODY(200), 0 },
 	{ "PATCH", "/v1/me", "{'display_name':'me'}", EVERYBODY(200), 0 },
@@ -142,7 +142,7 @@ static const struct row {
 	{ "GET", "/v1/mentions", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/search?q=owner", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/search?q=owner&chat={chat}", NULL, INSIDE(200, 200, 200, 200), 0 },
-	/* administrators' */
+	/* for administrators of the server */
 	{ "GET", "/v1/admin/users", NULL, SERVER(200), 0 },
 	{ "POST", "/v1/admin/users", "{'name':'made.by.{me}'}", SERVER(201), 0 },
 	{ "DELETE", "/v1/admin/users/{doomed}", NULL, SERVER(204), 0 },
@@ -174,7 +174,7 @@ static const struct row {
 	{ "POST", "/v1/admin/reports/{absent}/resolve", NULL, SERVER(404), 0 },
 	{ "POST", "/v1/admin/reports/{absent}/resolve", "{'action':'delete_message'}", SERVER(404), 0 },
 	{ "DELETE", "/v1/admin/chats/{chat}", NULL, SERVER(204), 0 },
-	/* every user's */
+	/* for every user */
 	{ "GET", "/v1/announcements", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users", NULL, EVERYBODY(200), 0 },
 	{ "GET", "/v1/users/{name}", NULL, EVERYBODY(200), 0 },
@@ -219,14 +219,14 @@ static void make_people(void)
 	people[NOBODY] = &none;
 }
 
-struct place {
+struct fixture {
 	long long chat, id, gone, mine[ALL];
 };
 
 /* Creates a group for one request, in which each user has the role that their name says. */
-static struct place make_place(void)
+static struct fixture make_fixture(void)
 {
-	struct place p = { 0 };
+	struct fixture p = { 0 };
 	struct client *owner = people[OWNER];
 	p.chat = make_group(owner, people[FORMER], people[BANNED], people[MUTED], people[MEMBER], people[ADMIN], extra);
 	p.id = say(owner, p.chat, "of the owner");
@@ -243,40 +243,40 @@ static struct place make_place(void)
 	return p;
 }
 
-static char *replace_all(char *text, const char *what, const char *by)
+static char *replace_first(char *text, const char *what, const char *by)
 {
 	char *at = text != NULL ? strstr(text, what) : NULL;
 	return at == NULL ? text : format("%.*s%s%s", (int)(at - text), text, by, at + strlen(what));
 }
 
-static char *fill_in(const char *text, const struct place *p, enum who who)
+static char *fill_in(const char *text, const struct fixture *p, enum who who)
 {
 	char *s = text ? format("%s", text) : NULL;
-	s = replace_all(s, "{chat}", format("%lld", p->chat));
-	s = replace_all(s, "{id}", format("%lld", p->id));
-	s = replace_all(s, "{mine}", format("%lld", p->mine[who]));
-	s = replace_all(s, "{gone}", format("%lld", p->gone));
-	s = replace_all(s, "{name}", extra->name);
-	s = replace_all(s, "{new}", "matrix.new");
-	s = replace_all(s, "{other}", "matrix.other");
-	s = replace_all(s, "{doomed}", "matrix.doomed");
-	s = replace_all(s, "{former}", people[FORMER]->name);
-	s = replace_all(s, "{banned}", people[BANNED]->name);
-	s = replace_all(s, "{owner}", people[OWNER]->name);
-	s = replace_all(s, "{me}", people[who]->name);
-	s = replace_all(s, "{absent}", "999999999");
-	s = replace_all(s, "{emoji}", "%F0%9F%91%8D");
-	s = replace_all(s, "{handle}", "matrix-channel");
+	s = replace_first(s, "{chat}", format("%lld", p->chat));
+	s = replace_first(s, "{id}", format("%lld", p->id));
+	s = replace_first(s, "{mine}", format("%lld", p->mine[who]));
+	s = replace_first(s, "{gone}", format("%lld", p->gone));
+	s = replace_first(s, "{name}", extra->name);
+	s = replace_first(s, "{new}", "matrix.new");
+	s = replace_first(s, "{other}", "matrix.other");
+	s = replace_first(s, "{doomed}", "matrix.doomed");
+	s = replace_first(s, "{former}", people[FORMER]->name);
+	s = replace_first(s, "{banned}", people[BANNED]->name);
+	s = replace_first(s, "{owner}", people[OWNER]->name);
+	s = replace_first(s, "{me}", people[who]->name);
+	s = replace_first(s, "{absent}", "999999999");
+	s = replace_first(s, "{emoji}", "%F0%9F%91%8D");
+	s = replace_first(s, "{handle}", "matrix-channel");
 	if (s != NULL && strstr(s, "{code}") != NULL)
-		s = replace_all(s, "{code}",
+		s = replace_first(s, "{code}",
 			json_str(
 				expect_status(post(people[OWNER], format("/v1/chats/%lld/invites", p->chat), "{}"), 201)
 					.json,
 				"code"));
-	return replace_all(s, "{token}", token);
+	return replace_first(s, "{token}", token);
 }
 
-static struct answer send_row(const struct row *r, const struct place *p, enum who who)
+static struct answer send_row(const struct row *r, const struct fixture *p, enum who who)
 {
 	char *body = fill_in(r->body, p, who);
 	for (char *c = body; c != NULL && *c != '\0'; c++)
@@ -307,24 +307,24 @@ static const char *without_id(struct answer a)
 static void check_row(const struct row *r)
 {
 	bool about_chat = strncmp(r->path, "/v1/chats/{chat}", 16) == 0;
-	struct place p = make_place(), absent = p;
+	struct fixture p = make_fixture(), absent = p;
 	absent.chat = 999999999;
 	for (int who = 0; who < DISABLED; who++) {
 		struct answer a = send_row(r, &p, (enum who)who);
 		check(r, a, (enum who)who, r->expected[who], "");
 		if (about_chat && who <= BANNED) { /* as if the chat were absent */
 			struct answer none = send_row(r, &absent, (enum who)who);
-			check(r, none, (enum who)who, 404, ", where there is nothing");
+			check(r, none, (enum who)who, 404, ", of an absent chat");
 			ck_assert_str_eq(without_id(a), without_id(none));
 		}
 		if (about_chat && a.status / 100 == 2 && strcmp(r->method, "GET") != 0)
-			p = make_place();
+			p = make_fixture();
 	}
 	for (int who = DISABLED; who < ALL; who++)
 		check(r, send_row(r, &p, (enum who)who), (enum who)who, 401, "");
 	if (about_chat) {
 		expect_status(del(people[OWNER], "/v1/chats/%lld", p.chat), 204);
-		check(r, send_row(r, &p, OWNER), OWNER, r->deleted, ", when the chat is deleted");
+		check(r, send_row(r, &p, OWNER), OWNER, r->deleted, ", of a deleted chat");
 	}
 }
 
@@ -347,7 +347,7 @@ static char *route_of(const struct row *r)
 		{ "{mine}", "{id}" }, { "{gone}", "{id}" }, { "{token}", "{id}" }, { "{absent}", "{id}" },
 		{ "{handle}", "{name}" } };
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-		path = replace_all(path, same[i][0], same[i][1]);
+		path = replace_first(path, same[i][0], same[i][1]);
 	path[strcspn(path, "?")] = '\0';
 	return format("%s %s", r->method, path);
 }
