@@ -35,7 +35,7 @@ START_TEST(message_sent_can_be_read)
 	struct answer read = expect_status(get(bob, "%s", message_path(chat, json_num(sent.json, "id"))), 200);
 	ck_assert_str_eq(json_str(read.json, "text"), "hi");
 	ck_assert_str_eq(json_str(read.json, "at"), when);
-	ck_assert_msg(!json_has(read.json, "key"), "a key is its sender's: %s", read.body);
+	ck_assert_msg(!json_has(read.json, "key"), "another user sees the key: %s", read.body);
 }
 END_TEST
 
@@ -122,7 +122,7 @@ static struct json_object *line_of(struct answer a, int n)
 		line++;
 	ck_assert_msg(line != NULL, "there is no such line: %s", a.body);
 	struct json_object *json = json_path_parse(line, strcspn(line, "\n"));
-	ck_assert_msg(json != NULL, "a line is no JSON: %s", line);
+	ck_assert_msg(json != NULL, "a line isn't JSON: %s", line);
 	on_teardown((void (*)(void *))(uintptr_t)json_object_put, json);
 	return json;
 }
@@ -338,7 +338,7 @@ START_TEST(history_around_a_message_includes_it)
 	expect_texts(get(bob, "%s?limit=1&around=%lld", messages_path(chat), ids[5]), 5, 5);
 	expect_texts(get(bob, "%s?around=%lld", messages_path(chat), ids[1]), 1, 10);
 
-	/* Around a deleted message: its former place. */
+	/* Around a deleted message the page has its neighbours. */
 	expect_status(del(user("alice"), "%s", message_path(chat, ids[5])), 204);
 	a = expect_status(get(bob, "%s?limit=2&around=%lld", messages_path(chat), ids[5]), 200);
 	ck_assert_str_eq(json_str(a.json, "messages.0.text"), "4");
@@ -459,7 +459,8 @@ static void expect_all_refused(
 			snprintf(wrong + strlen(wrong), sizeof(wrong) - strlen(wrong), "\n#   %s is answered %d %.120s",
 				bodies[i], a.status, a.body);
 		if (status == 400 && a.status == 400)
-			ck_assert_msg(strpbrk(json_str(a.json, "detail"), "0123456789") != NULL, "where? %s", a.body);
+			ck_assert_msg(
+				strpbrk(json_str(a.json, "detail"), "0123456789") != NULL, "no position in %s", a.body);
 	}
 	ck_assert_msg(*wrong == '\0', "not %d %s:%s", status, code, wrong);
 }
@@ -477,7 +478,7 @@ START_TEST(json_malformed_is_refused_with_its_position)
 	expect_all_refused(alice, path, bad, 400, "bad_json");
 	struct answer a =
 		expect_problem(post_as(alice, path, "application/json", "{\"text\":\"hi\", oops}"), 400, "bad_json");
-	ck_assert_msg(strstr(json_str(a.json, "detail"), "14") != NULL, "where? %s", a.body);
+	ck_assert_msg(strstr(json_str(a.json, "detail"), "14") != NULL, "not position 14: %s", a.body);
 	expect_problem(post_as(alice, path, "application/json", ""), 400, "bad_json");
 	ck_assert_uint_eq(json_count(expect_status(get(alice, "%s", path), 200).json, "messages"), 0);
 }

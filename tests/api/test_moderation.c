@@ -128,14 +128,14 @@ START_TEST(report_is_resolved_by_administrators_only)
 	for (size_t i = 0; i < json_count(a.json, "reports"); i++)
 		ck_assert_int_ne(json_num(a.json, format("reports.%zu.id", i)), number);
 	expect_problem(get(root, "/v1/admin/reports?state=closed"), 422, "out_of_range");
-	/* A new report of an edited message opens it again, with the current text. */
+	/* A new report of an edited message reopens the report, with the current text. */
 	expect_status(patch(ben, message_path(chat, id), "{'text':'more abuse'}"), 200);
 	expect_status(post(ann, report, "{'reason':'again'}"), 204);
 	a = expect_status(get(root, "/v1/admin/reports?state=open&limit=1"), 200);
 	ck_assert_int_eq(json_num(a.json, "reports.0.id"), number);
 	ck_assert_str_eq(json_str(a.json, "reports.0.message.text"), "more abuse");
 	ck_assert(!json_has(a.json, "reports.0.resolved_by"));
-	expect_status(post(ann, report, "{'reason':''}"), 204); /* a system message of the report keeps its text */
+	expect_status(post(ann, report, "{'reason':''}"), 204); /* an empty reason keeps the earlier one */
 	ck_assert_str_eq(
 		json_str(expect_status(get(root, "/v1/admin/reports?limit=1"), 200).json, "reports.0.reason"), "again");
 	expect_status(
@@ -241,7 +241,7 @@ START_TEST(report_command_lists_and_resolves_reports)
 }
 END_TEST
 
-START_TEST(report_list_is_paginated)
+START_TEST(chat_command_lists_all_pages)
 {
 	struct client *ann = new_user();
 	long long first = make_group(ann), last = 0;
@@ -291,6 +291,6 @@ int main(void)
 		direct_chat_deleted_can_be_created_again, channel_deleted_releases_its_handle,
 		report_is_resolved_by_administrators_only, report_resolution_can_delete_the_message,
 		chat_command_lists_shows_and_deletes_chats, report_command_lists_and_resolves_reports,
-		report_list_is_paginated, retention_command_shows_and_changes_retention, NULL };
+		chat_command_lists_all_pages, retention_command_shows_and_changes_retention, NULL };
 	return suite_run("moderation", tests, NULL);
 }

@@ -23,7 +23,7 @@ static struct server *second_node(void)
 
 static struct server *node(int i) { return i % 2 ? second_node() : test_server(); }
 
-/* On a new connection, so that any worker may take it. */
+/* Returns a client that opens a connection for each request, so that any worker of the node may accept it. */
 static struct client *on_new_connection(const struct client *who, int i)
 {
 	return with_header(on_server(who, node(i)), "Connection: close");

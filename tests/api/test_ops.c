@@ -13,7 +13,7 @@
 #include "../lib/suite.h"
 #include "base/clock.h"
 
-/* On a new connection, so that any worker may take it. */
+/* Returns a client that opens a connection for each request, so that any worker may accept it. */
 static struct client *on_new_connection(const struct client *who) { return with_header(who, "Connection: close"); }
 
 START_TEST(health_and_readiness_are_200)
@@ -42,7 +42,7 @@ START_TEST(metrics_are_summed_over_workers)
 	for (int i = 0; i < 6; i++)
 		for (int j = 0; j < 12; j++)
 			expect(s[i], "message");
-	/* The same from any worker. */
+	/* Every worker returns the same values. */
 	for (int i = 0; i < 8; i++) {
 		ck_assert_int_eq((int)(metric(test_server(), "postern_messages_sent_total") - sent), 12);
 		ck_assert_int_eq((int)metric(test_server(), "postern_streams"), 6);
@@ -130,7 +130,7 @@ START_TEST(page_and_assets_are_served)
 	const char *etag = answer_header(page, "ETag");
 	ck_assert_ptr_nonnull(etag);
 	expect_status(get(with_header(anonymous(), "If-None-Match: %s", etag), "/"), 304);
-	/* And the files that the page loads. */
+	/* The files that the page loads are served too. */
 	const char *const marks[] = { "src=\"", "href=\"" };
 	for (int i = 0; i < 2; i++)
 		for (const char *c = page.body; (c = strstr(c, marks[i])) != NULL;) {
@@ -161,7 +161,7 @@ START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 	ck_assert_int_ge(atoi(expect_header(a, "RateLimit-Reset")), 1);
 	say(ben, chat, "I may"); /* the limit is per user */
 	expect_status(get(ann, "%s", messages_path(chat)), 200);
-	/* In a batch each line counts. */
+	/* Each line of a batch counts. */
 	struct answer bulk =
 		expect_status(post_as(ann, messages_path(chat), "application/x-ndjson",
 				      "{\"text\":\"1\"}\n{\"text\":\"2\"}\n{\"text\":\"3\"}\n{\"text\":\"4\"}\n"),
@@ -170,7 +170,7 @@ START_TEST(send_rate_of_100_a_minute_is_shared_by_workers)
 }
 END_TEST
 
-/* Requests a stream and takes its hello. NULL: refused. */
+/* Requests a stream and reads its hello. NULL: refused. */
 static struct stream *try_stream(const struct client *who)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -196,7 +196,7 @@ static struct stream *open_when_free(const struct client *who)
 {
 	struct stream *s;
 	for (unsigned long long until = clock_mono_ms() + PATIENCE; (s = try_stream(who)) == NULL;)
-		time_left(until, "a free place");
+		time_left(until, "a free slot");
 	return s;
 }
 
@@ -372,7 +372,7 @@ START_TEST(database_frozen_is_503_and_ends_with_it)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while ((a = say_with_key(ann, chat, "k", "frozen")).status != 201) {
 		expect_problem(a, 503, "database_away");
-		time_left(until, "the database to be there again");
+		time_left(until, "the database to answer again");
 	}
 	/* Whether or not the first attempt was committed, the message is there once. */
 	expect_message(s, json_num(a.json, "id"));
@@ -395,7 +395,7 @@ START_TEST(worker_killed_is_replaced)
 	kill(before[0], SIGKILL);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (server_workers(test_server(), after, 4) != 2 || memcmp(before, after, sizeof(after[0]) * 2) == 0)
-		time_left(until, "another worker");
+		time_left(until, "the worker to be replaced");
 	long long id = say(on_new_connection(ann), chat, "after");
 	for (int i = 0; i < 8; i++) {
 		if (stream_is_over(s[i]))

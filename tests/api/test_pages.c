@@ -17,16 +17,16 @@ static double cache_hits(void)
 	return n;
 }
 
-/* Reads the page twice from the cache at least, and compares it with the database's. */
+/* Reads the page, at least twice from the cache, and asserts that it equals the database's. */
 static struct answer read_page(const struct client *who, long long chat)
 {
 	struct answer a = expect_status(get(who, "%s", messages_path(chat)), 200);
 	double before = cache_hits();
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	for (int i = 0; i < 2 || cache_hits() < before + 2;
-		i++) { /* for a moment after a write it is read from the database */
+	/* For a moment after a write the page is read from the database. */
+	for (int i = 0; i < 2 || cache_hits() < before + 2; i++) {
 		struct answer again = expect_status(get(who, "%s", messages_path(chat)), 200);
-		time_left(until, "a page from memory");
+		time_left(until, "a page from the cache");
 		ck_assert_msg(strcmp(again.body, a.body) == 0, "another page: %.2000s", again.body);
 		const char *link = answer_header(a, "Link");
 		ck_assert_str_eq(answer_header(again, "Link") ? answer_header(again, "Link") : "", link ? link : "");

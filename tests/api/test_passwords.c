@@ -31,7 +31,7 @@ static char *file_with(const char *text, mode_t mode)
 	return on_teardown(remove_later, path);
 }
 
-/* Creates a role with a password, and its database. */
+/* Creates a role with a password and its database on the first call. Returns a conninfo without the password. */
 static char *database_with_password(void)
 {
 	PGconn *pg = database_open(test_server());
@@ -59,7 +59,7 @@ static void expect_no_secret(const char *where, const char *text, size_t len)
 	ck_assert_msg(memmem(text, len, "S3cret", 6) == NULL, "the password is in %s", where);
 }
 
-/* What ps and /proc show of a process. */
+/* Asserts that ps and /proc don't show the secret of this process. */
 static void expect_no_secret_of(pid_t pid)
 {
 	static const char *const files[] = { "cmdline", "environ", "comm", NULL };
@@ -74,7 +74,7 @@ static void expect_no_secret_of(pid_t pid)
 	}
 }
 
-/* New connections use it long after the start. */
+/* Asserts that connections made after the start have the password too. */
 static void expect_reconnect(struct program *p)
 {
 	PGconn *pg = database_open(test_server());
@@ -145,7 +145,7 @@ START_TEST(password_files_that_are_unsafe_or_malformed_are_refused)
 }
 END_TEST
 
-/* Only root may read it, and the server has dropped root's rights when it needs it. */
+/* Only root may read the file, and the server has dropped root's rights when it connects. */
 START_TEST(passfile_of_libpq_opens_the_database)
 {
 	char *conninfo = database_with_password(),
@@ -186,7 +186,7 @@ START_TEST(settings_in_systemd_credential_are_found)
 	struct program *p = program_start((const char *const[]) { "check-config", NULL }, env, NULL);
 	ck_assert_int_eq(program_await_exit(p), 0);
 	ck_assert_msg(strstr(program_said(p), format("# %s:1", file)) != NULL, "%s", program_said(p));
-	/* The file that is named comes first. */
+	/* --config takes precedence. */
 	p = program_start((const char *const[]) { "check-config", "--config", "/dev/null", NULL }, env, NULL);
 	ck_assert_int_eq(program_await_exit(p), 0);
 	ck_assert_ptr_null(strstr(program_said(p), file));

@@ -70,11 +70,11 @@ START_TEST(presence_is_sent_to_users_with_a_direct_chat)
 	expect_status(put(ann, "/v1/presence", "{'state':'online'}"), 200);
 	expect_state(sb, ann, "online");
 	stream_cut(phone);
-	stream_cut(desk); /* one device was connected until now */
+	stream_cut(desk); /* the last device is disconnected now */
 	struct json_object *e = expect_about(sb, "presence", ann);
 	ck_assert_str_eq(json_str(e, "state"), "offline");
 	ck_assert(json_has(e, "last_seen"));
-	ck_assert_str_eq(state_of(cem, ann), "offline"); /* a request is answered */
+	ck_assert_str_eq(state_of(cem, ann), "offline"); /* they may ask for it */
 	expect_no_ephemeral(sc);                         /* users who only share a group get no event */
 	expect_problem(put(ann, "/v1/presence", "{'state':'gone'}"), 422, "out_of_range");
 	expect_problem(get(ann, "/v1/presence"), 422, "missing_field");
@@ -160,7 +160,7 @@ START_TEST(presence_during_page_reload_stays_online)
 		s = stream_from_now(ann);
 	}
 	expect_status(put(ann, "/v1/presence", "{'state':'away'}"), 200);
-	expect_state(sb, ann, "away"); /* with no event before it */
+	expect_state(sb, ann, "away"); /* no event came before it */
 }
 END_TEST
 
@@ -183,7 +183,8 @@ START_TEST(presence_spans_nodes_and_ends_with_a_killed_node)
 }
 END_TEST
 
-/* The table is unlogged: a crash empties it. A worker's connections come back one by one, so a 503 may follow a 200. */
+/* The table of presence is unlogged, so a crash empties it. A worker's connections come back one by one, so a 503 may
+ * follow a 200. */
 START_TEST(presence_after_database_crash_is_restored)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -193,7 +194,7 @@ START_TEST(presence_after_database_crash_is_restored)
 	ck_assert_int_eq(kill(killed, SIGKILL), 0);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (now == killed || now == 0) {
-		time_left(until, "another PostgreSQL");
+		time_left(until, "PostgreSQL to be restarted");
 		now = server_postmaster(test_server());
 	}
 	for (;;) {
@@ -202,7 +203,7 @@ START_TEST(presence_after_database_crash_is_restored)
 			expect_problem(a, 503, "database_away");
 		else if (strcmp(state_in(a), "online") == 0)
 			break;
-		time_left(until, "who is here to be known again");
+		time_left(until, "the presence to be restored");
 	}
 }
 END_TEST

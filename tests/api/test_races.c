@@ -66,7 +66,7 @@ START_TEST(password_changed_during_sign_in_refuses_the_old_one)
 }
 END_TEST
 
-/* After a restore, for example, the id of a former direct chat may be any chat's. */
+/* After a restore, for example, another chat may have the id of a former direct chat. */
 START_TEST(direct_chat_cache_is_dropped_in_another_history)
 {
 	struct client *ann = new_user(), *ben = new_user(), *eve = new_user();
@@ -85,7 +85,7 @@ START_TEST(direct_chat_cache_is_dropped_in_another_history)
 	for (struct answer a; a = get(ann, "/v1/poll?wait=0&since=%s", before),
 			      a.status != 200 || json_count(a.json, "events") == 0 ||
 			strcmp(json_str(a.json, "events.0.event"), "reset") != 0;)
-		time_left(until, "the other history to be noticed");
+		time_left(until, "the change of history to be detected");
 	ck_assert_int_ne(json_num(expect_status(post(ann, direct, "{'text':'to ben again'}"), 201).json, "chat"), old);
 	ck_assert_uint_eq(json_count(expect_status(get(eve, "%s", messages_path(old)), 200).json, "messages"), 1);
 }
@@ -104,17 +104,17 @@ START_TEST(send_past_its_deadline_leaves_no_running_statement)
 	expect_problem(post(ann, messages_path(chat), "{'text':'held up','key':'k'}"), 503, "database_away");
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (atoi(sql(pg, "select count(*) from pg_locks where locktype = 'advisory' and not granted")) > 0)
-		time_left(until, "the calls that were given up to end");
+		time_left(until, "the statements that timed out to end");
 	sql(pg, "commit");
 	while (post(ann, messages_path(chat), "{'text':'held up','key':'k'}").status != 201)
-		time_left(until, "sends to go through again");
+		time_left(until, "sends to succeed again");
 	ck_assert_uint_eq(json_count(expect_status(get(ann, "%s", messages_path(chat)), 200).json, "messages"), 1);
 	server_stop(node);
 }
 END_TEST
 
-/* Batches are pipelined. When one fails as a whole, the next is held back until the items of the first were tried
- * singly. */
+/* Batches are pipelined. When one fails as a whole, the next is held back until the items of the first have been
+ * retried one by one. */
 START_TEST(batch_that_fails_is_not_overtaken_by_the_next)
 {
 	enum { LINES = 2000, POISON = 300 };
@@ -137,7 +137,7 @@ START_TEST(batch_that_fails_is_not_overtaken_by_the_next)
 		ck_assert_msg(status == (line == POISON ? 500 : 201), "line %d: %.100s", line, s);
 		if (status != 201)
 			continue;
-		ck_assert_msg(atoll(id + 5) > last, "line %d has id %lld, behind %lld", line, atoll(id + 5), last);
+		ck_assert_msg(atoll(id + 5) > last, "line %d has id %lld, after %lld", line, atoll(id + 5), last);
 		last = atoll(id + 5);
 	}
 	ck_assert_int_eq(line, LINES);

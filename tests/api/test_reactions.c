@@ -103,7 +103,7 @@ START_TEST(reaction_that_is_not_an_emoji_is_refused)
 {
 	struct client *alice = user("alice");
 	long long chat = make_group(alice), id = say(alice, chat, "hi");
-	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): an emoji and something behind it */
+	/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): an emoji and something after it */
 	const char *const bad[] = { "a", "1", "%20", THUMB THUMB, THUMB "x", "%E2%98%85", "%E2%80%8D", "%EF%B8%8F",
 		"%3Cb%3E", "%F0%9F%8F%BD" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -140,7 +140,7 @@ START_TEST(reaction_by_user_who_cannot_read_is_refused)
 	long long chat = json_num(made.json, "id"), id = say(alice, chat, "hi"), gone = say(alice, chat, "oops");
 	expect_status(del(alice, "%s", message_path(chat, gone)), 204);
 	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
-	struct client *const outside[] = { mallory, dave }; /* joined after the message */
+	struct client *const outside[] = { mallory, dave }; /* dave joined after the message */
 	for (size_t i = 0; i < 2; i++) {
 		struct client *who = with_header(outside[i], "X-Request-Id: same");
 		struct answer absent =
@@ -162,7 +162,7 @@ START_TEST(reaction_by_user_who_cannot_read_is_refused)
 }
 END_TEST
 
-/* From the ring as from the tables: the latest state of each, once. */
+/* Asserts that a replay has the latest state of each reaction once; ring and tables must agree. */
 static void expect_latest_state(struct stream *s, long long chat, long long id)
 {
 	ck_assert_int_eq(json_num(expect(s, "message"), "id"), id);
@@ -186,20 +186,20 @@ static void expect_latest_state(struct stream *s, long long chat, long long id)
 START_TEST(reactions_missed_are_replayed)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *erin = user("erin"), *frank = user("frank");
-	long long chat = make_group(alice, bob, erin, frank), doomed = say(alice, chat, "doomed");
+	long long chat = make_group(alice, bob, erin, frank), deleted = say(alice, chat, "deleted");
 	const char *cursor = json_str(expect_status(get(erin, "/v1/sync"), 200).json, "cursor");
-	struct stream *told = stream_from_now(bob);
+	struct stream *live = stream_from_now(bob);
 	long long id = say(alice, chat, "hi");
-	expect_status(put(bob, reaction_path(chat, doomed, THUMB), NULL), 200);
+	expect_status(put(bob, reaction_path(chat, deleted, THUMB), NULL), 200);
 	expect_status(put(bob, reaction_path(chat, id, THUMB), NULL), 200);
 	expect_status(put(bob, reaction_path(chat, id, HEART), NULL), 200);
 	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
 	expect_status(del(bob, "%s", reaction_path(chat, id, THUMB)), 204);
 	expect_status(del(alice, "%s", reaction_path(chat, id, THUMB)), 204);
 	expect_status(put(alice, reaction_path(chat, id, THUMB), NULL), 200);
-	expect_status(del(alice, "%s", message_path(chat, doomed)), 204);
-	while (strcmp(stream_peek(told), "deleted") != 0)
-		expect(told, stream_peek(told));
+	expect_status(del(alice, "%s", message_path(chat, deleted)), 204);
+	while (strcmp(stream_peek(live), "deleted") != 0)
+		expect(live, stream_peek(live));
 	expect_latest_state(stream_since(erin, cursor), chat, id);
 	char *much = on_teardown(free, calloc(1, 3001));
 	memset(much, 'x', 3000);

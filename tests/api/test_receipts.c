@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What users see of each other's reading and writing: receipts, typing and signals; and what they don't. */
+ * Receipts, typing and signals: what users see of each other's reading and writing, and what they don't see. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ START_TEST(receipts_in_small_group_are_sent_to_every_member)
 	struct json_object *e = expect_about(sa, "read", ben);
 	ck_assert_int_eq(json_num(e, "up_to"), id);
 	ck_assert_int_eq(json_num(e, "chat"), chat);
-	expect_about(sb, "read", ben); /* their other devices need it */
+	expect_about(sb, "read", ben); /* for ben's other devices */
 	mark_read(ben, chat, id - 1);  /* marks only move up, and no event is sent */
 	mark_read(cem, chat, id);
 	expect_about(sa, "read", cem);
@@ -166,7 +166,7 @@ START_TEST(unread_count_skips_own_messages)
 	expect_status(get(ann, "/v1/poll?wait=0&since=%s", json_str(p.json, "cursor")), 200);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	do {
-		time_left(until, "a mark over one's own messages");
+		time_left(until, "the mark to include the user's own messages");
 		a = expect_status(get(ann, "%s", others), 200);
 	} while (!json_has(a.json, "delivered"));
 	ck_assert_int_ge(json_num(a.json, "delivered"), json_num(a.json, "last_message.id"));
@@ -213,7 +213,7 @@ START_TEST(receipts_in_large_group_are_counts_for_the_author)
 	mark_read(cem, chat, id);
 	ck_assert_int_eq(json_num(expect_ephemeral(sa, "read"), "count"), 2);
 	ck_assert_str_eq(json_str(expect_ephemeral(sc, "read"), "name"),
-		cem->name); /* their own devices' event, and none of ben's */
+		cem->name); /* for their own devices; ben's isn't sent to them */
 	ck_assert_uint_eq(
 		json_count(expect_status(get(ben, "/v1/chats/%lld/receipts", chat), 200).json, "receipts"), 1);
 	ck_assert(!json_has(expect_status(get(ann, "%s/receipts", message_path(chat, id)), 200).json, "read_by"));
@@ -274,8 +274,7 @@ START_TEST(typing_is_sent_to_other_members_and_throttled)
 	struct json_object *e = expect_about(sb, "typing", ann);
 	ck_assert_int_eq(json_num(e, "chat"), chat);
 	ck_assert_int_gt(json_num(e, "expires_in"), 0);
-	expect_status(post(ann, chat_path(chat, "typing"), NULL),
-		204); /* not sent again so soon: the next one is ben's own */
+	expect_status(post(ann, chat_path(chat, "typing"), NULL), 204); /* throttled: the next event is ben's own */
 	expect_status(post(ben, chat_path(chat, "typing"), NULL), 204);
 	expect_about(sa, "typing", ben);
 	expect_status(post(ben, direct_path(ann, "messages"), "{'text':'x'}"), 201);
@@ -286,7 +285,7 @@ START_TEST(typing_is_sent_to_other_members_and_throttled)
 	expect_status(put(ann, member_path(chat, ben), "{'muted_until':'2999-01-01T00:00:00Z'}"), 200);
 	expect_problem(post(ben, chat_path(chat, "typing"), NULL), 403, "muted");
 	expect_no_ephemeral(so);
-	/* It isn't replayed. */
+	/* Typing isn't replayed. */
 	struct answer p = expect_status(get(ben, "/v1/poll?wait=0&since=%s", stream_cursor(sb)), 200);
 	ck_assert_uint_gt(json_count(p.json, "events"), 0);
 	for (size_t i = 0; i < json_count(p.json, "events"); i++)
@@ -309,7 +308,7 @@ START_TEST(signals_are_relayed_unchanged)
 	ck_assert_str_eq(json_str(e, "type"), "offer");
 	ck_assert_str_eq(json_str(e, "data.sdp"), format("%s\xc3\xa9", sdp));
 	expect_ephemeral(sc, "signal");
-	expect_ephemeral(sa, "signal"); /* her other devices */
+	expect_ephemeral(sa, "signal"); /* ann's other devices */
 	expect_status(post(ben, chat_path(chat, "signal"), "{'type':'answer','data':{},'to':'%s'}", ann->name), 204);
 	ck_assert_str_eq(json_str(expect_ephemeral(sa, "signal"), "to"), ann->name);
 	expect_ephemeral(sb, "signal");

@@ -121,7 +121,7 @@ START_TEST(password_change_requires_the_old_password)
 	expect_end(other);
 	expect_problem(get(there, "/v1/me"), 401, "unauthorized");
 	expect_status(get(here, "/v1/me"), 200);
-	expect_status(get(ann, "/v1/me"), 200); /* of another kind of token */
+	expect_status(get(ann, "/v1/me"), 200); /* it isn't a session */
 	expect_quiet(own);
 	expect_problem(sign_in(ann->name, PASSWORD), 401, "bad_credentials");
 	expect_status(sign_in(ann->name, "over the wall"), 201);
@@ -172,14 +172,14 @@ START_TEST(administrator_creates_and_disables_users)
 	expect_problem(post(root, "/v1/admin/users/nobody-here/disable", NULL), 404, "not_found");
 	ck_assert_ptr_nonnull(strstr(expect_status(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
 
-	struct answer trail = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
-	ck_assert_uint_eq(json_count(trail.json, "acts"), 2);
-	ck_assert_str_eq(json_str(trail.json, "acts.0.act"), "user_enabled");
-	ck_assert_str_eq(json_str(trail.json, "acts.1.act"), "user_disabled");
-	ck_assert_str_eq(json_str(trail.json, "acts.1.target"), "jana");
-	ck_assert_str_eq(json_str(trail.json, "acts.1.actor"), "root");
-	trail = expect_status(get(root, "/v1/admin/audit?limit=1&cursor=%s", json_str(trail.json, "next")), 200);
-	ck_assert_str_eq(json_str(trail.json, "acts.0.act"), "user_created");
+	struct answer audit = expect_status(get(root, "/v1/admin/audit?limit=2"), 200);
+	ck_assert_uint_eq(json_count(audit.json, "acts"), 2);
+	ck_assert_str_eq(json_str(audit.json, "acts.0.act"), "user_enabled");
+	ck_assert_str_eq(json_str(audit.json, "acts.1.act"), "user_disabled");
+	ck_assert_str_eq(json_str(audit.json, "acts.1.target"), "jana");
+	ck_assert_str_eq(json_str(audit.json, "acts.1.actor"), "root");
+	audit = expect_status(get(root, "/v1/admin/audit?limit=1&cursor=%s", json_str(audit.json, "next")), 200);
+	ck_assert_str_eq(json_str(audit.json, "acts.0.act"), "user_created");
 }
 END_TEST
 
@@ -212,7 +212,7 @@ START_TEST(administrator_promotes_and_demotes_users)
 	expect_problem(get(ann, "/v1/admin/users"), 403, "forbidden");
 	ck_assert(json_true(
 		expect_status(post(root, format("/v1/admin/users/%s/promote", ann->name), NULL), 200).json, "admin"));
-	expect_end(s); /* the token of another user */
+	expect_end(s); /* a change of rights ends the user's streams */
 	expect_status(get(ann, "/v1/admin/users"), 200);
 	expect_problem(post(ann, format("/v1/admin/users/%s/demote", ann->name), NULL), 403, "forbidden");
 	expect_status(post(root, format("/v1/admin/users/%s/demote", ann->name), NULL), 200);
@@ -238,18 +238,18 @@ START_TEST(commands_are_recorded_in_the_audit)
 	char *link = server_command(test_server(), NULL, "user", "reset-link", "kuno");
 	char *token = server_command(test_server(), NULL, "token", "kuno", "--label", "ci");
 	static const char *const changes[] = { "disable", "enable", "promote", "demote", "delete",
-		"delete" }; /* the second one does nothing */
+		"delete" }; /* the second deletion does nothing */
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
 		server_command(test_server(), NULL, "user", changes[i], "kuno");
-	struct answer trail = expect_status(get(root, "/v1/admin/audit?limit=9"), 200);
+	struct answer audit = expect_status(get(root, "/v1/admin/audit?limit=9"), 200);
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
-		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.act", i)), acts[i]);
-		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.actor", i)), "server");
-		ck_assert_str_eq(json_str(trail.json, format("acts.%zu.target", i)), "kuno");
+		ck_assert_str_eq(json_str(audit.json, format("acts.%zu.act", i)), acts[i]);
+		ck_assert_str_eq(json_str(audit.json, format("acts.%zu.actor", i)), "server");
+		ck_assert_str_eq(json_str(audit.json, format("acts.%zu.target", i)), "kuno");
 	}
-	ck_assert_str_eq(json_str(trail.json, "acts.5.details.label"), "ci");
-	ck_assert(!json_has(trail.json, "acts.5.details.hash"));
-	ck_assert(strstr(trail.body, link) == NULL && strstr(trail.body, token) == NULL);
+	ck_assert_str_eq(json_str(audit.json, "acts.5.details.label"), "ci");
+	ck_assert(!json_has(audit.json, "acts.5.details.hash"));
+	ck_assert(strstr(audit.body, link) == NULL && strstr(audit.body, token) == NULL);
 }
 END_TEST
 

@@ -46,7 +46,7 @@ static struct server *node_with(const char *settings, const char *flag, const ch
 	return on_teardown(stop_server, node);
 }
 
-/* Waits until every worker has the settings. */
+/* Sends SIGHUP and waits until every worker has read the settings. */
 static void send_sighup(const struct server *node)
 {
 	manager_forget(manager);
@@ -153,7 +153,7 @@ START_TEST(reload_adds_and_removes_jwt_keys)
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://id.example", keys));
 	for (int i = 0; i < TRIES; i++)
 		expect_status(get(on_new_connection(c, node), "/v1/me"), 200);
-	/* The same keys for another issuer: tokens verified before are refused. */
+	/* With the same keys and another issuer, tokens that were verified before are refused. */
 	reload(node, format("jwt_keys = %s\njwt_issuer = https://other.example", keys));
 	for (int i = 0; i < TRIES; i++)
 		expect_problem(get(on_new_connection(c, node), "/v1/me"), 401, "unauthorized");
@@ -233,22 +233,22 @@ START_TEST(reload_applies_to_workers_started_later)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
-	pid_t workers[4], later_ones[4];
+	pid_t workers[4], replacements[4];
 	struct server *node = node_with("text_max = 100", NULL, NULL);
 	reload(node, "text_max = 300\nrate_sends = 0");
 	ck_assert_uint_eq(server_workers(node, workers, 4), 2);
 	for (int i = 0; i < 2; i++)
 		kill(workers[i], SIGKILL);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
-	while (server_workers(node, later_ones, 4) != 2 || later_ones[0] == workers[0] || later_ones[0] == workers[1] ||
-		later_ones[1] == workers[1])
-		time_left(until, "other workers");
+	while (server_workers(node, replacements, 4) != 2 || replacements[0] == workers[0] ||
+		replacements[0] == workers[1] || replacements[1] == workers[1])
+		time_left(until, "the workers to be replaced");
 	await_metric(node, "postern_workers_live", 2);
 	expect_on_every_worker(ann, node, chat, 200, 201);
 }
 END_TEST
 
-/* Signals in quick succession: every worker handles each of them. */
+/* Many signals in quick succession. */
 START_TEST(reload_many_times_ends_with_the_last_settings)
 {
 	struct client *ann = new_user();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * database_read: a standby answers history, search and replay while it is as current as the primary. Whatever happens
- * to it, no client reads less than it has written. */
+ * to it, no client misses its own writes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static double reads_metric(const struct server *server, const char *result)
 	return metric(server, format("postern_replica_reads_total{result=\"%s\"}", result));
 }
 
-/* Metrics are published once a second. */
+/* Waits until the counter has risen: metrics are published once a second. */
 static void await_more(const struct server *server, const char *result, double than)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -38,14 +38,14 @@ static void await_found(const struct client *who, const char *word, size_t n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (found(who, word) != n)
-		time_left(until, "the search to know the word");
+		time_left(until, "the word to be indexed");
 }
 
 START_TEST(setup_nodes_start_on_primary_with_standby)
 {
 	primary = cluster_new();
 	node = server_on(cluster_conninfo(primary, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
-	server_stop(node); /* it has replicated the functions since it was created */
+	server_stop(node); /* it has created the functions, so that the standby has them from the beginning */
 	standby = cluster_copy(primary, true);
 	cluster_start(standby);
 	const char *const flags[] = { "--database-read", cluster_conninfo(standby, "postgres"), "--ring-bytes", "4K",
@@ -148,7 +148,7 @@ START_TEST(write_is_read_from_every_node_while_standby_lags)
 }
 END_TEST
 
-/* As after a restore: it answers, but from another history. */
+/* The promoted standby answers, but from another history, as a database does after a restore. */
 START_TEST(standby_of_another_history_is_not_used)
 {
 	struct client *ann = user_at(node, "ann");
@@ -159,9 +159,9 @@ START_TEST(standby_of_another_history_is_not_used)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (strcmp(sql(pg, "select pg_is_in_recovery()"), "f") != 0)
 		time_left(until, "the standby to be promoted");
-	struct server *strange =
+	struct server *foreign =
 		server_on(cluster_conninfo(standby, "postgres"), (const char *const[]) { "--rate-sends", "0", NULL });
-	struct client *there = on_server(ann, strange);
+	struct client *there = on_server(ann, foreign);
 	for (int i = 0; i < 5; i++)
 		say(there, chat, "in the other history");
 	double behind = reads_metric(node, "behind");
@@ -172,7 +172,7 @@ START_TEST(standby_of_another_history_is_not_used)
 	for (int i = 0; i < 3; i++)
 		ck_assert_str_eq(json_str(page.json, format("messages.%d.text", i)), "here");
 	await_more(node, "behind", behind);
-	server_stop(strange);
+	server_stop(foreign);
 }
 END_TEST
 

@@ -132,7 +132,8 @@ static struct manifest manifest_of(const char *kind)
 	return m;
 }
 
-/* The manifest keeps its length, and its checksum is corrected. */
+/* Writes changed.tar: dump.tar with a text of the manifest replaced by one of its length, and with a correct checksum.
+ */
 static void change_manifest(const char *from, const char *to)
 {
 	size_t len;
@@ -180,7 +181,7 @@ struct member {
 	uint64_t size; /* the size in the header; no content follows */
 };
 
-/* A tar archive with these members. */
+/* Returns a tar archive with these members. */
 static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 {
 	char *data = on_teardown(free, calloc(count + 2, TAR_BLOCK));
@@ -198,7 +199,7 @@ static char *tar_of(const struct member *members, size_t count, size_t *ret_len)
 	return data;
 }
 
-/* In the file itself, and in the base backup that it contains. */
+/* Asserts that these members are refused in the backup file itself, and in the base backup that it contains. */
 static void expect_members_refused(
 	const struct member *members, size_t count, const char *reason, const char *inner_reason)
 {
@@ -284,7 +285,7 @@ START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state));
 	char *users = run_command("user", "list", "--state", state).out;
 	ck_assert_ptr_nonnull(strstr(users, "ann1"));
-	/* While the new database is being made. */
+	/* Interrupted while the new database was being made. */
 	run_as_owner(state, "mkdir -p pg.new.abcdefgh/pg/base && touch pg.new.abcdefgh/pg/PG_VERSION");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
@@ -294,13 +295,13 @@ START_TEST(start_after_interrupted_restore_finds_one_whole_database)
 		"pg.old-20260131T120000Z/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 1);
-	/* After the switch. */
+	/* After the switch: the new database is in place, and was never used. */
 	run_as_owner(state,
 		"mkdir pg.old-20260131T120000Z && cp pg/PG_VERSION pg.old-20260131T120000Z && touch pg/postern.unused");
 	ck_assert_str_eq(run_command("user", "list", "--state", state).out, users);
 	ck_assert_uint_eq(count_entries(state, "pg"), 2);
 	ck_assert(!file_exists(format("%s/pg/postern.unused", state)));
-	/* The same; the start finishes it before anything else. */
+	/* The same, followed by another restore, which completes the interrupted one first. */
 	run_as_owner(state, "touch pg/postern.unused");
 	expect_success(run_command("restore", scratch_path("dump.tar"), "--state", state, "--force"));
 	ck_assert_uint_eq(count_entries(state, "pg.old-"), 2);
@@ -334,7 +335,7 @@ START_TEST(restore_that_fails_or_is_stopped_leaves_database_unchanged)
 		"no index today");
 	ck_assert_str_eq(tables_of("one"), "0");
 	ck_assert_str_eq(sql(pg, "select count(*) from pg_namespace where nspname like 'postern%%'"), "0");
-	/* SIGTERM while it waits. */
+	/* A restore that waits is stopped by SIGTERM. */
 	sql(pg,
 		"create or replace function fail() returns event_trigger language plpgsql as $$begin perform "
 		"pg_advisory_lock(1); end$$; select pg_advisory_lock(1)");

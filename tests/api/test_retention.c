@@ -20,7 +20,7 @@ static struct client *administrator(void)
 static char *chat_path(long long chat) { return format("/v1/chats/%lld", chat); }
 static char *admin_path(long long chat) { return format("/v1/admin/chats/%lld", chat); }
 
-/* A group with system messages. */
+/* Creates a group with system messages. */
 static long long make_group_with_system_messages(const struct client *owner, const struct client *other)
 {
 	return json_num(expect_status(post(owner, "/v1/chats",
@@ -31,7 +31,7 @@ static long long make_group_with_system_messages(const struct client *owner, con
 		"id");
 }
 
-/* Makes the chat's messages up to that id two hours older, and the retention due. */
+/* Makes the chat's messages up to that id two hours older, and its retention due. */
 static void make_older(long long chat, long long upto)
 {
 	PGconn *pg = database_open(test_server());
@@ -57,7 +57,7 @@ static const char *count_rows(PGconn *pg, const char *table, long long chat, con
 	return sql(pg, "select count(*) from postern.%s where chat_id = %lld and %s", table, chat, what);
 }
 
-/* Waits until there are that many: the search index is updated with a delay. */
+/* Waits until the table has that many rows of the chat: the search index is updated with a delay. */
 static void await_rows(PGconn *pg, const char *table, long long chat, const char *n)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -75,7 +75,7 @@ START_TEST(retention_of_chat_is_set_by_administrators_only)
 	struct stream *s = stream_from_now(ben);
 	expect_problem(patch(ann, admin_path(chat), "{'retention':3600}"), 403, "forbidden");
 	expect_problem(patch(ann, chat_path(chat), "{'retention':3600}"), 422, "unknown_field");
-	expect_problem(patch(root, admin_path(chat), "{'retention':30}"), 422, "out_of_range"); /* raised to days */
+	expect_problem(patch(root, admin_path(chat), "{'retention':30}"), 422, "out_of_range"); /* under an hour */
 	expect_problem(patch(root, admin_path(chat), "{'retention':-1}"), 422, "out_of_range");
 	expect_problem(patch(root, admin_path(chat), "{'retention':1000000001}"), 422, "out_of_range");
 	expect_problem(patch(root, admin_path(chat), "{'retention':'1h'}"), 422, "wrong_type");
@@ -129,7 +129,7 @@ START_TEST(retention_deletions_are_replayed)
 	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 3600);
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), old);
 	expect_quiet(s);
-	/* The same from the tables. */
+	/* Another node replays the same from the tables. */
 	struct server *other = server_join(test_server(), NULL);
 	s = stream_since(on_server(ann, other), cursor);
 	ck_assert_int_eq(json_num(expect(s, "chat"), "retention"), 3600);
@@ -141,7 +141,7 @@ END_TEST
 
 /* ---- removal ---- */
 
-/* What members read after the messages up to the one before `after` have been removed; `begin` began the thread. */
+/* Asserts what members read after the messages before `after` have been removed. `begin` began the thread. */
 static void expect_removed_for_members(
 	const struct client *ann, const struct client *ben, long long chat, long long begin, long long after)
 {
@@ -157,11 +157,11 @@ static void expect_removed_for_members(
 		json_count(expect_status(get(ben, "%s?before=%lld", messages_path(chat), after), 200).json, "messages"),
 		0);
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "%s/pins", chat_path(chat)), 200).json, "messages"), 0);
-	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* while there are replies */
+	a = expect_status(get(ben, "%s/threads", chat_path(chat)), 200); /* listed while it has replies */
 	ck_assert_uint_eq(json_count(a.json, "threads"), 1);
 	ck_assert_int_eq(json_num(a.json, "threads.0.thread"), begin);
 	ck_assert(json_true(a.json, "threads.0.deleted") && !json_has(a.json, "threads.0.root"));
-	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* its tombstone */
+	a = expect_status(get(ben, "%s/thread", message_path(chat, after)), 200); /* its first message is a tombstone */
 	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
 	ck_assert(!json_has(a.json, "root"));
 	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 0);
@@ -169,7 +169,7 @@ static void expect_removed_for_members(
 		json_count(expect_status(get(ben, "/v1/search?q=zanzibar&chat=%lld", chat), 200).json, "results"), 2);
 }
 
-/* The rows that remain, and what is counted from them: `after` and `last` are the messages left. */
+/* Asserts which rows remain and what is counted from them. `after` and `last` are the remaining messages. */
 static void expect_removed_rows(PGconn *pg, const struct client *ben, long long chat, long long after, long long last)
 {
 	await_rows(pg, "search_entry", chat, "2");
@@ -211,7 +211,7 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 
 	struct stream *s = stream_from_now(ben);
 	int old = atoi(count_rows(pg, "message", chat, format("id <= %lld", reply)));
-	ck_assert_int_eq(old, 7); /* three of them are system messages: creation, retention and title; and the pin's */
+	ck_assert_int_eq(old, 7); /* three texts; the system messages of creation, retention, title and pin */
 	make_older(chat, reply);
 	long long rev = 0, id = 0;
 	for (int i = 0; i < old; i++) {
@@ -231,7 +231,7 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 	expect_status(post(root, format("/v1/admin/reports/%s/resolve", number), NULL), 200);
 	await_rows(pg, "report", chat, "0");
 
-	/* And the others. */
+	/* The remaining messages expire. */
 	make_older(chat, last);
 	expect(s, "deleted");
 	expect(s, "deleted");
@@ -245,7 +245,7 @@ START_TEST(retention_removes_every_trace_of_old_messages)
 }
 END_TEST
 
-/* The chunk is 50, so that no other chat waits for all of it. */
+/* A batch has at most 50 messages, so that no other chat waits until all of a large one are removed. */
 START_TEST(retention_of_many_messages_works_in_small_batches)
 {
 	enum { MANY = 1000 };
@@ -318,7 +318,7 @@ START_TEST(retention_on_several_nodes_deletes_each_message_once)
 	while (metric(test_server(), "postern_retention_removed_total") - removed +
 			metric(other, "postern_retention_removed_total") <
 		EACH * CHATS)
-		time_left(until, "what they count");
+		time_left(until, "both nodes' counts");
 	server_stop(other);
 	expect_status(get(ann, "/readyz"), 200);
 	ck_assert(!server_logged(test_server(), " retention: "));
@@ -365,7 +365,7 @@ static void await_applied(const struct client *root)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (!json_true(expect_status(get(root, "/v1/admin/retention"), 200).json, "applied"))
-		time_left(until, "the retention of all chats");
+		time_left(until, "the default to be applied to every chat");
 }
 
 START_TEST(retention_default_applies_to_every_chat)
@@ -393,17 +393,17 @@ START_TEST(retention_default_applies_to_every_chat)
 	long long made = make_group(ann); /* during the removal */
 	ck_assert_int_eq(json_num(expect_status(get(ann, "%s", chat_path(made)), 200).json, "retention"), 3600);
 	await_applied(root);
-	for (int told = 0; told < 2;) { /* the group and the direct chat */
+	for (int changed = 0; changed < 2;) { /* the group and the direct chat */
 		struct json_object *e = expect(s, strcmp(stream_peek(s), "member") == 0 ? "member" : "chat");
 		ck_assert_int_ne(json_has(e, "id") ? json_num(e, "id") : 0, own);
 		if (json_has(e, "id") && json_num(e, "id") != made) {
 			ck_assert_int_eq(json_num(e, "retention"), 3600);
-			told++;
+			changed++;
 		}
 	}
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (get(ann, "%s", message_path(chat, old)).status != 410)
-		time_left(until, "the message to go");
+		time_left(until, "the message to be removed");
 	ck_assert_int_eq(json_num(expect_status(get(ben, "/v1/chats/@%s", ann->name), 200).json, "retention"), 3600);
 	ck_assert_int_eq(json_num(expect_status(get(ann, "%s", chat_path(own)), 200).json, "retention"), 864000);
 	ck_assert_str_eq(sql(database_open(test_server()),
@@ -412,12 +412,12 @@ START_TEST(retention_default_applies_to_every_chat)
 		"0");
 	expect_status(get(ann, "%s", message_path(own, stays)), 200);
 
-	/* A chat's own setting is removed: the default applies. */
+	/* After a chat's own setting is removed, the default applies. */
 	ck_assert_int_eq(
 		json_num(expect_status(patch(root, admin_path(own), "{'retention':0}"), 200).json, "retention"), 3600);
 	until = clock_mono_ms() + PATIENCE;
 	while (get(ann, "%s", message_path(own, stays)).status != 410)
-		time_left(until, "the message to go");
+		time_left(until, "the message to be removed");
 	/* Without the default every message is kept. */
 	expect_status(patch(root, "/v1/admin/retention", "{'retention':0}"), 200);
 	await_applied(root);
