@@ -132,8 +132,7 @@ static struct manifest manifest_of(const char *kind)
 	return m;
 }
 
-/* Writes changed.tar: dump.tar with a text of the manifest replaced by one of its length, and with a correct checksum.
- */
+/* Writes changed.tar: dump.tar with a text of its manifest replaced by one of equal length, and a correct checksum. */
 static void change_manifest(const char *from, const char *to)
 {
 	size_t len;

@@ -48,7 +48,7 @@ START_TEST(search_finds_words_prefixes_and_phrases)
 	static const struct {
 		const char *query;
 		unsigned n;
-	} looks[] = { { "q=run", 1 }, { "q=RUNNING", 1 }, { "q=meetings", 1 }, { "q=the", 2 }, { "q=xylograph", 0 },
+	} queries[] = { { "q=run", 1 }, { "q=RUNNING", 1 }, { "q=meetings", 1 }, { "q=the", 2 }, { "q=xylograph", 0 },
 		{ "q=%D0%BA%D0%BD%D0%B8%D0%B3%D0%B0", 2 }, /* книга, for книги and книгу */
 		{ "q=%D0%B5%D1%89%D0%B5", 1 },             /* еще, for ещё */
 		{ "q=me*", 1 }, { "q=runni*", 1 }, { "q=%D0%BA%D0%BD*", 2 }, { "q=eeting*", 0 },
@@ -63,9 +63,9 @@ START_TEST(search_finds_words_prefixes_and_phrases)
 	say(ann, chat, "an up-to-date list");
 	say(ann, chat, "if (a <fooled) b > then");
 	await_index(say(ben, chat, "The quick brown fox"));
-	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		ck_assert_msg(found(ben, looks[i].query) == looks[i].n, "%s: %s", looks[i].query,
-			search(ben, looks[i].query).body);
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
+		ck_assert_msg(found(ben, queries[i].query) == queries[i].n, "%s: %s", queries[i].query,
+			search(ben, queries[i].query).body);
 }
 END_TEST
 
@@ -124,7 +124,7 @@ START_TEST(search_returns_only_readable_messages)
 }
 END_TEST
 
-/* With that many chats the query doesn't use the index by chat. */
+/* For a user in that many chats the query doesn't use the index by chat. */
 START_TEST(search_of_user_in_many_chats_returns_only_theirs)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -221,8 +221,8 @@ START_TEST(search_filters_limit_results)
 }
 END_TEST
 
-/* Each hit once, with any page size. */
-static void read_pages(const struct client *who, const char *query, unsigned n, bool by_time)
+/* Asserts that every result is returned once, with pages of different sizes. */
+static void expect_each_result_once(const struct client *who, const char *query, unsigned n, bool by_time)
 {
 	for (int limit = 1; limit <= 7; limit += 2) {
 		unsigned got = 0;
@@ -252,7 +252,7 @@ START_TEST(search_results_are_paginated)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann), id = 0;
-	/* In one batch, so that no message of another test comes in between. */
+	/* One batch, so that the ids are consecutive. */
 	struct answer a = expect_status(
 		post_as(ann, messages_path(chat), "application/x-ndjson",
 			"{\"text\":\"paginated\"}\n{\"text\":\"a paginated word\"}\n"
@@ -263,10 +263,10 @@ START_TEST(search_results_are_paginated)
 	for (const char *p = a.body; (p = strstr(p, "\"id\":")) != NULL; p++)
 		sscanf(p, "\"id\":%lld", &id);
 	await_index(id);
-	read_pages(ann, "q=paginated", 9, true);
-	read_pages(ann, "q=paginatde", 9, true);
-	read_pages(ann, "q=paginated&order=rank", 9, false);
-	read_pages(ann, "q=paginatde&order=rank", 9, false);
+	expect_each_result_once(ann, "q=paginated", 9, true);
+	expect_each_result_once(ann, "q=paginatde", 9, true);
+	expect_each_result_once(ann, "q=paginated&order=rank", 9, false);
+	expect_each_result_once(ann, "q=paginatde&order=rank", 9, false);
 	ck_assert_str_eq(
 		json_str(search(ann, "q=paginated&order=rank").json, "results.0.message.text"), "paginated paginated");
 	expect_problem(get(ann, "/v1/search?q=paginated&cursor=r1_0.1_1"), 400, "bad_cursor");
@@ -308,16 +308,16 @@ START_TEST(search_with_invalid_parameters_is_refused)
 		{ "q=a&before=yesterday", "bad_parameter", 400 }, { "q=a&after=2026-02-30", "bad_parameter", 400 },
 		{ "q=a&after=2026-02-01T25:00:00Z", "bad_parameter", 400 }, { "q=a&cursor=1", "bad_cursor", 400 },
 		{ "q=a&what=1", "bad_parameter", 400 } };
-	static const char *const taken[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*",
+	static const char *const unusual[] = { "q='", "q=%5C", "q=a'b", "q=a%5C%5C'", "q=%26%7C!()%3A*a", "q=a%3A*",
 		"q=%27a%27%3AB", "q=a%2Fb%5C%27c", "q=%22a%22%22b", "q=--a%20b",
 		"q=http%3A%2F%2Fx.example%2Fa%27b%5C%3Fc", "q=%F0%9F%98%80%20a", "q=%01a", "q=a%20%3C-%3E%20b" };
 	struct client *ann = new_user();
 	make_group(ann);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
 		expect_problem(get(ann, "/v1/search?%s", refusals[i].query), refusals[i].status, refusals[i].code);
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++) {
-		struct answer a = get(ann, "/v1/search?%s", taken[i]);
-		ck_assert_msg(a.status == 200 || a.status == 422, "%s: %d %s", taken[i], a.status, a.body);
+	for (size_t i = 0; i < sizeof(unusual) / sizeof(unusual[0]); i++) {
+		struct answer a = get(ann, "/v1/search?%s", unusual[i]);
+		ck_assert_msg(a.status == 200 || a.status == 422, "%s: %d %s", unusual[i], a.status, a.body);
 	}
 }
 END_TEST
@@ -341,7 +341,7 @@ START_TEST(search_of_hostile_texts_does_not_fail)
 	for (int i = 0; i < 16000; i += 2)
 		dots[i] = (char)('a' + i % 26);
 	say(ann, chat, word);
-	for (int i = 0; i < 40; i++) /* more than one step indexes */
+	for (int i = 0; i < 40; i++) /* more than the follower indexes in one step */
 		id = say(ann, chat, dots);
 	await_index(id);
 	ck_assert_uint_eq(found(ann, "q=hostile&limit=100"), sizeof(texts) / sizeof(texts[0]));
@@ -380,7 +380,7 @@ START_TEST(searches_are_rate_limited)
 }
 END_TEST
 
-START_TEST(search_index_is_kept_by_one_node_at_a_time)
+START_TEST(search_index_is_updated_by_one_node_at_a_time)
 {
 	struct client *ann = new_user();
 	long long chat = make_group(ann);
@@ -392,7 +392,7 @@ START_TEST(search_index_is_kept_by_one_node_at_a_time)
 		1); /* the follower sees the other holder and does nothing */
 	ck_assert_uint_eq(found(ann, "q=hemerocallis"), 0);
 	ck_assert_str_eq(sql(pg, "select holder from postern.follower"), "elsewhere");
-	sql(pg, "update postern.follower set until = now()"); /* which has expired now */
+	sql(pg, "update postern.follower set until = now()"); /* the holder has expired */
 	await_found(ann, "q=hemerocallis", 1);
 	await_metric(test_server(), "postern_search_lag_positions", 0);
 }
@@ -423,6 +423,6 @@ int main(void)
 		search_filters_limit_results, search_results_are_paginated, search_snippets_mark_matches_without_markup,
 		search_with_invalid_parameters_is_refused, search_of_hostile_texts_does_not_fail,
 		search_without_trigrams_finds_no_misspelt_words, searches_are_rate_limited,
-		search_index_is_kept_by_one_node_at_a_time, search_index_continues_after_crash, NULL };
+		search_index_is_updated_by_one_node_at_a_time, search_index_continues_after_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Sending has a fast form for a single message and one for a batch (sql/functions/messages/send.sql). Random items sent
- * in batches to one chat, and singly to another chat like it, have the same results and leave the same rows. */
+ * Sending has a fast form for a single message and one for a batch (sql/functions/messages/send.sql). Random items are
+ * sent in batches to one chat and one by one to another chat like it; the results and the rows must be equal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "../lib/database.h"
 #include "../lib/suite.h"
 
-static char *file_text(const char *name)
+static char *read_source(const char *name)
 {
 	const char *top = getenv("TOP_SRCDIR");
 	FILE *f = fopen(format("%s/%s", top != NULL ? top : ".", name), "re");
@@ -46,7 +46,7 @@ static void expect_both_forms_equal(const char *settings)
 		"order by oid desc limit 1) || ', postern, pg_catalog', false)");
 	sql(pg, "select set_config('test.senders', '{%s}', false), set_config('test.chats', '{%lld,%lld}', false)",
 		names, one, other);
-	PGresult *r = PQexec(pg, file_text("tests/api/send_forms.sql"));
+	PGresult *r = PQexec(pg, read_source("tests/api/send_forms.sql"));
 	ck_assert_msg(PQresultStatus(r) == PGRES_COMMAND_OK, "%s: %s", settings, PQerrorMessage(pg));
 	PQclear(r);
 }
@@ -54,7 +54,7 @@ static void expect_both_forms_equal(const char *settings)
 START_TEST(send_in_a_group_is_the_same_in_both_forms) { expect_both_forms_equal("{'title':'group'}"); }
 END_TEST
 
-START_TEST(send_where_admins_post_is_the_same_in_both_forms) { expect_both_forms_equal("{'posting':'admins'}"); }
+START_TEST(send_with_posting_by_admins_is_the_same_in_both_forms) { expect_both_forms_equal("{'posting':'admins'}"); }
 END_TEST
 
 START_TEST(send_in_slow_mode_is_the_same_in_both_forms) { expect_both_forms_equal("{'slow_mode':3600}"); }
@@ -70,7 +70,7 @@ int main(void)
 {
 	const TTest *const tests[] = {
 		send_in_a_group_is_the_same_in_both_forms,
-		send_where_admins_post_is_the_same_in_both_forms,
+		send_with_posting_by_admins_is_the_same_in_both_forms,
 		send_in_slow_mode_is_the_same_in_both_forms,
 		send_with_a_chat_rate_limit_is_the_same_in_both_forms,
 		send_of_expiring_messages_is_the_same_in_both_forms,

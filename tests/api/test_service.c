@@ -28,12 +28,11 @@ static char *abstract_name(void)
 	return format("@postern-test-%d-%u", (int)getpid(), n++);
 }
 
-static struct program *serve(const struct manager *m, const char *name, const char *const more[], const int fds[])
+static struct program *serve(const char *name, const char *const more[], const int fds[])
 {
 	const char *args[24] = { "serve", "--database", server_conninfo(test_server()) },
 		   *env[6] = { format("NOTIFY_SOCKET=%s", name) };
 	size_t n = 3;
-	(void)m;
 	if (fds == NULL) {
 		args[n++] = "--listen";
 		args[n++] = "127.0.0.1:0";
@@ -46,8 +45,8 @@ static struct program *serve(const struct manager *m, const char *name, const ch
 	return program_start(args, env, fds);
 }
 
-/* A listening socket, as the service manager passes it. */
-static int tcp(unsigned *ret_port)
+/* Returns a listening socket, as a service manager passes it. */
+static int tcp_socket(unsigned *ret_port)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
@@ -60,7 +59,7 @@ static int tcp(unsigned *ret_port)
 	return fd;
 }
 
-static struct sockaddr_un named(const char *path)
+static struct sockaddr_un unix_address(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	strcpy(a.sun_path, path);
@@ -69,7 +68,7 @@ static struct sockaddr_un named(const char *path)
 
 static int unix_socket(const char *path)
 {
-	struct sockaddr_un a = named(path);
+	struct sockaddr_un a = unix_address(path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)) | listen(fd, 128) | chmod(path, 0666), 0);
 	on_teardown(close_later, (void *)(intptr_t)fd);
@@ -88,7 +87,7 @@ static int connect_to(unsigned port)
 	return fd;
 }
 
-static void ask_ready(int fd)
+static void request_readyz(int fd)
 {
 	static const char request[] = "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n";
 	ck_assert_int_eq(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
@@ -108,7 +107,7 @@ START_TEST(notify_ready_is_sent_when_serving)
 	for (int i = 0; i < 2; i++) {
 		char *name = i == 0 ? abstract_name() : path;
 		struct manager *m = manager_new(name);
-		struct program *p = serve(m, name, NULL, NULL);
+		struct program *p = serve(name, NULL, NULL);
 		manager_await(m, "READY=1");
 		char *status = manager_await(m, "STATUS=");
 		char *ready = program_await(p, "ready http");
@@ -141,7 +140,7 @@ START_TEST(notify_extends_timeout_during_long_start)
 	unsigned port;
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
-	tcp(&port);
+	tcp_socket(&port);
 	struct program *p = program_start((const char *const[]) { "serve", "--listen", "127.0.0.1:0", "--database",
 						  format("host=127.0.0.1 port=%u connect_timeout=600", port), NULL },
 		(const char *const[]) { format("NOTIFY_SOCKET=%s", name), NULL }, NULL);
@@ -160,7 +159,7 @@ START_TEST(watchdog_is_not_notified_while_a_worker_hangs)
 	struct manager *m = manager_new(name);
 	pid_t workers[4];
 	struct program *p =
-		serve(m, name, (const char *const[]) { "WATCHDOG_USEC=3000000", "--workers", "2", NULL }, NULL);
+		serve(name, (const char *const[]) { "WATCHDOG_USEC=3000000", "--workers", "2", NULL }, NULL);
 	manager_await(m, "READY=1");
 	program_await(p, "ready http");
 	manager_await(m, "WATCHDOG=1");
@@ -169,7 +168,7 @@ START_TEST(watchdog_is_not_notified_while_a_worker_hangs)
 	kill(workers[0], SIGSTOP);
 	manager_await(m, "STATUS=A worker doesn't answer");
 	manager_forget(m);
-	/* Waits until it was killed and replaced. */
+	/* The supervisor kills and replaces the worker. */
 	manager_await(m, "STATUS=Serving at ");
 	ck_assert_uint_eq(manager_heard(m, "WATCHDOG=1"), 0);
 	manager_await(m, "WATCHDOG=1");
@@ -181,8 +180,7 @@ START_TEST(watchdog_of_another_process_is_ignored)
 {
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
-	struct program *p =
-		serve(m, name, (const char *const[]) { "WATCHDOG_USEC=300000", "WATCHDOG_PID=1", NULL }, NULL);
+	struct program *p = serve(name, (const char *const[]) { "WATCHDOG_USEC=300000", "WATCHDOG_PID=1", NULL }, NULL);
 	manager_await(m, "READY=1");
 	kill(program_pid(p), SIGTERM);
 	manager_await(m, "STOPPING=1");
@@ -205,8 +203,8 @@ static bool has_variable(pid_t pid, const char *prefix)
 	return false;
 }
 
-/* Children that run other programs: initdb and PostgreSQL with its processes. /proc shows the environment they were
- * started with. */
+/* The children that run other programs are initdb and PostgreSQL with its processes. /proc shows the environment that
+ * they were started with. */
 START_TEST(notify_variables_are_not_passed_to_children)
 {
 	unsigned port;
@@ -214,7 +212,7 @@ START_TEST(notify_variables_are_not_passed_to_children)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	chmod(dir, 0755);
 	struct manager *m = manager_new(name);
-	int fds[] = { tcp(&port), -1 };
+	int fds[] = { tcp_socket(&port), -1 };
 	const char *const env[] = { format("NOTIFY_SOCKET=%s", name), "WATCHDOG_USEC=60000000", "LISTEN_FDNAMES=http",
 		"POSTERN_TEST=1", NULL };
 	struct program *p =
@@ -241,20 +239,20 @@ START_TEST(passed_sockets_are_served)
 {
 	unsigned port, metrics_port;
 	char *name = abstract_name(), *path = format("/tmp/pu%d", (int)getpid());
-	struct manager *m = manager_new(name);
-	int fds[] = { tcp(&port), unix_socket(path), tcp(&metrics_port), -1 };
-	/* The addresses of the settings aren't bound: this one would fail. */
+	manager_new(name);
+	int fds[] = { tcp_socket(&port), unix_socket(path), tcp_socket(&metrics_port), -1 };
+	/* The addresses of the settings aren't bound: binding this one would fail. */
 	char *taken = format("127.0.0.1:%u", server_port(test_server()));
-	struct program *p = serve(
-		m, name, (const char *const[]) { "LISTEN_FDNAMES=http:http:metrics", "--listen", taken, NULL }, fds);
+	struct program *p =
+		serve(name, (const char *const[]) { "LISTEN_FDNAMES=http:http:metrics", "--listen", taken, NULL }, fds);
 	ck_assert_str_eq(program_await(p, "ready "), format("ready http://127.0.0.1:%u", port));
 	int fd = connect_to(port), local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
 	    metrics = connect_to(metrics_port);
 	on_teardown(close_later, (void *)(intptr_t)local);
-	struct sockaddr_un a = named(path);
+	struct sockaddr_un a = unix_address(path);
 	ck_assert_int_eq(connect(local, (struct sockaddr *)&a, sizeof(a)), 0);
-	ask_ready(fd);
-	ask_ready(local);
+	request_readyz(fd);
+	request_readyz(local);
 	expect_200(fd);
 	expect_200(local);
 	static const char get_metrics[] = "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -263,7 +261,7 @@ START_TEST(passed_sockets_are_served)
 	ssize_t n = recv(metrics, text, sizeof(text) - 1, MSG_WAITALL);
 	text[n > 0 ? n : 0] = '\0';
 	ck_assert_msg(strstr(text, "postern_workers 1") != NULL, "%s", text);
-	/* Only there. */
+	/* The other sockets don't serve metrics. */
 	int plain = connect_to(port);
 	ck_assert_int_gt(send(plain, get_metrics, sizeof(get_metrics) - 1, 0), 0);
 	ck_assert_int_eq(recv(plain, text, 12, MSG_WAITALL), 12);
@@ -278,19 +276,19 @@ START_TEST(passed_socket_restart_loses_no_connection)
 	unsigned port;
 	char *name = abstract_name();
 	struct manager *m = manager_new(name);
-	int fds[] = { tcp(&port), -1 };
-	struct program *p = serve(m, name, NULL, fds);
+	int fds[] = { tcp_socket(&port), -1 };
+	struct program *p = serve(name, NULL, fds);
 	manager_await(m, "READY=1");
 	ck_assert_int_eq(program_stop(p), 0);
 	int fd = connect_to(port); /* while no server runs */
-	ask_ready(fd);
-	p = serve(m, name, NULL, fds);
+	request_readyz(fd);
+	p = serve(name, NULL, fds);
 	expect_200(fd);
 	ck_assert_int_eq(program_stop(p), 0);
 }
 END_TEST
 
-static size_t descriptors(pid_t pid)
+static size_t count_sockets(pid_t pid)
 {
 	size_t n = 0;
 	char link[64];
@@ -305,26 +303,26 @@ START_TEST(passed_socket_connections_reach_every_worker)
 	enum { WORKERS = 3, CONNECTIONS = 24, CONNECTIONS_MAX = 240 };
 	unsigned port;
 	char *name = abstract_name();
-	struct manager *m = manager_new(name);
-	int fds[] = { tcp(&port), -1 };
+	manager_new(name);
+	int fds[] = { tcp_socket(&port), -1 };
 	pid_t workers[WORKERS + 1];
 	size_t before[WORKERS];
-	struct program *p = serve(m, name, (const char *const[]) { "--workers", "3", NULL }, fds);
+	struct program *p = serve(name, (const char *const[]) { "--workers", "3", NULL }, fds);
 	program_await(p, "ready http");
 	ck_assert_uint_eq(proc_children(program_pid(p), "postern-work", workers, WORKERS + 1), WORKERS);
 	for (int i = 0; i < WORKERS; i++)
-		before[i] = descriptors(workers[i]);
-	/* One after the other: concurrent connections would all go to the first worker in the queue. A worker without
-	 * a processor gets none of those that arrive meanwhile. */
+		before[i] = count_sockets(workers[i]);
+	/* Connections are opened one after the other, because concurrent ones would all go to the first worker in the
+	 * queue. A worker that isn't scheduled meanwhile gets none of them. */
 	bool all = false;
 	for (int n = 1; !all; n++) {
-		ck_assert_msg(n <= CONNECTIONS_MAX, "after %d connections a worker still has none, or one or two", n);
+		ck_assert_msg(n <= CONNECTIONS_MAX, "after %d connections a worker still has fewer than three", n);
 		int fd = connect_to(port);
-		ask_ready(fd);
+		request_readyz(fd);
 		expect_200(fd);
 		all = n >= CONNECTIONS;
 		for (int i = 0; i < WORKERS && all; i++)
-			all = descriptors(workers[i]) >= before[i] + 3;
+			all = count_sockets(workers[i]) >= before[i] + 3;
 	}
 	ck_assert_int_eq(program_stop(p), 0);
 }

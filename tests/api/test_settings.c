@@ -61,7 +61,7 @@ static const struct {
 	{ "quote_all_identifiers", "on", 0 },
 };
 
-/* Creates a role and its database. */
+/* Creates the role with the presets and its database on the first call. Returns its conninfo. */
 static const char *preset_database(void)
 {
 	static char conninfo[160];
@@ -77,7 +77,7 @@ static const char *preset_database(void)
 	return conninfo;
 }
 
-static struct client *account(struct server *node, const char *conninfo, const char *name)
+static struct client *make_user(struct server *node, const char *conninfo, const char *name)
 {
 	struct outcome o =
 		command_run(((struct invocation) { .input = PASSWORD }), "user", "add", name, "--database", conninfo);
@@ -87,22 +87,22 @@ static struct client *account(struct server *node, const char *conninfo, const c
 	return on_server(with_token(user_at(node, name), o.out), node);
 }
 
-/* What a user does in a day. */
-static void use_everything(struct server *node, const char *conninfo)
+/* Sends, edits, searches, reacts, deletes and reads as new users. */
+static void use_main_features(struct server *node, const char *conninfo)
 {
-	static unsigned day;
-	struct client *ann = account(node, conninfo, format("ann%u", ++day)),
-		      *ben = account(node, conninfo, format("ben%u", day));
+	static unsigned n;
+	struct client *ann = make_user(node, conninfo, format("ann%u", ++n)),
+		      *ben = make_user(node, conninfo, format("ben%u", n));
 	long long chat = make_group(ann, ben);
 	struct stream *s = stream_from_now(ben);
 	static const char text[] = "Tür \\ 'auf' — a \"quoted\" back\\slash";
 	long long id = json_num(expect_status(post_as(ann, messages_path(chat), "text/plain", text), 201).json, "id");
 	ck_assert_str_eq(json_str(expect_message(s, id), "text"), text);
-	expect_status(patch(ann, message_path(chat, id), "{'text':'the garden gate of %u'}", day), 200);
-	ck_assert_str_eq(json_str(expect(s, "message"), "text"), format("the garden gate of %u", day));
+	expect_status(patch(ann, message_path(chat, id), "{'text':'the garden gate of %u'}", n), 200);
+	ck_assert_str_eq(json_str(expect(s, "message"), "text"), format("the garden gate of %u", n));
 	for (unsigned long long until = clock_mono_ms() + PATIENCE;
 		json_count(expect_status(get(ben, "/v1/search?q=garden"), 200).json, "results") != 1;)
-		time_left(until, "a message to be found");
+		time_left(until, "the message to be indexed");
 	expect_status(put(ben, format("%s/reactions/%%F0%%9F%%91%%8D", message_path(chat, id)), NULL), 200);
 	expect(s, "reaction");
 	for (int i = 0; i < 20; i++)
@@ -118,9 +118,9 @@ START_TEST(session_settings_override_those_of_the_role)
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", preset_database(), "--rate-sends", "0", "--rate-searches", "0",
 			"--heartbeat", "1", NULL });
-	use_everything(node, preset_database());
-	/* Idle for longer than the role's idle timeout. */
-	struct client *zoe = account(node, preset_database(), "zoe");
+	use_main_features(node, preset_database());
+	/* The connections are idle for longer than the role's idle timeout. */
+	struct client *zoe = make_user(node, preset_database(), "zoe");
 	struct stream *s = stream_from_now(zoe);
 	for (int i = 0; i < 2; i++)
 		expect_heartbeat(s);
@@ -159,8 +159,7 @@ static const char *bouncer_path(void)
 	return NULL;
 }
 
-/* Starts PgBouncer with its defaults, pooling that database by session or transaction; returns the conninfo through
- * it. */
+/* Starts PgBouncer with its defaults and this pool mode: session or transaction. Returns the conninfo through it. */
 static char *start_bouncer(const char *mode)
 {
 	const char *state = server_state(test_server());
@@ -177,9 +176,8 @@ static char *start_bouncer(const char *mode)
 	chmod(ini, 0644);
 	ck_assert_int_eq(stat(state, &st), 0);
 	ck_assert_int_eq(chown(dir, st.st_uid, st.st_gid), 0);
-	sql(database_open(test_server()),
-		"alter role preset reset idle_session_timeout"); /* it would end idle connections that PgBouncer keeps
-								  */
+	/* This timeout would end idle connections that PgBouncer keeps. */
+	sql(database_open(test_server()), "alter role preset reset idle_session_timeout");
 	bouncer = fork();
 	if (bouncer == 0) {
 		if (setgid(st.st_gid) != 0 || (geteuid() == 0 && setuid(st.st_uid) != 0))
@@ -202,9 +200,9 @@ START_TEST(session_settings_through_session_pooler_are_kept)
 	char *conninfo = start_bouncer("session");
 	struct server *node = server_join(test_server(),
 		(const char *const[]) { "--database", conninfo, "--rate-sends", "0", "--rate-searches", "0", NULL });
-	use_everything(node, conninfo);
-	use_everything(node, preset_database()); /* the pool returns connections unchanged */
-	end_bouncer(NULL);                       /* otherwise it would count as a process that the server left behind */
+	use_main_features(node, conninfo);
+	use_main_features(node, preset_database()); /* the pool returns connections unchanged */
+	end_bouncer(NULL);                          /* else it would count as a process that the server left behind */
 	server_stop(node);
 }
 END_TEST

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * A start that waits ends at once on SIGTERM, wherever it waits, and leaves nothing behind. Each of these waits would
- * take minutes, or for ever. */
+ * last minutes or forever. */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@
 
 static void close_later(void *arg) { close((int)(intptr_t)arg); }
 
-/* A port that accepts connections and sends nothing. */
+/* Returns a port that accepts connections and sends nothing. */
 static unsigned silent_port(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -68,7 +68,7 @@ START_TEST(sigterm_while_the_database_is_away_ends_the_start)
 {
 	char *dir = directory();
 	struct program *p = serve("--database", format("host=%s user=postern", dir));
-	/* A socket that refuses, like that of a starting server: the start retries for a minute. */
+	/* There is no socket, as before a server has started: the start retries for a minute. */
 	program_await(p, "waiting for the database");
 	expect_end_at_once(p);
 	rmdir(dir);
@@ -98,7 +98,7 @@ START_TEST(sigterm_while_a_statement_waits_for_a_lock_ends_the_start)
 	/* Processes left by the start hold no lock. */
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (*sql(pg, "select pid from pg_stat_activity where application_name = 'postern migrate'") != '\0')
-		time_left(until, "the statement's end");
+		time_left(until, "the statement to end");
 }
 END_TEST
 
@@ -146,7 +146,7 @@ START_TEST(sigterm_while_the_private_database_recovers_ends_the_start)
 }
 END_TEST
 
-/* An initdb as slow as on an overloaded disk: it reports its begin and runs for ten minutes. */
+/* Makes an initdb as slow as on an overloaded disk: it writes its child's id to `began` and runs for ten minutes. */
 static void make_slow_initdb(const char *dir)
 {
 	FILE *f = fopen(format("%s/initdb", dir), "we");
@@ -237,7 +237,7 @@ static struct program *serve_unix(const char *path)
 START_TEST(unix_socket_is_removed_at_stop)
 {
 	char *dir = directory();
-	/* Where only root may remove it, and where its creator may. */
+	/* First in a directory where only root may remove it, then in one where its creator may. */
 	for (int sticky = 0; sticky < 2; sticky++) {
 		char *path = format("%s/%d.sock", dir, sticky);
 		ck_assert_int_eq(chmod(dir, sticky ? 01777 : getuid() == 0 ? 0755 : 0700), 0);

@@ -20,7 +20,6 @@ static struct server *second_node(void)
 	return node;
 }
 
-/* Returns the current cursor. */
 static const char *current_cursor(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
@@ -165,7 +164,7 @@ START_TEST(cursor_of_another_history_is_reset)
 		ck_assert_str_ne(json_str(expect(s, "reset"), "reason"), "");
 		struct answer a = expect_status(get(bob, "/v1/poll?wait=60&since=%s", cursors[i]), 200);
 		ck_assert_str_eq(json_str(a.json, "events.0.event"), "reset");
-		/* A client that follows the advice recovers. */
+		/* A client that syncs again, as a reset demands, recovers. */
 		struct stream *fresh = stream_since(bob, current_cursor(bob));
 		expect_message(fresh, say(alice, chat, "welcome back"));
 	}
@@ -226,12 +225,12 @@ START_TEST(member_added_again_gets_events_from_then_on)
 	say(alice, chat, "not for bob");
 	expect_status(put(alice, member_path(chat, bob), "{}"), 200);
 	long long after = say(alice, chat, "welcome back");
-	/* On a stream that was open: each change. */
+	/* A stream that was open gets each change. */
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "kicked");
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "joined");
 	ck_assert_int_eq(json_num(expect(s, "chat"), "members_count"), 2);
 	expect_message(s, after);
-	/* On a stream that was closed: the latest state, once. */
+	/* A stream that was closed gets the latest state once. */
 	struct answer polled = expect_status(get(bob, "/v1/poll?wait=0&since=%s", cursor), 200);
 	ck_assert_uint_eq(json_count(polled.json, "events"), 3);
 	ck_assert_str_eq(json_str(polled.json, "events.0.data.state"), "joined");
@@ -266,7 +265,7 @@ START_TEST(leaving_member_gets_own_member_event_last)
 	long long chat = make_group(alice, bob);
 	struct stream *s = stream_from_now(bob);
 	expect_status(del(bob, "%s", member_path(chat, bob)), 204);
-	say(alice, chat, "he is gone");
+	say(alice, chat, "bob is gone");
 	ck_assert_str_eq(json_str(expect(s, "member"), "state"), "left");
 	expect_quiet(s);
 }
@@ -415,8 +414,7 @@ START_TEST(slow_reader_loses_no_event)
 	send_many(alice, chat, 600, 10000, &first, &last);
 	for (next = first; next <= last; next++)
 		expect_message(quick, next);
-	/* Now the client reads. Whether its stream was closed or set back, it gets each missed event once and in
-	 * order. */
+	/* Now the slow client reads. Whether or not its stream was closed, it gets each missed event once, in order. */
 	for (next = first; next <= last; next++) {
 		if (stream_is_over(s))
 			s = stream_since(bob, stream_cursor(s));
@@ -448,7 +446,7 @@ START_TEST(stream_ended_by_server_says_bye_and_loses_nothing)
 	expect_end(s);
 	expect(ndjson, "bye");
 	expect_end(ndjson);
-	struct answer polled = wire_answer(w); /* may be too late: then it is closed without an answer */
+	struct answer polled = wire_answer(w); /* if it came too late, it is closed without an answer */
 	if (polled.status != 0 && polled.status != 503)
 		ck_assert_uint_eq(json_count(expect_status(polled, 200).json, "events"), 0);
 	server_await_exit(second_node());

@@ -31,7 +31,7 @@ START_TEST(group_changes_are_system_messages)
 	expect_status(patch(alice, chat_path(chat), "{'title':'orchard','history':'joined'}"), 200);
 	ck_assert_str_eq(json_str(expect_system(s, "title_changed"), "content.title"), "orchard");
 	ck_assert_str_eq(json_str(expect_system(s, "history_changed"), "content.history"), "joined");
-	expect_status(patch(alice, chat_path(chat), "{'title':'orchard'}"), 200); /* as it was */
+	expect_status(patch(alice, chat_path(chat), "{'title':'orchard'}"), 200); /* unchanged: no message */
 	expect_status(put(alice, member_path(chat, dave), "{}"), 200);
 	ck_assert_str_eq(json_str(expect_system(s, "member_added"), "content.name"), "dave");
 	expect_status(put(alice, member_path(chat, carol), "{'role':'admin'}"), 200);
@@ -39,7 +39,7 @@ START_TEST(group_changes_are_system_messages)
 	ck_assert_str_eq(json_str(m, "content.name"), "carol");
 	ck_assert_str_eq(json_str(m, "content.role"), "admin");
 	expect_status(put(alice, member_path(chat, dave), "{'muted_until':'2100-01-01T00:00:00Z'}"),
-		200); /* that isn't every member's */
+		200); /* a mute makes no message */
 	expect_status(del(carol, "%s", member_path(chat, dave)), 204);
 	m = expect_system(s, "member_removed");
 	ck_assert_str_eq(json_str(m, "from"), "carol");
@@ -64,7 +64,7 @@ START_TEST(group_changes_are_system_messages)
 }
 END_TEST
 
-START_TEST(system_message_of_kick_is_hidden_from_them_and_of_join_is_not)
+START_TEST(system_message_of_join_reaches_the_member_and_of_kick_does_not)
 {
 	struct client *alice = user("alice"), *bob = user("bob"), *dave = user("dave");
 	long long chat = json_num(expect_status(post(alice, "/v1/chats",
@@ -84,8 +84,8 @@ START_TEST(system_message_of_kick_is_hidden_from_them_and_of_join_is_not)
 	ck_assert_uint_eq(json_count(a.json, "messages"), 1);
 	ck_assert_str_eq(json_str(a.json, "messages.0.content.code"), "member_added");
 	expect_status(post(bob, "/v1/chats", "{'kind':'group','title':'y','system_messages':'all'}"), 201);
-	ck_assert_str_eq(
-		json_str(expect_system(gone, "chat_created"), "content.title"), "y"); /* and nothing before it */
+	ck_assert_str_eq(json_str(expect_system(gone, "chat_created"), "content.title"),
+		"y"); /* with no system message before it */
 }
 END_TEST
 
@@ -132,14 +132,14 @@ START_TEST(system_message_cannot_be_sent_or_edited)
 	expect_status(put(alice, member_path(chat, bob), "{'role':'member'}"), 200);
 	struct answer a = expect_status(get(bob, "%s", messages_path(chat)), 200);
 	ck_assert_uint_eq(json_count(a.json, "messages"), 4);
-	long long anns = json_num(a.json, "messages.2.id");
+	long long bobs = json_num(a.json, "messages.2.id");
 	ck_assert_str_eq(json_str(a.json, "messages.2.from"), "bob");
-	expect_problem(patch(bob, message_path(chat, anns), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
-	expect_problem(del(bob, "%s", message_path(chat, anns)), 403, "forbidden");
+	expect_problem(patch(bob, message_path(chat, bobs), "{'content':{'code':'chat_created'}}"), 403, "forbidden");
+	expect_problem(del(bob, "%s", message_path(chat, bobs)), 403, "forbidden");
 	expect_problem(post(bob, messages_path(chat), "{'type':'system','content':{'code':'x'}}"), 422, "out_of_range");
-	expect_problem(post(bob, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, anns), 422,
+	expect_problem(post(bob, messages_path(chat), "{'forward':{'chat':%lld,'id':%lld}}", chat, bobs), 422,
 		"unknown_forward");
-	expect_status(del(alice, "%s", message_path(chat, anns)), 204);
+	expect_status(del(alice, "%s", message_path(chat, bobs)), 204);
 }
 END_TEST
 
@@ -202,7 +202,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { group_changes_are_system_messages,
-		system_message_of_kick_is_hidden_from_them_and_of_join_is_not,
+		system_message_of_join_reaches_the_member_and_of_kick_does_not,
 		system_message_of_large_removal_has_no_names, system_message_cannot_be_sent_or_edited,
 		bans_invites_and_batches_are_system_messages, system_messages_can_be_switched_off,
 		channels_and_direct_chats_have_no_membership_messages, NULL };
