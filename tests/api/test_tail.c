@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern tail`: history first, then live, across its own restarts by a state file and across a restored database by
- * the history. Each message is printed once. */
+ * `postern tail` prints history, then live messages, each once. It continues after a restart of its own with a state
+ * file, and after a restore of the database with the history. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,12 +35,12 @@ static char *printed_texts(struct program *p, const char *last)
 	program_await(p, format(": %s\n", last));
 	said = format("%s", program_said(p));
 	for (char *line = strtok(said, "\n"); line != NULL; line = strtok(NULL, "\n"))
-		if (*line == '2') /* of this millennium */
+		if (*line == '2') /* the line begins with a time */
 			all = format("%s%s%s", all, *all != '\0' ? " " : "", strchr(line + 24, ':') + 2);
 	return all;
 }
 
-/* A tail without backlog doesn't show when it begins: messages are sent until one is printed. */
+/* Sends messages until one is printed: a tail without backlog doesn't show when it begins to listen. */
 static void await_listening(const struct client *who, long long chat, struct program *p)
 {
 	unsigned long long until = clock_mono_ms() + PATIENCE;
@@ -266,11 +266,11 @@ START_TEST(tail_interrupted_while_filling_a_gap_continues_it)
 	put_text(file,
 		format("{\"cursor\":\"AAAAAAAA00000000.9\",\"printed\":[{\"id\":%lld,\"chat\":%lld,\"at\":\"%s\"}]}",
 			first, chat, at));
-	/* Without a reader it blocks on its output, and is killed. */
+	/* Without a reader tail blocks on its output. It is killed then. */
 	struct program *p = run_tail(ann, "--cursor-file", file);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (program_unread(p) < 60000)
-		time_left(until, "its output to fill");
+		time_left(until, "its output to be full");
 	kill(program_pid(p), SIGKILL);
 	ck_assert_int_eq(program_await_exit(p), 128 + SIGKILL);
 	p = run_tail(ann, "--cursor-file", file);
@@ -340,7 +340,7 @@ START_TEST(tail_fills_the_gap_after_database_restore)
 }
 END_TEST
 
-/* Even the message that it began with is gone. */
+/* The restored database lacks every message that tail has printed. */
 START_TEST(tail_fills_the_gap_when_no_printed_message_is_left)
 {
 	struct client *ann = user_at(node, "ann");
@@ -350,7 +350,7 @@ START_TEST(tail_fills_the_gap_when_no_printed_message_is_left)
 	say(ann, one, "first");
 	struct program *p = run_tail(ann, format("%lld", one), "-n", "1");
 	program_await(p, ": first\n");
-	for (int i = 0; i < 100; i++) /* more than are remembered individually */
+	for (int i = 0; i < 100; i++) /* more than tail remembers one by one */
 		say(ann, one, format("lost%d", i));
 	program_await(p, "lost99");
 	restore_database();

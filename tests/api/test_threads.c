@@ -146,13 +146,6 @@ START_TEST(thread_list_includes_unread_counts)
 }
 END_TEST
 
-/* ---- mentions ---- */
-
-static size_t mentions_of(const struct client *who)
-{
-	return json_count(expect_status(get(who, "/v1/mentions"), 200).json, "mentions");
-}
-
 START_TEST(thread_remains_when_its_first_message_is_deleted)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cat = new_user(), *eve = new_user();
@@ -190,6 +183,13 @@ START_TEST(thread_remains_when_its_first_message_is_deleted)
 }
 END_TEST
 
+/* ---- mentions ---- */
+
+static size_t mentions_of(const struct client *who)
+{
+	return json_count(expect_status(get(who, "/v1/mentions"), 200).json, "mentions");
+}
+
 START_TEST(mention_is_part_of_the_message_event)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user(), *mallory = new_user();
@@ -211,7 +211,7 @@ START_TEST(mention_is_part_of_the_message_event)
 		char *text = format("%.*s%s", (int)strcspn(plain[i], "%"), plain[i], name);
 		ck_assert_msg(!json_has(expect_status(post(ann, messages_path(chat), "{'text':'%s'}", text), 201).json,
 				      "mentions"),
-			"%s mentions him", text);
+			"`%s` is a mention", text);
 	}
 	char *many = format("{\"text\":\"(@%s)\"}\n{\"text\":\"none\"}\n{\"text\":\"@%s... @%s, @%s\"}\n", ben->name,
 		cay->name, ben->name, ben->name);
@@ -227,7 +227,7 @@ START_TEST(mention_is_part_of_the_message_event)
 }
 END_TEST
 
-START_TEST(mention_of_all_is_for_owner_and_admins)
+START_TEST(mention_of_all_is_limited_to_owner_and_admins)
 {
 	struct client *ann = new_user(), *ben = new_user(), *cay = new_user();
 	long long chat = make_group(ann, ben);
@@ -237,7 +237,7 @@ START_TEST(mention_of_all_is_for_owner_and_admins)
 	expect_status(put(ann, member_path(chat, cay), "{}"), 200);
 	ck_assert_uint_eq(mentions_of(ben), 1);
 	ck_assert_uint_eq(mentions_of(ann), 0);
-	ck_assert_uint_eq(mentions_of(cay), 0); /* was not a member */
+	ck_assert_uint_eq(mentions_of(cay), 0); /* cay wasn't a member yet */
 	expect_status(put(ann, member_path(chat, ben), "{'role':'admin'}"), 200);
 	expect_status(post(ben, messages_path(chat), "{'text':'@all'}"), 201);
 	ck_assert_uint_eq(mentions_of(ann), 1);
@@ -458,7 +458,7 @@ int main(void)
 		thread_list_includes_unread_counts,
 		thread_remains_when_its_first_message_is_deleted,
 		mention_is_part_of_the_message_event,
-		mention_of_all_is_for_owner_and_admins,
+		mention_of_all_is_limited_to_owner_and_admins,
 		mention_is_removed_with_its_message,
 		mentions_unread_are_counted,
 		mentions_over_the_limit_are_ignored,

@@ -22,7 +22,6 @@ static struct server *second_node(void)
 	return node;
 }
 
-/* Returns the current cursor. */
 static const char *current_cursor(const struct client *who)
 {
 	return json_str(expect_status(get(who, "/v1/sync"), 200).json, "cursor");
@@ -209,8 +208,8 @@ START_TEST(stream_with_last_event_id_parameter_resumes)
 	const char *cursor = stream_cursor(witness);
 	long long id = say(alice, chat, "2");
 	expect_message(witness, id);
-	struct stream *s =
-		stream_open(bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends it to its URL */
+	struct stream *s = stream_open(
+		bob, "?since=%s&lastEventId=%s", old, cursor); /* a polyfill appends the parameter to the URL */
 	expect(s, "hello");
 	expect_message(s, id);
 	struct answer a = expect_status(get(bob, "/v1/poll?wait=0&lastEventId=%s", cursor), 200);
@@ -265,17 +264,15 @@ START_TEST(unicode_line_breaks_are_escaped_in_every_response)
 	expect_no_breaks("a stream in NDJSON", raw_stream(bob, format("?format=ndjson&since=%s", since)));
 	expect_no_breaks("history", expect_status(get(bob, "%s?limit=5", messages_path(chat)), 200).body);
 	expect_no_breaks("sync", expect_status(get(bob, "/v1/sync"), 200).body);
-	expect_no_breaks("lines of their own",
+	expect_no_breaks("an answer in NDJSON",
 		expect_status(
 			post_as(alice, messages_path(chat), "application/x-ndjson", "{\"text\":\"" BREAKS "\"}\n"), 200)
 			.body);
 	expect_no_breaks("an export", expect_status(get(alice, "/v1/me/export"), 200).body);
-	expect_no_breaks("what is no text of a message",
-		expect_status(patch(bob, format("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
+	expect_no_breaks("a profile", expect_status(patch(bob, format("/v1/me"), "{'about':'" BREAKS "'}"), 200).body);
 }
 END_TEST
 
-/* The response to a page of another origin has no CORS headers. */
 START_TEST(heartbeats_are_sent_on_busy_stream)
 {
 	struct client *alice = user("alice"), *bob = on_server(user("bob"), second_node());
@@ -288,6 +285,7 @@ START_TEST(heartbeats_are_sent_on_busy_stream)
 }
 END_TEST
 
+/* The response to a page of another origin has no CORS headers. */
 START_TEST(cors_is_allowed_for_listed_origins_only)
 {
 	struct client *bob = with_header(user("bob"), "Origin: " APP),
@@ -307,12 +305,12 @@ START_TEST(cors_is_allowed_for_listed_origins_only)
 	struct client *before = with_header(
 		with_header(with_header(anonymous(), "Origin: " APP), "Access-Control-Request-Method: POST"),
 		"Access-Control-Request-Headers: authorization, content-type");
-	struct answer may = send_request(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
-	ck_assert_int_eq(may.status / 100, 2);
-	ck_assert_str_eq(answer_header(may, "Access-Control-Allow-Origin"), APP);
-	ck_assert_ptr_nonnull(strstr(expect_header(may, "Access-Control-Allow-Methods"), "POST"));
-	ck_assert_ptr_nonnull(strcasestr(expect_header(may, "Access-Control-Allow-Headers"), "authorization"));
-	ck_assert_ptr_nonnull(strcasestr(expect_header(may, "Access-Control-Allow-Headers"), "content-type"));
+	struct answer preflight = send_request(before, "OPTIONS", "/v1/chats/1/messages", NULL, NULL, 0);
+	ck_assert_int_eq(preflight.status / 100, 2);
+	ck_assert_str_eq(answer_header(preflight, "Access-Control-Allow-Origin"), APP);
+	ck_assert_ptr_nonnull(strstr(expect_header(preflight, "Access-Control-Allow-Methods"), "POST"));
+	ck_assert_ptr_nonnull(strcasestr(expect_header(preflight, "Access-Control-Allow-Headers"), "authorization"));
+	ck_assert_ptr_nonnull(strcasestr(expect_header(preflight, "Access-Control-Allow-Headers"), "content-type"));
 }
 END_TEST
 
@@ -465,7 +463,7 @@ START_TEST(request_head_sent_byte_by_byte_is_accepted)
 }
 END_TEST
 
-static int by_size(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+static int compare_ints(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
 START_TEST(stream_closed_by_client_is_freed_within_100_ms)
 {
@@ -480,7 +478,7 @@ START_TEST(stream_closed_by_client_is_freed_within_100_ms)
 		await_metric(test_server(), "postern_streams", 0);
 		took[i] = (int)(clock_mono_ms() - begin);
 	}
-	qsort(took, 5, sizeof(took[0]), by_size);
+	qsort(took, 5, sizeof(took[0]), compare_ints);
 	ck_assert_int_le(took[2], 100); /* the median, because the machine may be busy once */
 }
 END_TEST
@@ -499,7 +497,7 @@ START_TEST(poll_closed_by_client_is_freed_within_100_ms)
 		await_metric(test_server(), "postern_streams", 0);
 		took[i] = (int)(clock_mono_ms() - begin);
 	}
-	qsort(took, 5, sizeof(took[0]), by_size);
+	qsort(took, 5, sizeof(took[0]), compare_ints);
 	ck_assert_int_le(took[2], 100);
 }
 END_TEST

@@ -44,7 +44,7 @@ static void await_ready(const struct client *there, const char *detail)
 	}
 }
 
-/* Sends a message that isn't committed: its answer must arrive while the trouble lasts. */
+/* Sends a message that can't be committed. Its answer must arrive while the trouble lasts. */
 static void expect_send_503(const struct client *who, long long chat, const char *key)
 {
 	struct answer a = expect_problem(say_with_key(who, chat, key, "once"), 503, "database_away");
@@ -52,10 +52,10 @@ static void expect_send_503(const struct client *who, long long chat, const char
 	expect_header(a, "Retry-After");
 }
 
-/* Sends the same message again after the trouble: it is there once. */
+/* Sends the same message until it is accepted, and asserts that the chat has it once. */
 static void resend(const struct client *who, long long chat, const char *key)
 {
-	for (unsigned long long until = clock_mono_ms() + PATIENCE;; time_left(until, "a send to be taken")) {
+	for (unsigned long long until = clock_mono_ms() + PATIENCE;; time_left(until, "a send to be accepted")) {
 		struct answer a = say_with_key(who, chat, key, "once");
 		if (a.status == 201)
 			break;
@@ -125,7 +125,8 @@ START_TEST(frozen_database_requests_are_answered)
 		expect_problem(patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
 	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "it is not known whether this took effect"));
 	a = expect_problem(post(unseen, "/v1/chats", "{'kind':'group','title':'x'}"), 503, "database_away");
-	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "Nothing has happened")); /* not even looked up */
+	ck_assert_ptr_nonnull(
+		strstr(json_str(a.json, "detail"), "Nothing has happened")); /* the query for their token failed */
 	await_ready(anonymous(), "database");
 	expect_status(get(anonymous(), "/healthz"), 200);
 	signal_database(SIGCONT);
@@ -136,7 +137,7 @@ END_TEST
 
 static const struct {
 	const char *sqlstate, *detail; /* of /readyz */
-} passing[] = {
+} transient_errors[] = {
 	{ "54000", "limit" },
 	{ "42883", "expects" },
 	{ "42P01", "expects" },
@@ -158,17 +159,17 @@ START_TEST(transient_errors_are_503_and_logged)
 	sql(pg,
 		"create function public.fail() returns trigger language plpgsql as $$ begin raise sqlstate 'ABCDE'; "
 		"end $$");
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+	for (size_t i = 0; i < sizeof(transient_errors) / sizeof(transient_errors[0]); i++) {
 		long long chat = make_group(ann);
 		sql(pg,
 			"create or replace function public.fail() returns trigger language plpgsql as $$ begin raise "
 			"exception 'simulated' using errcode = '%s'; end $$",
-			passing[i].sqlstate);
+			transient_errors[i].sqlstate);
 		sql(pg,
 			"create trigger fail before insert on postern.log_batch for each row execute function "
 			"public.fail()");
 		expect_send_503(ann, chat, "k");
-		await_ready(ann, passing[i].detail);
+		await_ready(ann, transient_errors[i].detail);
 		struct answer a = expect_problem(
 			patch(ann, format("/v1/chats/%lld", chat), "{'title':'x'}"), 503, "database_away");
 		expect_header(a, "Retry-After");
@@ -204,7 +205,7 @@ END_TEST
 static bool has_tiny;
 static char tiny[] = "/tmp/pttXXXXXX";
 
-/* In a mount namespace of this program and its servers, where the system allows it. */
+/* Mounts a small file system for this program and its servers only, where the system allows it. */
 static void mount_tiny(void)
 {
 	has_tiny = mkdtemp(tiny) != NULL && unshare(CLONE_NEWNS) == 0 &&
@@ -225,7 +226,7 @@ START_TEST(full_disk_is_logged_and_sends_resume_with_space)
 	ck_assert_int_eq(chown(tiny, st.st_uid, st.st_gid), 0);
 	sql(pg, "create tablespace tiny location '%s'", tiny);
 	sql(pg, "alter table postern.message set tablespace tiny");
-	sql(pg, "alter table postern.meta set tablespace tiny"); /* what the probe writes needs room there too */
+	sql(pg, "alter table postern.meta set tablespace tiny"); /* so that the probe's writes need space there too */
 	struct answer a = { .status = 201 };
 	for (int i = 0; a.status == 201; i++) {
 		ck_assert_int_lt(i, 2000);
@@ -248,7 +249,7 @@ END_TEST
 
 /* ---- privileges ---- */
 
-/* A database whose owner isn't a superuser. */
+/* Creates a database whose owner isn't a superuser on the first call. Returns its conninfo. */
 static const char *plain_database(void)
 {
 	static char conninfo[160];
@@ -268,7 +269,7 @@ static char *functions_schema(PGconn *pg)
 	return sql(pg, "select nspname from pg_namespace where nspname ~ '^postern_'");
 }
 
-/* Runs revoke … from or grant … to. */
+/* Runs REVOKE or GRANT for every function of that name. */
 static void change_privilege(PGconn *pg, const char *change, const char *function)
 {
 	char *each = sql(pg,
@@ -280,8 +281,6 @@ static void change_privilege(PGconn *pg, const char *change, const char *functio
 
 #define REVOKE "revoke execute on function %s from public, plain"
 #define GRANT "grant execute on function %s to plain"
-
-static unsigned log_lines(const struct server *node) { return server_log_lines(node); }
 
 START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 {
@@ -297,20 +296,20 @@ START_TEST(revoked_function_is_retried_slowly_and_works_once_granted)
 		node);
 	long long chat = make_group(ann);
 	await_ready(ann, NULL);
-	unsigned before = log_lines(node);
+	unsigned before = server_log_lines(node);
 	change_privilege(pg, REVOKE, "send_one");
 	change_privilege(pg, REVOKE, "send");
 	expect_send_503(ann, chat, "k");
 	await_ready(ann, "privilege");
 	ck_assert(server_logged(node, "42501"));
-	/* The listener too, which reconnects repeatedly. */
+	/* The listener, which reconnects repeatedly, fails too. */
 	change_privilege(pg, REVOKE, "node_attach");
 	sql(pg,
 		"select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = 'plain' and pid <> "
 		"pg_backend_pid()");
 	for (int i = 0; i < 4; i++)
 		expect_send_503(ann, chat, "k");
-	ck_assert_msg(log_lines(node) - before < 60, "%u lines", log_lines(node) - before);
+	ck_assert_msg(server_log_lines(node) - before < 60, "%u lines", server_log_lines(node) - before);
 	change_privilege(pg, GRANT, "node_attach");
 	change_privilege(pg, GRANT, "send_one");
 	change_privilege(pg, GRANT, "send");

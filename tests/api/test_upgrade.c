@@ -25,7 +25,7 @@ static struct server *node; /* its database is upgraded */
 static char old_bindir[BINDIR_SIZE], newer_bindir[BINDIR_SIZE];
 static int old_version, newer_version;
 
-/* Ids and cursors from before the upgrade. */
+/* From before the upgrade. */
 static struct client *ann, *ben;
 static long long chat, first_id, last_id;
 static char kept_cursor[128];
@@ -89,7 +89,7 @@ static char *directory(void)
 }
 
 /* Makes initdb and postgres programs, and no other, that report that version. */
-static char *programs_called(int major)
+static char *make_programs(int major)
 {
 	char *dir = directory();
 	write_file(format("%s/initdb", dir), "w", 0755, "#!/bin/sh\n");
@@ -209,7 +209,7 @@ START_TEST(setup_server_has_messages)
 	}
 	expect_found("quillaja", MESSAGES);
 	sql(database_open(node), "alter system set work_mem = '9MB'");
-	sql(database_open(node), "alter system set fsync = off"); /* only to make the test quick */
+	sql(database_open(node), "alter system set fsync = off"); /* makes the test faster */
 }
 END_TEST
 
@@ -245,16 +245,16 @@ END_TEST
 
 START_TEST(upgrade_to_unsupported_version_is_refused)
 {
-	expect_refused(begin_upgrade("--pg-bindir", programs_called(14)),
-		"is PostgreSQL 14: this version of Postern upgrades");
-	expect_refused(begin_upgrade("--pg-bindir", programs_called(99)),
-		"is PostgreSQL 99: this version of Postern upgrades");
+	expect_refused(
+		begin_upgrade("--pg-bindir", make_programs(14)), "is PostgreSQL 14: this version of Postern upgrades");
+	expect_refused(
+		begin_upgrade("--pg-bindir", make_programs(99)), "is PostgreSQL 99: this version of Postern upgrades");
 }
 END_TEST
 
 START_TEST(upgrade_without_pg_upgrade_says_what_to_install)
 {
-	struct program *p = begin_upgrade("--pg-bindir", programs_called(newer_version));
+	struct program *p = begin_upgrade("--pg-bindir", make_programs(newer_version));
 	expect_refused(p, "an upgrade also needs pg_upgrade, pg_ctl, ");
 	ck_assert_ptr_nonnull(strstr(program_said(p), format("apt-get install postgresql-%d", newer_version)));
 }
@@ -324,7 +324,7 @@ static void await_match(const char *pattern)
 		time_left(until, pattern);
 }
 
-/* Kills the command at this line of output, and with `file` once that exists too. */
+/* Kills the command when it has printed this line and, if file isn't NULL, that file exists. */
 static void kill_at(const char *step, const char *file)
 {
 	struct program *p = begin_upgrade("--pg-bindir", newer_bindir);
@@ -366,7 +366,7 @@ START_TEST(upgrade_terminated_removes_its_files)
 }
 END_TEST
 
-/* Either one may be in place. */
+/* Either database may be in place. */
 START_TEST(upgrade_killed_at_the_switch_leaves_one_whole_database)
 {
 	kill_at("step: putting", NULL);

@@ -20,7 +20,7 @@ static void remove_tree(void *dir)
 		ck_abort_msg("%s can't be removed", (char *)dir);
 }
 
-/* The server drops its privileges, so every user may write there. */
+/* Creates a directory in which every user may write, because the server drops its privileges. */
 static char *directory(void)
 {
 	char *dir = format("/tmp/pvXXXXXX");
@@ -50,7 +50,7 @@ static char *real_programs(void)
 }
 
 /* Makes PostgreSQL programs that report version `major` and run the machine's. */
-static char *programs_called(int major)
+static char *make_programs(int major)
 {
 	char *real = real_programs(), *dir = directory();
 	write_file(format("%s/initdb", dir), 0755, format("#!/bin/sh\nexec %s/initdb \"$@\"\n", real));
@@ -86,14 +86,14 @@ END_TEST
 START_TEST(pg_bindir_too_old_is_refused)
 {
 	char *state = format("%s/s", directory());
-	expect_refused(serve(state, programs_called(14)), "PostgreSQL 14 is too old: Postern needs version 15 to 18");
+	expect_refused(serve(state, make_programs(14)), "PostgreSQL 14 is too old: Postern needs version 15 to 18");
 }
 END_TEST
 
 START_TEST(pg_bindir_newer_than_tested_gives_a_warning_and_serves)
 {
 	char *state = format("%s/s", directory());
-	struct program *p = serve(state, programs_called(99));
+	struct program *p = serve(state, make_programs(99));
 	program_await(p, "PostgreSQL 99 is newer than this version of Postern is tested with (15 to 18)");
 	program_await(p, "ready http://127.0.0.1:");
 	ck_assert_int_eq(program_stop(p), 0);
@@ -103,10 +103,10 @@ END_TEST
 START_TEST(data_of_another_version_are_served_by_programs_of_that_version)
 {
 	char *state = format("%s/s", directory());
-	struct program *p = serve(state, programs_called(98));
+	struct program *p = serve(state, make_programs(98));
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0); /* the data have the machine's version, whatever the programs report */
-	p = serve(state, programs_called(97));
+	p = serve(state, make_programs(97));
 	program_await(p, "but pg_bindir has version 97: using ");
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);
@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(data_of_missing_version_say_what_to_install)
 {
-	char *state = format("%s/s", directory()), *fake = programs_called(98);
+	char *state = format("%s/s", directory()), *fake = make_programs(98);
 	struct program *p = serve(state, fake);
 	program_await(p, "ready http://");
 	ck_assert_int_eq(program_stop(p), 0);

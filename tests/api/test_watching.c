@@ -53,7 +53,7 @@ static char *await_line_args(const char *path, const char *const texts[])
 }
 #define await_line(path, ...) await_line_args(path, (const char *const[]) { __VA_ARGS__, NULL })
 
-/* A directory that a server may write to, whatever its user. */
+/* Creates a directory in which every user may write, because the server may run as another one. */
 static char *make_directory(void)
 {
 	char *dir = format("/tmp/pwXXXXXX");
@@ -115,7 +115,7 @@ START_TEST(failed_sign_in_is_one_escaped_line_in_every_format)
 }
 END_TEST
 
-/* The steps of the request with that id are logged in this order, beginning with the first line that fits. */
+/* Asserts that these steps of the request with that id are logged in this order. */
 static void expect_steps(const struct server *node, const char *id, const char *const steps[])
 {
 	char line[8192];
@@ -125,7 +125,7 @@ static void expect_steps(const struct server *node, const char *id, const char *
 		if (strstr(line, format(" trace worker 0 %s request=%s", *steps, id)) != NULL)
 			steps++;
 	fclose(f);
-	ck_assert_msg(*steps == NULL, "%s: no \"%s\" in its place", id, *steps);
+	ck_assert_msg(*steps == NULL, "%s: the step \"%s\" is missing or out of order", id, *steps);
 }
 
 START_TEST(trace_follows_a_request_from_head_to_last_byte)
@@ -243,7 +243,7 @@ START_TEST(access_log_has_a_line_per_response_without_secrets)
 	ck_assert_msg(strstr(line, " bytes=0 ") == NULL && strstr(line, " duration=0.") != NULL &&
 			strstr(line, " request=") != NULL,
 		"%s", line);
-	struct answer a = expect_status(get(ann, "/v1/me/export"), 200); /* in pieces */
+	struct answer a = expect_status(get(ann, "/v1/me/export"), 200); /* a response in pieces */
 	await_line(file, "path=/v1/me/export", "status=200", format("bytes=%zu ", strlen(a.body)));
 	expect_status(send_request(ann, "HEAD", "/v1/poll?wait=0", NULL, NULL, 0), 200);
 	await_line(file, "method=HEAD path=/v1/poll status=200");
@@ -267,7 +267,7 @@ START_TEST(access_log_has_a_line_per_response_without_secrets)
 }
 END_TEST
 
-START_TEST(access_log_has_a_stream_when_it_ends)
+START_TEST(access_log_line_of_stream_is_written_when_it_ends)
 {
 	const char *const flags[] = { "--access-log", "on", "--log-format", "json", NULL };
 	struct server *node = server_join(test_server(), flags);
@@ -300,12 +300,12 @@ START_TEST(access_log_is_reopened_on_sighup)
 	expect_status(get(bare, "/healthz"), 200);
 	await_line(file, "path=/healthz");
 	ck_assert_int_eq(rename(file, old), 0);
-	expect_status(get(bare, "/v1/me"), 401); /* still in the old one */
+	expect_status(get(bare, "/v1/me"), 401); /* still in the old file */
 	await_line(old, "path=/v1/me");
 	kill(server_pid(node), SIGHUP);
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (access(file, F_OK) != 0)
-		time_left(until, "another file");
+		time_left(until, "the file to be opened again");
 	expect_status(get(bare, "/readyz"), 200);
 	await_line(file, "path=/readyz");
 	server_stop(node);
@@ -327,7 +327,7 @@ START_TEST(access_log_that_cannot_be_written_fails_the_start)
 }
 END_TEST
 
-/* A full file system: no request waits for it, and lost lines are counted. */
+/* With a full file system no request waits, and lost lines are counted. */
 START_TEST(access_log_over_its_buffer_drops_and_counts)
 {
 	const char *const flags[] = { "--access-log", "/dev/full", NULL };
@@ -364,7 +364,7 @@ START_TEST(requests_are_counted_by_route_and_status)
 	ck_assert_double_eq(metric(test_server(), took), before[1] + 1);
 	ck_assert_double_eq(metric(test_server(), other), before[2] + 50);
 	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
-	ck_assert_ptr_null(strstr(a.body, "no-such-thing")); /* what a client sends becomes no label */
+	ck_assert_ptr_null(strstr(a.body, "no-such-thing")); /* what a client sends isn't a label */
 	ck_assert_ptr_null(strstr(a.body, format("/v1/chats/%lld", chat)));
 }
 END_TEST
@@ -442,7 +442,7 @@ START_TEST(worker_killed_is_counted)
 	unsigned long long until = clock_mono_ms() + PATIENCE;
 	while (get(&(struct client) { .server = node }, "/readyz").status != 200 ||
 		server_workers(node, pids + 1, 1) != 1 || pids[1] == pids[0])
-		time_left(until, "another worker");
+		time_left(until, "the worker to be replaced");
 	await_metric(node, "postern_worker_restarts_total", 1);
 	await_metric(node, "postern_log_lines_total{level=\"error\"}", errors + 1);
 	server_stop(node);
@@ -458,7 +458,7 @@ int main(void)
 		refusals_of_one_client_are_logged_in_two_lines,
 		refusals_of_many_clients_are_logged_in_few_lines,
 		access_log_has_a_line_per_response_without_secrets,
-		access_log_has_a_stream_when_it_ends,
+		access_log_line_of_stream_is_written_when_it_ends,
 		access_log_is_reopened_on_sighup,
 		access_log_that_cannot_be_written_fails_the_start,
 		access_log_over_its_buffer_drops_and_counts,

@@ -37,7 +37,7 @@ START_TEST(buf_grows_to_its_cap_and_no_further)
 }
 END_TEST
 
-START_TEST(arena_allocations_are_apart_and_aligned)
+START_TEST(arena_allocations_are_aligned_and_do_not_overlap)
 {
 	struct arena a = { 0 };
 	char *parts[400];
@@ -57,7 +57,7 @@ START_TEST(arena_allocations_are_apart_and_aligned)
 }
 END_TEST
 
-/* The size of a chunk follows from that of the chunk before. */
+/* The size of a chunk depends on that of the chunk before. */
 START_TEST(arena_allocations_after_large_odd_text_are_aligned)
 {
 	struct arena a = { 0 };
@@ -84,7 +84,7 @@ START_TEST(buf_quotes_json)
 }
 END_TEST
 
-START_TEST(map_finds_added_and_not_removed_keys)
+START_TEST(map_finds_keys_until_they_are_removed)
 {
 	struct map m = { 0 };
 	static char values[2000];
@@ -102,7 +102,7 @@ START_TEST(map_finds_added_and_not_removed_keys)
 	ck_assert_uint_eq(m.count, 1000);
 	for (uint64_t i = 1; i < 2000; i += 2)
 		map_remove(&m, i * 7919);
-	ck_assert_uint_le(m.size, 64); /* and releases its memory */
+	ck_assert_uint_le(m.size, 64); /* the memory has been released */
 	map_release(&m);
 }
 END_TEST
@@ -234,7 +234,7 @@ START_TEST(log_flood_is_counted_with_its_last_values)
 	for (int i = 1; i <= 100; i++)
 		log_warn("value %d of a flood", i);
 	log_warn("another line");
-	const char *said = log_until(ends[0], "the last one"); /* without another line of that kind */
+	const char *said = log_until(ends[0], "the last one"); /* without another line of this kind */
 	dup2(err, STDERR_FILENO);
 	ck_assert_ptr_nonnull(strstr(said, "value 10 of a flood\n"));
 	ck_assert_ptr_null(strstr(said, "value 11 of a flood\n"));
@@ -271,7 +271,7 @@ START_TEST(tar_headers_keep_sizes_and_detect_damage)
 	for (size_t i = 0; i < TAR_BLOCK; i++) {
 		memcpy(damaged, block, TAR_BLOCK);
 		damaged[i] ^= 1;
-		bool counts = i < 148 || i >= 156; /* the last two of the checksum's eight bytes are not checked */
+		bool counts = i < 148 || i >= 156; /* not every byte of the checksum is significant */
 		if (counts)
 			ck_assert_int_eq(read_back(damaged, &e), ST_INVALID);
 	}
@@ -292,7 +292,7 @@ START_TEST(linesafe_escapes_every_line_terminator)
 		{ "\xe2\x80\xa9x\xc2\x85", "\\u2029x\\u0085" },
 		{ "\xc2\x85\xc2\x85\xe2\x80\xa8y\xe2\x80\xa8", "\\u0085\\u0085\\u2028y\\u2028" },
 		{ "\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa",
-			"\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* their neighbours remain */
+			"\xc2\xa9\xe2\x80\x94\xe2\x82\xac\xe2\x80\xaa" }, /* similar characters are unchanged */
 		{ "cut \xe2\x80", "cut \xe2\x80" },
 		{ "cut \xc2", "cut \xc2" },
 	};
@@ -312,10 +312,10 @@ int main(void)
 	Suite *suite = suite_create("base");
 	TCase *tc = tcase_create("base");
 	tcase_add_test(tc, buf_grows_to_its_cap_and_no_further);
-	tcase_add_test(tc, arena_allocations_are_apart_and_aligned);
+	tcase_add_test(tc, arena_allocations_are_aligned_and_do_not_overlap);
 	tcase_add_test(tc, arena_allocations_after_large_odd_text_are_aligned);
 	tcase_add_test(tc, buf_quotes_json);
-	tcase_add_test(tc, map_finds_added_and_not_removed_keys);
+	tcase_add_test(tc, map_finds_keys_until_they_are_removed);
 	tcase_add_test(tc, slab_objects_do_not_overlap);
 	tcase_add_loop_test(tc, utf8_validation_follows_rfc_3629, 0, sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, percent_decoding_follows_rfc_3986, 0, sizeof(escapes) / sizeof(escapes[0]));

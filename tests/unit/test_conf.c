@@ -146,7 +146,7 @@ START_TEST(conf_errors_name_their_source)
 	snprintf(line, sizeof(line), "%s:5: workers: given before, in line 2", path);
 	reject(78, "", line);
 	write_file("this\nand this\nworkers = 3\n[section\n");
-	for (int i = 1; i <= 4; i += i == 2 ? 2 : 1) { /* each of them is said */
+	for (int i = 1; i <= 4; i += i == 2 ? 2 : 1) { /* each of them is reported */
 		snprintf(line, sizeof(line), "%s:%d: expected NAME = VALUE", path, i);
 		reject(78, "", line);
 	}
@@ -303,7 +303,7 @@ START_TEST(conf_origins_and_urls_are_validated)
 }
 END_TEST
 
-/* The output of check-config is a valid file, except for secrets. */
+/* The output of check-config is a valid settings file, except for secrets. */
 START_TEST(conf_printed_can_be_read_again)
 {
 	static char text[8192], again[8192];
@@ -361,14 +361,14 @@ START_TEST(conf_reload_reads_settings_again)
 	ck_assert_uint_eq(c.text_max, 16 * 1024);
 	ck_assert_uint_eq(c.body_max, 2 * 1024);
 	ck_assert_uint_eq(c.cors_count, 2);
-	ck_assert_uint_eq(c.workers, 2); /* fixed */
+	ck_assert_uint_eq(c.workers, 2); /* needs a restart */
 	write_file("log_level = info\ntext_max = nonsense\n");
 	ck_assert(!conf_reload(&c));
 	ck_assert_int_eq(c.log_level, LOG_DEBUG);
 }
 END_TEST
 
-/* Every setting that may change is passed between processes unchanged. */
+/* Settings that a reload may change are passed between processes. */
 START_TEST(conf_packed_can_be_unpacked)
 {
 	char *before, *after;

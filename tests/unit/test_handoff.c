@@ -93,12 +93,12 @@ static bool is_answered(void) { return poll(&(struct pollfd) { .fd = client, .ev
 
 static void say(const char *text) { ck_assert_int_eq(send(client, text, strlen(text), 0), (ssize_t)strlen(text)); }
 
-static void let_go(void)
+static void hand_off(void)
 {
 	const char *request = "GET /take HTTP/1.1\r\nHost: x\r\n\r\n";
 	say(request);
 	run_until(is_taken);
-	ck_assert_uint_eq(header_size, strlen(request)); /* tells whether bytes after the request were read */
+	ck_assert_uint_eq(header_size, strlen(request)); /* shows that no byte after the request was read */
 	for (int i = 0; i < 10; i++)
 		MHD_run(daemon_); /* libmicrohttpd closes its descriptor */
 }
@@ -106,7 +106,7 @@ static void let_go(void)
 START_TEST(handoff_does_not_close_the_connection)
 {
 	char got[8] = "";
-	let_go();
+	hand_off();
 	ck_assert_int_eq(poll(&(struct pollfd) { .fd = client, .events = POLLIN | POLLRDHUP }, 1, 50), 0);
 	ck_assert_int_eq(send(taken, "hello", 5, MSG_NOSIGNAL), 5);
 	ck_assert_int_eq(recv(client, got, sizeof(got), 0), 5);
@@ -120,7 +120,7 @@ START_TEST(handoff_descriptor_can_be_returned)
 {
 	char got[512];
 	struct sockaddr_in peer = { .sin_family = AF_INET };
-	let_go();
+	hand_off();
 	int fd = taken;
 	taken = -1;
 	ck_assert(MHD_add_connection(daemon_, fd, (struct sockaddr *)&peer, sizeof(peer)) == MHD_YES);

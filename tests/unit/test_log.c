@@ -21,7 +21,7 @@ static struct frame *message(uint64_t pos, unsigned chat)
 	return parse(line);
 }
 
-/* A frame as the log notifies it, and as the worker that committed it makes it. */
+/* The frame of a notification, and the one that the worker makes that has committed the message. */
 START_TEST(frame_has_the_fields_of_its_line)
 {
 	static const char json[] = "{\"id\":12,\"text\":\"a b\"}";
@@ -249,7 +249,7 @@ START_TEST(batch_checks_are_read_from_the_first_line)
 }
 END_TEST
 
-static enum marks_answer look(const struct marks *m, uint64_t pos, uint32_t check)
+static enum marks_answer look_up(const struct marks *m, uint64_t pos, uint32_t check)
 {
 	return marks_look(m, (struct position) { pos, check });
 }
@@ -261,21 +261,21 @@ START_TEST(marks_contain_published_positions_only)
 	marks_add(m, 18, 18, 2); /* read from the tables: the batches of 16, 17 and 19 are unknown */
 	marks_add(m, 21, 21, 3); /* the first message of a batch, published by its sender, then the second */
 	marks_add(m, 22, 22, 3);
-	ck_assert_int_eq(look(m, 10, 1), MARKS_UNKNOWN);
-	ck_assert_int_eq(look(m, 11, 1), MARKS_SAME);
-	ck_assert_int_eq(look(m, 15, 2), MARKS_OTHER);
-	ck_assert_int_eq(look(m, 17, 2), MARKS_UNKNOWN);
-	ck_assert_int_eq(look(m, 18, 2), MARKS_SAME);
-	ck_assert_int_eq(look(m, 19, 3), MARKS_UNKNOWN);
-	ck_assert_int_eq(look(m, 22, 3), MARKS_SAME);
-	ck_assert_int_eq(look(m, 23, 3), MARKS_UNKNOWN);
+	ck_assert_int_eq(look_up(m, 10, 1), MARKS_UNKNOWN);
+	ck_assert_int_eq(look_up(m, 11, 1), MARKS_SAME);
+	ck_assert_int_eq(look_up(m, 15, 2), MARKS_OTHER);
+	ck_assert_int_eq(look_up(m, 17, 2), MARKS_UNKNOWN);
+	ck_assert_int_eq(look_up(m, 18, 2), MARKS_SAME);
+	ck_assert_int_eq(look_up(m, 19, 3), MARKS_UNKNOWN);
+	ck_assert_int_eq(look_up(m, 22, 3), MARKS_SAME);
+	ck_assert_int_eq(look_up(m, 23, 3), MARKS_UNKNOWN);
 	marks_cut(m, 18);
-	ck_assert_int_eq(look(m, 21, 3), MARKS_UNKNOWN);
-	ck_assert_int_eq(look(m, 18, 2), MARKS_SAME);
+	ck_assert_int_eq(look_up(m, 21, 3), MARKS_UNKNOWN);
+	ck_assert_int_eq(look_up(m, 18, 2), MARKS_SAME);
 	for (uint64_t pos = 30; pos < 20000; pos++)
 		marks_add(m, pos, pos, (uint32_t)pos);
-	ck_assert_int_eq(look(m, 18, 2), MARKS_UNKNOWN); /* the oldest are dropped */
-	ck_assert_int_eq(look(m, 19999, 19999), MARKS_SAME);
+	ck_assert_int_eq(look_up(m, 18, 2), MARKS_UNKNOWN); /* the oldest are dropped */
+	ck_assert_int_eq(look_up(m, 19999, 19999), MARKS_SAME);
 	marks_free(m);
 }
 END_TEST

@@ -111,7 +111,7 @@ static char *written_to(const char *path, const char *stream)
 	return said;
 }
 
-START_TEST(priorities_are_written_to_the_journal_only)
+START_TEST(log_priorities_are_written_to_the_journal_only)
 {
 	char path[] = "/tmp/postern-log-XXXXXX", stream[64];
 	int fd = mkstemp(path);
@@ -131,7 +131,7 @@ START_TEST(priorities_are_written_to_the_journal_only)
 }
 END_TEST
 
-START_TEST(counts_include_suppressed_lines)
+START_TEST(log_count_includes_suppressed_lines)
 {
 	uint64_t before = log_count(LOG_WARN);
 	int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -150,8 +150,8 @@ int main(void)
 	tcase_add_test(tc, line_in_each_format_has_the_same_fields);
 	tcase_add_test(tc, line_of_hostile_values_is_escaped_in_every_format);
 	tcase_add_test(tc, line_that_is_too_long_is_truncated_and_well_formed);
-	tcase_add_test(tc, priorities_are_written_to_the_journal_only);
-	tcase_add_test(tc, counts_include_suppressed_lines);
+	tcase_add_test(tc, log_priorities_are_written_to_the_journal_only);
+	tcase_add_test(tc, log_count_includes_suppressed_lines);
 	suite_add_tcase(suite, tc);
 	SRunner *runner = srunner_create(suite);
 	srunner_set_tap(runner, "-");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Compares the route table with openapi.json, both ways: routes, their variables, parameters, bodies, authentication,
- * and the codes of problems. tests/api checks that the server behaves so. */
+ * and the codes of problems. tests/api checks the behaviour of the server. */
 #include <check.h>
 #include <ctype.h>
 #include <json.h>
@@ -26,7 +26,8 @@ static struct json_object *resolve(struct json_object *o)
 	struct json_object *ref;
 	while (json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "$ref", &ref)) {
 		const char *path = json_object_get_string(ref);
-		ck_assert_msg(path[0] == '#' && json_pointer_get(doc, path + 1, &o) == 0, "%s leads nowhere", path);
+		ck_assert_msg(path[0] == '#' && json_pointer_get(doc, path + 1, &o) == 0,
+			"the reference %s has no target", path);
 	}
 	return o;
 }
@@ -109,12 +110,12 @@ START_TEST(route_has_an_operation)
 {
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *responses = get(op, "responses");
-	assert_operation(op != NULL, "%s", "is no operation");
+	assert_operation(op != NULL, "%s", "has no operation");
 	assert_operation(*text(op, "operationId") != '\0' && *text(op, "summary") != '\0', "%s",
 		"operationId or summary is missing");
 	for (const struct route *other = api_routes; other < r; other++)
 		assert_operation(strcmp(text(operation(other), "operationId"), text(op, "operationId")) != 0,
-			"operationId %s is %s's", text(op, "operationId"), other->path);
+			"operationId %s is also that of %s", text(op, "operationId"), other->path);
 	bool succeeds = false;
 	assert_operation(json_object_is_type(responses, json_type_object), "%s", "has no responses");
 	json_object_object_foreach(responses, status, response)
@@ -126,10 +127,10 @@ START_TEST(route_has_an_operation)
 			continue;
 		assert_operation(content != NULL && json_object_object_length(content) == 1 &&
 				get(content, "application/problem+json") != NULL,
-			"%s isn't a problem", status);
+			"%s isn't a problem document", status);
 	}
-	assert_operation(succeeds, "%s", "never succeeds");
-	assert_operation(get(responses, "default") != NULL, "%s", "says nothing of other errors");
+	assert_operation(succeeds, "%s", "has no 2xx response");
+	assert_operation(get(responses, "default") != NULL, "%s", "has no default response");
 }
 END_TEST
 
@@ -141,7 +142,7 @@ START_TEST(route_path_variables_are_parameters)
 		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at + 1, "}"), at + 1);
 		struct json_object *p = parameter(r, "path", name);
 		assert_operation(p != NULL && json_object_get_boolean(get(p, "required")),
-			"{%s} is no required parameter", name);
+			"{%s} isn't a required parameter", name);
 	}
 }
 END_TEST
@@ -163,7 +164,7 @@ START_TEST(route_authentication_matches_security)
 	assert_operation((r->scope == SCOPE_ADMIN) == (strncmp(r->path, "/v1/admin/", 10) == 0), "%s",
 		"the scope admin is for /v1/admin/");
 	assert_operation(
-		ticket == !!(r->flags & ROUTE_TICKET), "security says that a ticket %s do", ticket ? "will" : "won't");
+		ticket == !!(r->flags & ROUTE_TICKET), "security %s a ticket", ticket ? "allows" : "doesn't allow");
 	assert_operation(anybody || (get(get(op, "responses"), "401") && get(get(op, "responses"), "503")), "%s",
 		"401 or 503 is missing");
 }
@@ -172,22 +173,23 @@ END_TEST
 static void check_range(const struct route *r, const struct field *f, struct json_object *schema)
 {
 	assert_operation(json_object_get_int64(get(schema, "minimum")) == f->min && get(schema, "minimum") != NULL,
-		"%s: the minimum is %lld", f->name, (long long)f->min);
+		"%s: the minimum must be %lld", f->name, (long long)f->min);
 	if (f->max < INT64_MAX - 1)
-		assert_operation(json_object_get_int64(get(schema, "maximum")) == f->max, "%s: the maximum is %lld",
-			f->name, (long long)f->max);
+		assert_operation(json_object_get_int64(get(schema, "maximum")) == f->max,
+			"%s: the maximum must be %lld", f->name, (long long)f->max);
 	if (f->preset != NULL)
 		assert_operation(json_object_get_int64(get(schema, "default")) == atoll(f->preset),
-			"%s: the default is %s", f->name, f->preset);
+			"%s: the default must be %s", f->name, f->preset);
 }
 
 static void check_field(const struct route *r, const struct field *f, struct json_object *schema)
 {
-	assert_operation(schema != NULL, "%s isn't there", f->name);
+	assert_operation(schema != NULL, "%s is missing", f->name);
 	if (f->type == TYPE_INT)
 		check_range(r, f, schema);
 	for (unsigned i = 0; f->one_of != NULL && f->one_of[i] != NULL; i++)
-		assert_operation(has_string(get(schema, "enum"), f->one_of[i]), "%s may be %s", f->name, f->one_of[i]);
+		assert_operation(has_string(get(schema, "enum"), f->one_of[i]), "the enum of %s lacks %s", f->name,
+			f->one_of[i]);
 	if (f->from == FROM_BODY)
 		assert_operation(has_string(get(body_schema(r), "required"), f->name) == f->required,
 			"%s is%s required", f->name, f->required ? "" : "n't");
@@ -198,7 +200,7 @@ START_TEST(route_parameters_and_body_match)
 	const struct route *r = &api_routes[_i];
 	struct json_object *op = operation(r), *body = get(op, "requestBody"), *params = get(op, "parameters"),
 			   *properties = get(body_schema(r), "properties");
-	assert_operation((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "%s a body",
+	assert_operation((body != NULL) == !!(r->flags & (ROUTE_BODY | ROUTE_BULK)), "the route %s a body",
 		body ? "doesn't take" : "takes");
 	if (r->handle != call_handle)
 		return;
@@ -209,18 +211,19 @@ START_TEST(route_parameters_and_body_match)
 				f->from == FROM_BODY ? get(properties, f->name)
 						     : get(parameter(r, "query", f->name), "schema"));
 		if (f->from == FROM_IF_MATCH)
-			assert_operation(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match isn't there");
+			assert_operation(parameter(r, "header", "If-Match") != NULL, "%s", "If-Match is missing");
 	}
 	for (size_t i = 0; params != NULL && i < json_object_array_length(params); i++) {
 		struct json_object *p = resolve(json_object_array_get_idx(params, i));
 		assert_operation(strcmp(text(p, "in"), "query") != 0 || field(r, FROM_QUERY, text(p, "name")) != NULL,
-			"takes no parameter %s", text(p, "name"));
+			"the route takes no parameter %s", text(p, "name"));
 	}
 	if (properties == NULL)
 		return;
 	json_object_object_foreach(properties, name, schema)
 	{
-		assert_operation(schema != NULL && field(r, FROM_BODY, name) != NULL, "takes no field %s", name);
+		assert_operation(
+			schema != NULL && field(r, FROM_BODY, name) != NULL, "the route takes no field %s", name);
 	}
 }
 END_TEST
@@ -250,7 +253,7 @@ START_TEST(operation_has_a_route)
 		json_object_object_foreach(item, method, op)
 		{
 			ck_assert_msg(op != NULL && (strcmp(method, "parameters") == 0 || is_route(method, path)),
-				"%s %s is no route", method, path);
+				"%s %s isn't a route", method, path);
 		}
 	}
 }
@@ -265,14 +268,14 @@ START_TEST(problem_codes_are_described)
 		bool named = false;
 		snprintf(status, sizeof(status), "%d", problem_status(p));
 		snprintf(name, sizeof(name), "`%s`", problem_code(p));
-		ck_assert_msg(has_string(codes, problem_code(p)), "%s is no code", problem_code(p));
+		ck_assert_msg(has_string(codes, problem_code(p)), "the enum ProblemCode lacks %s", problem_code(p));
 		for (const struct route *r = api_routes; r->path != NULL; r++) {
 			struct json_object *responses = get(operation(r), "responses"),
 					   *response = get(responses, status);
 			named |= strstr(text(response ? response : get(responses, "default"), "description"), name) !=
 				NULL;
 		}
-		ck_assert_msg(named, "%s is named by no response with %s", problem_code(p), status);
+		ck_assert_msg(named, "no response describes %s with its status %s", problem_code(p), status);
 	}
 	ck_assert_uint_eq(json_object_array_length(codes), PROBLEM_COUNT - 1);
 }

@@ -52,7 +52,7 @@ static void make_file(const char *name, const char *text)
 	close(fd);
 }
 
-/* pg_other, which no machine has, in a directory on PATH. */
+/* Makes the program pg_other, which no machine has, that reports this version. */
 static void install(const char *where, int major)
 {
 	char name[64], text[128];
@@ -195,7 +195,7 @@ START_TEST(cluster_that_cannot_be_switched_in_leaves_the_old_one)
 	char aside[PATH_MAX], kept[PATH_MAX];
 	int clusters = 0;
 	make_cluster("s", "1");
-	ck_assert_int_eq(switch_begin(in("s"), aside, &why), ST_OK); /* and nothing is created there */
+	ck_assert_int_eq(switch_begin(in("s"), aside, &why), ST_OK); /* no cluster is created there */
 	ck_assert_int_ne(switch_in(in("s"), aside, kept, &why), ST_OK);
 	ck_assert_uint_gt(why.len, 0);
 	ck_assert_int_eq(version_of(in("s/pg")), '1');

@@ -57,7 +57,7 @@ START_TEST(rate_limit_charge_counts_sends_admitted_elsewhere)
 }
 END_TEST
 
-/* Nine keys in a window of eight: the one idle for longest is replaced. */
+/* With nine keys in a window of eight, the one that has been idle longest is replaced. */
 START_TEST(rate_limit_full_window_replaces_the_oldest)
 {
 	for (uint64_t i = 1; i <= 8; i++)
