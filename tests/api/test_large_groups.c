@@ -188,7 +188,7 @@ static void fill_ring(const struct client *who, long long chat)
 {
 	for (int i = 0; i < 40; i++)
 		say(who, chat,
-			"a text of a hundred characters, so that forty of them are as large as the tiny ring of the node");
+			"a text of about ninety characters, of which forty are more than the tiny ring can hold");
 }
 
 /* The first node replays from its ring; the second, whose ring is tiny, replays from the tables. */
