@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See array.h. Both forms accept an element in quotes with \ before each " and \. A null is the word NULL in an array
- * and nothing at all in a row. */
+ * See array.h. Both forms accept an element in quotes with \ before each " and \. A null is the word NULL in an array,
+ * and an empty field in a row. */
 #include "pg/array.h"
 
 #include <string.h>
@@ -49,7 +49,7 @@ void pg_row_add_id(struct buf *out, uint64_t id)
 	buf_addc(out, ',');
 }
 
-/* Puts the parenthesis over the comma behind the last field. */
+/* Replaces the comma after the last field by the parenthesis. */
 void pg_row_end(struct buf *out)
 {
 	if (!buf_failed(out))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Arrays and composite values in PostgreSQL's text form (manual, 8.15.6 and 8.16.6): what goes into one parameter of a
- * call for many. The caller resets the buffer before it begins. */
+ * Arrays and composite values in PostgreSQL's text form (manual, 8.15.6 and 8.16.6), for a parameter that carries many
+ * values. The caller resets the buffer first. */
 #ifndef PG_ARRAY_H
 #define PG_ARRAY_H
 

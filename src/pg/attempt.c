@@ -17,7 +17,7 @@
 #include "base/mem.h"
 #include "base/waiting.h"
 
-#define PING_MS 10000 /* of all hosts together, and their names */
+#define PING_MS 10000 /* for all hosts together, with the resolution of their names */
 
 /* Owned by the thread and by the code that waits for it; the last one to drop it frees it. */
 struct attempt {
@@ -41,7 +41,7 @@ static void *run(void *arg)
 	struct attempt *a = arg;
 	uint64_t one = 1;
 	a->answer = PQping(a->conninfo);
-	if (write(a->done_fd, &one, sizeof(one)) < 0) { /* it can't overflow */
+	if (write(a->done_fd, &one, sizeof(one)) < 0) { /* can't happen: the counter can't overflow */
 	}
 	attempt_unref(a);
 	return NULL;
@@ -61,7 +61,7 @@ static struct attempt *attempt_new(const char *conninfo)
 	return NULL;
 }
 
-/* Signals are the first thread's. */
+/* The main thread handles the signals. */
 static bool start(struct attempt *a, pthread_t *thread)
 {
 	sigset_t all, before;
@@ -82,9 +82,9 @@ static void leave(int status, void *arg)
 	_exit(status);
 }
 
-/* A thread that has answered is waited for: as it ends it frees what OpenSSL keeps for each thread. One that hasn't is
- * left behind, and then the process, which may be about to end, ends without the libraries' own last acts: they would
- * take away from the thread what it works with (Kerberos' library aborts). */
+/* Joins a thread that has answered, since OpenSSL's memory for a thread is freed at the thread's end. One that hasn't
+ * answered is left running. Then the process must exit without the libraries' exit handlers, which would free what that
+ * thread uses (Kerberos' library aborts). */
 static PGPing finish(struct attempt *a)
 {
 	pthread_t thread;

@@ -14,19 +14,19 @@
 
 static const char *const server_programs[] = { "postgres", "initdb", NULL };
 
-/* The version that is looked for, and the best match so far. */
+/* The version to find, and the best match so far. */
 struct search {
-	const char *const *programs; /* what a directory has to have; the first one says of which version it is */
+	const char *const *programs; /* the programs that a directory must have; the first one tells its version */
 	int wanted;                  /* 0: any */
-	bool or_newer;               /* the next newer one will do */
-	bool newest;                 /* of all that are there, up to the newest tested one */
-	int found;                   /* in out; 0: nothing yet */
-	bool newer_seen;             /* than the wanted one, and that won't do */
-	struct buf others;           /* "14 in /usr/…, 18 in /opt/…": what won't do */
+	bool or_newer;               /* a newer version is accepted */
+	bool newest;                 /* find the newest version, up to the newest tested one */
+	int found;                   /* the version in out; 0: none yet */
+	bool newer_seen;             /* a newer version than the wanted one was found, and not accepted */
+	struct buf others;           /* "14 in /usr/…, 18 in /opt/…": versions that don't fit */
 	char *out;
 };
 
-/* The first line that a command prints, without its end. */
+/* Reads the first line that a command prints, without its newline. */
 static bool first_line(const char *command, char *out, size_t size)
 {
 	FILE *f = popen(command, "re");
@@ -39,7 +39,7 @@ static bool first_line(const char *command, char *out, size_t size)
 	return got;
 }
 
-/* The major version of the first program; 0: one of them isn't there, or the first doesn't run. */
+/* Returns the major version of the first program; 0: one of them is missing, or the first doesn't run. */
 static int version_in(const char *dir, const char *const *programs)
 {
 	char path[BINDIR_PROGRAM_SIZE], command[BINDIR_PROGRAM_SIZE + 32], line[128], known[48];
@@ -71,7 +71,7 @@ static void add_to_others(struct search *s, int major, const char *dir)
 		buf_addf(&s->others, "%s%s", s->others.len > 0 ? ", " : "", entry);
 }
 
-/* Returns whether the search is over. A version newer than the tested ones is taken only if there is none of those. */
+/* Returns true if the search is over. A version newer than the tested ones is used only if there is no tested one. */
 static bool try_directory(struct search *s, const char *dir)
 {
 	int major = *dir != '\0' ? version_in(dir, s->programs) : 0;

@@ -8,22 +8,21 @@
 
 enum { BINDIR_SIZE = 1024, BINDIR_PROGRAM_SIZE = BINDIR_SIZE + 32 };
 
-/* Finds a directory with initdb and postgres of that major version; 0: of one that Postern works with, tested ones
- * first. preferred (pg_bindir; NULL: none) is looked at first and must have them, of any version; then come the
- * directory that was there when Postern was built and what is installed, the newest first. Runs programs. ST_REFUSED:
- * what is needed and what was found is added to why. */
+/* Finds a directory with initdb and postgres of that major version; 0: of any supported one, tested ones first. If
+ * preferred is given (pg_bindir; NULL: none), it must have them. Otherwise searches the directory that Postern was
+ * built with, then the installed versions, the newest first. Runs programs. ST_REFUSED: why says what is needed and
+ * what was found. */
 enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why) MUST_CHECK;
 
-/* The major version of initdb and postgres in dir, an absolute name; 0: they aren't there, or don't run. */
+/* Returns the major version of initdb and postgres in dir, an absolute name; 0: they are missing, or don't run. */
 int bindir_version(const char *dir);
 
-/* The newest of all installed versions that Postern is tested with, in the same places. Returns its major version, and
- * the directory in out; 0: there is none. */
+/* Finds the newest installed version that Postern is tested with, in the same places. Returns its major version, and
+ * its directory in out; 0: none. */
 int bindir_newest(char out[BINDIR_SIZE]);
 
-/* Finds another program, such as pg_dump, of that major version, else of the next newer one that is installed, in the
- * same places; preferred doesn't have to have it. Returns its version, and the full path in out. 0: what is missing was
- * added to why. */
+/* Finds another program, such as pg_dump, of that major version, or else of the next newer one, in the same places;
+ * preferred may lack it. Returns its version, and its full path in out. 0: not found, and why says what is missing. */
 int bindir_find_program(
 	const char *preferred, const char *name, int major, char out[BINDIR_PROGRAM_SIZE], struct buf *why);
 

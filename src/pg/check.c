@@ -30,8 +30,8 @@ static struct sync *open_for_checking(const char *conninfo, struct buf *why)
 	return s;
 }
 
-/* While `other` is in a transaction it occupies a server process. If a pooler deals those out by the transaction, then
- * either `other` has just got ours, or we get another one now; and notifications would go astray. */
+/* While `other` is in a transaction it occupies a server process. With a pooler in transaction mode, either `other` has
+ * got the process of this session, or this session gets another one now; notifications would be lost. */
 static enum status check_pooler(struct sync *s, struct sync *other, struct buf *why)
 {
 	char mine[16], others[16], again[16];
@@ -127,7 +127,7 @@ enum status check_database(const char *conninfo, unsigned wait_ms, unsigned conn
 	return st;
 }
 
-/* Each gives what is missing as one text, null when all is there. Whoever made it owns it; but it may have been made by
+/* Each returns what is missing as one text, null if nothing is. The role that made an object owns it; that may be
  * another role. */
 static const struct {
 	const char *sql, *what;

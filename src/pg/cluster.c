@@ -37,11 +37,11 @@ static const char *const kept[] = { CLUSTER_OLD, CLUSTER_BEFORE_UPGRADE };
 
 struct cluster {
 	char *state, *data, *run, *log, *conninfo, *socket_lock;
-	char *pg_bindir;          /* as set; NULL: not */
+	char *pg_bindir;          /* as set; NULL: unset */
 	char bindir[BINDIR_SIZE]; /* as found */
 	pid_t pid;
-	off_t log_from; /* where this server's messages begin */
-	off_t log_told; /* up to where they were logged; 0: from log_from on */
+	off_t log_from; /* where the messages of this server's start begin */
+	off_t log_told; /* up to where they were passed on; 0: log_from */
 	unsigned connections;
 };
 
@@ -53,7 +53,7 @@ static enum status failed(struct buf *why, const char *what)
 
 static char *join(const char *dir, const char *name) { return mem_format("%s/%s", dir, name); }
 
-/* STATE/run, else a short name made from it: the address of a Unix socket holds 107 bytes. */
+/* STATE/run, or a short name made from it: the address of a Unix socket is limited to 107 bytes. */
 static char *run_directory(const char *state)
 {
 	char hex[SECRET_HASH_HEX + 1], *run = join(state, "run");
@@ -115,7 +115,7 @@ pid_t cluster_pid(const struct cluster *c) { return c->pid; }
 void cluster_exited(struct cluster *c) { c->pid = 0; }
 const char *cluster_conninfo(const struct cluster *c) { return c->conninfo; }
 
-/* Private, and really ours: others may write in /tmp. */
+/* Checks that the directory is private and this user's: others may write in /tmp. */
 static enum status make_run_directory(const struct cluster *c, struct buf *why)
 {
 	struct stat st;
@@ -136,7 +136,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* A container may run under a uid without a name, which only initdb refuses. */
+/* A container may run as a uid without a name. Only initdb refuses that. */
 static enum status check_user(struct buf *why)
 {
 	struct identity self;
@@ -153,7 +153,7 @@ static enum status check_user(struct buf *why)
 static enum status run_initdb(struct cluster *c, const char *dir, bool checksums, int log_fd, struct buf *why)
 {
 	char program[BINDIR_SIZE + 16], locale[32];
-	/* Since version 18 they are on unless one says otherwise, which older versions don't know. */
+	/* Since version 18 they are on by default; older versions don't know the option that disables them. */
 	const char *last = checksums              ? "--data-checksums"
 		: bindir_version(c->bindir) >= 18 ? "--no-data-checksums"
 						  : NULL;
@@ -171,7 +171,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, bool checksums
 	}
 	for (pid_t ended; (ended = waitpid(pid, &wstatus, WNOHANG)) != pid && (ended == 0 || errno == EINTR);)
 		if (!waiting_pause("initdb", POLL_MS)) {
-			kill(-pid, SIGKILL); /* the group of its setsid(): the server that it runs too */
+			kill(-pid, SIGKILL); /* its process group, which includes the server that it runs */
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
 			buf_adds(why, "stopped by a signal while making the database cluster");
@@ -184,7 +184,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, bool checksums
 	return ST_SYSTEM;
 }
 
-/* A cluster that was to be put in place of another one, and wasn't. */
+/* Removes a cluster that was made to replace another one, and wasn't used. */
 static bool is_unused(const char *dir)
 {
 	char *mark = join(dir, CLUSTER_UNUSED);
@@ -212,7 +212,8 @@ static void remove_if_unfinished(const struct cluster *c, const char *name)
 	free(data);
 }
 
-/* An exchange in two steps (cli/switch.h) that was cut off between them: the new cluster was about to get its name. */
+/* Completes an exchange in two steps (cli/switch.h) that was interrupted between them: gives the new cluster its name.
+ */
 static enum status finish_switch(const struct cluster *c, struct buf *why)
 {
 	char *switching = join(c->state, CLUSTER_SWITCHING);
@@ -226,14 +227,15 @@ static enum status finish_switch(const struct cluster *c, struct buf *why)
 	return st;
 }
 
-/* What starts and restores that didn't get to the rename have left. One that was just killed may have a child that
- * writes for a moment longer, so what can't be removed now is left to the next time, and each uses a name of its own.
+/* Removes what starts and restores left when they were interrupted before the rename. A child of one that was just
+ * killed may still write for a moment, so what can't be removed now is left to the next start; each uses a name of its
+ * own.
  */
 static void remove_unfinished(const struct cluster *c)
 {
 	DIR *d = opendir(c->state);
 	char *mark = join(c->data, CLUSTER_UNUSED);
-	unlink(mark); /* this one is in use */
+	unlink(mark); /* this cluster is in use */
 	free(mark);
 	for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;)
 		remove_if_unfinished(c, e->d_name);
@@ -241,7 +243,7 @@ static void remove_unfinished(const struct cluster *c)
 		closedir(d);
 }
 
-/* A rename makes it a cluster: a crash before that leaves nothing half-made. */
+/* It is created under another name and renamed at the end, so that a crash never leaves an unfinished cluster. */
 static enum status create(struct cluster *c, bool checksums, struct buf *why)
 {
 	char random[9], name[32];
@@ -258,7 +260,7 @@ static enum status create(struct cluster *c, bool checksums, struct buf *why)
 		st = run_initdb(c, dir, checksums, log_fd, why);
 	if (st == ST_OK)
 		st = cluster_conf_include(dir, why);
-	/* One flush of the file system, where initdb would sync a thousand files one by one. */
+	/* One flush of the file system is faster than initdb's, which syncs a thousand files one by one. */
 	if (st == ST_OK && (syncfs(state_fd) < 0 || rename(dir, c->data) < 0 || fsync(state_fd) < 0))
 		st = failed(why, c->data);
 	if (st == ST_OK)
@@ -272,8 +274,8 @@ static enum status create(struct cluster *c, bool checksums, struct buf *why)
 	return st;
 }
 
-/* A name through our /proc entry (state.h) wouldn't outlive us, but the server does, while it shuts down: it gets the
- * directory as a descriptor, and goes by its own entry. */
+/* A name through this process's /proc entry (state.h) would become invalid if this process died before the server: the
+ * server gets the directory as a descriptor, and uses its own /proc entry. */
 static void exec_server(const struct cluster *c, const char *program)
 {
 	char data[PATH_MAX], sockets[PATH_MAX + 32], connections[40];
@@ -311,7 +313,7 @@ static enum status spawn(struct cluster *c, struct buf *why)
 	return ST_OK;
 }
 
-/* The eighth line of postmaster.pid says "ready" when connections are accepted; the first is whose file it is. */
+/* The eighth line of postmaster.pid is "ready" when connections are accepted; the first is the server's process id. */
 static bool is_ready(const struct cluster *c)
 {
 	char *path = join(c->data, "postmaster.pid"), line[256] = "";
@@ -329,7 +331,7 @@ static bool is_ready(const struct cluster *c)
 	return ready;
 }
 
-/* ST_AWAY: it has ended. */
+/* ST_AWAY: the server has ended. */
 static enum status wait_until_ready(struct cluster *c, struct buf *why)
 {
 	for (uint64_t start = clock_mono_ms(), said = start; !is_ready(c);) {
@@ -352,7 +354,7 @@ static enum status wait_until_ready(struct cluster *c, struct buf *why)
 	return ST_OK;
 }
 
-/* Children of a server that was killed may hold its shared memory for a moment longer. */
+/* Children of a server that was killed may hold its shared memory for another moment. */
 static bool is_passing(const struct cluster *c)
 {
 	struct buf reason;

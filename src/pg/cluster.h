@@ -20,18 +20,18 @@
 
 struct cluster;
 
-/* An empty file in a cluster that was made to be put in place of another one (cli/switch.h) and hasn't been yet. A
- * start removes it from STATE/pg, and removes every STATE/pg.old-* that has it: that one never was in use. */
+/* An empty file in a cluster that was made to replace another one (cli/switch.h) and isn't in use yet. A start removes
+ * the file from STATE/pg, and removes every STATE/pg.old-* that has it: such a cluster was never in use. */
 #define CLUSTER_UNUSED "postern.unused"
-/* The beginnings of the names of old clusters that were kept. */
+/* Prefixes of the names of old clusters that were kept. */
 #define CLUSTER_OLD "pg.old-"
 #define CLUSTER_BEFORE_UPGRADE "pg.before-upgrade-"
-/* The new cluster while it is exchanged for the old one in two steps. A start that finds it without STATE/pg makes it
- * STATE/pg; beside STATE/pg it was never in use, and is removed. */
+/* The name of the new cluster while it replaces the old one in two steps. A start that finds it without STATE/pg
+ * renames it to STATE/pg; one that finds it beside STATE/pg removes it, since it was never in use. */
 #define CLUSTER_SWITCHING "pg.switching"
 
-/* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make,
- * more are always possible. Only works out names. NULL: why was added to. */
+/* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make at
+ * least. Only determines names. NULL: the reason is added to why. */
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
 void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
 
@@ -41,25 +41,25 @@ void cluster_log_in(struct cluster *c, const char *state);
 /* Stops a server that an earlier process left running, and removes unfinished files, as a start does. */
 enum status cluster_clean_up(struct cluster *c, struct buf *why) MUST_CHECK;
 
-/* Only makes the cluster, where there is none; checksums: whether its pages have them. */
+/* Creates the cluster where there is none, and doesn't start it; checksums: whether its pages have them. */
 enum status cluster_make(struct cluster *c, bool checksums, struct buf *why) MUST_CHECK;
 const char *cluster_sockets(
-	const struct cluster *c); /* the directory of its socket; made with the cluster or by a start */
+	const struct cluster *c); /* the directory of its socket; exists after cluster_make() or a start */
 
-/* Makes the cluster if there is none, ends a server that an earlier life has left, starts one, and waits until it
- * accepts connections: through recovery, however long that takes. */
+/* Creates the cluster if there is none, stops a server that an earlier process left running, starts one, and waits
+ * until it accepts connections, however long its recovery takes. */
 enum status cluster_start(struct cluster *c, struct buf *why) MUST_CHECK;
 
-/* For one that died: starts it again without waiting. */
+/* For a server that died: starts it again without waiting. */
 enum status cluster_restart(struct cluster *c, struct buf *why) MUST_CHECK;
 
 pid_t cluster_pid(const struct cluster *c); /* 0: not running */
 void cluster_exited(struct cluster *c);     /* the caller has reaped it */
-/* Logs what the server has said since the last call. */
+/* Logs the server's messages since the last call. */
 void cluster_follow_log(struct cluster *c);
-/* Stopped: removes the directory of its socket, which may not be in the state directory. */
+/* For a stopped server: removes the directory of its socket, which may be outside the state directory. */
 void cluster_leave(const struct cluster *c);
-void cluster_stop(struct cluster *c); /* ends sessions, writes everything out, and waits for it */
+void cluster_stop(struct cluster *c); /* ends sessions, writes everything to disk, and waits for the end */
 
 const char *cluster_conninfo(const struct cluster *c); /* for base of migrate_conninfo(); owned by c */
 

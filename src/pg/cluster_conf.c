@@ -91,7 +91,7 @@ char *cluster_conf_conninfo(const char *run)
 	return buf_detach(&b, NULL);
 }
 
-/* A number from a file of one number; UINT64_MAX: no such file, or no number in it ("max"). */
+/* Reads a file that contains one number; UINT64_MAX: there is no such file, or no number in it ("max"). */
 static uint64_t read_number(const char *path)
 {
 	unsigned long long n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the private PostgreSQL is configured to be. */
+ * The configuration of the private PostgreSQL. */
 #ifndef PG_CLUSTER_CONF_H
 #define PG_CLUSTER_CONF_H
 
@@ -12,9 +12,9 @@ bool cluster_conf_version(const char *data, int *ret_major); /* false: there is 
 const char *cluster_conf_locale(void);                       /* C.UTF-8, else C */
 char *cluster_conf_conninfo(const char *run);                /* free it */
 
-/* Once, in a new cluster: makes its postgresql.conf read ours, durably. */
+/* Called once in a new cluster: makes its postgresql.conf include Postern's file, durably. */
 enum status cluster_conf_include(const char *data, struct buf *why) MUST_CHECK;
-/* Before every start, since it depends on the machine. */
+/* Called before every start, since the content depends on the machine. */
 enum status cluster_conf_write(const char *data, struct buf *why) MUST_CHECK;
 
 #endif

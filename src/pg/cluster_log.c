@@ -46,7 +46,7 @@ void cluster_log_reason(const char *path, off_t from, struct buf *why)
 	if (f != NULL && fseeko(f, from, SEEK_SET) == 0)
 		while (fgets(line, sizeof(line), f) != NULL) {
 			const char *p = error_text(line);
-			if (p != NULL || !has_error) /* without one the last line has to do */
+			if (p != NULL || !has_error) /* without an error, the last line is used */
 				snprintf(reason, sizeof(reason), "%s", p != NULL ? p : line);
 			has_error |= p != NULL;
 		}
@@ -83,7 +83,7 @@ void cluster_log_follow(const char *path, off_t *at)
 	FILE *f = stat(path, &st) == 0 && st.st_size != *at ? fopen(path, "re") : NULL;
 	if (f == NULL)
 		return;
-	if (st.st_size < *at) /* another file by now */
+	if (st.st_size < *at) /* the file was replaced */
 		*at = 0;
 	if (fseeko(f, *at, SEEK_SET) == 0)
 		for (int i = 0; i < LINES_A_LOOK && fgets(line, sizeof(line), f) != NULL; i++) {

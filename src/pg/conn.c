@@ -21,7 +21,7 @@
 
 #define PAUSE_MIN_MS 50
 #define PAUSE_MAX_MS 500      /* while connecting fails */
-#define PAUSE_USELESS_MS 3000 /* when connecting succeeds, and then no call does */
+#define PAUSE_USELESS_MS 3000 /* while connecting succeeds, and then no call does */
 #define REMIND_MS 60000       /* an outage is logged again after that time */
 
 enum state { DOWN, DIALLING, UP };
@@ -41,15 +41,15 @@ struct pg_conn {
 	void *arg;
 	unsigned deadline_ms, pause_ms;
 	enum state state;
-	bool broken; /* while something was sent: the timer ends it */
+	bool broken; /* it broke while something was sent: the timer ends it */
 	PGconn *pg;
 	struct loop_fd *watch;
 	struct loop_timer *timer;    /* the pause before connecting, or the deadline of what is under way */
 	uint64_t lost_ms, warned_ms; /* since when no call succeeds, and the last warning about it; 0: calls succeed */
 	const char *warned_of;       /* the last warning's subject */
 	struct map prepared;         /* the address of a statement's text → its number on this connection */
-	uintptr_t numbers;           /* given out on this connection; none is used again */
-	struct call calls[PG_CALLS_MAX]; /* under way, the oldest first */
+	uintptr_t numbers;           /* given out on this connection; none is reused */
+	struct call calls[PG_CALLS_MAX]; /* in flight, the oldest first */
 	unsigned calls_count;
 	PGresult *result; /* the first of the oldest call's results that matters */
 };
@@ -142,7 +142,7 @@ static void disconnect(struct pg_conn *c)
 static void warn_outage(struct pg_conn *c, const char *what, const char *why)
 {
 	uint64_t now = clock_mono_ms();
-	char line[1024]; /* libpq's messages have several */
+	char line[1024]; /* libpq's messages have several lines */
 	size_t len = 0;
 	for (; *why != '\0' && len < sizeof(line) - 1; why++)
 		if (*why != '\t' && *why != '\n')
@@ -164,7 +164,7 @@ static void warn_outage(struct pg_conn *c, const char *what, const char *why)
 			line);
 }
 
-/* The pause varies, so that the connections of many workers don't come back all at once. */
+/* The pause varies, so that the connections of many workers don't reconnect at the same time. */
 static void pause_before_dialling(struct pg_conn *c, unsigned most_ms)
 {
 	loop_timer_start(c->timer, c->pause_ms - c->pause_ms / 4 + (unsigned)random() % (c->pause_ms / 2), 0);
@@ -213,8 +213,8 @@ static void came_up(struct pg_conn *c)
 	c->events->on_up(c->arg);
 }
 
-/* Waits as the dialling wants it. The descriptor may be another one with the same number, which the loop can't see: it
- * is watched anew. */
+/* Waits as dial_start() and the like have asked. The descriptor may be a new one with the same number, which the loop
+ * can't notice, so that it is watched anew each time. */
 static void dial_on(struct pg_conn *c, enum dial_next want)
 {
 	unwatch(c);
@@ -309,7 +309,7 @@ static void flush(struct pg_conn *c)
 		watch(c, rc > 0 ? LOOP_READ | LOOP_WRITE : LOOP_READ);
 }
 
-/* Not from inside the caller: the timer ends it a moment later. */
+/* Not ended within the caller's call: the timer does it a moment later. */
 static void fail_later(struct pg_conn *c)
 {
 	c->broken = true;
@@ -344,7 +344,7 @@ static void call_done(struct pg_conn *c)
 	PGresult *result = c->result;
 	uint64_t now = clock_mono_ms();
 	c->result = NULL;
-	if (c->calls_count > 1) /* the next one's turn */
+	if (c->calls_count > 1) /* the next one becomes the oldest */
 		loop_timer_start(c->timer, c->calls[1].due_ms > now ? c->calls[1].due_ms - now : 0, 0);
 	else
 		loop_timer_stop(c->timer);

@@ -32,11 +32,11 @@ struct dial {
 	bool malformed;
 	enum session_kind kind;
 	unsigned deadline_ms;
-	unsigned order[HOSTS_MAX], at; /* of this round, and where it is */
+	unsigned order[HOSTS_MAX], at; /* of this round, and the current place */
 	unsigned good;                 /* the host that was connected to last */
 	unsigned address, addresses;   /* of the host: the next one to try, and how many there are */
-	bool lenient;                  /* the second time through the hosts: see attrs() */
-	bool worth_it;                 /* whether that may find one */
+	bool lenient;                  /* in the second pass through the hosts: see attrs() */
+	bool worth_it;                 /* whether the second pass may find a host */
 	enum stage stage;
 	uint64_t until_ms;
 	PGconn *pg;
@@ -81,9 +81,9 @@ static bool attrs_are(const struct dial *d, const char *attrs)
 	return d->hosts.session_attrs != NULL && strcmp(d->hosts.session_attrs, attrs) == 0;
 }
 
-/* libpq sees one host at a time, and doesn't know what the others are: the preferences among them are ours. A role that
- * is read-only by its preset isn't a read-only server, since the session sets that right; a whole server that is
- * read-only is better than none. */
+/* libpq sees one host at a time and can't prefer one to another, so the preferences are handled here. A role whose
+ * preset is read-only doesn't make a server read-only, since the session overrides it; a server that is read-only as a
+ * whole is better than none. */
 static const char *attrs(const struct dial *d)
 {
 	if (attrs_are(d, "prefer-standby"))
@@ -93,7 +93,7 @@ static const char *attrs(const struct dial *d)
 	return d->hosts.session_attrs;
 }
 
-/* Notes what became of a host; libpq's messages name it and end with a newline. */
+/* Records a host's result; libpq's messages contain its name and end with a newline. */
 static void note(struct dial *d, const char *text)
 {
 	size_t len = strlen(text);
@@ -127,7 +127,7 @@ static void set_patience(struct dial *d)
 	d->until_ms = clock_mono_ms() + d->patience_ms;
 }
 
-/* Begins with the next address of this host. */
+/* Starts with this host's next address. */
 static enum dial_next connect_next(struct dial *d)
 {
 	const char *address = host_needs_lookup(host(d)) ? name(d)->addresses[d->address] : NULL;
@@ -142,7 +142,7 @@ static enum dial_next connect_next(struct dial *d)
 	return DIAL_FAILED;
 }
 
-/* Begins with the host: looks its name up, if it has one. DIAL_FAILED: its addresses are known. */
+/* Starts with a host: resolves its name, if it has one. DIAL_FAILED: its addresses are known already. */
 static enum dial_next begin_host(struct dial *d)
 {
 	struct name *n = name(d);
@@ -160,7 +160,7 @@ static enum dial_next begin_host(struct dial *d)
 	return DIAL_READ;
 }
 
-/* Takes what was found. While a name can't be looked up, the addresses that it had last are as good as any. */
+/* Reads the result of the resolution. If a name can't be resolved now, its last known addresses are used. */
 static void end_lookup(struct dial *d)
 {
 	struct name *n = name(d);
@@ -181,7 +181,7 @@ static void end_lookup(struct dial *d)
 	d->addresses = n->count;
 }
 
-/* Goes on to the next address, the next host, the second time through them all; stops at what must be waited for. */
+/* Continues with the next address, the next host or the second pass; returns when something must be waited for. */
 static enum dial_next next(struct dial *d)
 {
 	enum dial_next want = DIAL_FAILED;
@@ -202,7 +202,7 @@ static enum dial_next next(struct dial *d)
 	return want;
 }
 
-/* Those of the list, the last good one first, or in any order. */
+/* Orders the hosts: as listed, with the last good one first, or at random. */
 static void put_in_order(struct dial *d)
 {
 	unsigned n = d->hosts.count;
@@ -233,7 +233,7 @@ enum dial_next dial_start(struct dial *d)
 	return want == DIAL_FAILED ? next(d) : want;
 }
 
-/* This address won't do. */
+/* Gives up this address and continues. */
 static enum dial_next pass(struct dial *d)
 {
 	dial_stop(d);

@@ -20,17 +20,17 @@ enum dial_next {
 	DIAL_READ,   /* wait until the descriptor is readable: it may be another one each time */
 	DIAL_WRITE,  /* or writable */
 	DIAL_UP,     /* connected: dial_take() */
-	DIAL_FAILED, /* none of them: dial_why() */
+	DIAL_FAILED, /* no host could be connected: dial_why() */
 };
 
-/* A conninfo that can't be read fails when dialled. deadline_ms is session_sql()'s. Exits when there is no memory. */
+/* An invalid conninfo fails when it is dialled. deadline_ms: see session_sql(). Exits when there is no memory. */
 struct dial *dial_new(const char *conninfo, enum session_kind kind, unsigned deadline_ms);
-void dial_free(struct dial *d); /* NULL is fine */
+void dial_free(struct dial *d); /* NULL is allowed */
 
-enum dial_next dial_start(struct dial *d);   /* a new round */
+enum dial_next dial_start(struct dial *d);   /* starts a new round */
 enum dial_next dial_ready(struct dial *d);   /* the descriptor is ready: continues */
 enum dial_next dial_give_up(struct dial *d); /* dial_until_ms() has passed: tries the next address */
-void dial_stop(struct dial *d);              /* in the middle of a round */
+void dial_stop(struct dial *d);              /* ends a round early */
 int dial_fd(const struct dial *d);
 uint64_t dial_until_ms(const struct dial *d); /* of clock_mono_ms() */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See evict.h. A PostgreSQL process is known by its program and by its working directory, which is the cluster's: a
- * number in a file isn't proof enough to send it a signal. */
+ * See evict.h. A PostgreSQL process is recognised by its program and its working directory, the cluster's: a process id
+ * in a file isn't enough to send it a signal. */
 #include "pg/evict.h"
 
 #include <dirent.h>
@@ -56,7 +56,7 @@ static unsigned find(const struct stat *dir, long pids[PIDS_MAX])
 	return n;
 }
 
-/* 0: there is no such file, or it says nothing. */
+/* 0: there is no such file, or no number in it. */
 static long pid_in_file(const char *path)
 {
 	long pid = 0;
@@ -69,7 +69,7 @@ static long pid_in_file(const char *path)
 	return pid;
 }
 
-/* Dead, but not reaped: in a container there may be nobody who does. */
+/* Returns true for a dead process that wasn't reaped: in a container there may be no init that does it. */
 static bool is_zombie(long pid)
 {
 	char path[64], line[512], *paren;
@@ -82,7 +82,7 @@ static bool is_zombie(long pid)
 	return zombie;
 }
 
-/* PostgreSQL takes any process of that number for the old server, and refuses to start for as long as there is one. */
+/* PostgreSQL takes any process with that number for the old server, and refuses to start while it exists. */
 static void remove_stale_file(const char *path)
 {
 	char link[64], exe[PATH_MAX];

@@ -9,17 +9,17 @@
 struct pg_result;
 
 enum fault_kind {
-	FAULT_NONE, /* no error, or one that is the caller's: a refusal of the functions, a value that can't be kept */
-	FAULT_PASSING,   /* the database can't do it now: on the same connection it may later */
-	FAULT_RECONNECT, /* likewise, on another connection */
-	FAULT_BUG,       /* nothing that time would heal: ours, or damage */
+	FAULT_NONE,      /* no error, or the caller's: a refusal of the functions, a value that can't be stored */
+	FAULT_PASSING,   /* a later attempt on the same connection may succeed */
+	FAULT_RECONNECT, /* a later attempt on a new connection may succeed */
+	FAULT_BUG,       /* a retry is useless: a fault of Postern's, or damage */
 };
 
 struct fault {
-	const char *sqlstate; /* that it begins with */
+	const char *sqlstate; /* the prefix of the SQLSTATE */
 	enum fault_kind kind;
-	bool by_item;       /* one item of many may be the cause: the others can do without it */
-	const char *reason; /* what is wrong, for /readyz and answers: no names, no values */
+	bool by_item;       /* one item of a batch may be the cause: the others are submitted without it */
+	const char *reason; /* the reason, for /readyz and answers: no names, no values */
 	const char *advice; /* for the log: what to do. NULL: nothing */
 };
 
@@ -31,7 +31,7 @@ static inline bool fault_passes(const struct fault *f)
 	return f->kind == FAULT_PASSING || f->kind == FAULT_RECONNECT;
 }
 
-/* "53100 could not extend file …: the disk of the database is full; free some space" for a line of the log. */
+/* Adds "53100 could not extend file …: the disk of the database is full; free some space", for the log. */
 const char *fault_text(const struct pg_result *r, char *out, unsigned size);
 
 #endif

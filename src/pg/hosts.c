@@ -19,7 +19,7 @@ static unsigned count_items(const char *list)
 	return n;
 }
 
-/* The i-th item of a list; NULL: it is empty, or there is none. A list of one stands for all. */
+/* Returns the i-th item of a list; NULL: it is empty or absent. A list of one item applies to all hosts. */
 static char *item(const char *list, unsigned i)
 {
 	if (list == NULL)

@@ -21,18 +21,18 @@ struct host {
 struct hosts {
 	struct host list[HOSTS_MAX];
 	unsigned count;
-	unsigned timeout_s;                          /* connect_timeout; 0: not said */
+	unsigned timeout_s;                          /* connect_timeout; 0: unset */
 	bool any_order;                              /* load_balance_hosts=random */
 	char *session_attrs;                         /* target_session_attrs; NULL: any */
-	char *keys[HOSTS_KEYS], *values[HOSTS_KEYS]; /* everything else that the conninfo says */
+	char *keys[HOSTS_KEYS], *values[HOSTS_KEYS]; /* everything else in the conninfo */
 	unsigned keys_count;
 };
 
 enum status hosts_parse(struct hosts *h, const char *conninfo, struct buf *why) MUST_CHECK;
 void hosts_release(struct hosts *h);
 
-/* Returns true if its name must be looked up before it can be connected to. */
+/* Returns true if the host's name must be resolved before connecting. */
 bool host_needs_lookup(const struct host *host);
-/* Begins to connect to that one. address: what its name was resolved to; NULL: as it is. attrs NULL: any. */
+/* Starts connecting to that host. address: what its name was resolved to; NULL: use the name. attrs NULL: any. */
 PGconn *hosts_connect(const struct hosts *h, const struct host *host, const char *address, const char *attrs);
 #endif

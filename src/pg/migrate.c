@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See migrate.h. The SQL here is about schemas and the list of migrations only; what Postern does with its tables is in
- * sql/. */
+ * See migrate.h. The SQL here is only about schemas and the list of migrations; everything else is in sql/. */
 #include "pg/migrate.h"
 
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 
 enum { SQL_MAX = 8 << 20 };
 
-/* Two keys, so that it can't be mistaken for the log's lock: "post", "mig". */
+/* Two keys, unlike those of the log's lock: "post", "mig". */
 #define LOCK_KEYS "1886352244, 7170407"
 /* Longer than a node needs from making its functions to its first row in postern.node. */
 #define FUNCTIONS_GRACE "interval '10 minutes'"
@@ -121,8 +120,8 @@ static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf 
 	return *ret != NULL ? ST_OK : failed(s, why, "reading the list of migrations");
 }
 
-/* A migration in the database that this binary doesn't know comes from a newer one, which says who may still work with
- * it. */
+/* A migration in the database that this binary doesn't know is from a newer version, which says which older versions
+ * may still use the database. */
 static enum status judge_unknown(struct sync *s, const char *name, struct buf *why)
 {
 	char has_meta[2], min_version[64] = "";
@@ -235,8 +234,8 @@ static enum status touch_functions(struct sync *s, const char *schema, struct bu
 	return st;
 }
 
-/* All or nothing: if the schema is there, it is complete. Bodies aren't checked on the way, so that files may come in
- * any order. */
+/* Creates all functions in one transaction, so that an existing schema is complete. Bodies aren't checked meanwhile, so
+ * that files may come in any order. */
 static enum status install_functions(struct sync *s, const char *schema, struct buf *why)
 {
 	char exists[2], begin[256];
@@ -301,7 +300,7 @@ enum status migrate_run(const char *conninfo, struct buf *why)
 		st = install_functions(s, schema, why);
 	if (st == ST_OK)
 		drop_unused(s, schema);
-	sync_close(s); /* takes back what wasn't committed, and the lock */
+	sync_close(s); /* rolls back what wasn't committed, and releases the lock */
 	return st;
 }
 

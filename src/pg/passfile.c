@@ -18,7 +18,7 @@
 
 enum { COPY_MAX = 1 << 20 };
 
-/* In memory of the caller's; NULL: none. */
+/* The caller frees it; NULL: none. */
 static char *name_of(const char *conninfo)
 {
 	char *error = NULL, *path = NULL;
@@ -40,7 +40,8 @@ int passfile_open(const char *conninfo)
 	return fd;
 }
 
-/* Returns the descriptor of a copy that libpq accepts: a regular file that only we can read. -1: errno says why. */
+/* Returns the descriptor of a copy that libpq accepts: a regular file that only this user can read. -1: failed, errno
+ * is set. */
 static int copy(int fd)
 {
 	char *text = mem_alloc(COPY_MAX);

@@ -23,7 +23,7 @@ struct call {
 	void *arg;
 	struct trace *trace; /* held: of the request that it is for */
 	unsigned n;
-	char *values[PG_PARAMS_MAX]; /* point behind the struct */
+	char *values[PG_PARAMS_MAX]; /* point to the memory after the struct */
 };
 
 struct pg_pool {
@@ -34,7 +34,7 @@ struct pg_pool {
 	bool closing;
 };
 
-/* Gives waiting calls to idle connections. */
+/* Passes waiting calls to idle connections. */
 static void dispatch(struct pg_pool *p)
 {
 	for (unsigned i = 0; i < p->size && !list_empty(&p->queue); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * A few connections that share one queue of calls: everything but the batches and the notifications goes through here.
+ * A few connections that share one queue of calls. All calls but those of the batcher and the tail go through it.
  *
- * While the database is away calls wait, at most wait_ms; then they end with pg_away(). A call that was under way when
- * its connection was lost ends so at once, because whether it took effect is unknown. */
+ * While the database is away calls wait, at most wait_ms; then they end with pg_away(). A call in flight whose
+ * connection is lost ends so at once, because whether it took effect is unknown. */
 #ifndef PG_POOL_H
 #define PG_POOL_H
 
@@ -18,9 +18,9 @@ void pg_pool_free(struct pg_pool *p); /* every call ends with pg_away() */
 void pg_pool_call(
 	struct pg_pool *p, const char *sql, unsigned n, const char *const values[], pg_result_fn *on_result, void *arg);
 
-bool pg_pool_up(const struct pg_pool *p); /* at least one connection is there */
+bool pg_pool_up(const struct pg_pool *p); /* at least one connection is up */
 void pg_pool_set_wait(struct pg_pool *p, unsigned wait_ms);
-/* Its connections: with a call under way, without one, and those that are away. */
+/* Counts its connections: with a call in flight, idle, and lost. */
 void pg_pool_count(const struct pg_pool *p, unsigned *ret_busy, unsigned *ret_idle, unsigned *ret_down);
 unsigned pg_pool_waiting(const struct pg_pool *p);
 

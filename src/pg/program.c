@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See program.h. Messages go to a memory file: the program never waits for us to read them. */
+ * See program.h. Messages go to a memory file, so that the program never waits for this process to read them. */
 #include "pg/program.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void forget_libpq(void)
 		int len = (int)strcspn(*e, "=");
 		snprintf(name, sizeof(name), "%.*s", len, *e);
 		if (strncmp(*e, "PG", 2) == 0 && len < (int)sizeof(name))
-			unsetenv(name); /* which moves the next one here */
+			unsetenv(name); /* which moves the next variable to this place */
 		else
 			e++;
 	}
@@ -41,7 +41,7 @@ static void forget_libpq(void)
 static void become(int in, int out, int err, const char *dir)
 {
 	signals_reset(0);
-	setsid(); /* else a Ctrl-C at the terminal ends it before the workers are done */
+	setsid(); /* otherwise a Ctrl-C at the terminal would end it before the workers */
 	setenv("LC_ALL", "C", 1);
 	int null = open("/dev/null", O_RDONLY);
 	if (null < 0 || dup2(in >= 0 ? in : null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
@@ -80,7 +80,7 @@ enum status program_start(struct program *p, struct buf *why)
 	return ST_SYSTEM;
 }
 
-/* The end of them, from the start of a line. */
+/* Adds the end of the messages, from the start of a line. */
 static void add_messages(int fd, struct buf *why)
 {
 	char text[MESSAGES_SHOWN + 1], *from = text;

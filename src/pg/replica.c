@@ -12,13 +12,13 @@
 #include "base/trace.h"
 #include "loop/loop.h"
 
-#define DEADLINE_MS 2000 /* then the primary is asked */
-#define WAIT_MS 250      /* for a connection that is idle */
+#define DEADLINE_MS 2000 /* then the primary is used */
+#define WAIT_MS 250      /* for an idle connection */
 
 struct replica {
 	struct pg_pool *primary, *standby; /* standby NULL: there is none */
-	struct list waiting;               /* for the next question about the head */
-	struct list asking;                /* for the answer to the one under way */
+	struct list waiting;               /* reads that wait for the next query of the head */
+	struct list asking;                /* reads that wait for the query in flight */
 	struct list reading;
 	bool is_asking, closing;
 	struct replica_stats stats;
@@ -80,7 +80,7 @@ static void ask_primary(struct pg_pool *primary, const char *sql, unsigned n, co
 	pg_pool_call(primary, sql, n + 2, all, on_result, arg);
 }
 
-/* A refusal of the functions (PTREF) is an answer like any other. */
+/* A refusal of the functions (PTREF) is a valid answer. */
 static bool is_answer(const struct pg_result *r)
 {
 	return pg_ok(r) ? pg_rows(r) > 0 : strncmp(pg_sqlstate(r), "PT", 2) == 0;
@@ -176,7 +176,7 @@ void replica_stop(struct replica *r)
 	r->closing = true;
 	r->standby = NULL;
 	if (standby != NULL)
-		pg_pool_free(standby); /* its reads go to the primary's */
+		pg_pool_free(standby); /* its reads go to the primary */
 }
 
 void replica_free(struct replica *r) { free(r); }

@@ -4,14 +4,14 @@
 
 #include "pg/migrate.h"
 
-/* Left to themselves: what is the administrator's to choose (work_mem, tablespaces, logging, wal_compression, …). */
+/* Not set here: what the administrator should choose (work_mem, tablespaces, logging, wal_compression, …). */
 static const struct {
 	const char *name, *value;
 	int since; /* version */
 } always[] = {
 	{ "client_encoding", "UTF8", 0 },
-	/* The functions take the log lock first and look afterwards, with a younger snapshot each: anything but this
-	   loses. */
+	/* The functions take the log lock first, and then each statement reads with a newer snapshot: under any other
+	   level they would miss messages. */
 	{ "default_transaction_isolation", "read committed", 0 },
 	{ "default_transaction_deferrable", "off", 0 },
 	{ "lock_timeout", "0", 0 },
@@ -38,9 +38,9 @@ static const struct {
 	{ "plpgsql.extra_errors", "none", 0 },
 };
 
-/* Every access of the functions has its index, and so one good plan, made once a connection. Left to itself the planner
- * makes plans anew for values that look cheaper, and keeps those of nearly empty tables, which read them whole, until
- * the next analyze. */
+/* Every access of the functions has an index, and so one good plan, made once for each connection. By default the
+ * planner would replan for values that look cheaper, and keep sequential scans that it planned for nearly empty tables
+ * until the next analyze. */
 static const char planner[] = "set enable_seqscan = off; set jit = off; set plan_cache_mode = force_generic_plan; set "
 			      "enable_indexscan = on; set enable_indexonlyscan = on;"
 			      " set enable_bitmapscan = on; set enable_tidscan = on; set enable_sort = on; set "
@@ -55,10 +55,11 @@ void session_sql(struct buf *out, enum session_kind kind, unsigned deadline_ms, 
 	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
 		if (server_version >= always[i].since)
 			buf_addf(out, "set %s = '%s'; ", always[i].name, always[i].value);
-	/* A little before the caller gives up: an error says more than a connection that is dropped, and leaves the
+	/* A little before the caller's deadline: an error says more than a dropped connection, and keeps the
 	 * connection. */
 	buf_addf(out, "set statement_timeout = %u; ", deadline_ms - deadline_ms / 10);
-	/* Who has given up closes the connection; what it left running, or waiting for a lock, ends as well. */
+	/* A caller that gives up closes the connection; a statement that still runs or waits for a lock ends as well.
+	 */
 	buf_adds(out, "set client_connection_check_interval = 2000; ");
 	if (kind == SESSION_FUNCTIONS) {
 		migrate_functions_schema(schema);
@@ -66,12 +67,12 @@ void session_sql(struct buf *out, enum session_kind kind, unsigned deadline_ms, 
 	} else {
 		buf_adds(out, "set client_min_messages = warning; ");
 	}
-	/* What is acknowledged survives a crash. Which standbys confirm it (on, local, remote_apply, …) is the
-	 * administrator's to choose. */
+	/* What is acknowledged survives a crash. The administrator chooses which standbys confirm it (on, local,
+	 * remote_apply, …). */
 	buf_adds(out,
 		"select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = "
 		"'off'; ");
-	/* A role's or a database's preset. A whole server that is read-only is meant to be. */
+	/* Overrides a role's or a database's preset. A server that is read-only as a whole stays so. */
 	buf_adds(out,
 		"select set_config('default_transaction_read_only', 'off', false) from pg_settings"
 		" where current_setting('default_transaction_read_only') = 'on' and name = "

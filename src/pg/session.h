@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The settings of every connection: the functions run under those that they were written for, whatever a role or a
- * database presets. By SET, in one round trip, and not by the start-up parameter `options`, which
+ * The settings of every connection: the functions run under the settings that they were written for, whatever a role or
+ * a database presets. They are made by SET, in one round trip, and not by the start-up parameter `options`, which
  * poolers refuse. */
 #ifndef PG_SESSION_H
 #define PG_SESSION_H
@@ -13,7 +13,7 @@ enum session_kind {
 };
 
 /* Adds the statements. deadline_ms: a statement that takes longer is ended; 0: none. The last result is one row: the
- * number of the server's process. */
+ * server's process id. */
 void session_sql(struct buf *out, enum session_kind kind, unsigned deadline_ms, int server_version);
 
 #endif

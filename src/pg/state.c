@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See state.h. Root touches nothing inside the directory: its owner could have put a link there. */
+ * See state.h. Root changes nothing inside the directory, since its owner could have put a link there. */
 #include "pg/state.h"
 
 #include <dirent.h>
@@ -23,7 +23,7 @@ static enum status failed(struct buf *why, const char *path)
 	return ST_SYSTEM;
 }
 
-/* Parents are made as anybody would make them; only the last one is private. */
+/* Parents get the usual mode; only the last directory is private. */
 static bool make_path(const char *dir, bool *ret_made)
 {
 	char path[PATH_MAX];
@@ -58,7 +58,8 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-/* A directory that root has just made, or that an administrator or a container tool left there empty, is given away. */
+/* Gives the user a directory that root has just made, or an empty one that an administrator or a container tool has
+ * made. */
 static enum status give(int fd, const char *dir, bool made, const struct identity *owner, struct buf *why)
 {
 	struct stat st;
@@ -82,7 +83,7 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why)
 {
 	bool made;
 	int fd = -1;
-	mode_t mask = umask(022); /* the parents aren't ours to close */
+	mode_t mask = umask(022); /* the parents aren't private */
 	bool ok = make_path(dir, &made);
 	umask(mask);
 	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
@@ -145,7 +146,7 @@ enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long 
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
 		if (ftruncate(fd, 0) < 0 ||
 			dprintf(fd, "%s %ld\n", as_server ? "serve" : "command", (long)getpid()) <
-				0) { /* only a hint for others */
+				0) { /* only a hint for other processes */
 		}
 		*ret_fd = fd;
 		return STATE_FREE;
@@ -161,7 +162,7 @@ enum state_holder state_lock(const char *dir, bool as_server, int *ret_fd, long 
 		fclose(f);
 	else
 		close(fd);
-	/* Not written yet: the other process has just begun. */
+	/* Not written yet: the other process has just started. */
 	return known && strcmp(kind, "serve") == 0 ? STATE_SERVER : STATE_COMMAND;
 }
 

@@ -112,7 +112,7 @@ static enum status open_own(struct store *s, const struct conf *conf, bool as_se
 	}
 }
 
-/* Takes base, which is NULL when what conf says (given) does. NULL: it is malformed. */
+/* Owns base from now on; if it is NULL, conf's value (given) is used. Returns NULL if that is malformed. */
 static char *with_password(char *base, const char *given, const struct conf *conf, struct buf *why)
 {
 	const char *const defaults[] = { "password", conf->database_password, NULL };

@@ -112,8 +112,8 @@ static void remember_error(struct sync *s, const PGresult *r)
 	s->position = position != NULL ? (unsigned)strtoul(position, NULL, 10) : 0;
 }
 
-/* Waits for the end of what was sent, as PQexec() does, except that a signal ends the wait: then NULL is returned, and
- * the connection is good for nothing but being closed. */
+/* Waits for the results as PQexec() does, but a signal ends the wait: then returns NULL, and the connection can only be
+ * closed. */
 static PGresult *finish(struct sync *s)
 {
 	PGresult *last = NULL, *r;
@@ -129,7 +129,7 @@ static PGresult *finish(struct sync *s)
 		}
 		if ((r = PQgetResult(s->pg)) == NULL)
 			return last;
-		/* Of several statements the first failure counts, else the last one; none follows a failure. */
+		/* Of several statements the first failure counts, otherwise the last result; none follows a failure. */
 		PQclear(last);
 		last = r;
 	}

@@ -18,7 +18,8 @@ enum { CONNINFO_MAX = 64 * 1024, POLL_MS = 10 };
 
 static const char own_descriptor[] = "/proc/self/fd/";
 
-/* A copy of the password file may lie in a descriptor of ours (passfile.h): the child has to go by our number. */
+/* A copy of the password file may be in a descriptor of this process (passfile.h): the child must name it by this
+ * process's id. */
 static void add_option(struct buf *b, const PQconninfoOption *o)
 {
 	char path[64];
@@ -29,7 +30,7 @@ static void add_option(struct buf *b, const PQconninfoOption *o)
 		sync_add_keyword(b, o->keyword, o->val);
 }
 
-/* Takes the secrets out of the connection string. */
+/* Moves the secrets out of the connection string. */
 static enum status split(struct tool *t, const char *conninfo, struct buf *why)
 {
 	struct buf b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See upgrade.h. pg_upgrade starts servers of both versions that aren't tied to our life; what a killed upgrade leaves
- * of them is ended by the next start or upgrade, before the directories they work in are touched (evict.h). */
+ * See upgrade.h. pg_upgrade starts servers of both versions, which don't end with this process. The next start or
+ * upgrade stops those that a killed upgrade left running, before it touches their directories (evict.h). */
 #include "pg/upgrade.h"
 
 #include <errno.h>
@@ -125,7 +125,7 @@ static enum status copy_file(const char *from, const char *to, struct buf *why)
 	return ok ? ST_OK : failed(to, why);
 }
 
-/* The rest of the configuration is ours, or the new version's. */
+/* The rest of the configuration is Postern's, or the new version's default. */
 static enum status copy_settings(const struct upgrade *u, struct buf *why)
 {
 	static const char *const files[] = { "pg/postgresql.auto.conf", "pg/pg_hba.conf", "pg/pg_ident.conf" };
@@ -139,7 +139,7 @@ static enum status copy_settings(const struct upgrade *u, struct buf *why)
 	return st;
 }
 
-/* A setting that the new version doesn't have any more would keep it from starting. */
+/* A setting that the new version doesn't know would prevent its start. */
 static enum status check_settings(const struct upgrade *u, struct buf *why)
 {
 	char data[PATH_MAX];
@@ -176,7 +176,8 @@ enum status upgrade_make(struct upgrade *u, struct buf *why)
 static enum status pg_upgrade(struct upgrade *u, bool check_only, struct buf *why)
 {
 	char old_data[PATH_MAX], new_data[PATH_MAX], work[PATH_MAX], sockets[64];
-	/* By a name through this process: the servers' command line isn't quoted well enough for every other. */
+	/* Named through this process, because pg_upgrade doesn't quote all names correctly on the servers' command
+	 * lines. */
 	int fd = open(cluster_sockets(u->made), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return failed(cluster_sockets(u->made), why);
@@ -202,7 +203,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* Its messages name files that go away with the new cluster. */
+/* Its messages name files that are removed with the new cluster. */
 static void keep_messages(const struct upgrade *u, struct buf *why)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -266,7 +267,7 @@ enum status upgrade_analyze(struct upgrade *u, struct buf *why)
 	return st;
 }
 
-/* A stop request ended the upgrade. Clearing away follows, until the next stop request. */
+/* A stop request ended the upgrade. The clean-up follows; another stop request ends it. */
 static void consume_stops(void)
 {
 	sigset_t stops;
@@ -289,7 +290,7 @@ void upgrade_end(struct upgrade *u)
 	cluster_stop(u->made);
 	for (int i = 0; i < 2; i++) {
 		join(data, i == 0 ? u->state : u->aside, "pg");
-		if (evict_servers(data, lock, &ignored) != ST_OK) { /* the next start does */
+		if (evict_servers(data, lock, &ignored) != ST_OK) { /* the next start does it */
 		}
 	}
 	unlink(lock);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Moving the private cluster to a newer version of PostgreSQL, with pg_upgrade: the steps, each of which leaves the
- * cluster in STATE/pg as it is. The new one is made in a state directory of its own, ASIDE, and put in place by the
- * caller (cli/switch.h).
+ * Moving the private cluster to a newer version of PostgreSQL, with pg_upgrade: the steps. None of them changes the
+ * cluster in STATE/pg. The new cluster is made in a state directory of its own, ASIDE, and the caller puts it in place
+ * (cli/switch.h).
  *
  * All of this blocks. The caller holds the state directory's lock and isn't root. A SIGTERM or SIGINT that is blocked
- * and pending ends the waiting. */
+ * and pending ends a wait. */
 #ifndef PG_UPGRADE_H
 #define PG_UPGRADE_H
 
@@ -19,7 +19,7 @@ struct cluster;
 
 struct upgrade {
 	const char *state, *aside;                             /* absolute names; the caller's */
-	const char *shown_state;                               /* what messages call the state directory */
+	const char *shown_state;                               /* the state directory's name in messages */
 	bool clone;                                            /* files are cloned (reflinks), not copied */
 	int from, to;                                          /* major versions; set by upgrade_plan() */
 	char old_bindir[BINDIR_SIZE], new_bindir[BINDIR_SIZE]; /* likewise */
@@ -27,9 +27,9 @@ struct upgrade {
 	struct cluster *made; /* the new one; set by upgrade_make() */
 };
 
-/* Finds both versions: of the cluster in STATE/pg, and pg_bindir's, which may be NULL: the newest that is installed.
- * to == from: there is nothing to do, and old_bindir may be empty. old_bindir (NULL: looked for) is where the programs
- * of the cluster's version are. Anything that is missing, unsupported or the wrong way round is refused. */
+/* Finds both versions: that of the cluster in STATE/pg, and that of pg_bindir (NULL: the newest installed one). If they
+ * are equal, there is nothing to do, and u->old_bindir may be empty. old_bindir is the directory of the old version's
+ * programs (NULL: searched for). Refuses missing or unsupported versions and a downgrade. */
 enum status upgrade_plan(struct upgrade *u, const char *old_bindir, const char *pg_bindir, struct buf *why) MUST_CHECK;
 
 /* Returns the sum of the sizes of a directory's files, in bytes. */
@@ -37,18 +37,18 @@ uint64_t upgrade_size(const char *dir);
 /* Refuses if a second cluster, of which size bytes are copied or cloned, wouldn't fit beside the first. */
 enum status upgrade_check_space(const struct upgrade *u, uint64_t size, struct buf *why) MUST_CHECK;
 
-/* Looks at the old cluster. One that wasn't shut down as it should is started and stopped, which recovers it. */
+/* Checks the old cluster. If it wasn't shut down cleanly, starts and stops it, which recovers it. */
 enum status upgrade_prepare(struct upgrade *u, struct buf *why) MUST_CHECK;
 /* Creates the new cluster in ASIDE/pg, with the settings of ALTER SYSTEM, pg_hba.conf and pg_ident.conf of the old one.
  */
 enum status upgrade_make(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* pg_upgrade --check. */
+/* Runs pg_upgrade --check. */
 enum status upgrade_check(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* pg_upgrade. What it leaves when it fails is moved to STATE/upgrade-failed, whose name is added to why. */
+/* Runs pg_upgrade. If it fails, its log files are moved to STATE/upgrade-failed, whose name is added to why. */
 enum status upgrade_transfer(struct upgrade *u, struct buf *why) MUST_CHECK;
 /* Starts the new cluster, updates its extensions, has its statistics collected, and stops it. */
 enum status upgrade_analyze(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* Ends what still runs on either cluster, and releases `made`. */
+/* Stops the servers of both clusters, and releases `made`. */
 void upgrade_end(struct upgrade *u);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See upgrade.h: what there is to upgrade, from where to where, and whether there is room for it. */
+ * See upgrade.h: what is to be upgraded, between which versions, and whether there is enough space. */
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
@@ -15,7 +15,7 @@
 
 #define MIB(n) ((uint64_t)(n) << 20)
 
-/* What pg_upgrade runs of either version, and what we do. */
+/* The programs of either version that pg_upgrade or Postern runs. */
 static const char *const old_programs[] = { "postgres", "pg_ctl", "pg_controldata", "pg_resetwal", NULL };
 static const char *const new_programs[] = { "initdb", "postgres", "pg_upgrade", "pg_ctl", "pg_controldata",
 	"pg_resetwal", "pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb", NULL };
@@ -130,7 +130,7 @@ enum status upgrade_plan(struct upgrade *u, const char *old_bindir, const char *
 	return st == ST_OK ? find_old(u, old_bindir, pg_bindir, why) : st;
 }
 
-static uint64_t summed; /* nftw() passes nothing on */
+static uint64_t summed; /* nftw() passes no argument to its callback */
 
 static int add_size(const char *path, const struct stat *st, int type, struct FTW *where)
 {

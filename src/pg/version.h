@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Which versions of PostgreSQL Postern works with, and which of them its tests run on. */
+ * The versions of PostgreSQL that Postern supports, and those that its tests run on. */
 #ifndef PG_VERSION_H
 #define PG_VERSION_H
 
@@ -8,7 +8,8 @@
 
 enum { VERSION_MAJOR_MIN = 15, VERSION_MAJOR_TESTED = 18 };
 
-/* Refuses a major version that is too old, adding to why; warns in the log of one that is newer than the tests know. */
+/* Refuses a major version that is too old, with the reason in why; logs a warning for one newer than the tested ones.
+ */
 enum status version_check(int major, struct buf *why) MUST_CHECK;
 
 #endif
