@@ -86,7 +86,7 @@ static void on_open(void *arg, const struct hub_opening *found)
 		auth_revalidate(api_of(o->req)->auth, request_data(o->req), on_confirmed, o);
 		return;
 	}
-	request_problem(o->req, PROBLEM_DATABASE_AWAY, "The caller's chats can't be read. Try again.", "");
+	request_problem(o->req, PROBLEM_DATABASE_AWAY, "Your chats can't be read. Try again.", "");
 	free(o);
 }
 

@@ -22,8 +22,8 @@
 	X(UNAUTHORIZED, "unauthorized", 401, "Not authenticated", \
 		"The credential is unknown, has expired or was revoked.") \
 	X(BAD_CREDENTIALS, "bad_credentials", 401, "Wrong name or password", "Unknown name or wrong password.") \
-	X(FORBIDDEN, "forbidden", 403, "Not allowed", "The caller's role doesn't allow this.") \
-	X(MUTED, "muted", 403, "Muted in this chat", "The caller is muted in this chat.") \
+	X(FORBIDDEN, "forbidden", 403, "Not allowed", "Your role doesn't allow this.") \
+	X(MUTED, "muted", 403, "Muted in this chat", "You are muted in this chat.") \
 	X(BLOCKED, "blocked", 403, "One of the two users has blocked the other", \
 		"One of the two users has blocked the other.") \
 	X(USER_DELETED, "user_deleted", 403, "The other user has deleted their account", NULL) \
@@ -34,12 +34,12 @@
 	X(BAD_ORIGIN, "bad_origin", 403, "This origin may not write with a cookie", NULL) \
 	/* existence and state */ \
 	X(NOT_FOUND, "not_found", 404, "Not found", \
-		"There is no such resource, or it is not visible to the caller.") \
+		"There is no such resource, or you have no access to it.") \
 	X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "This path doesn't take the method", NULL) \
 	X(NAME_TAKEN, "name_taken", 409, "The name is taken", NULL) \
 	X(LAST_ADMINISTRATOR, "last_administrator", 409, "The last administrator can't be removed", NULL) \
 	X(KEY_CONFLICT, "key_conflict", 409, "The key was used for another message", \
-		"This key was sent with another message already.") \
+		"This key was already used for another message.") \
 	X(GONE, "gone", 410, "Deleted", "The message was deleted.") \
 	X(STALE, "stale", 412, "The message has changed", NULL) \
 	X(TEXT_TOO_LONG, "text_too_long", 413, "The text is too long", NULL) \
@@ -58,9 +58,9 @@
 	X(BAD_ROLE, "bad_role", 422, "The role can't be given", NULL) \
 	X(UNKNOWN_USER, "unknown_user", 422, "Unknown user", NULL) \
 	X(UNKNOWN_REPLY_TO, "unknown_reply_to", 422, "Unknown message to reply to", \
-		"reply_to is no visible message of this chat.") \
+		"The message in reply_to isn't in this chat, was deleted, or isn't visible to you.") \
 	X(UNKNOWN_FORWARD, "unknown_forward", 422, "Unknown message to forward", \
-		"forward is no message that the caller may read, or one that can't be forwarded.") \
+		"The message in forward doesn't exist, isn't visible to you, or can't be forwarded.") \
 	X(BAD_EMOJI, "bad_emoji", 422, "Not one emoji", NULL) \
 	X(TOO_MANY_TOKENS, "too_many_tokens", 422, "Too many tokens", NULL) \
 	X(TOO_MANY_REACTIONS, "too_many_reactions", 422, "Too many kinds of reactions", NULL) \
@@ -70,7 +70,7 @@
 	X(RATE_LIMITED, "rate_limited", 429, "Too many requests", NULL) \
 	X(TOO_MANY_STREAMS, "too_many_streams", 429, "Too many streams", NULL) \
 	X(SLOW_MODE, "slow_mode", 429, "The chat is in slow mode", \
-		"This chat is in slow mode: the last message of the caller was a moment ago.") \
+		"This chat is in slow mode. Wait before you send another message.") \
 	X(CHAT_RATE_LIMITED, "chat_rate_limited", 429, "Too many messages in this chat", \
 		"This chat limits how many messages a member sends a minute.") \
 	X(HEADER_TOO_LARGE, "header_too_large", 431, "The header is too large", NULL) \
@@ -81,7 +81,7 @@
 		"Not confirmed: it is not known whether this took effect. Try again.") \
 	X(MAINTENANCE, "maintenance", 503, "Maintenance", NULL) \
 	X(OVERLOADED, "overloaded", 503, "Overloaded", \
-		"The server has too much to do. Nothing has happened: try again.") \
+		"The server is overloaded. Nothing has happened: try again.") \
 	X(STOPPING, "stopping", 503, "The server is stopping", NULL) \
 	X(VERSION_NOT_SUPPORTED, "version_not_supported", 505, "HTTP version not supported", NULL)
 /* clang-format on */

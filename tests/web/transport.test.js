@@ -159,11 +159,11 @@ test("send_during_short_database_outage_is_delayed", async () => {
 
 test("send_refused_shows_the_reason_and_can_be_retried", async () => {
   const chat = await enter("Refused");
-  const problem = { status: 403, code: "muted", detail: "The caller is muted in this chat." };
+  const problem = { status: 403, code: "muted", detail: "You are muted in this chat." };
   const answer = { status: 403, contentType: "application/problem+json", body: JSON.stringify(problem) };
   await aliceView.page.route(SEND, (route) => route.fulfill(answer), { times: 1 });
   await aliceView.write("hear me");
-  await aliceView.message("hear me").getByText("The caller is muted in this chat.").waitFor();
+  await aliceView.message("hear me").getByText("You are muted in this chat.").waitFor();
   await aliceView.message("hear me").getByRole("button", { name: "Try again" }).click();
   await aliceView.sees("hear me");
   assert.equal((await bob.history(chat)).messages.length, 1);

@@ -112,7 +112,7 @@ declare
 begin
 	select b.name into v_name from block b where b.blocked = p_me and b.name = any (p_names) limit 1;
 	if found then
-		perform refuse('blocked', format('%s has blocked the caller.', v_name));
+		perform refuse('blocked', format('%s has blocked you.', v_name));
 	end if;
 end $$;
 

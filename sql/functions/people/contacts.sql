@@ -14,7 +14,7 @@ begin
 		perform refuse_absent();
 	end if;
 	if p_name = p_me then
-		perform refuse('out_of_range', 'The name is the caller''s own.');
+		perform refuse('out_of_range', 'The name is your own.');
 	end if;
 	return v_account;
 end $$;
