@@ -19,21 +19,21 @@ import { Reset, resetToken } from "./view/reset.js";
 import { Sidebar } from "./view/sidebar.js";
 import { SignIn } from "./view/signin.js";
 
-const ECHO_WITHIN = 5000; // ms; if our own message doesn't come back by then, the stream is checked
+const ECHO_TIMEOUT = 5000; // ms; if the feed doesn't deliver our own message by then, the stream is checked
 
 const rest = new Rest();
-const store = new Store({ change: render, need: (chat) => loader.chat(chat), stranger: (name) => loader.user(name), dropped });
-const loader = new Loader({ rest, store, onRefused: complain });
-const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent, failed: render } });
+const store = new Store({ change: render, needChat: (chat) => loader.chat(chat), needUser: (name) => loader.user(name), dropped: onDropped });
+const loader = new Loader({ rest, store, onRefused: showProblem });
+const outbox = new Outbox({ send: (chat, body, key) => rest.send(chat, body, key), on: { change: render, sent: onSent, failed: render } });
 const reads = new Reads(async (chat, upTo) => store.chats.has(chat) && rest.read(chat, upTo)); // the user may have left it
 const KINDS = ["message", "deleted", "chat", "member", "user", "announcement"];
-const feed = new Feed({ rest, kinds: KINDS, on: { event: told, status, reset: start, refused } });
+const feed = new Feed({ rest, kinds: KINDS, on: { event: onEvent, status: onStatus, reset: start, refused: onRefused } });
 const tabs = new BroadcastChannel("postern"); // the other pages of this browser
 
 let current = null; // id of the open chat
 let isPanelOpen = false;
 let startNumber = 0;
-const unheard = new Set(); // own messages that were acknowledged, but not received from the feed yet
+const unconfirmed = new Set(); // ids of own messages that the server has acknowledged and the feed hasn't delivered
 
 // ---- signing in and out
 
@@ -57,7 +57,8 @@ const reset = new Reset({
   },
 });
 
-// Depends on the URL: a link to set a new password, or nothing. The link is a secret and is removed from the URL.
+// Shows the form for a new password if the URL is a link to it, else starts. The link is a secret and is removed from
+// the URL.
 function enter() {
   const token = resetToken(location.hash);
   if (!token) return start();
@@ -73,7 +74,7 @@ function show(part) {
   $("app").hidden = part !== "app";
 }
 
-// Loads the state and starts the feed; also after a reset or a refusal.
+// Loads the state and starts the feed; called again after a reset or a refusal.
 async function start() {
   const number = ++startNumber;
   if (!store.me) show("wait");
@@ -105,19 +106,19 @@ function begin(answer) {
 }
 
 async function signOut() {
-  const question = { title: "Sign out?", text: "Messages that were not sent yet will be lost.", yes: "Sign out", isDanger: true };
+  const question = { title: "Sign out?", text: "Messages that have not been sent will be lost.", yes: "Sign out", isDanger: true };
   if (!outbox.isEmpty && !(await ask(question))) return;
   await attempt(async () => {
     await rest.signOut();
     tabs.postMessage("out");
     signedOut();
-  }); // after a 401 there is no session any more, and attempt() shows the sign-in form, too
+  }); // after a 401 the session has ended already, and attempt() shows the sign-in form
 }
 
 function signedOut() {
   startNumber++;
   loader.stop();
-  for (const part of [store, outbox, reads, composer, announcements, unheard]) part.clear();
+  for (const part of [store, outbox, reads, composer, announcements, unconfirmed]) part.clear();
   feed.stop();
   openChat(null);
   location.hash = "#/";
@@ -127,10 +128,10 @@ function signedOut() {
 
 // ---- events of the feed
 
-function told(kind, data) {
+function onEvent(kind, data) {
   if (kind === "announcement") return announcements.apply(data);
   if (kind === "message" && data.from === store.me.name) {
-    unheard.delete(data.id);
+    unconfirmed.delete(data.id);
     if (data.id > store.thread(data.chat).newest) outbox.claim(data);
   }
   const chat = store.chats.get(data.chat);
@@ -141,36 +142,36 @@ function told(kind, data) {
   if (kind === "deleted") composer.refresh();
 }
 
-function status(value) {
+function onStatus(value) {
   sidebar.showStatus(value);
   if (value !== "stream" && value !== "poll") return;
   outbox.wake();
   loadAnnouncements();
 }
 
-// The feed has only the announcements of its lifetime, so each start requests all of them. If one arrives during the
-// request, the response may lack it, and the request is repeated.
+// The feed delivers only announcements made while it is connected, so each connection requests all of them. If one
+// arrives during the request, the response may lack it, and the request is repeated.
 async function loadAnnouncements() {
-  const { heard } = announcements;
+  const { changes } = announcements;
   const { me } = store;
   const answer = await rest.announcements().catch(() => null);
   if (!answer || me?.name !== store.me?.name || !store.me) return;
-  if (heard !== announcements.heard) return loadAnnouncements();
+  if (changes !== announcements.changes) return loadAnnouncements();
   announcements.load(store.me.name, answer.announcements);
 }
 
-// After a 401 start() shows the sign-in form. Other statuses aren't expected, so that a retry can wait.
-function refused(problem) {
+// After a 401, start() shows the sign-in form. No other status is expected; it is retried after a while.
+function onRefused(problem) {
   if (problem.status === 401) start();
-  else setTimeout(start, ECHO_WITHIN);
+  else setTimeout(start, ECHO_TIMEOUT);
 }
 
-function sent(entry, message) {
+function onSent(entry, message) {
   store.putMessage(message);
   render();
   if (entry.claimed === message.id) return;
-  unheard.add(message.id);
-  setTimeout(() => { if (unheard.delete(message.id)) feed.check(); }, ECHO_WITHIN);
+  unconfirmed.add(message.id);
+  setTimeout(() => { if (unconfirmed.delete(message.id)) feed.check(); }, ECHO_TIMEOUT);
 }
 
 // ---- the open chat
@@ -196,7 +197,7 @@ function openChat(id) {
   if (matchMedia("(hover: hover)").matches) composer.focus();
 }
 
-function dropped(id) {
+function onDropped(id) {
   if (id !== current) return;
   location.hash = "#/";
   openChat(null);
@@ -209,7 +210,7 @@ async function jump(id) {
   await loader.backTo(chat, id, () => current === chat);
   if (current !== chat) return;
   render();
-  if (!messages.reveal(id)) toast("That message doesn't exist any more.");
+  if (!messages.reveal(id)) toast("That message no longer exists.");
 }
 
 function seen(chat, upTo) {
@@ -222,11 +223,11 @@ async function attempt(work) {
   try {
     await work();
   } catch (problem) {
-    complain(problem);
+    showProblem(problem);
   }
 }
 
-function complain(problem) {
+function showProblem(problem) {
   if (problem.status === 401) start();
   else toast(problem.message);
 }
@@ -250,7 +251,7 @@ async function save(message, text) {
 }
 
 async function remove(message) {
-  if (!(await ask({ title: "Delete this message?", text: "It is deleted for everyone, and can't be restored.", yes: "Delete", isDanger: true }))) return;
+  if (!(await ask({ title: "Delete this message?", text: "It will be deleted for everyone and can't be restored.", yes: "Delete", isDanger: true }))) return;
   await attempt(async () => {
     await rest.remove(message.chat, message.id);
     store.dropMessage(message.chat, message.id);
@@ -290,7 +291,7 @@ async function removeMember(id, name) {
 
 async function leave(id) {
   const chat = store.chats.get(id);
-  if (!(await ask({ title: `Leave “${store.title(chat)}”?`, text: "To come back, someone has to add you.", yes: "Leave", isDanger: true }))) return;
+  if (!(await ask({ title: `Leave “${store.title(chat)}”?`, text: "You can come back only if someone adds you.", yes: "Leave", isDanger: true }))) return;
   await attempt(async () => {
     await rest.removeMember(id, store.me.name);
     location.hash = "#/";
@@ -387,13 +388,13 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 function toFront() {
   if (document.hidden) return;
   tabs.postMessage("front");
-  feed.rouse();
+  feed.resume();
   feed.check();
   render();
 }
 
 tabs.addEventListener("message", ({ data }) => {
-  if (data === "front" && document.hidden) feed.doze();
+  if (data === "front" && document.hidden) feed.suspend();
   if (data === "out" && store.me) signedOut();
 });
 addEventListener("hashchange", () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fetches what the store lacks: chats, users, members, pages of history. Temporary failures are retried until the request
-// succeeds, or until begin() starts over. Must not touch the page.
+// Fetches what the store lacks: chats, users, members, pages of history. A request that fails temporarily is retried
+// until it succeeds, or until begin() or stop() is called. Must not touch the page.
 
 const PAGE = 50;
 const PAGE_MAX = 200; // the server's limit
@@ -13,9 +13,9 @@ export class Loader {
   #rest;
   #store;
   #onRefused;
-  #era = {}; // identity of the latest begin()
-  #asked = new Map(); // key being fetched → whether it was requested again in the meantime
-  #warm = Promise.resolve(); // the promise of the first users
+  #generation = {}; // replaced by begin() and stop(), which invalidates earlier requests
+  #requests = new Map(); // key being fetched → whether it was requested again meanwhile
+  #firstUsers = Promise.resolve(); // resolves when the first page of users is stored
 
   // onRefused(problem): the server refuses the history permanently.
   constructor({ rest, store, onRefused }) {
@@ -24,15 +24,15 @@ export class Loader {
     this.#onRefused = onRefused;
   }
 
-  // Forgets the current requests, and fetches a page of users rather than each user alone.
+  // Cancels the current requests and fetches the first page of users, so that they needn't be fetched one by one.
   begin() {
     this.stop();
-    this.#warm = this.#rest.users().then(({ users }) => users.forEach((user) => this.#store.putUser(user)), () => {});
+    this.#firstUsers = this.#rest.users().then(({ users }) => users.forEach((user) => this.#store.putUser(user)), () => {});
   }
 
   stop() {
-    this.#era = {};
-    this.#asked.clear();
+    this.#generation = {};
+    this.#requests.clear();
   }
 
   chat(id) {
@@ -48,7 +48,7 @@ export class Loader {
 
   user(name) {
     return this.#once(`user ${name}`, async () => {
-      await this.#warm;
+      await this.#firstUsers;
       if (!this.#store.users.has(name)) this.#store.putUser(await this.#rest.user(name));
     });
   }
@@ -77,21 +77,21 @@ export class Loader {
     while (!thread.messages.has(message) && thread.older != null && !thread.isLoading && isWanted()) await this.older(id, PAGE_MAX);
   }
 
-  // Runs one request at a time for each key. If the key is requested again in the meantime, the response may be too old, and
+  // Runs one request at a time for each key. If the key is requested again meanwhile, the response may be outdated, and
   // the request is repeated.
   async #once(key, work) {
-    const isRunning = this.#asked.has(key);
-    this.#asked.set(key, isRunning);
+    const isRunning = this.#requests.has(key);
+    this.#requests.set(key, isRunning);
     if (isRunning) return;
-    const era = this.#era;
+    const generation = this.#generation;
     for (let isWanted = true; isWanted; ) {
-      this.#asked.set(key, false);
+      this.#requests.set(key, false);
       const problem = await work().catch((error) => error);
       if (problem?.isTemporary) await pause(problem.retryAfter ?? RETRY);
-      if (era !== this.#era) return;
-      isWanted = problem?.isTemporary || this.#asked.get(key);
+      if (generation !== this.#generation) return;
+      isWanted = problem?.isTemporary || this.#requests.get(key);
     }
-    this.#asked.delete(key);
+    this.#requests.delete(key);
   }
 
   async #page(id, where) {

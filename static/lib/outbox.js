@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The queue of outgoing messages: in order within a chat. All attempts of a message use one idempotency key, so that a lost
-// response never creates a second message. Must not know about the page.
+// The queue of outgoing messages, in order within a chat. All attempts to send a message use one idempotency key, so a
+// lost response never creates a second message. Must not touch the page.
 
 import { Problem } from "./rest.js";
 
-const PATIENCE = 30_000; // ms for which an entry is retried automatically
+const RETRY_FOR = 30_000; // ms during which an entry is retried automatically
 
 // crypto.randomUUID is missing if the page was loaded over plain HTTP.
 export function newKey() {
@@ -36,7 +36,7 @@ export class Outbox {
     return entry;
   }
 
-  // Uses the same key: if an earlier attempt has succeeded after all, the message isn't stored twice.
+  // Uses the same key: if an earlier attempt was successful after all, the message isn't stored twice.
   retry(key) {
     const entry = this.#entries.find((one) => one.key === key);
     if (!entry || entry.state !== "failed") return;
@@ -51,10 +51,10 @@ export class Outbox {
 
   clear() { this.#entries = []; }
 
-  // The server is reachable again: ends all pauses.
+  // Ends all pauses: the server is reachable again.
   wake() { for (const waker of this.#wakers) waker(); }
 
-  // The stream may deliver our message before the send gets its response: hides the entry until then.
+  // The feed may deliver our message before the send gets its response. The entry is hidden until then.
   claim(message) {
     const isSame = (entry) => entry.state === "sending" && entry.claimed == null
       && (message.key ? message.key === entry.key : message.text === entry.body.text && message.reply_to == entry.body.reply_to);
@@ -71,7 +71,7 @@ export class Outbox {
   }
 
   async #deliver(entry) {
-    const deadline = Date.now() + PATIENCE;
+    const deadline = Date.now() + RETRY_FOR;
     for (let attempt = 0; this.#entries.includes(entry); attempt++) {
       try {
         const message = await this.#send(entry.chat, entry.body, entry.key);
@@ -80,8 +80,8 @@ export class Outbox {
         return this.#on.sent(entry, message);
       } catch (error) {
         const wait = error.retryAfter ?? Math.min(500 * 2 ** attempt, 8000) * (0.5 + Math.random());
-        const isHopeless = !(error instanceof Problem) || !error.isTemporary;
-        if (isHopeless || Date.now() + wait > deadline) return this.#fail(entry, error);
+        const isPermanent = !(error instanceof Problem) || !error.isTemporary;
+        if (isPermanent || Date.now() + wait > deadline) return this.#fail(entry, error);
         await this.#pause(wait);
       }
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The queue of read marks: the latest of each chat, gathered for a moment, and kept while the server is unreachable.
+// The queue of read marks. It has the latest mark of each chat, collects marks for GATHER ms before it sends them, and
+// keeps them while the server is unreachable.
 
-const GATHER = 400;
-const AGAIN = 5000;
+const GATHER = 400; // ms
+const RETRY = 5000; // ms
 
 export class Reads {
   #post;
@@ -29,6 +30,6 @@ export class Reads {
     await Promise.all(batch.map(([chat, upTo]) => this.#post(chat, upTo).catch((problem) => {
       if (problem.isTemporary && !this.#waiting.has(chat)) this.#waiting.set(chat, upTo);
     })));
-    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#flush(), AGAIN) : null;
+    this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#flush(), RETRY) : null;
   }
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// REST calls to Postern: JSON in (or a picture), JSON out; a refusal is a thrown Problem.
-// Each call makes one attempt (outbox.js retries sends). The session cookie is the credential. Paths are relative to the
-// page, so that the page may be below a path prefix. Must not touch the page.
+// REST calls to Postern: JSON in (or a picture), JSON out; a refusal is thrown as a Problem. Each call makes one attempt
+// (outbox.js retries sends). The session cookie is the credential. Paths are relative to the page, so the page can be
+// served below a path prefix. Must not touch the page.
 
-// A refusal (application/problem+json). Status 0: the server was not reached, or a proxy
-// or portal responded instead.
+// A refusal (application/problem+json). Status 0: the server was not reached, or a proxy or portal responded instead.
 export class Problem extends Error {
   constructor(status, { title, detail, code, request_id } = {}, retryAfter = null) {
-    super(detail || title || `The server answered ${status}.`);
+    super(detail || title || `The server responded with status ${status}.`);
     this.name = "Problem";
     this.status = status;
     this.code = code ?? null;
@@ -21,7 +20,7 @@ export class Problem extends Error {
   }
 }
 
-const seg = encodeURIComponent;
+const segment = encodeURIComponent;
 
 function query(params) {
   const search = new URLSearchParams();
@@ -37,7 +36,7 @@ function retryAfter(response) {
   return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }
 
-async function readAnswer(response) {
+async function readResponse(response) {
   const isJson = /\bjson\b/.test(response.headers.get("Content-Type") ?? "");
   const body = isJson ? await response.json() : null;
   if (!response.ok) throw new Problem(response.status, body ?? {}, retryAfter(response));
@@ -61,7 +60,7 @@ export class Rest {
         method, headers, signal: aborter.signal, cache: "no-store", credentials: "same-origin",
         body: body === undefined ? blob : JSON.stringify(body),
       });
-      return await readAnswer(response);
+      return await readResponse(response);
     } catch (error) {
       if (error instanceof Problem || signal?.aborted) throw error;
       throw new Problem(0, { detail: "The server can’t be reached." });
@@ -77,13 +76,13 @@ export class Rest {
   sync() { return this.call("GET", "v1/sync"); }
   announcements() { return this.call("GET", "v1/announcements"); }
 
-  // Returns at once if there are events after `since`, else when one occurs, or without events after `wait` seconds.
+  // Resolves at once if there are events after `since`, else when one occurs, or without events after `wait` seconds.
   poll(since, wait, signal) {
     return this.call("GET", `v1/poll${query({ since, wait })}`, { signal, timeout: (wait + 15) * 1000 });
   }
 
   users(q) { return this.call("GET", `v1/users${query({ q })}`); }
-  user(name) { return this.call("GET", `v1/users/${seg(name)}`); }
+  user(name) { return this.call("GET", `v1/users/${segment(name)}`); }
   setAvatar(blob) { return this.call("PUT", "v1/me/avatar", { blob }); }
   clearAvatar() { return this.call("DELETE", "v1/me/avatar"); }
 
@@ -91,8 +90,8 @@ export class Rest {
   chat(id) { return this.call("GET", `v1/chats/${id}`); }
   rename(id, title) { return this.call("PATCH", `v1/chats/${id}`, { body: { title } }); }
   members(id, cursor) { return this.call("GET", `v1/chats/${id}/members${query({ cursor })}`); }
-  addMember(id, name) { return this.call("PUT", `v1/chats/${id}/members/${seg(name)}`, { body: { role: "member" } }); }
-  removeMember(id, name) { return this.call("DELETE", `v1/chats/${id}/members/${seg(name)}`); }
+  addMember(id, name) { return this.call("PUT", `v1/chats/${id}/members/${segment(name)}`, { body: { role: "member" } }); }
+  removeMember(id, name) { return this.call("DELETE", `v1/chats/${id}/members/${segment(name)}`); }
   read(id, upTo) { return this.call("POST", `v1/chats/${id}/read`, { body: { up_to: upTo } }); }
 
   // where: {limit, before, after, around}. Returns {messages, older, newer}.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The state of the client: me, users, chats, members, messages. Every object arrives as a snapshot with a `rev` and is
 // upserted, so that receiving it twice or late is harmless. Must not call the server or touch the page: it requests
-// missing objects with `on.need`.
+// missing objects with `on.needChat` and `on.needUser`.
 
 import { Thread } from "./thread.js";
 
@@ -17,19 +17,19 @@ export class Store {
   #threads = new Map(); // id → Thread
   #members = new Map(); // id → Map name → member
   #on;
-  #told = null;
+  #changeTimer = null;
 
-  // on: {change(), need(chat), stranger(name), dropped(chat)}. change() is called once for several changes in a row.
+  // on: {change(), needChat(chat), needUser(name), dropped(chat)}. change() is called once for several changes in a row.
   constructor(on) { this.#on = on; }
 
   #changed() {
-    this.#told ??= setTimeout(() => {
-      this.#told = null;
+    this.#changeTimer ??= setTimeout(() => {
+      this.#changeTimer = null;
       this.#on.change();
     });
   }
 
-  // Replaces the state by a response of /v1/sync.
+  // Replaces the state with a response of /v1/sync.
   load({ me, chats }) {
     this.#threads.clear();
     this.#members.clear();
@@ -61,8 +61,8 @@ export class Store {
     this.#changed();
   }
 
-  #mention(name) {
-    if (name && !this.users.has(name)) this.#on.stranger(name);
+  #requireUser(name) {
+    if (name && !this.users.has(name)) this.#on.needUser(name);
   }
 
   displayName(name) {
@@ -79,12 +79,12 @@ export class Store {
     const known = this.chats.get(chat.id);
     const seen = chat.last_message?.id ?? 0;
     const merged = { ...known, ...chat, base: chat.unread ?? 0, seen, fresh: new Set() };
-    // Changes that the stream delivered after this response was read.
+    // Keeps what the feed delivered after the server read this response.
     if (known?.last_message?.id > seen) merged.last_message = known.last_message;
     for (const id of known?.fresh ?? []) if (id > seen) merged.fresh.add(id);
     this.chats.set(chat.id, merged);
-    this.#mention(chat.peer);
-    this.#mention(chat.last_message?.from);
+    this.#requireUser(chat.peer);
+    this.#requireUser(chat.last_message?.from);
     this.#changed();
   }
 
@@ -131,7 +131,7 @@ export class Store {
   #applyChat(data) {
     if (data.state === "deleted") return this.dropChat(data.id);
     const known = this.chats.get(data.id);
-    if (!known) return this.#on.need(data.id);
+    if (!known) return this.#on.needChat(data.id);
     if (!isNewer(known, data)) return;
     const title = known.kind === "direct" ? known.title : data.title; // that of a direct chat depends on the user
     this.chats.set(data.id, { ...known, ...data, title });
@@ -140,7 +140,7 @@ export class Store {
 
   // ---- members
 
-  // null until they were requested.
+  // null until they have been fetched.
   members(id) { return this.#members.get(id) ?? null; }
 
   putMembers(id, members) {
@@ -148,13 +148,13 @@ export class Store {
     const map = new Map();
     for (const member of members) map.set(member.name, isNewer(known?.get(member.name), member) ? member : known.get(member.name));
     this.#members.set(id, map);
-    for (const name of map.keys()) this.#mention(name);
+    for (const name of map.keys()) this.#requireUser(name);
     this.#changed();
   }
 
   #applyMember(data) {
     const map = this.#members.get(data.chat);
-    if (map) this.#mention(data.name);
+    if (map) this.#requireUser(data.name);
     if (map && isNewer(map.get(data.name), data)) map.set(data.name, data);
     if (data.name === this.me.name) this.#applyOwnMember(data);
     this.#changed();
@@ -164,7 +164,7 @@ export class Store {
     if (data.state !== "joined") return this.dropChat(data.chat);
     const chat = this.chats.get(data.chat);
     if (chat) this.chats.set(chat.id, { ...chat, my_role: data.role, muted_until: data.muted_until });
-    else this.#on.need(data.chat);
+    else this.#on.needChat(data.chat);
   }
 
   // ---- messages
@@ -175,8 +175,8 @@ export class Store {
   }
 
   putPage(id, page) {
-    this.thread(id).take(page);
-    for (const message of page.messages) this.#mention(message.from);
+    this.thread(id).addPage(page);
+    for (const message of page.messages) this.#requireUser(message.from);
     this.#changed();
   }
 
@@ -187,11 +187,11 @@ export class Store {
 
   #applyMessage(message) {
     const chat = this.chats.get(message.chat);
-    if (!chat) return this.#on.need(message.chat);
+    if (!chat) return this.#on.needChat(message.chat);
     const thread = this.thread(message.chat);
     if (thread.gone.has(message.id)) return;
     thread.upsert(message);
-    this.#mention(message.from);
+    this.#requireUser(message.from);
     const last = chat.last_message;
     if (!last || message.id > last.id || (message.id === last.id && message.rev >= last.rev)) chat.last_message = message;
     const isFresh = message.id > chat.seen && message.id > (chat.read ?? 0);
@@ -210,7 +210,7 @@ export class Store {
     if (!wasFresh && messageId >= (chat.first_unread ?? Infinity) && author !== this.me.name) chat.base = Math.max(0, chat.base - 1);
     if (chat.last_message?.id === messageId) {
       chat.last_message = thread.isLoaded ? thread.list().at(-1) : undefined;
-      if (!chat.last_message) this.#on.need(id);
+      if (!chat.last_message) this.#on.needChat(id);
     }
     this.#changed();
   }

@@ -7,7 +7,7 @@ const TRIM_ABOVE = 400;
 
 export class Thread {
   messages = new Map(); // id → message
-  gone = new Set(); // ids of deleted messages, which a page that was read earlier must not restore
+  gone = new Set(); // ids of deleted messages, which a page read earlier must not restore
   older = null; // the cursor of older messages; null at the beginning of the chat
   isLoaded = false;
   isLoading = false;
@@ -22,15 +22,15 @@ export class Thread {
   get oldest() { return this.list()[0]?.id ?? Infinity; }
   get newest() { return this.list().at(-1)?.id ?? 0; }
 
-  // The latest page, or the one before the messages in memory.
-  take(page) {
+  // Adds the latest page, or the one before the messages in memory.
+  addPage(page) {
     for (const message of page.messages) this.#put(message);
     this.older = page.older ?? null;
     if (!this.isLoaded && this.older != null) this.#dropBefore(page.messages[0]?.id ?? 0);
     this.isLoaded = true;
   }
 
-  // From the log: a new or changed message. Messages before the range in memory are ignored.
+  // Adds or replaces a message of the log. Messages before the range in memory are ignored.
   upsert(message) {
     if (this.isLoaded && this.older != null && message.id < this.oldest) return;
     if (this.isLoaded || this.isLoading) this.#put(message);
@@ -42,7 +42,7 @@ export class Thread {
     this.#sorted = null;
   }
 
-  // Call it while the end is in view.
+  // Drops the oldest messages if there are many. Must be called only while the newest message is in view.
   trim() {
     if (this.messages.size <= TRIM_ABOVE || this.isLoading) return;
     const first = this.list().at(-KEEP).id;

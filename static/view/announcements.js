@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Announcements of administrators, at the top of the page until they are dismissed; the browser stores which ones were.
+// Announcements of administrators, shown at the top of the page until they are dismissed. The browser stores the ids of
+// those that were dismissed.
 
 import { $, el, fullTime, linked, reconcile, shortTime, tool } from "./dom.js";
 
@@ -8,14 +9,14 @@ const DAY = 86_400_000;
 export class Announcements {
   #known = new Map(); // id → announcement
   #user = null;
-  #timer = null; // until the next one expires
-  heard = 0; // number of changes from the feed
+  #timer = null; // fires when the next announcement expires
+  changes = 0; // number of changes that the feed has delivered
 
   constructor() {
     addEventListener("storage", (event) => { if (event.key === this.#key) this.#render(); });
   }
 
-  // Sets all announcements, for that user.
+  // Replaces all announcements. user: the user who is signed in.
   load(user, announcements) {
     this.#user = user;
     this.#known = new Map(announcements.map((one) => [one.id, one]));
@@ -28,9 +29,9 @@ export class Announcements {
     this.#render();
   }
 
-  // From the feed: a new announcement, or the withdrawal of one.
+  // Applies an event: a new announcement, or the deletion of one.
   apply(announcement) {
-    this.heard++;
+    this.changes++;
     if (announcement.state === "deleted") this.#known.delete(announcement.id);
     else this.#known.set(announcement.id, announcement);
     this.#render();
@@ -80,7 +81,7 @@ export class Announcements {
       if (ids.length > 0) localStorage.setItem(this.#key, JSON.stringify(ids));
       else localStorage.removeItem(this.#key);
     } catch {
-      // then it is shown again after a reload
+      // the announcement is shown again after a reload
     }
   }
 }

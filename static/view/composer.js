@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The field below a chat: a new message, a reply, or the edit of an old one. Each chat keeps its draft.
+// The field below a chat, for a new message, a reply or an edit. Each chat keeps its draft.
 
 import { $ } from "./dom.js";
 
@@ -60,7 +60,7 @@ export class Composer {
     this.#area.setSelectionRange(message.text.length, message.text.length);
   }
 
-  // Leaves the edit, or else the reply.
+  // Cancels the edit if there is one, else the reply.
   cancel() {
     if (this.#editing) {
       this.#editing = null;
@@ -72,7 +72,7 @@ export class Composer {
     this.focus();
   }
 
-  // The message replied to or edited may have been deleted.
+  // Cancels the edit or the reply if its message was deleted.
   refresh() {
     const isGone = (message) => message && this.#store.isGone(this.#chat, message.id);
     if (isGone(this.#editing) || isGone(this.#replyTo)) this.cancel();
@@ -134,11 +134,11 @@ export class Composer {
     if (text === message.text) return this.cancel();
     this.#isSaving = true;
     this.#render();
-    const trouble = await this.#on.save(message, text);
+    const failure = await this.#on.save(message, text);
     this.#isSaving = false;
     if (this.#editing !== message) return this.#render();
-    if (!trouble) return this.cancel();
-    this.#editing = trouble.message ?? this.#editing;
-    this.#render(trouble.text);
+    if (!failure) return this.cancel();
+    this.#editing = failure.message ?? this.#editing;
+    this.#render(failure.text);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The modal dialogs: a yes-or-no question, a question for a text, and a new chat.
+// The modal dialogs: a confirmation, a prompt for a text, and the creation of a chat.
 
 import { $ } from "./dom.js";
 import { People } from "./people.js";
@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("dialog [data-close]")) {
   button.addEventListener("click", () => button.closest("dialog").close("cancel"));
 }
 
-// Resolves to false (cancelled), or true, or the trimmed text if `value` is given.
+// Resolves to false if the user cancels, else to true, or to the trimmed text if `value` is given.
 export function ask({ title, text = "", yes, value = null, isDanger = false }) {
   const dialog = $("ask-dialog");
   const input = $("ask-input");

@@ -3,8 +3,8 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// el("p", {class: "x", title: "y", onclick: f}, child, …): on… are listeners, the others attributes;
-// null and false leave an attribute or a child out, true sets an empty one.
+// el("p", {class: "x", title: "y", onclick: f}, child, …): names that begin with "on" are listeners, others attributes.
+// An attribute or child that is null or false is left out; an attribute that is true is set to "".
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -37,12 +37,12 @@ export function tintOf(seed) {
   return ((hash ^ (hash >>> 15)) >>> 0) % 6;
 }
 
-// A round picture: the one at that URL, or initials if there is none or it can't be loaded.
+// Paints a round picture: the one at the URL, or initials if there is none or it can't be loaded.
 export function paintAvatar(element, title, seed, picture = null) {
   const words = title.split(/[\s._-]+/).filter(Boolean);
   const initials = (words.length > 1 ? [words[0], words.at(-1)] : words.slice(0, 1)).map((word) => [...word][0]).join("");
   const face = JSON.stringify([initials, seed, picture]);
-  if (element.dataset.face === face) return; // repainting a picture would make it flicker
+  if (element.dataset.face === face) return; // a picture that is repainted flickers
   element.dataset.face = face;
   element.textContent = initials.toUpperCase();
   element.dataset.tint = tintOf(seed);
@@ -55,7 +55,7 @@ export function avatar(title, seed, size = "", picture = null) {
   return element;
 }
 
-// Makes the children of `parent` be the items, in order, reusing the elements whose `stamp` hasn't changed.
+// Makes the items the children of `parent`, in order, and reuses the elements whose `stamp` hasn't changed.
 // items: [{key, stamp, make()}]. Returns the keys of new elements.
 export function reconcile(parent, items) {
   const known = new Map([...parent.children].map((child) => [child.dataset.key, child]));
@@ -86,7 +86,7 @@ export function reconcile(parent, items) {
 }
 
 const LINK = /https?:\/\/[^\s<>"]+/gi;
-// The text as nodes, http(s) addresses as links. Punctuation at the end isn't part of a link.
+// Returns the text as nodes, with http(s) addresses as links. Punctuation at the end isn't part of a link.
 export function linked(text) {
   const nodes = [];
   let from = 0;
@@ -116,7 +116,7 @@ const longDay = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "nume
 const longDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
-// The local date as a comparable string.
+// Returns the local date as a string; equal strings mean the same day.
 export const dayOf = (at) => new Date(at).toDateString();
 
 const daysAgo = (at) => Math.round((new Date().setHours(0, 0, 0, 0) - new Date(at).setHours(0, 0, 0, 0)) / 86_400_000);

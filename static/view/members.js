@@ -31,7 +31,7 @@ export class Members {
     return users.filter((user) => known?.get(user.name)?.state !== "joined");
   }
 
-  // id of the chat, or null: closed.
+  // Shows the panel of the chat with that id; null closes it.
   show(id) {
     if (id === this.#chat) return;
     const wasOpen = this.#chat != null;
@@ -61,12 +61,12 @@ export class Members {
     const isMe = member.name === this.#store.me.name;
     const name = this.#store.displayName(member.name);
     const picture = this.#store.picture(member.name);
-    const mayKick = mayManage(chat) && !isMe && RANK[member.role] > RANK[chat.my_role];
+    const mayRemove = mayManage(chat) && !isMe && RANK[member.role] > RANK[chat.my_role];
     const make = () => el("li", {},
       avatar(name, member.name, "small", picture),
       el("span", { class: "who" }, el("b", {}, isMe ? `${name} (you)` : name), el("span", {}, member.name)),
       member.role !== "member" && el("span", { class: "role" }, member.role),
-      mayKick && tool("close", `Remove ${name}`, () => this.#on.remove(chat.id, member.name)));
-    return { key: member.name, stamp: JSON.stringify([name, member.role, isMe, mayKick, picture]), make };
+      mayRemove && tool("close", `Remove ${name}`, () => this.#on.remove(chat.id, member.name)));
+    return { key: member.name, stamp: JSON.stringify([name, member.role, isMe, mayRemove, picture]), make };
   }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The messages of the open chat: grouped by day and author, with the scroll position and what the user has seen.
-// Appending keeps the end in view, or the position if the user has scrolled up.
+// The messages of the open chat, grouped by day and author. Tracks the scroll position and which messages the user has
+// seen. When messages are appended, the end stays in view, or the position if the user has scrolled up.
 
 import { $, dayName, dayOf, reconcile } from "./dom.js";
 import { dayRow, messageRow, systemRow, unreadRow } from "./message.js";
 
 const TOGETHER = 5 * 60_000; // ms; messages of one author within this time are grouped
-const END = 40; // pixels from the end that still count as the end
-const NEAR_TOP = 600;
+const END = 40; // pixels; a smaller distance from the end counts as the end
+const NEAR_TOP = 600; // pixels; at a smaller distance from the top, older messages are loaded
 
 export class Messages {
   #store;
@@ -35,7 +35,7 @@ export class Messages {
     observer.observe(this.#list);
   }
 
-  // id of a chat, or null.
+  // id: of the chat, or null.
   open(id) {
     this.#chat = id;
     this.#isPlaced = false;
@@ -122,7 +122,8 @@ export class Messages {
 
   #row(key) { return this.#list.querySelector(`[data-key="${CSS.escape(key)}"]`); }
 
-  // The topmost row in view, by its lower edge: when older rows come before it, it may lose the author's name and shrink.
+  // Returns the topmost row in view and its lower edge: the upper edge moves if the row loses its author's name because
+  // older rows are inserted before it.
   #anchor() {
     const top = this.#log.getBoundingClientRect().top;
     for (const row of this.#list.querySelectorAll("[data-id]")) {
@@ -146,7 +147,7 @@ export class Messages {
     this.#report();
   }
 
-  // Reports what follows from the scroll position: messages seen, older messages needed, number of messages below.
+  // Reports which messages were seen and whether older ones are needed, and shows how many are below.
   #report() {
     if (!this.#isPlaced) return;
     const thread = this.#store.thread(this.#chat);
@@ -170,7 +171,7 @@ export class Messages {
     return Number(row?.dataset.id ?? 0);
   }
 
-  // ---- keyboard: the list is one tab stop, arrows move between messages
+  // ---- keyboard: the list is one tab stop, and arrow keys move between messages
 
   #rove(row) {
     if (!row?.matches(".message")) return;

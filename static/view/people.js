@@ -13,9 +13,9 @@ export class People {
   #chips = el("ul", { class: "chips" });
   #search;
   #onPick;
-  #users = []; // as suggested
+  #users = []; // the suggestions
   #active = -1;
-  #asked = 0; // number of the latest search: responses to earlier ones are dropped
+  #searches = 0; // number of the latest search; responses to earlier ones are ignored
   chosen = new Map(); // name → user, if several may be chosen
 
   // search(text) → promise of users. onPick(user): a user was chosen.
@@ -48,10 +48,10 @@ export class People {
   }
 
   async #ask() {
-    const asked = ++this.#asked;
+    const number = ++this.#searches;
     const text = this.#input.value.trim();
     const users = await this.#search(text).catch(() => []);
-    if (asked !== this.#asked || document.activeElement !== this.#input) return;
+    if (number !== this.#searches || document.activeElement !== this.#input) return;
     this.#users = users.filter((user) => !this.chosen.has(user.name)).slice(0, 8);
     this.#active = text && this.#users.length > 0 ? 0 : -1;
     this.#renderList(text);
@@ -62,7 +62,7 @@ export class People {
       id: `${this.#input.id}-${index}`, role: "option", "aria-selected": String(index === this.#active),
       onpointerdown: (event) => { event.preventDefault(); this.#pick(user); },
     }, avatar(user.display_name || user.name, user.name, "small", pictureOf(user)), el("b", {}, user.display_name || user.name), el("span", {}, user.name)));
-    if (options.length === 0 && text) options.push(el("li", { class: "hint", role: "option", "aria-disabled": "true" }, "Nobody by that name"));
+    if (options.length === 0 && text) options.push(el("li", { class: "hint", role: "option", "aria-disabled": "true" }, "No user found"));
     this.#list.replaceChildren(...options);
     this.#list.hidden = options.length === 0;
     this.#input.setAttribute("aria-expanded", String(options.length > 0));
@@ -72,7 +72,7 @@ export class People {
   }
 
   #close() {
-    this.#asked++;
+    this.#searches++;
     this.#users = [];
     this.#active = -1;
     this.#renderList("");
@@ -86,7 +86,7 @@ export class People {
     } else if (event.key === "Enter" && this.#users[this.#active]) {
       this.#pick(this.#users[this.#active]);
     } else if (event.key === "Enter" && this.#input.value) {
-      // There is no suggestion yet: keep the text, and don't submit the surrounding form.
+      // No suggestion has arrived yet: keep the text, and don't submit the surrounding form.
     } else if (event.key === "Escape" && !this.#list.hidden) {
       this.#close();
     } else if (event.key === "Backspace" && !this.#input.value && this.chosen.size > 0) {

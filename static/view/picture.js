@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The dialog to set the user's picture. It sends a small square made from the file, which loads fast and has no metadata
-// of a camera.
+// The dialog to set the user's picture. It sends a small square made from the file, which loads fast and has no
+// metadata of a camera.
 
 import { $, el, paintAvatar } from "./dom.js";
 
@@ -53,7 +53,7 @@ export class Picture {
   }
 }
 
-// The central square of a picture. A browser that can't encode WebP returns a PNG instead.
+// Returns the central square of a picture. A browser that can't encode WebP returns a PNG instead.
 async function squareOf(file) {
   const picture = await createImageBitmap(file).catch(() => { throw new Error("This browser can't read the file as a picture. Choose a PNG, JPEG, WebP or GIF."); });
   const side = Math.min(picture.width, picture.height);

@@ -3,7 +3,7 @@
 
 import { $, el, icon } from "./dom.js";
 
-// The token of such a link, or null.
+// Returns the token of such a link, or null.
 export function resetToken(hash) {
   return /^#\/?reset=([\w-]+)$/.exec(hash)?.[1] ?? null;
 }

@@ -5,8 +5,8 @@ import { $, avatar, el, paintAvatar, reconcile, shortTime } from "./dom.js";
 
 const STATUS = {
   connecting: ["Connecting…", "Connecting to the server"],
-  stream: ["Live", "Connected by an event stream"],
-  poll: ["Live by long-poll", "An event stream isn't possible here, so the page uses long-polling"],
+  stream: ["Live", "Connected with an event stream"],
+  poll: ["Live by long-poll", "Event streams don't work on this network, so the page uses long-polling"],
   offline: ["Offline, retrying…", "The server can’t be reached; the messages shown may be out of date"],
 };
 
@@ -64,12 +64,12 @@ export class Sidebar {
   }
 }
 
-const HAPPENINGS = {
+const SYSTEM_TEXTS = {
   chat_created: (by, { title }) => `${by} created “${title}”`,
   title_changed: (by, { title }) => `${by} changed the title to “${title}”`,
   history_changed: (by, { history }) => `${by} lets new members read ${history === "all" ? "all messages" : "only messages sent after they join"}`,
   message_ttl_changed: (by, { message_ttl: ttl }) => (ttl ? `${by} set new messages to expire after ${ttl} seconds` : `${by} turned message expiry off`),
-  retention_changed: (by, { retention }) => (retention ? `Messages are removed here after ${Math.round(retention / 3600)} hours` : `Messages are not removed automatically any more`),
+  retention_changed: (by, { retention }) => (retention ? `Messages in this chat are deleted after ${Math.round(retention / 3600)} hours` : "Messages are no longer deleted automatically"),
   member_added: (by, { name }) => `${by} added ${name}`,
   members_added: (by, { names }) => `${by} added ${names.join(", ")}`,
   members_removed: (by, { names }) => `${by} removed ${names.join(", ")}`,
@@ -77,18 +77,18 @@ const HAPPENINGS = {
   member_banned: (by, { name }) => `${by} banned ${name}`,
   member_left: (by) => `${by} left`,
   member_removed: (by, { name }) => `${by} removed ${name}`,
-  role_changed: (by, { name, role }) => `${by} made ${name} ${role}`,
-  owner_changed: (by, { name }) => `${name} is the owner now`,
+  role_changed: (by, { name, role }) => `${by} changed the role of ${name} to ${role}`,
+  owner_changed: (by, { name }) => `${name} is now the owner`,
   message_pinned: (by) => `${by} pinned a message`,
 };
 
-function happening(by, content) {
-  return Object.hasOwn(HAPPENINGS, content.code) ? HAPPENINGS[content.code](by, content) : "The chat was changed";
+function systemText(by, content) {
+  return Object.hasOwn(SYSTEM_TEXTS, content.code) ? SYSTEM_TEXTS[content.code](by, content) : "The chat was changed";
 }
 
 // The text for a message that isn't plain text.
 export function describe(message) {
-  if (message.type === "system") return happening(message.from, message.content ?? {});
+  if (message.type === "system") return systemText(message.from, message.content ?? {});
   if (message.type === "encrypted") return "Encrypted message";
   if (message.media) return "Attachment";
   return message.type ? `Message of type “${message.type}”` : "";

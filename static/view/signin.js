@@ -26,7 +26,7 @@ export class SignIn {
     ($("signin-name").value ? $("signin-password") : $("signin-name")).focus();
   }
 
-  // Shows a text above the button, until the form is hidden.
+  // Shows a text above the button until the form is hidden.
   note(text) { $("signin-note").textContent = text; }
 
   async #submit(signIn) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The page in a real browser: what users do on it, with two browsers where two users take part.
+// The page in a real browser: what users do on it. Tests with two users use two browsers.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -27,7 +27,7 @@ async function open(options) {
   return page;
 }
 
-// Signs alice and bob in to a browser each and opens a new group of theirs.
+// Signs alice and bob in, each in their own browser, and opens a new group of both.
 async function two(title) {
   const chat = await alice.createGroup(title, bob);
   const [aliceView, bobView] = [await open(), await open()];
@@ -75,7 +75,7 @@ test("reset_link_sets_a_new_password_once", async () => {
   await page.page.getByLabel("Password").fill("over the wall");
   await page.page.getByRole("button", { name: "Sign in" }).click();
   await page.isConnected("stream");
-  await page.page.goto(`${server.url}/#reset=${token}`); // while one is in: the address changes, nothing is loaded
+  await page.page.goto(`${server.url}/#reset=${token}`); // while a user is signed in: the URL changes, but the page isn't loaded again
   await page.page.getByLabel("New password").fill("once again");
   await page.page.getByRole("button", { name: "Set password" }).click();
   await page.page.getByRole("alert").filter({ hasText: "used already" }).waitFor();
@@ -174,7 +174,7 @@ test("scrolling_up_loads_older_messages_and_keeps_the_position", async () => {
   const { y } = await mark.boundingBox();
   held.release();
   await aliceView.message(/line 40\./).waitFor({ state: "attached" });
-  assert.ok(Math.abs((await mark.boundingBox()).y - y) < 2, "what was in view has not moved");
+  assert.ok(Math.abs((await mark.boundingBox()).y - y) < 2, "the row in view has not moved");
   await log.evaluate((element) => { element.scrollTop = 0; });
   await aliceView.message(/line 1\./).waitFor({ state: "attached" });
   await aliceView.message(/line 1\./).scrollIntoViewIfNeeded();

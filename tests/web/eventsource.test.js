@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A standard EventSource, without the page's library, resumes with Last-Event-ID alone.
+// A standard EventSource, without the page's library, resumes with only Last-Event-ID.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The feed against an EventSource that reports no errors: it must replace a silent stream. Needs no browser.
+// The feed with an EventSource that reports no errors: the feed must replace a silent stream. Needs no browser.
 
 import assert from "node:assert/strict";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { afterEach, beforeEach, test } from "node:test";
 
 globalThis.document = { baseURI: "http://localhost/" };
 
-// Imports a file of static/. Node before 22 needs a package.json to take it for a module, and the page has none.
+// Imports a file of static/. Node before 22 needs a package.json to load it as a module, and static/ has none.
 async function importStatic(file) {
   const folder = mkdtempSync(join(tmpdir(), "feed-"));
   try {
@@ -34,12 +34,12 @@ class Source extends EventTarget {
 
   close() { this.isClosed = true; }
 
-  tell(kind, data, lastEventId) {
+  emit(kind, data, lastEventId) {
     this.dispatchEvent(Object.assign(new Event(kind), { data: JSON.stringify(data), lastEventId }));
   }
 }
 
-// A clock that only pass() advances.
+// A clock that advances only in pass().
 const real = { setTimeout, clearTimeout, now: Date.now };
 const timers = new Map();
 let now = 0;
@@ -56,19 +56,19 @@ function use({ setTimeout, clearTimeout, now }) {
 }
 
 let feed;
-const told = [];
+const delivered = [];
 const settle = async () => { for (let i = 0; i < 20; i++) await Promise.resolve(); };
 
 beforeEach(async () => {
   use(clock);
   globalThis.EventSource = Source;
-  opened.length = told.length = 0;
-  const on = { event: (kind, data) => told.push([kind, data]), status() {}, reset() {}, refused() {} };
+  opened.length = delivered.length = 0;
+  const on = { event: (kind, data) => delivered.push([kind, data]), status() {}, reset() {}, refused() {} };
   const rest = { poll: async (cursor) => ({ events: [], cursor }) };
   feed = new Feed({ rest, kinds: ["message"], on });
   feed.start("c1");
   await settle();
-  opened[0].tell("hello", { heartbeat: 15 }, "c1");
+  opened[0].emit("hello", { heartbeat: 15 }, "c1");
   await settle();
 });
 afterEach(() => {
@@ -92,16 +92,16 @@ async function pass(ms) {
 test("feed_with_heartbeats_keeps_its_stream", async () => {
   for (let i = 2; i < 20; i++) {
     await pass(15_000);
-    opened[0].tell("heartbeat", {}, `c${i}`);
+    opened[0].emit("heartbeat", {}, `c${i}`);
   }
   assert.equal(opened.length, 1);
   assert.equal(opened[0].isClosed, false);
   assert.equal(feed.cursor, "c19");
-  assert.deepEqual(told, []);
+  assert.deepEqual(delivered, []);
 });
 
 test("feed_without_heartbeats_opens_another_stream_at_its_cursor", async () => {
-  opened[0].tell("message", { id: 2 }, "c2");
+  opened[0].emit("message", { id: 2 }, "c2");
   await pass(30_000);
   assert.equal(opened[0].isClosed, false);
   await pass(8_000); // 2.5 periods

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Opens the page in a browser and gives the tests its actions and what it shows, named as a user would name them.
+// Opens the page in a browser. The methods are the user's actions and what the page shows, in the user's words.
 
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -28,7 +28,7 @@ export async function hold(page, address) {
 
 // A page of the server in its own browser profile. It records errors, which close() asserts were expected.
 export class Page {
-  #trouble = [];
+  #errors = [];
   #expected = [/401 .*\/v1\/sync$/]; // the page's first request, when no user is signed in
 
   // server: an object with a url.
@@ -43,13 +43,13 @@ export class Page {
   }
 
   #watch() {
-    const note = (text) => this.#trouble.push(text);
+    const note = (text) => this.#errors.push(text);
     this.page.on("console", (message) => {
       if (["error", "warning"].includes(message.type())) note(`${message.text()} ${message.location().url}`);
     });
     this.page.on("pageerror", (error) => note(error.stack));
     this.page.on("request", (request) => {
-      if (!request.url().startsWith(`${this.server.url}/`)) note(`request to elsewhere: ${request.url()}`);
+      if (!request.url().startsWith(`${this.server.url}/`)) note(`request to another server: ${request.url()}`);
     });
   }
 
@@ -58,7 +58,7 @@ export class Page {
   // Closes the page and asserts that it logged no error (such as a CSP violation) and sent no request elsewhere.
   async close() {
     await this.page.context().close();
-    assert.deepEqual(this.#trouble.filter((text) => !this.#expected.some((pattern) => pattern.test(text))), []);
+    assert.deepEqual(this.#errors.filter((text) => !this.#expected.some((pattern) => pattern.test(text))), []);
   }
 
   async signIn(user, password = PASSWORD) {
@@ -102,7 +102,7 @@ export class Page {
   async sees(text) {
     const message = this.message(text);
     await message.and(this.page.locator(":not(.sending):not(.failed)")).waitFor();
-    assert.equal(await message.count(), 1, `“${text}” is there once`);
+    assert.equal(await message.count(), 1, `“${text}” is shown once`);
   }
 
   async act(text, action) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A reverse proxy that can silence its open streams, as a lost connection does.
+// A reverse proxy that can stop the data of its open streams without closing them, like a lost connection.
 
 import { once } from "node:events";
 import { createServer, request } from "node:http";
