@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What every file of the benchmark knows: its settings, and how it gives up. */
+ * What all files of the benchmark share: the settings, progress lines and fatal errors. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -8,20 +8,21 @@
 
 struct settings {
 	unsigned rounds, seconds, streams;
-	bool full;          /* the long variants too */
+	bool full;          /* run the long variants too */
 	const char *folder; /* tests/bench: configuration of the references, results */
 	const char *server; /* the program postern */
 };
 
 extern struct settings settings;
 
-/* Says what failed, with errno's text if there is one, and exits; what was started is ended on the way out. */
+/* Prints what failed, with errno's text if errno is set, and exits. proc.c then ends the processes that were started.
+ */
 __attribute__((noreturn)) void die(const char *what);
 
-/* A line of progress. */
+/* Prints a line of progress. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* One scenario each: measures, and leaves its values with result_add(). */
+/* Each runs one scenario and records its values with results_add(). */
 void scenario_send(void);
 void scenario_latency(void);
 void scenario_fanout(void);

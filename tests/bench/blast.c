@@ -23,7 +23,7 @@ static void accept_all(int listener, int *held, unsigned *count)
 		setsockopt(held[(*count)++], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-/* The process. A peer that is gone costs its socket; one that reads nothing for that long isn't expected here. */
+/* Runs in its own process. A socket whose send() fails is closed; peers that stop reading aren't expected. */
 static void serve(void *arg)
 {
 	static int held[HELD_MAX + 1];

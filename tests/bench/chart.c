@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See results.h: a chart of horizontal bars. A group a quantity, a bar a side; bars of a group have one scale, and a
- * thin line goes from the least round to the greatest. */
+ * See results.h: a chart of horizontal bars. Each quantity has a group with one bar per side. The bars of a group have
+ * the same scale, and a thin line goes from the smallest value of a round to the largest. */
 #include <string.h>
 #include <sys/stat.h>
 
@@ -51,7 +51,7 @@ static void bar(FILE *out, const struct row *row, double scale, int y)
 	text(out, end + 6, y + 14, "value", label);
 }
 
-/* The bars of one quantity; gives the next free line. */
+/* Draws the bars of one quantity. Returns the y of the next group. */
 static int group(FILE *out, const struct results *r, unsigned first, int y)
 {
 	double most = 0, least, greatest;

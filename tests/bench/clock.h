@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The one clock of the benchmark: what a message carries and what its arrival is held against. */
+ * The clock of the benchmark: it gives the times in messages and the times of their arrival. */
 #ifndef BENCH_CLOCK_H
 #define BENCH_CLOCK_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See results.h: what is held against what, and the table for a terminal. */
+ * See results.h: the comparison of Postern with its references, and the table for a terminal. */
 #include <string.h>
 
 #include "results.h"
@@ -21,8 +21,7 @@ static unsigned add(struct comparison *out, const struct row *ours, const struct
 	return 1;
 }
 
-/* Postern's own lines of a quantity: one a target on the value itself, or one if there is nobody to be compared with.
- */
+/* Adds Postern's own lines of a quantity: one per target for the value itself, or one if there is no reference. */
 static unsigned alone(const struct results *r, const struct row *ours, unsigned others, struct comparison *out)
 {
 	unsigned n = 0;
@@ -31,7 +30,7 @@ static unsigned alone(const struct results *r, const struct row *ours, unsigned 
 	return n > 0 || others > 0 ? n : add(out, ours, NULL, NULL);
 }
 
-/* The lines of one quantity: Postern's own, then one a reference. */
+/* Adds the lines of one quantity: Postern's own, then one per reference. */
 static unsigned quantity(const struct results *r, const char *what, struct comparison *out)
 {
 	const struct row *ours = results_ours(r, what);

@@ -7,7 +7,7 @@
 
 #define MACHINES_MAX 16
 
-/* Machines and versions, each set once, with its letter. */
+/* Returns the index of the machine in known, and adds it if it is new. */
 static unsigned machine_number(char known[MACHINES_MAX][512], unsigned *count, const char *machine)
 {
 	for (unsigned i = 0; i < *count; i++)
@@ -35,7 +35,7 @@ static void line(FILE *out, const struct comparison *c, const char *scenario)
 
 #define TABLE "| what | unit | Postern | reference | ratio | target | |\n|---|---|---:|---:|---:|---|---|\n"
 
-/* The lines that have a target, of all scenarios. */
+/* Writes the lines of all scenarios that have a target. */
 static void targets(FILE *out, const char *const scenarios[])
 {
 	static struct results r;
@@ -70,11 +70,11 @@ void document_write(const char *const scenarios[])
 	FILE *out = fopen(path, "w");
 	if (out == NULL)
 		die(path);
-	fputs("# What was measured\n\nMade by `make bench`: medians of the rounds, in which the sides take turns; "
-	      "the values of the single rounds are in `results/`.\n"
-	      "Ratio: Postern's by the reference's. What the scenarios are, how the references are configured and "
-	      "what the figures don't tell: [README.md](README.md).\n"
-	      "To repeat: `./bootstrap bench`, or `make bench WHAT=\"send fanout\"` for some of it.\n\n",
+	fputs("# Results\n\nWritten by `make bench`. Each value is the median of the rounds, in which the sides take "
+	      "turns; `results/` has the values of each round.\n"
+	      "The ratio is Postern's value divided by the reference's. [README.md](README.md) describes the "
+	      "scenarios, the references and the limits of the results.\n"
+	      "To repeat: `./bootstrap bench`, or `make bench WHAT=\"send fanout\"` for some scenarios.\n\n",
 		out);
 	for (unsigned i = 0; scenarios[i] != NULL; i++)
 		if (results_load(&r, scenarios[i]))

@@ -14,18 +14,18 @@ struct watcher {
 
 void engine_watch(struct watcher *w, uint32_t events);
 void engine_rewatch(struct watcher *w, uint32_t events);
-/* Closes the descriptor with a reset, so that no address is left waiting. Not from within on_ready. */
+/* Closes the connection with a reset, so that no port stays in TIME_WAIT. Must not be called from on_ready. */
 void engine_close(struct watcher *w);
-/* Waits for something to happen, at most until then (now_us()), and handles it. */
+/* Waits for events until that time (of now_us()) at the latest, and handles them. */
 void engine_turn(uint64_t until_us);
-/* Turns for so long. */
+/* Handles events for that time. */
 void engine_run(uint64_t for_us);
 
-/* A non-blocking connection to that port of 127.0.0.1 is begun; writable when it is made. */
+/* Begins a non-blocking connection to that port of 127.0.0.1. It is established when the descriptor is writable. */
 int engine_dial(int port);
-/* The kernel keeps at most so many bytes that aren't read; 0: what it likes to. */
+/* The same, with a receive buffer of that size; 0: the kernel's default. */
 int engine_dial_buffered(int port, int buffer);
-/* A port that was free a moment ago. */
+/* Returns a port that is free at this moment. */
 int engine_free_port(void);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Values below 128 have a bucket each; above, an octave has 128, of which its lower half is never needed. */
+/* Each value below 128 has its own bucket. Above, each octave has 128 buckets, of which the lower half is unused. */
 static unsigned bucket_of(uint64_t value)
 {
 	unsigned octave = 0;
@@ -16,7 +16,7 @@ static unsigned bucket_of(uint64_t value)
 					  : HISTOGRAM_OCTAVES * HISTOGRAM_SUB - 1;
 }
 
-/* The middle of a bucket. */
+/* Returns the middle of a bucket. */
 static double value_of(unsigned bucket)
 {
 	unsigned octave = bucket / HISTOGRAM_SUB;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A log-linear histogram of microseconds, after HdrHistogram: 128 buckets an octave, so that a value is known to 0.8 %
- * whatever its size, in a fixed amount of memory. Least and greatest are exact. */
+ * A log-linear histogram of microseconds, like HdrHistogram: 128 buckets per octave, so that the error is at most 0.8 %
+ * for values of any size, in a fixed amount of memory. The minimum and the maximum are exact. */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H
 
@@ -16,7 +16,7 @@ struct histogram {
 
 void histogram_reset(struct histogram *h);
 void histogram_add(struct histogram *h, uint64_t value);
-/* The value below or at which the part q (0 to 1) of all values lies; 0 if there is none. */
+/* Returns the q-quantile (q: 0 to 1); 0 if there are no values. */
 double histogram_quantile(const struct histogram *h, double q);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See http.h. Answers must have a Content-Length; nothing is sent that asks for anything else. */
+ * See http.h. Only responses with a Content-Length are supported. */
 #include "http.h"
 
 #include <errno.h>
@@ -50,7 +50,7 @@ bool http_header(const struct http_client *c, const char *name, char *out, size_
 	return false;
 }
 
-/* Reads status and length once the head is complete; false: it isn't. */
+/* Reads the status and the length once the head is complete. Returns false if it isn't. */
 static bool read_head(struct http_client *c)
 {
 	char value[32];
@@ -78,7 +78,7 @@ static void receive(struct http_client *c)
 	if (!read_head(c) || c->len < c->head_len + c->body_len)
 		return;
 	if (c->len > c->head_len + c->body_len || !c->busy)
-		die("more came than was asked for");
+		die("received more than one response");
 	c->busy = false;
 	if (c->on_answer != NULL)
 		c->on_answer(c);
@@ -116,7 +116,7 @@ void http_ask(struct http_client *c, const char *request, size_t len)
 {
 	c->busy = true;
 	c->len = c->head_len = c->body_len = 0;
-	if (c->connected) { /* the usual case: straight from the caller's memory */
+	if (c->connected) { /* the usual case: sent without a copy */
 		ssize_t n = send(c->watcher.fd, request, len, MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN)
 			die("send");

@@ -18,21 +18,21 @@ struct sender {
 
 static bool is_over(const struct load *l) { return now_us() >= l->began + l->for_us; }
 
-static void ask(struct sender *s, uint64_t due)
+static void send_next(struct sender *s, uint64_t due)
 {
 	struct load *l = s->load;
 	s->due = due;
 	http_ask(&s->http, l->request, l->write(l->arg, l->number++, due, l->request, l->request_max));
 }
 
-static void rest(struct sender *s)
+static void mark_idle(struct sender *s)
 {
 	s->next_idle = s->load->idle;
 	s->load->idle = s;
 }
 
-/* The time at which the next request of the schedule is due. */
-static void step(struct load *l)
+/* Sets the time at which the next request of the schedule is due. */
+static void advance_schedule(struct load *l)
 {
 	l->due_step += 1e6 / l->rate;
 	l->next_due = l->began + (uint64_t)l->due_step;
@@ -51,14 +51,14 @@ static void on_answer(struct http_client *c)
 	if (l->on_answer != NULL)
 		l->on_answer(l->arg, c);
 	if (is_over(l)) {
-		rest(s);
+		mark_idle(s);
 	} else if (l->rate <= 0) {
-		ask(s, now);
-	} else if (l->next_due <= now) { /* late: the schedule has gone on meanwhile */
-		ask(s, l->next_due);
-		step(l);
+		send_next(s, now);
+	} else if (l->next_due <= now) { /* this sender is late: the next request is due already */
+		send_next(s, l->next_due);
+		advance_schedule(l);
 	} else {
-		rest(s);
+		mark_idle(s);
 	}
 }
 
@@ -72,13 +72,13 @@ void load_open(struct load *l)
 	for (unsigned i = 0; i < l->senders; i++) {
 		l->all[i].load = l;
 		http_open(&l->all[i].http, l->ports[i % l->ports_count], on_answer, &l->all[i]);
-		rest(&l->all[i]);
+		mark_idle(&l->all[i]);
 	}
 	if (l->expect == 0)
 		l->expect = 201;
 }
 
-static struct sender *wake(struct load *l)
+static struct sender *take_idle(struct load *l)
 {
 	struct sender *s = l->idle;
 	l->idle = s->next_idle;
@@ -97,8 +97,8 @@ static void follow_schedule(struct load *l)
 {
 	uint64_t end = l->began + l->for_us;
 	while (!is_over(l)) {
-		for (; l->idle != NULL && l->next_due <= now_us() && l->next_due < end; step(l))
-			ask(wake(l), l->next_due);
+		for (; l->idle != NULL && l->next_due <= now_us() && l->next_due < end; advance_schedule(l))
+			send_next(take_idle(l), l->next_due);
 		engine_turn(l->idle != NULL && l->next_due < end ? l->next_due : end);
 	}
 	l->unsent = l->next_due < end ? (uint64_t)((double)(end - l->next_due) * l->rate / 1e6) : 0;
@@ -114,7 +114,7 @@ void load_run(struct load *l)
 		follow_schedule(l);
 	else
 		while (l->idle != NULL)
-			ask(wake(l), l->began);
+			send_next(take_idle(l), l->began);
 	while (!is_over(l))
 		engine_turn(l->began + l->for_us);
 	uint64_t until = now_us() + DRAIN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Requests in numbers, over keep-alive connections: in a closed loop (each connection asks again as soon as it is
- * answered) or in an open one (a schedule; a request that has to wait for a connection has waited since it was due, so
- * that a stall of the server counts for everything that should have happened during it). */
+ * A load of requests over keep-alive connections, in a closed loop (each connection sends the next request as soon as
+ * it has a response) or in an open one (a schedule). In an open loop a response time counts from the time at which the
+ * request was due, so that a stall of the server delays all requests that were due during it. */
 #ifndef BENCH_LOAD_H
 #define BENCH_LOAD_H
 
@@ -14,17 +14,17 @@ struct load {
 	unsigned senders;
 	double rate; /* requests a second; 0: a closed loop */
 	uint64_t for_us;
-	/* Writes the number-th request, due at that time; gives its length. */
+	/* Writes the number-th request, which is due at that time. Returns its length. */
 	size_t (*write)(void *arg, unsigned number, uint64_t at_us, char *out, size_t size);
 	void *arg;
 	size_t request_max;                                        /* 0: 4 KiB */
 	void (*on_answer)(void *arg, const struct http_client *c); /* may be NULL */
-	int expect; /* the status that is right; others are counted as failed */
+	int expect; /* the expected status; responses with another one count as failed */
 
-	/* What came of it. */
+	/* The results. */
 	uint64_t done, failed, unsent; /* unsent: due, but never sent */
 	double took_us;
-	struct histogram answers; /* µs from due to answered */
+	struct histogram answers; /* µs from due to the response */
 
 	struct sender *all, *idle;
 	char *request;
@@ -33,11 +33,11 @@ struct load {
 	double due_step;
 };
 
-/* Connects. load_run() may then be called any number of times. */
+/* Connects. load_run() may then be called repeatedly. */
 void load_open(struct load *l);
 void load_run(struct load *l);
 void load_close(struct load *l);
-/* Requests answered a second. */
+/* Returns the successful requests per second. */
 static inline double load_rate(const struct load *l) { return (double)l->done * 1e6 / l->took_us; }
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-/* The first line that a command prints, after a label; nothing if it isn't there. */
+/* Appends the label and the first line that the command prints; appends nothing if the command fails. */
 static void add_version(char *out, size_t size, const char *label, const char *command)
 {
 	char line[160] = "";

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * What the figures were measured on. */
+ * Describes the machine and the software on which the values are measured. */
 #ifndef BENCH_MACHINE_H
 #define BENCH_MACHINE_H
 
 #include <stddef.h>
 
-/* CPU, cores, memory, kernel, and the versions of everything that takes part; one line, "; " between its parts. */
+/* Writes CPU, cores, memory, kernel and the versions of all programs as one line, with "; " between them. */
 void machine_describe(char *out, size_t size);
-/* The commit of the sources, if this is a clone. */
+/* Writes the commit of the sources, or "" if they aren't a git clone. */
 void machine_commit(char *out, size_t size);
 
 #endif

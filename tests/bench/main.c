@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The benchmark: a real server beside its references, in rounds that take turns. Prints medians and ratios, and keeps
- * them (results.h). No pass or fail: machines differ and are noisy.
+ * The benchmark measures a real server and its references in turn, in several rounds. It prints medians and ratios, and
+ * stores the values (results.h). It doesn't pass or fail, because machines differ and are noisy.
  *
- *     bench [SCENARIO]...      POSTERN_BIN names the server, BENCH_DIR this folder; without a name all scenarios run
- *     bench report             measures nothing: the table, RESULTS.md and the charts from what was measured before
- *     BENCH_ROUNDS=3 BENCH_SECONDS=3 BENCH_STREAMS=10000 BENCH_FULL=     how much of it */
+ *     bench [SCENARIO]...      POSTERN_BIN names the server, BENCH_DIR this folder; without a scenario, all run
+ *     bench report             measures nothing; makes the table, RESULTS.md and the charts from the stored results
+ *     BENCH_ROUNDS=3 BENCH_SECONDS=3 BENCH_STREAMS=10000 BENCH_FULL=     the defaults */
 #include <errno.h>
 #include <sodium.h>
 #include <stdarg.h>
@@ -85,7 +85,7 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &r);
 }
 
-/* history-full is history, with everything. */
+/* NAME-full is the scenario NAME with its long variants. */
 static bool is_wanted(const char *name, int argc, char **argv)
 {
 	size_t n = strlen(name);
@@ -106,7 +106,7 @@ static void check_names(int argc, char **argv)
 			is_known |= strncmp(argv[i], scenarios[k].name, strcspn(argv[i], "-")) == 0;
 		if (is_known)
 			continue;
-		fprintf(stderr, "bench: no scenario %s; there are:", argv[i]);
+		fprintf(stderr, "bench: there is no scenario %s; the scenarios are:", argv[i]);
 		for (size_t k = 0; k < COUNT; k++)
 			fprintf(stderr, " %s", scenarios[k].name);
 		fputc('\n', stderr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The time at which a message was due, written into its text: who receives it knows how long it took. */
+ * A marker in a message's text: the time at which the message was due, from which the receiver computes its delay. */
 #ifndef BENCH_MARKER_H
 #define BENCH_MARKER_H
 
@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MARKER_LEN 20 /* ~~, 16 hexadecimal digits, ~~: nothing that the server looks at */
+#define MARKER_LEN 20 /* ~~, 16 hexadecimal digits, ~~; the server doesn't interpret it */
 #define MARKER_FORMAT "~~%016" PRIx64 "~~"
-/* What every scenario sends: 46 bytes of text. */
+/* The text of the messages. */
 #define MARKER_TEXT MARKER_FORMAT " a message of some length"
 #define MARKER_TEXT_LEN (MARKER_LEN + 25)
 
-/* Finds the first marker from p on; ret_end is what follows it. NULL: there is none. */
+/* Finds the first marker between p and end, and its time. Returns what follows it, or NULL if there is none. */
 static inline const char *marker_find(const char *p, const char *end, uint64_t *ret_at)
 {
 	while ((p = memchr(p, '~', (size_t)(end - p))) != NULL && end - p >= MARKER_LEN) {

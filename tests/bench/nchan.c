@@ -24,15 +24,15 @@
 
 bool nchan_present(void)
 {
-	static bool told;
+	static bool reported;
 	bool is_there = access(NGINX, X_OK) == 0 && access(MODULES "/ngx_nchan_module.so", R_OK) == 0;
-	if (!is_there && !told)
-		say("  no nginx with Nchan here (./bootstrap bench installs it): left out");
-	told |= !is_there;
+	if (!is_there && !reported)
+		say("  nginx with Nchan isn't installed (./bootstrap bench installs it): skipped");
+	reported |= !is_there;
 	return is_there;
 }
 
-/* Waits until something listens there. */
+/* Waits until a server listens on the port. */
 static void await_port(int port)
 {
 	for (uint64_t until = now_us() + 10 * SECOND; now_us() < until;) {

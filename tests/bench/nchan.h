@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * nginx: the reference for streams and long-polls (Nchan, in memory), and for plain answers. */
+ * nginx: the reference for streams and long-polls (Nchan, in memory), and for files. */
 #ifndef BENCH_NCHAN_H
 #define BENCH_NCHAN_H
 
@@ -13,7 +13,7 @@ struct nchan {
 	int port;
 };
 
-/* Whether nginx and its module are installed; says so once if they aren't. */
+/* Returns whether nginx and its module are installed; reports it once if they aren't. */
 bool nchan_present(void);
 void nchan_start(struct nchan *n, unsigned workers);
 void nchan_stop(struct nchan *n);
@@ -22,7 +22,7 @@ double nchan_dirty(const struct nchan *n);
 /* Puts a file of that size at /files/NAME. */
 void nchan_file(const struct nchan *n, const char *name, size_t size);
 
-/* Requests. What is published has the size of Postern's frame for the same text: the JSON of a message. */
+/* Write requests. What is published has the size of Postern's frame for the same text: the JSON of a message. */
 size_t nchan_publish(char *out, size_t size, const char *channel, unsigned number, unsigned long long at_us);
 size_t nchan_subscribe(char *out, size_t size, const char *channel, unsigned number);
 #define NCHAN_GREETING ": hi"

@@ -26,8 +26,8 @@ bool node_present(void)
 	if (known < 0) {
 		known = access(path, R_OK) == 0 && system("node --version >/dev/null 2>&1") == 0;
 		if (!known)
-			say("  no Node with the packages of tests/bench/node here (./bootstrap bench installs them): "
-			    "left out");
+			say("  Node or the packages of tests/bench/node aren't installed (./bootstrap bench installs "
+			    "them): skipped");
 	}
 	return known;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A Node server as the usual tutorial builds it (node/), and its clients. */
+ * A Node server as tutorials build it (node/), and its clients. */
 #ifndef BENCH_NODE_H
 #define BENCH_NODE_H
 
@@ -18,17 +18,17 @@ struct node {
 	int port;
 };
 
-/* Whether Node and the packages are installed; says so once if they aren't. */
+/* Returns whether Node and the packages are installed; reports it once if they aren't. */
 bool node_present(void);
-/* Stores its messages in the cluster of p. */
+/* Starts a server that stores its messages in p's cluster. */
 void node_start(struct node *n, enum node_kind kind, const struct postern *p);
 void node_stop(struct node *n);
 double node_cpu(const struct node *n);
 double node_dirty(const struct node *n);
 const char *node_name(enum node_kind kind);
 
-/* A client. With socket.io two connections: one that polls all the time, one that posts. With ws one, whose messages
- * are read by watcher. */
+/* A client. With socket.io it has two connections, one that polls and one that posts; with ws it has one, which watcher
+ * reads. */
 struct node_client {
 	struct watcher watcher; /* ws; first */
 	enum node_kind kind;
@@ -42,11 +42,11 @@ struct node_client {
 	void *arg;
 };
 
-/* Connects, and joins a room ("" for none); NODE_READY says that this is done. */
+/* Connects and joins a room ("": none). NODE_READY follows when this is done. */
 void node_client_open(struct node_client *c, const struct node *n, const char *room,
 	void (*on_event)(struct node_client *, enum node_event), void *arg);
-/* A message to a room, answered by NODE_ACK. One at a time. */
-void node_client_say(struct node_client *c, unsigned room, unsigned long long at_us);
+/* Sends a message to a room. NODE_ACK follows; there must be no other message in flight. */
+void node_client_send(struct node_client *c, unsigned room, unsigned long long at_us);
 void node_client_close(struct node_client *c);
 
 #endif

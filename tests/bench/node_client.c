@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See node.h: just enough of Engine.IO 4 (polling), Socket.IO 5 and WebSocket for the messages of the benchmark. */
+ * See node.h: the parts of Engine.IO 4 (polling), Socket.IO 5 and WebSocket that the benchmark needs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +32,8 @@ static void post(struct node_client *c, const char *packet)
 			c->sid, strlen(packet), packet));
 }
 
-/* What makes a client go on waits until its post is answered: a second one at the same time is an error of the
- * protocol. */
+/* Delays an event after which the client sends until its post has a response: the protocol allows one post at a time.
+ */
 static void emit(struct node_client *c, enum node_event event)
 {
 	if (event != NODE_MESSAGE && c->post.busy) {
@@ -54,7 +54,7 @@ static void on_posted(struct http_client *h)
 }
 
 /* 0 opens, 2 is a ping, 40 connects, 42 is an event, 43 an acknowledgement. */
-static void take_packet(struct node_client *c, const char *p)
+static void handle_packet(struct node_client *c, const char *p)
 {
 	const char *sid;
 	if (p[0] == '0' && (sid = strstr(p, "\"sid\":\"")) != NULL) {
@@ -86,7 +86,7 @@ static void on_polled(struct http_client *h)
 		poll_again(c);
 	for (char *rest = body, *p; (p = strsep(&rest, "\x1e")) != NULL;) {
 		bool is_first = c->sid[0] == '\0';
-		take_packet(c, p);
+		handle_packet(c, p);
 		if (is_first)
 			poll_again(c);
 	}
@@ -104,7 +104,8 @@ static void open_socketio(struct node_client *c, int port)
 
 /* ---- ws ---- */
 
-/* The whole frame at the beginning of in; 0: it isn't whole. Servers don't mask, and send nothing long here. */
+/* Returns the size of the frame at the beginning of in; 0: it is incomplete. The server doesn't mask its frames, and
+ * they are shorter than 64 KiB. */
 static size_t frame_size(const struct node_client *c, size_t *ret_head)
 {
 	const unsigned char *p = (const unsigned char *)c->in;
@@ -115,7 +116,7 @@ static size_t frame_size(const struct node_client *c, size_t *ret_head)
 	return c->len >= *ret_head + n ? *ret_head + n : 0;
 }
 
-static void take_frames(struct node_client *c)
+static void handle_frames(struct node_client *c)
 {
 	size_t head, size;
 	while ((size = frame_size(c, &head)) > 0) {
@@ -125,7 +126,7 @@ static void take_frames(struct node_client *c)
 	}
 }
 
-static void shake_hands(struct node_client *c)
+static void send_handshake(struct node_client *c)
 {
 	char request[256];
 	size_t len = (size_t)snprintf(request, sizeof(request),
@@ -141,7 +142,7 @@ static void on_ws(struct watcher *w, uint32_t events)
 {
 	struct node_client *c = (struct node_client *)(void *)w;
 	if (events & EPOLLOUT) {
-		shake_hands(c);
+		send_handshake(c);
 		return;
 	}
 	ssize_t n = recv(w->fd, c->in + c->len, sizeof(c->in) - 1 - c->len, 0);
@@ -151,10 +152,10 @@ static void on_ws(struct watcher *w, uint32_t events)
 	c->in[c->len] = '\0';
 	if (!c->ready && strstr(c->in, "\r\n\r\n") != NULL) {
 		c->ready = true;
-		c->len = 0; /* nothing is sent before anybody speaks */
+		c->len = 0; /* no message is sent before every client is ready */
 		c->on_event(c, NODE_READY);
 	} else if (c->ready) {
-		take_frames(c);
+		handle_frames(c);
 	}
 }
 
@@ -173,7 +174,7 @@ void node_client_open(struct node_client *c, const struct node *n, const char *r
 	}
 }
 
-void node_client_say(struct node_client *c, unsigned room, unsigned long long at_us)
+void node_client_send(struct node_client *c, unsigned room, unsigned long long at_us)
 {
 	char packet[256];
 	if (c->kind == NODE_SOCKETIO) {

@@ -11,14 +11,14 @@
 #define TIMEOUT (60 * SECOND)
 
 static unsigned ready;
-static uint64_t acked, heard;
+static uint64_t acked, received;
 
 static void count(struct node_client *c, enum node_event event)
 {
 	(void)c;
 	ready += event == NODE_READY;
 	acked += event == NODE_ACK;
-	heard += event == NODE_MESSAGE;
+	received += event == NODE_MESSAGE;
 }
 
 static bool reaches(const uint64_t *counter, uint64_t goal, uint64_t timeout)
@@ -29,7 +29,7 @@ static bool reaches(const uint64_t *counter, uint64_t goal, uint64_t timeout)
 	return *counter >= goal;
 }
 
-/* Opens n clients of a room (own_rooms: each in its own), some at a time. */
+/* Opens n clients of a room, at most 50 at a time. */
 static struct node_client *open_all(const struct node *server, unsigned n, const char *room,
 	void (*on_event)(struct node_client *, enum node_event))
 {
@@ -59,21 +59,21 @@ static void close_all(struct node_client *all, unsigned n)
 
 static bool is_over;
 
-static void say_again(struct node_client *c, enum node_event event)
+static void send_again(struct node_client *c, enum node_event event)
 {
 	count(c, event);
 	if (event == NODE_ACK && !is_over)
-		node_client_say(c, 1, now_us());
+		node_client_send(c, 1, now_us());
 }
 
 double node_sends(const struct node *n, unsigned senders, double *ret_cpu)
 {
-	struct node_client *all = open_all(n, senders, "", say_again);
+	struct node_client *all = open_all(n, senders, "", send_again);
 	uint64_t began = now_us(), from = acked;
 	double cpu = node_cpu(n);
 	is_over = false;
 	for (unsigned i = 0; i < senders; i++)
-		node_client_say(&all[i], 1, began);
+		node_client_send(&all[i], 1, began);
 	engine_run(settings.seconds * SECOND);
 	double rate = (double)(acked - from) * 1e6 / (double)(now_us() - began);
 	*ret_cpu = (node_cpu(n) - cpu) / (double)(acked - from + 1);
@@ -104,20 +104,20 @@ double node_cycles(const struct node *n, unsigned clients, double *ret_cpu)
 	while (ready == had)
 		engine_turn(now_us() + SECOND);
 	for (unsigned i = 0; began == 0 || now_us() < began + settings.seconds * SECOND; i++) {
-		if (i == 3) { /* warm now */
+		if (i == 3) { /* the warm-up is over */
 			began = now_us();
-			from = heard;
+			from = received;
 			cpu = node_cpu(n);
 		}
-		uint64_t goal = heard + clients, acks = acked + 1;
-		node_client_say(&publisher, 1, now_us());
-		if (!reaches(&heard, goal, 10 * SECOND) || !reaches(&acked, acks, SECOND))
+		uint64_t goal = received + clients, acks = acked + 1;
+		node_client_send(&publisher, 1, now_us());
+		if (!reaches(&received, goal, 10 * SECOND) || !reaches(&acked, acks, SECOND))
 			die("a message didn't reach every client of the Node server");
 		while (publisher.post.busy)
 			engine_turn(now_us() + SECOND);
 	}
-	*ret_cpu = (node_cpu(n) - cpu) / (double)(heard - from);
-	double rate = (double)(heard - from) * 1e6 / (double)(now_us() - began);
+	*ret_cpu = (node_cpu(n) - cpu) / (double)(received - from);
+	double rate = (double)(received - from) * 1e6 / (double)(now_us() - began);
 	node_client_close(&publisher);
 	close_all(all, clients);
 	return rate;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT
- * What is measured of the Node servers. */
+ * The measurements of the Node servers. */
 #ifndef BENCH_NODE_MEASURE_H
 #define BENCH_NODE_MEASURE_H
 
 #include "node.h"
 
-/* Stored messages a second, by so many senders who wait for each acknowledgement; and the server's µs of CPU for one.
- */
+/* Returns the messages stored per second, from senders that wait for each acknowledgement, and the server's µs of CPU
+ * per message. */
 double node_sends(const struct node *n, unsigned senders, double *ret_cpu);
-/* Bytes of Private_Dirty a connected client. */
+/* Returns the bytes of Private_Dirty per connected client. */
 double node_idle(const struct node *n, unsigned clients);
-/* Deliveries a second to so many clients in one room; and µs of CPU for one. */
+/* Returns the deliveries per second to clients in one room, and µs of CPU per delivery. */
 double node_cycles(const struct node *n, unsigned clients, double *ret_cpu);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See postern.h. Limits are off (--rate-*=0 --streams-per-user=0), nothing else is changed: fsync, full_page_writes and
- * synchronous_commit are on, as always. */
+ * See postern.h. The limits are off (--rate-*=0 --streams-per-user=0). All other settings have their defaults: fsync,
+ * full_page_writes and synchronous_commit are on. */
 #include "postern.h"
 
 #include <sodium.h>
@@ -28,7 +28,7 @@ static void start(struct postern *p, const char *option, const char *value)
 	if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
 		sscanf(line, "ready http://127.0.0.1:%d", &p->port) != 1) {
 		proc_shell("tail -n 5 '%s/postern.log' >&2", proc_scratch());
-		die("the server doesn't start");
+		die("the server did not start");
 	}
 	fclose(f);
 }
@@ -104,7 +104,7 @@ PGconn *postern_database(const char *conninfo)
 	return pg;
 }
 
-/* The tokens by their hashes, as BLAKE2b-256 in hexadecimal. */
+/* Inserts the tokens as hashes: BLAKE2b-256 in hexadecimal. */
 static void copy_tokens(PGconn *pg, unsigned n)
 {
 	char token[32], row[160], hex[65];

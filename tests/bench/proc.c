@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See proc.h. Starting and ending; reading /proc is in procfs.c. */
+ * See proc.h: starts and ends processes. procfs.c reads /proc. */
 #include "proc.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ static pid_t owner;
 
 const char *proc_scratch(void) { return scratch; }
 
-/* Only what may be called in a signal handler. */
+/* Calls only what is allowed in a signal handler. */
 static void end_all(void)
 {
 	if (getpid() != owner)
@@ -75,7 +75,8 @@ static void remember(pid_t pid)
 	die("too many processes");
 }
 
-/* In the child: a group of its own, so that a Ctrl-C is ours to pass on; default signals; dies with us. */
+/* Runs in the child. Its own process group keeps Ctrl-C from reaching it: the parent ends it, in order. It dies with
+ * the parent. */
 static void begin_child(void)
 {
 	setpgid(0, 0);

@@ -36,8 +36,7 @@ static bool has_name(pid_t pid, const char *prefix)
 	return strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* The process's own CPU clock is what utime + stime of /proc/PID/stat are made from, without their rounding to 10 ms.
- */
+/* The process's CPU clock has the value of utime + stime of /proc/PID/stat without their rounding to 10 ms. */
 double proc_cpu(pid_t pid)
 {
 	clockid_t id;
@@ -47,7 +46,7 @@ double proc_cpu(pid_t pid)
 	return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
 }
 
-/* cutime + cstime: of the children that have been waited for. */
+/* Returns cutime + cstime: the CPU time of children that have been waited for. */
 static double reaped(pid_t pid)
 {
 	char path[64];
@@ -93,7 +92,7 @@ pid_t proc_child(pid_t pid, const char *prefix)
 	return 0;
 }
 
-/* The number behind a label of a file of "Label: number kB" lines, in bytes. */
+/* Returns, in bytes, the number after the label in a file of "Label: number kB" lines. */
 static double labelled(const char *path, const char *label)
 {
 	char line[256];

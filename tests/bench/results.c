@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See results.h: the files, and what is in them. */
+ * See results.h: writes and reads the files of results. */
 #include "results.h"
 
 #include <stdlib.h>
@@ -82,7 +82,7 @@ void results_end(void)
 		die(path);
 }
 
-static void take_label(struct results *r, const char *label, const char *value)
+static void parse_label(struct results *r, const char *label, const char *value)
 {
 	const struct {
 		const char *name;
@@ -96,7 +96,7 @@ static void take_label(struct results *r, const char *label, const char *value)
 			snprintf(labels[i].to, labels[i].size, "%s", value);
 }
 
-static void take_line(struct results *r, char *line)
+static void parse_line(struct results *r, char *line)
 {
 	char *part[3 + VALUES_MAX] = { NULL };
 	unsigned n = 0;
@@ -104,7 +104,7 @@ static void take_line(struct results *r, char *line)
 	for (char *p; n < 3 + VALUES_MAX && (p = strsep(&line, "\t")) != NULL;)
 		part[n++] = p;
 	if (part[0][0] == '#') {
-		take_label(r, part[0] + 1, n > 1 ? part[1] : "");
+		parse_label(r, part[0] + 1, n > 1 ? part[1] : "");
 	} else if (n >= 4) {
 		struct row *row = make(r, part[0], part[1], part[2]);
 		for (unsigned i = 3; i < n; i++)
@@ -122,7 +122,7 @@ bool results_load(struct results *r, const char *scenario)
 	if (f == NULL)
 		return false;
 	while (fgets(line, sizeof(line), f) != NULL)
-		take_line(r, line);
+		parse_line(r, line);
 	fclose(f);
 	return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What was measured: kept a value a round, in results/NAME.tsv, one file a scenario, so that running one leaves the
- * others alone. RESULTS.md, the charts and the table on the terminal are made from these files. */
+ * The measured values: one per round, in results/SCENARIO.tsv. Each scenario has its own file, so that a run replaces
+ * only its own results. RESULTS.md, the charts and the table on the terminal are made from these files. */
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H
 
@@ -11,7 +11,7 @@
 #define VALUES_MAX 16
 #define ROWS_MAX 128
 
-/* Values of one quantity, as one side has it. */
+/* The values of one quantity on one side. */
 struct row {
 	char what[64], unit[24], side[40];
 	double values[VALUES_MAX];
@@ -26,18 +26,18 @@ struct results {
 };
 
 void results_begin(const char *scenario, const char *title);
-/* The value of one round. Every side of a comparison has the same what and unit. */
+/* Adds the value of one round. The sides of a comparison have the same what and unit. */
 void results_add(const char *what, const char *unit, const char *side, double value);
 /* Writes the file. */
 void results_end(void);
-/* false: there is no such file. */
+/* Returns false if the scenario has no file. */
 bool results_load(struct results *r, const char *scenario);
 
 double row_median(const struct row *row);
-/* Whether no row before it has its what. */
+/* Returns true if no earlier row has the same what. */
 bool results_is_first(const struct results *r, unsigned row);
 const struct row *results_ours(const struct results *r, const char *what);
-/* A number with three or four digits that count. */
+/* Writes a number, with fewer decimals the larger it is, and returns out. */
 const char *number_text(double value, char out[24]);
 
 /* A line of the table. */
@@ -48,13 +48,13 @@ struct comparison {
 	const char *verdict; /* "ok", "missed" or "" */
 };
 
-/* The lines of a scenario's table; out has room for ROWS_MAX * 2. */
+/* Writes the lines of a scenario's table and returns their number. out has room for ROWS_MAX * 2. */
 unsigned results_compare(const struct results *r, struct comparison *out);
-/* As text for a terminal. */
+/* Prints the table as text for a terminal. */
 void results_print(const struct results *r, FILE *out);
-/* charts/NAME.svg */
+/* Writes charts/SCENARIO.svg. */
 void chart_write(const struct results *r);
-/* RESULTS.md and all charts, from the files of all scenarios named; a list that ends with NULL. */
+/* Writes RESULTS.md and all charts from the files of the scenarios. The list ends with NULL. */
 void document_write(const char *const scenarios[]);
 
 #endif

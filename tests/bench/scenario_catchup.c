@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The second half of slow: how fast a stream brings what was missed, from the ring and from the tables; what the kernel
- * holds for 1,000 clients who have 12 MB due and read nothing; and what it costs when they vanish in the middle of
- * it. */
+ * The second half of slow: how fast a stream delivers missed messages from the ring and from the tables; how much
+ * memory the kernel uses for 1,000 clients that have 12 MB to receive and read nothing; and what it costs when these
+ * clients disconnect in mid-transfer. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 #include "subscribers.h"
 
 #define CHAT 2
-#define MISSED 800   /* messages, */
-#define LENGTH 15000 /* of so many bytes of text each: 12 MB, which a ring of 16 MiB holds */
+#define MISSED 800   /* messages */
+#define LENGTH 15000 /* bytes of text of each: 12 MB in all, less than the ring's 16 MiB */
 #define CLIENTS 1000
 #define PAGE_SIZE 4096.0
 
@@ -39,7 +39,7 @@ static void post_missed(const struct postern *p)
 	http_close(&http);
 }
 
-/* One client, who reads as fast as it comes. */
+/* One client that reads without pauses. */
 static void catch_up(const struct postern *p, char *cursor, const char *what)
 {
 	struct subscribers one = { .ports = { p->port },
@@ -52,12 +52,12 @@ static void catch_up(const struct postern *p, char *cursor, const char *what)
 	uint64_t began = now_us();
 	subscribers_open(&one);
 	if (!subscribers_await(&one, MISSED, 120 * SECOND))
-		say("    only %llu of %u were caught up with", (unsigned long long)one.deliveries, MISSED);
+		say("    only %llu of %u messages arrived", (unsigned long long)one.deliveries, MISSED);
 	results_add(what, "MB/s", OURS, (double)one.bytes / (double)(one.last_at - began));
 	subscribers_close(&one);
 }
 
-/* Bytes that the kernel has of what was written on connections to that port and not yet been taken by the other end. */
+/* Returns the bytes that the server has written to connections on its port and that clients haven't acknowledged. */
 static double kernel_unsent(int port)
 {
 	char line[512];
@@ -73,7 +73,7 @@ static double kernel_unsent(int port)
 	return sum;
 }
 
-/* Bytes of all TCP sockets' buffers, their bookkeeping included. */
+/* Returns the bytes of the buffers of all TCP sockets, with the kernel's overhead. */
 static double kernel_memory(void)
 {
 	char line[256];
@@ -94,20 +94,20 @@ static void await_streams(const struct postern *p, double count)
 		engine_run(SECOND / 10);
 }
 
-/* They take their greeting, and nothing more; then they are gone, all at once. */
-static void vanish(const struct postern *p, char *cursor)
+/* Clients that read only the greeting, then disconnect at the same time. */
+static void disconnect_all(const struct postern *p, char *cursor)
 {
 	unsigned count = settings.streams < CLIENTS ? settings.streams : CLIENTS;
-	struct subscribers deaf = { .ports = { p->port },
+	struct subscribers stalled = { .ports = { p->port },
 		.ports_count = 1,
 		.count = count,
 		.write = write_stream,
 		.arg = cursor,
 		.greeting = "event: hello",
-		.is_deaf = true };
+		.is_stalled = true };
 	double dirty = postern_dirty(p), memory = kernel_memory();
-	subscribers_open(&deaf);
-	engine_run(2 * SECOND); /* what goes out goes out */
+	subscribers_open(&stalled);
+	engine_run(2 * SECOND); /* until the buffers are full */
 	results_add(
 		"unsent in the kernel, a client who reads nothing", "KiB", OURS, kernel_unsent(p->port) / count / 1024);
 	results_add(
@@ -116,7 +116,7 @@ static void vanish(const struct postern *p, char *cursor)
 		(postern_dirty(p) - dirty) / count / 1024);
 	double cpu = postern_cpu(p);
 	uint64_t began = now_us();
-	subscribers_close(&deaf);
+	subscribers_close(&stalled);
 	await_streams(p, 0);
 	results_add("1,000 vanish in mid-transfer: all noticed", "s", OURS, (double)(now_us() - began) / SECOND);
 	results_add("1,000 vanish in mid-transfer: CPU of the worker", "ms", OURS, (postern_cpu(p) - cpu) / 1000);
@@ -133,7 +133,7 @@ void catchup_rounds(const struct postern *p)
 		postern_cursor(p, cursor, sizeof(cursor));
 		post_missed(p);
 		catch_up(p, cursor, "catching up by a stream, from the ring");
-		vanish(p, cursor);
+		disconnect_all(p, cursor);
 		setenv("POSTERN_RING_BYTES", "4K", 1);
 		postern_start_beside(&beside, p, NULL, 1);
 		unsetenv("POSTERN_RING_BYTES");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * fanout: one message to everyone in a group of 1,000, of 10,000, of 19,000: when the first, the middle and the last of
- * them have it, and what a delivery costs the server in CPU. Beside it Nchan, and a loop of bare send(). */
+ * fanout: one message to all members of a group of 1,000, 10,000 and 19,000. Measures when the first, the median and
+ * the last of them receive it, and the server's CPU time per delivery. The references are Nchan and a loop of bare
+ * send(). */
 #include <stdio.h>
 
 #include "bench.h"
@@ -24,7 +25,7 @@ static size_t subscribe_nchan(void *arg, unsigned number, char *out, size_t size
 	return nchan_subscribe(out, size, "all", number);
 }
 
-/* arg: how many users come before those of this group; the number of the chat is in s->number. */
+/* arg: the number of users before those of this group. s->number is the id of the chat. */
 static void publish_ours(struct side *s, uint64_t at)
 {
 	char request[512];

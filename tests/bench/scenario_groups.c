@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * groups: 10,000 streams, in groups of 10, of 500 and of 10,000, everyone connected. One message after the other, each
- * to the next group, when the last member of the one before has it: what a delivery costs, the send's share included,
- * and how long the last member waits. */
+ * groups: 10,000 streams, in groups of 10, of 500 and of 10,000 users who are all connected. Each message goes to the
+ * next group, as soon as the last member of the group before has received theirs. Measures the CPU time per delivery,
+ * with the share of the send, and the delay of the last member. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -14,7 +14,8 @@
 #define KINDS 3
 
 struct hall {
-	unsigned size, first, users; /* size of a group; the first group's number; of how many users before these */
+	unsigned size, first,
+		users; /* size: of a group; first: the first group's id; users: the number of users before these */
 	unsigned before;
 };
 
@@ -41,7 +42,7 @@ static void measure(const struct postern *p, struct subscribers *s, struct hall 
 		http_call(&c, request,
 			post_message(request, sizeof(request), h->before + group * h->size + 1, h->first + group, at));
 		if (!subscribers_await(s, h->size, 10 * SECOND))
-			say("    a message didn't arrive everywhere");
+			say("    a message didn't reach every member");
 		histogram_add(&last, s->last_at - at);
 		delivered += s->deliveries;
 	}

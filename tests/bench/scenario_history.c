@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * history: the latest page of a chat that everyone asks for, beside nginx serving a file of exactly that size; and a
- * page anywhere in chats of 10,000, of 1,000,000 and (history-full) of 10,000,000 messages, each a database and a
- * server of its own. */
+ * history: the latest page of a chat that all users read, compared with nginx and a file of exactly that size; and a
+ * page anywhere in chats of 10,000, 1,000,000 and (history-full) 10,000,000 messages, each with its own database and
+ * server. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,7 +86,7 @@ static void round_latest(const struct postern *p, const struct nchan *n)
 	add_latest("nginx, return 200", rate, nchan_cpu(n) - cpu);
 }
 
-/* Each size beside the first. */
+/* Compares each size with the first. */
 static void round_anywhere(struct archive *a, unsigned count)
 {
 	static struct histogram h;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * idle: what an open stream that nothing happens on costs in memory: Private_Dirty of the server, and of the kernel (of
- * the whole machine, the generator's ends of the sockets included). */
+ * idle: the memory of an open stream without events: Private_Dirty of the server, and the kernel's memory (of the whole
+ * machine, with the generator's ends of the sockets). */
 #include <stdio.h>
 
 #include "bench.h"
@@ -12,7 +12,7 @@
 #include "results.h"
 #include "subscribers.h"
 
-/* Numbers of users: their group, of ten, everyone, one user who has all streams. */
+/* arg: the number of the first stream's user; 0: user 1 has all streams. */
 static size_t subscribe_ours(void *arg, unsigned number, char *out, size_t size)
 {
 	unsigned base = *(unsigned *)arg;
@@ -26,7 +26,7 @@ static size_t subscribe_nchan(void *arg, unsigned number, char *out, size_t size
 	return nchan_subscribe(out, size, channel, number);
 }
 
-/* Bytes a stream, and the kernel's. */
+/* Returns the bytes per stream of the server, and of the kernel in ret_kernel. */
 static double measure(int port, const char *greeting, size_t (*subscribe)(void *, unsigned, char *, size_t), void *arg,
 	double (*dirty)(const void *), const void *server, double *ret_kernel)
 {
@@ -38,7 +38,7 @@ static double measure(int port, const char *greeting, size_t (*subscribe)(void *
 		.greeting = greeting };
 	double before = dirty(server), kernel = proc_kernel();
 	subscribers_open(&s);
-	engine_run(2 * SECOND); /* what a crowd left is given back once a second */
+	engine_run(2 * SECOND); /* the server frees unused memory once a second */
 	double after = dirty(server);
 	*ret_kernel = (proc_kernel() - kernel) / settings.streams;
 	subscribers_close(&s);
@@ -48,7 +48,7 @@ static double measure(int port, const char *greeting, size_t (*subscribe)(void *
 static double dirty_ours(const void *server) { return postern_dirty(server); }
 static double dirty_nchan(const void *server) { return nchan_dirty(server); }
 
-/* On a server that has held no stream yet: memory that was used once is used again and wouldn't be seen. */
+/* Measures a server without earlier streams: memory that these had used would be used again and not be counted. */
 static void run_ours(const char *what, const struct postern *owner, unsigned base)
 {
 	struct postern p;
@@ -82,7 +82,7 @@ static void run_node(const char *what, const struct postern *p, enum node_kind k
 		return;
 	node_start(&n, kind, p);
 	results_add(what, "bytes", node_name(kind),
-		node_idle(&n, settings.streams / 4)); /* with socket.io two connections each */
+		node_idle(&n, settings.streams / 4)); /* a client of socket.io has two connections */
 	node_stop(&n);
 }
 

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * latency: from giving a message to the server until it has arrived on another user's stream. At light load (one at a
- * time) beside bare PostgreSQL; then on a schedule (open loop) among thousands of idle streams of distinct users. */
+ * latency: the time from the submission of a message until its arrival on another user's stream. First at light load
+ * (one message at a time), compared with bare PostgreSQL; then on a schedule (open loop) among thousands of idle
+ * streams of distinct users. */
 #include <stdio.h>
 
+#include "baseline.h"
 #include "bench.h"
 #include "clock.h"
-#include "floor.h"
 #include "load.h"
 #include "postern.h"
 #include "results.h"
 #include "subscribers.h"
 
-#define PAIRS 100 /* who really talk: user 2i + 1 to user 2i + 2 */
+#define PAIRS 100 /* active users: user 2i + 1 writes to user 2i + 2 */
 #define SENDERS 128
-#define SAMPLES 150 /* a second of the settings */
+#define SAMPLES 150 /* for each second of the settings */
 
-/* The streams: the receivers of the pairs first, then the idle ones. */
+/* Streams of the receivers of the pairs first, then the idle ones. */
 static size_t write_stream(void *arg, unsigned number, char *out, size_t size)
 {
 	(void)arg;
@@ -42,7 +43,7 @@ static void add(const char *load, const char *side, const struct histogram *h)
 	}
 }
 
-/* One message at a time, the next when that has been received and answered. */
+/* Sends one message at a time; waits until it has been received and its request has a response. */
 static void light_load(const struct postern *p, struct subscribers *s)
 {
 	struct http_client c;
@@ -58,7 +59,7 @@ static void light_load(const struct postern *p, struct subscribers *s)
 	add("light load", OURS, &s->delays);
 }
 
-static void round_light(const struct postern *p, struct floor *f)
+static void round_light(const struct postern *p, struct baseline *f)
 {
 	struct subscribers s = {
 		.ports = { p->port }, .ports_count = 1, .count = 1, .write = write_stream, .greeting = "event: hello"
@@ -68,16 +69,16 @@ static void round_light(const struct postern *p, struct floor *f)
 	light_load(p, &s);
 	subscribers_close(&s);
 	histogram_reset(&h);
-	floor_latency(f, FLOOR_SEND, 10 * settings.seconds, 100, &h); /* caches are cold, CPUs asleep */
+	baseline_latency(f, BASELINE_SEND, 10 * settings.seconds, 100, &h); /* caches are cold, CPUs asleep */
 	add("10/s", "send() and NOTIFY received", &h);
 	histogram_reset(&h);
-	floor_latency(f, FLOOR_NAIVE, 10 * settings.seconds, 100, &h);
+	baseline_latency(f, BASELINE_NAIVE, 10 * settings.seconds, 100, &h);
 	add("10/s", "naive INSERT+NOTIFY received", &h);
 	histogram_reset(&h);
-	floor_latency(f, FLOOR_SEND, SAMPLES * settings.seconds, 0, &h);
+	baseline_latency(f, BASELINE_SEND, SAMPLES * settings.seconds, 0, &h);
 	add("light load", "send() and NOTIFY received", &h);
 	histogram_reset(&h);
-	floor_latency(f, FLOOR_NAIVE, SAMPLES * settings.seconds, 0, &h);
+	baseline_latency(f, BASELINE_NAIVE, SAMPLES * settings.seconds, 0, &h);
 	add("light load", "naive INSERT+NOTIFY received", &h);
 }
 
@@ -108,7 +109,7 @@ void scenario_latency(void)
 {
 	static const double rates[] = { 10, 1000, 5000 };
 	struct postern p;
-	struct floor f;
+	struct baseline f;
 	unsigned idle = settings.streams;
 	char statements[256];
 	results_begin("latency", "From POST to the frame on another's stream");
@@ -117,7 +118,7 @@ void scenario_latency(void)
 		"select bench.groups(1, 2, 1, %d); select bench.groups(1000, 10, %d, %u)", PAIRS * 2, PAIRS * 2 + 1,
 		PAIRS * 2 + idle);
 	postern_populate(p.conninfo, PAIRS * 2 + idle, statements);
-	floor_open(&f, &p);
+	baseline_open(&f, &p);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		struct subscribers s = { .ports = { p.port },
 			.ports_count = 1,
@@ -132,7 +133,7 @@ void scenario_latency(void)
 		subscribers_close(&s);
 		engine_run(SECOND);
 	}
-	floor_close(&f);
+	baseline_close(&f);
 	postern_stop(&p);
 	results_end();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * poll: long-poll cycles. A message to everyone in a group of a thousand, who are all answered and ask again from where
- * that answer left them, on their keep-alive connections; the next message when the last of them has been answered. */
+ * poll: long-poll cycles. Each message goes to all members of a group of 1,000. They receive it as the response to
+ * their poll and poll again with its cursor, on keep-alive connections. The next message is sent when the last member
+ * has received this one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ struct poll_side {
 	const char *name;
 	int port;
 	size_t (*publish)(char *out, size_t size, unsigned number);
-	/* The next poll of a client, by what it was answered before (c->in); the first time by position. */
+	/* Writes the next poll of a client, from the cursor of its last response (c->in), or from position at first. */
 	size_t (*ask)(struct http_client *c, unsigned number, const char *position, char *out, size_t size);
 	double (*cpu)(const void *server);
 	const void *server;
@@ -46,7 +47,7 @@ static size_t publish_nchan(char *out, size_t size, unsigned number)
 	return nchan_publish(out, size, "all", number, now_us());
 }
 
-/* The last "cursor" of the answer is the whole answer's. */
+/* The last "cursor" of the response is that of the page. */
 static size_t ask_ours(struct http_client *c, unsigned number, const char *position, char *out, size_t size)
 {
 	const char *mark = "\"cursor\":\"", *last = NULL;
@@ -90,7 +91,7 @@ static void on_answer(struct http_client *c)
 	ask(p);
 }
 
-/* One message, until everyone has it. */
+/* Sends one message and waits until all have received it. */
 static void cycle(struct poll_side *s, struct http_client *publisher, unsigned number)
 {
 	char request[512];
@@ -99,7 +100,7 @@ static void cycle(struct poll_side *s, struct http_client *publisher, unsigned n
 	while ((answered < goal || publisher->busy) && now_us() < until)
 		engine_turn(until);
 	if (answered < goal) {
-		say("    %s: %llu polls weren't answered", s->name, (unsigned long long)(goal - answered));
+		say("    %s: %llu polls got no response", s->name, (unsigned long long)(goal - answered));
 		answered = goal;
 	}
 }
@@ -123,7 +124,7 @@ static void run(struct poll_side *s)
 		ask(&pollers[i]);
 	}
 	engine_run(SECOND / 2);
-	for (; n < 3; n++) /* warm */
+	for (; n < 3; n++) /* warm-up */
 		cycle(s, &publisher, n);
 	double cpu = s->cpu(s->server);
 	uint64_t began = now_us(), from = answered;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * receipts: read marks a second, each of another member than the one before; the final values are held against the
- * table. */
+ * receipts: read marks per second, of the members in turn. The final values are compared with the table. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,7 +12,7 @@
 #define USERS 10000
 #define GROUP 10
 #define SENDERS 256
-#define MESSAGES 1000 /* as far as marks may go */
+#define MESSAGES 1000 /* the largest possible mark */
 
 static size_t write_message(void *arg, unsigned number, uint64_t at, char *out, size_t size)
 {
@@ -21,7 +20,7 @@ static size_t write_message(void *arg, unsigned number, uint64_t at, char *out, 
 	return post_message(out, size, number % USERS + 1, number % USERS / GROUP + 1, at);
 }
 
-/* The members take turns; each reads one position further every time. */
+/* The members take turns; each mark of a member is one position further than their last. */
 static size_t write_mark(void *arg, unsigned number, uint64_t at, char *out, size_t size)
 {
 	unsigned user = number % USERS;
@@ -41,7 +40,7 @@ static void check(PGconn *pg, unsigned long long marks)
 	if (PQresultStatus(r) != PGRES_TUPLES_OK)
 		die(PQerrorMessage(pg));
 	if (strtoull(PQgetvalue(r, 0, 0), NULL, 10) != marks)
-		die("the marks in the table aren't those that were confirmed");
+		die("the marks in the table differ from the confirmed ones");
 	PQclear(r);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * scale: the same senders on 1, 2 and 4 workers, and on 1, 2 and 4 nodes of one database. On two cores, on which
- * PostgreSQL and the generator run as well, more processes can't be faster; what can be seen is what they cost. */
+ * scale: the same senders with 1, 2 and 4 workers, and with 1, 2 and 4 nodes on one database. On two cores, which
+ * PostgreSQL and the generator use as well, more processes can't be faster, but their cost can be measured. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -24,7 +24,7 @@ static size_t write_one(void *arg, unsigned number, uint64_t at, char *out, size
 	return post_message(out, size, user + 1, user / GROUP + 1, at);
 }
 
-/* The row of one worker or node is the reference of the others: it is added under each name. */
+/* The value of one worker or node is added to each row, because it is the reference of the others. */
 static void add(const char *what, unsigned count, const char *kind, const char *unit, double value)
 {
 	char name[64], one[64];
@@ -47,7 +47,7 @@ static void measure(const struct postern *all, unsigned nodes, unsigned count, c
 	for (unsigned i = 0; i < nodes; i++)
 		l.ports[i] = all[i].port;
 	load_open(&l);
-	load_run(&l); /* warm: tokens, plans */
+	load_run(&l); /* warm-up: tokens, plans */
 	double postgres = postern_cpu_postgres(&all[0]);
 	for (unsigned i = 0; i < nodes; i++)
 		cpu -= postern_cpu(&all[i]);
@@ -65,7 +65,7 @@ static void measure(const struct postern *all, unsigned nodes, unsigned count, c
 	load_close(&l);
 }
 
-/* On a database that the cluster's owner doesn't follow. */
+/* Uses a database that the cluster's owner doesn't follow. */
 static void with_workers(const struct postern *owner, unsigned count)
 {
 	struct postern p;

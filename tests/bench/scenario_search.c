@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * search: over 1,000,000 messages in 1,000 chats, by somebody who is in all of them; and what keeping the index costs
- * senders. */
+ * search: searches in 1,000,000 messages in 1,000 chats by a user who is a member of all of them; and the effect of
+ * indexing on senders. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +93,7 @@ static double measure_sends(const struct postern *p)
 	return load_rate(&l);
 }
 
-/* With the follower, and without: somebody else holds it. Long enough for it to come to what it does under load. */
+/* Measures sends with indexing, and without it because another process holds the follower. */
 static void round_sends(const struct postern *p, PGconn *pg)
 {
 	sql(pg, "update postern.follower set holder = null, until = '-infinity'");
@@ -108,7 +108,7 @@ void scenario_search(void)
 	char conninfo[160], statements[256];
 	struct queries *queries = calloc(KINDS, sizeof(*queries));
 	if (queries == NULL)
-		die("no memory");
+		die("out of memory");
 	results_begin("search", "Search in 1,000,000 messages in 1,000 chats");
 	postern_start(&owner, "search", 1);
 	postern_migrate(&owner, "searched", conninfo, sizeof(conninfo));

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * send: durable messages a second (answered after their commit), by keep-alive senders who wait for each answer, and in
- * bulk. Beside it bare PostgreSQL in another database of the same cluster: the naive transaction, and send() itself,
- * called with whole batches on one connection. */
+ * send: durable messages per second (the response follows the commit), by keep-alive senders that wait for each
+ * response, and in bulk. The reference is bare PostgreSQL in another database of the same cluster: the naive
+ * transaction, and send(), called with whole batches on one connection. */
 #include <stdio.h>
 #include <string.h>
 
+#include "baseline.h"
 #include "bench.h"
 #include "clock.h"
-#include "floor.h"
 #include "load.h"
 #include "marker.h"
 #include "node_measure.h"
@@ -99,16 +99,16 @@ static void round_bulk(const struct postern *p)
 	load_close(&l);
 }
 
-static void round_floor(struct floor *f)
+static void round_baseline(struct baseline *f)
 {
 	char what[64];
-	double naive = floor_naive(f);
+	double naive = baseline_naive_rate(f);
 	for (unsigned k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
 		snprintf(what, sizeof(what), "%u sender%s", counts[k], counts[k] > 1 ? "s" : "");
 		results_add(what, "messages/s", "naive INSERT+NOTIFY", naive);
 	}
-	results_add("bulk", "messages/s", "send() in batches of 100", floor_batches(f, 100));
-	results_add("bulk", "messages/s", "send() in batches of 512", floor_batches(f, 512));
+	results_add("bulk", "messages/s", "send() in batches of 100", baseline_send_rate(f, 100));
+	results_add("bulk", "messages/s", "send() in batches of 512", baseline_send_rate(f, 512));
 }
 
 /* By 64 senders. */
@@ -127,25 +127,25 @@ static void round_node(const struct postern *p, enum node_kind kind)
 void scenario_send(void)
 {
 	struct postern p;
-	struct floor f;
+	struct baseline f;
 	unsigned warm = 64;
 	double none;
 	results_begin("send", "Durable messages a second");
 	postern_start(&p, "send", 1);
 	postern_populate(p.conninfo, USERS, "select bench.groups(1, 16, 1, 256)");
-	floor_open(&f, &p);
+	baseline_open(&f, &p);
 	measure(&p, warm, &none, &none, &none);
-	floor_batches(&f, 100);
+	baseline_send_rate(&f, 100);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
 		for (unsigned k = 0; k < sizeof(counts) / sizeof(counts[0]); k++)
 			round_senders(&p, counts[k]);
 		round_bulk(&p);
-		round_floor(&f);
+		round_baseline(&f);
 		round_node(&p, NODE_SOCKETIO);
 		round_node(&p, NODE_WS);
 	}
-	floor_close(&f);
+	baseline_close(&f);
 	postern_stop(&p);
 	results_end();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * slow: broadcasts to a group, first to readers who all read, then with a tenth more beside them who read nothing: what
- * the others notice, what the server's memory does, and whether the slow ones, once they read, get everything after
- * all. */
+ * slow: broadcasts to a group, first with only fast readers, then with a tenth more that read nothing. Measures the
+ * delay of the fast readers and the server's memory, and checks that the slow readers receive everything once they
+ * read. */
 #include <math.h>
 #include <stdio.h>
 
@@ -13,7 +13,7 @@
 #include "scenario_slow.h"
 #include "subscribers.h"
 
-#define TIMES 60    /* broadcasts: more than the server keeps for whoever reads nothing (stream_queue_max) */
+#define TIMES 60    /* broadcasts: more than the server queues for a stalled stream (stream_queue_max) */
 #define LENGTH 6000 /* bytes of a message's text */
 #define ALONE "Postern, no slow readers"
 
@@ -22,7 +22,7 @@ static size_t subscribe(void *arg, unsigned number, char *out, size_t size)
 	return get_stream(out, size, *(unsigned *)arg + number + 1, NULL);
 }
 
-/* The next when everyone who reads has the last. */
+/* Each broadcast waits until all fast readers have the one before. */
 static void broadcasts(struct postern *p, struct http_client *http, struct subscribers *s, const char *side)
 {
 	char request[LENGTH + 512];
@@ -54,7 +54,7 @@ static void run_round(struct postern *p, unsigned count)
 		.write = subscribe,
 		.arg = &count,
 		.greeting = "event: hello",
-		.is_deaf = true };
+		.is_stalled = true };
 	http_open(&http, p->port, NULL, NULL);
 	subscribers_open(&readers);
 	broadcasts(p, &http, &readers, ALONE);
@@ -65,17 +65,17 @@ static void run_round(struct postern *p, unsigned count)
 	results_add("set back for slowness", "readers", OURS,
 		postern_metric(p, "postern_slow_subscribers_total") - set_back);
 	uint64_t began = now_us();
-	subscribers_listen(&slow);
+	subscribers_start_reading(&slow);
 	subscribers_await(&slow, (uint64_t)TIMES * slow.count, 30 * SECOND);
 	results_add("the slow ones read: all caught up", "s", OURS, (double)(now_us() - began) / SECOND);
-	engine_run(SECOND / 2); /* what comes twice would come now */
+	engine_run(SECOND / 2); /* duplicates would arrive now */
 	results_add("messages the slow ones missed or got twice", "messages", OURS,
 		fabs((double)TIMES * slow.count - (double)slow.deliveries));
 	results_add("slow readers that were closed", "readers", OURS, slow.lost);
 	subscribers_close(&slow);
 	subscribers_close(&readers);
 	http_close(&http);
-	engine_run(SECOND / 2); /* the server notices that they are gone */
+	engine_run(SECOND / 2); /* lets the server notice that they are gone */
 }
 
 void scenario_slow(void)

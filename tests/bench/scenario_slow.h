@@ -4,7 +4,7 @@
 
 struct postern;
 
-/* The second half of slow, on a server where user 1 is in chat 2. */
+/* Runs the second half of slow, on a server where user 1 is a member of chat 2. */
 void catchup_rounds(const struct postern *p);
 
 #endif

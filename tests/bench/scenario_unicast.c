@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * unicast: messages to thousands of direct chats in turn, each of which has one other member with an open stream, at
- * 20,000 a second or as fast as it goes. What a delivery costs is the server's CPU a message, less that of the same
- * load with nobody connected. Beside it Nchan, publishing to as many channels. */
+ * unicast: messages to thousands of direct chats in turn, whose other members each have an open stream, at 20,000 a
+ * second or as fast as possible. The cost of a delivery is the server's CPU time per message, less that of the same
+ * load without streams. The reference is Nchan, with as many channels. */
 #include <stdio.h>
 
 #include "bench.h"
@@ -25,7 +25,7 @@ struct unicast {
 	int expect;
 };
 
-/* User 1 writes to users 2, 3, …: chat i is the direct chat with user i + 1. */
+/* User 1 writes to users 2, 3, …; chat i is the direct chat with user i + 1. */
 static size_t subscribe_ours(void *arg, unsigned number, char *out, size_t size)
 {
 	(void)arg;
@@ -57,7 +57,7 @@ static size_t publish_nchan(void *arg, unsigned number, uint64_t at, char *out, 
 static double cpu_ours(const void *server) { return postern_cpu(server); }
 static double cpu_nchan(const void *server) { return nchan_cpu(server); }
 
-/* µs of CPU a message. */
+/* Returns µs of CPU per message. */
 static double measure(const struct unicast *u, double *ret_rate)
 {
 	struct load l = { .ports = { u->port },
@@ -76,21 +76,22 @@ static double measure(const struct unicast *u, double *ret_rate)
 	return cpu / (double)(l.done ? l.done : 1);
 }
 
-/* Nobody connected, everybody connected, nobody again: what sending alone costs is the mean of the two. */
+/* Measures without streams, with all streams, and without streams again. The cost of a send is the mean of the first
+ * and the third. */
 static void run(struct unicast u)
 {
 	double rate, before, with, after;
-	struct unicast heard = u;
+	struct unicast connected = u;
 	struct subscribers s = { .ports = { u.port },
 		.ports_count = 1,
 		.count = settings.streams,
 		.write = u.subscribe,
 		.greeting = u.greeting };
-	heard.expect = 201; /* Nchan answers 202 when nobody is there */
-	measure(&u, &rate); /* warm: Nchan makes its channels */
+	connected.expect = 201; /* Nchan responds with 202 if a channel has no subscriber */
+	measure(&u, &rate);     /* warm-up: Nchan creates its channels */
 	before = measure(&u, &rate);
 	subscribers_open(&s);
-	with = measure(&heard, &rate);
+	with = measure(&connected, &rate);
 	engine_run(SECOND / 2);
 	subscribers_close(&s);
 	engine_run(SECOND);
@@ -117,7 +118,7 @@ void scenario_unicast(void)
 		run((struct unicast) { OURS, "event: hello", p.port, subscribe_ours, publish_ours, cpu_ours, &p, 201 });
 		if (!nchan_present())
 			continue;
-		nchan_start(&n, 1); /* a new one each time: messages that nobody has fetched stay for a minute */
+		nchan_start(&n, 1); /* a new one each time, because it keeps messages for a minute */
 		run((struct unicast) { "Nchan, 1 worker", NCHAN_GREETING, n.port, subscribe_nchan, publish_nchan,
 			cpu_nchan, &n, 202 });
 		nchan_stop(&n);

@@ -47,7 +47,7 @@ void side_broadcast(struct side *s, const char *what, unsigned count, unsigned t
 	if (s->subscribe == NULL)
 		subs.write = NULL;
 	subscribers_open(&subs);
-	broadcast(s, &subs, &d); /* warm */
+	broadcast(s, &subs, &d); /* warm-up */
 	histogram_reset(&d.first);
 	histogram_reset(&d.median);
 	histogram_reset(&d.last);
@@ -64,5 +64,5 @@ void side_broadcast(struct side *s, const char *what, unsigned count, unsigned t
 	add(what, "median", "ms", s->name, histogram_quantile(&d.median, 0.5) / 1000);
 	add(what, "last", "ms", s->name, histogram_quantile(&d.last, 0.5) / 1000);
 	subscribers_close(&subs);
-	engine_run(SECOND / 2); /* the server notices that they are gone */
+	engine_run(SECOND / 2); /* lets the server notice that they are gone */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See subscribers.h. A stream's bytes are looked through as they come and not kept, but for the end that might be the
- * beginning of a marker. */
+ * See subscribers.h. The bytes of a stream are scanned as they arrive. Only the last ones are kept, because they may be
+ * the beginning of a marker. */
 #include "subscribers.h"
 
 #include <errno.h>
@@ -15,13 +15,13 @@
 
 #define KEEP (MARKER_LEN - 1)
 #define OPEN_TIMEOUT (60 * SECOND)
-#define DEAF_BUFFER 8192
+#define STALLED_BUFFER 8192
 
 struct subscriber {
 	struct watcher watcher;
 	struct subscribers *set;
-	unsigned got;
-	bool greeted;
+	unsigned received;
+	bool is_open;
 	unsigned char kept;
 	char tail[KEEP];
 };
@@ -30,31 +30,31 @@ static char scratch[KEEP + 65536 + 1];
 
 static void open_next(struct subscribers *s);
 
-static void greet(struct subscriber *one)
+static void on_open(struct subscriber *one)
 {
-	one->greeted = true;
+	one->is_open = true;
 	one->set->opening--;
 	one->set->opened++;
-	one->set->greeted_at = now_us();
-	if (one->set->is_deaf)
+	one->set->last_opened_at = now_us();
+	if (one->set->is_stalled)
 		engine_rewatch(&one->watcher, 0);
 	open_next(one->set);
 }
 
-static void lose(struct subscriber *one)
+static void on_closed(struct subscriber *one)
 {
 	struct subscribers *s = one->set;
 	if (s->lost++ == 0)
-		say("    a stream was closed, with %s: %.300s", one->greeted ? "greeting" : "no greeting",
+		say("    a stream was closed, with %s: %.300s", one->is_open ? "greeting" : "no greeting",
 			scratch + KEEP);
 	engine_close(&one->watcher);
-	if (!one->greeted) {
+	if (!one->is_open) {
 		s->opening--;
 		open_next(s);
 	}
 }
 
-static void look_through(struct subscriber *one, const char *p, const char *end)
+static void scan(struct subscriber *one, const char *p, const char *end)
 {
 	struct subscribers *s = one->set;
 	const char *next;
@@ -64,7 +64,7 @@ static void look_through(struct subscriber *one, const char *p, const char *end)
 		s->deliveries++;
 		s->last_at = now;
 		histogram_add(&s->delays, now > at ? now - at : 0);
-		if (++one->got == s->expect)
+		if (++one->received == s->expect)
 			s->complete++;
 	}
 	one->kept = (unsigned char)(end - p < KEEP ? end - p : KEEP);
@@ -80,16 +80,16 @@ static void receive(struct subscriber *one)
 		return;
 	scratch[KEEP + (n > 0 ? n : 0)] = '\0';
 	if (n <= 0) {
-		lose(one);
+		on_closed(one);
 		return;
 	}
 	one->set->bytes += (uint64_t)n;
-	if (!one->greeted && strstr(begin, one->set->greeting) != NULL)
-		greet(one);
-	look_through(one, begin, scratch + KEEP + n);
+	if (!one->is_open && strstr(begin, one->set->greeting) != NULL)
+		on_open(one);
+	scan(one, begin, scratch + KEEP + n);
 }
 
-static void connected(struct subscriber *one)
+static void on_connected(struct subscriber *one)
 {
 	struct subscribers *s = one->set;
 	char request[1024];
@@ -100,14 +100,14 @@ static void connected(struct subscriber *one)
 			die("send");
 	}
 	if (s->greeting == NULL)
-		greet(one);
+		on_open(one);
 }
 
 static void on_ready(struct watcher *w, uint32_t events)
 {
 	struct subscriber *one = (struct subscriber *)(void *)w;
 	if (events & EPOLLOUT)
-		connected(one);
+		on_connected(one);
 	else
 		receive(one);
 }
@@ -119,7 +119,7 @@ static void open_next(struct subscribers *s)
 		*one = (struct subscriber) { .set = s,
 			.watcher = { .on_ready = on_ready,
 				.fd = engine_dial_buffered(
-					s->ports[s->next % s->ports_count], s->is_deaf ? DEAF_BUFFER : 0) } };
+					s->ports[s->next % s->ports_count], s->is_stalled ? STALLED_BUFFER : 0) } };
 		s->next++;
 		s->opening++;
 		engine_watch(&one->watcher, EPOLLOUT);
@@ -164,12 +164,12 @@ void subscribers_reset(struct subscribers *s)
 	s->complete = 0;
 	histogram_reset(&s->delays);
 	for (unsigned i = 0; i < s->next; i++)
-		s->all[i].got = 0;
+		s->all[i].received = 0;
 }
 
-void subscribers_listen(struct subscribers *s)
+void subscribers_start_reading(struct subscribers *s)
 {
-	s->is_deaf = false;
+	s->is_stalled = false;
 	for (unsigned i = 0; i < s->next; i++)
 		if (s->all[i].watcher.fd >= 0)
 			engine_rewatch(&s->all[i].watcher, EPOLLIN);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See targets.h. Two cores, generator and PostgreSQL on them too; ratios within one run; fsync on. */
+ * See targets.h. The targets are for a machine with two cores that also runs the generator and PostgreSQL, with fsync
+ * on. Ratios compare values of the same run. */
 #include "targets.h"
 
 #include <stdbool.h>
@@ -7,7 +8,7 @@
 #include <string.h>
 
 static const struct target targets[] = {
-	/* scenario, what, against, at most or at least, how much */
+	/* scenario, what, side, op, limit */
 	{ "send", "64 senders", "naive INSERT+NOTIFY", '>', 5 },
 	{ "send", "64 senders", NULL, '>', 20000 },
 	{ "send", "256 senders", "naive INSERT+NOTIFY", '>', 5 },

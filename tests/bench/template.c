@@ -7,7 +7,7 @@
 
 #include "bench.h"
 
-/* The value whose @NAME@ begins at p; NULL: none does. */
+/* Returns the value whose @NAME@ begins at p, or NULL. */
 static const struct template_value *at(const char *p, const struct template_value *values)
 {
 	for (; values->name != NULL; values++) {

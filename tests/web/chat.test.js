@@ -75,7 +75,8 @@ test("reset_link_sets_a_new_password_once", async () => {
   await page.page.getByLabel("Password").fill("over the wall");
   await page.page.getByRole("button", { name: "Sign in" }).click();
   await page.isConnected("stream");
-  await page.page.goto(`${server.url}/#reset=${token}`); // while a user is signed in: the URL changes, but the page isn't loaded again
+  // A user is signed in: the URL changes, but the page is not loaded again.
+  await page.page.goto(`${server.url}/#reset=${token}`);
   await page.page.getByLabel("New password").fill("once again");
   await page.page.getByRole("button", { name: "Set password" }).click();
   await page.page.getByRole("alert").filter({ hasText: "used already" }).waitFor();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// A chat server as the usual tutorial builds it, with socket.io. Only the polling transport is enabled, because the
-// comparison is with clients that WebSockets don't reach. Each message is inserted, sent to the room, then
-// acknowledged. No compression.
+// A chat server as tutorials build it, with socket.io. Only the polling transport is enabled, because the comparison is
+// for clients that can't use WebSockets. Each message is inserted, sent to the room, then acknowledged. Compression is
+// off.
 'use strict';
 const http = require('http');
 const { Server } = require('socket.io');
 const store = require('./store.js');
 
 const server = http.createServer();
-server.keepAliveTimeout = 600000; // as long as the other servers keep a connection
+server.keepAliveTimeout = 600000; // as in the other servers
 const io = new Server(server, { transports: ['polling'], httpCompression: false, serveClient: false });
 
 io.on('connection', (socket) => {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Storage of both servers: one row a message, by a pool of connections of twice the default size. The statement is
-// prepared once a connection. fsync and synchronous_commit are on, as the cluster has them.
+// The storage of both servers: one row per message, with a pool of twice the default size. Each connection prepares the
+// statement once. fsync and synchronous_commit are on, as in the rest of the cluster.
 'use strict';
 const { Pool } = require('pg');
 
-const pool = new Pool({ max: 20 }); // PGHOST, PGUSER, PGDATABASE say where
+const pool = new Pool({ max: 20 }); // PGHOST, PGUSER and PGDATABASE name the database
 
 exports.insert = (room, text) => pool.query({
 	name: 'insert',

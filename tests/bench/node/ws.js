@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The same server with ws, for clients that WebSockets reach. Each message is inserted, sent to the room, then
+// The same server with ws, for clients that can use WebSockets. Each message is inserted, sent to the room, then
 // acknowledged.
 'use strict';
 const http = require('http');

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The naive design, for pgbench: a row and a notification in a transaction of their own. One statement, prepared
--- (-M prepared).
+-- The naive design, for pgbench: each message is one transaction with a row and a notification. It is one statement,
+-- so that pgbench can prepare it (-M prepared).
 with i as (
 	insert into bench.naive (chat, sender, text)
 	values (1, 'user1', '@@0000000000000000@@ a message of some length')

@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- What the scenarios need in the database, in a schema of their own. Rows are made with rev 0: older than any
--- position, so that no stream replays them. Applied once a database, by tests/bench/postern.c.
+-- The functions with which the scenarios fill a database, in their own schema. Rows have rev 0, which is below every
+-- position, so that no stream replays them. tests/bench/postern.c loads this file once per database.
 
 create schema bench;
 
--- user1 … userN. Their tokens (pt_1 …) are copied in by the benchmark, which can hash.
+-- Creates user1 … userN. The benchmark inserts their tokens (pt_1 …), because it has to hash them.
 create function bench.users(p_n int) returns void
 language sql as $$
 	insert into postern.account (name, created_at, rev)
 	select 'user' || i, now(), 0 from generate_series(1, p_n) i
 $$;
 
--- Users p_from … p_upto in groups of p_size, in order; the groups are p_first, p_first + 1, …
+-- Puts users p_from … p_upto in groups of p_size, in order; the groups are p_first, p_first + 1, …
 create function bench.groups(p_first bigint, p_size int, p_from int, p_upto int) returns void
 language sql as $$
 	insert into postern.chat (id, kind, title, members_count, created_at, created_by, rev)
@@ -22,7 +22,7 @@ language sql as $$
 	from generate_series(p_from, p_upto) i
 $$;
 
--- Direct chats of user p_with with each of users p_from … p_upto; the chats are p_first, p_first + 1, …
+-- Creates direct chats of user p_with with each of users p_from … p_upto; the chats are p_first, p_first + 1, …
 create function bench.directs(p_first bigint, p_with int, p_from int, p_upto int) returns void
 language sql as $$
 	insert into postern.chat (id, kind, pair, members_count, created_at, created_by, rev)
@@ -35,8 +35,8 @@ language sql as $$
 	from generate_series(p_from, p_upto) i, unnest(array['user' || p_with, 'user' || i]) n
 $$;
 
--- Each of users 1 … p_users is in p_each of the chats p_first … p_first + p_chats - 1, evenly; user p_poster is in
--- all of them.
+-- Makes each of users 1 … p_users a member of p_each of the chats p_first … p_first + p_chats - 1, evenly, and user
+-- p_poster a member of all of them.
 create function bench.mesh(p_first bigint, p_users int, p_chats int, p_each int, p_poster int) returns void
 language sql as $$
 	insert into postern.chat (id, kind, title, members_count, created_at, created_by, rev)
@@ -49,7 +49,7 @@ language sql as $$
 	select p_first + c, 'user' || p_poster, 'joined', 0, 0 from generate_series(0, p_chats - 1) c
 $$;
 
--- n messages in a chat, and the log's head behind them. Only while no server follows this database.
+-- Inserts n messages in a chat and sets the log's head after them. No server may follow the database meanwhile.
 create function bench.fill(p_chat bigint, p_n bigint) returns void
 language sql as $$
 	insert into postern.message (chat_id, id, rev, sender, at, text)
@@ -58,7 +58,7 @@ language sql as $$
 	insert into postern.log_batch (upto, at) values (p_n, now())
 $$;
 
--- The naive design: a row and a notification in a transaction of their own.
+-- The table of the naive design: each message is one transaction with a row and a notification.
 create table bench.naive (
 	id bigserial primary key,
 	chat bigint not null,
@@ -67,8 +67,8 @@ create table bench.naive (
 	text text not null
 );
 
--- Words as people use them: the k-th most common one about 1/k as often. w1 is in most messages, w50000 in a few.
--- They differ enough to be recognised when one is misspelt.
+-- Returns the k-th most frequent word. The corpus uses it about 1/k as often as the first, as in natural language:
+-- word 1 is in most messages, word 50000 in a few. The words differ enough for a typo to be recognised.
 create function bench.word(p_k int) returns text
 language sql immutable as $$
 	select (array[
@@ -89,8 +89,8 @@ language sql immutable as $$
 		end
 $$;
 
--- p_n messages of 4 to 16 such words in the chats 1 … p_chats, in turn, and the log's head behind them. Only while no
--- server follows this database.
+-- Inserts p_n messages of 4 to 16 such words in the chats 1 … p_chats, in turn, and sets the log's head after them. No
+-- server may follow the database meanwhile.
 create function bench.corpus(p_chats int, p_n bigint) returns void
 language sql as $$
 	select setseed(0.5);
@@ -104,7 +104,7 @@ language sql as $$
 	insert into postern.log_batch (upto, at) values (p_n, now())
 $$;
 
--- Everything into the index, as the follower does it.
+-- Indexes all messages, as the follower does.
 create procedure bench.index()
 language plpgsql as $$
 declare
@@ -119,7 +119,7 @@ begin
 	update postern.follower set holder = null;
 end $$;
 
--- The i-th query of a kind, encoded for an address.
+-- Returns the i-th query of a kind, percent-encoded.
 create function bench.query(p_kind text, p_i int) returns text
 language sql stable as $$
 	select regexp_replace(encode(convert_to(
