@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The whole set-up of doc/ha on loopback: its files, its start and its end, and what it says of itself.
+"""The set-up of doc/ha on loopback: its files, its start and stop, and its state.
 
-The files are those of doc/ha with other addresses (10.0.0.x becomes 127.0.0.x), ports and paths; nothing else is
-changed but the watchdog's driver."""
+The files are those of doc/ha with other addresses (10.0.0.x becomes 127.0.0.x), ports and paths. Apart from these, only
+the watchdog's driver differs."""
 import json
 import os
 import random
@@ -21,7 +21,7 @@ PORTS = (2379, 2380, 5432, 8008, 8080)
 
 
 def free_ports():
-    """A port in place of each that the files name, free at every address."""
+    """Returns {port in the files: port to use instead}. The latter are free at every address."""
     for base in random.sample(range(20000, 32000, len(PORTS)), 100):
         try:
             for address in (FRONT, *DATABASES.values(), *NODES.values()):
@@ -36,7 +36,7 @@ def free_ports():
 
 
 class Site:
-    """All of it, in a folder of its own."""
+    """The whole set-up, in its own folder."""
 
     def __init__(self, source, program):
         self.source, self.program = source, program
@@ -51,7 +51,7 @@ class Site:
         os.chmod(f"{self.dir}/postern.password", 0o600)
 
     def derive(self, name, machine=None):
-        """Writes a file of doc/ha as this machine has it; returns where."""
+        """Writes a file of doc/ha with the values of this machine. Returns its path."""
         with open(f"{self.source}/doc/ha/{name}", encoding="utf-8") as f:
             text = f.read()
         own = f"{self.dir}/{machine.name}" if machine else self.dir
@@ -91,7 +91,7 @@ class Site:
             wait_for(f"{node.name} ready", 60, node.ready)
 
     def cluster(self):
-        """As the first Patroni sees it that answers: {"members": [{"name", "role", "state", …}]}."""
+        """Returns the state, from the first Patroni that responds: {"members": [{"name", "role", "state", …}]}."""
         for database in self.databases.values():
             found = database.ask("/cluster")
             if found:
@@ -103,12 +103,12 @@ class Site:
                 if m["state"] in ("running", "streaming")}
 
     def leader(self):
-        """The database machine that has the lock; None: none has."""
+        """Returns the database machine that holds the leader lock, or None."""
         names = [name for name, role in self.roles().items() if role == "leader"]
         return self.databases[names[0]] if names else None
 
     def standby(self):
-        """The one that confirms commits; None: there is none."""
+        """Returns the synchronous standby, or None."""
         names = [name for name, role in self.roles().items() if role == "sync_standby"]
         return self.databases[names[0]] if names else None
 
@@ -120,15 +120,15 @@ class Site:
     def wait_healthy(self, seconds):
         wait_for("a leader, a synchronous and another standby", seconds, self.healthy)
 
-    def watchdogs(self, biting):
+    def watchdogs(self, enabled):
         for database in self.databases.values():
-            database.watchdog.biting = biting
+            database.watchdog.enabled = enabled
 
     def watchdog_resets(self):
         return sum(database.watchdog.resets for database in self.databases.values())
 
     def haproxy_has(self, node):
-        """Whether HAProxy sends it requests."""
+        """Returns whether HAProxy sends requests to the node."""
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(f"{self.dir}/haproxy.sock")
             s.sendall(b"show stat\n")
@@ -159,7 +159,7 @@ class Site:
         return path
 
     def lead_etcd_from(self, database):
-        """Makes this machine's etcd the leader of the three: the loss of a machine that leads both takes longest."""
+        """Makes this machine's etcd the leader, because losing both leaders at once takes longest."""
         def status(one):
             return one.ask_etcd("maintenance/status", {}) or {}
         wanted = wait_for("etcd", 30, lambda: status(database).get("header", {}).get("member_id"))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Senders and readers, each a user with a connection of their own, and what became of what they sent.
+"""Senders and readers, each a user with their own connection, and what happened to their messages.
 
-A sender repeats a message with its key until it is answered 201, and only then sends the next one. A reader holds a
-stream and comes back with its cursor. At the end the history in the database decides what is lost, doubled or out of
-order."""
+A sender repeats a message with its key until the response is 201, and only then sends the next one. A reader keeps a
+stream open and resumes with its cursor. At the end, the history in the database decides which messages are lost,
+doubled or reordered."""
 import http.client
 import json
 import socket
@@ -11,8 +11,8 @@ import threading
 import time
 
 PAUSE = 0.05      # between a sender's messages
-AGAIN = 0.1       # before a repeat
-PATIENCE = 30     # for an answer
+RETRY = 0.1       # before a repeat
+PATIENCE = 30     # for a response
 SILENCE = 25      # of a stream: longer than a heartbeat
 
 
@@ -42,7 +42,7 @@ class Sender(Client):
         self.unanswered = None
 
     def attempt(self, text):
-        """Returns the message's id; None: again."""
+        """Returns the message's id, or None if the message has to be repeated."""
         try:
             connection = self.connect(PATIENCE)
             connection.request("POST", f"/v1/chats/{self.load.chat}/messages", text, {
@@ -68,7 +68,7 @@ class Sender(Client):
             while (message := self.attempt(text)) is None:
                 if self.load.giving_up.is_set():
                     return
-                time.sleep(AGAIN)
+                time.sleep(RETRY)
             self.unanswered = None
             self.slowest = max(self.slowest, time.monotonic() - began)
             self.acknowledged[text] = message
@@ -80,7 +80,7 @@ class Reader(Client):
     def __init__(self, *args):
         super().__init__(*args)
         self.cursor = self.socket = None
-        self.got = []           # (id, text), as they came
+        self.got = []           # (id, text), in order of arrival
         self.gap, self.last = 0.0, None
         self.resumes, self.resets = 0, []
         self.ready = threading.Event()
@@ -99,7 +99,7 @@ class Reader(Client):
             self.got.append((data["id"], data["text"]))
 
     def read(self):
-        """One stream, until it ends."""
+        """Reads one stream until it ends."""
         query = f"?since={self.cursor}" if self.cursor else ""
         connection = self.connect(SILENCE)
         connection.connect()
@@ -131,10 +131,10 @@ class Reader(Client):
                 pass
             self.drop()
             self.resumes += not self.load.reading_ends.is_set()
-            time.sleep(AGAIN)
+            time.sleep(RETRY)
 
     def end(self):
-        """Wakes whoever waits for the stream."""
+        """Ends a wait for the stream."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except (OSError, AttributeError):
@@ -142,7 +142,7 @@ class Reader(Client):
 
 
 class Load:
-    """groups: {name: (address, how many senders, how many readers)}; tokens: of as many users."""
+    """groups: {name: (address, number of senders, number of readers)}; tokens: of that many users."""
 
     def __init__(self, row, chat, groups, tokens):
         self.row, self.chat, self.began = row, chat, time.monotonic()
@@ -169,20 +169,20 @@ class Load:
             sender.start()
 
     def flowing(self, since):
-        """Whether every sender has been acknowledged some messages since then: see counts()."""
+        """Returns whether every sender got some messages acknowledged since then: see counts()."""
         return all(len(s.acknowledged) > since[s.name] + 5 for s in self.all_senders())
 
     def counts(self):
         return {s.name: len(s.acknowledged) for s in self.all_senders()}
 
     def stop(self, seconds):
-        """Lets senders and readers finish. Returns what they say that never ended."""
+        """Lets senders and readers finish. Returns a complaint for each sender that couldn't."""
         until = time.monotonic() + seconds
         self.sending_ends.set()
         for sender in self.all_senders():
             sender.join(max(0, until - time.monotonic()))
         self.giving_up.set()
-        complaints = [f"{s.name}: {s.unanswered} was never answered: {s.failures[-1:]}"
+        complaints = [f"{s.name}: {s.unanswered} got no 201: {s.failures[-1:]}"
                       for s in self.all_senders() if s.unanswered]
         last = max((i for s in self.all_senders() for i in s.acknowledged.values()), default=0)
         for reader in self.all_readers():
@@ -200,7 +200,7 @@ def ascending(numbers):
 
 
 class Verdict:
-    """What the history says of a load."""
+    """The result of a load, according to the history."""
 
     def __init__(self, load, history):
         """history: (id, text) of the row's messages, by id."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The machines of doc/ha: what runs on each, how it is started, killed and frozen. A machine here is its processes.
-Everything is started by the main thread and dies with it."""
+"""The machines of doc/ha: which processes run on each, and how these are started, killed and frozen. The main thread
+starts all processes, and they die with it."""
 import glob
 import json
 import os
@@ -19,11 +19,11 @@ AS_POSTGRES = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-
 
 
 class Failure(Exception):
-    """The set-up doesn't do what it must: the run ends."""
+    """The set-up doesn't behave as required."""
 
 
 def wait_for(what, seconds, condition):
-    """Returns the condition's first true value."""
+    """Waits until the condition is true. Returns its value."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         value = condition()
@@ -56,7 +56,7 @@ class Process:
             self.child.send_signal(number)
 
     def end(self, number, seconds=20):
-        """Returns how long it took."""
+        """Sends the signal and waits. Returns the time that it took."""
         began = time.monotonic()
         self.signal(number)
         try:
@@ -101,7 +101,7 @@ class Database:
             self.start_patroni()
 
     def postgres_pids(self):
-        """PostgreSQL's processes work in its data directory."""
+        """Finds PostgreSQL's processes by their working directory, the data directory."""
         found = []
         for link in glob.glob("/proc/[0-9]*/cwd"):
             try:
@@ -112,7 +112,7 @@ class Database:
         return [pid for pid in found if self.patroni is None or pid != self.patroni.child.pid]
 
     def signal_postgres(self, number):
-        """To all of it, the postmaster first."""
+        """Sends the signal to all of PostgreSQL's processes, the postmaster first."""
         for pid in sorted(self.postgres_pids()):
             send_signal(pid, number)
 
@@ -122,13 +122,13 @@ class Database:
             time.sleep(0.01)
 
     def kill(self):
-        """PostgreSQL and Patroni, at once."""
+        """Kills PostgreSQL and Patroni at the same time."""
         self.patroni.signal(signal.SIGKILL)
         self.kill_postgres()
         self.patroni.end(signal.SIGKILL)
 
     def reset(self):
-        """The machine loses its power, or what a watchdog does to it. Also from the watchdog's thread."""
+        """Kills all processes, like a power failure or a watchdog. The watchdog's thread calls this too."""
         self.watchdog.disarm()
         for process in (self.patroni, self.etcd):
             if process is not None:
@@ -144,7 +144,7 @@ class Database:
         self.freeze(signal.SIGCONT)
 
     def ask(self, path):
-        """What Patroni's REST interface says; None: nothing."""
+        """Returns the response of Patroni's REST interface, or None."""
         try:
             url = f"http://{self.address}:{self.site.ports[8008]}{path}"
             with urllib.request.urlopen(url, timeout=2) as answer:
@@ -153,7 +153,7 @@ class Database:
             return None
 
     def configure(self, **settings):
-        """Changes what Patroni keeps in etcd for all."""
+        """Changes the settings that Patroni keeps in etcd for all machines."""
         url = f"http://{self.address}:{self.site.ports[8008]}/config"
         request = urllib.request.Request(url, json.dumps(settings).encode(), {"Content-Type": "application/json"},
                                          method="PATCH")

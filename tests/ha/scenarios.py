@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What is done to the set-up while the load runs. Each returns when what it broke runs again; run waits until the
-cluster is whole, and judges."""
+"""The faults that are injected while the load runs. Each function returns when what it stopped is running again. Then
+`run` waits until the cluster is healthy, and checks the result."""
 import os
 import signal
 import time
@@ -11,7 +11,7 @@ FROZEN = 60
 
 
 def successor(site, former, seconds=60):
-    """Waits until another machine is the primary, in its own eyes too."""
+    """Waits until another machine is the primary, also by its own Patroni's status."""
     def other():
         leader = site.leader()
         if leader and leader is not former and (leader.ask("/patroni") or {}).get("role") == "master":
@@ -21,26 +21,26 @@ def successor(site, former, seconds=60):
 
 
 def still(site, load):
-    """Nothing happens: what the table's gaps are without any fault."""
+    """No fault, for comparison of the gaps."""
     time.sleep(10)
 
 
 def switchover(site, load):
-    """Planned, as for maintenance."""
+    """A planned switchover, as for maintenance."""
     leader, standby = site.leader(), site.standby()
     site.patronictl("switchover", "--leader", leader.name, "--candidate", standby.name, "--force")
     successor(site, leader)
 
 
 def postgres(site, load):
-    """The primary's PostgreSQL dies; its Patroni notices."""
+    """The primary's PostgreSQL is killed; its Patroni survives and notices."""
     leader = site.leader()
     leader.kill_postgres()
     successor(site, leader)
 
 
 def both(site, load):
-    """PostgreSQL and Patroni die together; the watchdog, which nobody feeds any more, resets the machine."""
+    """PostgreSQL and Patroni are killed together. The watchdog is no longer written to and resets the machine."""
     leader = site.leader()
     leader.kill()
     successor(site, leader)
@@ -48,7 +48,7 @@ def both(site, load):
 
 
 def machine(site, load):
-    """The machine loses its power, with its share of etcd, and comes back after there is a successor."""
+    """The primary's machine, with its member of etcd, loses power, and boots again after a successor was elected."""
     leader = site.leader()
     leader.reset()
     successor(site, leader)
@@ -56,11 +56,11 @@ def machine(site, load):
 
 
 def patroni(site, load):
-    """Patroni alone dies, and nobody starts it again, as systemd would. The watchdog keeps PostgreSQL from going on."""
+    """Only Patroni is killed, and isn't restarted as systemd would do. The watchdog stops PostgreSQL."""
     leader = site.leader()
     leader.patroni.end(signal.SIGKILL)
     successor(site, leader)
-    time.sleep(15)  # for the one that nobody looks after any more to do harm
+    time.sleep(15)  # time for the unsupervised primary to accept writes
     leader.boot()
 
 
@@ -77,7 +77,7 @@ def patroni_async(site, load):
 
 
 def frozen(site, load):
-    """The primary's machine stands still, and goes on a minute later as if nothing had been."""
+    """The primary's machine freezes for a minute, then continues."""
     leader = site.leader()
     leader.freeze()
     until = time.monotonic() + FROZEN
@@ -89,7 +89,7 @@ def frozen(site, load):
 
 
 def standby(site, load):
-    """The synchronous standby dies; another one takes its place."""
+    """The synchronous standby is killed; another one takes its place."""
     one = site.standby()
     one.kill()
     wait_for("another synchronous standby", 60, lambda: site.standby() not in (None, one))
@@ -97,7 +97,7 @@ def standby(site, load):
 
 
 def etcd_member(site, load):
-    """One of etcd's three, that of the primary's machine."""
+    """One of etcd's three members is killed, that of the primary's machine."""
     leader = site.leader()
     leader.etcd.end(signal.SIGKILL)
     time.sleep(30)
@@ -105,7 +105,7 @@ def etcd_member(site, load):
 
 
 def etcd(site, load):
-    """All of etcd, for longer than Patroni's ttl."""
+    """All members of etcd are down for longer than Patroni's ttl."""
     leader = site.leader()
     for database in site.databases.values():
         database.etcd.signal(signal.SIGKILL)
@@ -115,11 +115,11 @@ def etcd(site, load):
         database.start_etcd()
     wait_for("a leader", 60, site.leader)
     if site.leader() is not leader:
-        raise Failure("the loss of etcd moved the primary, which failsafe_mode is to prevent")
+        raise Failure("the loss of etcd changed the primary, in spite of failsafe_mode")
 
 
 def node(site, load):
-    """A Postern node dies and is started again."""
+    """A Postern node is killed and started again."""
     one = site.nodes["chat1"]
     one.process.end(signal.SIGKILL)
     since = load.counts()
@@ -133,20 +133,20 @@ def restart_each(site, load, program):
         one.process.end(signal.SIGTERM)
         one.start(program)
         wait_for(f"{one.name} ready", 60, one.ready)
-        # As the manual says: the next one when the proxy has this one back.
+        # As the manual says: restart the next node when HAProxy uses this one again.
         wait_for(f"{one.name} in HAProxy", 30, lambda: site.haproxy_has(one))
         since = load.counts()
         wait_for("sends", 30, lambda: load.flowing(since))
 
 
 def rolling(site, load):
-    """Both Postern nodes are restarted, one after the other, and that five times."""
+    """Both Postern nodes are restarted one after the other, five times."""
     for _ in range(5):
         restart_each(site, load, site.program)
 
 
 def upgrade(site, load):
-    """The same with another version of the binary, and of the database's functions; they run side by side meanwhile."""
+    """The same, with another version of the binary and of the SQL functions. Meanwhile both versions run."""
     other = site.other_version()
     restart_each(site, load, other)
     for one in site.nodes.values():
@@ -154,8 +154,8 @@ def upgrade(site, load):
             raise Failure(f"{one.name} doesn't run the other version")
 
 
-# name: (function, watchdog, and what it promises: whether nothing acknowledged is lost, most seconds of a send's gap,
-# whether no attempt fails)
+# name: (function, watchdog, and the promises: whether every acknowledged message is kept, the longest gap of a sender
+# in seconds, whether no attempt fails)
 SCENARIOS = {
     "still": (still, "", True, 1, True),
     "switchover": (switchover, "", True, 3, False),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""In place of /dev/watchdog, which build machines don't have: a named pipe that Patroni's own test driver writes to.
+"""Replaces /dev/watchdog, which build machines don't have, with a named pipe that Patroni's test driver writes to.
 
-Patroni opens it before it makes its PostgreSQL the primary, writes "Ctimeout=N", then "1" again and again, and "V"
-before it closes it as planned. If it writes nothing for N seconds, the machine is reset. With biting = False nothing
-happens then, as on a machine without a watchdog."""
+Patroni opens the pipe before it makes its PostgreSQL the primary. It writes "Ctimeout=N", then "1" at intervals, and
+"V" before it closes the pipe as planned. If it writes nothing for N seconds, the machine is reset. With enabled = False
+it isn't, as on a machine without a watchdog."""
 import os
 import re
 import select
@@ -23,7 +23,7 @@ class Watchdog:
         os.mkfifo(path, 0o600)
         give_to_postgres(path)
         self.on_reset = on_reset
-        self.biting = True
+        self.enabled = True
         self.resets = 0
         self.timeout, self.fed = None, 0.0
         self.ending = False
@@ -46,7 +46,7 @@ class Watchdog:
             timeout = self.timeout
             if timeout is not None and time.monotonic() > self.fed + timeout:
                 self.disarm()
-                if self.biting:
+                if self.enabled:
                     self.resets += 1
                     self.on_reset()
 
