@@ -184,7 +184,7 @@ static void expect_life(struct stream *s, long long id, unsigned most_edits)
 	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), id);
 }
 
-START_TEST(concurrent_changes_of_one_message_are_both_answered_correctly)
+START_TEST(concurrent_changes_of_one_message_get_correct_responses)
 {
 	static void (*const races[])(
 		struct race *, struct client *, long long, long long) = { both_delete, both_edit, delete_and_edit };
@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 		{ "load", load_delivers_every_message_to_every_member_once },
 		{ "kill", kill_of_any_process_loses_no_acknowledged_message },
 		{ "kick", kick_under_load_delivers_nothing_to_absent_members },
-		{ "races", concurrent_changes_of_one_message_are_both_answered_correctly },
+		{ "races", concurrent_changes_of_one_message_get_correct_responses },
 		{ "races", key_sent_concurrently_sends_once },
 	};
 	const TTest *tests[8];

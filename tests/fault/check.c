@@ -66,16 +66,16 @@ static const struct message *compare(
 	for (size_t i = 0; i < n; i++) {
 		enum duty duty = duty_of(l, w, list[i]);
 		if (at < got->count && got->ids[at] < list[i]->id)
-			ck_abort_msg("%s got %lld, which nobody was told was sent", w->who->client->name, got->ids[at]);
+			ck_abort_msg("%s got %lld, whose send wasn't confirmed", w->who->client->name, got->ids[at]);
 		bool has_it = at < got->count && got->ids[at] == list[i]->id;
 		at += has_it;
 		if (has_it && duty == MUST_NOT)
-			ck_abort_msg("%s got %lld, and was no member then", w->who->client->name, list[i]->id);
+			ck_abort_msg("%s got %lld without being a member then", w->who->client->name, list[i]->id);
 		if (!has_it && duty == MUST && missing == NULL)
 			missing = list[i];
 	}
 	if (at < got->count)
-		ck_abort_msg("%s got %lld, which nobody was told was sent", w->who->client->name, got->ids[at]);
+		ck_abort_msg("%s got %lld, whose send wasn't confirmed", w->who->client->name, got->ids[at]);
 	return missing;
 }
 
@@ -128,7 +128,7 @@ static void check_history(const struct load *l, const struct room *room)
 			ck_assert_str_eq(json_str(row, "text"), text);
 			ck_assert_str_eq(json_str(row, "from"), list[at]->from->client->name);
 			ck_assert_msg(!was_absent(l, list[at]->from, room, after),
-				"%lld was sent by one who was no member", after);
+				"%lld was sent by a user who wasn't a member", after);
 		}
 		if (rows == 0)
 			break;

@@ -175,7 +175,7 @@ static void on_answer(struct load *l, struct sender *s, const struct answer *a)
 	}
 }
 
-/* it took too long, whatever the answer */
+/* late: the request has taken too long, whatever its response. */
 static void sender_reads(struct load *l, struct sender *s, bool late)
 {
 	size_t len;
@@ -272,7 +272,7 @@ void load_run(struct load *l, void (*on_turn)(struct load *l, size_t decided, vo
 		if (clock_mono_ms() - l->progress_ms > STALL_MS) {
 			load_report(l, "stalled");
 			explain_missing(l);
-			ck_abort_msg("nothing has moved for %d s", STALL_MS / 1000);
+			ck_abort_msg("the load made no progress for %d s", STALL_MS / 1000);
 		}
 		test_restart_timeout();
 	}

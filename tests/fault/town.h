@@ -29,7 +29,7 @@ struct message {
 	long long id; /* 0: not confirmed */
 };
 
-/* A person was no member between two positions. */
+/* A person wasn't a member between two positions. */
 struct absence {
 	struct person *who;
 	struct room *room;
@@ -77,7 +77,7 @@ struct load {
 	unsigned long long begin_ms, end_ms, progress_ms, next_cut_ms;
 };
 
-struct room *room_of(struct load *l, long long chat); /* NULL: none of ours */
+struct room *room_of(struct load *l, long long chat); /* NULL: not a room of the load */
 static inline unsigned room_index(const struct load *l, const struct room *r) { return (unsigned)(r - l->rooms); }
 
 void watcher_init(struct load *l, struct watcher *w, struct person *who, bool steady);
