@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Accounts that are made, and passwords that are changed: what ends in an Argon2id hash. That is worked out on a thread
- * of the pool; passwords and secrets live here only until they are hashed or answered. */
+ * Creating accounts and changing passwords: the requests that need an Argon2id hash, which a thread of the pool
+ * computes. Passwords and secrets are in memory only until they are hashed or answered. */
 #include <inttypes.h>
 #include <sodium.h>
 #include <stddef.h>
@@ -27,15 +27,15 @@ enum { OLD_MAX = 1024, NEW_MIN = 8, NEW_MAX = 1024, NAME_MAX_BYTES = 63, SECRET_
 /* A request that needs hashing. */
 struct change {
 	struct request *req;
-	void (*store)(struct change *c); /* with new_hash made */
+	void (*store)(struct change *c); /* called once new_hash is known */
 	char name[NAME_MAX_BYTES + 1];
-	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": none is asked for, none is set */
+	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": no old password is required, no new one is set */
 	char old_hash[PASSWORD_HASH_MAX], new_hash[PASSWORD_HASH_MAX], secret_hash[SECRET_HASH_HEX + 1];
 	bool has_secret, admin, known, right, hashed;
-	uint64_t rate_key; /* refunded on success; 0: none */
+	uint64_t rate_key; /* the limit to refund on success; 0: none */
 };
 
-/* A secret that an administrator has created for another user, until it is in the answer. */
+/* A secret that an administrator creates for another user; kept until it is answered. */
 struct grant {
 	struct request *req;
 	const char *member;
@@ -48,7 +48,7 @@ static void wipe(void *p, size_t size)
 	free(p);
 }
 
-/* Counts an attempt by the address that it comes from. Returns false if there were too many: it has been answered. */
+/* Counts an attempt from the client's address. Returns false if there were too many; the request is answered then. */
 static bool admitted_address(struct request *req, const char *what)
 {
 	char address[64];
@@ -56,7 +56,7 @@ static bool admitted_address(struct request *req, const char *what)
 	return limit_take(req, LIMIT_LOGINS, limit_key(LIMIT_LOGINS, what, address));
 }
 
-/* Returns true if the caller was an administrator when they were looked up. The SQL functions check again. */
+/* Returns true if the caller was an administrator when they were authenticated. The SQL functions check again. */
 static bool require_admin(struct request *req)
 {
 	if (!caller_of(req)->admin)
@@ -64,7 +64,7 @@ static bool require_admin(struct request *req)
 	return caller_of(req)->admin;
 }
 
-/* The members of the bodies here. */
+/* The members of the bodies. */
 struct account_body {
 	const char *name, *old_password, *password, *invite, *token, *expires_at;
 	int64_t uses;
@@ -75,7 +75,8 @@ struct account_body {
 #define NEW_PASSWORD(is_required) \
 	BODY_FIELD(account_body, password, BODY_TEXT, .min = NEW_MIN, .max = NEW_MAX, .required = is_required)
 
-/* A change whose body was read by `fields`; the body's texts are copied. NULL: the request has been refused. */
+/* Makes a change from a body, read according to `fields`; the body's texts are copied. NULL: the request was refused.
+ */
 static struct change *new_change(struct request *req, const struct body_field fields[], void (*store)(struct change *c))
 {
 	struct body_error e = { 0 };
@@ -111,7 +112,7 @@ static void on_stored(void *arg, const struct pg_result *r)
 	int pos = pg_column(r, "pos"), name = pg_column(r, "name"), body = pg_column(r, "body");
 	if (pos >= 0)
 		tail_expect(api->tail, (uint64_t)pg_int(r, 0, pos));
-	if (name >= 0) /* every worker hears of it; this one at once */
+	if (name >= 0) /* every worker is notified; this one forgets at once */
 		auth_forget(api->auth, pg_text(r, 0, name), 0);
 	if (c->rate_key != 0)
 		limit_refund(api, LIMIT_LOGINS, c->rate_key);
@@ -129,13 +130,13 @@ static void work(void *arg)
 static void on_worked(void *arg)
 {
 	struct change *c = arg;
-	sodium_memzero(c->old, sizeof(c->old)); /* at once: storing may take long */
+	sodium_memzero(c->old, sizeof(c->old)); /* now, since storing may take long */
 	sodium_memzero(c->password, sizeof(c->password));
 	if (c->hashed) {
 		c->store(c);
 		return;
 	}
-	if (c->right) { /* but there was no memory for the new hash */
+	if (c->right) { /* the old password is right, but there was no memory for the new hash */
 		request_problem(c->req, PROBLEM_OVERLOADED, NULL, "");
 	} else {
 		auth_password_refused(c->req, caller_of(c->req)->name);
@@ -220,7 +221,8 @@ void password_change(struct request *req)
 	if (c == NULL)
 		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
-	c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name); /* guessing a password here counts as a sign-in */
+	c->rate_key =
+		limit_key(LIMIT_LOGINS, "account", c->name); /* a wrong password here counts as a failed sign-in */
 	if (limit_take(req, LIMIT_LOGINS, c->rate_key))
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
 			(const char *[]) { c->name }, on_old_hash, c);

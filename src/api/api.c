@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See api.h: from a request whose route is known to its handler. */
+ * See api.h: dispatches a request whose route is known to its handler. */
 #include "api/api.h"
 
 #include <assert.h>
@@ -33,11 +33,11 @@ static void on_frame(void *arg, struct frame *f, bool own)
 {
 	struct api *api = arg;
 	unsigned rate = api->conf->rate_sends;
-	/* One worker a node counts what the users sent through other nodes. */
+	/* One worker of each node counts what users sent through other nodes. */
 	if (!own && api->worker == 0 && frame_is_new_message(f) && rate > 0)
 		shared_gcra_charge(api->shared, f->user_key, clock_mono_us(), 60000000 / rate, 1);
 	if (frame_is_chat_deletion(f))
-		map_release(&api->direct_chats); /* it may have been one of them, and its users start another */
+		map_release(&api->direct_chats); /* the chat may be one of them, and its users may start another one */
 }
 
 static void on_rewind(void *arg, uint64_t common, bool foreign)
@@ -45,7 +45,7 @@ static void on_rewind(void *arg, uint64_t common, bool foreign)
 	struct api *api = arg;
 	(void)common;
 	(void)foreign;
-	map_release(&api->direct_chats); /* their numbers may be other chats' now */
+	map_release(&api->direct_chats); /* the numbers may belong to other chats now */
 }
 
 static void reload(struct api *api);
@@ -71,7 +71,7 @@ void api_init(struct api *api)
 	api->routes = mem_zeroed(n + assets_count() + 1, sizeof(struct route));
 	memcpy(api->routes, api_routes, n * sizeof(struct route));
 	assets_routes(api->routes + n);
-	assert(n + assets_count() < SHARED_ROUTES); /* each has counters of its own */
+	assert(n + assets_count() < SHARED_ROUTES); /* each route has counters */
 }
 
 void api_release(struct api *api)
@@ -97,12 +97,12 @@ static void on_reloaded(void *arg, const struct pg_result *r)
 		return;
 	}
 	if (!pg_ok(r))
-		return; /* the listener reconnects as well, and asks again */
+		return; /* the listener reconnects as well, and then the query is repeated */
 	free(api->maintenance);
 	api->maintenance = pg_null(r, 0, 0) ? NULL : mem_strdup(pg_text(r, 0, 0));
 }
 
-/* One question at a time: of two on different connections the older answer could come last. */
+/* One query at a time: of two on different connections, the older answer could arrive last. */
 static void reload(struct api *api)
 {
 	api->reload_again = api->reloading;
@@ -112,7 +112,7 @@ static void reload(struct api *api)
 	pg_pool_call(api->pool, "select maintenance()", 0, NULL, on_reloaded, api);
 }
 
-/* During maintenance nobody but administrators writes. */
+/* During maintenance only administrators may write. */
 static void handle(struct request *req)
 {
 	const struct route *route = request_route(req);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The API: what the handlers share. One of these a worker. */
+ * The API: the state that the handlers of a worker share. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -29,7 +29,7 @@ struct api {
 	const char *node;
 	struct metrics *metrics;
 	struct pg_pool *pool;
-	struct replica *replica; /* for what only reads, and may be much */
+	struct replica *replica; /* for queries that only read and may be large */
 	struct tail *tail;
 	struct batcher *batcher;
 	struct hub *hub;
@@ -40,11 +40,11 @@ struct api {
 	struct uses *uses;
 	struct route *routes;    /* the table below and the page's files */
 	struct map direct_chats; /* (name, name) → number of their direct chat */
-	double notify_queue;     /* pg_notification_queue_usage(), the last known */
-	char postgresql[32];     /* the server's version, "" until it is known */
+	double notify_queue;     /* the last known pg_notification_queue_usage() */
+	char postgresql[32];     /* the server's version; "": unknown yet */
 	bool metrics_apart;      /* /metrics has an address of its own */
 	uint64_t keys;           /* made so far */
-	char *maintenance;       /* what is said of it; NULL: none is under way */
+	char *maintenance;       /* its text; NULL: there is no maintenance */
 	bool reloading, reload_again;
 };
 
@@ -56,12 +56,12 @@ extern const struct call
 	call_delivered; /* POST …/delivered; the chat may be *, see mark() in sql/functions/people/mark.sql */
 extern const struct route api_routes[]; /* ends with a NULL path */
 
-void api_init(struct api *api); /* the members above auth are set; listens to the tail */
+void api_init(struct api *api); /* the members above auth must be set; listens to the tail */
 void api_release(struct api *api);
 extern const struct http_events api_events; /* for http_new(), with the struct api */
 static inline struct api *api_of(const struct request *req) { return http_arg(request_server(req)); }
 
-/* Handlers that are more than a call (the rest is call_handle). */
+/* Handlers that do more than call one SQL function (all others are call_handle). */
 void messages_send(struct request *req);
 void session_create(struct request *req);
 void session_delete(struct request *req);
@@ -87,7 +87,7 @@ void ops_ready(struct request *req);
 void ops_metrics(struct request *req);
 void assets_get(struct request *req);
 
-/* The rows for the embedded files, and how many there are. */
+/* The rows for the embedded files, and their number. */
 unsigned assets_count(void);
 void assets_routes(struct route *rows);
 

@@ -26,7 +26,7 @@
 #define FORGOTTEN_MAX 64
 
 struct known {
-	struct list link; /* by last use, the longest ago first */
+	struct list link; /* ordered by last use, the oldest first */
 	unsigned char hash[SECRET_HASH_LEN];
 	uint64_t credential, expires_ms;
 	uint32_t noted_s; /* see uses_due() */
@@ -39,14 +39,14 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	struct jws_keys *keys; /* of JWTs */
-	uint64_t generation;   /* of auth_forget(): an answer that was asked for before it isn't kept */
+	uint64_t generation;   /* incremented by auth_forget(): results of queries from before it aren't cached */
 	struct {
 		char name[33];
 		uint64_t credential;
-	} forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": anybody */
+	} forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": all users */
 };
 
-/* A look-up under way. */
+/* A look-up in flight. */
 struct lookup {
 	struct auth *auth;
 	struct request *req;
@@ -235,7 +235,7 @@ static void by_token(
 		else if (a->api->conf->jwt_keys != NULL)
 			look_up_jwt(a, req, token, by_cookie, next);
 		else
-			refuse(req, "JWTs aren't taken here."); /* not even one that was seen when they were */
+			refuse(req, "JWTs aren't accepted by this server."); /* this includes cached ones */
 		return;
 	}
 	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {
@@ -257,7 +257,7 @@ static void by_token(
 	pass(req, &c, next);
 }
 
-/* Base64 (RFC 4648); the password of "name:password". */
+/* Decodes Base64 (RFC 4648), and returns the password of "name:password". */
 static bool basic_password(const char *encoded, char *out, size_t size)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -364,14 +364,14 @@ void auth_revalidate(struct auth *a, struct caller *caller, void (*then)(void *,
 
 struct recheck {
 	struct auth *auth;
-	struct buf ids; /* as an array of PostgreSQL's */
+	struct buf ids; /* an array in PostgreSQL's text form */
 	unsigned count;
 };
 
 static void on_rechecked(void *arg, const struct pg_result *r)
 {
 	struct auth *a = arg;
-	if (!pg_ok(r)) /* away again: its return brings the next check */
+	if (!pg_ok(r)) /* away again: the next check follows when it is back */
 		return;
 	for (int i = 0; i < pg_rows(r); i++)
 		hub_end(a->api->hub, NULL, (uint64_t)pg_int(r, i, 0), END_DENIED);
@@ -397,8 +397,8 @@ static void on_credential(void *arg, uint64_t credential)
 		recheck_ask(c);
 }
 
-/* Notifications of revocations may have been missed: asks the database which credentials of open streams are still
- * valid, and ends the others. */
+/* For the case that notifications of revocations were missed: asks the database which credentials of open streams are
+ * still valid, and ends the others. */
 static void recheck(struct auth *a)
 {
 	struct recheck c = { .auth = a };

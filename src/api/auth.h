@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Authentication: bearer token, Basic with the token as password, session cookie, ticket. Callers are cached by the
- * hash of their credential until a control notification says that it changed, it expires, or the cache is full and
- * others were used later. */
+ * hash of their credential until a control notification reports a change, the credential expires, or the cache is full
+ * and it is the least recently used. */
 #ifndef API_AUTH_H
 #define API_AUTH_H
 
@@ -25,7 +25,8 @@ void auth_reload_keys(struct auth *a, bool always); /* see jws_keys_reload() */
 void auth_request(struct auth *a, struct request *req, void (*next)(struct request *req));
 static inline const struct caller *caller_of(const struct request *req) { return request_data(req); }
 
-/* Drops cached callers: of a user's credential, of all of the user's (credential 0), or all (name NULL). */
+/* Drops cached callers: those of a user's credential, of all the user's credentials (credential 0), or of all users
+ * (name NULL). */
 void auth_forget(struct auth *a, const char *name, uint64_t credential);
 
 /* Returns true if nothing was dropped from the cache that could concern the caller since they were looked up. */
@@ -36,15 +37,15 @@ enum auth_validity { AUTH_VALID, AUTH_REVOKED, AUTH_UNAVAILABLE };
 void auth_revalidate(
 	struct auth *a, struct caller *caller, void (*then)(void *arg, enum auth_validity validity), void *arg);
 
-/* Counts a wrong password, and logs the line that doc/fail2ban matches. user is the name that was given. */
+/* Counts a failed sign-in, and logs the line that doc/fail2ban matches. user is the given name. */
 void auth_password_refused(struct request *req, const char *user);
 
 #define AUTH_COOKIE "postern_session"
-/* The detail of the 503 if the credential couldn't be checked. */
+/* The detail of the 503 for a credential that couldn't be checked. */
 #define AUTH_UNAVAILABLE_DETAIL "The credential can't be checked. Nothing has happened: try again."
 
-/* Refuses a write that a cookie authenticates unless it comes from our own page (Origin, Sec-Fetch-Site). Returns false
- * if it has answered the request. */
+/* Refuses a write that is authenticated by a cookie, unless it comes from Postern's own page (Origin, Sec-Fetch-Site).
+ * Returns false if it has answered the request. */
 bool auth_require_origin(struct request *req);
 
 #endif

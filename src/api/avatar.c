@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Users' pictures: taken if they are what they seem, kept as they came, and given out so that no browser takes one for
- * anything else. */
+ * Users' pictures: accepted if their bytes are a picture's, stored unchanged, and served so that no browser treats one
+ * as anything else. */
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,8 @@
 #include "pg/pool.h"
 
 #define AVATAR_MAX ((size_t)256 << 10)
-#define SIDE_MAX 4096 /* pixels: few bytes can say a great many of them, and everybody's browser would unpack them */
+#define SIDE_MAX \
+	4096 /* pixels: a small file may have very many of them, and every viewer's browser would decode them */
 #define BASE64 sodium_base64_VARIANT_ORIGINAL
 
 static void *room_for(size_t size)
@@ -27,7 +28,7 @@ static void *room_for(size_t size)
 	return p;
 }
 
-/* A Content-Type that names no kind of picture is a client's way of saying nothing. */
+/* A Content-Type that isn't a picture's is ignored: some clients always send the same. */
 static bool is_as_said(const struct request *req, const char *type)
 {
 	const char *given = request_header(req, "Content-Type");
@@ -69,8 +70,8 @@ void avatar_put(struct request *req)
 		store(req, type, body);
 }
 
-/* The address with its hash leads to no other picture, now or later. Without, or with another one, it is to be asked
- * again soon. */
+/* The address with the picture's hash never leads to another picture. Without the hash, or with another one, caches
+ * must revalidate soon. */
 static void add_headers(struct request *req, const char *hash)
 {
 	char etag[80];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See body.h. json-c lets pass more than RFC 8259 does, even when it is strict, and what a database can't keep: lone
- * surrogates (it replaces them) and NUL. All that is looked for in the text. */
+ * See body.h. Even in strict mode json-c accepts more than RFC 8259, and values that the database can't store: NUL, and
+ * lone surrogates, which it replaces. So the text is checked for these. */
 #include "api/body.h"
 
 #include <ctype.h>
@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 
 #define DEPTH_MAX 32
-#define EXPONENTS_MAX 4096 /* all of a body's together: PostgreSQL writes 1e1000 with a thousand digits */
+#define EXPONENTS_MAX 4096 /* for all numbers of a body together: PostgreSQL writes 1e1000 with a thousand digits */
 
 void body_fail(struct body_error *e, enum problem code, const char *fmt, ...)
 {
@@ -24,7 +24,7 @@ void body_fail(struct body_error *e, enum problem code, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The four digits of \uXXXX at s; -1: no such escape. */
+/* Returns the value of \uXXXX at s; -1: no such escape. */
 static int unit(const char *s, const char *end)
 {
 	int value = 0;
@@ -56,7 +56,7 @@ static size_t check_escape(const char *s, const char *end, const char *text, str
 	return 2;
 }
 
-/* The exponent that begins after s, if s is a number's "e". */
+/* Returns the exponent after s, if s is the "e" of a number. */
 static unsigned long exponent(const char *s, const char *text, const char *end)
 {
 	unsigned long n = 0;
@@ -68,8 +68,8 @@ static unsigned long exponent(const char *s, const char *text, const char *end)
 	return n;
 }
 
-/* A text that has been parsed: control characters, NUL and lone surrogates in its strings; NaN, Infinity and "1."
- * outside of them, and numbers that are short here and long in the database. */
+/* Checks a text that json-c has parsed for control characters, NUL and lone surrogates in its strings; for NaN,
+ * Infinity and "1." outside of them; and for numbers that are short here and long in the database. */
 static void check_strictly(const char *text, size_t len, struct body_error *e)
 {
 	const char *s = text, *end = text + len;
@@ -111,7 +111,7 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	struct json_object *o = json_tokener_parse_ex(t, text, (int)len);
 	enum json_tokener_error error = json_tokener_get_error(t);
 	size_t at = json_tokener_get_parse_end(t);
-	if (error == json_tokener_continue && o == NULL) { /* a bare number at the end wants one more byte */
+	if (error == json_tokener_continue && o == NULL) { /* a number at the end needs one more byte */
 		o = json_tokener_parse_ex(t, " ", 1);
 		error = json_tokener_get_error(t);
 		at = len;
@@ -134,7 +134,7 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 	return o;
 }
 
-/* The text of v; NULL with e filled when it is none. */
+/* Returns the text of v; NULL with e filled if v isn't one. */
 static const char *text_in(struct json_object *v, const char *name, size_t max_bytes, struct body_error *e)
 {
 	if (!json_object_is_type(v, json_type_string)) {
@@ -232,7 +232,7 @@ void body_fill(struct json_object *o, const struct body_field fields[], void *ou
 		seen |= UINT64_C(1) << (f - fields);
 		fill_one(f, v, (char *)out + f->offset, e);
 	}
-	if (unknown.code != PROBLEM_NONE) /* most likely a misspelling, which explains the other errors */
+	if (unknown.code != PROBLEM_NONE) /* most likely misspelled, which explains the other errors */
 		*e = unknown;
 	for (const struct body_field *f = fields; f->type != BODY_END; f++)
 		if (f->required && !(seen & UINT64_C(1) << (f - fields)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * JSON bodies: parsed strictly, with an error that says what is wrong and where. Values from here are valid UTF-8
- * without NUL. */
+ * JSON bodies: parsed strictly, with errors that say what is wrong and where. The values are valid UTF-8 without NUL.
+ */
 #ifndef API_BODY_H
 #define API_BODY_H
 
@@ -17,11 +17,11 @@ struct body_error {
 	char detail[256];
 };
 
-/* An object, to be put with json_object_put(); NULL with the error filled. */
+/* Returns an object, which the caller puts with json_object_put(); NULL with the error filled. */
 struct json_object *body_parse(const char *text, size_t len, struct body_error *e);
 void body_fail(struct body_error *e, enum problem code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* A member of an object: its type and limits, and where its value goes. */
+/* A member of an object: its type, its limits, and the place for its value. */
 enum body_type {
 	BODY_END,    /* ends the array */
 	BODY_TEXT,   /* const char *, which belongs to the object; min..max bytes, 0 max: any */
@@ -32,7 +32,7 @@ enum body_type {
 struct body_field {
 	const char *name;
 	enum body_type type;
-	size_t offset; /* of the value in what body_fill() fills */
+	size_t offset; /* of the value in the struct that body_fill() fills */
 	int64_t min, max;
 	bool required;
 };
@@ -46,18 +46,19 @@ struct body_field {
  * for a member that isn't in fields, has another type, is out of range, or is required and absent. */
 void body_fill(struct json_object *o, const struct body_field fields[], void *out, struct body_error *e);
 
-/* The same with a body, in which nothing is an object without members. Returns the object that the texts belong to, to
- * be put with json_object_put(); NULL with e filled. */
+/* The same with a body; an empty body counts as an object without members. Returns the object that the texts belong to,
+ * which the caller puts with json_object_put(); NULL with e filled. */
 struct json_object *body_read(
 	const struct buf *body, const struct body_field fields[], void *out, struct body_error *e);
 
-/* A member, NULL when it is absent or null (the same thing) or e is filled already. They fill e for another type. */
+/* Return a member; NULL if it is absent or null, which are the same, or if e is filled already. They fill e if it has
+ * another type. */
 const char *body_text(struct json_object *o, const char *name, size_t max_bytes, struct body_error *e);
 bool body_int(struct json_object *o, const char *name, int64_t min, int64_t max, int64_t *ret,
 	struct body_error *e); /* false: absent */
 /* Refuses members that aren't in known (NULL-terminated). */
 void body_only(struct json_object *o, const char *const known[], struct body_error *e);
-/* Returns true if every number in o is what was written: json-c clamps what is too large. */
+/* Returns true if every number in o has the value that was written: json-c clamps numbers that are too large. */
 bool body_numbers_fit(struct json_object *o);
 
 #endif

@@ -24,13 +24,13 @@
 #include "pg/pool.h"
 #include "pg/replica.h"
 
-/* The arguments while they are put together. */
+/* The arguments of a call, while they are collected. */
 struct arguments {
 	struct request *req;
 	struct json_object *body;
 	struct body_error error;
 	const char *values[PG_PARAMS_MAX];
-	struct buf owned[PG_PARAMS_MAX]; /* where a value had to be made */
+	struct buf owned[PG_PARAMS_MAX]; /* the values that had to be made */
 	unsigned count, vars;
 };
 
@@ -70,7 +70,7 @@ bool call_is_time(const char *s)
 		oh < 15 && om < 60;
 }
 
-/* Says what it could have been. */
+/* Adds the allowed values. */
 static void none_of(struct arguments *a, const struct field *f)
 {
 	char choices[128] = "";
@@ -139,7 +139,7 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 	}
 }
 
-/* The canonical form of what comes in an address. */
+/* The canonical form of a value from an address. */
 static const char *emoji(struct arguments *a, const struct field *f, const char *s, struct buf *out)
 {
 	if (emoji_canonical(s, out))
@@ -148,7 +148,7 @@ static const char *emoji(struct arguments *a, const struct field *f, const char 
 	return NULL;
 }
 
-/* A JSON array of strings as an array of PostgreSQL's. */
+/* Writes a JSON array of strings as an array of PostgreSQL. */
 static const char *names(struct arguments *a, const struct field *f, struct json_object *v, struct buf *out)
 {
 	if (!json_object_is_type(v, json_type_array)) {
@@ -201,8 +201,8 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	}
 }
 
-/* A list of "REV", W/"REV" or REV, as an array of PostgreSQL's, in which what is no rev is left out; null for * and for
- * none. */
+/* Writes a list of "REV", W/"REV" or REV as an array of PostgreSQL, without items that are no rev; null for * and for
+ * an absent header. */
 static const char *if_match(struct arguments *a, struct buf *out)
 {
 	const char *s = request_header(a->req, "If-Match");
@@ -243,7 +243,7 @@ static void add(struct arguments *a, const struct field *f)
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
 		if (given != NULL && *given == '\0' &&
-			f->type != TYPE_INT) /* ?q=&cursor= is how addresses are put together */
+			f->type != TYPE_INT) /* forms send empty parameters: ?q=&cursor= */
 			given = NULL;
 		s = given == NULL ? f->preset : f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
 		break;
@@ -281,7 +281,7 @@ static void parse_body(struct arguments *a, const struct call *call)
 		if (f->from == FROM_BODY)
 			known[n++] = f->name;
 	known[n] = NULL;
-	if (n == 0 || body->len == 0) /* without a body every field is absent */
+	if (n == 0 || body->len == 0) /* without a body all fields are absent */
 		return;
 	a->body = body_parse(body->len ? body->data : "", body->len, &a->error);
 	if (a->body != NULL)
@@ -362,7 +362,7 @@ void call_add_links(struct request *req, const char *older, const char *newer)
 	buf_release(&out);
 }
 
-/* The value of the first row; NULL: there is none. */
+/* Returns the value of the first row; NULL: none. */
 static const char *value(const struct pg_result *r, const char *column)
 {
 	int col = pg_column(r, column);
@@ -395,7 +395,7 @@ static void on_result(void *arg, const struct pg_result *r)
 		snprintf(etag, sizeof(etag), "\"%s\"", pg_text(r, 0, rev));
 		request_add_header(req, "ETag", etag);
 	}
-	if (pos >= 0 && !pg_null(r, 0, pos)) /* the next request of this client must read what was written */
+	if (pos >= 0 && !pg_null(r, 0, pos)) /* the client's next request must read what was written */
 		tail_expect(api_of(req)->tail, (uint64_t)pg_int(r, 0, pos));
 	call_add_links(req, value(r, "older"), value(r, "newer"));
 	call_reply(req, status >= 0 ? (int)pg_int(r, 0, status) : 200, r, 0, body);
@@ -415,7 +415,7 @@ void call_handle(struct request *req)
 	if (a.error.code != PROBLEM_NONE)
 		request_problem(req, a.error.code, a.error.detail, "");
 	else if (!limit_route(req))
-		; /* it is refused */
+		; /* the request is refused */
 	else if (request_route(req)->flags & ROUTE_GATHERED)
 		gather(api_of(req)->gatherer, call, req, a.count, a.values);
 	else if (request_route(req)->flags & ROUTE_REPLICA)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * GET /v1/me/export: one's own data as lines of JSON. The database gives a piece at a time, and is asked for the next
- * one when the client has taken the last: however much it is, one piece is in memory, and no connection is held
- * meanwhile. */
+ * GET /v1/me/export: the caller's data as lines of JSON. It is read from the database piece by piece, the next one when
+ * the client has read the one before. So only one piece is in memory, and no database connection is in use meanwhile.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct export
 	struct request *req;
 	char cursor[CURSOR_MAX]; /* "": from the beginning */
 	uint64_t lines;
-	bool begun; /* the head is on its way */
+	bool begun; /* the head was sent */
 };
 
 static void on_piece(void *arg, const struct pg_result *r);
@@ -59,7 +59,7 @@ static void on_piece(void *arg, const struct pg_result *r)
 		free(e);
 		return;
 	}
-	if (!pg_ok(r)) { /* the status is out: that the last line is missing says it */
+	if (!pg_ok(r)) { /* the status was sent already: the missing last line tells the client */
 		if (!pg_away(r))
 			log_warn("an export was cut: %s", pg_message(r));
 		request_feed(e->req, NULL, 0, FEED_CUT);

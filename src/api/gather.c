@@ -15,7 +15,7 @@
 #include "pg/fault.h"
 #include "pg/pool.h"
 
-#define CALLS_MAX 8 /* calls that are gathered */
+#define CALLS_MAX 8 /* kinds of calls that are gathered */
 #define TOGETHER_MAX 500
 #define WAITING_MAX 50000
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See jws.h. rhonabwy brings jansson with it, whose header can't stand beside json-c's: claims are looked at in jwt.c.
+ * See jws.h. rhonabwy uses jansson, whose header can't be included beside json-c's: jwt.c reads the claims.
  */
 #include "api/jws.h"
 
@@ -22,7 +22,7 @@ struct jws_keys {
 	off_t size;
 };
 
-/* Returns the algorithm of a key; R_JWA_ALG_UNKNOWN if it is too short (RSA below 2048 bits) or of no use. */
+/* Returns the algorithm of a key; R_JWA_ALG_UNKNOWN if it is too short (RSA below 2048 bits) or can't be used. */
 static jwa_alg alg_of(jwk_t *key)
 {
 	unsigned bits = 0;
@@ -132,7 +132,7 @@ static bool signs(jwt_t *jwt, jwk_t *key)
 		r_jwt_verify_signature(jwt, key, R_FLAG_IGNORE_REMOTE) == RHN_OK;
 }
 
-/* By the key that the token names; by any, if it names none. */
+/* Verifies by the key that the token names; by any key if it names none. */
 static bool is_signed(struct jws_keys *k, jwt_t *jwt)
 {
 	const char *kid = r_jwt_get_header_str_value(jwt, "kid");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Signatures of JSON Web Tokens (RFC 7515), by the keys of a JWKS file (RFC 7517): HS256, RS256, ES256, EdDSA. The key
- * decides which algorithm is right, never the token; keys and certificates in a token's header are not looked at. */
+ * determines the algorithm, never the token; keys and certificates in a token's header are ignored. */
 #ifndef API_JWS_H
 #define API_JWS_H
 

@@ -11,7 +11,7 @@
 #include "api/jws.h"
 #include "conf/conf.h"
 
-#define SKEW_S 30 /* what another's clock may be ahead, for nbf */
+#define SKEW_S 30 /* how much the issuer's clock may be ahead, for nbf */
 #define TIME_MAX 1e11
 
 bool jwt_is_one(const char *token)
@@ -28,7 +28,7 @@ static const char *text_of(struct json_object *claims, const char *name)
 		: NULL;
 }
 
-/* A time among the claims; false: it isn't there, or is no time. */
+/* Reads a claim that is a time; false: absent or invalid. */
 static bool time_of(struct json_object *claims, const char *name, uint64_t *ret)
 {
 	struct json_object *v = NULL;

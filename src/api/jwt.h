@@ -16,7 +16,7 @@ struct jwt_claims {
 	uint64_t expires_s; /* exp, seconds since 1970 */
 };
 
-bool jwt_is_one(const char *token); /* true if it has the form of a JWT; our own tokens have no dots */
+bool jwt_is_one(const char *token); /* true if it has the form of a JWT; Postern's tokens have no dots */
 
 /* Verifies the signature, exp, nbf, sub, and iss and aud if they are configured. Returns NULL and fills *ret if the
  * token is valid; otherwise a constant sentence. */

@@ -51,7 +51,7 @@ static uint64_t hash(const char *what, const char *kind, const char *subject)
 
 uint64_t limit_key(enum limit limit, const char *kind, const char *subject)
 {
-	if (limit == LIMIT_SENDS) /* as frames name their senders: see on_frame() in serve/worker.c */
+	if (limit == LIMIT_SENDS) /* counted by the sender's name as in frames: see on_frame() in api/api.c */
 		return secret_keyed_hash(subject, strlen(subject));
 	return hash(limits[limit].name, kind, subject) | 1;
 }

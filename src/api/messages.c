@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then given to the
+ * POST /v1/chats/C/messages: one message as JSON or as a raw text, or many as NDJSON. Checked here, then passed to the
  * batcher. */
 #include <inttypes.h>
 #include <stddef.h>
@@ -31,14 +31,14 @@
 
 struct post;
 
-/* One message on its way; its strings lie in the post's arena. */
+/* A message to send; its strings are in the post's arena. */
 struct outgoing {
 	struct send_item item;
 	struct post *post;
 	char hash[HASH_HEX + 1];
-	struct body_error error; /* it was refused before it was sent */
+	struct body_error error; /* why it was refused before sending */
 	unsigned retry_s;        /* rate_limited: when to try again */
-	char *answer;            /* bulk: its line */
+	char *answer;            /* bulk: its line of the answer */
 };
 
 /* A request that sends. */
@@ -166,7 +166,7 @@ static void read_text(struct outgoing *o, const char *text, size_t len)
 		o->item.text = len > 0 ? arena_copy(&o->post->arena, text, len) : "";
 }
 
-/* Checks what every message must have, and sets its key and the hash of what its sender wrote. */
+/* Checks the members of a message, and sets its key and the hash of its content. */
 static void complete(struct outgoing *o, const struct caller *caller, const char *header_key)
 {
 	struct api *api = api_of(o->post->req);
@@ -221,7 +221,7 @@ static void check_rate(struct outgoing *o, const struct caller *caller)
 
 /* ---- answering ---- */
 
-/* The message with its key: {…} becomes {…,"key":"…"}. */
+/* Adds the message's JSON with its key: {…} becomes {…,"key":"…"}. */
 static void add_with_key(struct buf *out, const char *json, size_t len, const char *key)
 {
 	buf_add(out, json, len - 1);
@@ -230,7 +230,7 @@ static void add_with_key(struct buf *out, const char *json, size_t len, const ch
 	buf_addc(out, '}');
 }
 
-/* After a failure of ours the key is what makes a retry safe. */
+/* After a failure of the server, the key makes a retry safe. */
 static const char *detail_of(const struct send_result *r)
 {
 	return r->problem == PROBLEM_DATABASE_AWAY
@@ -239,7 +239,7 @@ static const char *detail_of(const struct send_result *r)
 						     : problem_detail(r->problem);
 }
 
-/* A chat that limits its members says how many a minute, and in how many seconds to try again. */
+/* A chat's limit for its members has a rate a minute and a number of seconds until the next try. */
 static uint64_t refrain(const struct send_result *r, unsigned *ret_limit)
 {
 	uint64_t seconds = 0;
@@ -273,7 +273,7 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 	buf_release(&extra);
 }
 
-/* Lines of the answer to a bulk. */
+/* Adds the lines of the answer to a bulk. */
 static void line_sent(struct outgoing *o, const struct send_result *r)
 {
 	struct buf out;
@@ -332,7 +332,7 @@ static void on_done(struct send_item *item, const struct send_result *r)
 	else if (problem_status(r->problem) == 429)
 		metrics_count(api->metrics, M_RATE_LIMITED, 1);
 	else if (r->problem == PROBLEM_NOT_FOUND &&
-		request_var(o->post->req, 0)[0] == '@') /* deleted while its number was being asked for */
+		request_var(o->post->req, 0)[0] == '@') /* deleted since its number was read */
 		map_release(&api->direct_chats);
 	unsigned limit;
 	if (o->post->bulk && r->problem == PROBLEM_NONE)
@@ -356,8 +356,8 @@ static void refuse(struct outgoing *o)
 		request_problem(o->post->req, o->error.code, o->error.detail, "");
 }
 
-/* The chat is known: the items go to the batcher. One of them stays behind until all are given, lest the post ends
- * early. */
+/* Passes the items to the batcher, once the chat is known. The post counts one more pending item meanwhile, so that it
+ * can't end before all were passed. */
 static void send_all(struct post *p)
 {
 	struct api *api = api_of(p->req);
@@ -403,7 +403,7 @@ static void on_direct(void *arg, const struct pg_result *r)
 	send_all(p);
 }
 
-/* Finds the chat, which for @name may have to be made first. */
+/* Finds the chat; a direct chat with @name may have to be created first. */
 static void find_chat(struct post *p)
 {
 	const char *chat = request_var(p->req, 0);
@@ -481,7 +481,7 @@ static void send_bulk(struct request *req)
 	if (good > 0)
 		find_chat(p);
 	else
-		send_all(p); /* nothing that a direct chat would be made for */
+		send_all(p); /* no message that needs a direct chat */
 }
 
 void messages_send(struct request *req)
@@ -504,6 +504,6 @@ void messages_send(struct request *req)
 		find_chat(p);
 		return;
 	}
-	refuse(o); /* before a direct chat is made for it */
+	refuse(o); /* before a direct chat is created for it */
 	free_post(p);
 }

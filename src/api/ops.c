@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What operators and their tools ask: health, readiness, metrics; and the page's files. */
+ * For operators and their tools: health, readiness, metrics; and the page's files. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +24,10 @@ static void reply(struct request *req, int status, const char *text)
 	request_reply_static(req, status, "text/plain; charset=utf-8", text, strlen(text));
 }
 
-/* The process is alive and its loop turns: that this is answered is the proof. */
+/* Answering proves that the process is alive and its loop runs. */
 void ops_health(struct request *req) { reply(req, 200, "ok\n"); }
 
-/* Requests can be served: the database is there, the log is followed, and messages are stored. */
+/* Ready if the database is up, the log is followed, and messages can be stored. */
 void ops_ready(struct request *req)
 {
 	struct api *api = api_of(req);
@@ -138,7 +138,7 @@ void assets_get(struct request *req)
 
 unsigned assets_count(void)
 {
-	unsigned n = 1; /* index.html has two addresses */
+	unsigned n = 1; /* index.html has two paths */
 	for (const struct embedded *f = embedded_assets; f->name != NULL; f++)
 		n++;
 	return n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See pages.h. Only members who see all of a chat share its pages; for others the database makes one. */
+ * See pages.h. Only members who see all of a chat share its pages; for others the database makes the page. */
 #include "api/pages.h"
 
 #include <inttypes.h>
@@ -28,21 +28,21 @@
 
 struct page {
 	unsigned limit; /* 0: free */
-	char *body;     /* NULL: not known */
+	char *body;     /* NULL: not cached */
 	size_t len;
 	char older[24];    /* "" when there is none */
-	struct load *load; /* that brings it, for all who may see it */
+	struct load *load; /* the read in flight, for all who may see the page */
 };
 
 struct chat {
-	struct list link; /* by last use, the longest ago first */
+	struct list link; /* ordered by last use, the oldest first */
 	uint64_t id;
-	uint64_t version;   /* another one whenever something happens in it; never the same twice */
+	uint64_t version;   /* changes with every event of the chat; never repeated */
 	struct map readers; /* user key → itself: members who see all */
 	struct page pages[LIMITS];
 };
 
-/* A read under way, and who waits for it. */
+/* A read in flight, and the requests that wait for it. */
 struct load {
 	struct pages *pages;
 	uint64_t chat, version;
@@ -95,7 +95,7 @@ static struct chat *chat_of(struct pages *p, uint64_t id)
 	return c;
 }
 
-/* The place for pages of that size. */
+/* Returns the place for pages of that size. */
 static struct page *page_of(struct pages *p, struct chat *c, unsigned limit)
 {
 	unsigned i = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * GET /v1/chats/C/messages, and the latest pages of the chats that are read most, kept in memory.
  *
- * An event of a chat drops the chat's pages, and a member's event drops what is cached of their right to read it.
+ * A chat's event drops its cached pages, and an event about a member drops the cached permission of that member.
  * Concurrent requests for a page that isn't cached share one call of the database. */
 #ifndef API_PAGES_H
 #define API_PAGES_H

@@ -21,13 +21,13 @@
 #include "pg/pool.h"
 
 #define TICK_MS 250
-#define CUT_MS 1000    /* a stream that was cut may be a page that is loaded again */
-#define ENDED_MS 8000  /* after a stream that the server has ended, or an answered poll: the client reconnects */
-#define SETTLE_MS 3000 /* after the start, and after the database was unavailable: then all users are published */
+#define CUT_MS 1000    /* a cut stream may mean that the page is being reloaded */
+#define ENDED_MS 8000  /* after the server has ended a stream or answered a poll: the client reconnects */
+#define SETTLE_MS 3000 /* after the start, and after the database was unavailable; then all users are published */
 #define SWEEP_MS 5000
 #define TOGETHER_MAX 1000
 
-/* A user who has come or gone, which isn't published yet. */
+/* A change of a user's presence that isn't published yet. */
 struct change {
 	struct list link;
 	uint64_t key, due_ms;
@@ -42,7 +42,7 @@ struct presence {
 	struct list order;
 	uint64_t settle_ms, sweep_ms;
 	unsigned published_count;         /* the number of published changes since memory was last trimmed */
-	bool publishing, unsure, stopped; /* unsure: what the database knows isn't known */
+	bool publishing, unsure, stopped; /* unsure: the state in the database is unknown */
 };
 
 static size_t change_size(size_t name_len) { return offsetof(struct change, name) + name_len + 1; }
@@ -86,7 +86,7 @@ static void on_published(void *arg, const struct pg_result *r)
 {
 	struct presence *p = arg;
 	p->publishing = false;
-	if (p->published_count >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed just now */
+	if (p->published_count >= TOGETHER_MAX && list_empty(&p->order)) { /* many names were freed */
 		malloc_trim(0);
 		p->published_count = 0;
 	}
@@ -110,7 +110,7 @@ static void publish(struct presence *p, struct buf *here, struct buf *gone, bool
 
 static void add_name(void *arg, const char *name) { pg_array_add(arg, name); }
 
-/* Publishes all users who are here, instead of the changes. */
+/* Publishes all users of this worker, instead of the changes. */
 static void publish_all(struct presence *p, struct buf *here, struct buf *gone)
 {
 	while (!list_empty(&p->order))
@@ -181,7 +181,7 @@ struct presence *presence_new(struct api *api)
 {
 	struct presence *p = mem_zeroed(1, sizeof(*p));
 	p->api = api;
-	resync(p); /* an earlier worker of this number may have left rows behind */
+	resync(p); /* an earlier worker with this number may have left rows */
 	list_init(&p->order);
 	hub_watch_users(api->hub, on_presence, p);
 	tail_listen(api->tail, &tail_events, p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Presence: publishes which users have streams on this worker. Changes within a quarter of a second are published
  * together. A user who returns before their absence was published (a page that is reloaded, the gap between two polls)
- * was never away. */
+ * is not shown as away. */
 #ifndef API_PRESENCE_H
 #define API_PRESENCE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The route table, by resource. A row: method, path, scope, rate limit, handler, the handler's call, flags. For a row
- * of call_handle() everything about the endpoint is here and in one SQL function; openapi.json says the same to
- * clients, and a test compares the two. */
+ * The route table, by resource. A row: method, path, scope, rate limit, handler, the handler's call, flags. A row with
+ * call_handle() and one SQL function are the whole implementation of an endpoint; openapi.json describes it to clients,
+ * and a test compares the two. */
 #include "api/api.h"
 #include "api/call.h"
 #include "api/limit.h"
@@ -214,7 +214,7 @@ static const struct call presence_put = { "select body from presence_put($1, $2)
 			.one_of = presence_states,
 			.required = true } } };
 
-/* administrators' */
+/* for administrators */
 static const struct call announcements = { "select body from announcements()", { { .from = FROM_END } } };
 static const struct call announcement_add = { "select status, body from announcement_add($1, $2, $3)",
 	{ ME, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .required = true },

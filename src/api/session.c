@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Signing in and out, tokens, stream tickets. Passwords are hashed on a thread of the pool; plain tokens live here only
- * until they are answered. */
+ * Signing in and out, tokens, stream tickets. Passwords are hashed on a thread of the pool; plain tokens are in memory
+ * only until they are answered. */
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@
 #define PASSWORD_MAX 1024
 #define NAME_BYTES_MAX 63
 
-/* Something that ends with a secret in its answer. */
+/* A request whose answer contains a secret. */
 struct issue {
 	struct request *req;
 	char secret[SECRET_TOKEN_LEN + 1];
@@ -91,7 +91,7 @@ static void give_back(struct issue *i)
 
 static void verify(void *arg)
 {
-	/* Someone unknown costs as much as someone known: a hash that no password has. */
+	/* An unknown user takes as long as a known one: this is a hash that no password has. */
 	static const char nobody[] =
 		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 	struct issue *i = arg;
@@ -190,8 +190,8 @@ void session_create(struct request *req)
 		free_issue(i);
 }
 
-/* Every worker hears of it; this one forgets at once, so that the caller can rely on the answer. Returns false if the
- * request has been answered with an error. */
+/* Every worker is notified; this one forgets at once, so that the change is in effect when the caller gets the answer.
+ * Returns false if the request was answered with an error. */
 static bool is_deleted(struct request *req, const struct pg_result *r)
 {
 	if (pg_ok(r))
@@ -221,7 +221,7 @@ static void delete_credential(struct request *req, const char *id, void (*on_del
 		(const char *[]) { caller_of(req)->name, id }, on_deleted, req);
 }
 
-/* DELETE /v1/session: ends the credential that the request came with, of whatever kind. */
+/* DELETE /v1/session: ends the request's credential, of whatever kind. */
 void session_delete(struct request *req)
 {
 	char id[24];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * GET /v1/stream and /v1/poll up to the moment where the connection is handed to its transport; GET /v1/sync. */
+ * GET /v1/stream and /v1/poll until the connection is passed to its transport; GET /v1/sync. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static void begin(struct opening *o)
 	}
 }
 
-/* While the stream was being opened its credential may have been revoked, and the others of that credential ended. */
+/* The credential may have been revoked while the stream was being opened, after its other streams were ended. */
 static void on_confirmed(void *arg, enum auth_validity still)
 {
 	struct opening *o = arg;
@@ -90,7 +90,7 @@ static void on_open(void *arg, const struct hub_opening *found)
 	free(o);
 }
 
-/* A whole number among the parameters; false: refused. */
+/* Reads a parameter that is a whole number; false: refused. */
 static bool number(struct request *req, const char *name, unsigned min, unsigned max, unsigned preset, unsigned *ret)
 {
 	const char *s = request_param(req, name);
@@ -115,8 +115,8 @@ static bool number(struct request *req, const char *name, unsigned min, unsigned
 
 static const char *unless_empty(const char *s) { return s != NULL && *s != '\0' ? s : NULL; }
 
-/* Where to resume: what a reconnecting EventSource sends, or what the polyfills of it append, before the address it was
- * first given. An empty value is like none: from now on. */
+/* Where to resume: the header of a reconnecting EventSource, or the parameter that its polyfills append, takes
+ * precedence over the original address. An empty value counts as absent: from now on. */
 static const char *start_of(const struct request *req)
 {
 	const char *header = unless_empty(request_header(req, "Last-Event-ID")),
@@ -124,7 +124,7 @@ static const char *start_of(const struct request *req)
 	return header != NULL ? header : alias != NULL ? alias : unless_empty(request_param(req, "since"));
 }
 
-/* *ret_since NULL: from now on. False: refused. */
+/* Sets *ret_since; NULL: from now on. Returns false if the request was refused. */
 static bool read_start(struct request *req, struct cursor *cursor, const char **ret_since)
 {
 	*ret_since = start_of(req);

@@ -22,7 +22,7 @@
 #define TOGETHER_MAX 500
 #define AGENT_MAX 200
 
-/* Three arrays of PostgreSQL's, an entry a use. */
+/* Three arrays of PostgreSQL, with an entry for each use. */
 struct gathered {
 	struct buf ids, addresses, agents;
 	unsigned count;
@@ -125,11 +125,10 @@ void uses_note(struct uses *u, const struct request *req, uint64_t credential)
 	char address[64], agent[AGENT_MAX + 1];
 	const char *header = request_header(req, "User-Agent");
 	size_t len = header ? strlen(header) : 0;
-	if (u->gathered.count >=
-		TOGETHER_MAX) /* more than the database keeps up with: a dropped use is noted again later */
+	if (u->gathered.count >= TOGETHER_MAX) /* the database can't keep up: a dropped use is noted again later */
 		return;
 	request_client(req, address, sizeof(address));
-	if (len > AGENT_MAX) /* not within a character */
+	if (len > AGENT_MAX) /* doesn't split a character */
 		for (len = AGENT_MAX; len > 0 && ((unsigned char)header[len] & 0xc0) == 0x80; len--)
 			;
 	bool good = header != NULL && utf8_valid(header, len);
@@ -139,7 +138,7 @@ void uses_note(struct uses *u, const struct request *req, uint64_t credential)
 	schedule(u);
 }
 
-/* ---- streams: who holds one open makes no further request ---- */
+/* ---- streams: a client with an open stream makes no further requests ---- */
 
 static void on_streams_written(void *arg, const struct pg_result *r)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The last use of each credential: time, address and client. A use is noted at most once in some minutes and written
- * together with others. No request waits for it; a use that is lost with the database is noted again minutes later. */
+ * The last use of each credential: time, address and client. A use is noted at most once every few minutes, and written
+ * together with others. No request waits for that; a use that can't be written is noted again minutes later. */
 #ifndef API_USES_H
 #define API_USES_H
 
@@ -9,7 +9,7 @@
 #include "api/api.h"
 
 struct uses *uses_new(struct api *api);
-void uses_free(struct uses *u); /* after the pool has ended its calls */
+void uses_free(struct uses *u); /* after the pool's calls have ended */
 
 /* Returns true, and sets *noted_s to now, if the last use was noted long enough ago (*noted_s: clock_mono_ms() / 1000;
  * 0: never). */

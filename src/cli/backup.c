@@ -19,6 +19,7 @@
 #include "cli/database.h"
 #include "cli/outfile.h"
 #include "pg/cluster_conf.h"
+#include "pg/migrate.h"
 #include "pg/sync.h"
 #include "pg/tool.h"
 
@@ -39,11 +40,6 @@ struct job {
 	struct buf why;
 };
 
-static bool ask(struct job *j, const char *call, char *out, size_t size)
-{
-	return sync_ask(j->d.db, call, NULL, out, size);
-}
-
 static enum status refused(struct job *j, const char *what)
 {
 	buf_addf(&j->why, "%s: %s", what, sync_error(j->d.db));
@@ -54,17 +50,14 @@ static enum status refused(struct job *j, const char *what)
 static enum status look(struct job *j)
 {
 	struct manifest *m = &j->archive.manifest;
-	char found[2];
-	if (!ask(j, "select to_regclass('postern.meta') is not null", found, sizeof(found)))
-		return refused(j, "checking the database");
-	if (*found != 't') {
+	if (!migrate_meta(j->d.db, "epoch", m->epoch, sizeof(m->epoch)))
+		return refused(j, "reading the database's identity");
+	if (*m->epoch == '\0') {
 		buf_adds(&j->why, "this database has no data of Postern");
 		return ST_REFUSED;
 	}
-	if (!ask(j, "select value from postern.meta where key = 'epoch'", m->epoch, sizeof(m->epoch)))
-		return refused(j, "reading the database's identity");
 	/* Not every database provider lets its users read it. */
-	if (!ask(j, "select system_identifier from pg_control_system()", m->system_identifier,
+	if (!sync_ask(j->d.db, "select system_identifier from pg_control_system()", NULL, m->system_identifier,
 		    sizeof(m->system_identifier)))
 		m->system_identifier[0] = '\0';
 	m->is_private = j->d.store.state != NULL;

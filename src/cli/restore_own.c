@@ -96,7 +96,7 @@ static enum status compare(struct archive *a, const char *conninfo, struct buf *
 	struct sync *db = sync_open_plain(conninfo, why);
 	if (db == NULL)
 		return ST_AWAY;
-	bool asked = sync_ask(db, "select value from postern.meta where key = 'epoch'", NULL, epoch, sizeof(epoch));
+	bool asked = migrate_meta(db, "epoch", epoch, sizeof(epoch));
 	if (!asked)
 		buf_addf(why, "checking the restored database: %s", sync_error(db));
 	else if (strcmp(epoch, a->manifest.epoch) != 0)

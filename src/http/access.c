@@ -19,7 +19,7 @@
 
 enum {
 	PENDING_MAX = 1 << 20, /* bytes that wait to be written */
-	SEGMENT_MAX = 20,      /* of an address that isn't known: what is longer may be a secret */
+	SEGMENT_MAX = 20,      /* of a path without a route: a longer segment may be a secret */
 	PATH_SIZE = 512,
 	ADDRESS_SIZE = 64,
 	AGENT_SIZE = 256,
@@ -33,10 +33,10 @@ struct access {
 	char *where, *next; /* where: a file; NULL: standard error or none. next: "off", "on" or a file, from the next
 			       turn on */
 	bool on, writing, reopen, dying;
-	struct buf pending, written; /* written: what the thread has */
-	int fd;                      /* the thread's, while there is work for it */
-	unsigned lost;               /* lines of written that could not be written */
-	int error;                   /* why, or why the file can't be opened; 0: nothing is wrong */
+	struct buf pending, written; /* written: the buffer that the thread writes */
+	int fd;                      /* used by the thread while it works */
+	unsigned lost;               /* lines of `written` that could not be written */
+	int error;                   /* the errno of that, or of opening the file; 0: none */
 	unsigned lines;              /* in pending */
 	unsigned writing_lines;
 };
@@ -151,7 +151,7 @@ static void on_turn(void *arg)
 			a->lost = a->writing_lines;
 			on_worked(a);
 		}
-	} else if (a->next != NULL) { /* what is due for the old place has been written */
+	} else if (a->next != NULL) { /* everything for the old place has been written */
 		apply_place(a);
 		loop_again(a->loop);
 	}
@@ -187,7 +187,7 @@ static void release(struct access *a)
 	free(a);
 }
 
-/* The last lines, written on the loop's thread: it has nothing else to do any more. */
+/* Writes the last lines on the loop's thread, which has nothing else to do any more. */
 static void finish(struct access *a)
 {
 	if (a->pending.len > 0) {
@@ -262,7 +262,7 @@ void access_request(struct access *a, const struct request *req, int status, uin
 			F("request", request_id(req)), F("agent", request_header(req, "User-Agent")), { 0 } });
 }
 
-/* ---- what lives longer than its request ---- */
+/* ---- entries that outlive their request ---- */
 
 struct access_entry *access_hold(const struct access *a, const struct request *req)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The access log: a line for each answer, and one for each stream and poll when it has ended. Lines are gathered during
- * a turn of the loop and written by a thread of the pool, so that neither a slow disk nor a reader that is stuck holds
- * anybody up; what doesn't fit meanwhile is dropped and counted. Paths come without their query and without codes that
- * are keys to something. */
+ * The access log: a line for each answer, and one for each stream and poll when it has ended. Lines are collected
+ * during a turn of the loop and written by a thread of the pool, so that neither a slow disk nor a stuck reader blocks
+ * requests; lines that don't fit meanwhile are dropped and counted. Paths are logged without their query and without
+ * codes that give access. */
 #ifndef HTTP_ACCESS_H
 #define HTTP_ACCESS_H
 
@@ -19,10 +19,10 @@ struct metrics;
 /* where: "off", "on" (standard error), or a file, which is appended to. */
 struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where);
 void access_free(struct access *a); /* writes what is left, and waits for it */
-/* Another place, or the same file anew after it was renamed. */
+/* Changes the place, or opens the same file again after it was renamed. */
 void access_reopen(struct access *a, const char *where);
 
-/* A request that is answered. ok: the client has taken the answer. */
+/* Logs a request that was answered. ok: the client has received the answer. */
 void access_request(struct access *a, const struct request *req, int status, uint64_t bytes, bool ok);
 
 /* The part of a request that is kept while its connection is a stream or poll. */
@@ -33,10 +33,11 @@ struct access_entry {
 };
 /* NULL: the access log is off. */
 struct access_entry *access_hold(const struct access *a, const struct request *req);
-/* Writes its line and frees it; NULL is fine. */
+/* Writes its line and frees it; NULL is allowed. */
 void access_end(struct access *a, struct access_entry *e);
 
-/* Where a request goes as a log may have it: no query, and the template of a path that has a secret in it. */
+/* Writes the request's path for a log: without the query, and the template in place of a path that contains a secret.
+ */
 const char *access_path(const struct request *req, char *out, size_t size);
 
 #endif

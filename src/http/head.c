@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * HEAD of what a transport answers. GET's answer has no length that is known beforehand, and libmicrohttpd 0.9.75 can't
- * leave it out: it says "Content-Length: 0", sends a last chunk that no HEAD may have, or closes. So the few bytes are
- * written here, and the connection goes back to HTTP as after a poll. */
+ * HEAD for the transports. The answer to GET has no length that is known in advance, and libmicrohttpd 0.9.75 can't
+ * leave it out of the answer to HEAD: it sends "Content-Length: 0", or a last chunk, which HEAD forbids, or closes. So
+ * the answer is written here, and the connection returns to HTTP as after a poll. */
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ static void answer(void *arg, struct request *req, int fd)
 	if (go_on && sent == (ssize_t)out.len)
 		http_hand_back(request_server(req), fd, accounted);
 	else
-		close(fd); /* a socket without room for this is a client's that doesn't read its answers */
+		close(fd); /* the socket has no room: the client doesn't read its answers */
 	buf_release(&out);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the files of this room share that deal with libmicrohttpd's connections. */
+ * Shared by the files of this folder that handle libmicrohttpd's connections. */
 #ifndef HTTP_INTERNAL_H
 #define HTTP_INTERNAL_H
 
@@ -16,9 +16,9 @@
 #define PARAMS_MAX 24
 #define HEADERS_MAX 12
 
-/* A connection while libmicrohttpd has it. */
+/* A connection that libmicrohttpd handles. */
 struct connection {
-	struct list link; /* by when it last began to wait for a request */
+	struct list link; /* ordered by the time when it began to wait for a request */
 	struct http_server *server;
 	int fd;
 	uint64_t waiting_since_ms; /* 0: a request is being answered */
@@ -26,8 +26,8 @@ struct connection {
 	bool unaccountable;        /* a chunked body: its size isn't known in advance */
 	bool on_metrics_port;
 	bool was_poll;         /* it has carried a poll and returned to HTTP */
-	struct request *begun; /* its request line has come, on_completed() hasn't */
-	bool asked;            /* we have been asked about its request */
+	struct request *begun; /* its request line has arrived, on_completed() wasn't called yet */
+	bool asked;            /* the access handler was called for its request */
 	struct sockaddr_storage peer;
 };
 
@@ -41,8 +41,8 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct connection *conn;
 	const struct route *route;
-	char *target;     /* as it came */
-	char *decoded;    /* what the path variables and the parameters point into */
+	char *target;     /* as it was received */
+	char *decoded;    /* the path variables and the parameters point into it */
 	const char *path; /* in target, NUL-terminated */
 	const char *method, *version;
 	const char *vars[REQUEST_VARS_MAX];
@@ -56,10 +56,10 @@ struct request {
 	struct trace *trace; /* held; NULL: the level isn't trace */
 	struct buf body;
 	size_t discarded;               /* bytes of a body that is too large */
-	char user[64];                  /* who it is from, or says it is; "": nobody yet */
-	enum problem problem;           /* that is its answer; PROBLEM_NONE: it is none */
+	char user[64];                  /* whose it is, as authenticated or claimed; "": unknown yet */
+	enum problem problem;           /* of the answer; PROBLEM_NONE: the answer is no problem */
 	uint64_t bytes;                 /* of the answer's body */
-	bool offered;                   /* it came with a credential */
+	bool offered;                   /* it has a credential */
 	uint64_t received_us, began_us; /* real time, monotonic time */
 	bool seen, is_open, dispatched, head, suspended, too_large, unclear, answered;
 	struct MHD_Response *response;
@@ -78,13 +78,13 @@ struct request {
 	void (*free_data)(void *data);
 };
 
-/* Finds req's route and fills vars and params. Returns PROBLEM_NONE, or what is wrong. allow (size bytes) gets the
- * methods that the path does take when that is PROBLEM_METHOD_NOT_ALLOWED. */
+/* Finds req's route and fills vars and params. Returns PROBLEM_NONE, or the problem; for PROBLEM_METHOD_NOT_ALLOWED,
+ * the methods of the path are written to allow (size bytes). */
 enum problem router_find(struct request *req, const struct route *routes, char *allow, size_t size);
 
 struct request *request_new(struct http_server *s, const char *target);
 void request_free(struct request *req);
-/* An id of this server's own. */
+/* Makes an id for a request that has none. */
 void request_id_make(char ret[REQUEST_ID_MAX + 1]);
 void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version);
 void server_resume(struct http_server *s, struct request *req);

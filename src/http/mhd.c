@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * See mhd.h.
  *
- * libmicrohttpd answers a request that it can't parse by itself, before it calls anybody, with a page of HTML and no
- * code; 0.9.75 has no option against that. But it makes and queues such an answer with two of its own public functions,
- * which the dynamic linker looks up like any other symbol. The two functions here take their place and replace the page
- * with a problem. Our own responses are made by another function, so that what they contain doesn't matter.
+ * libmicrohttpd answers a request that it can't parse by itself, without calling the access handler, with an HTML page
+ * and no code; 0.9.75 has no option to change that. But it makes and queues such an answer with two of its public
+ * functions, which the dynamic linker resolves like any other symbol. The two functions here replace them, and the page
+ * by a problem. Postern's own responses are made by another function, so that their content doesn't matter.
  *
- * They also mend a fault: an error that is found when all headers have come (a bad Content-Length, too large a cookie)
- * is answered with two heads, since the library forgets that it has begun to answer. There the connection is closed
- * instead.
+ * They also work around a fault: the library answers an error that it finds after all headers were received (a bad
+ * Content-Length, too large a cookie) with two heads, since it forgets that it has begun to answer. In that case the
+ * connection is closed instead.
  *
  * If the library is linked statically, its pages remain, and nothing else changes. */
 #include "http/mhd.h"
@@ -26,7 +26,7 @@
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-static const struct MHD_Response *page; /* the library's last one, from its making to its queueing */
+static const struct MHD_Response *page; /* the library's last one, between its creation and its queueing */
 
 struct MHD_Response *mhd_response(void *body, size_t size, bool must_free)
 {
@@ -74,7 +74,7 @@ static struct MHD_Response *problem_response(unsigned status)
 	return r;
 }
 
-/* Returns true if all headers have come, but nobody here has been asked about the request yet. */
+/* Returns true if all headers were received, but the access handler wasn't called for the request yet. */
 static bool is_between(struct MHD_Connection *mhd)
 {
 	const union MHD_ConnectionInfo *context = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);

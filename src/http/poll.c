@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The long-poll: waits for events in the hub, answers with a whole response, and gives the connection back to HTTP if
- * nothing stands against it. */
+ * The long-poll: waits for events in the hub, answers with a complete response, and returns the connection to HTTP if
+ * that is possible. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,12 +25,12 @@ struct poll {
 	struct subscriber s;
 	struct http_server *server;
 	uint64_t key;
-	struct access_entry *entry; /* NULL: nobody wants to know */
+	struct access_entry *entry; /* NULL: not logged */
 	unsigned limit;
 	bool may_go_on, answering;
 	uint64_t accounted;
 	const char *reset; /* its reason; NULL: none */
-	struct buf head;   /* the headers every answer has */
+	struct buf head;   /* the headers of every answer */
 	struct buf out;    /* the answer, while it is written */
 	size_t written;
 	char request_id[REQUEST_ID_MAX + 1];
@@ -38,7 +38,7 @@ struct poll {
 
 static struct poll *poll_of(struct subscriber *s) { return container_of(s, struct poll, s); }
 
-/* The connection has had its answer. */
+/* Called when the answer was written. */
 static void finish(struct poll *p)
 {
 	bool go_on = p->may_go_on && !http_is_stopping(p->server);
@@ -83,7 +83,7 @@ static void answer(struct poll *p, struct buf *body)
 	subscriber_set_state(&p->s, SUBSCRIBER_CLOSING);
 	subscriber_clear(&p->s);
 	if (failed)
-		hub_detach(&p->s, false); /* the client asks again, for less */
+		hub_detach(&p->s, false); /* the client asks again, with a smaller limit */
 	else
 		write_answer(p);
 }
@@ -101,7 +101,7 @@ static void answer_events(struct poll *p)
 	char cursor[CURSOR_MAX];
 	struct buf body;
 	uint64_t now = clock_real_us(), last_message = 0;
-	struct position pos, last = { p->s.done, p->s.done_check }; /* last: of the events in the answer */
+	struct position pos, last = { p->s.done, p->s.done_check }; /* last: the last event in the answer */
 	struct frame *f;
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);

@@ -13,7 +13,7 @@
 #include "loop/loop.h"
 
 enum {
-	CLIENTS_MAX = 256, /* that are counted separately within an interval */
+	CLIENTS_MAX = 256, /* counted separately within an interval */
 	INTERVAL_MS = 60000,
 };
 
@@ -23,17 +23,17 @@ struct client {
 	enum problem problem;
 	int status;
 	bool offered;
-	unsigned more; /* since its first line */
+	unsigned more; /* refusals since its first line */
 };
 
 struct refusals {
 	struct loop_timer *timer;
 	uint64_t since_ms;
-	unsigned count, beyond; /* beyond: refusals of clients for which there was no place */
+	unsigned count, beyond; /* beyond: refusals of clients that had no place */
 	struct client clients[CLIENTS_MAX];
 };
 
-/* Someone without any credential has most likely just not signed in yet. */
+/* A client without any credential most likely hasn't signed in yet. */
 static enum log_level level_of(const struct client *c) { return c->status == 401 && !c->offered ? LOG_INFO : LOG_WARN; }
 
 static void say(const struct client *c, unsigned count, uint64_t over_ms)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Who is refused: a line for each client, user and status (401, 403, 429) when it happens, and another a minute later
- * with the number of those that came meanwhile. So a mistake shows at once, and an attack isn't a flood. */
+ * The log of refused requests: a line for each client, user and status (401, 403, 429) when it happens, and another one
+ * a minute later with the number of further ones. So a mistake is visible at once, and an attack doesn't flood the log.
+ */
 #ifndef HTTP_REFUSALS_H
 #define HTTP_REFUSALS_H
 
@@ -10,9 +11,9 @@ struct loop;
 struct refusals;
 
 struct refusals *refusals_new(struct loop *loop);
-void refusals_free(struct refusals *r); /* writes what has gathered */
+void refusals_free(struct refusals *r); /* logs the counts so far */
 
-/* offered: the request came with a credential. */
+/* offered: the request had a credential. */
 void refusals_note(struct refusals *r, const struct request *req, enum problem p, bool offered);
 
 #endif

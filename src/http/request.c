@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See request.h: what a request says, and its answer. */
+ * See request.h: reading a request, and answering it. */
 #include "http/request.h"
 
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@
 #include "http/internal.h"
 #include "http/mhd.h"
 
-#define PIECE_BLOCK 16384 /* what libmicrohttpd sets aside for an answer in pieces */
+#define PIECE_BLOCK 16384 /* libmicrohttpd's buffer for an answer in pieces */
 
 struct request *request_new(struct http_server *s, const char *target)
 {
@@ -155,7 +155,7 @@ void request_set_data(struct request *req, void *data, void (*free_fn)(void *))
 
 void *request_data(const struct request *req) { return req->data; }
 
-/* ---- where it comes from ---- */
+/* ---- the client's address ---- */
 
 /* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", with or without quotes. */
 static bool parse_address(const char *s, size_t len, struct sockaddr_storage *ret)
@@ -215,7 +215,7 @@ static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *
 	return MHD_YES;
 }
 
-/* A list may come in several lines, of which a proxy adds its own at the end (RFC 9110, 5.3). */
+/* A list may be in several header lines; a proxy may add its own line at the end (RFC 9110, 5.3). */
 static bool forwarded_for(const struct request *req, const char *name, const char *key, struct sockaddr_storage *ret)
 {
 	struct lines l = { .name = name };
@@ -387,7 +387,7 @@ void request_reply_static(struct request *req, int status, const char *type, con
 	answer(req, status, mhd_response((void *)(uintptr_t)body, len, false), type);
 }
 
-/* libmicrohttpd asks for at most size bytes; without any the connection is suspended until there are some. */
+/* libmicrohttpd asks for at most size bytes; if there are none, the connection is suspended until there are. */
 static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 {
 	struct request *req = arg;
@@ -401,8 +401,8 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	}
 	if (req->piece.feed == FEED_LAST)
 		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (req->piece.feed == FEED_CUT) { /* it forgets to act on an error from here while other connections are idle,
-					      but not on a write that fails */
+	if (req->piece.feed == FEED_CUT) { /* libmicrohttpd may not act on an error from here while other connections
+					      are idle; it does on a failed write */
 		shutdown(req->conn->fd, SHUT_RDWR);
 		*out = '\n';
 		return 1;
@@ -447,7 +447,7 @@ void request_problem(struct request *req, enum problem p, const char *detail, co
 	struct buf out;
 	size_t len;
 	buf_init(&out, 65536);
-	/* Every 404 has the same detail, so that a caller can't tell what doesn't exist from what they may not know of.
+	/* Every 404 has the same detail, so that a caller can't tell an absent object from a hidden one.
 	 */
 	problem_render(&out, p, status == 404 ? NULL : detail, req->id, extra);
 	if (status == 401)

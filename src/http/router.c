@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Which row of the route table a request is for, and its path variables and parameters, checked and decoded. */
+ * Finds the row of the route table for a request, and checks and decodes its path variables and parameters. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 
 #define SEGMENTS_MAX 12
 
-/* Cuts path (decoded is its copy) at its slashes. Returns how many segments; -1: an escape is bad, or too many. */
+/* Splits path (decoded is its copy) at its slashes. Returns the number of segments; -1: an invalid escape, or too many
+ * segments. */
 static int split_path(char *path, const char *segments[SEGMENTS_MAX])
 {
 	int n = 0;
@@ -34,7 +35,7 @@ static bool is_cursor(const char *name)
 	return false;
 }
 
-/* Returns PROBLEM_NONE, or what is wrong. */
+/* Returns PROBLEM_NONE, or the problem. */
 static enum problem parse_query(struct request *req, char *query)
 {
 	for (char *at = query, *next; at != NULL; at = next) {

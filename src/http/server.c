@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * See server.h. What libmicrohttpd (0.9.75) wants, and why things are done in this way:
- *  - MHD_USE_TURBO keeps it from shutdown()ing a socket that was handed off; a unit test guards that.
- *  - Its own accept takes one listening socket, so accept.c accepts, and connections are added.
- *  - A response queued in the first call of the access handler closes the connection: right for refusing a body unread.
+ * See server.h. Notes on the use of libmicrohttpd (0.9.75):
+ *  - MHD_USE_TURBO prevents it from calling shutdown() on a socket that was handed off; a unit test checks that.
+ *  - It can accept from one listening socket only, so accept.c accepts, and connections are added.
+ *  - A response queued in the first call of the access handler closes the connection: used to refuse a body unread.
  *  - MHD_run() is called from a hook of the loop, after everything that may have resumed a connection. */
 #include "http/server.h"
 
@@ -36,7 +36,7 @@
 #define SWEEP_MS 500
 #define DISCARD_MAX ((size_t)4 << 20)
 #define CROWD 8
-#define OWN_DESCRIPTORS 64    /* for everything that isn't a connection: database, epoll, timers, what is inherited */
+#define OWN_DESCRIPTORS 64    /* for everything that isn't a connection: database, epoll, timers, inherited ones */
 #define REQUESTS_ROOM 256     /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
 #define POOL_SIZE (32 * 1024) /* libmicrohttpd's memory for a connection */
 
@@ -56,8 +56,8 @@ struct http_server {
 	struct loop_hook *hook;
 	struct loop_timer *sweep;
 	struct acceptor *acceptor;
-	struct list waiting,
-		coming; /* connections without a request, and with the beginning of one; by when they began to wait */
+	struct list waiting, coming; /* connections without a request, and with the beginning of one; ordered by the
+					time when they began to wait */
 	unsigned open, connections, limit;
 	unsigned connections_peak; /* since the last sweep */
 	bool run, stopping, dying;
@@ -159,7 +159,7 @@ bool server_is_full(const struct http_server *s) { return descriptors_used(s) >=
 bool http_has_room(const struct http_server *s)
 {
 	unsigned max = s->conf->streams_max, room = s->limit / 4 < REQUESTS_ROOM ? s->limit / 4 : REQUESTS_ROOM;
-	unsigned streams = hub_stats(s->hub)->subscribers; /* one more takes the place of its connection */
+	unsigned streams = hub_stats(s->hub)->subscribers; /* one more stream replaces its connection */
 	return streams + OWN_DESCRIPTORS + room < s->limit && (max == 0 || streams < max);
 }
 
@@ -202,7 +202,7 @@ static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const c
 	return MHD_YES;
 }
 
-/* Two opinions on where a body ends are how requests are smuggled past a proxy (RFC 9112, 6.3). */
+/* If a proxy and the server disagree on where a body ends, requests can be smuggled past the proxy (RFC 9112, 6.3). */
 static bool is_ambiguous(const struct request *req)
 {
 	unsigned lengths = 0;
@@ -221,7 +221,7 @@ static size_t body_cap(const struct request *req)
 	return cap ? cap : SIZE_MAX / 4;
 }
 
-/* Checks a request whose head has come. Returns PROBLEM_NONE if it may go on. */
+/* Checks a request whose head was received. Returns PROBLEM_NONE if it is acceptable. */
 static enum problem admit(struct request *req, char *allow, size_t size)
 {
 	size_t header_max = req->server->conf->header_max;
@@ -256,7 +256,7 @@ static void refuse(struct request *req, enum problem p, const char *allow)
 	request_problem(req, p, NULL, "");
 }
 
-/* OPTIONS on an address that exists: what a browser asks before a request from another origin. */
+/* Answers OPTIONS on an existing path, which a browser sends before a request from another origin. */
 static bool answer_options(struct request *req, const char *allow)
 {
 	if (strcmp(req->method, "OPTIONS") != 0 || *allow == '\0')
@@ -273,7 +273,7 @@ static bool answer_options(struct request *req, const char *allow)
 	return true;
 }
 
-/* Its place in the table; behind the last for a request without a route. */
+/* Returns its index in the table; the table's length for a request without a route. */
 static unsigned route_index(const struct request *req)
 {
 	const struct http_server *s = req->server;
@@ -302,10 +302,10 @@ static enum MHD_Result finish(struct request *req)
 			count_answer(req, 200);
 			if (req->head)
 				access_request(req->server->access, req, 200, 0, true);
-			return MHD_NO; /* it frees its side and leaves the socket alone */
+			return MHD_NO; /* libmicrohttpd frees the connection and leaves the socket open */
 		}
 		req->answered = false;
-		request_add_header(req, "Connection", "close"); /* who is refused shouldn't hold on to a descriptor */
+		request_add_header(req, "Connection", "close"); /* a refused client shouldn't keep a descriptor */
 		if (may)
 			request_problem(
 				req, PROBLEM_OVERLOADED, "The server has no room for another stream. Retry later.", "");
@@ -342,7 +342,7 @@ static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, 
 		refuse(req, p, allow);
 	return req->unclear || has_body(req)
 		? finish(req)
-		: MHD_YES; /* without a body it is said in the last call: keep-alive holds */
+		: MHD_YES; /* without a body the answer is queued in the last call, which keeps the connection */
 }
 
 static enum MHD_Result on_body(struct request *req, const char *data, size_t size)
@@ -422,8 +422,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
 				s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 	}
 	s->open -= req->is_open;
-	if (req->on_handed_off != NULL) /* the client has gone before its connection could be handed off: what was set
-				  aside for it is given back */
+	if (req->on_handed_off != NULL) /* the client has gone before its connection could be handed off: releases what
+					   was reserved for it */
 		req->on_handed_off(req->hand_off_arg, req, -1);
 	request_free(req);
 }
@@ -504,7 +504,7 @@ static void on_sweep(void *arg)
 	trim(s);
 	shut_slow(&s->waiting, now - REQUEST_MS - IDLE_S * 1000);
 	shut_slow(&s->coming, now - REQUEST_MS);
-	s->run = true; /* its own timeouts */
+	s->run = true; /* for libmicrohttpd's own timeouts */
 }
 
 static void on_log(void *arg, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
@@ -514,7 +514,7 @@ static void on_log(void *arg, const char *fmt, va_list ap)
 	(void)arg;
 	vsnprintf(line, sizeof(line), fmt, ap);
 	line[strcspn(line, "\n")] = '\0';
-	if (strstr(line, "Application reported internal error") == NULL) /* that is how a hand-off looks to it */
+	if (strstr(line, "Application reported internal error") == NULL) /* a hand-off is logged as that */
 		log_debug("libmicrohttpd: %s", line);
 }
 
@@ -543,8 +543,9 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
 		0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
-		s,                               /* first: it takes effect from here on */
-		MHD_OPTION_STRICT_FOR_CLIENT, 0, /* what it would refuse it answers wrongly: is_ambiguous() does it */
+		s, /* first: it applies to messages from then on */
+		MHD_OPTION_STRICT_FOR_CLIENT,
+		0, /* its answers to ambiguous requests are wrong: is_ambiguous() refuses them */
 		MHD_OPTION_CONNECTION_LIMIT, s->limit, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,

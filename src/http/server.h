@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The HTTP server, over libmicrohttpd in an external epoll loop. It accepts by itself, parses requests, finds their
- * route, and lets go of connections that become streams. */
+ * The HTTP server, over libmicrohttpd in an external epoll loop. It accepts connections, parses requests, finds their
+ * routes, and hands off connections that become streams. */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -12,9 +12,10 @@ struct loop;
 struct metrics;
 
 struct http_events {
-	void (*on_request)(void *arg, struct request *req); /* its route is known, its body is there */
-	bool (*may_stream)(void *arg, struct request *req); /* still, just before its connection is taken over */
-	void (*on_stream_gone)(void *arg, uint64_t key);    /* a subscription's key: its stream or poll has ended */
+	void (*on_request)(void *arg, struct request *req); /* its route is known, its body was received */
+	bool (*may_stream)(void *arg,
+		struct request *req); /* whether it is still allowed, just before its connection is handed off */
+	void (*on_stream_gone)(void *arg, uint64_t key); /* key is the user's; their stream or poll has ended */
 };
 
 struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics,
@@ -24,11 +25,12 @@ void http_free(struct http_server *s); /* every request has been answered */
 /* The descriptor stays the caller's. is_shared: other workers accept from it too. */
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared);
 void http_stop_accepting(struct http_server *s);
-unsigned http_requests_open(const struct http_server *s); /* whose head has come, and whose answer hasn't gone */
+unsigned http_requests_open(
+	const struct http_server *s); /* requests whose head was received and whose answer wasn't sent */
 unsigned http_connections(const struct http_server *s);
 bool http_has_room(const struct http_server *s); /* for one more stream */
 
-/* A descriptor that was handed off goes back; its next bytes are a request. accounted: of request_may_go_on(). */
+/* Returns a descriptor that was handed off; its next bytes are a request. accounted: from request_may_go_on(). */
 void http_hand_back(struct http_server *s, int fd, uint64_t accounted);
 
 const struct conf *http_conf(const struct http_server *s);
@@ -37,7 +39,7 @@ struct metrics *http_metrics(const struct http_server *s);
 void *http_arg(const struct http_server *s); /* the events' */
 void http_stream_gone(struct http_server *s, uint64_t key);
 struct access *http_access(const struct http_server *s);
-/* Settings have been read again, and files are to be opened anew. */
+/* Applies changed settings, and opens log files again. */
 void http_reload(struct http_server *s);
 bool http_is_stopping(const struct http_server *s);
 

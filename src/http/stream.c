@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * SSE (WHATWG HTML, "Server-sent events") and NDJSON: close-delimited, so that an HTTP/1.0 proxy will do. The first
- * bytes go out with the head, and every heartbeat repeats the cursor: a cut never means "from now". */
+ * SSE (WHATWG HTML, "Server-sent events") and NDJSON: delimited by the end of the connection, so that HTTP/1.0 proxies
+ * can pass them. The first bytes are sent with the head, and every heartbeat repeats the cursor, so that a client
+ * always has a cursor to resume from. */
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,14 +27,14 @@
 #define FRAMES_A_WRITE 32
 #define RETRY_MS 2000
 #define VANISHED_MS 25000 /* what a peer may leave unacknowledged; with a heartbeat before it, 40 s */
-#define UNSENT_MAX 16384  /* else the kernel swallows megabytes for a client that doesn't read */
-#define WRITE_SLICE 65536 /* written to one subscriber, give or take a frame, before it is another's turn */
+#define UNSENT_MAX 16384  /* otherwise the kernel buffers megabytes for a client that doesn't read */
+#define WRITE_SLICE 65536 /* written to one subscriber, within a frame, before the next one's turn */
 
 struct stream {
 	struct subscriber s;
 	struct http_server *server;
 	uint64_t key;
-	struct access_entry *entry; /* NULL: nobody wants to know */
+	struct access_entry *entry; /* NULL: not logged */
 };
 
 void transport_tune(int fd, bool is_stream)
@@ -46,8 +47,8 @@ void transport_tune(int fd, bool is_stream)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	/* What TCP may hold unsent is bounded, and the window is left to it: with a send buffer of a fixed size it
-	 * would be no larger than that buffer. A Unix socket has nothing but the buffer. */
+	/* Bounds the unsent bytes and leaves the window to TCP: a fixed send buffer would limit the window to its size.
+	 * A Unix socket only has the buffer. */
 	if (is_stream && setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) != 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &unsent, sizeof(unsent));
 }
@@ -72,7 +73,7 @@ static void push(struct stream *st, struct position at, struct buf *line)
 	frame_unref(f);
 }
 
-/* An event that isn't in the log. retry_ms 0: says nothing of it. */
+/* Adds an event that isn't in the log. retry_ms 0: none. */
 static void add_event(const struct stream *st, struct buf *out, const char *event, struct position at,
 	unsigned retry_ms, const char *json)
 {
@@ -131,7 +132,7 @@ static void skip(struct iovec *iov, size_t n)
 	}
 }
 
-/* n bytes more are on the wire. */
+/* Accounts for n bytes that were written. */
 static void advance(struct stream *st, size_t n)
 {
 	uint64_t now = 0;
@@ -155,7 +156,7 @@ static void advance(struct stream *st, size_t n)
 	}
 }
 
-/* Hands what waits to the socket, about a slice of it. */
+/* Writes about a slice of what waits. */
 static ssize_t write_some(struct stream *st)
 {
 	struct iovec iov[FRAMES_A_WRITE * 3];
@@ -173,7 +174,7 @@ static ssize_t write_some(struct stream *st)
 		      : sendmsg(st->s.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* Writes what waits. Returns false when the socket takes no more or is gone, or when others shall have their turn
+/* Writes what waits. Returns false if the socket accepts no more or is closed, or if it is other subscribers' turn
  * before the rest. */
 static bool write_waiting(struct stream *st)
 {
@@ -213,8 +214,8 @@ static bool on_ready(struct subscriber *s)
 	return true;
 }
 
-/* Comes on a busy stream as well: a client that doesn't know all kinds of events, or a browser, which tells of those
- * only that it was asked to tell of, can count on it. It is an event because a browser keeps comments to itself. */
+/* Sent on busy streams as well: a client that doesn't know all kinds of events, or a browser, which only reports events
+ * that have listeners, can rely on it. It is an event because browsers don't report comments. */
 static void on_beat(struct subscriber *s)
 {
 	struct stream *st = stream_of(s);
@@ -236,7 +237,7 @@ static void on_end(struct subscriber *s, enum subscriber_end why)
 {
 	struct stream *st = stream_of(s);
 	char json[64];
-	unsigned retry = 500 + (unsigned)random() % 3000; /* so that not everybody comes back at once */
+	unsigned retry = 500 + (unsigned)random() % 3000; /* so that clients don't all reconnect at the same time */
 	const char *reset = subscriber_reset_reason(why);
 	if (reset != NULL) {
 		metrics_reset(http_metrics(st->server), reset);

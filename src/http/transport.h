@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The transports: SSE and NDJSON streams (stream.c) and the long-poll (poll.c). Each takes a request whose caller is
- * known and allowed, whose starting position is found, and hands its connection to the hub. */
+ * The transports: SSE and NDJSON streams (stream.c) and the long-poll (poll.c). Each gets a request that is authorized
+ * and whose starting position is known, and passes its connection to the hub. */
 #ifndef HTTP_TRANSPORT_H
 #define HTTP_TRANSPORT_H
 
@@ -8,13 +8,13 @@
 #include "hub/hub.h"
 
 struct subscription {
-	struct hub_opening opening; /* HUB_START or HUB_START_RESET; its user's reference is taken over */
+	struct hub_opening opening; /* HUB_START or HUB_START_RESET; the transport owns the reference to its user */
 	uint64_t credential;
 	uint32_t expires_s;      /* 0: never */
 	uint64_t key;            /* of the user, for http_new()'s on_stream_gone */
 	const char *node;        /* sent in hello; outlives every request */
 	bool ndjson, close;      /* stream: the format; whether it ends after the first events */
-	unsigned padding;        /* stream: bytes of comment first */
+	unsigned padding;        /* stream: bytes of comment at the start */
 	unsigned wait_ms, limit; /* poll */
 };
 
@@ -25,7 +25,7 @@ struct subscription {
 void stream_begin(struct request *req, const struct subscription *sub);
 void poll_begin(struct request *req, const struct subscription *sub);
 
-/* The headers of a transport's 200, beside those that every answer has: the type, and lines that end with CR LF. */
+/* The headers of a transport's 200 in addition to those of every answer: the type, and lines that end with CR LF. */
 struct transport_head {
 	const char *type, *lines;
 };
@@ -34,7 +34,7 @@ struct transport_head poll_head(void);
 /* Answers HEAD with those headers, without a length, and keeps the connection in HTTP. */
 void head_begin(struct request *req, struct transport_head head);
 
-/* Common to both: what a socket needs that is held open. */
+/* Common to both: sets a socket's options for a connection that stays open. */
 void transport_tune(int fd, bool is_stream);
 /* Counts the delivery of a frame, the first time it is written. */
 void transport_delivered(struct http_server *s, const struct frame *f, uint64_t now_us);

@@ -120,15 +120,20 @@ static enum status read_list(struct sync *s, struct sync_rows **ret, struct buf 
 	return *ret != NULL ? ST_OK : failed(s, why, "reading the list of migrations");
 }
 
+bool migrate_meta(struct sync *s, const char *key, char *out, size_t size)
+{
+	char has_meta[2];
+	*out = '\0';
+	return sync_ask(s, "select to_regclass('postern.meta') is not null", NULL, has_meta, sizeof(has_meta)) &&
+		(*has_meta != 't' || sync_ask(s, "select value from postern.meta where key = $1", key, out, size));
+}
+
 /* A migration in the database that this binary doesn't know is from a newer version, which says which older versions
  * may still use the database. */
 static enum status judge_unknown(struct sync *s, const char *name, struct buf *why)
 {
-	char has_meta[2], min_version[64] = "";
-	if (!sync_ask(s, "select to_regclass('postern.meta') is not null", NULL, has_meta, sizeof(has_meta)) ||
-		(*has_meta == 't' &&
-			!sync_ask(s, "select value from postern.meta where key = 'min_version'", NULL, min_version,
-				sizeof(min_version))))
+	char min_version[64];
+	if (!migrate_meta(s, "min_version", min_version, sizeof(min_version)))
 		return failed(s, why, "reading the oldest version allowed");
 	if (*min_version == '\0' || compare_versions(build_version, min_version) >= 0) {
 		log_info("a newer version has migrated the database (%s); this one may still use it", name);

@@ -8,10 +8,14 @@
 #ifndef PG_MIGRATE_H
 #define PG_MIGRATE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/buf.h"
 #include "base/status.h"
+
+struct sync;
 
 enum { MIGRATE_SCHEMA_SIZE = 32 };
 
@@ -21,6 +25,10 @@ enum status migrate_run(const char *conninfo, struct buf *why) MUST_CHECK;
 /* Prints the server's version and the tested ones; then for each migration its name and when it was applied, or that it
  * is pending. Changes nothing. */
 enum status migrate_status(const char *conninfo, FILE *out, struct buf *why) MUST_CHECK;
+
+/* Reads a value of the table postern.meta, such as the key "epoch", and truncates it to fit; "" if there is no such key
+ * or no such table. Returns false on failure: see sync_error(). */
+bool migrate_meta(struct sync *s, const char *key, char *out, size_t size) MUST_CHECK;
 
 /* "postern_0123456789ab". */
 void migrate_functions_schema(char out[MIGRATE_SCHEMA_SIZE]);
