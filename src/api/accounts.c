@@ -49,7 +49,7 @@ static void wipe(void *p, size_t size)
 }
 
 /* Counts an attempt from the client's address. Returns false if there were too many; the request is answered then. */
-static bool admitted_address(struct request *req, const char *what)
+static bool count_attempt(struct request *req, const char *what)
 {
 	char address[64];
 	request_client_network(req, address, sizeof(address));
@@ -179,7 +179,7 @@ void account_register(struct request *req)
 		return;
 	if (!c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE) {
 		request_problem(req, PROBLEM_INVITE_REQUIRED, "Registering here needs an invitation.", "");
-	} else if (admitted_address(req, "register address")) {
+	} else if (count_attempt(req, "register address")) {
 		hash(c);
 		return;
 	}
@@ -248,7 +248,7 @@ void password_redeem(struct request *req)
 	struct change *c = new_change(req, fields, store_reset);
 	if (c == NULL)
 		return;
-	if (admitted_address(req, "reset address"))
+	if (count_attempt(req, "reset address"))
 		hash(c);
 	else
 		wipe(c, sizeof(*c));

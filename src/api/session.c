@@ -135,8 +135,9 @@ static void on_hash_found(void *arg, const struct pg_result *r)
 	}
 }
 
-/* Attempts are counted by account and by address; a successful one is refunded. */
-static bool admitted(struct issue *i)
+/* Counts an attempt by account and by address; a successful one is refunded. Returns false if there were too many; the
+ * request is answered then. */
+static bool count_attempt(struct issue *i)
 {
 	struct api *api = api_of(i->req);
 	char address[64];
@@ -183,7 +184,7 @@ void session_create(struct request *req)
 	i->password_len = strlen(b.password);
 	memcpy(i->password, b.password, i->password_len);
 	json_object_put(o);
-	if (admitted(i))
+	if (count_attempt(i))
 		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
 			(const char *[]) { i->name }, on_hash_found, i);
 	else

@@ -35,7 +35,7 @@ struct setting {
 	size_t at;       /* in struct conf */
 	const char *def; /* as it would be written in the file; NULL: unset */
 	uint64_t min, max;
-	unsigned flags;        /* SETTING_…; false stands for none, true for SETTING_OR_NONE */
+	unsigned flags;        /* SETTING_… */
 	enum conf_scope scope; /* the smallest scope in which it is a flag */
 	const char *value;     /* the value's name in the help */
 	const char *help;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Forwards, the history of edits, reports, and messages that expire. */
+ * Forwards, the history of edits, and messages that expire. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +91,7 @@ START_TEST(forward_of_unreadable_message_is_refused)
 }
 END_TEST
 
-/* ---- edits, reports ---- */
+/* ---- edits ---- */
 
 START_TEST(edits_are_listed)
 {
@@ -127,30 +127,6 @@ START_TEST(edits_over_the_limit_drop_the_oldest)
 	ck_assert_str_eq(json_str(a.json, "edits.0.text"), "0");
 	ck_assert_str_eq(json_str(a.json, "edits.1.text"), "11");
 	ck_assert_str_eq(json_str(a.json, "edits.100.text"), "110");
-}
-END_TEST
-
-START_TEST(reports_are_listed_for_administrators)
-{
-	struct client *alice = user("alice"), *bob = user("bob"), *root = new_user();
-	sql(database_open(test_server()), "update postern.account set admin = true where name = '%s'", root->name);
-	long long chat = make_group(alice, bob), id = say(bob, chat, "abuse");
-	char *path = format("%s/report", message_path(chat, id));
-	expect_status(post(alice, path, "{'reason':'spam'}"), 204);
-	expect_status(post(alice, path, "{'reason':'worse'}"), 204);
-	expect_status(post(bob, path, NULL), 204);
-	expect_problem(post(user("mallory"), path, "{}"), 404, "not_found");
-	expect_problem(post(alice, path, "{'reason':5}"), 422, "wrong_type");
-	expect_status(del(bob, "%s", message_path(chat, id)), 204);
-	expect_problem(post(alice, path, "{}"), 410, "gone");
-	expect_problem(get(alice, "/v1/admin/reports"), 403, "forbidden");
-	struct answer a = expect_status(get(root, "/v1/admin/reports?limit=1"), 200);
-	ck_assert_str_eq(json_str(a.json, "reports.0.reporter"), "bob");
-	a = expect_status(get(root, "/v1/admin/reports?limit=1&cursor=%s", json_str(a.json, "next")), 200);
-	ck_assert_str_eq(json_str(a.json, "reports.0.reporter"), "alice");
-	ck_assert_str_eq(json_str(a.json, "reports.0.reason"), "worse");
-	ck_assert_str_eq(json_str(a.json, "reports.0.message.text"), "abuse");
-	ck_assert_str_eq(json_str(a.json, "reports.0.message.from"), "bob");
 }
 END_TEST
 
@@ -223,7 +199,6 @@ int main(void)
 		forward_of_unreadable_message_is_refused,
 		edits_are_listed,
 		edits_over_the_limit_drop_the_oldest,
-		reports_are_listed_for_administrators,
 		message_ttl_deletes_expired_messages,
 		message_ttl_in_direct_chat_is_set_by_both_members,
 		NULL,

@@ -102,6 +102,29 @@ START_TEST(channel_deleted_releases_its_handle)
 }
 END_TEST
 
+START_TEST(reports_are_listed_for_administrators)
+{
+	struct client *alice = user("alice"), *bob = user("bob"), *root = administrator();
+	long long chat = make_group(alice, bob), id = say(bob, chat, "abuse");
+	char *path = format("%s/report", message_path(chat, id));
+	expect_status(post(alice, path, "{'reason':'spam'}"), 204);
+	expect_status(post(alice, path, "{'reason':'worse'}"), 204);
+	expect_status(post(bob, path, NULL), 204);
+	expect_problem(post(user("mallory"), path, "{}"), 404, "not_found");
+	expect_problem(post(alice, path, "{'reason':5}"), 422, "wrong_type");
+	expect_status(del(bob, "%s", message_path(chat, id)), 204);
+	expect_problem(post(alice, path, "{}"), 410, "gone");
+	expect_problem(get(alice, "/v1/admin/reports"), 403, "forbidden");
+	struct answer a = expect_status(get(root, "/v1/admin/reports?limit=1"), 200);
+	ck_assert_str_eq(json_str(a.json, "reports.0.reporter"), "bob");
+	a = expect_status(get(root, "/v1/admin/reports?limit=1&cursor=%s", json_str(a.json, "next")), 200);
+	ck_assert_str_eq(json_str(a.json, "reports.0.reporter"), "alice");
+	ck_assert_str_eq(json_str(a.json, "reports.0.reason"), "worse");
+	ck_assert_str_eq(json_str(a.json, "reports.0.message.text"), "abuse");
+	ck_assert_str_eq(json_str(a.json, "reports.0.message.from"), "bob");
+}
+END_TEST
+
 START_TEST(report_is_resolved_by_administrators_only)
 {
 	struct client *root = administrator(), *other = administrator(), *ann = new_user(), *ben = new_user();
@@ -289,8 +312,9 @@ int main(void)
 {
 	const TTest *const tests[] = { administrator_reads_any_chat_and_its_members,
 		direct_chat_deleted_can_be_created_again, channel_deleted_releases_its_handle,
-		report_is_resolved_by_administrators_only, report_resolution_can_delete_the_message,
-		chat_command_lists_shows_and_deletes_chats, report_command_lists_and_resolves_reports,
-		chat_command_lists_all_pages, retention_command_shows_and_changes_retention, NULL };
+		reports_are_listed_for_administrators, report_is_resolved_by_administrators_only,
+		report_resolution_can_delete_the_message, chat_command_lists_shows_and_deletes_chats,
+		report_command_lists_and_resolves_reports, chat_command_lists_all_pages,
+		retention_command_shows_and_changes_retention, NULL };
 	return suite_run("moderation", tests, NULL);
 }
