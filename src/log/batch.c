@@ -165,7 +165,7 @@ static void clear_trouble(struct batcher *b)
 	b->succeeded_ms = clock_mono_ms();
 }
 
-/* The oldest batch has one item, which is the cause of the failure or may be: the others go on without it. */
+/* Fails the only item of the oldest batch, which has caused the failure or may have. Other items aren't affected. */
 static void fail_alone(struct batcher *b, const struct pg_result *r)
 {
 	char text[1024];

@@ -18,7 +18,7 @@ static const char *const server_programs[] = { "postgres", "initdb", NULL };
 struct search {
 	const char *const *programs; /* the programs that a directory must have; the first one tells its version */
 	int wanted;                  /* 0: any */
-	bool or_newer;               /* a newer version is accepted */
+	bool or_newer;               /* a newer version is accepted too, the next one first */
 	bool newest;                 /* find the newest version, up to the newest tested one */
 	int found;                   /* the version in out; 0: none yet */
 	bool newer_seen;             /* a newer version than the wanted one was found, and not accepted */

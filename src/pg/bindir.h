@@ -8,10 +8,10 @@
 
 enum { BINDIR_SIZE = 1024, BINDIR_PROGRAM_SIZE = BINDIR_SIZE + 32 };
 
-/* Finds a directory with initdb and postgres of that major version; 0: of any supported one, tested ones first. If
- * preferred is given (pg_bindir; NULL: none), it must have them. Otherwise searches the directory that Postern was
- * built with, then the installed versions, the newest first. Runs programs. ST_REFUSED: why says what is needed and
- * what was found. */
+/* Finds a directory with initdb and postgres of that major version; 0: of any supported one, tested ones first.
+ * preferred (pg_bindir; NULL: none) must have them, and is used if their version fits. Otherwise searches the directory
+ * that Postern was built with, then the installed versions, the newest first. Runs programs. ST_REFUSED: why says what
+ * is needed and what was found. */
 enum status bindir_find(const char *preferred, int major, char out[BINDIR_SIZE], struct buf *why) MUST_CHECK;
 
 /* Returns the major version of initdb and postgres in dir, an absolute name; 0: they are missing, or don't run. */

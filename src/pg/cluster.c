@@ -41,7 +41,7 @@ struct cluster {
 	char bindir[BINDIR_SIZE]; /* as found */
 	pid_t pid;
 	off_t log_from; /* where the messages of this server's start begin */
-	off_t log_told; /* up to where they were passed on; 0: log_from */
+	off_t log_told; /* up to where cluster_follow_log() has read; 0: log_from */
 	unsigned connections;
 };
 
@@ -184,7 +184,7 @@ static enum status run_initdb(struct cluster *c, const char *dir, bool checksums
 	return ST_SYSTEM;
 }
 
-/* Removes a cluster that was made to replace another one, and wasn't used. */
+/* Returns true for a cluster that was made to replace another one and was never in use. */
 static bool is_unused(const char *dir)
 {
 	char *mark = join(dir, CLUSTER_UNUSED);
@@ -212,8 +212,7 @@ static void remove_if_unfinished(const struct cluster *c, const char *name)
 	free(data);
 }
 
-/* Completes an exchange in two steps (cli/switch.h) that was interrupted between them: gives the new cluster its name.
- */
+/* Completes an exchange in two steps (cli/switch.h) that was interrupted between them: renames the new cluster. */
 static enum status finish_switch(const struct cluster *c, struct buf *why)
 {
 	char *switching = join(c->state, CLUSTER_SWITCHING);
@@ -227,10 +226,9 @@ static enum status finish_switch(const struct cluster *c, struct buf *why)
 	return st;
 }
 
-/* Removes what starts and restores left when they were interrupted before the rename. A child of one that was just
- * killed may still write for a moment, so what can't be removed now is left to the next start; each uses a name of its
- * own.
- */
+/* Removes the directories of starts and restores that were interrupted before the rename. A child of a process that was
+ * just killed may still write for a moment: what can't be removed now is left to the next start. It isn't in the way,
+ * since every start and restore uses a new name. */
 static void remove_unfinished(const struct cluster *c)
 {
 	DIR *d = opendir(c->state);

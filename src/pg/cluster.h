@@ -33,7 +33,7 @@ struct cluster;
 /* state is an absolute path; pg_bindir: see bindir_find(), may be NULL; connections: how many the caller will make at
  * least. Only determines names. NULL: the reason is added to why. */
 struct cluster *cluster_new(const char *state, const char *pg_bindir, unsigned connections, struct buf *why);
-void cluster_free(struct cluster *c); /* the server must be stopped; NULL is fine */
+void cluster_free(struct cluster *c); /* the server must be stopped; NULL is allowed */
 
 /* For a cluster in a temporary directory: its messages go to the postgres.log of that state directory. */
 void cluster_log_in(struct cluster *c, const char *state);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * STATE/postgres.log: the output of the private PostgreSQL's programs, from which Postern reads why one of them failed.
- */
+ * STATE/postgres.log: the output of the private PostgreSQL's programs. Postern reads there why one of them failed. */
 #ifndef PG_CLUSTER_LOG_H
 #define PG_CLUSTER_LOG_H
 

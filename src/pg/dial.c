@@ -81,9 +81,9 @@ static bool attrs_are(const struct dial *d, const char *attrs)
 	return d->hosts.session_attrs != NULL && strcmp(d->hosts.session_attrs, attrs) == 0;
 }
 
-/* libpq sees one host at a time and can't prefer one to another, so the preferences are handled here. A role whose
- * preset is read-only doesn't make a server read-only, since the session overrides it; a server that is read-only as a
- * whole is better than none. */
+/* libpq sees one host at a time and can't prefer one to another, so the preferences are handled here. A role's
+ * read-only preset doesn't matter, since the session overrides it; a server that is read-only as a whole is better than
+ * none. */
 static const char *attrs(const struct dial *d)
 {
 	if (attrs_are(d, "prefer-standby"))
@@ -142,7 +142,8 @@ static enum dial_next connect_next(struct dial *d)
 	return DIAL_FAILED;
 }
 
-/* Starts with a host: resolves its name, if it has one. DIAL_FAILED: its addresses are known already. */
+/* Starts with a host: resolves its name, if it has one. DIAL_FAILED: there is nothing to wait for, and next() continues
+ * with its addresses or, if there are none, with the next host. */
 static enum dial_next begin_host(struct dial *d)
 {
 	struct name *n = name(d);

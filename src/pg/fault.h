@@ -18,7 +18,7 @@ enum fault_kind {
 struct fault {
 	const char *sqlstate; /* the prefix of the SQLSTATE */
 	enum fault_kind kind;
-	bool by_item;       /* one item of a batch may be the cause: the others are submitted without it */
+	bool by_item;       /* one item of a batch may be the cause: they are retried one by one */
 	const char *reason; /* the reason, for /readyz and answers: no names, no values */
 	const char *advice; /* for the log: what to do. NULL: nothing */
 };

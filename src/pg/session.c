@@ -10,8 +10,8 @@ static const struct {
 	int since; /* version */
 } always[] = {
 	{ "client_encoding", "UTF8", 0 },
-	/* The functions take the log lock first, and then each statement reads with a newer snapshot: under any other
-	   level they would miss messages. */
+	/* The functions take the log lock first, and read afterwards. Under any other level they would read with a
+	   snapshot from before the lock, and miss changes. */
 	{ "default_transaction_isolation", "read committed", 0 },
 	{ "default_transaction_deferrable", "off", 0 },
 	{ "lock_timeout", "0", 0 },
@@ -58,8 +58,8 @@ void session_sql(struct buf *out, enum session_kind kind, unsigned deadline_ms, 
 	/* A little before the caller's deadline: an error says more than a dropped connection, and keeps the
 	 * connection. */
 	buf_addf(out, "set statement_timeout = %u; ", deadline_ms - deadline_ms / 10);
-	/* A caller that gives up closes the connection; a statement that still runs or waits for a lock ends as well.
-	 */
+	/* A caller that gives up closes the connection. The server must notice that, and end a statement that still
+	 * runs or waits for a lock. */
 	buf_adds(out, "set client_connection_check_interval = 2000; ");
 	if (kind == SESSION_FUNCTIONS) {
 		migrate_functions_schema(schema);

@@ -15,13 +15,13 @@ struct identity;
  * reason is added to why. */
 int state_make(const char *dir, const struct identity *owner, struct buf *why);
 
-/* Returns its absolute name, for the user that will use it. If that user can't reach it by name, since root has made
- * it, returns a name through this process (/proc/PID/fd/N), which its children can use too. The caller frees it; NULL:
- * the reason is added to why. */
+/* Returns its absolute name, to be called as the user that will use it. Root may have made it inside a directory that
+ * this user can't enter: then returns a name through this process (/proc/PID/fd/N), which its children can use too. The
+ * caller frees it; NULL: the reason is added to why. */
 char *state_name(const char *dir, int fd, struct buf *why);
 
-/* Sets *ret to the user of the directory: its owner unless that is root, otherwise the named one, otherwise postern or
- * postgres, whichever exists. */
+/* Sets *ret to the user of the directory: the one named user; if that is NULL, the directory's owner; if that is root,
+ * postern, else postgres, whichever exists. Refuses root. */
 enum status state_owner(const char *dir, const char *user, struct identity *ret, struct buf *why) MUST_CHECK;
 
 enum state_holder { STATE_FREE, STATE_SERVER, STATE_COMMAND, STATE_ERROR };

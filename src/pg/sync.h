@@ -17,13 +17,13 @@ struct sync_rows;
 struct sync *sync_open(const char *conninfo, struct buf *why);
 /* The same, to inspect or migrate a database: without the functions and the settings for their plans. */
 struct sync *sync_open_plain(const char *conninfo, struct buf *why);
-void sync_close(struct sync *s); /* NULL is fine */
+void sync_close(struct sync *s); /* NULL is allowed */
 
 /* Runs one statement with values bound in text form, NULL being null, the last one followed by SYNC_END. The caller
  * frees the rows. NULL: refused or away; sync_error() says why. */
 extern const char SYNC_END[];
 struct sync_rows *sync_call(struct sync *s, const char *sql, ...);
-void sync_rows_free(struct sync_rows *r); /* NULL is fine */
+void sync_rows_free(struct sync_rows *r); /* NULL is allowed */
 int sync_count(const struct sync_rows *r);
 const char *sync_text(const struct sync_rows *r, int row, int col); /* "" for null */
 bool sync_is(const struct sync_rows *r, int row, int col, const char *text);

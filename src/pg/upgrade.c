@@ -203,7 +203,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* Its messages name files that are removed with the new cluster. */
+/* Moves pg_upgrade's log files, which its messages name, out of the new cluster, before that is removed. */
 static void keep_messages(const struct upgrade *u, struct buf *why)
 {
 	char from[PATH_MAX], to[PATH_MAX];
@@ -267,7 +267,7 @@ enum status upgrade_analyze(struct upgrade *u, struct buf *why)
 	return st;
 }
 
-/* A stop request ended the upgrade. The clean-up follows; another stop request ends it. */
+/* Discards the stop requests that have ended the upgrade: only a later one may end the waits of the clean-up. */
 static void consume_stops(void)
 {
 	sigset_t stops;

@@ -39,12 +39,11 @@ enum status upgrade_check_space(const struct upgrade *u, uint64_t size, struct b
 
 /* Checks the old cluster. If it wasn't shut down cleanly, starts and stops it, which recovers it. */
 enum status upgrade_prepare(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* Creates the new cluster in ASIDE/pg, with the settings of ALTER SYSTEM, pg_hba.conf and pg_ident.conf of the old one.
- */
+/* Creates the new cluster in ASIDE/pg, with the old one's settings of ALTER SYSTEM, pg_hba.conf and pg_ident.conf. */
 enum status upgrade_make(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* Runs pg_upgrade --check. */
+/* Runs pg_upgrade --check. If it fails, its log files are moved to STATE/upgrade-failed, whose name is added to why. */
 enum status upgrade_check(struct upgrade *u, struct buf *why) MUST_CHECK;
-/* Runs pg_upgrade. If it fails, its log files are moved to STATE/upgrade-failed, whose name is added to why. */
+/* The same without --check. */
 enum status upgrade_transfer(struct upgrade *u, struct buf *why) MUST_CHECK;
 /* Starts the new cluster, updates its extensions, has its statistics collected, and stops it. */
 enum status upgrade_analyze(struct upgrade *u, struct buf *why) MUST_CHECK;

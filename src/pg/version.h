@@ -8,8 +8,7 @@
 
 enum { VERSION_MAJOR_MIN = 15, VERSION_MAJOR_TESTED = 18 };
 
-/* Refuses a major version that is too old, with the reason in why; logs a warning for one newer than the tested ones.
- */
+/* Refuses a major version that is too old, with the reason in why; warns in the log of one newer than the tested. */
 enum status version_check(int major, struct buf *why) MUST_CHECK;
 
 #endif
