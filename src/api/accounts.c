@@ -75,8 +75,7 @@ struct account_body {
 #define NEW_PASSWORD(is_required) \
 	BODY_FIELD(account_body, password, BODY_TEXT, .min = NEW_MIN, .max = NEW_MAX, .required = is_required)
 
-/* Makes a change from a body, read according to `fields`; the body's texts are copied. NULL: the request was refused.
- */
+/* Makes a change from a body that `fields` describe; the body's texts are copied. NULL: the request was refused. */
 static struct change *new_change(struct request *req, const struct body_field fields[], void (*store)(struct change *c))
 {
 	struct body_error e = { 0 };

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * JSON bodies: parsed strictly, with errors that say what is wrong and where. The values are valid UTF-8 without NUL.
- */
+ * JSON bodies: parsed strictly, with errors that say what is wrong and where. Values are valid UTF-8 without NUL. */
 #ifndef API_BODY_H
 #define API_BODY_H
 

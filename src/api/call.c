@@ -201,8 +201,8 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	}
 }
 
-/* Writes a list of "REV", W/"REV" or REV as an array of PostgreSQL, without items that are no rev; null for * and for
- * an absent header. */
+/* Writes a list of "REV", W/"REV" or REV as an array of PostgreSQL, without the items that aren't revs. Returns NULL
+ * for * and for an absent header. */
 static const char *if_match(struct arguments *a, struct buf *out)
 {
 	const char *s = request_header(a->req, "If-Match");

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * GET /v1/me/export: the caller's data as lines of JSON. It is read from the database piece by piece, the next one when
- * the client has read the one before. So only one piece is in memory, and no database connection is in use meanwhile.
- */
+ * GET /v1/me/export: the caller's data as lines of JSON. It is read from the database piece by piece, each when the
+ * client has read the one before. So only one piece is in memory, and no database connection is in use meanwhile. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

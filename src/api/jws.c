@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See jws.h. rhonabwy uses jansson, whose header can't be included beside json-c's: jwt.c reads the claims.
- */
+ * See jws.h. rhonabwy uses jansson, whose header can't be included beside json-c's, so jwt.c reads the claims. */
 #include "api/jws.h"
 
 #include <errno.h>

@@ -66,7 +66,7 @@ static void begin(struct opening *o)
 	}
 }
 
-/* The credential may have been revoked while the stream was being opened, after its other streams were ended. */
+/* The credential may have been revoked while the stream was being opened, which has ended only its other streams. */
 static void on_confirmed(void *arg, enum auth_validity still)
 {
 	struct opening *o = arg;

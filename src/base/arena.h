@@ -16,8 +16,7 @@ struct arena {
 /* Frees everything in the arena. It is empty then, as a zeroed struct is. */
 void arena_release(struct arena *a);
 
-/* Returns size bytes, aligned for any type and not initialised. Never NULL: the process ends when there is no memory.
- */
+/* Returns size bytes, aligned for any type, not initialised. Never NULL: the process ends when there is no memory. */
 void *arena_alloc(struct arena *a, size_t size);
 
 /* Returns a copy of len bytes, followed by a NUL. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns the next of the three characters that begins with that byte; end: there is none. */
+/* Returns the next of the three characters whose first byte is first; end: there is none. */
 static const char *find_from(const char *at, const char *end, char first)
 {
 	size_t size = first == '\xc2' ? 2 : 3;

@@ -13,8 +13,8 @@
 size_t linesafe_growth(const char *json, size_t len);
 /* Copies it, made safe, to out, which has room for len and the growth. No NUL is added. */
 void linesafe_copy(char *out, const char *json, size_t len);
-/* The same for a block from malloc(), which this function owns from now on: returns the block or another one, followed
- * by a NUL, and its length. NULL: no memory. */
+/* Makes a block from malloc() safe. Returns it unchanged if it is safe already, or else frees it and returns another
+ * one, which ends with a NUL; *len is the length without that. json may be NULL, and is returned then. */
 char *linesafe_take(char *json, size_t *len);
 
 #endif

@@ -128,9 +128,8 @@ static const struct {
 	[H_BATCH_SIZE] = { "postern_batch_size", "Messages a batch.", size_bounds, 1 },
 };
 
-/* A route's slots: the answers by status, then the histogram of their durations. The last status slot counts those that
- * aren't listed.
- */
+/* A route's slots: the answers by status, then the histogram of their durations. The last of the status slots counts
+ * all statuses that aren't listed. */
 static const unsigned statuses[] = { 200, 201, 202, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405,
 	406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 422, 423, 425, 426, 428, 429, 431, 451, 500, 501, 502,
 	503, 504, 505, 507, 0 };

@@ -46,10 +46,8 @@ static bool jpeg(const uint8_t *p, size_t len, unsigned *w, unsigned *h)
 			*w = big16(p + at + 7);
 			return true;
 		}
-		if (marker < 0xc0 ||
-			(marker >= 0xd0 &&
-				marker <=
-					0xda)) /* a marker without a length, or one that must not come before a frame */
+		/* A marker without a length, or one that can't precede the frame. */
+		if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xda))
 			return false;
 		at += 2 + (size_t)big16(p + at + 2);
 	}

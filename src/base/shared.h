@@ -49,7 +49,7 @@ uint64_t shared_sum_counter(const struct shared *s, unsigned i); /* over all wor
 uint64_t shared_sum_gauge(const struct shared *s, unsigned i);   /* over the workers */
 uint64_t shared_gauge(const struct shared *s, unsigned index, unsigned i);
 
-/* The worker's counters of one route: SHARED_ROUTE_SLOTS for each of SHARED_ROUTES routes. */
+/* Returns the worker's SHARED_ROUTE_SLOTS counters of one of SHARED_ROUTES routes. */
 _Atomic uint64_t *shared_routes(struct shared *s, unsigned index, unsigned route);
 uint64_t shared_sum_route(const struct shared *s, unsigned route, unsigned i);
 

@@ -38,7 +38,7 @@ struct acceptor {
 	struct list listeners;
 	struct loop_timer *pause;
 	bool stopping;
-	bool turns_due;            /* shared sockets: leaves the next connections to another worker */
+	bool turns_due;            /* at the end of this turn, shared sockets are left to the other workers */
 	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
 	unsigned lingering_count;
 };
@@ -77,14 +77,12 @@ static void turn_away(struct acceptor *a, int fd)
 		"X-Request-Id: %s\r\n"
 		"Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
 		id, body.len, body.data);
-	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) <
-		0) { /* the client then sees only a closed connection */
+	if (send(fd, out.data, out.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) { /* the client sees a closed connection */
 	}
 	buf_release(&body);
 	buf_release(&out);
-	/* If the connection were closed at once, bytes that the client still sends would reset it before the answer is
-	 * read.
-	 */
+	/* If the connection were closed at once, bytes that the client still sends would reset it, and the answer would
+	 * be lost. */
 	shutdown(fd, SHUT_WR);
 	if (a->lingering_count == LINGER_MAX)
 		end_lingering(a);

@@ -36,8 +36,7 @@ struct access_entry *access_hold(const struct access *a, const struct request *r
 /* Writes its line and frees it; NULL is allowed. */
 void access_end(struct access *a, struct access_entry *e);
 
-/* Writes the request's path for a log: without the query, and the template in place of a path that contains a secret.
- */
+/* Writes the request's path for a log: without the query, and as the template if the path contains a secret. */
 const char *access_path(const struct request *req, char *out, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The log of refused requests: a line for each client, user and status (401, 403, 429) when it happens, and another one
- * a minute later with the number of further ones. So a mistake is visible at once, and an attack doesn't flood the log.
- */
+ * The log of refused requests: a line for each client, user and status (401, 403, 429) at once, and another one a
+ * minute later with the number of further refusals. So a mistake is visible at once, and an attack doesn't flood the
+ * log. */
 #ifndef HTTP_REFUSALS_H
 #define HTTP_REFUSALS_H
 

@@ -447,8 +447,7 @@ void request_problem(struct request *req, enum problem p, const char *detail, co
 	struct buf out;
 	size_t len;
 	buf_init(&out, 65536);
-	/* Every 404 has the same detail, so that a caller can't tell an absent object from a hidden one.
-	 */
+	/* Every 404 has the same detail, so that a caller can't tell whether an object is absent or hidden. */
 	problem_render(&out, p, status == 404 ? NULL : detail, req->id, extra);
 	if (status == 401)
 		request_add_header(req, "WWW-Authenticate", "Bearer realm=\"postern\"");

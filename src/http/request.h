@@ -70,8 +70,7 @@ bool request_is_same_origin(const struct request *req,
 	bool *ret_says_so); /* by Origin or Sec-Fetch-Site; ret_says_so: one of them is present */
 bool request_is_https(const struct request *req);
 
-/* The user, for logs: set when it is known or claimed. NULL: not set. The name is copied, and truncated if it is long.
- */
+/* The user, for logs: set when it is known or claimed; NULL: not set. The name is copied, and truncated if too long. */
 void request_set_user(struct request *req, const char *name);
 const char *request_user(const struct request *req);
 /* Marks the request as having a credential, valid or not. */

@@ -28,7 +28,7 @@
 #define RETRY_MS 2000
 #define VANISHED_MS 25000 /* what a peer may leave unacknowledged; with a heartbeat before it, 40 s */
 #define UNSENT_MAX 16384  /* otherwise the kernel buffers megabytes for a client that doesn't read */
-#define WRITE_SLICE 65536 /* written to one subscriber, within a frame, before the next one's turn */
+#define WRITE_SLICE 65536 /* bytes, up to the end of a frame, for one subscriber before the next one's turn */
 
 struct stream {
 	struct subscriber s;

@@ -34,13 +34,13 @@ void loop_fd_set(struct loop_fd *w, unsigned events); /* 0: pause */
  * all of them, and this one goes to the end of the queue. If all call it after each event, they take turns.
  * Returns false if the loop hasn't run since the descriptor was added. */
 bool loop_fd_take_turns(struct loop_fd *w);
-void loop_fd_free(struct loop_fd *w); /* NULL is fine */
+void loop_fd_free(struct loop_fd *w); /* NULL is allowed */
 
 struct loop_timer *loop_timer_new(struct loop *loop, void (*on_time)(void *arg), void *arg);
 void loop_timer_start(
 	struct loop_timer *t, uint64_t after_ms, uint64_t repeat_ms); /* repeat_ms 0: once; starting again re-arms */
 void loop_timer_stop(struct loop_timer *t);
-void loop_timer_free(struct loop_timer *t); /* NULL is fine */
+void loop_timer_free(struct loop_timer *t); /* NULL is allowed */
 
 struct loop_signal *loop_signal_new(struct loop *loop, int signum, void (*on_signal)(void *arg), void *arg);
 void loop_signal_free(struct loop_signal *s);
