@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern chats`: the chats of the token's user, over HTTP. `postern chat` is the administrator's, over the database.
+ * `postern chats`: the chats of the token's user, over HTTP. (`postern chat` is for administrators, on the database.)
  */
 #include <json-c/json.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * `postern doctor`: whether the addresses can be listened on, or which server uses them, and what public_url leads to.
- */
+ * `postern doctor`: whether the addresses can be listened on, or which server uses them, and where public_url leads. */
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>

@@ -36,8 +36,7 @@ static int characters(const char *text)
 
 void listing_text(const char *text, int width)
 {
-	int n = characters(text),
-	    most = width != 0 ? n : LAST_MAX; /* a column isn't cut: that would make another name of it */
+	int n = characters(text), most = width != 0 ? n : LAST_MAX; /* a name in a column isn't truncated */
 	if (width < 0)
 		printf("%*s", n < -width ? -width - n : 0, "");
 	for (const char *c = text; *c != '\0' && (most -= begins_character(*c)) >= 0; c++) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Lists from the SQL functions of the API, page by page: one line for each item, as text or as a JSON object.
- */
+ * Lists from the SQL functions of the API, page by page: one line for each item, as text or as a JSON object. */
 #ifndef CLI_LISTING_H
 #define CLI_LISTING_H
 

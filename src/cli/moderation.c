@@ -167,7 +167,7 @@ static int report_resolve(struct database *d, const char *number)
 		"report", number));
 }
 
-/* ---- the audit log ---- */
+/* ---- the audit trail ---- */
 
 static void print_entry(struct json_object *entry)
 {

@@ -96,9 +96,8 @@ static void block(sigset_t *set, sigset_t *before)
 	sigprocmask(SIG_BLOCK, set, before);
 }
 
-/* Waits for the child's end. Returns the signal that is to end this process; 0: none, and *ret_code is the child's exit
- * status.
- */
+/* Waits for the child's end. Returns the signal that is to end this process; 0: none, and the child's exit status is in
+ * *ret_code. */
 static int await_child(pid_t pid, const sigset_t *set, int *ret_code)
 {
 	int status = 0, stopped = 0, signum;

@@ -27,8 +27,8 @@ const struct conf_option send_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* The words with a blank between them; without any, standard input less its last newline. Returns 0 or an exit status.
- */
+/* Joins the words with blanks; if there are none, reads standard input up to its end, without the last newline. Returns
+ * 0 or an exit status. */
 static int read_text(struct buf *text, char *const *words)
 {
 	char chunk[16384];

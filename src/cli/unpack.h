@@ -17,6 +17,6 @@ struct unpack *unpack_new(const char *dir, struct buf *why);
 enum status unpack_add(void *arg, const void *data, size_t len, struct buf *why) MUST_CHECK;
 /* Returns ST_OK if the archive was complete. */
 enum status unpack_end(const struct unpack *u, struct buf *why) MUST_CHECK;
-void unpack_free(struct unpack *u); /* NULL is fine */
+void unpack_free(struct unpack *u); /* NULL is allowed */
 
 #endif

@@ -16,8 +16,7 @@ const struct conf_option user_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* A password from the user or made up, and its hash. A made one is printed, alone on a line, once it is the account's.
- */
+/* A password, read or generated, and its hash. A generated one is printed, alone on a line, once it is stored. */
 static int with_password(struct database *d, const char *sql, const char *name, const char *third)
 {
 	char password[PASSWORD_MAX + 1], hash[PASSWORD_HASH_MAX];

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Parses a command line into operands, the command's own options and flags of settings, whose values aren't checked
- * here. getopt_long(3) doesn't fit: it needs a table of its own, and allows one spelling for each option.
- */
+ * here. getopt_long(3) doesn't fit: it needs a table of its own, and allows one spelling for each option. */
 #ifndef CONF_ARGS_H
 #define CONF_ARGS_H
 

@@ -213,7 +213,7 @@ static void env_name(const struct setting *s, char out[64])
 			out[i] -= 'a' - 'A';
 }
 
-/* An empty variable counts as unset: container tools can't leave one out. */
+/* An empty variable counts as unset, since container tools pass one for a value that isn't given. */
 static void read_environment(struct source *src)
 {
 	char name[64], error[SETTING_ERROR_MAX];

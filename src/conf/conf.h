@@ -65,8 +65,7 @@ struct conf {
 	char *database_password_file;      /* NULL: none */
 	char *pg_bindir;                   /* directory of initdb and postgres; NULL: searched for */
 	char *user;       /* to become when started as root; NULL: postern, else postgres, whichever exists */
-	char *public_url; /* "https://chat.example.org" or with a path, never with a slash at the end; NULL: unknown
-			   */
+	char *public_url; /* "https://chat.example.org", perhaps with a path, without a slash at the end; NULL: unset */
 	struct conf_net *trusted_proxies;
 	size_t trusted_count;
 	char **cors_origins; /* "https://app.example.org", lower case; "*" for any */
@@ -132,7 +131,7 @@ struct conf_args {
 
 /* Fills *c. args and argv must outlive it. Returns 0, or prints all mistakes on standard error and returns
  * CONF_EXIT_USAGE (a flag) or CONF_EXIT_CONFIG (the file, the environment). The caller releases *c and *args in either
- * case. If args->help is true then, *c is empty. */
+ * case. If it has set args->help, *c is empty. */
 int conf_load(struct conf *c, struct conf_args *args);
 void conf_release(struct conf *c);
 

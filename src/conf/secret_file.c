@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A group may read it: so that the service's user can. */
+/* Refuses a file that every user may access. Its group may: that can be the group of the service's user. */
 static const char *check(int fd)
 {
 	struct stat st;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A secret that is in a file of its own, so that it appears in no list of processes, environment or log.
- */
+ * A secret in a file of its own, so that it appears in no list of processes, no environment and no log. */
 #ifndef CONF_SECRET_FILE_H
 #define CONF_SECRET_FILE_H
 
