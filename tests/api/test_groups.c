@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Groups: bans, who may post and add members, slow mode and the chat's rate, the audit log. test_large_groups.c has the
- * rest. */
+ * Groups: bans, who may post and add members, slow mode, the rate of a chat, the audit trail. test_large_groups.c has
+ * the rest. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,7 +287,7 @@ START_TEST(chat_rate_limit_refuses_messages_over_it)
 }
 END_TEST
 
-/* ---- the audit log ---- */
+/* ---- the audit trail ---- */
 
 START_TEST(audit_lists_acts_of_admins)
 {

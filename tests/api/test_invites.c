@@ -143,7 +143,7 @@ START_TEST(invites_are_managed_by_users_who_may_add_members)
 	struct answer audit = expect_status(get(ann, "%s/audit", chat_path(chat)), 200);
 	ck_assert_str_eq(json_str(audit.json, "acts.0.act"), "invite_revoked");
 	ck_assert_str_eq(json_str(audit.json, "acts.2.act"), "invite_created");
-	ck_assert_msg(strstr(audit.body, code) == NULL, "the audit log has the code");
+	ck_assert_msg(strstr(audit.body, code) == NULL, "the audit trail has the code");
 }
 END_TEST
 
@@ -235,7 +235,7 @@ START_TEST(mute_remains_after_leaving_and_joining)
 }
 END_TEST
 
-/* Upkeep also removes the invites and the audit log of a deleted chat. */
+/* Upkeep also removes the invites and the audit trail of a deleted chat. */
 START_TEST(expired_invites_are_removed)
 {
 	struct client *ann = new_user();
