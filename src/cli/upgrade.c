@@ -217,12 +217,12 @@ static enum status begin(struct store *s, const struct conf *conf, struct buf *w
 			"command is for the private one in the state directory");
 		return ST_REFUSED;
 	}
-	if (access(conf->state, F_OK) < 0) { /* else it would be made */
+	if (access(conf->state, F_OK) < 0) { /* otherwise it would be created */
 		buf_addf(why, "%s: %s: no database to upgrade; another state directory: --state", conf->state,
 			strerror(errno));
 		return ST_REFUSED;
 	}
-	sigemptyset(&stops); /* so that waiting ends, and what was begun is cleared away */
+	sigemptyset(&stops); /* blocked signals end waits, so that unfinished files are removed */
 	sigaddset(&stops, SIGTERM);
 	sigaddset(&stops, SIGINT);
 	sigprocmask(SIG_BLOCK, &stops, NULL);

@@ -184,7 +184,7 @@ bool setting_add(struct conf *c, const struct setting *s, const char *text, char
 		break;
 	case SETTING_LEVEL:
 		if (!log_level_parse(text, place(c, s)))
-			wrong = "expected error, warn, info or debug";
+			wrong = "expected error, warn, info, debug or trace";
 		break;
 	case SETTING_FORMAT:
 		if (!log_format_parse(text, place(c, s)))

@@ -61,7 +61,7 @@ static struct attempt *attempt_new(const char *conninfo)
 	return NULL;
 }
 
-/* The main thread handles the signals. */
+/* Starts the thread with all signals blocked: the main thread handles them. */
 static bool start(struct attempt *a, pthread_t *thread)
 {
 	sigset_t all, before;
