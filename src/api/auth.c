@@ -130,7 +130,7 @@ bool auth_require_origin(struct request *req)
 	return false;
 }
 
-static void pass(struct request *req, const struct caller *found, void (*next)(struct request *req))
+static void accept_caller(struct request *req, const struct caller *found, void (*next)(struct request *req))
 {
 	struct caller *c = mem_alloc(sizeof(*c));
 	*c = *found;
@@ -166,7 +166,7 @@ static void on_found(void *arg, const struct pg_result *r)
 		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
 		uses_note(l->auth->api->uses, l->req, c.credential);
-		pass(l->req, &c, l->next);
+		accept_caller(l->req, &c, l->next);
 	}
 	free(l);
 }
@@ -235,7 +235,8 @@ static void by_token(
 		else if (a->api->conf->jwt_keys != NULL)
 			look_up_jwt(a, req, token, by_cookie, next);
 		else
-			refuse(req, "JWTs aren't accepted by this server."); /* this includes cached ones */
+			refuse(req, "JWTs aren't accepted by this server."); /* nor one that is a credential already,
+										from when they were */
 		return;
 	}
 	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {
@@ -254,7 +255,7 @@ static void by_token(
 	metrics_count(a->api->metrics, M_TOKEN_HITS, 1);
 	if (uses_due(&k->noted_s))
 		uses_note(a->api->uses, req, k->credential);
-	pass(req, &c, next);
+	accept_caller(req, &c, next);
 }
 
 /* Decodes Base64 (RFC 4648), and returns the password of "name:password". */

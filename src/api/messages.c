@@ -60,7 +60,7 @@ static void free_post(struct post *p)
 }
 
 /* A copy that lives as long as the post. */
-static const char *keep(struct outgoing *o, const char *s)
+static const char *copy_text(struct outgoing *o, const char *s)
 {
 	return s != NULL ? arena_copy(&o->post->arena, s, strlen(s)) : NULL;
 }
@@ -141,11 +141,11 @@ static void read_json(struct outgoing *o, const char *json, size_t len)
 		check_type(o, &d);
 	if (o->error.code == PROBLEM_NONE)
 		check_forward(o, &d);
-	o->item.text = keep(o, d.text);
-	o->item.type = keep(o, d.type);
-	o->item.key = keep(o, d.key);
+	o->item.text = copy_text(o, d.text);
+	o->item.type = copy_text(o, d.type);
+	o->item.key = copy_text(o, d.key);
 	if (d.content != NULL)
-		o->item.content = keep(o,
+		o->item.content = copy_text(o,
 			json_object_to_json_string_ext(
 				d.content, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	o->item.reply_to = (uint64_t)d.reply_to;
@@ -177,7 +177,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	if (header_key != NULL && o->item.key != NULL && strcmp(header_key, o->item.key) != 0)
 		body_fail(&o->error, PROBLEM_OUT_OF_RANGE, "The key and the Idempotency-Key header differ.");
 	if (header_key != NULL && o->item.key == NULL)
-		o->item.key = keep(o, header_key);
+		o->item.key = copy_text(o, header_key);
 	if (o->item.key != NULL && !is_key(o->item.key))
 		body_fail(
 			&o->error, PROBLEM_OUT_OF_RANGE, "A key has 1 to %d bytes and no control characters.", KEY_MAX);
@@ -186,7 +186,7 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 	if (o->item.key == NULL) {
 		snprintf(made, sizeof(made), "~%s-%u-%" PRIx64 "-%" PRIx64, api->node, api->worker, clock_mono_us(),
 			++api->keys);
-		o->item.key = keep(o, made);
+		o->item.key = copy_text(o, made);
 	}
 	buf_init(&all, SIZE_MAX / 2);
 	buf_addu(&all, o->item.reply_to);
@@ -239,8 +239,9 @@ static const char *detail_of(const struct send_result *r)
 						     : problem_detail(r->problem);
 }
 
-/* A chat's limit for its members has a rate a minute and a number of seconds until the next try. */
-static uint64_t refrain(const struct send_result *r, unsigned *ret_limit)
+/* Returns in how many seconds a message that a limit of its chat has refused may be sent, and sets *ret_limit to the
+ * messages a minute. 0: another result. */
+static uint64_t seconds_to_wait(const struct send_result *r, unsigned *ret_limit)
 {
 	uint64_t seconds = 0;
 	return problem_status(r->problem) == 429 && sscanf(r->body, "%u %" SCNu64, ret_limit, &seconds) == 2 ? seconds
@@ -260,7 +261,7 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 		request_reply(req, 201, "application/json", body, len);
 		return;
 	}
-	uint64_t wait = refrain(r, &limit);
+	uint64_t wait = seconds_to_wait(r, &limit);
 	if (wait > 0)
 		request_add_rate(req, limit, wait);
 	struct buf extra;
@@ -273,7 +274,7 @@ static void answer_one(struct outgoing *o, const struct send_result *r)
 	buf_release(&extra);
 }
 
-/* Adds the lines of the answer to a bulk. */
+/* Sets the item's line of the answer to a bulk. */
 static void line_sent(struct outgoing *o, const struct send_result *r)
 {
 	struct buf out;
@@ -338,7 +339,7 @@ static void on_done(struct send_item *item, const struct send_result *r)
 	if (o->post->bulk && r->problem == PROBLEM_NONE)
 		line_sent(o, r);
 	else if (o->post->bulk)
-		line_refused(o, r->problem, detail_of(r), refrain(r, &limit));
+		line_refused(o, r->problem, detail_of(r), seconds_to_wait(r, &limit));
 	else
 		answer_one(o, r);
 	one_done(o->post);

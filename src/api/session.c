@@ -83,7 +83,7 @@ static void on_issued(void *arg, const struct pg_result *r)
 
 /* ---- POST /v1/session ---- */
 
-static void give_back(struct issue *i)
+static void refund_attempt(struct issue *i)
 {
 	limit_refund(api_of(i->req), LIMIT_LOGINS, i->account_key);
 	limit_refund(api_of(i->req), LIMIT_LOGINS, i->address_key);
@@ -110,7 +110,7 @@ static void on_verified(void *arg)
 		free_issue(i);
 		return;
 	}
-	give_back(i);
+	refund_attempt(i);
 	metrics_sign_in(api->metrics, SIGN_IN_PASSWORD, true);
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	clock_rfc3339(clock_real_us() + (uint64_t)api->conf->session_ttl * 1000000, i->expires_at);

@@ -46,8 +46,8 @@ static enum status refused(struct job *j, const char *what)
 	return ST_REFUSED;
 }
 
-/* Fills the manifest's part about the database. */
-static enum status look(struct job *j)
+/* Fills the manifest, except for the parts. */
+static enum status fill_manifest(struct job *j)
 {
 	struct manifest *m = &j->archive.manifest;
 	if (!migrate_meta(j->d.db, "epoch", m->epoch, sizeof(m->epoch)))
@@ -100,7 +100,7 @@ static void add_arguments(struct job *j, struct tool *t)
 	tool_add(t, "--no-unlogged-table-data"); /* presence and other passing state */
 	if (j->d.store.state != NULL)
 		return;
-	/* An external database may have other schemas, which our role may not be allowed to read. */
+	/* An external database may have other schemas, which this role may not be allowed to read. */
 	tool_add(t, "--schema=postern");
 	tool_add(t, "--schema=postern_????????????");
 	char found[8] = "";
@@ -184,7 +184,7 @@ static int work(int fd, void *arg)
 	if (code == 0 && (j->d.db = sync_open_plain(j->d.store.conninfo, &j->why)) == NULL)
 		st = ST_AWAY;
 	if (code == 0 && st == ST_OK)
-		st = look(j);
+		st = fill_manifest(j);
 	if (code == 0 && st == ST_OK)
 		st = write_archive(j);
 	if (st != ST_OK)

@@ -113,8 +113,8 @@ enum status restore_other(struct store *s, const struct conf *conf, struct archi
 	return asked && *found == '\0' ? restore_dump(a, conf, major, s->conninfo, false, why) : ST_REFUSED;
 }
 
-/* Refuses what this version can't restore, or not to that place. */
-static enum status judge(const struct archive *a, const struct conf *conf, struct buf *why)
+/* Refuses a backup that this version can't restore at all, or can't restore to the configured database. */
+static enum status check_restorable(const struct archive *a, const struct conf *conf, struct buf *why)
 {
 	const struct manifest *m = &a->manifest;
 	bool is_base = strcmp(m->kind, MANIFEST_BASE) == 0;
@@ -201,7 +201,7 @@ int restore_command(const struct command *self, const struct conf *conf, const s
 	buf_init(&why, 8192);
 	hold_signals();
 	int code = EXIT_FAILURE, fd = open_file(args->operands[0], &a, &why);
-	if (fd < 0 || judge(&a, conf, &why) != ST_OK)
+	if (fd < 0 || check_restorable(&a, conf, &why) != ST_OK)
 		command_failed("%s", buf_text(&why));
 	else
 		code = restore(&a, conf, &why);

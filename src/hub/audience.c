@@ -418,7 +418,7 @@ static void on_looked(void *arg, const struct pg_result *r)
 		answer(o, HUB_START, NULL, (struct position) { at.pos, check });
 }
 
-static void look(struct opening *o)
+static void query_log(struct opening *o)
 {
 	char pos[24];
 	snprintf(pos, sizeof(pos), "%" PRIu64, o->since.at.pos);
@@ -442,7 +442,7 @@ static void resolve(struct opening *o, bool just_loaded)
 	else if (known == MARKS_OTHER)
 		reset(o, "rewound");
 	else
-		look(o);
+		query_log(o);
 }
 
 static void load(struct hub_user *u);

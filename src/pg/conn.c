@@ -355,7 +355,7 @@ static void call_done(struct pg_conn *c)
 }
 
 /* Keeps the result that counts: the first error, else the last rows (a preparation comes before its run). */
-static void keep(struct pg_conn *c, PGresult *result)
+static void keep_result(struct pg_conn *c, PGresult *result)
 {
 	ExecStatusType old = c->result ? PQresultStatus(c->result) : PGRES_COMMAND_OK;
 	const char *preparing = c->calls[0].preparing;
@@ -382,7 +382,7 @@ static void read_results(struct pg_conn *c)
 		if (result == NULL) /* the end of one statement of the pipeline */
 			continue;
 		if (PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
-			keep(c, result);
+			keep_result(c, result);
 			continue;
 		}
 		PQclear(result);

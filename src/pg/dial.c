@@ -235,7 +235,7 @@ enum dial_next dial_start(struct dial *d)
 }
 
 /* Gives up this address and continues. */
-static enum dial_next pass(struct dial *d)
+static enum dial_next skip_address(struct dial *d)
 {
 	dial_stop(d);
 	return next(d);
@@ -253,7 +253,7 @@ static enum dial_next set_up(struct dial *d)
 	if (rc >= 0)
 		return rc > 0 ? DIAL_WRITE : DIAL_READ;
 	note(d, PQerrorMessage(d->pg));
-	return pass(d);
+	return skip_address(d);
 }
 
 static enum dial_next poll_connect(struct dial *d)
@@ -262,7 +262,7 @@ static enum dial_next poll_connect(struct dial *d)
 	case PGRES_POLLING_READING: return DIAL_READ;
 	case PGRES_POLLING_WRITING: return DIAL_WRITE;
 	case PGRES_POLLING_OK: return set_up(d);
-	default: note(d, PQerrorMessage(d->pg)); return pass(d);
+	default: note(d, PQerrorMessage(d->pg)); return skip_address(d);
 	}
 }
 
@@ -272,7 +272,7 @@ static enum dial_next finish(struct dial *d)
 	if (attrs_are(d, "read-write") && !d->lenient && read_only != NULL && strcmp(read_only, "on") == 0) {
 		note_host(d, "the server is read-only (default_transaction_read_only)");
 		d->worth_it = true;
-		return pass(d);
+		return skip_address(d);
 	}
 	PQsetnonblocking(d->pg, 0);
 	d->good = d->order[d->at];
@@ -284,7 +284,7 @@ static enum dial_next read_answers(struct dial *d)
 {
 	if (PQconsumeInput(d->pg) != 1 || PQflush(d->pg) < 0) {
 		note(d, PQerrorMessage(d->pg));
-		return pass(d);
+		return skip_address(d);
 	}
 	while (!PQisBusy(d->pg)) {
 		PGresult *r = PQgetResult(d->pg);
@@ -294,7 +294,7 @@ static enum dial_next read_answers(struct dial *d)
 		if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
 			note_host(d, PQresultErrorMessage(r));
 			PQclear(r);
-			return pass(d);
+			return skip_address(d);
 		}
 		PQclear(r);
 	}
@@ -319,7 +319,7 @@ enum dial_next dial_give_up(struct dial *d)
 		end_lookup(d);
 	else
 		note_host(d, what);
-	return pass(d);
+	return skip_address(d);
 }
 
 int dial_fd(const struct dial *d)

@@ -130,7 +130,7 @@ bool migrate_meta(struct sync *s, const char *key, char *out, size_t size)
 
 /* A migration in the database that this binary doesn't know is from a newer version, which says which older versions
  * may still use the database. */
-static enum status judge_unknown(struct sync *s, const char *name, struct buf *why)
+static enum status check_unknown(struct sync *s, const char *name, struct buf *why)
 {
 	char min_version[64];
 	if (!migrate_meta(s, "min_version", min_version, sizeof(min_version)))
@@ -155,7 +155,7 @@ static enum status compare(struct sync *s, struct sync_rows *applied, struct buf
 		while (e->name != NULL && !sync_is(applied, i, 0, e->name))
 			e++;
 		if (e->name == NULL) {
-			if (judge_unknown(s, sync_text(applied, i, 0), why) != ST_OK)
+			if (check_unknown(s, sync_text(applied, i, 0), why) != ST_OK)
 				return ST_REFUSED;
 			continue;
 		}

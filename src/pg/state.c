@@ -60,7 +60,7 @@ static bool is_empty(int fd)
 
 /* Gives the user a directory that root has just made, or an empty one that an administrator or a container tool has
  * made. */
-static enum status give(int fd, const char *dir, bool made, const struct identity *owner, struct buf *why)
+static enum status give_to_owner(int fd, const char *dir, bool made, const struct identity *owner, struct buf *why)
 {
 	struct stat st;
 	struct identity holder = { .name = "somebody else" };
@@ -89,7 +89,7 @@ int state_make(const char *dir, const struct identity *owner, struct buf *why)
 	if (!ok || (fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
 		failed(why, dir);
 		buf_adds(why, " (--state chooses another state directory)");
-	} else if (geteuid() == 0 && give(fd, dir, made, owner, why) != ST_OK) {
+	} else if (geteuid() == 0 && give_to_owner(fd, dir, made, owner, why) != ST_OK) {
 		close(fd);
 		fd = -1;
 	}
