@@ -14,9 +14,10 @@
 #define KINDS 3
 
 struct hall {
-	unsigned size, first,
-		users; /* size: of a group; first: the first group's id; users: the number of users before these */
-	unsigned before;
+	unsigned size;   /* of each group */
+	unsigned first;  /* the first group's id */
+	unsigned users;  /* in all these groups */
+	unsigned before; /* the number of users before these */
 };
 
 static size_t write_stream(void *arg, unsigned number, char *out, size_t size)

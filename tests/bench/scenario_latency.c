@@ -59,7 +59,7 @@ static void light_load(const struct postern *p, struct subscribers *s)
 	add("light load", OURS, &s->delays);
 }
 
-static void round_light(const struct postern *p, struct baseline *f)
+static void round_light(const struct postern *p, struct baseline *base)
 {
 	struct subscribers s = {
 		.ports = { p->port }, .ports_count = 1, .count = 1, .write = write_stream, .greeting = "event: hello"
@@ -69,16 +69,16 @@ static void round_light(const struct postern *p, struct baseline *f)
 	light_load(p, &s);
 	subscribers_close(&s);
 	histogram_reset(&h);
-	baseline_latency(f, BASELINE_SEND, 10 * settings.seconds, 100, &h); /* caches are cold, CPUs asleep */
+	baseline_latency(base, BASELINE_SEND, 10 * settings.seconds, 100, &h); /* caches are cold, CPUs asleep */
 	add("10/s", "send() and NOTIFY received", &h);
 	histogram_reset(&h);
-	baseline_latency(f, BASELINE_NAIVE, 10 * settings.seconds, 100, &h);
+	baseline_latency(base, BASELINE_NAIVE, 10 * settings.seconds, 100, &h);
 	add("10/s", "naive INSERT+NOTIFY received", &h);
 	histogram_reset(&h);
-	baseline_latency(f, BASELINE_SEND, SAMPLES * settings.seconds, 0, &h);
+	baseline_latency(base, BASELINE_SEND, SAMPLES * settings.seconds, 0, &h);
 	add("light load", "send() and NOTIFY received", &h);
 	histogram_reset(&h);
-	baseline_latency(f, BASELINE_NAIVE, SAMPLES * settings.seconds, 0, &h);
+	baseline_latency(base, BASELINE_NAIVE, SAMPLES * settings.seconds, 0, &h);
 	add("light load", "naive INSERT+NOTIFY received", &h);
 }
 
@@ -109,7 +109,7 @@ void scenario_latency(void)
 {
 	static const double rates[] = { 10, 1000, 5000 };
 	struct postern p;
-	struct baseline f;
+	struct baseline base;
 	unsigned idle = settings.streams;
 	char statements[256];
 	results_begin("latency", "From POST to the frame on another's stream");
@@ -118,7 +118,7 @@ void scenario_latency(void)
 		"select bench.groups(1, 2, 1, %d); select bench.groups(1000, 10, %d, %u)", PAIRS * 2, PAIRS * 2 + 1,
 		PAIRS * 2 + idle);
 	postern_populate(p.conninfo, PAIRS * 2 + idle, statements);
-	baseline_open(&f, &p);
+	baseline_open(&base, &p);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		struct subscribers s = { .ports = { p.port },
 			.ports_count = 1,
@@ -126,14 +126,14 @@ void scenario_latency(void)
 			.write = write_stream,
 			.greeting = "event: hello" };
 		say("  round %u", round + 1);
-		round_light(&p, &f);
+		round_light(&p, &base);
 		subscribers_open(&s);
 		for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
 			round_rate(&p, &s, rates[i]);
 		subscribers_close(&s);
 		engine_run(SECOND);
 	}
-	baseline_close(&f);
+	baseline_close(&base);
 	postern_stop(&p);
 	results_end();
 }

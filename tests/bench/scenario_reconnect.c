@@ -79,7 +79,7 @@ static double wait_for_all(struct subscribers *s, enum pass pass)
 	return (double)((pass == NOTHING_MISSED ? s->last_opened_at : s->last_at) - began) / 1e6;
 }
 
-static void come_back(const struct postern *p, struct town *t, enum pass pass)
+static void reconnect(const struct postern *p, struct town *t, enum pass pass)
 {
 	struct subscribers s = { .ports = { p->port },
 		.ports_count = 1,
@@ -122,10 +122,10 @@ void scenario_reconnect(void)
 		post_all(&p, &t);
 		postern_stop(&p);
 		postern_start_beside(&p, &owner, DATABASE, 1);
-		come_back(&p, &t, COLD);
-		come_back(&p, &t, KNOWN);
+		reconnect(&p, &t, COLD);
+		reconnect(&p, &t, KNOWN);
 		postern_cursor(&p, t.cursor, sizeof(t.cursor));
-		come_back(&p, &t, NOTHING_MISSED);
+		reconnect(&p, &t, NOTHING_MISSED);
 		postern_stop(&p);
 	}
 	postern_stop(&owner);

@@ -99,16 +99,16 @@ static void round_bulk(const struct postern *p)
 	load_close(&l);
 }
 
-static void round_baseline(struct baseline *f)
+static void round_baseline(struct baseline *base)
 {
 	char what[64];
-	double naive = baseline_naive_rate(f);
+	double naive = baseline_naive_rate(base);
 	for (unsigned k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
 		snprintf(what, sizeof(what), "%u sender%s", counts[k], counts[k] > 1 ? "s" : "");
 		results_add(what, "messages/s", "naive INSERT+NOTIFY", naive);
 	}
-	results_add("bulk", "messages/s", "send() in batches of 100", baseline_send_rate(f, 100));
-	results_add("bulk", "messages/s", "send() in batches of 512", baseline_send_rate(f, 512));
+	results_add("bulk", "messages/s", "send() in batches of 100", baseline_send_rate(base, 100));
+	results_add("bulk", "messages/s", "send() in batches of 512", baseline_send_rate(base, 512));
 }
 
 /* By 64 senders. */
@@ -127,25 +127,25 @@ static void round_node(const struct postern *p, enum node_kind kind)
 void scenario_send(void)
 {
 	struct postern p;
-	struct baseline f;
+	struct baseline base;
 	unsigned warm = 64;
 	double none;
 	results_begin("send", "Durable messages a second");
 	postern_start(&p, "send", 1);
 	postern_populate(p.conninfo, USERS, "select bench.groups(1, 16, 1, 256)");
-	baseline_open(&f, &p);
+	baseline_open(&base, &p);
 	measure(&p, warm, &none, &none, &none);
-	baseline_send_rate(&f, 100);
+	baseline_send_rate(&base, 100);
 	for (unsigned round = 0; round < settings.rounds; round++) {
 		say("  round %u", round + 1);
 		for (unsigned k = 0; k < sizeof(counts) / sizeof(counts[0]); k++)
 			round_senders(&p, counts[k]);
 		round_bulk(&p);
-		round_baseline(&f);
+		round_baseline(&base);
 		round_node(&p, NODE_SOCKETIO);
 		round_node(&p, NODE_WS);
 	}
-	baseline_close(&f);
+	baseline_close(&base);
 	postern_stop(&p);
 	results_end();
 }

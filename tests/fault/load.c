@@ -21,7 +21,7 @@ size_t load_messages(const struct load *l) { return l->message_count; }
 
 /* --- the town --- */
 
-static void settle(struct load *l, struct person *p)
+static void choose_rooms(struct load *l, struct person *p)
 {
 	for (unsigned r = 0; r < l->room_count; r++)
 		p->joined[r] = p == &l->people[0] || load_random(l, 4) == 0;
@@ -29,7 +29,7 @@ static void settle(struct load *l, struct person *p)
 		p->joined[load_random(l, l->room_count)] = true;
 }
 
-static void found(struct load *l, unsigned r)
+static void create_room(struct load *l, unsigned r)
 {
 	char names[8192] = "";
 	size_t len = 0;
@@ -55,10 +55,10 @@ struct load *load_new(const struct plan *plan, struct server *const nodes[], siz
 	l->room_count = plan->rooms;
 	for (unsigned i = 0; i < l->person_count; i++) {
 		l->people[i].client = user_at(nodes[0], format("p%02u", i));
-		settle(l, &l->people[i]);
+		choose_rooms(l, &l->people[i]);
 	}
 	for (unsigned r = 0; r < l->room_count; r++)
-		found(l, r);
+		create_room(l, r);
 
 	l->messages = calloc(l->message_count = plan->messages, sizeof(*l->messages));
 	l->senders = calloc(l->sender_count = plan->senders, sizeof(*l->senders));
