@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern backup`: the database in one file, for `postern restore`. Nothing in the database is changed, migrations
- * included: a backup before an upgrade is one of what was there. */
+ * `postern backup`: writes the database to one file, for `postern restore`. It changes nothing in the database and
+ * applies no migrations, so that a backup made before an upgrade has the old state. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -154,7 +154,7 @@ static enum status write_archive(struct job *j)
 	return st == ST_OK ? archive_end(&j->archive, &j->why) : st;
 }
 
-/* A command that only reads makes no cluster. */
+/* Opens the database, which must exist: a backup doesn't create a cluster. */
 static int open_existing(struct job *j)
 {
 	char data[PATH_MAX];

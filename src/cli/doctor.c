@@ -83,7 +83,7 @@ static void check_suspicious_settings(struct doctor *d)
 	free(lines);
 }
 
-/* A conninfo with a password in a file that others may read. */
+/* Warns if other users can read a settings file that may have the database's password. */
 static void check_file_mode(struct doctor *d)
 {
 	const struct conf *conf = d->conf;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A backup into the private cluster: a new cluster is made beside the one in use, started, brought up to date and
- * stopped. Only when all of that has worked does it take the other one's place, in one step (switch.h). */
+ * Restores a backup into the private cluster. A new cluster is made beside the one in use, started, migrated and
+ * stopped. If all of that has succeeded, it replaces the other one, in one step (switch.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +40,8 @@ static enum status clean_up(const struct store *s, const struct conf *conf, bool
 	return st;
 }
 
-/* A copy of a cluster can be run by its own version only, and a dump can't go into an older one. */
+/* Checks the version of PostgreSQL: a base backup needs its own version, and a dump can't be restored into an older
+ * one. */
 static enum status check_programs(const struct archive *a, const struct conf *conf, struct buf *why)
 {
 	char dir[BINDIR_SIZE];

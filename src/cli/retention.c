@@ -49,7 +49,7 @@ static void print(struct json_object *o)
 	putchar('\n');
 }
 
-/* value: seconds, NULL: it is asked for. */
+/* Sets the retention of the chat, or the default, to value (seconds); NULL: only reads it. */
 static struct sync_rows *call(struct database *d, const char *value)
 {
 	if (chat == NULL)

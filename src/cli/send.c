@@ -86,7 +86,7 @@ static bool should_retry(const struct client *c, CURLcode code, unsigned attempt
 	return true;
 }
 
-/* Prints what was asked for. When that fails, the message has been sent all the same, and its id is said. */
+/* Prints the message or its id. If that fails, reports the id as an error, because the message was sent. */
 static int print_result(const struct client *c)
 {
 	struct json_object *message = client_json(c);

@@ -38,7 +38,7 @@ enum status switch_begin(const char *state, char aside[PATH_MAX], struct buf *wh
 	return mkdir(aside, 0700) == 0 ? ST_OK : failed(aside, why);
 }
 
-/* STATE/pg.old-20260131T120000Z; a number behind it if there is one already. */
+/* Makes the name STATE/pg.old-20260131T120000Z, with a number at its end if that exists already. */
 static enum status name_kept(const char *state, const char *prefix, char kept[PATH_MAX], struct buf *why)
 {
 	char stamp[48], name[128];
@@ -56,8 +56,8 @@ static enum status name_kept(const char *state, const char *prefix, char kept[PA
 	return ST_REFUSED;
 }
 
-/* Marks the new cluster; the old one has no mark any more. After an interruption the next start knows by the mark which
- * of the two was never in use. */
+/* Marks the new cluster, and removes a mark from the old one. After an interruption, the mark tells the next start
+ * which of the two was never in use. */
 static enum status mark_unused(const char *made, const char *data, struct buf *why)
 {
 	char mark[PATH_MAX];
@@ -77,7 +77,8 @@ static void unmark(const char *data)
 		unlink(mark);
 }
 
-/* For file systems that can't exchange. A start that finds STATE/pg.switching and no STATE/pg does the last step. */
+/* For file systems that can't exchange two directories. A start that finds STATE/pg.switching without STATE/pg
+ * completes the exchange. */
 static enum status exchange_in_steps(int fd, const char *state, const char *data, const char *kept, struct buf *why)
 {
 	char switching[PATH_MAX];
@@ -95,7 +96,7 @@ static enum status exchange_in_steps(int fd, const char *state, const char *data
 	return fsync(fd) == 0 && rename(switching, data) == 0 ? ST_OK : failed(switching, why);
 }
 
-/* Under its final name first, so that the exchange is the last step: there is no moment without a cluster. */
+/* Renames the new cluster to the name for the old one, then exchanges the two: STATE/pg exists at every moment. */
 static enum status exchange(
 	int fd, const char *state, const char *made, const char *data, const char *kept, struct buf *why)
 {
@@ -165,7 +166,7 @@ void switch_each_kept_as(const char *state, const char *prefix, void (*on_kept)(
 	glob_t g;
 	size_t len = 0;
 	for (const char *p = state; *p != '\0' && len < PATH_MAX;
-		p++) { /* a name may hold what is special in a pattern */
+		p++) { /* the name may contain special characters of patterns */
 		if (strchr("*?[]\\", *p) != NULL)
 			pattern[len++] = '\\';
 		pattern[len++] = *p;

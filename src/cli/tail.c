@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern tail`: follows the stream, and prints messages as they come. It reconnects for as long as it takes, and what
- * came in the meantime is caught up with by the cursor; when the server can't go on from there, from history. */
+ * `postern tail`: follows the stream, and prints messages as they arrive. It reconnects until it succeeds, and gets the
+ * messages that it has missed by its cursor or, if the server can't resume from that, from the history. */
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,12 +34,12 @@ const struct conf_option tail_options[] = {
 
 struct tail {
 	struct client client;
-	char *chat;             /* only this chat's messages, its number; NULL: all */
+	char *chat;             /* the number of the only chat whose messages are printed; NULL: all */
 	struct bookmark at;     /* how far everything has been printed */
 	struct backlog backlog; /* what was printed from history last */
-	struct buf line;        /* that is coming in */
-	bool established;       /* this connection has brought an event */
-	bool is_cut_off;        /* the server can't go on from the cursor */
+	struct buf line;        /* the line that is being received */
+	bool established;       /* this connection has received an event */
+	bool is_cut_off;        /* the server can't resume from the cursor */
 	int code;               /* the exit status after a failure that lasts; 0: none */
 };
 

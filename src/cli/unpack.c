@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See unpack.h. Every directory is made here, in a fresh one, and no link ever: so no name leads out of it, and
- * O_EXCL finds what comes twice. */
+ * See unpack.h. Every directory is created here, inside an empty one, and links never are: so no name leads outside,
+ * and O_EXCL detects a name that occurs twice. */
 #include "cli/unpack.h"
 
 #include <errno.h>
@@ -17,10 +17,10 @@
 struct unpack {
 	int dir, file; /* file: the one that is being written; -1: none */
 	struct tar_entry entry;
-	uint64_t left;    /* of its bytes */
-	unsigned padding; /* that is left behind them */
+	uint64_t left;    /* bytes of the file that are still to come */
+	unsigned padding; /* bytes of padding that are still to come after them */
 	unsigned char header[TAR_BLOCK];
-	unsigned have; /* of the header */
+	unsigned have; /* bytes of the header so far */
 	bool over;     /* the end was seen: only zeros may follow */
 };
 
@@ -103,7 +103,7 @@ static enum status add_content(struct unpack *u, const unsigned char **data, siz
 	return ST_OK;
 }
 
-/* At the end of a file's bytes, and at once of an empty one. */
+/* Closes the file if all of its bytes were written. An empty one is closed at once. */
 static enum status end_content(struct unpack *u, struct buf *why)
 {
 	if (u->file < 0 || u->left > 0)

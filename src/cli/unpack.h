@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The files of a base backup, out of the tar archive that pg_basebackup wrote, as its bytes come. The archive isn't
- * trusted: nothing is written outside of the directory, nothing is written twice, and links are refused. */
+ * Unpacks a base backup: the tar archive that pg_basebackup wrote, as its bytes arrive. The archive isn't trusted:
+ * nothing is written outside the directory, nothing is written twice, and links are refused. */
 #ifndef CLI_UNPACK_H
 #define CLI_UNPACK_H
 
@@ -11,7 +11,7 @@
 
 struct unpack;
 
-/* Unpacks into dir, which must be empty and accessible to us alone. Returns NULL, and adds to why, on failure. */
+/* Unpacks into dir, which must be empty and accessible only to this user. NULL: failed; the reason is added to why. */
 struct unpack *unpack_new(const char *dir, struct buf *why);
 /* An archive_sink: arg is the unpack. */
 enum status unpack_add(void *arg, const void *data, size_t len, struct buf *why) MUST_CHECK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * `postern upgrade-database`: moves the private cluster to a newer version of PostgreSQL. The new cluster is made
  * beside the one in use, filled by pg_upgrade (pg/upgrade.h), and exchanged for it in one step (switch.h) when it is
- * complete. Whenever this is cut off, the state directory holds the old cluster or the new one, whole. */
+ * complete. After an interruption at any point, the state directory has the old cluster or the new one. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ const struct conf_option upgrade_options[] = {
 	{ NULL, NULL, NULL, NULL },
 };
 
-/* A line for each step, at once: an upgrade may take long. */
+/* Prints a line and flushes it, because the next step may take long. */
 static void say(const char *text)
 {
 	puts(text);
@@ -58,7 +58,7 @@ static enum status clean_up(const struct store *s, struct buf *why)
 	return st;
 }
 
-/* --- what was kept --- */
+/* --- old clusters --- */
 
 struct kept {
 	const char *state; /* as it is shown */
@@ -142,7 +142,7 @@ static enum status put_in_place(struct upgrade *u, char kept[PATH_MAX], struct b
 	return switch_in_as(u->state, u->aside, prefix, kept, why);
 }
 
-/* Everything up to the exchange. */
+/* Makes the new cluster: everything up to the exchange. */
 static enum status make(struct upgrade *u, struct buf *why)
 {
 	say("step: looking at the old database");

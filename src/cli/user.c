@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * `postern user`: accounts, by the functions behind the administrators' routes, so that the same trail is left. */
+ * `postern user`: accounts, by the SQL functions of the administrators' routes, so that the audit trail has the same
+ * entries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +84,7 @@ static int delete (struct database *d, const char *name)
 	return 0;
 }
 
-/* Prints what POST /v1/password-reset takes as its token, alone on a line. */
+/* Prints the token for POST /v1/password-reset, alone on a line. */
 static int reset_link(struct database *d, const char *name)
 {
 	char token[SECRET_TOKEN_LEN + 1], hash[SECRET_HASH_HEX + 1];
