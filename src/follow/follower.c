@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See follower.h. The timer runs whenever no step is under way. */
+ * See follower.h. The timer runs whenever no step is in flight. */
 #include "follow/follower.h"
 
 #include <stdbool.h>
@@ -32,7 +32,7 @@ struct follower {
 	bool prepared;
 	bool woken; /* there were new frames during the step */
 	bool large; /* the next step is STEP_LARGE */
-	bool idle;  /* no step or rest is under way: a new frame leads to a step soon */
+	bool idle;  /* there is no step in flight and no rest: a new frame leads to a step soon */
 	uint64_t began_ms, head, head_ms;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A follower: a name, a durable position, and a function in SQL that processes the next changes after it. It listens to
- * the tail, looks by itself now and then, and rests between steps for longer the faster the log grows, so that it never
- * takes from senders what they need.
+ * the tail and also checks the log at intervals. The faster the log grows, the longer it rests between steps, so that
+ * it doesn't slow senders down.
  *
  * One worker a node tries; the database lets one node at a time be the holder, until its lease runs out. The function
  * moves the position in the transaction of what it writes, so that each step happens once, whichever process dies. */

@@ -14,9 +14,9 @@
 
 #define CHUNK "50"   /* messages: it holds the log lock for 2 or 3 ms */
 #define LOOK_MS 1000 /* when nothing is due */
-/* After a step it rests for as many times as long as the step took, and for a ms for so many members to whom the
- * removals are published; at least for REST_MIN_MS, so that followers of the log don't take it for a high load (400
- * messages a second), or for REST_LATE_MIN_MS if it is more than LATE_S behind. */
+/* The rest after a step is the longer of REST times the step's duration, and 1 ms for every MEMBERS_A_MS members to
+ * whom the removals are published. It is at least REST_MIN_MS, which keeps the rate (400 messages a second) below what
+ * followers of the log take for a high load, or REST_LATE_MIN_MS if the retention is more than LATE_S behind. */
 #define REST 4
 #define MEMBERS_A_MS 100
 #define REST_MIN_MS 125

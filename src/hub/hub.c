@@ -22,7 +22,7 @@
 #define WRITES_A_TURN 256
 #define TICK_MS 100
 #define WHEEL 1024     /* slots of TICK_MS; what is due later is put back when its slot comes */
-#define STUCK_MS 60000 /* a socket that takes nothing for that long is closed */
+#define STUCK_MS 60000 /* a socket that accepts no bytes for that long is closed */
 #define EVENTS 256
 
 struct hub {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The hub: who is connected to this worker, which chats are theirs, and which frames they receive. It listens to the
+ * The hub: the users who are connected to this worker, their chats, and the frames that they receive. It listens to the
  * tail by itself, and owns the descriptors of all subscribers.
  *
  * Membership follows the log: a join or a kick takes effect for a stream exactly at its position. A subscriber that is

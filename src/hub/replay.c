@@ -38,7 +38,7 @@ struct replay {
 	uint64_t reader; /* key of the user who reads */
 };
 
-/* A read of the tables under way. s is READING, or ending. */
+/* A read of the tables in flight. s is READING, or ending. */
 struct read {
 	struct list link;
 	struct replay *replay;

@@ -10,7 +10,7 @@ struct replay;
 
 /* stats is the hub's, which outlives the replay. */
 struct replay *replay_new(struct loop *loop, struct tail *tail, struct replica *replica, struct hub_stats *stats);
-void replay_free(struct replay *r); /* all subscribers are dead, and no query is under way */
+void replay_free(struct replay *r); /* all subscribers are dead, and no query is in flight */
 
 /* If s is catching up, queues the next part of what it has missed, requests a page of the tables, or makes it live.
  * Does nothing in any other state. */

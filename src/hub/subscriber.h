@@ -104,7 +104,7 @@ struct subscriber {
 	bool read_pending : 1; /* a read of the tables still refers to it; it isn't freed before that ends */
 	bool ready : 1;        /* on the ready list */
 	bool waited : 1;       /* hub_wait_for_head() has made it wait once */
-	bool blocked : 1;      /* the transport sets it: the socket took no more */
+	bool blocked : 1;      /* the transport sets it: the socket accepted no more */
 	bool ndjson : 1, close_after : 1, got_events : 1; /* a stream's own, here because there is room */
 };
 _Static_assert(sizeof(struct subscriber) <= 128, "there are many of them");

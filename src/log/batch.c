@@ -54,8 +54,8 @@ struct batcher {
 	uint64_t succeeded_ms, probed_ms, warned_ms;
 	char node[32];
 	struct list queue;
-	/* The batches in flight, a ring: the second one is submitted behind the first, so that the database doesn't
-	 * wait for us. Results come in the order of submission. */
+	/* The batches in flight, a ring: the second one is submitted after the first, so that the database needn't
+	 * wait for this process. Results come in the order of submission. */
 	struct batch in_flight[IN_FLIGHT_MAX];
 	unsigned oldest, in_flight_count;
 	struct list retry; /* items of failed batches, in order; they return to the front of the queue when nothing is

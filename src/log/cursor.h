@@ -22,7 +22,7 @@ struct cursor {
 	bool unchecked; /* issued before there were checks: at.check means nothing */
 };
 
-/* Returns false if text never was one of our cursors. */
+/* Returns false if text doesn't have the form of a cursor. */
 bool cursor_parse(const char *text, struct cursor *ret);
 
 /* Writes the cursor of a position, NUL-terminated. epoch has at most 31 characters. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See frame.h. One block of memory a frame. */
+ * See frame.h. A frame is one block of memory. */
 #include "log/frame.h"
 
 #include <assert.h>

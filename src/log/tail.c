@@ -58,7 +58,7 @@ struct tail {
 	struct loop_timer *grace;       /* runs while a notification may still be on its way */
 	bool attached;                  /* node_attach() has answered on this connection */
 	bool was_attached;              /* it has answered at least once */
-	bool reading;                   /* a read of the tables is under way */
+	bool reading;                   /* a read of the tables is in flight */
 	bool live;
 	enum { WARMUP_ASK, WARMUP_READ, WARMUP_DONE } warmup; /* the ring is filled for the first time */
 	uint64_t warmup_ms;                                   /* when that began; 0: it hasn't */
@@ -484,7 +484,7 @@ static void on_notify(void *arg, const char *channel, const char *payload)
 		if (t->attached)
 			on_log(t, payload);
 		else if (sscanf(payload, "%*u %" SCNu64, &upto) == 1 && upto > t->known_head)
-			t->known_head = upto; /* node_attach() is under way */
+			t->known_head = upto; /* node_attach() is in flight */
 	} else if (strcmp(channel, "postern_live") == 0) {
 		on_live(t, payload);
 	} else if (strcmp(payload, "settings") == 0) {

@@ -98,7 +98,7 @@ void loop_free(struct loop *loop)
 	uv_close((uv_handle_t *)&loop->before, NULL);
 	uv_close((uv_handle_t *)&loop->after, NULL);
 	uv_close((uv_handle_t *)&loop->spin, NULL);
-	uv_run(&loop->uv, UV_RUN_DEFAULT); /* lets the closed handles go */
+	uv_run(&loop->uv, UV_RUN_DEFAULT); /* completes the closing of the handles */
 	int rc = uv_loop_close(&loop->uv);
 	assert(rc == 0);
 	free(loop);

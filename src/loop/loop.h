@@ -45,8 +45,9 @@ void loop_timer_free(struct loop_timer *t); /* NULL is allowed */
 struct loop_signal *loop_signal_new(struct loop *loop, int signum, void (*on_signal)(void *arg), void *arg);
 void loop_signal_free(struct loop_signal *s);
 
-/* Calls on_turn before the loop blocks and after it woke: the place to do what a turn has gathered. In the order of
- * making. A hook that has work left calls loop_again(), and the loop doesn't block. */
+/* Calls on_turn before the loop blocks and after it woke, so that work that a turn has collected can be done at once.
+ * Hooks are called in the order in which they were made. One that has work left calls loop_again(): then the loop
+ * doesn't block. */
 struct loop_hook *loop_hook_new(struct loop *loop, void (*on_turn)(void *arg), void *arg);
 void loop_hook_free(struct loop_hook *h);
 void loop_again(struct loop *loop);

@@ -44,7 +44,7 @@ struct pg_conn {
 	bool broken; /* it broke while something was sent: the timer ends it */
 	PGconn *pg;
 	struct loop_fd *watch;
-	struct loop_timer *timer;    /* the pause before connecting, or the deadline of what is under way */
+	struct loop_timer *timer; /* the pause before connecting, or the deadline of the attempt or the oldest call */
 	uint64_t lost_ms, warned_ms; /* since when no call succeeds, and the last warning about it; 0: calls succeed */
 	const char *warned_of;       /* the last warning's subject */
 	struct map prepared;         /* the address of a statement's text → its number on this connection */

@@ -42,7 +42,7 @@ struct pg_events {
 /* conninfo is copied. deadline_ms bounds every call, from when it is made. */
 struct pg_conn *pg_conn_new(
 	struct loop *loop, const char *conninfo, const struct pg_events *events, void *arg, unsigned deadline_ms);
-void pg_conn_free(struct pg_conn *c);           /* a call under way ends with pg_away() */
+void pg_conn_free(struct pg_conn *c);           /* a call in flight ends with pg_away() */
 bool pg_conn_ready(const struct pg_conn *c);    /* connected and without a call */
 bool pg_conn_has_room(const struct pg_conn *c); /* for one more call, after those in flight */
 bool pg_conn_up(const struct pg_conn *c);

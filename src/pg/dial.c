@@ -21,7 +21,7 @@ enum stage { IDLE, LOOKING_UP, CONNECTING, SETTING_UP };
 
 /* The state of a host's name resolution. */
 struct name {
-	struct resolve *lookup;                                  /* under way; from an earlier round, perhaps */
+	struct resolve *lookup; /* in progress, perhaps since an earlier round; NULL: none */
 	char addresses[RESOLVE_ADDRESSES][RESOLVE_ADDRESS_SIZE]; /* the last that were found */
 	unsigned count;
 };

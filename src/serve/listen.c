@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * See listen.h. SO_REUSEPORT alone would let a second server of the same user share our port silently, so that each
+ * See listen.h. With SO_REUSEPORT alone, a second server of the same user would share the port silently, so each
  * address is bound without it first. */
 #include "serve/listen.h"
 

@@ -207,7 +207,7 @@ static void on_second(void *arg)
 
 /* ---- stopping ---- */
 
-/* Waits until the requests under way are answered, and the streams have got their last event. */
+/* Waits until the requests in progress are answered, and the streams have got their last event. */
 static void on_stop(void *arg)
 {
 	struct worker *w = arg;
