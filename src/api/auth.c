@@ -235,8 +235,8 @@ static void by_token(
 		else if (a->api->conf->jwt_keys != NULL)
 			look_up_jwt(a, req, token, by_cookie, next);
 		else
-			refuse(req, "JWTs aren't accepted by this server."); /* nor one that is a credential already,
-										from when they were */
+			refuse(req,
+				"JWTs aren't accepted by this server."); /* even one that is stored as a credential */
 		return;
 	}
 	if (k->expires_ms != 0 && k->expires_ms <= clock_real_us() / 1000) {

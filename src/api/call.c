@@ -139,7 +139,7 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 	}
 }
 
-/* The canonical form of a value from an address. */
+/* Returns the canonical form of a value from an address. */
 static const char *emoji(struct arguments *a, const struct field *f, const char *s, struct buf *out)
 {
 	if (emoji_canonical(s, out))

@@ -21,7 +21,7 @@
 
 struct item {
 	struct list link;
-	struct request *req; /* NULL: nobody waits */
+	struct request *req; /* NULL: the result is ignored */
 	struct trace *trace;
 	const char *values[CALL_FIELDS_MAX];
 	char text[];

@@ -61,7 +61,7 @@ static void add_cookie(struct request *req, const char *value, unsigned max_age)
 	request_add_header(req, "Set-Cookie", cookie);
 }
 
-/* The function's JSON object with the secret as its first member. */
+/* Answers with the function's JSON object, and the secret as its first member. */
 static void on_issued(void *arg, const struct pg_result *r)
 {
 	struct issue *i = arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * See shared.h. The tables have a fixed size and open addressing. A crash of the supervisor loses them, and nothing
- * that matters. */
+ * See shared.h. The tables have a fixed size and open addressing. A crash of the supervisor loses their content, which
+ * does little harm. */
 #include "base/shared.h"
 
 #include <string.h>

@@ -422,8 +422,7 @@ void request_reply_pieces(
 	req->piece.arg = arg;
 	struct MHD_Response *r =
 		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE_BLOCK, read_piece, req, NULL);
-	if (r != NULL && req->head) /* without chunks: libmicrohttpd 0.9.75 would send the last of them, before the next
-				       answer */
+	if (r != NULL && req->head) /* without chunks: after a HEAD, libmicrohttpd 0.9.75 would send the last chunk */
 		MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
 	answer(req, status, r, type);
 }

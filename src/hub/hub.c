@@ -87,7 +87,7 @@ static void reap(struct hub *hub)
 	}
 }
 
-/* A broadcast is sliced: after so many writes the loop serves others. */
+/* A broadcast is done in slices: after some writes the loop serves others. */
 static void on_turn(void *arg)
 {
 	struct hub *hub = arg;

@@ -19,9 +19,9 @@
 #include "pg/replica.h"
 
 #define SLICE 1024                    /* frames queued at once from the ring, */
-#define SLICE_BYTES ((size_t)1 << 20) /* or so many bytes; at most one position more */
+#define SLICE_BYTES ((size_t)1 << 20) /* or this many bytes; at most one position more */
 #define PAGE "500"                    /* rows read at once from the tables, */
-#define PAGE_BYTES "1048576"          /* or about so many bytes; at least one position */
+#define PAGE_BYTES "1048576"          /* or about this many bytes; at least one position */
 #define RETRY_MS 500
 
 struct replay {

@@ -284,7 +284,7 @@ static void add_items(struct batcher *b, const struct batch *batch)
 }
 
 /* Calls send(), or send_one() if the batch has one item. The items go as text and are cast by name: a prepared
- * statement with a parameter of the type itself would fail for ever once the functions' schema is dropped and restored.
+ * statement with a parameter of the type itself would fail forever once the functions' schema is dropped and restored.
  * turn is the batch's number, after that of the batch in flight before it; NULL: there is none. */
 static void call(struct batcher *b, const struct batch *batch, const char *turn, const char *after)
 {

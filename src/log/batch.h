@@ -46,7 +46,7 @@ struct send_item {
 	bool alone; /* it gets a batch of its own: it is a forward, or its batch has failed as a whole */
 };
 
-/* A batch of so many items was committed; took_us: since it was submitted. */
+/* A batch of that many items was committed; took_us: since it was submitted. */
 typedef void batch_commit_fn(void *arg, unsigned items, uint64_t took_us);
 
 /* Creates a batcher, which begins to connect. It publishes what it commits to the tail. conninfo and node are copied.

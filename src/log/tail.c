@@ -25,7 +25,7 @@
 #define WARMUP_POSITIONS "20000" /* how far back the ring is filled at the start, if it holds that much */
 #define WARMUP_MS 5000           /* how long that may take */
 #define PAGE "5000"              /* rows a read, */
-#define PAGE_BYTES "1048576"     /* or about so many bytes; at least one position */
+#define PAGE_BYTES "1048576"     /* or about this many bytes; at least one position */
 #define BATCH_MAX ((size_t)64 << 20)
 #define PENDING_MAX ((size_t)64 << 20)
 #define MARKS_BYTES ((size_t)1 << 20)

@@ -214,7 +214,7 @@ static void came_up(struct pg_conn *c)
 }
 
 /* Waits as dial_start() and the like have asked. The descriptor may be a new one with the same number, which the loop
- * can't notice, so that it is watched anew each time. */
+ * can't notice, so the watch is renewed each time. */
 static void dial_on(struct pg_conn *c, enum dial_next want)
 {
 	unwatch(c);

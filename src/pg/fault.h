@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The meaning of PostgreSQL's errors: the one table of SQLSTATEs, which decides between trying again, connecting anew,
+ * The meaning of PostgreSQL's errors: the one table of SQLSTATEs, which decides between trying again, reconnecting,
  * answering 503 and answering 500. */
 #ifndef PG_FAULT_H
 #define PG_FAULT_H

@@ -60,7 +60,7 @@ static void on_up(void *arg)
 
 static const struct pg_events events = { .on_up = on_up };
 
-/* A result that says "away", for calls that never reached a connection. */
+/* Ends a call that never reached a connection: its result is pg_away(). */
 static void end_unsent(struct pg_pool *p, struct call *call)
 {
 	p->waiting--;

@@ -32,7 +32,7 @@ struct read {
 	void *arg;
 	struct trace *trace; /* held: of the request that it is for */
 	unsigned n;
-	const char *values[PG_PARAMS_MAX]; /* point behind the struct; NULL is null */
+	const char *values[PG_PARAMS_MAX]; /* point to the memory after the struct; NULL is null */
 };
 
 static struct read *read_new(

@@ -37,7 +37,7 @@
 #define MEASURE_EVERY 5 /* seconds */
 #define SIZES_EVERY 60  /* likewise, a multiple of it */
 #define STOP_MS 100     /* when stopping: between two looks whether anything is left */
-#define STOP_LOOKS 60   /* so many looks, then the rest is cut off */
+#define STOP_LOOKS 60   /* that many times, then the rest is cut off */
 
 struct worker {
 	const struct worker_env *env;
