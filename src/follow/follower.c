@@ -15,9 +15,9 @@
 
 #define GATHER_MS 250 /* from the first new frame to the step */
 #define LOOK_MS 2000  /* without new frames */
-#define RATE_CALM 500 /* positions a second, up to which a step's rest is as long as the step */
-#define REST_BUSY 200 /* above it, so many times as long, so that much less than 1 % of the sends meet a step */
-#define REST_LATE 30  /* the same once the follower is LATE_MS behind */
+#define RATE_CALM 500 /* positions a second; if the log grows more slowly, the rest is as long as the step */
+#define REST_BUSY 200 /* else it is this many times as long: much less than 1 % of the sends meet a step */
+#define REST_LATE 30  /* the same if the follower is LATE_MS behind */
 #define LATE_MS 5000
 #define STEP_SMALL "16"  /* changes a step: the next commit flushes what it writes, too */
 #define STEP_LARGE "200" /* when more are left and the log grows slowly */

@@ -36,8 +36,8 @@
 #define SECOND_MS 1000
 #define MEASURE_EVERY 5 /* seconds */
 #define SIZES_EVERY 60  /* likewise, a multiple of it */
-#define STOP_MS 100     /* when stopping: between two looks whether anything is left */
-#define STOP_LOOKS 60   /* that many times, then the rest is cut off */
+#define STOP_MS 100     /* when stopping: between two checks whether anything is left */
+#define STOP_CHECKS 60  /* after that many, the rest is cut off */
 
 struct worker {
 	const struct worker_env *env;
@@ -59,7 +59,7 @@ struct worker {
 	struct loop_signal *sigterm, *sigint, *sighup;
 	bool stopping;
 	uint64_t settings; /* the number of the post in shared that was applied last */
-	unsigned seconds, stop_looks;
+	unsigned seconds, stop_checks;
 	char timeline[16]; /* the database's, at the last measurement; "": there was none yet */
 	uint64_t second_due_us;
 	struct {
@@ -212,7 +212,7 @@ static void on_stop(void *arg)
 {
 	struct worker *w = arg;
 	unsigned left = http_requests_open(w->http) + hub_stats(w->hub)->subscribers;
-	if (left == 0 || ++w->stop_looks > STOP_LOOKS)
+	if (left == 0 || ++w->stop_checks > STOP_CHECKS)
 		loop_stop(w->loop);
 }
 
