@@ -56,7 +56,7 @@ void call_handle(struct request *req); /* the route's spec is a struct call */
 /* Refuses the request if its query has other parameters than these (NULL-terminated; NULL: none). Returns false if it
  * has answered the request. */
 bool call_allow_parameters(struct request *req, const char *const known[]);
-/* Returns whether s can be the name of a user: see account_add() for the rule. */
+/* Returns true if s can be the name of a user: see user_add() in sql/functions/accounts/accounts.sql for the rule. */
 bool call_is_name(const char *s);
 bool call_is_time(const char *s); /* true for RFC 3339 that PostgreSQL accepts */
 
