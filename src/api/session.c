@@ -193,7 +193,7 @@ void session_create(struct request *req)
 
 /* Every worker is notified; this one forgets at once, so that the change is in effect when the caller gets the answer.
  * Returns false if the request was answered with an error. */
-static bool is_deleted(struct request *req, const struct pg_result *r)
+static bool forget_deleted(struct request *req, const struct pg_result *r)
 {
 	if (pg_ok(r))
 		auth_forget(api_of(req)->auth, caller_of(req)->name, 0);
@@ -204,13 +204,13 @@ static bool is_deleted(struct request *req, const struct pg_result *r)
 
 static void on_token_deleted(void *arg, const struct pg_result *r)
 {
-	if (is_deleted(arg, r))
+	if (forget_deleted(arg, r))
 		request_reply(arg, 204, NULL, NULL, 0);
 }
 
 static void on_session_deleted(void *arg, const struct pg_result *r)
 {
-	if (!is_deleted(arg, r))
+	if (!forget_deleted(arg, r))
 		return;
 	add_cookie(arg, "", 0);
 	request_reply(arg, 204, NULL, NULL, 0);

@@ -41,7 +41,7 @@ struct cluster {
 	char bindir[BINDIR_SIZE]; /* as found */
 	pid_t pid;
 	off_t log_from; /* where the messages of this server's start begin */
-	off_t log_told; /* up to where cluster_follow_log() has read; 0: log_from */
+	off_t log_read; /* up to where cluster_follow_log() has read; 0: log_from */
 	unsigned connections;
 };
 
@@ -106,9 +106,9 @@ void cluster_log_in(struct cluster *c, const char *state)
 
 void cluster_follow_log(struct cluster *c)
 {
-	if (c->log_told == 0)
-		c->log_told = c->log_from;
-	cluster_log_follow(c->log, &c->log_told);
+	if (c->log_read == 0)
+		c->log_read = c->log_from;
+	cluster_log_follow(c->log, &c->log_read);
 }
 
 pid_t cluster_pid(const struct cluster *c) { return c->pid; }
