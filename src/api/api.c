@@ -113,7 +113,7 @@ static void reload(struct api *api)
 }
 
 /* During maintenance only administrators may write. */
-static void handle(struct request *req)
+static void admit(struct request *req)
 {
 	const struct route *route = request_route(req);
 	const struct api *api = api_of(req);
@@ -122,19 +122,40 @@ static void handle(struct request *req)
 		!is_admin)
 		request_problem(req, PROBLEM_MAINTENANCE, api->maintenance, "");
 	else
-		route->handle(req);
+		request_admit(req);
 }
 
-static void dispatch(void *arg, struct request *req)
+static void on_head(void *arg, struct request *req)
 {
 	struct api *api = arg;
 	const struct route *route = request_route(req);
 	if (request_on_metrics_port(req) && !(route->flags & ROUTE_OPERATOR))
 		request_problem(req, PROBLEM_NOT_FOUND, NULL, "");
 	else if (route->flags & ROUTE_PUBLIC)
-		handle(req);
+		admit(req);
 	else
-		auth_request(api->auth, req, handle);
+		auth_request(api->auth, req, admit);
+}
+
+static void on_revalidated(void *arg, enum auth_validity validity)
+{
+	struct request *req = arg;
+	if (validity == AUTH_VALID)
+		request_route(req)->handle(req);
+	else if (validity == AUTH_REVOKED)
+		request_problem(req, PROBLEM_UNAUTHORIZED, "The credential isn't valid any more.", "");
+	else
+		request_problem(req, PROBLEM_DATABASE_AWAY, AUTH_UNAVAILABLE_DETAIL, "");
+}
+
+/* While the body was being received, the credential may have been revoked. */
+static void on_request(void *arg, struct request *req)
+{
+	struct api *api = arg;
+	if (request_route(req)->flags & ROUTE_PUBLIC)
+		request_route(req)->handle(req);
+	else
+		auth_revalidate(api->auth, request_data(req), on_revalidated, req);
 }
 
 static bool may_stream(void *arg, struct request *req)
@@ -145,5 +166,5 @@ static bool may_stream(void *arg, struct request *req)
 static void on_stream_gone(void *arg, uint64_t key) { streams_gone(arg, key); }
 
 const struct http_events api_events = {
-	.on_request = dispatch, .may_stream = may_stream, .on_stream_gone = on_stream_gone
+	.on_head = on_head, .on_request = on_request, .may_stream = may_stream, .on_stream_gone = on_stream_gone
 };

@@ -10,6 +10,7 @@
 
 #include "api/jws.h"
 #include "api/jwt.h"
+#include "api/limit.h"
 #include "api/uses.h"
 #include "base/clock.h"
 #include "base/list.h"
@@ -23,6 +24,9 @@
 
 #define KNOWN_MAX 16384
 #define TOKEN_MAX JWT_MAX
+#define UNKNOWN_MAX 1024
+#define UNKNOWN_MS 10000 /* how long a token is refused without asking the database again */
+#define UNKNOWN_DETAIL "The token is unknown, has expired or was revoked."
 #define FORGOTTEN_MAX 64
 
 struct known {
@@ -39,14 +43,18 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	struct jws_keys *keys; /* of JWTs */
-	uint64_t generation;   /* incremented by auth_forget(): results of queries from before it aren't cached */
+	/* Tokens that the database didn't know a moment ago, by their hash. A collision replaces the older one. */
+	struct {
+		uint64_t key, generation, until_ms;
+	} unknown[UNKNOWN_MAX];
+	uint64_t generation; /* incremented by auth_forget(): results of queries from before it aren't cached */
 	struct {
 		char name[33];
 		uint64_t credential;
 	} forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": all users */
 };
 
-/* A look-up in flight. */
+/* A look-up in flight. rate_key: of LIMIT_TOKENS, refunded unless the credential is unknown. */
 struct lookup {
 	struct auth *auth;
 	struct request *req;
@@ -55,6 +63,7 @@ struct lookup {
 	bool by_cookie, is_ticket;
 	enum metric_sign_in how;
 	uint64_t generation;
+	uint64_t rate_key;
 };
 
 static uint64_t key_of(const unsigned char hash[SECRET_HASH_LEN])
@@ -88,6 +97,21 @@ static void remember(
 	map_set(&a->known, key_of(hash), k);
 	list_init(&k->link);
 	list_append(&a->order, &k->link);
+}
+
+static bool is_known_unknown(const struct auth *a, uint64_t key)
+{
+	unsigned place = key % UNKNOWN_MAX;
+	return a->unknown[place].key == key && a->unknown[place].generation == a->generation &&
+		a->unknown[place].until_ms > clock_mono_ms();
+}
+
+static void remember_unknown(struct auth *a, uint64_t key, uint64_t generation)
+{
+	unsigned place = key % UNKNOWN_MAX;
+	a->unknown[place].key = key;
+	a->unknown[place].generation = generation;
+	a->unknown[place].until_ms = clock_mono_ms() + UNKNOWN_MS;
 }
 
 void auth_forget(struct auth *a, const char *name, uint64_t credential)
@@ -144,15 +168,17 @@ static void accept_caller(struct request *req, const struct caller *found, void 
 static void on_found(void *arg, const struct pg_result *r)
 {
 	struct lookup *l = arg;
+	if (!pg_ok(r) || pg_rows(r) > 0)
+		limit_refund(l->auth->api, LIMIT_TOKENS, l->rate_key);
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
 			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
 		request_problem(l->req, PROBLEM_DATABASE_AWAY, AUTH_UNAVAILABLE_DETAIL, "");
 	} else if (pg_rows(r) == 0) {
 		metrics_sign_in(l->auth->api->metrics, l->how, false);
-		refuse(l->req,
-			l->is_ticket ? "The ticket is unknown, used or too old."
-				     : "The token is unknown, has expired or was revoked.");
+		if (!l->is_ticket && l->how != SIGN_IN_JWT) /* the account of a JWT may be created at any time */
+			remember_unknown(l->auth, key_of(l->hash), l->generation);
+		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : UNKNOWN_DETAIL);
 	} else {
 		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0),
 			.admin = *pg_text(r, 0, 2) == 't',
@@ -171,11 +197,21 @@ static void on_found(void *arg, const struct pg_result *r)
 	free(l);
 }
 
+/* Counts a credential that isn't cached for the client's address. Returns false if there were too many unknown ones;
+ * the request is answered then. */
+static bool count_unknown(struct request *req, uint64_t *ret_key)
+{
+	char network[64];
+	request_client_network(req, network, sizeof(network));
+	*ret_key = limit_key(LIMIT_TOKENS, "address", network);
+	return limit_take(req, LIMIT_TOKENS, *ret_key);
+}
+
 static struct lookup *new_lookup(
-	struct auth *a, struct request *req, const char *secret, void (*next)(struct request *))
+	struct auth *a, struct request *req, const char *secret, uint64_t rate_key, void (*next)(struct request *))
 {
 	struct lookup *l = mem_alloc(sizeof(*l));
-	*l = (struct lookup) { .auth = a, .req = req, .next = next, .generation = a->generation };
+	*l = (struct lookup) { .auth = a, .req = req, .next = next, .generation = a->generation, .rate_key = rate_key };
 	secret_hash(secret, strlen(secret), l->hash);
 	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
 	return l;
@@ -185,8 +221,11 @@ static void look_up(struct auth *a, struct request *req, const char *secret, boo
 	void (*next)(struct request *))
 {
 	char hex[SECRET_HASH_HEX + 1];
-	struct lookup *l = new_lookup(a, req, secret, next);
+	uint64_t rate_key;
 	request_set_offered(req);
+	if (!count_unknown(req, &rate_key))
+		return;
+	struct lookup *l = new_lookup(a, req, secret, rate_key, next);
 	l->by_cookie = by_cookie;
 	l->is_ticket = is_ticket;
 	l->how = is_ticket ? SIGN_IN_TICKET : by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN;
@@ -202,13 +241,16 @@ static void look_up_jwt(
 {
 	char hex[SECRET_HASH_HEX + 1], expires[24];
 	struct jwt_claims claims;
+	uint64_t rate_key;
+	if (!count_unknown(req, &rate_key))
+		return;
 	const char *why = jwt_verify(a->keys, a->api->conf, token, clock_real_us() / 1000000, &claims);
 	if (why != NULL) {
 		metrics_sign_in(a->api->metrics, SIGN_IN_JWT, false);
 		refuse(req, why);
 		return;
 	}
-	struct lookup *l = new_lookup(a, req, token, next);
+	struct lookup *l = new_lookup(a, req, token, rate_key, next);
 	l->by_cookie = by_cookie;
 	l->how = SIGN_IN_JWT;
 	secret_hash_hex(token, strlen(token), hex);
@@ -230,7 +272,9 @@ static void by_token(
 	secret_hash(token, len, hash);
 	struct known *k = map_get(&a->known, key_of(hash));
 	if (k == NULL || memcmp(k->hash, hash, SECRET_HASH_LEN) != 0) {
-		if (!jwt_is_one(token))
+		if (is_known_unknown(a, key_of(hash)))
+			refuse(req, UNKNOWN_DETAIL);
+		else if (!jwt_is_one(token))
 			look_up(a, req, token, by_cookie, false, next);
 		else if (a->api->conf->jwt_keys != NULL)
 			look_up_jwt(a, req, token, by_cookie, next);

@@ -9,10 +9,14 @@
 
 #include "api/call.h"
 #include "api/jws.h"
+#include "base/mem.h"
+#include "base/secret.h"
 #include "conf/conf.h"
 
 #define SKEW_S 30 /* how much the issuer's clock may be ahead, for nbf */
 #define TIME_MAX 1e11
+#define HEADER_MAX 1024 /* bytes */
+#define HEADER_DEPTH 4
 
 bool jwt_is_one(const char *token)
 {
@@ -78,10 +82,53 @@ static const char *check(const struct conf *conf, struct json_object *claims, ui
 	return NULL;
 }
 
+/* Parses the header. Returns NULL if it isn't a JSON object. */
+static struct json_object *parse_header(const unsigned char *text, int len)
+{
+	struct json_tokener *tokener = mem_checked(json_tokener_new_ex(HEADER_DEPTH));
+	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+	struct json_object *header = json_tokener_parse_ex(tokener, (const char *)text, len);
+	bool whole = json_tokener_get_error(tokener) == json_tokener_success &&
+		json_tokener_get_parse_end(tokener) == (size_t)len;
+	json_tokener_free(tokener);
+	if (whole && json_object_is_type(header, json_type_object))
+		return header;
+	json_object_put(header);
+	return NULL;
+}
+
+/* Checks what can be checked without a key, before jws_open() spends time on the token: a compressed payload would be
+ * inflated before its signature is verified, and a token that can be respelled could be revoked in one spelling only.
+ */
+static const char *check_form(const char *token)
+{
+	unsigned char bytes[JWT_MAX];
+	const char *part = token;
+	struct json_object *header = NULL;
+	for (int i = 0; i < 3; i++) {
+		size_t len = strcspn(part, ".");
+		int n = secret_from_base64url(part, len, bytes, i == 0 ? HEADER_MAX : sizeof(bytes));
+		bool is_last = part[len] == '\0';
+		if (n <= 0 || is_last != (i == 2) || (i == 0 && (header = parse_header(bytes, n)) == NULL)) {
+			json_object_put(header);
+			return "The JWT isn't three parts of unpadded base64url, the first one a JSON object.";
+		}
+		part += len + 1;
+	}
+	bool is_compressed = json_object_object_get_ex(header, "zip", NULL);
+	bool has_extensions = json_object_object_get_ex(header, "crit", NULL);
+	json_object_put(header);
+	return is_compressed     ? "Compressed JWTs (zip) aren't accepted."
+		: has_extensions ? "JWTs with critical extensions (crit) aren't accepted."
+				 : NULL;
+}
+
 const char *jwt_verify(
 	struct jws_keys *k, const struct conf *conf, const char *token, uint64_t now_s, struct jwt_claims *ret)
 {
-	const char *why;
+	const char *why = check_form(token);
+	if (why != NULL)
+		return why;
 	char *text = jws_open(k, token, &why);
 	if (text == NULL)
 		return why;

@@ -25,6 +25,7 @@ static const struct {
 	[LIMIT_EXPORTS] = { offsetof(struct conf, rate_exports), "export", "exports" },
 	[LIMIT_JOINS] = { offsetof(struct conf, rate_joins), "join", "joins, or attempts at it," },
 	[LIMIT_INVITE] = { offsetof(struct conf, rate_invite), "invite", "joins by one invite" },
+	[LIMIT_TOKENS] = { offsetof(struct conf, rate_tokens), "token", "unknown credentials" },
 	[LIMIT_LOGINS] = { offsetof(struct conf, rate_logins), "sign-in", "attempts" },
 };
 

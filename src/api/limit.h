@@ -19,6 +19,7 @@ enum limit {
 	LIMIT_EXPORTS,  /* rate_exports */
 	LIMIT_JOINS,    /* rate_joins */
 	LIMIT_INVITE,   /* rate_joins of the caller, then rate_invite of the code in the path */
+	LIMIT_TOKENS,   /* rate_tokens of the address; applied by api/auth.c */
 	LIMIT_LOGINS,   /* rate_logins of the account or the address; applied by api/session.c and api/accounts.c */
 };
 

@@ -45,6 +45,9 @@ static const struct row counters[METRIC_COUNTERS] = {
 		"Turned away with 503 because there is no room." },
 	[M_FULL_STREAMS] = { "postern_turned_away_total", "what=\"stream\"", NULL },
 	[M_FULL_SENDS] = { "postern_turned_away_total", "what=\"send\"", NULL },
+	[M_FULL_BODIES] = { "postern_turned_away_total", "what=\"body\"", NULL },
+	[M_FULL_ANSWERS] = { "postern_turned_away_total", "what=\"answer\"", NULL },
+	[M_FULL_ADDRESSES] = { "postern_turned_away_total", "what=\"address\"", NULL },
 #define SIGN_IN(how, name, help) \
 	[M_SIGN_INS + 2 * (how)] = { "postern_sign_ins_total", "method=\"" name "\",result=\"good\"", help }, \
 			  [M_SIGN_INS + 2 * (how) + 1] = { "postern_sign_ins_total", \
@@ -94,6 +97,8 @@ static const struct row gauges[METRIC_GAUGES] = {
 	[G_CALLS_WAITING] = { "postern_calls_waiting", "",
 		"Other operations that wait for a connection to the database." },
 	[G_CONNECTIONS] = { "postern_connections", "", "HTTP connections, handed-off streams not counted." },
+	[G_BODIES_BYTES] = { "postern_bodies_bytes", "", "Memory of the bodies of unfinished requests: bodies_max." },
+	[G_ANSWERS_BYTES] = { "postern_answers_bytes", "", "Answers that clients haven't read yet: answers_max." },
 	[G_MEMORY] = { "postern_memory_bytes", "", "Resident memory of the workers." },
 	[G_LIVE] = { "postern_workers_live", "", "Workers whose listener is connected and without a hole." },
 	[G_SEARCH_LAG] = { "postern_search_lag_positions", "",

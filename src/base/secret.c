@@ -73,3 +73,13 @@ bool password_verify(const char *password, size_t len, const char *hash)
 	memcpy(padded, hash, n);
 	return crypto_pwhash_str_verify(padded, password, len) == 0;
 }
+
+int secret_from_base64url(const char *text, size_t len, unsigned char *out, size_t size)
+{
+	size_t n = 0;
+	const char *end = text;
+	if (sodium_base642bin(out, size, text, len, NULL, &n, &end, sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
+		end != text + len)
+		return -1;
+	return (int)n;
+}

@@ -23,6 +23,10 @@ void secret_random_name(
 uint64_t secret_keyed_hash(const void *data,
 	size_t len); /* SipHash-2-4 with a key made by secret_setup(), for hash tables whose keys clients choose */
 
+/* Decodes unpadded base64url (RFC 4648, 5) in its canonical form. Returns the number of bytes written to out; -1: it is
+ * something else, or too long. */
+int secret_from_base64url(const char *text, size_t len, unsigned char *out, size_t size);
+
 /* Both take about 50 ms and 64 MiB: never call them on the loop. false: out of memory, or a wrong password. */
 bool password_hash(const char *password, size_t len, char out[PASSWORD_HASH_MAX]);
 bool password_verify(const char *password, size_t len, const char *hash);

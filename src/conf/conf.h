@@ -88,11 +88,13 @@ struct conf {
 	unsigned reactions_max;
 
 	/* limits for a user and for a worker */
-	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_searches, rate_joins, rate_invite,
+	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_tokens, rate_searches, rate_joins, rate_invite,
 		rate_exports;
 	unsigned streams_per_user;
 	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
 	size_t stream_queue_max, ring_bytes;
+	size_t bodies_max, answers_max; /* a worker */
+	unsigned connections_per_address;
 
 	/* times, in seconds */
 	unsigned session_ttl, key_ttl, tombstone_ttl;

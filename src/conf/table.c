@@ -90,6 +90,8 @@ const struct setting settings[] = {
 		"other actions a minute and user: typing, signals, reactions, edits, changes of chats" },
 	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
 		"failed sign-ins a minute, for each account and each address" },
+	{ "rate_tokens", SETTING_NUMBER, AT(rate_tokens), "600", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
+		"unknown tokens, sessions, tickets and JWTs a minute and address" },
 	{ "rate_joins", SETTING_NUMBER, AT(rate_joins), "20", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
 		"joins by invite or of a public channel a minute and user, including failed ones" },
 	{ "rate_invite", SETTING_NUMBER, AT(rate_invite), "600", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
@@ -105,6 +107,13 @@ const struct setting settings[] = {
 	{ "stream_queue_max", SETTING_SIZE, AT(stream_queue_max), "256K", KIB(4), MIB(64), 0, CONF_ALL, "SIZE",
 		"size of the events queued for a slow stream; beyond that it reads missed events from memory or the "
 		"tables" },
+	{ "connections_per_address", SETTING_NUMBER, AT(connections_per_address), "1000", 1, 1000000, SETTING_OR_NONE,
+		CONF_ALL, "N",
+		"connections of an address (IPv6: of a /64) to a worker, without streams; trusted_proxies may have more" },
+	{ "bodies_max", SETTING_SIZE, AT(bodies_max), "128M", MIB(1), MIB(65536), SETTING_OR_NONE, CONF_ALL, "SIZE",
+		"bodies of unfinished requests, a worker; a user or address may have a quarter of it" },
+	{ "answers_max", SETTING_SIZE, AT(answers_max), "128M", MIB(1), MIB(65536), SETTING_OR_NONE, CONF_ALL, "SIZE",
+		"answers that clients haven't read yet, a worker; a user or address may have a quarter of it" },
 	{ "ring_bytes", SETTING_SIZE, AT(ring_bytes), "16M", KIB(4), MIB(65536), 0, CONF_ALL, "SIZE",
 		"size of the recent events that a worker keeps in memory" },
 

@@ -20,7 +20,7 @@
 #include "loop/loop.h"
 
 #define ACCEPTS_A_TURN 64
-#define LINGER_MAX 16
+#define LINGER_MAX 32
 #define PAUSE_MS 100 /* without accepting, when the system has no descriptors or no memory */
 
 struct listener {
@@ -39,7 +39,7 @@ struct acceptor {
 	struct loop_timer *pause;
 	bool stopping;
 	bool turns_due;            /* at the end of this turn, shared sockets are left to the other workers */
-	int lingering[LINGER_MAX]; /* connections that were turned away, until the next sweep */
+	int lingering[LINGER_MAX]; /* see acceptor_linger() */
 	unsigned lingering_count;
 };
 
@@ -63,14 +63,21 @@ static void on_pause_over(void *arg)
 		listen_on_all(a, LOOP_READ);
 }
 
-static void turn_away(struct acceptor *a, int fd)
+void acceptor_linger(struct acceptor *a, int fd)
 {
+	if (a->lingering_count == LINGER_MAX)
+		end_lingering(a);
+	a->lingering[a->lingering_count++] = fd;
+}
+
+static void turn_away(struct acceptor *a, int fd, enum metric why, const char *detail)
+{
+	metrics_count(a->metrics, why, 1);
 	char id[REQUEST_ID_MAX + 1];
 	struct buf body, out;
-	metrics_count(a->metrics, M_FULL_CONNECTIONS, 1);
 	request_id_make(id);
 	buf_init(&body, 1024);
-	problem_render(&body, PROBLEM_OVERLOADED, "The server has no free connections. Retry later.", id, "");
+	problem_render(&body, PROBLEM_OVERLOADED, detail, id, "");
 	buf_init(&out, 2048);
 	buf_addf(&out,
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\n"
@@ -81,12 +88,8 @@ static void turn_away(struct acceptor *a, int fd)
 	}
 	buf_release(&body);
 	buf_release(&out);
-	/* If the connection were closed at once, bytes that the client still sends would reset it, and the answer would
-	 * be lost. */
 	shutdown(fd, SHUT_WR);
-	if (a->lingering_count == LINGER_MAX)
-		end_lingering(a);
-	a->lingering[a->lingering_count++] = fd;
+	acceptor_linger(a, fd);
 }
 
 static void accept_some(struct listener *l)
@@ -107,9 +110,10 @@ static void accept_some(struct listener *l)
 		}
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		if (!l->is_metrics && server_is_full(a->server))
-			turn_away(a, fd);
-		else
-			server_take(a->server, fd, l->is_metrics);
+			turn_away(a, fd, M_FULL_CONNECTIONS, "The server has no free connections. Retry later.");
+		else if (!server_take(a->server, fd, l->is_metrics))
+			turn_away(a, fd, M_FULL_ADDRESSES,
+				"This address has too many connections. Close some, or retry later.");
 	}
 }
 

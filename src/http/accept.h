@@ -20,6 +20,10 @@ void acceptor_listen(struct acceptor *a, int fd, bool is_metrics, bool is_shared
 void acceptor_stop(struct acceptor *a); /* may be called again */
 
 void acceptor_turn(struct acceptor *a);  /* at the end of each turn of the loop */
-void acceptor_sweep(struct acceptor *a); /* by a timer: closes connections that were turned away */
+void acceptor_sweep(struct acceptor *a); /* by a timer: closes lingering connections */
+
+/* Closes fd at the next sweep, or earlier if there are many: if it were closed at once, bytes that the client still
+ * sends would reset the connection before the answer is read. */
+void acceptor_linger(struct acceptor *a, int fd);
 
 #endif

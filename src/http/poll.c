@@ -14,10 +14,12 @@
 #include "base/metrics.h"
 #include "base/problem.h"
 #include "http/access.h"
+#include "http/internal.h"
 #include "http/server.h"
 #include "http/transport.h"
 #include "log/tail.h"
 
+#define PAGE_BYTES ((size_t)1 << 20) /* of events in an answer */
 #define ANSWER_MAX ((size_t)256 << 20)
 #define READ_MS 5000 /* what a read of the tables may take beyond the wait */
 
@@ -32,6 +34,8 @@ struct poll {
 	const char *reset; /* its reason; NULL: none */
 	struct buf head;   /* the headers of every answer */
 	struct buf out;    /* the answer, while it is written */
+	uint64_t owner;    /* of its memory: see http_hold_answer() */
+	size_t held;
 	size_t written;
 	char request_id[REQUEST_ID_MAX + 1];
 };
@@ -77,13 +81,14 @@ static void answer(struct poll *p, struct buf *body)
 	buf_add(&p->out, p->head.data, p->head.len);
 	buf_addf(&p->out, "Content-Length: %zu\r\n%s\r\n", body->len, p->may_go_on ? "" : "Connection: close\r\n");
 	buf_add(&p->out, body->data, body->len);
-	bool failed = buf_failed(body) || buf_failed(&p->out);
+	bool failed = buf_failed(body) || buf_failed(&p->out) || !http_hold_answer(p->server, p->owner, p->out.len);
+	p->held = failed ? 0 : p->out.len;
 	buf_release(body);
 	p->answering = true;
 	subscriber_set_state(&p->s, SUBSCRIBER_CLOSING);
 	subscriber_clear(&p->s);
 	if (failed)
-		hub_detach(&p->s, false); /* the client asks again, with a smaller limit */
+		hub_detach(&p->s, false); /* too large, or too much that this user hasn't read: the client asks again */
 	else
 		write_answer(p);
 }
@@ -94,7 +99,16 @@ static void add_reset(struct poll *p, struct buf *body, const char *cursor)
 	buf_addf(body, "{\"event\":\"reset\",\"cursor\":\"%s\",\"data\":{\"reason\":\"%s\"}}", cursor, p->reset);
 }
 
-/* Answers with the events that wait, up to the limit, which is exceeded rather than a position split. */
+/* Returns true if f, which follows n events, belongs into the answer: up to the limit and about PAGE_BYTES, both of
+ * which are exceeded rather than a position split. */
+static bool has_place(const struct poll *p, const struct frame *f, uint32_t n, size_t len, struct position last)
+{
+	if (n == 0 || (f->pos > 0 && f->pos == last.pos))
+		return true;
+	return n < p->limit && len + f->json_len <= PAGE_BYTES;
+}
+
+/* Answers with the events that wait. */
 static void answer_events(struct poll *p)
 {
 	const char *epoch = tail_epoch(hub_tail(http_hub(p->server)));
@@ -106,8 +120,7 @@ static void answer_events(struct poll *p)
 	uint32_t n = 0;
 	buf_init(&body, ANSWER_MAX);
 	buf_adds(&body, "{\"events\":[");
-	for (; (f = subscriber_waiting(&p->s, n)) != NULL && (n < p->limit || (f->pos > 0 && f->pos == last.pos));
-		n++) {
+	for (; (f = subscriber_waiting(&p->s, n)) != NULL && has_place(p, f, n, body.len, last); n++) {
 		if (n > 0)
 			buf_addc(&body, ',');
 		buf_add(&body, f->ndjson_head, f->ndjson_head_len);
@@ -199,6 +212,7 @@ static void on_gone(struct subscriber *s)
 	count(p, false);
 	http_stream_gone(p->server, p->key);
 	access_end(http_access(p->server), p->entry);
+	http_release_answer(p->server, p->owner, p->held);
 	buf_release(&p->head);
 	buf_release(&p->out);
 	free(p);
@@ -228,6 +242,7 @@ static void on_handed_off(void *arg, struct request *req, int fd)
 	p->key = sub->key;
 	p->entry = access_hold(http_access(server), req);
 	p->limit = sub->limit;
+	p->owner = server_owner(req);
 	p->reset = sub->opening.outcome == HUB_START_RESET ? sub->opening.reason : NULL;
 	p->may_go_on = request_may_go_on(req, &p->accounted);
 	snprintf(p->request_id, sizeof(p->request_id), "%s", request_id(req));

@@ -25,7 +25,8 @@
 #include "http/internal.h"
 #include "http/mhd.h"
 
-#define PIECE_BLOCK 16384 /* libmicrohttpd's buffer for an answer in pieces */
+#define SMALL_ANSWER 16384 /* bytes; smaller ones aren't taken from the budget */
+#define PIECE_BLOCK 16384  /* libmicrohttpd's buffer for an answer in pieces */
 
 struct request *request_new(struct http_server *s, const char *target)
 {
@@ -40,6 +41,7 @@ struct request *request_new(struct http_server *s, const char *target)
 
 void request_free(struct request *req)
 {
+	server_release_held(req->server, req);
 	if (req->free_data != NULL)
 		req->free_data(req->data);
 	if (req->piece.gone != NULL)
@@ -155,126 +157,6 @@ void request_set_data(struct request *req, void *data, void (*free_fn)(void *))
 
 void *request_data(const struct request *req) { return req->data; }
 
-/* ---- the client's address ---- */
-
-/* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", with or without quotes. */
-static bool parse_address(const char *s, size_t len, struct sockaddr_storage *ret)
-{
-	char text[INET6_ADDRSTRLEN + 1];
-	while (len > 0 && (*s == ' ' || *s == '"' || *s == '['))
-		s++, len--;
-	size_t n = 0;
-	bool six = memchr(s, ']', len) != NULL || (memchr(s, ':', len) != memrchr(s, ':', len));
-	while (n < len && n < INET6_ADDRSTRLEN && strchr(six ? "]\" " : ":\" ", s[n]) == NULL)
-		n++;
-	memcpy(text, s, n);
-	text[n] = '\0';
-	memset(ret, 0, sizeof(*ret));
-	ret->ss_family = six ? AF_INET6 : AF_INET;
-	return inet_pton(ret->ss_family, text,
-		       six ? (void *)&((struct sockaddr_in6 *)ret)->sin6_addr
-			   : (void *)&((struct sockaddr_in *)ret)->sin_addr) == 1;
-}
-
-/* Finds the last address of a list that isn't a trusted proxy's. Returns false if there is none. */
-static bool last_untrusted(const struct conf *conf, const char *list, const char *key, struct sockaddr_storage *ret)
-{
-	const char *end = list + strlen(list);
-	while (end > list) {
-		const char *begin = end;
-		while (begin > list && begin[-1] != ',')
-			begin--;
-		const char *s = begin;
-		while (s < end && *s == ' ')
-			s++;
-		if (key != NULL) {
-			while (s < end && strncasecmp(s, key, strlen(key)) != 0)
-				s++;
-			s += s < end ? strlen(key) : 0;
-		}
-		if (s >= end || !parse_address(s, (size_t)(end - s), ret))
-			return false;
-		if (!conf_is_trusted_proxy(conf, (struct sockaddr *)ret))
-			return true;
-		end = begin > list ? begin - 1 : list;
-	}
-	return false;
-}
-
-struct lines {
-	const char *name;
-	struct buf list;
-};
-
-static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	struct lines *l = arg;
-	(void)kind;
-	if (value != NULL && strcasecmp(name, l->name) == 0)
-		buf_addf(&l->list, "%s%s", l->list.len ? "," : "", value);
-	return MHD_YES;
-}
-
-/* A list may be in several header lines; a proxy may add its own line at the end (RFC 9110, 5.3). */
-static bool forwarded_for(const struct request *req, const char *name, const char *key, struct sockaddr_storage *ret)
-{
-	struct lines l = { .name = name };
-	buf_init(&l.list, 65536);
-	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, &l);
-	bool found =
-		l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
-	buf_release(&l.list);
-	return found;
-}
-
-static void client_address(const struct request *req, struct sockaddr_storage *ret)
-{
-	struct sockaddr_storage forwarded;
-	*ret = req->conn->peer;
-	if (!conf_is_trusted_proxy(http_conf(req->server), (const struct sockaddr *)ret))
-		return;
-	if (forwarded_for(req, "X-Forwarded-For", NULL, &forwarded) ||
-		forwarded_for(req, "Forwarded", "for=", &forwarded))
-		*ret = forwarded;
-}
-
-static void address_text(const struct sockaddr_storage *a, char *out, size_t size)
-{
-	if (a->ss_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, out, (socklen_t)size);
-	else if (a->ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, out, (socklen_t)size);
-	else
-		snprintf(out, size, "local");
-}
-
-void request_client(const struct request *req, char *out, size_t size)
-{
-	struct sockaddr_storage a;
-	client_address(req, &a);
-	address_text(&a, out, size);
-}
-
-void request_client_network(const struct request *req, char *out, size_t size)
-{
-	struct sockaddr_storage a;
-	client_address(req, &a);
-	struct in6_addr *v6 = &((struct sockaddr_in6 *)&a)->sin6_addr;
-	if (a.ss_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(v6))
-		memset(v6->s6_addr + 8, 0, 8);
-	address_text(&a, out, size);
-}
-
-bool request_is_loopback(const struct request *req)
-{
-	char text[INET6_ADDRSTRLEN];
-	if (request_header(req, "X-Forwarded-For") != NULL || request_header(req, "Forwarded") != NULL)
-		return false;
-	request_client(req, text, sizeof(text));
-	return strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 || strcmp(text, "local") == 0 ||
-		strncmp(text, "::ffff:127.", 11) == 0;
-}
-
 bool request_is_https(const struct request *req)
 {
 	const struct conf *conf = http_conf(req->server);
@@ -304,6 +186,14 @@ bool request_is_same_origin(const struct request *req, bool *ret_says_so)
 	const char *at = strstr(origin, "://");
 	return conf->public_url == NULL && host != NULL && at != NULL && strcasecmp(at + 3, host) == 0 &&
 		(strncmp(origin, "http://", 7) == 0 || strncmp(origin, "https://", 8) == 0);
+}
+
+void request_admit(struct request *req)
+{
+	assert(!req->admitted && !req->answered);
+	req->admitted = true;
+	if (req->suspended)
+		server_resume(req->server, req);
 }
 
 /* ---- the answer ---- */
@@ -369,6 +259,12 @@ void request_reply(struct request *req, int status, const char *type, char *body
 {
 	if (body != NULL && is_json(type))
 		body = linesafe_take(body, &len);
+	if (len > SMALL_ANSWER && !server_hold_answer(req->server, req, len)) {
+		free(body);
+		request_problem(req, PROBLEM_OVERLOADED,
+			"Too many answers wait to be read. Read those, or close their connections.", "");
+		return;
+	}
 	req->bytes = req->head ? 0 : len;
 	answer(req, status, mhd_response(body, len, body != NULL), type);
 }

@@ -80,6 +80,10 @@ void request_set_offered(struct request *req);
 void request_set_data(struct request *req, void *data, void (*free_fn)(void *data));
 void *request_data(const struct request *req);
 
+/* Admits a request whose head was received: its body is read, and then it is handled. Exactly once, unless it is
+ * answered. */
+void request_admit(struct request *req);
+
 /* Answers. */
 void request_add_header(
 	struct request *req, const char *name, const char *value); /* copied; to be called before the answer */

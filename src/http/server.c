@@ -19,12 +19,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/problem.h"
+#include "base/secret.h"
 #include "conf/conf.h"
 #include "http/accept.h"
 #include "http/access.h"
+#include "http/budget.h"
 #include "http/internal.h"
 #include "http/mhd.h"
 #include "http/refusals.h"
@@ -34,68 +37,50 @@
 #define IDLE_S 75        /* a connection without a byte */
 #define REQUEST_MS 60000 /* from a request's first line to its last byte */
 #define SWEEP_MS 500
-#define DISCARD_MAX ((size_t)4 << 20)
 #define CROWD 8
 #define OWN_DESCRIPTORS 64    /* for everything that isn't a connection: database, epoll, timers, inherited ones */
 #define REQUESTS_ROOM 256     /* connections that streams leave to ordinary requests; a quarter of a smaller limit */
 #define POOL_SIZE (32 * 1024) /* libmicrohttpd's memory for a connection */
 
-struct http_server {
-	struct loop *loop;
-	const struct conf *conf;
-	struct hub *hub;
-	struct metrics *metrics;
-	struct access *access;
-	struct refusals *refusals;
-	const struct route *routes;
-	unsigned routes_count;
-	const struct http_events *events;
-	void *arg;
-	struct MHD_Daemon *daemon;
-	struct loop_fd *watch;
-	struct loop_hook *hook;
-	struct loop_timer *sweep;
-	struct acceptor *acceptor;
-	struct list waiting, coming; /* connections without a request, and with the beginning of one; ordered by the
-					time when they began to wait */
-	unsigned open, connections, limit;
-	unsigned connections_peak; /* since the last sweep */
-	bool run, stopping, dying;
-	/* Arguments of add_connection() for on_connection(), which libmicrohttpd calls within it. */
-	bool adding_metrics, adding_poll;
-	uint64_t adding_accounted;
-	struct sockaddr_storage adding_peer;
-};
-
 /* ---- connections ---- */
 
-static void wait_in(struct connection *c, struct list *list)
+void connection_wait(struct connection *c, struct list *list)
 {
 	c->waiting_since_ms = clock_mono_ms();
 	list_remove(&c->link);
 	list_append(list, &c->link);
 }
 
-static void wait_for_request(struct connection *c)
+void connection_wait_for_request(struct connection *c)
 {
 	c->asked = false;
-	wait_in(c, &c->server->waiting);
+	connection_wait(c, &c->server->waiting);
 }
 
-static struct connection *connection_of(struct MHD_Connection *mhd)
+struct connection *connection_of(struct MHD_Connection *mhd)
 {
 	return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-/* Frees the connection's unfinished request. If the parameters fill the connection's memory, libmicrohttpd never calls
- * on_completed() for it. */
-static void free_forgotten(struct connection *c)
+void connection_free_unfinished(struct connection *c)
 {
 	if (c->begun == NULL)
 		return;
 	c->server->open -= c->begun->is_open;
 	request_free(c->begun);
 	c->begun = NULL;
+}
+
+/* The map's values are the numbers of connections themselves, not pointers. */
+static void count_address(struct http_server *s, uint64_t address, int by)
+{
+	uintptr_t count = (uintptr_t)map_get(&s->addresses, address) + (uintptr_t)by;
+	if (address == 0)
+		return;
+	if (count > 0)
+		map_set(&s->addresses, address, (void *)count); /* NOLINT(performance-no-int-to-ptr) */
+	else
+		map_remove(&s->addresses, address);
 }
 
 static void on_connection(
@@ -105,7 +90,8 @@ static void on_connection(
 	struct connection *c = *context;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		list_remove(&c->link);
-		free_forgotten(c);
+		connection_free_unfinished(c);
+		count_address(s, c->address, -1);
 		free(c);
 		s->connections--;
 		return;
@@ -117,20 +103,40 @@ static void on_connection(
 		.accounted = s->adding_accounted,
 		.on_metrics_port = s->adding_metrics,
 		.was_poll = s->adding_poll,
+		.address = s->adding_address,
 		.peer = s->adding_peer };
 	list_init(&c->link);
-	wait_for_request(c);
+	connection_wait_for_request(c);
 	*context = c;
+	count_address(s, c->address, 1);
 	if (++s->connections > s->connections_peak)
 		s->connections_peak = s->connections;
 }
 
-static void add_connection(struct http_server *s, int fd, bool is_metrics, bool was_poll, uint64_t accounted)
+/* Returns the key under which the address's connections are counted; 0: a Unix socket, or a trusted proxy. */
+static uint64_t address_key(const struct http_server *s, const struct sockaddr_storage *peer)
+{
+	char text[64];
+	struct sockaddr_storage a = *peer;
+	if (a.ss_family == AF_UNIX || conf_is_trusted_proxy(s->conf, (const struct sockaddr *)peer))
+		return 0;
+	client_network(&a, text, sizeof(text));
+	return secret_keyed_hash(text, strlen(text)) | 1;
+}
+
+static socklen_t read_peer(struct http_server *s, int fd)
 {
 	socklen_t len = sizeof(s->adding_peer);
 	s->adding_peer = (struct sockaddr_storage) { .ss_family = AF_UNIX };
 	if (getpeername(fd, (struct sockaddr *)&s->adding_peer, &len) != 0)
 		len = sizeof(sa_family_t);
+	s->adding_address = address_key(s, &s->adding_peer);
+	return len;
+}
+
+static void add_connection(
+	struct http_server *s, int fd, socklen_t len, bool is_metrics, bool was_poll, uint64_t accounted)
+{
 	s->adding_metrics = is_metrics;
 	s->adding_poll = was_poll;
 	s->adding_accounted = accounted;
@@ -144,7 +150,7 @@ void http_hand_back(struct http_server *s, int fd, uint64_t accounted)
 	if (s->dying)
 		close(fd);
 	else
-		add_connection(s, fd, false, true, accounted);
+		add_connection(s, fd, read_peer(s, fd), false, true, accounted);
 }
 
 /* ---- accepting ---- */
@@ -163,7 +169,16 @@ bool http_has_room(const struct http_server *s)
 	return streams + OWN_DESCRIPTORS + room < s->limit && (max == 0 || streams < max);
 }
 
-void server_take(struct http_server *s, int fd, bool is_metrics) { add_connection(s, fd, is_metrics, false, 0); }
+bool server_take(struct http_server *s, int fd, bool is_metrics)
+{
+	socklen_t len = read_peer(s, fd);
+	unsigned max = s->conf->connections_per_address;
+	if (!is_metrics && max > 0 && s->adding_address != 0 &&
+		(uintptr_t)map_get(&s->addresses, s->adding_address) >= max)
+		return false;
+	add_connection(s, fd, len, is_metrics, false, 0);
+	return true;
+}
 
 void http_listen(struct http_server *s, int fd, bool is_metrics, bool is_shared)
 {
@@ -174,265 +189,6 @@ void http_stop_accepting(struct http_server *s)
 {
 	s->stopping = true;
 	acceptor_stop(s->acceptor);
-}
-
-/* ---- requests ---- */
-
-static void *on_uri(void *arg, const char *uri, struct MHD_Connection *mhd)
-{
-	struct connection *c = connection_of(mhd);
-	free_forgotten(c);
-	wait_in(c, &c->server->coming);
-	return c->begun = request_new(arg, uri);
-}
-
-static bool has_body(const struct request *req)
-{
-	const char *length = request_header(req, "Content-Length");
-	return request_header(req, "Transfer-Encoding") != NULL ||
-		(length != NULL && strspn(length, "0") != strlen(length));
-}
-
-static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-	unsigned *n = arg;
-	(void)kind;
-	(void)value;
-	*n += strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
-	return MHD_YES;
-}
-
-/* If a proxy and the server disagree on where a body ends, requests can be smuggled past the proxy (RFC 9112, 6.3). */
-static bool is_ambiguous(const struct request *req)
-{
-	unsigned lengths = 0;
-	if (request_header(req, "Host") == NULL && !request_is_http10(req))
-		return true;
-	if (request_header(req, "Content-Length") != NULL || request_header(req, "Transfer-Encoding") != NULL)
-		MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, count_lengths, &lengths);
-	return lengths > 1;
-}
-
-static size_t body_cap(const struct request *req)
-{
-	const struct conf *conf = req->server->conf;
-	bool bulk = (req->route->flags & ROUTE_BULK) && request_has_type(req, "application/x-ndjson");
-	size_t cap = bulk ? conf->bulk_max : conf->body_max;
-	return cap ? cap : SIZE_MAX / 4;
-}
-
-/* Checks a request whose head was received. Returns PROBLEM_NONE if it is acceptable. */
-static enum problem admit(struct request *req, char *allow, size_t size)
-{
-	size_t header_max = req->server->conf->header_max;
-	if (header_max > 0 && mhd_head_size(req->mhd) > header_max)
-		return PROBLEM_HEADER_TOO_LARGE;
-	if (is_ambiguous(req)) {
-		req->unclear = true;
-		return PROBLEM_BAD_REQUEST;
-	}
-	const char *coding = request_header(req, "Transfer-Encoding");
-	if (coding != NULL && strcasecmp(coding, "chunked") != 0) {
-		req->unclear = true;
-		return PROBLEM_NOT_IMPLEMENTED;
-	}
-	if (coding != NULL)
-		req->conn->unaccountable = true;
-	enum problem p = router_find(req, req->server->routes, allow, size);
-	if (p != PROBLEM_NONE)
-		return p;
-	if (!has_body(req))
-		return PROBLEM_NONE;
-	if (!(req->route->flags & (ROUTE_BODY | ROUTE_BULK)))
-		return PROBLEM_BODY_NOT_ALLOWED;
-	const char *length = request_header(req, "Content-Length");
-	return length != NULL && strtoull(length, NULL, 10) > body_cap(req) ? PROBLEM_BODY_TOO_LARGE : PROBLEM_NONE;
-}
-
-static void refuse(struct request *req, enum problem p, const char *allow)
-{
-	if (p == PROBLEM_METHOD_NOT_ALLOWED)
-		request_add_header(req, "Allow", allow);
-	request_problem(req, p, NULL, "");
-}
-
-/* Answers OPTIONS on an existing path, which a browser sends before a request from another origin. */
-static bool answer_options(struct request *req, const char *allow)
-{
-	if (strcmp(req->method, "OPTIONS") != 0 || *allow == '\0')
-		return false;
-	request_add_header(req, "Allow", allow);
-	if (request_header(req, "Access-Control-Request-Method") != NULL) {
-		request_add_header(req, "Access-Control-Allow-Methods", allow);
-		request_add_header(req, "Access-Control-Allow-Headers",
-			"Authorization, Content-Type, Idempotency-Key, If-Match, Last-Event-ID, X-Request-Id, "
-			"Cache-Control");
-		request_add_header(req, "Access-Control-Max-Age", "600");
-	}
-	request_reply(req, 204, NULL, NULL, 0);
-	return true;
-}
-
-/* Returns its index in the table; the table's length for a request without a route. */
-static unsigned route_index(const struct request *req)
-{
-	const struct http_server *s = req->server;
-	return req->route != NULL ? (unsigned)(req->route - s->routes) : s->routes_count;
-}
-
-static void count_answer(const struct request *req, int status)
-{
-	uint64_t now = clock_mono_us();
-	metrics_request(req->server->metrics, route_index(req), (unsigned)status, now - req->began_us);
-}
-
-static enum MHD_Result finish(struct request *req)
-{
-	struct metrics *m = req->server->metrics;
-	if (req->on_handed_off != NULL) {
-		bool may = req->server->events->may_stream(req->server->arg, req);
-		int fd = may ? fcntl(req->conn->fd, F_DUPFD_CLOEXEC, 3) : -1;
-		if (may && fd < 0)
-			log_warn("can't hand off a connection: %s", strerror(errno));
-		void (*on_handed_off)(void *, struct request *, int) = req->on_handed_off;
-		req->on_handed_off = NULL;
-		on_handed_off(req->hand_off_arg, req, fd);
-		if (fd >= 0) {
-			trace_step(req->trace, "connection handed off");
-			count_answer(req, 200);
-			if (req->head)
-				access_request(req->server->access, req, 200, 0, true);
-			return MHD_NO; /* libmicrohttpd frees the connection and leaves the socket open */
-		}
-		req->answered = false;
-		request_add_header(req, "Connection", "close"); /* a refused client shouldn't keep a descriptor */
-		if (may)
-			request_problem(
-				req, PROBLEM_OVERLOADED, "The server has no room for another stream. Retry later.", "");
-		else
-			request_problem(req, PROBLEM_DATABASE_AWAY,
-				"The credential must be checked again after a revocation. Retry the request.", "");
-		metrics_count(m, M_FULL_STREAMS, may);
-	}
-	count_answer(req, req->status);
-	/* A failed sign-in has a line of its own. */
-	if ((req->status == 401 || req->status == 403 || req->status == 429) && req->problem != PROBLEM_NONE &&
-		req->problem != PROBLEM_BAD_CREDENTIALS)
-		refusals_note(req->server->refusals, req, req->problem, req->offered);
-	char path[256];
-	log_event(LOG_DEBUG, "request", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
-		F_NUMBER("status", req->status), F("request", req->id));
-	return MHD_queue_response(req->mhd, (unsigned)req->status, req->response);
-}
-
-static enum MHD_Result on_head(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version)
-{
-	char allow[128] = "";
-	req->seen = req->is_open = true;
-	req->server->open++;
-	request_begin(req, mhd, method, version);
-	req->conn->asked = true;
-	enum problem p = admit(req, allow, sizeof(allow));
-	char path[256];
-	trace_step(req->trace, "head read", F("method", req->method), F("path", access_path(req, path, sizeof(path))),
-		F("refused", p != PROBLEM_NONE ? problem_code(p) : NULL));
-	if (p == PROBLEM_NONE)
-		return MHD_YES;
-	if (p != PROBLEM_METHOD_NOT_ALLOWED || !answer_options(req, allow))
-		refuse(req, p, allow);
-	return req->unclear || has_body(req)
-		? finish(req)
-		: MHD_YES; /* without a body the answer is queued in the last call, which keeps the connection */
-}
-
-static enum MHD_Result on_body(struct request *req, const char *data, size_t size)
-{
-	if (req->answered)
-		return MHD_YES;
-	if (req->too_large || req->body.len + size > body_cap(req)) {
-		req->too_large = true;
-		req->discarded += size;
-		return req->discarded > DISCARD_MAX ? MHD_NO : MHD_YES;
-	}
-	buf_add(&req->body, data, size);
-	return buf_failed(&req->body) ? MHD_NO : MHD_YES;
-}
-
-static void dispatch(struct request *req)
-{
-	struct http_server *s = req->server;
-	struct trace *before = trace_enter(req->trace);
-	trace_step(req->trace, "handler called", F("route", req->route->path), F_NUMBER("body", req->body.len));
-	s->events->on_request(s->arg, req);
-	trace_enter(before);
-}
-
-static enum MHD_Result on_whole(struct request *req)
-{
-	req->dispatched = true;
-	req->conn->waiting_since_ms = 0;
-	list_remove(&req->conn->link);
-	if (!req->answered) {
-		if (req->too_large)
-			request_problem(req, PROBLEM_BODY_TOO_LARGE, NULL, "");
-		else
-			dispatch(req);
-	}
-	if (req->answered)
-		return finish(req);
-	req->suspended = true;
-	MHD_suspend_connection(req->mhd);
-	return MHD_YES;
-}
-
-static enum MHD_Result on_access(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
-	const char *version, const char *data, size_t *size, void **context)
-{
-	struct request *req = *context;
-	(void)arg;
-	(void)url;
-	if (req == NULL)
-		return MHD_NO;
-	if (!req->seen)
-		return on_head(req, mhd, method, version);
-	if (*size > 0) {
-		size_t n = *size;
-		*size = 0;
-		return on_body(req, data, n);
-	}
-	return req->dispatched ? finish(req) : on_whole(req);
-}
-
-static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
-{
-	struct http_server *s = arg;
-	struct request *req = *context;
-	*context = NULL;
-	if (req == NULL)
-		return;
-	connection_of(mhd)->begun = NULL;
-	if (req->conn != NULL) {
-		req->conn->accounted += mhd_head_size(mhd) + req->body.len + req->discarded;
-		wait_for_request(req->conn);
-		trace_step(req->trace,
-			code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "last byte written" : "request ended early",
-			F_SECONDS("duration", clock_mono_us() - req->began_us));
-		if (req->status > 0)
-			access_request(
-				s->access, req, req->status, req->bytes, code == MHD_REQUEST_TERMINATED_COMPLETED_OK);
-	}
-	s->open -= req->is_open;
-	if (req->on_handed_off != NULL) /* the client has gone before its connection could be handed off: releases what
-					   was reserved for it */
-		req->on_handed_off(req->hand_off_arg, req, -1);
-	request_free(req);
-}
-
-void server_resume(struct http_server *s, struct request *req)
-{
-	req->suspended = false;
-	MHD_resume_connection(req->mhd);
-	s->run = true;
 }
 
 /* ---- running ---- */
@@ -490,7 +246,7 @@ static void shut_slow(struct list *list, uint64_t since)
 		if (c->waiting_since_ms > since)
 			break;
 		shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd then sees the end of the connection */
-		wait_in(c, list);
+		connection_wait(c, list);
 	}
 }
 
@@ -542,13 +298,13 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	list_init(&s->coming);
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
-		0, NULL, NULL, on_access, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
+		0, NULL, NULL, exchange_continue, s, MHD_OPTION_EXTERNAL_LOGGER, on_log,
 		s, /* first: it applies to messages from then on */
 		MHD_OPTION_STRICT_FOR_CLIENT,
 		0, /* its answers to ambiguous requests are wrong: is_ambiguous() refuses them */
 		MHD_OPTION_CONNECTION_LIMIT, s->limit, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
-		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_SIZE, MHD_OPTION_URI_LOG_CALLBACK, exchange_begin, s,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_NOTIFY_COMPLETED, exchange_end, s,
 		MHD_OPTION_END);
 	if (s->daemon == NULL)
 		fatal("can't start libmicrohttpd");
@@ -574,6 +330,9 @@ void http_free(struct http_server *s)
 	loop_timer_free(s->sweep);
 	access_free(s->access);
 	refusals_free(s->refusals);
+	map_release(&s->addresses);
+	budget_release(&s->bodies);
+	budget_release(&s->answers);
 	free(s);
 }
 

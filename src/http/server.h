@@ -12,7 +12,10 @@ struct loop;
 struct metrics;
 
 struct http_events {
-	void (*on_request)(void *arg, struct request *req); /* its route is known, its body was received */
+	/* The head was received and the route is known, the body wasn't read yet: authorizes the request. Either
+	 * answers it, which refuses the body, or calls request_admit(); at once or later. */
+	void (*on_head)(void *arg, struct request *req);
+	void (*on_request)(void *arg, struct request *req); /* it was admitted, and its body was received */
 	bool (*may_stream)(void *arg,
 		struct request *req); /* whether it is still allowed, just before its connection is handed off */
 	void (*on_stream_gone)(void *arg, uint64_t key); /* key is the user's; their stream or poll has ended */
@@ -32,6 +35,11 @@ bool http_has_room(const struct http_server *s); /* for one more stream */
 
 /* Returns a descriptor that was handed off; its next bytes are a request. accounted: from request_may_go_on(). */
 void http_hand_back(struct http_server *s, int fd, uint64_t accounted);
+
+/* Takes bytes of an answer that a client hasn't read yet from the worker's budget (the setting answers_max). owner:
+ * server_owner(). Returns false if that exceeds the budget or the owner's part. */
+bool http_hold_answer(struct http_server *s, uint64_t owner, size_t bytes);
+void http_release_answer(struct http_server *s, uint64_t owner, size_t bytes);
 
 const struct conf *http_conf(const struct http_server *s);
 struct hub *http_hub(const struct http_server *s);

@@ -104,10 +104,42 @@ START_TEST(jwt_with_any_defect_is_refused)
 		client_with_jwt("confused", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(600)), "signed");
 	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(601));
 	char *spoilt = format("%s", c->token);
-	spoilt[strlen(spoilt) - 2] ^= 1;
+	spoilt[strlen(spoilt) - 2] = spoilt[strlen(spoilt) - 2] == 'A' ? 'B' : 'A';
 	expect_unauthorized(with_token(anonymous(), spoilt), "signed");
 	expect_unauthorized(with_token(anonymous(), "eyJ.eyJ.x"), "JWT");
 	expect_unauthorized(with_token(anonymous(), format("eyJ.%s.x", format("%03000d", 1))), "JWT");
+}
+END_TEST
+
+/* Returns the next letter of base64url: with the same significant bits if only the upper ones of the letter count. */
+static char next_letter(char c)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+	return alphabet[strchr(alphabet, c) - alphabet + 1];
+}
+
+START_TEST(jwt_compressed_or_with_critical_extension_is_refused)
+{
+	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(602));
+	const char *rest = strchr(c->token, '.');
+	/* {"alg":"HS256","zip":"DEF"} and {"alg":"HS256","crit":["exp"],"exp":1} */
+	expect_unauthorized(
+		with_token(anonymous(), format("%s%s", "eyJhbGciOiJIUzI1NiIsInppcCI6IkRFRiJ9", rest)), "(zip)");
+	expect_unauthorized(
+		with_token(anonymous(), format("%s%s", "eyJhbGciOiJIUzI1NiIsImNyaXQiOlsiZXhwIl0sImV4cCI6MX0", rest)),
+		"(crit)");
+}
+END_TEST
+
+START_TEST(jwt_in_another_spelling_is_refused)
+{
+	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(603));
+	expect_status(get(c, "/v1/me"), 200);
+	char *respelled = format("%s", c->token), *last = respelled + strlen(respelled) - 1;
+	*last = next_letter(*last); /* its two lower bits belong to no byte */
+	expect_unauthorized(with_token(anonymous(), respelled), "base64url");
+	expect_unauthorized(with_token(anonymous(), format("%s=", c->token)), "base64url");
+	expect_unauthorized(with_token(anonymous(), format("%s.", c->token)), "base64url");
 }
 END_TEST
 
@@ -238,6 +270,7 @@ int main(void)
 {
 	const char *const all[] = { "hs", "rs", "es", "ed", NULL };
 	const TTest *const tests[] = { jwt_of_each_algorithm_is_accepted, jwt_with_any_defect_is_refused,
+		jwt_compressed_or_with_critical_extension_is_refused, jwt_in_another_spelling_is_refused,
 		stream_ends_when_its_jwt_expires, token_created_with_jwt_expires_with_it, jwt_revoked_stays_revoked,
 		jwt_of_deleted_user_does_not_create_them_again, jwt_keys_without_audience_and_issuer_are_warned_about,
 		jwt_keys_replaced_while_running_are_used, jwt_of_unknown_user_without_provisioning_is_refused, NULL };

@@ -14,6 +14,12 @@ begin
 	raise exception using errcode = 'PTREF', message = coalesce(p_detail, ''), hint = p_code;
 end $$;
 
+-- The most bytes of messages in a page, by message_size(); a page has one message at least. What a client leaves
+-- unread stays in the memory of a worker.
+-- Callers: history(), mentions(), pins(), thread_get(), threads().
+create function page_bytes() returns int
+language sql immutable as $$ select 1048576 $$;
+
 -- A time as text: RFC 3339, UTC, milliseconds. Null for null.
 -- Callers: the functions that render JSON.
 create function stamp(p_at timestamptz) returns text

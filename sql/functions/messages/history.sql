@@ -20,6 +20,7 @@ declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
 	v_chat bigint := v_member.chat_id;
 	v_half int := (p_limit + 1) / 2;
+	v_bytes int := case when p_around is null then page_bytes() else page_bytes() / 2 end; -- of each side
 	v_first bigint;
 	v_last bigint;
 	v_json text;
@@ -28,31 +29,41 @@ begin
 	if num_nonnulls(p_before, p_after, p_around) > 1 then
 		perform refuse('bad_parameter', 'Only one of before, after and around.');
 	end if;
-	select min(p.id), max(p.id), string_agg(message_view(p::message, v_member.floor), ',' order by p.id)
+	select min((p.m).id), max((p.m).id),
+		string_agg(message_view(p.m, v_member.floor), ',' order by (p.m).id)
 	into v_first, v_last, v_json
 	from (
 		(
-			select m.*
-			from message m
-			where m.chat_id = v_chat
-				and m.id > v_member.floor
-				and p_after is null
-				and m.id < coalesce(p_before, p_around, 9223372036854775807)
-			order by m.id desc
-			limit case when p_around is null then p_limit else p_limit - v_half end
+			select x.m, row_number() over w as n, sum(message_size(x.m)) over w as bytes
+			from (
+				select m
+				from message m
+				where m.chat_id = v_chat
+					and m.id > v_member.floor
+					and p_after is null
+					and m.id < coalesce(p_before, p_around, 9223372036854775807)
+				order by m.id desc
+				limit case when p_around is null then p_limit else p_limit - v_half end
+			) x
+			window w as (order by (x.m).id desc)
 		)
 		union all
 		(
-			select m.*
-			from message m
-			where m.chat_id = v_chat
-				and m.id > v_member.floor
-				and (p_after is not null or p_around is not null)
-				and m.id > coalesce(p_after, p_around - 1)
-			order by m.id
-			limit case when p_around is null then p_limit else v_half end
+			select x.m, row_number() over w, sum(message_size(x.m)) over w
+			from (
+				select m
+				from message m
+				where m.chat_id = v_chat
+					and m.id > v_member.floor
+					and (p_after is not null or p_around is not null)
+					and m.id > coalesce(p_after, p_around - 1)
+				order by m.id
+				limit case when p_around is null then p_limit else v_half end
+			) x
+			window w as (order by (x.m).id)
 		)
-	) p;
+	) p
+	where p.n = 1 or p.bytes <= v_bytes;
 	select m.id into older
 	from message m
 	where m.chat_id = v_chat

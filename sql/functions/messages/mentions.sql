@@ -173,16 +173,19 @@ language sql stable as $$
 		order by f.id desc
 		limit p_limit + 1
 	), page as (
-		select m, f.floor
-		from found f
-		join message m on m.chat_id = f.chat_id and m.id = f.id
-		order by f.id desc
-		limit p_limit
+		select x.m, x.floor
+		from (
+			select m, f.floor, row_number() over w as n, sum(message_size(m)) over w as bytes
+			from found f
+			join message m on m.chat_id = f.chat_id and m.id = f.id
+			window w as (order by f.id desc)
+		) x
+		where x.n <= p_limit and (x.n = 1 or x.bytes <= page_bytes())
 	)
 	select '{"mentions":[' || coalesce(string_agg(message_view(m, floor), ',' order by (m).id desc), '')
 		|| ']'
 		|| case
-			when (select count(*) from found) > p_limit then ',"next":"' || min((m).id) || '"'
+			when (select count(*) from found) > count(*) then ',"next":"' || min((m).id) || '"'
 			else ''
 		end
 		|| '}'

@@ -106,7 +106,13 @@ begin
 			order by m.id desc
 			limit p_limit + 1
 		), kept as (
-			select m from page order by (m).id desc limit p_limit
+			select x.m
+			from (
+				select p.m, row_number() over w as n, sum(message_size(p.m)) over w as bytes
+				from page p
+				window w as (order by (p.m).id desc)
+			) x
+			where x.n <= p_limit and (x.n = 1 or x.bytes <= page_bytes())
 		)
 		select '{"messages":['
 			|| coalesce(
@@ -114,7 +120,7 @@ begin
 			)
 			|| ']'
 			|| case
-				when (select count(*) from page) > p_limit then
+				when (select count(*) from page) > count(*) then
 					',"next":"' || min((m).id) || '"'
 				else ''
 			end

@@ -139,7 +139,15 @@ begin
 		), page as (
 			select f.* from found f order by f.last_reply desc limit p_limit + 1
 		), kept as (
-			select p.* from page p order by p.last_reply desc limit p_limit
+			select x.*
+			from (
+				select p.*,
+					row_number() over w as n,
+					sum(coalesce(message_size(p.m), 0)) over w as bytes
+				from page p
+				window w as (order by p.last_reply desc)
+			) x
+			where x.n <= p_limit and (x.n = 1 or x.bytes <= page_bytes())
 		)
 		select '{"threads":['
 			|| coalesce(
@@ -158,7 +166,7 @@ begin
 			)
 			|| ']'
 			|| case
-				when (select count(*) from page) > p_limit then
+				when (select count(*) from page) > count(*) then
 					',"next":"' || min(k.last_reply) || '"'
 				else ''
 			end
@@ -188,7 +196,13 @@ begin
 			order by m.id
 			limit p_limit + 1
 		), kept as (
-			select m from page order by (m).id limit p_limit
+			select x.m
+			from (
+				select p.m, row_number() over w as n, sum(message_size(p.m)) over w as bytes
+				from page p
+				window w as (order by (p.m).id)
+			) x
+			where x.n <= p_limit and (x.n = 1 or x.bytes <= page_bytes())
 		)
 		select '{"thread":' || v_thread
 			|| coalesce(
@@ -213,7 +227,7 @@ begin
 			|| coalesce(string_agg(message_view(m, v_member.floor), ',' order by (m).id), '')
 			|| ']'
 			|| case
-				when (select count(*) from page) > p_limit then
+				when (select count(*) from page) > count(*) then
 					',"next":"' || max((m).id) || '"'
 				else ''
 			end

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT
+ * What clients can make a worker hold: bodies of unfinished requests, answers that nobody reads, connections. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/client.h"
+#include "../lib/suite.h"
+#include "../lib/wire.h"
+
+#define HOST "Host: x\r\n"
+#define MEBIBYTE (1 << 20)
+
+enum {
+	PAGE_BYTES = 1 << 20,
+	TEXT = 16000,
+	LARGE_MESSAGES = 150,
+	CONNECTIONS_MAX = 40,
+	TOKENS_MAX = 50,
+	SLOW_BODIES = 12
+};
+
+static const char *authorization(const struct client *c)
+{
+	return c->token != NULL ? format("Authorization: Bearer %s\r\n", c->token) : "";
+}
+
+/* Sends the head of a bulk of 8 MiB; `more` are further header lines. */
+static struct wire *begin_bulk(const struct client *who, long long chat, const char *more)
+{
+	struct wire *w = wire_open(test_server());
+	wire_send(w,
+		"POST /v1/chats/%lld/messages HTTP/1.1\r\n" HOST "%sContent-Type: application/x-ndjson\r\n"
+		"Content-Length: 8388608\r\n%s\r\n",
+		chat, authorization(who), more);
+	return w;
+}
+
+/* Sends blank lines, which a bulk ignores. */
+static bool send_filling(struct wire *w, size_t len)
+{
+	static char filling[65536];
+	memset(filling, '\n', sizeof(filling));
+	for (; len > 0; len -= len < sizeof(filling) ? len : sizeof(filling))
+		if (!wire_bytes(w, filling, len < sizeof(filling) ? len : sizeof(filling)))
+			return false;
+	return true;
+}
+
+START_TEST(body_without_valid_credential_is_refused_before_it_is_sent)
+{
+	const struct client *others[] = { anonymous(), with_token(anonymous(), "pt_unknown") };
+	for (int i = 0; i < 2; i++) {
+		struct wire *w = begin_bulk(others[i], 1, "");
+		expect_problem(wire_answer(w), 401, "unauthorized");
+		wire_expect_end(w);
+		w = begin_bulk(others[i], 1, "Expect: 100-continue\r\n");
+		expect_problem(wire_answer(w), 401, "unauthorized");
+		wire_expect_end(w);
+	}
+}
+END_TEST
+
+START_TEST(body_with_valid_credential_is_asked_for)
+{
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	for (int i = 0; i < 2; i++) { /* looked up, then cached */
+		struct wire *w = wire_open(test_server());
+		wire_send(w,
+			"POST /v1/chats/%lld/messages HTTP/1.1\r\n" HOST "%sExpect: 100-continue\r\n"
+			"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n",
+			chat, authorization(ann));
+		ck_assert_int_eq(wire_answer(w).status, 100);
+		wire_send(w, "{\"text\":\"hi\"}");
+		expect_status(wire_answer(w), 201);
+	}
+}
+END_TEST
+
+START_TEST(body_to_public_route_is_limited_to_8_kib)
+{
+	struct wire *w = wire_open(test_server());
+	wire_send(w,
+		"POST /v1/session HTTP/1.1\r\n" HOST "Content-Type: application/json\r\nContent-Length: 8193\r\n\r\n");
+	expect_problem(wire_answer(w), 413, "body_too_large");
+	wire_expect_end(w);
+}
+END_TEST
+
+/* The budget is 64 MiB, so that a user may hold 16 MiB. */
+START_TEST(unfinished_bodies_of_a_user_are_bounded)
+{
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	struct wire *slow[SLOW_BODIES];
+	for (int i = 0; i < SLOW_BODIES; i++) {
+		slow[i] = begin_bulk(ann, chat, "");
+		send_filling(slow[i], 3 * MEBIBYTE);
+	}
+	ck_assert_double_le(metric(test_server(), "postern_bodies_bytes"), 16 * MEBIBYTE);
+	say(ben, chat, "another user isn't affected");
+	for (int i = 0; i < SLOW_BODIES; i++)
+		send_filling(slow[i], 5 * MEBIBYTE);
+	int refused = 0;
+	for (int i = 0; i < SLOW_BODIES; i++) {
+		struct answer a = wire_answer(slow[i]);
+		refused += a.status == 503 || a.status == 0; /* answered, or cut off after much more was sent */
+	}
+	ck_assert_int_ge(refused, SLOW_BODIES / 2);
+	await_metric(test_server(), "postern_bodies_bytes", 0);
+	say(ann, chat, "neither is this one any longer");
+}
+END_TEST
+
+/* Reads pages of history from the latest one back. Returns the number of messages; fails if a page is too large. */
+static int read_history(const struct client *who, long long chat, int *ret_pages)
+{
+	char *path = format("/v1/chats/%lld/messages?limit=200", chat);
+	int count = 0;
+	for (*ret_pages = 0; path != NULL; ++*ret_pages) {
+		struct answer a = expect_status(get(who, "%s", path), 200);
+		ck_assert_uint_le(a.len, PAGE_BYTES + TEXT);
+		ck_assert_uint_gt(json_count(a.json, "messages"), 0);
+		count += (int)json_count(a.json, "messages");
+		path = json_has(a.json, "older")
+			? format("/v1/chats/%lld/messages?limit=200&before=%s", chat, json_str(a.json, "older"))
+			: NULL;
+	}
+	return count;
+}
+
+START_TEST(pages_and_polls_are_bounded_in_bytes)
+{
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	const char *cursor = json_str(expect_status(get(ben, "/v1/sync"), 200).json, "cursor");
+	char *text = format("%0*d", TEXT, 1);
+	for (int i = 0; i < LARGE_MESSAGES; i++)
+		say(ann, chat, text);
+	int pages, events = 0;
+	ck_assert_int_eq(read_history(ben, chat, &pages), LARGE_MESSAGES);
+	ck_assert_int_ge(pages, LARGE_MESSAGES * TEXT / PAGE_BYTES + 1);
+	for (bool more = true; more;) {
+		struct answer a = expect_status(get(ben, "/v1/poll?limit=1000&wait=0&since=%s", cursor), 200);
+		ck_assert_uint_le(a.len, PAGE_BYTES + TEXT);
+		events += (int)json_count(a.json, "events");
+		more = json_true(a.json, "more");
+		cursor = json_str(a.json, "cursor");
+	}
+	ck_assert_int_eq(events, LARGE_MESSAGES);
+}
+END_TEST
+
+START_TEST(connections_of_an_address_are_bounded)
+{
+	struct wire *held[CONNECTIONS_MAX + 1];
+	struct answer refused = { 0 };
+	int n = 0;
+	while (refused.status == 0 && n <= CONNECTIONS_MAX) {
+		held[n] = wire_open(test_server());
+		wire_send(held[n], "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
+		struct answer a = wire_answer(held[n++]);
+		if (a.status != 200)
+			refused = a;
+	}
+	expect_problem(refused, 503, "overloaded");
+	ck_assert_ptr_nonnull(strstr(refused.body, "connections"));
+	ck_assert_ptr_nonnull(answer_header(refused, "Retry-After"));
+	for (int i = 0; i < n; i++)
+		wire_shut(held[i]);
+	expect_status(get(new_user(), "/v1/me"), 200);
+}
+END_TEST
+
+START_TEST(unknown_tokens_of_an_address_are_limited)
+{
+	struct client *ann = new_user();
+	expect_status(get(ann, "/v1/me"), 200);
+	struct client *other = new_user();
+	struct answer a = { 0 };
+	int n = 0;
+	for (; n <= TOKENS_MAX && a.status != 429; n++)
+		a = get(with_token(anonymous(), format("pt_guess%d", n)), "/v1/me");
+	expect_problem(a, 429, "rate_limited");
+	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "unknown credentials"));
+	expect_status(get(ann, "/v1/me"), 200); /* is cached */
+	expect_problem(get(other, "/v1/me"), 429, "rate_limited");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { body_without_valid_credential_is_refused_before_it_is_sent,
+		body_with_valid_credential_is_asked_for, body_to_public_route_is_limited_to_8_kib,
+		unfinished_bodies_of_a_user_are_bounded, pages_and_polls_are_bounded_in_bytes,
+		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
+	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--rate-tokens", "50",
+		"--bulk-max", "8M", "--rate-sends", "0", NULL };
+	return suite_run("bounds", tests, flags);
+}
