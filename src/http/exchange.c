@@ -77,14 +77,14 @@ static size_t body_cap(const struct request *req)
 
 uint64_t server_owner(struct request *req)
 {
-	char network[64];
+	char subject[sizeof(req->user) + 2];
 	if (req->owner != 0)
 		return req->owner;
 	if (*req->user == '\0' || (req->route->flags & ROUTE_PUBLIC))
-		request_client_network(req, network, sizeof(network));
+		request_client_network(req, subject, sizeof(subject));
 	else
-		snprintf(network, sizeof(network), "@%s", req->user);
-	req->owner = secret_keyed_hash(network, strlen(network)) | 1;
+		snprintf(subject, sizeof(subject), "@%s", req->user);
+	req->owner = secret_keyed_hash(subject, strlen(subject)) | 1;
 	return req->owner;
 }
 

@@ -8,6 +8,7 @@
 #include "../lib/client.h"
 #include "../lib/suite.h"
 #include "../lib/wire.h"
+#include "base/clock.h"
 
 #define HOST "Host: x\r\n"
 #define MEBIBYTE (1 << 20)
@@ -62,6 +63,21 @@ START_TEST(body_without_valid_credential_is_refused_before_it_is_sent)
 }
 END_TEST
 
+/* Reads the interim response 100, which has no end of its own that answer_parse() knows. */
+static void await_continue(struct wire *w)
+{
+	static const char expected[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	size_t len = 0;
+	const char *data = wire_data(w, &len);
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; len < strlen(expected); data = wire_data(w, &len)) {
+		if (!wire_wait(w, time_left(until, "100 Continue")))
+			continue;
+		ck_assert(wire_pump(w));
+	}
+	ck_assert_str_eq(data, expected);
+	wire_take(w, len);
+}
+
 START_TEST(body_with_valid_credential_is_asked_for)
 {
 	struct client *ann = new_user();
@@ -72,7 +88,7 @@ START_TEST(body_with_valid_credential_is_asked_for)
 			"POST /v1/chats/%lld/messages HTTP/1.1\r\n" HOST "%sExpect: 100-continue\r\n"
 			"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n",
 			chat, authorization(ann));
-		ck_assert_int_eq(wire_answer(w).status, 100);
+		await_continue(w);
 		wire_send(w, "{\"text\":\"hi\"}");
 		expect_status(wire_answer(w), 201);
 	}
@@ -100,7 +116,7 @@ START_TEST(unfinished_bodies_of_a_user_are_bounded)
 		send_filling(slow[i], 3 * MEBIBYTE);
 	}
 	ck_assert_double_le(metric(test_server(), "postern_bodies_bytes"), 16 * MEBIBYTE);
-	say(ben, chat, "another user isn't affected");
+	say(ben, chat, "another user can send");
 	for (int i = 0; i < SLOW_BODIES; i++)
 		send_filling(slow[i], 5 * MEBIBYTE);
 	int refused = 0;
