@@ -22,11 +22,13 @@
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "log/batch.h"
+#include "loop/loop.h"
 #include "pg/pool.h"
 
 #define KEY_MAX 200
 #define TYPE_MAX 32
 #define BULK_ITEMS_MAX 10000
+#define SLICE_US 2000
 #define HASH_HEX 32 /* half of BLAKE2b-256: it only has to distinguish bodies of one sender */
 
 struct post;
@@ -48,7 +50,11 @@ struct post {
 	unsigned count, left;
 	uint64_t chat;
 	struct outgoing *items;
-	struct arena arena; /* items and their strings */
+	/* Bulk: */
+	const char *at;           /* the next line to read */
+	unsigned good;            /* lines without an error so far */
+	struct loop_timer *slice; /* NULL: all was read in one turn */
+	struct arena arena;       /* items and their strings */
 };
 
 static void free_post(struct post *p)
@@ -56,6 +62,7 @@ static void free_post(struct post *p)
 	for (unsigned i = 0; i < p->count; i++)
 		free(p->items[i].answer);
 	arena_release(&p->arena);
+	loop_timer_free(p->slice);
 	free(p);
 }
 
@@ -208,13 +215,16 @@ static void complete(struct outgoing *o, const struct caller *caller, const char
 
 /* ---- the rate ---- */
 
+/* Refused lines of a bulk count as well: reading them costs as much. */
 static void check_rate(struct outgoing *o, const struct caller *caller)
 {
 	struct api *api = api_of(o->post->req);
 	char detail[128];
-	if (o->error.code != PROBLEM_NONE ||
-		limit_try(api, LIMIT_SENDS, limit_key(LIMIT_SENDS, "of", caller->name), &o->retry_s))
+	unsigned retry_s;
+	if (limit_try(api, LIMIT_SENDS, limit_key(LIMIT_SENDS, "of", caller->name), &retry_s) ||
+		o->error.code != PROBLEM_NONE)
 		return;
+	o->retry_s = retry_s;
 	limit_detail(api, LIMIT_SENDS, o->retry_s, detail, sizeof(detail));
 	body_fail(&o->error, PROBLEM_RATE_LIMITED, "%s", detail);
 }
@@ -453,10 +463,46 @@ static bool is_blank(const char *s, size_t len)
 	return len == 0;
 }
 
+static void read_line(struct post *p, const char *line, size_t len)
+{
+	size_t max = api_of(p->req)->conf->body_max;
+	if (is_blank(line, len))
+		return;
+	struct outgoing *o = &p->items[p->count++];
+	if (max > 0 && len > max)
+		body_fail(&o->error, PROBLEM_BODY_TOO_LARGE, "A line may have %zu bytes, this has %zu.", max, len);
+	else
+		read_json(o, line, len);
+	complete(o, caller_of(p->req), NULL);
+	p->good += o->error.code == PROBLEM_NONE;
+}
+
+/* Reads lines for SLICE_US, and the rest in the next turns of the loop. */
+static void read_lines(void *arg)
+{
+	struct post *p = arg;
+	const struct buf *body = request_body(p->req);
+	const char *end = body->data + body->len;
+	uint64_t until = clock_mono_us() + SLICE_US;
+	while (p->at < end && clock_mono_us() < until) {
+		const char *nl = memchr(p->at, '\n', (size_t)(end - p->at));
+		read_line(p, p->at, (size_t)((nl ? nl : end) - p->at));
+		p->at = nl ? nl + 1 : end;
+	}
+	if (p->at < end) {
+		if (p->slice == NULL)
+			p->slice = loop_timer_new(api_of(p->req)->loop, read_lines, p);
+		loop_timer_start(p->slice, 0, 0);
+	} else if (p->good > 0)
+		find_chat(p);
+	else
+		send_all(p); /* no message that needs a direct chat */
+}
+
 static void send_bulk(struct request *req)
 {
 	const struct buf *body = request_body(req);
-	unsigned lines = count_lines(body), n = 0, good = 0;
+	unsigned lines = count_lines(body);
 	if (request_header(req, "Idempotency-Key") != NULL) {
 		request_problem(req, PROBLEM_BAD_PARAMETER, "Here every line has its own key: give it as \"key\".", "");
 		return;
@@ -467,22 +513,9 @@ static void send_bulk(struct request *req)
 	}
 	struct post *p = new_post(req, lines);
 	p->bulk = true;
-	for (const char *s = body->data, *end = s + body->len; s < end;) {
-		const char *nl = memchr(s, '\n', (size_t)(end - s));
-		size_t len = (size_t)((nl ? nl : end) - s);
-		if (!is_blank(s, len)) {
-			struct outgoing *o = &p->items[n++];
-			read_json(o, s, len);
-			complete(o, caller_of(req), NULL);
-			good += o->error.code == PROBLEM_NONE;
-		}
-		s = nl ? nl + 1 : end;
-	}
-	p->count = n;
-	if (good > 0)
-		find_chat(p);
-	else
-		send_all(p); /* no message that needs a direct chat */
+	p->count = 0;
+	p->at = body->data;
+	read_lines(p);
 }
 
 void messages_send(struct request *req)

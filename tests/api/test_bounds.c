@@ -17,6 +17,10 @@ enum {
 	PAGE_BYTES = 1 << 20,
 	TEXT = 16000,
 	LARGE_MESSAGES = 150,
+	NESTED = 260,
+	BULK_LINES = 10000,
+	RATE_BURST = 500,
+	VALUES = 15001,
 	CONNECTIONS_MAX = 40,
 	TOKENS_MAX = 50,
 	SLOW_BODIES = 12
@@ -169,6 +173,67 @@ START_TEST(pages_and_polls_are_bounded_in_bytes)
 }
 END_TEST
 
+static double loop_lags_over_250_ms(void)
+{
+	struct answer a = expect_status(get(anonymous(), "/metrics"), 200);
+	const char *within = strstr(a.body, "postern_loop_lag_seconds_bucket{le=\"0.25\"} ");
+	ck_assert_ptr_nonnull(within);
+	return metric(test_server(), "postern_loop_lag_seconds_count") - atof(strchr(within, ' ') + 1);
+}
+
+static struct answer post_bulk(const struct client *who, long long chat, const char *lines, size_t len)
+{
+	struct wire *w = wire_open(test_server());
+	wire_send(w,
+		"POST /v1/chats/%lld/messages HTTP/1.1\r\n" HOST "%sContent-Type: application/x-ndjson\r\n"
+		"Content-Length: %zu\r\n\r\n",
+		chat, authorization(who), len);
+	wire_bytes(w, lines, len);
+	return wire_answer(w);
+}
+
+/* Before lines were read in slices, this held the loop for most of a second. */
+START_TEST(bulk_of_nested_lines_does_not_hold_the_loop)
+{
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	char *line = format("{\"bad\":[%0*d]}\n", 3 * NESTED - 1, 0);
+	for (int i = 0; i < NESTED; i++)
+		memcpy(strchr(line, '[') + 1 + (ptrdiff_t)(3 * i), i < NESTED - 1 ? "[]," : "[]]", 3);
+	size_t len = strlen(line);
+	char *lines = on_teardown(free, malloc(len * BULK_LINES));
+	for (int i = 0; i < BULK_LINES; i++)
+		memcpy(lines + len * (size_t)i, line, len);
+	double before = loop_lags_over_250_ms();
+	struct answer a = expect_status(post_bulk(ann, chat, lines, len * BULK_LINES), 200);
+	ck_assert_ptr_nonnull(strstr(a.body, "unknown_field"));
+	ck_assert_double_eq(loop_lags_over_250_ms(), before);
+}
+END_TEST
+
+START_TEST(refused_lines_of_a_bulk_count_for_the_rate)
+{
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	char lines[8 * (RATE_BURST + 1)];
+	for (int i = 0; i <= RATE_BURST; i++)
+		memcpy(lines + (ptrdiff_t)(8 * i), "{\"a\":1}\n", 8);
+	expect_status(post_bulk(ann, chat, lines, sizeof(lines)), 200);
+	expect_problem(post(ann, format("/v1/chats/%lld/messages", chat), "{'text':'x'}"), 429, "rate_limited");
+}
+END_TEST
+
+START_TEST(body_with_too_many_values_is_refused)
+{
+	struct client *ann = new_user();
+	long long chat = make_group(ann);
+	char *body = format("{'type':'t','content':{'a':[%0*d]}}", 2 * VALUES - 1, 0);
+	for (int i = 0; i < VALUES - 1; i++)
+		memcpy(strchr(body, '[') + 1 + (ptrdiff_t)(2 * i), "0,", 2);
+	expect_problem(post(ann, format("/v1/chats/%lld/messages", chat), "%s", body), 422, "out_of_range");
+}
+END_TEST
+
 START_TEST(connections_of_an_address_are_bounded)
 {
 	struct wire *held[CONNECTIONS_MAX + 1];
@@ -211,8 +276,10 @@ int main(void)
 	const TTest *const tests[] = { body_without_valid_credential_is_refused_before_it_is_sent,
 		body_with_valid_credential_is_asked_for, body_to_public_route_is_limited_to_8_kib,
 		unfinished_bodies_of_a_user_are_bounded, pages_and_polls_are_bounded_in_bytes,
-		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
+		bulk_of_nested_lines_does_not_hold_the_loop, refused_lines_of_a_bulk_count_for_the_rate,
+		body_with_too_many_values_is_refused, connections_of_an_address_are_bounded,
+		unknown_tokens_of_an_address_are_limited, NULL };
 	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--rate-tokens", "50",
-		"--bulk-max", "8M", "--rate-sends", "0", NULL };
+		"--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500", NULL };
 	return suite_run("bounds", tests, flags);
 }
