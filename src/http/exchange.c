@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/owner.h"
 #include "base/problem.h"
 #include "base/secret.h"
 #include "base/trace.h"
@@ -305,8 +306,10 @@ static void dispatch(struct request *req)
 {
 	struct http_server *s = req->server;
 	struct trace *before = trace_enter(req->trace);
+	uint64_t owner = owner_enter(server_owner(req));
 	trace_step(req->trace, "handler called", F("route", req->route->path), F_NUMBER("body", req->body.len));
 	s->events->on_request(s->arg, req);
+	owner_enter(owner);
 	trace_enter(before);
 }
 

@@ -19,6 +19,7 @@
 #include "base/linesafe.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/problem.h"
 #include "base/secret.h"
 #include "conf/conf.h"
@@ -305,7 +306,9 @@ static ssize_t read_piece(void *arg, uint64_t pos, char *out, size_t size)
 	}
 	MHD_suspend_connection(req->mhd);
 	req->suspended = true;
+	uint64_t owner = owner_enter(req->owner);
 	req->piece.more(req->piece.arg);
+	owner_enter(owner);
 	return 0;
 }
 

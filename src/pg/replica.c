@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/trace.h"
 #include "loop/loop.h"
 
@@ -31,6 +32,7 @@ struct read {
 	pg_result_fn *on_result;
 	void *arg;
 	struct trace *trace; /* held: of the request that it is for */
+	uint64_t owner;      /* likewise */
 	unsigned n;
 	const char *values[PG_PARAMS_MAX]; /* point to the memory after the struct; NULL is null */
 };
@@ -42,9 +44,13 @@ static struct read *read_new(
 	for (unsigned i = 0; i < n; i++)
 		size += values[i] != NULL ? strlen(values[i]) + 1 : 0;
 	struct read *read = mem_alloc(size);
-	*read = (struct read) {
-		.replica = r, .sql = sql, .on_result = on_result, .arg = arg, .trace = trace_hold(), .n = n
-	};
+	*read = (struct read) { .replica = r,
+		.sql = sql,
+		.on_result = on_result,
+		.arg = arg,
+		.trace = trace_hold(),
+		.owner = owner_current(),
+		.n = n };
 	char *to = (char *)(read + 1);
 	for (unsigned i = 0; i < n; i++) {
 		if (values[i] == NULL)
@@ -125,10 +131,12 @@ static void on_head(void *arg, const struct pg_result *res)
 	for (struct list *l; (l = list_shift(&answered)) != NULL;) {
 		struct read *read = container_of(l, struct read, link);
 		struct trace *before = trace_enter(read->trace), *trace = trace_hold();
+		uint64_t owner = owner_enter(read->owner);
 		if (pg_ok(res))
 			read_on_standby(r, read, pg_text(res, 0, 0), pg_text(res, 0, 1));
 		else
 			end(read, res);
+		owner_enter(owner);
 		trace_enter(before);
 		trace_drop(trace);
 	}
@@ -138,9 +146,11 @@ static void on_head(void *arg, const struct pg_result *res)
 
 static void ask_head(struct replica *r)
 {
+	uint64_t owner = owner_enter(0); /* it is for all reads of this moment */
 	r->is_asking = true;
 	list_splice(&r->asking, &r->waiting);
 	pg_pool_call(r->primary, "select head, \"check\" from log_tip()", 0, NULL, on_head, r);
+	owner_enter(owner);
 }
 
 void replica_call(

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../lib/client.h"
+#include "../lib/database.h"
 #include "../lib/suite.h"
 #include "../lib/wire.h"
 #include "base/clock.h"
@@ -21,6 +22,8 @@ enum {
 	BULK_LINES = 10000,
 	RATE_BURST = 500,
 	VALUES = 15001,
+	SLOW_CALLS = 20,
+	SLOW_CALLS_IN_FLIGHT = 2,
 	CONNECTIONS_MAX = 40,
 	TOKENS_MAX = 50,
 	SLOW_BODIES = 12
@@ -234,6 +237,27 @@ START_TEST(body_with_too_many_values_is_refused)
 }
 END_TEST
 
+START_TEST(slow_calls_of_a_user_leave_connections_to_others)
+{
+	struct client *ann = new_user(), *ben = new_user();
+	PGconn *pg = database_open(test_server());
+	struct wire *slow[SLOW_CALLS];
+	expect_status(get(ann, "/v1/contacts"), 200);
+	sql(pg, "begin");
+	sql(pg, "lock table postern.contact in access exclusive mode");
+	for (int i = 0; i < SLOW_CALLS; i++) {
+		slow[i] = wire_open(test_server());
+		wire_send(slow[i], "GET /v1/contacts HTTP/1.1\r\n" HOST "%s\r\n", authorization(ann));
+	}
+	await_metric(test_server(), "postern_calls_waiting", SLOW_CALLS - SLOW_CALLS_IN_FLIGHT);
+	for (int i = 0; i < 10; i++)
+		expect_status(get(ben, "/v1/chats"), 200);
+	sql(pg, "commit");
+	for (int i = 0; i < SLOW_CALLS; i++)
+		expect_status(wire_answer(slow[i]), 200);
+}
+END_TEST
+
 START_TEST(connections_of_an_address_are_bounded)
 {
 	struct wire *held[CONNECTIONS_MAX + 1];
@@ -277,9 +301,10 @@ int main(void)
 		body_with_valid_credential_is_asked_for, body_to_public_route_is_limited_to_8_kib,
 		unfinished_bodies_of_a_user_are_bounded, pages_and_polls_are_bounded_in_bytes,
 		bulk_of_nested_lines_does_not_hold_the_loop, refused_lines_of_a_bulk_count_for_the_rate,
-		body_with_too_many_values_is_refused, connections_of_an_address_are_bounded,
-		unknown_tokens_of_an_address_are_limited, NULL };
+		body_with_too_many_values_is_refused, slow_calls_of_a_user_leave_connections_to_others,
+		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
 	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--rate-tokens", "50",
-		"--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500", NULL };
+		"--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500", "--send-wait", "60",
+		"--database-timeout", "60", NULL };
 	return suite_run("bounds", tests, flags);
 }
