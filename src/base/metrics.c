@@ -41,6 +41,8 @@ static const struct row counters[METRIC_COUNTERS] = {
 	[M_REPLICA_FAILED] = { "postern_replica_reads_total", "result=\"failed\"", NULL },
 	[M_RETENTION_REMOVED] = { "postern_retention_removed_total", "",
 		"Messages that this node removed because they were too old." },
+	[M_SEARCH_SKIPPED] = { "postern_search_skipped_total", "",
+		"Messages that can't be found, because adding them to the index failed again and again." },
 	[M_FULL_CONNECTIONS] = { "postern_turned_away_total", "what=\"connection\"",
 		"Turned away with 503 because there is no room." },
 	[M_FULL_STREAMS] = { "postern_turned_away_total", "what=\"stream\"", NULL },

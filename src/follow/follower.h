@@ -19,6 +19,10 @@ struct follower_kind {
 	const char *name;
 	const char *prepare; /* a query, run once: a text to log as a warning, or null; NULL: nothing to prepare */
 	const char *step;    /* a query of the holder's name and how many changes at most: mine, head, pos, age_ms */
+	/* A query of the holder's name, for a change that fails alone: moves the position past the next change, and
+	 * returns what was skipped, or null. */
+	const char *skip;
+	void (*on_skipped)(void *arg);
 	/* Called after each step: how many positions it is behind, and how long the oldest of them has waited. */
 	void (*on_lag)(void *arg, uint64_t positions, uint64_t age_ms);
 };

@@ -104,9 +104,17 @@ static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
 	metrics_gauge(&w->metrics, G_SEARCH_LAG_SECONDS, (age_ms + 999) / 1000);
 }
 
+static void on_search_skipped(void *arg)
+{
+	struct worker *w = arg;
+	metrics_count(&w->metrics, M_SEARCH_SKIPPED, 1);
+}
+
 static const struct follower_kind search_kind = { .name = "search",
 	.prepare = "select search_prepare()",
 	.step = "select mine, head, pos, age_ms from search_follow($1, $2)",
+	.skip = "select search_skip($1)",
+	.on_skipped = on_search_skipped,
 	.on_lag = on_search_lag };
 
 static void on_measured(void *arg, const struct pg_result *r)

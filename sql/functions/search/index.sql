@@ -205,6 +205,37 @@ begin
 	age_ms := greatest(coalesce(age_ms, 0), 0);
 end $$;
 
+-- Moves the follower "search" past the next changed message, which fails whenever it is added to the index. Deletions
+-- before it are applied. Returns which message that is; null if there is none, or if another node holds the follower.
+--   p_holder  the node that asks
+-- Caller: serve/worker.c.
+-- Locks: the follower's row; never the log lock.
+create function search_skip(p_holder text) returns text
+language plpgsql as $$
+declare
+	v follower;
+	v_message message;
+	v_chats bigint[];
+	v_ids bigint[];
+begin
+	select * into v
+	from follower f
+	where f.name = 'search' and f.holder = p_holder
+	for update;
+	select * into v_message from message x where x.rev > v.pos order by x.rev limit 1;
+	if v.name is null or v_message.id is null then
+		return null;
+	end if;
+	select array_agg(x.chat_id), array_agg(x.id) into v_chats, v_ids
+	from tombstone x
+	where x.rev > v.pos and x.rev < v_message.rev;
+	if v_chats is not null then
+		perform search_forget(v_chats, v_ids);
+	end if;
+	update follower f set pos = v_message.rev where f.name = 'search';
+	return 'message ' || v_message.id || ' of chat ' || v_message.chat_id;
+end $$;
+
 -- Creates what the search for misspelt words needs, when a node starts. Returns null, or the reason why it
 -- failed. The rest of the search works without it.
 -- Caller: serve/worker.c.
