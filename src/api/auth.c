@@ -25,7 +25,8 @@
 #define KNOWN_MAX 16384
 #define TOKEN_MAX JWT_MAX
 #define UNKNOWN_MAX 1024
-#define UNKNOWN_MS 10000 /* how long a token is refused without asking the database again */
+#define UNKNOWN_COUNT 8  /* so often the database is asked about an unknown token, since its account may be enabled, */
+#define UNKNOWN_MS 10000 /* and then not for this long */
 #define UNKNOWN_DETAIL "The token is unknown, has expired or was revoked."
 #define FORGOTTEN_MAX 64
 
@@ -43,9 +44,11 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	struct jws_keys *keys; /* of JWTs */
-	/* Tokens that the database didn't know a moment ago, by their hash. A collision replaces the older one. */
+	/* Tokens that the database didn't know, by their hash, and how often within UNKNOWN_MS. A collision replaces
+	 * the older one. */
 	struct {
 		uint64_t key, generation, until_ms;
+		unsigned count;
 	} unknown[UNKNOWN_MAX];
 	uint64_t generation; /* incremented by auth_forget(): results of queries from before it aren't cached */
 	struct {
@@ -103,15 +106,19 @@ static bool is_known_unknown(const struct auth *a, uint64_t key)
 {
 	unsigned place = key % UNKNOWN_MAX;
 	return a->unknown[place].key == key && a->unknown[place].generation == a->generation &&
-		a->unknown[place].until_ms > clock_mono_ms();
+		a->unknown[place].count >= UNKNOWN_COUNT && a->unknown[place].until_ms > clock_mono_ms();
 }
 
 static void remember_unknown(struct auth *a, uint64_t key, uint64_t generation)
 {
 	unsigned place = key % UNKNOWN_MAX;
+	uint64_t now = clock_mono_ms();
+	bool again = a->unknown[place].key == key && a->unknown[place].generation == generation &&
+		a->unknown[place].until_ms > now;
 	a->unknown[place].key = key;
 	a->unknown[place].generation = generation;
-	a->unknown[place].until_ms = clock_mono_ms() + UNKNOWN_MS;
+	a->unknown[place].count = again ? a->unknown[place].count + 1 : 1;
+	a->unknown[place].until_ms = now + UNKNOWN_MS;
 }
 
 void auth_forget(struct auth *a, const char *name, uint64_t credential)

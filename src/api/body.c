@@ -124,7 +124,7 @@ struct json_object *body_parse(const char *text, size_t len, struct body_error *
 		return NULL;
 	}
 	if (has_too_many_values(text, len)) {
-		body_fail(e, PROBLEM_OUT_OF_RANGE, "The body has more than %d values.", VALUES_MAX);
+		body_fail(e, PROBLEM_BAD_JSON, "The body has more than %d values.", VALUES_MAX);
 		return NULL;
 	}
 	struct json_tokener *t = json_tokener_new_ex(DEPTH_MAX);

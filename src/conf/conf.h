@@ -26,6 +26,9 @@ enum { CONF_EXIT_USAGE = 2, CONF_EXIT_IO = 74, CONF_EXIT_CONFIG = 78 };
 
 enum { CONF_SETTINGS_MAX = 64 };
 
+/* The values of the setting forwarded_header. */
+enum conf_forwarded { FORWARDED_X, FORWARDED_STANDARD };
+
 /* The values of the setting registration. */
 enum conf_registration { REGISTRATION_CLOSED, REGISTRATION_INVITE, REGISTRATION_OPEN };
 
@@ -68,6 +71,7 @@ struct conf {
 	char *public_url; /* "https://chat.example.org", perhaps with a path, without a slash at the end; NULL: unset */
 	struct conf_net *trusted_proxies;
 	size_t trusted_count;
+	enum conf_forwarded forwarded_header;
 	char **cors_origins; /* "https://app.example.org", lower case; "*" for any */
 	size_t cors_count;
 
@@ -88,8 +92,8 @@ struct conf {
 	unsigned reactions_max;
 
 	/* limits for a user and for a worker */
-	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_tokens, rate_searches, rate_joins, rate_invite,
-		rate_exports;
+	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_tokens, rate_searches, rate_joins,
+		rate_invite, rate_exports;
 	unsigned streams_per_user;
 	unsigned streams_max; /* a worker; 0: as many as descriptors allow */
 	size_t stream_queue_max, ring_bytes;

@@ -162,13 +162,15 @@ static bool set_string(struct conf *c, const struct setting *s, const char *text
 	return wrong == NULL;
 }
 
-static const char *const registrations[] = { "closed", "invite", "open" };
+/* In the order of their enums. */
+static const char *const registrations[] = { "closed", "invite", "open", NULL };
+static const char *const forwarded_headers[] = { "x-forwarded", "forwarded", NULL };
 
-static bool parse_registration(const char *text, enum conf_registration *ret)
+static bool parse_word(const char *const words[], const char *text, unsigned *ret)
 {
-	for (unsigned i = 0; i < sizeof(registrations) / sizeof(registrations[0]); i++)
-		if (strcmp(text, registrations[i]) == 0) {
-			*ret = (enum conf_registration)i;
+	for (unsigned i = 0; words[i] != NULL; i++)
+		if (strcmp(text, words[i]) == 0) {
+			*ret = i;
 			return true;
 		}
 	return false;
@@ -191,8 +193,12 @@ bool setting_add(struct conf *c, const struct setting *s, const char *text, char
 			wrong = "expected text, logfmt or json";
 		break;
 	case SETTING_REGISTRATION:
-		if (!parse_registration(text, place(c, s)))
+		if (!parse_word(registrations, text, place(c, s)))
 			wrong = "expected open, invite or closed";
+		break;
+	case SETTING_FORWARDED:
+		if (!parse_word(forwarded_headers, text, place(c, s)))
+			wrong = "expected x-forwarded or forwarded";
 		break;
 	case SETTING_ADDRESS:
 		setting_clear(c, s);
@@ -270,7 +276,8 @@ char *setting_format(const struct conf *c, const struct setting *s)
 	case SETTING_BOOL: buf_adds(&b, *(const bool *)p ? "yes" : "no"); break;
 	case SETTING_LEVEL: buf_adds(&b, log_level_name(*(const enum log_level *)p)); break;
 	case SETTING_FORMAT: buf_adds(&b, log_format_name(*(const enum log_format *)p)); break;
-	case SETTING_REGISTRATION: buf_adds(&b, registrations[*(const enum conf_registration *)p]); break;
+	case SETTING_REGISTRATION: buf_adds(&b, registrations[*(const unsigned *)p]); break;
+	case SETTING_FORWARDED: buf_adds(&b, forwarded_headers[*(const unsigned *)p]); break;
 	case SETTING_NUMBER:
 	case SETTING_SIZE:
 	case SETTING_DURATION:

@@ -39,7 +39,10 @@ const struct setting settings[] = {
 	{ "public_url", SETTING_URL, AT(public_url), NULL, 0, 0, 0, CONF_ALL, "URL",
 		"URL by which users reach the server, if there is a reverse proxy" },
 	{ "trusted_proxies", SETTING_NETS, AT(trusted_proxies), NULL, 0, 0, 0, CONF_ALL, "NETWORK",
-		"proxies whose X-Forwarded-For and Forwarded are trusted: addresses, networks, or unix; repeatable" },
+		"proxies that report the client's address (forwarded_header): addresses, networks, or unix; "
+		"repeatable" },
+	{ "forwarded_header", SETTING_FORWARDED, AT(forwarded_header), "x-forwarded", 0, 0, 0, CONF_ALL, "NAME",
+		"what they set: x-forwarded (X-Forwarded-For, X-Forwarded-Proto) or forwarded (RFC 7239)" },
 	{ "cors_origins", SETTING_ORIGINS, AT(cors_origins), NULL, 0, 0, 0, CONF_ALL, "ORIGIN",
 		"origins whose pages may read responses (https://app.example.org), or * for any; repeatable" },
 
@@ -109,7 +112,8 @@ const struct setting settings[] = {
 		"tables" },
 	{ "connections_per_address", SETTING_NUMBER, AT(connections_per_address), "1000", 1, 1000000, SETTING_OR_NONE,
 		CONF_ALL, "N",
-		"connections of an address (IPv6: of a /64) to a worker, without streams; trusted_proxies may have more" },
+		"connections of an address (IPv6: of a /64) to a worker, without streams; trusted_proxies may have "
+		"more" },
 	{ "bodies_max", SETTING_SIZE, AT(bodies_max), "128M", MIB(1), MIB(65536), SETTING_OR_NONE, CONF_ALL, "SIZE",
 		"bodies of unfinished requests, a worker; a user or address may have a quarter of it" },
 	{ "answers_max", SETTING_SIZE, AT(answers_max), "128M", MIB(1), MIB(65536), SETTING_OR_NONE, CONF_ALL, "SIZE",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The client's address: see request_client() in request.h. */
+ * The client's address and protocol: see request_client() and request_is_https() in request.h. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -47,7 +47,8 @@ static bool last_untrusted(const struct conf *conf, const char *list, const char
 				s++;
 			s += s < end ? strlen(key) : 0;
 		}
-		if (s >= end || !parse_address(s, (size_t)(end - s), ret))
+		const char *stop = key != NULL && s < end ? memchr(s, ';', (size_t)(end - s)) : NULL;
+		if (s >= end || !parse_address(s, (size_t)((stop != NULL ? stop : end) - s), ret))
 			return false;
 		if (!conf_is_trusted_proxy(conf, (struct sockaddr *)ret))
 			return true;
@@ -70,16 +71,33 @@ static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *
 	return MHD_YES;
 }
 
-/* A list may be in several header lines; a proxy may add its own line at the end (RFC 9110, 5.3). */
+/* Collects a list that may be in several header lines; a proxy may add its own line at the end (RFC 9110, 5.3). Returns
+ * "" if there is none. The caller releases l->list. */
+static const char *collect(const struct request *req, struct lines *l)
+{
+	buf_init(&l->list, 65536);
+	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, l);
+	return l->list.len > 0 && !buf_failed(&l->list) ? l->list.data : "";
+}
+
 static bool forwarded_for(const struct request *req, const char *name, const char *key, struct sockaddr_storage *ret)
 {
 	struct lines l = { .name = name };
-	buf_init(&l.list, 65536);
-	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, &l);
-	bool found =
-		l.list.len > 0 && !buf_failed(&l.list) && last_untrusted(http_conf(req->server), l.list.data, key, ret);
+	bool found = last_untrusted(http_conf(req->server), collect(req, &l), key, ret);
 	buf_release(&l.list);
 	return found;
+}
+
+/* Returns true if the last element of Forwarded, which the proxy has added, says proto=https (RFC 7239, 5.4). */
+static bool forwarded_says_https(const struct request *req)
+{
+	struct lines l = { .name = "Forwarded" };
+	const char *list = collect(req, &l), *last = strrchr(list, ',');
+	const char *proto = strcasestr(last != NULL ? last : list, "proto=");
+	bool is_https = proto != NULL &&
+		(strncasecmp(proto + 6, "https", 5) == 0 || strncasecmp(proto + 6, "\"https\"", 7) == 0);
+	buf_release(&l.list);
+	return is_https;
 }
 
 /* Turns ::ffff:a.b.c.d into a.b.c.d: both are one address. */
@@ -98,9 +116,11 @@ static void client_address(const struct request *req, struct sockaddr_storage *r
 {
 	struct sockaddr_storage forwarded;
 	*ret = req->conn->peer;
-	if (conf_is_trusted_proxy(http_conf(req->server), (const struct sockaddr *)ret) &&
-		(forwarded_for(req, "X-Forwarded-For", NULL, &forwarded) ||
-			forwarded_for(req, "Forwarded", "for=", &forwarded)))
+	const struct conf *conf = http_conf(req->server);
+	bool is_standard = conf->forwarded_header == FORWARDED_STANDARD;
+	if (conf_is_trusted_proxy(conf, (const struct sockaddr *)ret) &&
+		forwarded_for(
+			req, is_standard ? "Forwarded" : "X-Forwarded-For", is_standard ? "for=" : NULL, &forwarded))
 		*ret = forwarded;
 	unmap(ret);
 }
@@ -144,4 +164,17 @@ bool request_is_loopback(const struct request *req)
 		return false;
 	request_client(req, text, sizeof(text));
 	return strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 || strcmp(text, "local") == 0;
+}
+
+bool request_is_https(const struct request *req)
+{
+	const struct conf *conf = http_conf(req->server);
+	if (conf->public_url != NULL)
+		return strncmp(conf->public_url, "https:", 6) == 0;
+	if (!conf_is_trusted_proxy(conf, (const struct sockaddr *)&req->conn->peer))
+		return false;
+	if (conf->forwarded_header == FORWARDED_STANDARD)
+		return forwarded_says_https(req);
+	const char *proto = request_header(req, "X-Forwarded-Proto");
+	return proto != NULL && strcasecmp(proto, "https") == 0;
 }

@@ -158,16 +158,6 @@ void request_set_data(struct request *req, void *data, void (*free_fn)(void *))
 
 void *request_data(const struct request *req) { return req->data; }
 
-bool request_is_https(const struct request *req)
-{
-	const struct conf *conf = http_conf(req->server);
-	if (conf->public_url != NULL)
-		return strncmp(conf->public_url, "https:", 6) == 0;
-	const char *proto = request_header(req, "X-Forwarded-Proto");
-	return proto != NULL && strcasecmp(proto, "https") == 0 &&
-		conf_is_trusted_proxy(conf, (struct sockaddr *)&req->conn->peer);
-}
-
 bool request_is_same_origin(const struct request *req, bool *ret_says_so)
 {
 	const struct conf *conf = http_conf(req->server);

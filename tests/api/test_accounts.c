@@ -380,6 +380,28 @@ static int guess(const struct client *page, const char *name, const char *forwar
 		.status;
 }
 
+/* A proxy that sets one of the headers passes on the other one as the client has sent it. */
+START_TEST(header_that_the_proxy_does_not_set_is_ignored)
+{
+	const char *const flags[] = { "--rate-logins", "5", "--trusted-proxies", "127.0.0.1", "--forwarded-header",
+		"forwarded", NULL };
+	struct server *node = server_join(test_server(), flags);
+	struct client *page = from_page(on_server(anonymous(), node)), *ann = new_user();
+	for (int i = 0; i < 6; i++)
+		ck_assert_int_eq(guess(with_header(page, "Forwarded: for=198.51.100.%d, for=203.0.113.9;proto=http", i),
+					 new_user()->name, format("192.0.2.%d", i)),
+			i < 5 ? 401 : 429);
+	const struct client *other = with_header(page, "Forwarded: for=203.0.113.10");
+	ck_assert_int_eq(guess(other, new_user()->name, "192.0.2.1"), 401);
+	struct answer a = post(with_header(page, "Forwarded: for=203.0.113.11;proto=https"), "/v1/session",
+		"{'name':'%s','password':'" PASSWORD "'}", ann->name);
+	ck_assert_ptr_nonnull(strcasestr(expect_header(expect_status(a, 201), "Set-Cookie"), "; Secure"));
+	a = post(with_header(page, "X-Forwarded-Proto: https"), "/v1/session",
+		"{'name':'%s','password':'" PASSWORD "'}", ann->name);
+	ck_assert_ptr_null(strcasestr(expect_header(expect_status(a, 201), "Set-Cookie"), "; Secure"));
+}
+END_TEST
+
 /* One address behind a trusted proxy guesses at many accounts. The proxy appends the address to the client's header,
  * names a second proxy after it, or sends it in a second header. */
 START_TEST(sign_in_guesses_behind_proxy_are_limited_by_client_address)
@@ -504,6 +526,7 @@ int main(void)
 		access_token_in_url_is_accepted_for_streams_only_and_not_logged,
 		invite_request_is_logged_without_its_code,
 		sign_in_guesses_are_rate_limited,
+		header_that_the_proxy_does_not_set_is_ignored,
 		sign_in_guesses_behind_proxy_are_limited_by_client_address,
 		sign_in_guesses_from_many_addresses_are_limited_by_account,
 		display_name_change_is_sent_to_users_who_share_a_chat,

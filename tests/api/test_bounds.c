@@ -233,7 +233,7 @@ START_TEST(body_with_too_many_values_is_refused)
 	char *body = format("{'type':'t','content':{'a':[%0*d]}}", 2 * VALUES - 1, 0);
 	for (int i = 0; i < VALUES - 1; i++)
 		memcpy(strchr(body, '[') + 1 + (ptrdiff_t)(2 * i), "0,", 2);
-	expect_problem(post(ann, format("/v1/chats/%lld/messages", chat), "%s", body), 422, "out_of_range");
+	expect_problem(post(ann, format("/v1/chats/%lld/messages", chat), "%s", body), 400, "bad_json");
 }
 END_TEST
 

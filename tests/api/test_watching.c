@@ -142,13 +142,13 @@ START_TEST(trace_follows_a_request_from_head_to_last_byte)
 	await_line(server_log(node), "last byte written request=looked");
 	await_line(server_log(node), "connection handed off request=polled");
 	expect_steps(node, "sent",
-		(const char *const[]) { "head read", "handler called", "user known", "message submitted",
+		(const char *const[]) { "head read", "user known", "handler called", "message submitted",
 			"message judged", "answer queued", "last byte written", NULL });
 	expect_steps(node, "looked",
-		(const char *const[]) { "head read", "handler called", "user known", "database call sent",
+		(const char *const[]) { "head read", "user known", "handler called", "database call sent",
 			"database call answered", "answer queued", "last byte written", NULL });
 	expect_steps(node, "polled",
-		(const char *const[]) { "head read", "handler called", "user known", "connection handed off", NULL });
+		(const char *const[]) { "head read", "user known", "handler called", "connection handed off", NULL });
 	ck_assert(!server_logged(node, "not to be logged") && !server_logged(node, ann->token));
 	server_stop(node);
 }
