@@ -22,7 +22,8 @@ static void start(struct postern *p, const char *option, const char *value)
 	int out;
 	snprintf(workers, sizeof(workers), "%u", p->workers);
 	const char *const argv[] = { settings.server, "serve", option, value, "--listen", "127.0.0.1:0", "--workers",
-		workers, "--rate-sends=0", "--rate-actions=0", "--rate-searches=0", "--streams-per-user=0", NULL };
+		workers, "--rate-sends=0", "--rate-actions=0", "--rate-searches=0", "--streams-per-user=0",
+		"--connections-per-address=0", NULL };
 	p->pid = proc_start("postern", argv, &out);
 	FILE *f = fdopen(out, "r");
 	if (f == NULL || fgets(line, sizeof(line), f) == NULL ||
