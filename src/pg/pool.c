@@ -61,14 +61,16 @@ static struct queue *queue_of(struct pg_pool *p, uint64_t owner)
 	return q;
 }
 
-/* Puts the queue at the end of the turns if it may submit a call, and frees it if it has none. */
+/* Gives the queue a turn if it may submit a call, after all others unless it has one already. Frees it if it has no
+ * calls. */
 static void update_turn(struct pg_pool *p, struct queue *q)
 {
 	bool may_submit = !list_empty(&q->calls) && (q->owner == 0 || q->in_flight < (p->size + 1) / 2);
-	list_remove(&q->turn);
-	if (may_submit)
+	if (may_submit && list_empty(&q->turn))
 		list_append(&p->turns, &q->turn);
-	else if (list_empty(&q->calls) && q->in_flight == 0 && q->owner != 0) {
+	else if (!may_submit)
+		list_remove(&q->turn);
+	if (list_empty(&q->calls) && q->in_flight == 0 && q->owner != 0) {
 		map_remove(&p->queues, q->owner);
 		free(q);
 	}
@@ -98,7 +100,7 @@ static void dispatch(struct pg_pool *p)
 	for (unsigned i = 0; i < p->size && !list_empty(&p->turns); i++) {
 		if (p->conns[i] == NULL || !pg_conn_ready(p->conns[i]))
 			continue;
-		struct queue *q = container_of(p->turns.next, struct queue, turn);
+		struct queue *q = container_of(list_shift(&p->turns), struct queue, turn);
 		struct call *call = container_of(list_shift(&q->calls), struct call, link);
 		list_remove(&call->age);
 		p->waiting--;
@@ -203,8 +205,7 @@ void pg_pool_call(
 	list_append(&call->queue->calls, &call->link);
 	list_append(&p->oldest, &call->age);
 	p->waiting++;
-	if (list_empty(&call->queue->turn))
-		update_turn(p, call->queue);
+	update_turn(p, call->queue);
 	if (!p->closing)
 		dispatch(p);
 }

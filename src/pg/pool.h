@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A few connections for all calls but those of the batcher and the tail. Owners (base/owner.h) whose calls wait take
- * turns, and at most half of the connections are used for the calls of one owner at a time, so that nobody's calls wait
- * for all of another's. The server's own calls have no such limit.
+ * turns, and one owner's calls use at most half of the connections at a time, so that a call doesn't wait for all calls
+ * of another owner. The server's own calls have no such limit.
  *
  * While the database is away calls wait, at most wait_ms; then they end with pg_away(). A call in flight whose
  * connection is lost ends so at once, because whether it took effect is unknown. */
