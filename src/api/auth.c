@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/secret.h"
 #include "conf/conf.h"
 #include "hub/hub.h"
@@ -25,8 +26,10 @@
 #define KNOWN_MAX 16384
 #define TOKEN_MAX JWT_MAX
 #define UNKNOWN_MAX 1024
-#define UNKNOWN_COUNT 8  /* so often the database is asked about an unknown token, since its account may be enabled, */
-#define UNKNOWN_MS 10000 /* and then not for this long */
+/* An unknown token is looked up UNKNOWN_COUNT times, because its account may be enabled meanwhile; then not for
+ * UNKNOWN_MS. */
+#define UNKNOWN_COUNT 8
+#define UNKNOWN_MS 10000
 #define UNKNOWN_DETAIL "The token is unknown, has expired or was revoked."
 #define FORGOTTEN_MAX 64
 
@@ -224,6 +227,14 @@ static struct lookup *new_lookup(
 	return l;
 }
 
+/* Asks the database. The user isn't known yet, so the call counts for the client's address. */
+static void query(struct lookup *l, const char *sql, unsigned n, const char *const values[])
+{
+	uint64_t before = owner_enter(l->rate_key);
+	pg_pool_call(l->auth->api->pool, sql, n, values, on_found, l);
+	owner_enter(before);
+}
+
 static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket,
 	void (*next)(struct request *))
 {
@@ -237,10 +248,10 @@ static void look_up(struct auth *a, struct request *req, const char *secret, boo
 	l->is_ticket = is_ticket;
 	l->how = is_ticket ? SIGN_IN_TICKET : by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN;
 	secret_hash_hex(secret, strlen(secret), hex);
-	pg_pool_call(a->api->pool,
+	query(l,
 		is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
 			  : "select id, name, admin, expires_ms from authenticate($1)",
-		1, (const char *[]) { hex }, on_found, l);
+		1, (const char *[]) { hex });
 }
 
 static void look_up_jwt(
@@ -262,8 +273,8 @@ static void look_up_jwt(
 	l->how = SIGN_IN_JWT;
 	secret_hash_hex(token, strlen(token), hex);
 	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
-	pg_pool_call(a->api->pool, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
-		(const char *[]) { hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" }, on_found, l);
+	query(l, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
+		(const char *[]) { hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" });
 }
 
 static void by_token(
