@@ -381,11 +381,12 @@ START_TEST(searches_are_rate_limited)
 END_TEST
 
 /* The trigger stands for a text that PostgreSQL can't index. */
-START_TEST(search_skips_message_that_fails_alone)
+START_TEST(search_skips_change_that_fails_alone)
 {
 	struct client *ann = new_user();
 	PGconn *pg = database_open(test_server());
 	long long chat = make_group(ann);
+	long long edited = say(ann, chat, "bullfinch");
 	await_index(say(ann, chat, "before it"));
 	double skipped = metric(test_server(), "postern_search_skipped_total");
 	sql(pg,
@@ -398,6 +399,10 @@ START_TEST(search_skips_message_that_fails_alone)
 	await_index(say(ann, chat, "nightingale"));
 	await_found(ann, "q=nightingale", 1);
 	await_metric(test_server(), "postern_search_skipped_total", skipped + 1);
+	await_found(ann, "q=bullfinch", 1);
+	expect_status(patch(ann, format("/v1/chats/%lld/messages/%lld", chat, edited), "{'text':'poisonous'}"), 200);
+	await_metric(test_server(), "postern_search_skipped_total", skipped + 2);
+	await_found(ann, "q=bullfinch", 0);
 	sql(pg, "drop function public.refuse_entry() cascade");
 }
 END_TEST
@@ -445,7 +450,7 @@ int main(void)
 		search_filters_limit_results, search_results_are_paginated, search_snippets_mark_matches_without_markup,
 		search_with_invalid_parameters_is_refused, search_of_hostile_texts_does_not_fail,
 		search_without_trigrams_finds_no_misspelt_words, searches_are_rate_limited,
-		search_skips_message_that_fails_alone, search_index_is_updated_by_one_node_at_a_time,
+		search_skips_change_that_fails_alone, search_index_is_updated_by_one_node_at_a_time,
 		search_index_continues_after_crash, NULL };
 	return suite_run("search", tests, NULL);
 }

@@ -206,7 +206,7 @@ begin
 end $$;
 
 -- Moves the follower "search" past the next changed message, which fails whenever it is added to the index. Deletions
--- before it are applied. Returns which message that is; null if there is none, or if another node holds the follower.
+-- before it are applied, and an earlier version of the message is removed from the index. Returns which message that is; null if there is none, or if another node holds the follower.
 --   p_holder  the node that asks
 -- Caller: serve/worker.c.
 -- Locks: the follower's row; never the log lock.
@@ -227,11 +227,14 @@ begin
 		return null;
 	end if;
 	select array_agg(x.chat_id), array_agg(x.id) into v_chats, v_ids
-	from tombstone x
-	where x.rev > v.pos and x.rev < v_message.rev;
-	if v_chats is not null then
-		perform search_forget(v_chats, v_ids);
-	end if;
+	from (
+		select t.chat_id, t.id
+		from tombstone t
+		where t.rev > v.pos and t.rev < v_message.rev
+		union all
+		select v_message.chat_id, v_message.id
+	) x;
+	perform search_forget(v_chats, v_ids);
 	update follower f set pos = v_message.rev where f.name = 'search';
 	return 'message ' || v_message.id || ' of chat ' || v_message.chat_id;
 end $$;
