@@ -57,6 +57,22 @@ static bool last_untrusted(const struct conf *conf, const char *list, const char
 	return false;
 }
 
+/* Replaces separators within quotes by blanks: a proxy may quote a host that the client has chosen. It does so from the
+ * end back, because that is what the trusted proxy has added; a quote that the client has left open is before it. */
+static void blank_quoted(char *list, size_t len)
+{
+	bool quoted = false;
+	for (size_t i = len; i-- > 0;) {
+		size_t slashes = 0;
+		while (list[i] == '"' && slashes < i && list[i - 1 - slashes] == '\\')
+			slashes++;
+		if (list[i] == '"' && slashes % 2 == 0)
+			quoted = !quoted;
+		else if (quoted && strchr(",;=", list[i]) != NULL)
+			list[i] = ' ';
+	}
+}
+
 struct lines {
 	const char *name;
 	struct buf list;
@@ -77,7 +93,10 @@ static const char *collect(const struct request *req, struct lines *l)
 {
 	buf_init(&l->list, 65536);
 	MHD_get_connection_values(req->mhd, MHD_HEADER_KIND, add_line, l);
-	return l->list.len > 0 && !buf_failed(&l->list) ? l->list.data : "";
+	if (l->list.len == 0 || buf_failed(&l->list))
+		return "";
+	blank_quoted(l->list.data, l->list.len);
+	return l->list.data;
 }
 
 static bool forwarded_for(const struct request *req, const char *name, const char *key, struct sockaddr_storage *ret)

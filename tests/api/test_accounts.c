@@ -393,6 +393,9 @@ START_TEST(header_that_the_proxy_does_not_set_is_ignored)
 			i < 5 ? 401 : 429);
 	const struct client *other = with_header(page, "Forwarded: for=203.0.113.10");
 	ck_assert_int_eq(guess(other, new_user()->name, "192.0.2.1"), 401);
+	/* The proxy quotes a Host that the client has chosen; a quote that the client has left open is before it. */
+	other = with_header(page, "Forwarded: for=\"x, for=203.0.113.9;host=\"\\\"x, for=198.51.100.7;proto=https\"");
+	ck_assert_int_eq(guess(other, new_user()->name, "192.0.2.1"), 429);
 	struct answer a = post(with_header(page, "Forwarded: for=203.0.113.11;proto=https"), "/v1/session",
 		"{'name':'%s','password':'" PASSWORD "'}", ann->name);
 	ck_assert_ptr_nonnull(strcasestr(expect_header(expect_status(a, 201), "Set-Cookie"), "; Secure"));
