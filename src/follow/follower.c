@@ -24,7 +24,7 @@
 #define STEP_ONE "1"
 #define LONG_MS 1000 /* a step that takes longer is followed by ONES steps of one change */
 #define ONES 16
-#define ALONE_FAILURES_MAX 3 /* so often a change fails alone before it is skipped */
+#define ALONE_FAILURES_MAX 3 /* failures of a change alone before it is skipped */
 #define STEP_SMALL "16"      /* changes a step: the next commit flushes what it writes, too */
 #define STEP_LARGE "200"     /* when more are left and the log grows slowly */
 
