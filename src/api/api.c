@@ -65,6 +65,7 @@ void api_init(struct api *api)
 	api->auth = auth_new(api);
 	api->pages = pages_new(api);
 	api->gatherer = gatherer_new(api);
+	api->bulks = bulks_new(api);
 	api->presence = presence_new(api);
 	api->uses = uses_new(api);
 	api->notify_queue = -1;
@@ -84,6 +85,7 @@ void api_release(struct api *api)
 	presence_free(api->presence);
 	uses_free(api->uses);
 	gatherer_free(api->gatherer);
+	bulks_free(api->bulks);
 	pages_free(api->pages);
 	auth_free(api->auth);
 }

@@ -10,6 +10,7 @@
 
 struct auth;
 struct batcher;
+struct bulks;
 struct conf;
 struct gatherer;
 struct hub;
@@ -37,6 +38,7 @@ struct api {
 	struct pages *pages;
 	struct gatherer *gatherer;
 	struct presence *presence;
+	struct bulks *bulks;
 	struct uses *uses;
 	struct route *routes;    /* the table below and the page's files */
 	struct map direct_chats; /* (name, name) → number of their direct chat */
@@ -60,6 +62,12 @@ void api_init(struct api *api); /* the members above auth must be set; listens t
 void api_release(struct api *api);
 extern const struct http_events api_events; /* for http_new(), with the struct api */
 static inline struct api *api_of(const struct request *req) { return http_arg(request_server(req)); }
+
+/* Reads the lines of POST …/messages with many messages, in messages.c. bulks_stop() answers those that are being read
+ * (503). */
+struct bulks *bulks_new(struct api *api);
+void bulks_stop(struct bulks *b);
+void bulks_free(struct bulks *b); /* after bulks_stop() */
 
 /* Handlers that do more than call one SQL function (all others are call_handle). */
 void messages_send(struct request *req);

@@ -15,10 +15,13 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/problem.h"
 #include "base/secret.h"
+#include "base/trace.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "log/batch.h"
@@ -51,10 +54,19 @@ struct post {
 	uint64_t chat;
 	struct outgoing *items;
 	/* Bulk: */
-	const char *at;           /* the next line to read */
-	unsigned good;            /* lines without an error so far */
-	struct loop_timer *slice; /* NULL: all was read in one turn */
-	struct arena arena;       /* items and their strings */
+	struct list link;    /* in bulks.reading */
+	const char *at;      /* the next line to read */
+	unsigned good;       /* lines without an error so far */
+	struct trace *trace; /* held, while lines are left to read */
+	uint64_t owner;      /* likewise */
+	struct arena arena;  /* items and their strings */
+};
+
+/* The bulks whose lines are being read. They take turns, so that many don't hold the loop longer than one. */
+struct bulks {
+	struct api *api;
+	struct list reading;
+	struct loop_hook *hook;
 };
 
 static void free_post(struct post *p)
@@ -62,7 +74,6 @@ static void free_post(struct post *p)
 	for (unsigned i = 0; i < p->count; i++)
 		free(p->items[i].answer);
 	arena_release(&p->arena);
-	loop_timer_free(p->slice);
 	free(p);
 }
 
@@ -477,26 +488,67 @@ static void read_line(struct post *p, const char *line, size_t len)
 	p->good += o->error.code == PROBLEM_NONE;
 }
 
-/* Reads lines for SLICE_US, and the rest in the next turns of the loop. */
-static void read_lines(void *arg)
+/* Reads lines until the time, and submits the messages when all were read. Returns false if lines are left. */
+static bool read_lines(struct post *p, uint64_t until_us)
 {
-	struct post *p = arg;
 	const struct buf *body = request_body(p->req);
 	const char *end = body->data + body->len;
-	uint64_t until = clock_mono_us() + SLICE_US;
-	while (p->at < end && clock_mono_us() < until) {
+	while (p->at < end && clock_mono_us() < until_us) {
 		const char *nl = memchr(p->at, '\n', (size_t)(end - p->at));
 		read_line(p, p->at, (size_t)((nl ? nl : end) - p->at));
 		p->at = nl ? nl + 1 : end;
 	}
-	if (p->at < end) {
-		if (p->slice == NULL)
-			p->slice = loop_timer_new(api_of(p->req)->loop, read_lines, p);
-		loop_timer_start(p->slice, 0, 0);
-	} else if (p->good > 0)
+	if (p->at < end)
+		return false;
+	struct trace *trace = p->trace, *trace_before = trace_enter(trace);
+	uint64_t owner_before = owner_enter(p->owner);
+	if (p->good > 0)
 		find_chat(p);
 	else
 		send_all(p); /* no message that needs a direct chat */
+	owner_enter(owner_before);
+	trace_enter(trace_before);
+	trace_drop(trace);
+	return true;
+}
+
+/* Reads lines for SLICE_US; the rest follows in the next turns of the loop. */
+static void on_turn(void *arg)
+{
+	struct bulks *b = arg;
+	uint64_t until = clock_mono_us() + SLICE_US;
+	while (!list_empty(&b->reading) && clock_mono_us() < until) {
+		struct post *p = container_of(list_shift(&b->reading), struct post, link);
+		if (!read_lines(p, until))
+			list_append(&b->reading, &p->link);
+	}
+	if (!list_empty(&b->reading))
+		loop_again(b->api->loop);
+}
+
+struct bulks *bulks_new(struct api *api)
+{
+	struct bulks *b = mem_zeroed(1, sizeof(*b));
+	b->api = api;
+	list_init(&b->reading);
+	b->hook = loop_hook_new(api->loop, on_turn, b);
+	return b;
+}
+
+void bulks_stop(struct bulks *b)
+{
+	while (!list_empty(&b->reading)) {
+		struct post *p = container_of(list_shift(&b->reading), struct post, link);
+		request_problem(p->req, PROBLEM_STOPPING, NULL, "");
+		trace_drop(p->trace);
+		free_post(p);
+	}
+}
+
+void bulks_free(struct bulks *b)
+{
+	loop_hook_free(b->hook);
+	free(b);
 }
 
 static void send_bulk(struct request *req)
@@ -515,7 +567,11 @@ static void send_bulk(struct request *req)
 	p->bulk = true;
 	p->count = 0;
 	p->at = body->data;
-	read_lines(p);
+	p->trace = trace_hold();
+	p->owner = owner_current();
+	list_init(&p->link);
+	list_append(&api_of(req)->bulks->reading, &p->link);
+	loop_again(api_of(req)->loop);
 }
 
 void messages_send(struct request *req)

@@ -331,6 +331,7 @@ static void close_parts(struct worker *w)
 	loop_signal_free(w->sighup);
 	batcher_free(w->batcher);
 	gatherer_stop(w->api.gatherer);
+	bulks_stop(w->api.bulks);
 	replica_stop(w->replica);
 	pg_pool_free(w->pool);
 	replica_free(w->replica);

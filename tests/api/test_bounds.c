@@ -184,7 +184,7 @@ static double loop_lags_over_250_ms(void)
 	return metric(test_server(), "postern_loop_lag_seconds_count") - atof(strchr(within, ' ') + 1);
 }
 
-static struct answer post_bulk(const struct client *who, long long chat, const char *lines, size_t len)
+static struct wire *send_bulk(const struct client *who, long long chat, const char *lines, size_t len)
 {
 	struct wire *w = wire_open(test_server());
 	wire_send(w,
@@ -192,7 +192,12 @@ static struct answer post_bulk(const struct client *who, long long chat, const c
 		"Content-Length: %zu\r\n\r\n",
 		chat, authorization(who), len);
 	wire_bytes(w, lines, len);
-	return wire_answer(w);
+	return w;
+}
+
+static struct answer post_bulk(const struct client *who, long long chat, const char *lines, size_t len)
+{
+	return wire_answer(send_bulk(who, chat, lines, len));
 }
 
 /* Before lines were read in slices, this held the loop for most of a second. */
@@ -208,8 +213,13 @@ START_TEST(bulk_of_nested_lines_does_not_hold_the_loop)
 	for (int i = 0; i < BULK_LINES; i++)
 		memcpy(lines + len * (size_t)i, line, len);
 	double before = loop_lags_over_250_ms();
-	struct answer a = expect_status(post_bulk(ann, chat, lines, len * BULK_LINES), 200);
-	ck_assert_ptr_nonnull(strstr(a.body, "unknown_field"));
+	struct wire *w = send_bulk(ann, chat, lines, len * BULK_LINES);
+	do {
+		uint64_t began = clock_mono_ms();
+		expect_status(get(anonymous(), "/healthz"), 200);
+		ck_assert_uint_lt(clock_mono_ms() - began, 250);
+	} while (!wire_wait(w, 0));
+	ck_assert_ptr_nonnull(strstr(expect_status(wire_answer(w), 200).body, "unknown_field"));
 	ck_assert_double_eq(loop_lags_over_250_ms(), before);
 }
 END_TEST
@@ -303,8 +313,8 @@ int main(void)
 		bulk_of_nested_lines_does_not_hold_the_loop, refused_lines_of_a_bulk_count_for_the_rate,
 		body_with_too_many_values_is_refused, slow_calls_of_a_user_leave_connections_to_others,
 		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
-	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--rate-tokens", "50",
-		"--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500", "--send-wait", "60",
-		"--database-timeout", "60", NULL };
+	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--answers-max", "4M",
+		"--rate-tokens", "50", "--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500",
+		"--send-wait", "60", "--database-timeout", "60", NULL };
 	return suite_run("bounds", tests, flags);
 }
