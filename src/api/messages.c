@@ -32,7 +32,8 @@
 #define TYPE_MAX 32
 #define BULK_ITEMS_MAX 10000
 #define SLICE_US 2000
-#define HASH_HEX 32 /* half of BLAKE2b-256: it only has to distinguish bodies of one sender */
+#define LINE_ROOM 256 /* bytes of a refused line of a bulk in the answer, about */
+#define HASH_HEX 32   /* half of BLAKE2b-256: it only has to distinguish bodies of one sender */
 
 struct post;
 
@@ -563,6 +564,8 @@ static void send_bulk(struct request *req)
 		request_problem(req, PROBLEM_BODY_TOO_LARGE, "At most 10000 lines.", "");
 		return;
 	}
+	if (!request_reserve_answer(req, (size_t)lines * LINE_ROOM))
+		return;
 	struct post *p = new_post(req, lines);
 	p->bulk = true;
 	p->count = 0;

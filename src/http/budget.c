@@ -15,6 +15,8 @@ static void set(struct budget *b, uint64_t owner, size_t bytes)
 bool budget_take(struct budget *b, size_t max, uint64_t owner, size_t bytes)
 {
 	size_t held = (size_t)map_get(&b->owners, owner);
+	if (bytes == 0)
+		return true;
 	bool is_over = b->used + bytes > max || (held > 0 && held + bytes > max / 4);
 	if (max > 0 && b->used > 0 && is_over)
 		return false;

@@ -119,9 +119,11 @@ void http_release_answer(struct http_server *s, uint64_t owner, size_t bytes)
 
 bool server_hold_answer(struct http_server *s, struct request *req, size_t bytes)
 {
-	if (!http_hold_answer(s, server_owner(req), bytes))
+	if (bytes > req->answer_held && !http_hold_answer(s, server_owner(req), bytes - req->answer_held))
 		return false;
-	req->answer_held += bytes;
+	if (bytes < req->answer_held)
+		http_release_answer(s, req->owner, req->answer_held - bytes);
+	req->answer_held = bytes;
 	return true;
 }
 

@@ -17,6 +17,7 @@
 
 #define PARAMS_MAX 24
 #define HEADERS_MAX 12
+#define SMALL_ANSWER 16384 /* bytes; answers up to this size aren't taken from the budget */
 
 struct http_server {
 	struct loop *loop;
@@ -140,7 +141,8 @@ void request_begin(struct request *req, struct MHD_Connection *mhd, const char *
 void server_resume(struct http_server *s, struct request *req);
 /* Returns whom the request's memory counts for: the user, or without one the client's network. Never 0. */
 uint64_t server_owner(struct request *req);
-/* Takes bytes of an unsent answer from the budget, until request_free(). Returns false if that exceeds it. */
+/* Makes bytes what the request's unsent answer holds of the budget, until request_free(). Returns false, and changes
+ * nothing, if that exceeds it. */
 bool server_hold_answer(struct http_server *s, struct request *req, size_t bytes);
 /* Gives back what the request has taken from the budgets. */
 void server_release_held(struct http_server *s, struct request *req);

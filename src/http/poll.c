@@ -81,8 +81,9 @@ static void answer(struct poll *p, struct buf *body)
 	buf_add(&p->out, p->head.data, p->head.len);
 	buf_addf(&p->out, "Content-Length: %zu\r\n%s\r\n", body->len, p->may_go_on ? "" : "Connection: close\r\n");
 	buf_add(&p->out, body->data, body->len);
-	bool failed = buf_failed(body) || buf_failed(&p->out) || !http_hold_answer(p->server, p->owner, p->out.len);
-	p->held = failed ? 0 : p->out.len;
+	size_t held = p->out.len > SMALL_ANSWER ? p->out.len : 0;
+	bool failed = buf_failed(body) || buf_failed(&p->out) || !http_hold_answer(p->server, p->owner, held);
+	p->held = failed ? 0 : held;
 	buf_release(body);
 	p->answering = true;
 	subscriber_set_state(&p->s, SUBSCRIBER_CLOSING);
@@ -99,7 +100,7 @@ static void add_reset(struct poll *p, struct buf *body, const char *cursor)
 	buf_addf(body, "{\"event\":\"reset\",\"cursor\":\"%s\",\"data\":{\"reason\":\"%s\"}}", cursor, p->reset);
 }
 
-/* Returns true if f, which follows n events, belongs into the answer: up to the limit and about PAGE_BYTES, both of
+/* Returns true if f, which follows n events, belongs in the answer: up to the limit and about PAGE_BYTES, both of
  * which are exceeded rather than a position split. */
 static bool has_place(const struct poll *p, const struct frame *f, uint32_t n, size_t len, struct position last)
 {

@@ -26,8 +26,7 @@
 #include "http/internal.h"
 #include "http/mhd.h"
 
-#define SMALL_ANSWER 16384 /* bytes; smaller ones aren't taken from the budget */
-#define PIECE_BLOCK 16384  /* libmicrohttpd's buffer for an answer in pieces */
+#define PIECE_BLOCK 16384 /* libmicrohttpd's buffer for an answer in pieces */
 
 struct request *request_new(struct http_server *s, const char *target)
 {
@@ -246,14 +245,31 @@ static bool is_json(const char *type)
 			strcmp(type, "application/problem+json") == 0);
 }
 
+/* Returns true if the request's answer may be replaced by a 503: not if it confirms a change, or shows an operator why
+ * others are. */
+static bool is_dispensable(const struct request *req)
+{
+	return strcmp(req->method, "GET") == 0 && (req->route == NULL || !(req->route->flags & ROUTE_OPERATOR));
+}
+
+#define UNREAD_DETAIL "Too many answers wait to be read. Read those, or close their connections."
+
+bool request_reserve_answer(struct request *req, size_t bytes)
+{
+	if (server_hold_answer(req->server, req, bytes))
+		return true;
+	request_problem(req, PROBLEM_OVERLOADED, UNREAD_DETAIL, "");
+	return false;
+}
+
 void request_reply(struct request *req, int status, const char *type, char *body, size_t len)
 {
 	if (body != NULL && is_json(type))
 		body = linesafe_take(body, &len);
-	if (len > SMALL_ANSWER && !server_hold_answer(req->server, req, len)) {
+	if (!server_hold_answer(req->server, req, len > SMALL_ANSWER ? len : 0) && is_dispensable(req)) {
 		free(body);
-		request_problem(req, PROBLEM_OVERLOADED,
-			"Too many answers wait to be read. Read those, or close their connections.", "");
+		req->headers_count = 0; /* they describe the answer that isn't sent */
+		request_problem(req, PROBLEM_OVERLOADED, UNREAD_DETAIL, "");
 		return;
 	}
 	req->bytes = req->head ? 0 : len;

@@ -84,6 +84,10 @@ void *request_data(const struct request *req);
  * answered. */
 void request_admit(struct request *req);
 
+/* Takes memory for a large answer from the budget (the setting answers_max), before something is done that can't be
+ * undone. Returns false if there is too little; the request is answered then. */
+bool request_reserve_answer(struct request *req, size_t bytes);
+
 /* Answers. */
 void request_add_header(
 	struct request *req, const char *name, const char *value); /* copied; to be called before the answer */

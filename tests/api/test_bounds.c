@@ -20,6 +20,8 @@ enum {
 	LARGE_MESSAGES = 150,
 	NESTED = 260,
 	BULK_LINES = 10000,
+	RECEIVE_BUFFER = 4096,
+	UNREAD = 8,
 	RATE_BURST = 500,
 	VALUES = 15001,
 	SLOW_CALLS = 20,
@@ -200,6 +202,33 @@ static struct answer post_bulk(const struct client *who, long long chat, const c
 	return wire_answer(send_bulk(who, chat, lines, len));
 }
 
+/* The budget is 4 MiB, so that a user may hold 1 MiB. */
+START_TEST(unread_answers_of_a_user_are_bounded)
+{
+	struct client *ann = new_user(), *ben = new_user();
+	long long chat = make_group(ann, ben);
+	char *text = format("%0*d", TEXT, 1), *history = format("/v1/chats/%lld/messages?limit=200", chat);
+	for (int i = 0; i < LARGE_MESSAGES; i++)
+		say(ben, chat, text);
+	struct wire *unread = on_teardown(wire_free, wire_new(test_server(), RECEIVE_BUFFER));
+	for (int i = 0; i < UNREAD; i++) /* the kernel takes some of them */
+		wire_send(unread, "GET %s HTTP/1.1\r\n" HOST "%s\r\n", history, authorization(ann));
+	struct answer a;
+	for (unsigned long long until = clock_mono_ms() + PATIENCE; (a = get(ann, "%s", history)).status == 200;)
+		time_left(until, "a refusal");
+	expect_problem(a, 503, "overloaded");
+	ck_assert_ptr_null(answer_header(a, "Link"));
+	expect_status(get(ben, "%s", history), 200);
+	say(ann, chat, text); /* its answer is large, too, but it was sent */
+	const char *cursor = json_str(expect_status(get(ann, "/v1/sync"), 200).json, "cursor");
+	expect_status(get(ann, "/v1/poll?wait=0&since=%s", cursor), 200);
+	for (int i = 0; i < UNREAD; i++)
+		ck_assert_int_ne(wire_answer(unread).status, 0);
+	await_metric(test_server(), "postern_answers_bytes", 0);
+	expect_status(get(ann, "%s", history), 200);
+}
+END_TEST
+
 /* Before lines were read in slices, this held the loop for most of a second. */
 START_TEST(bulk_of_nested_lines_does_not_hold_the_loop)
 {
@@ -310,9 +339,10 @@ int main(void)
 	const TTest *const tests[] = { body_without_valid_credential_is_refused_before_it_is_sent,
 		body_with_valid_credential_is_asked_for, body_to_public_route_is_limited_to_8_kib,
 		unfinished_bodies_of_a_user_are_bounded, pages_and_polls_are_bounded_in_bytes,
-		bulk_of_nested_lines_does_not_hold_the_loop, refused_lines_of_a_bulk_count_for_the_rate,
-		body_with_too_many_values_is_refused, slow_calls_of_a_user_leave_connections_to_others,
-		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
+		unread_answers_of_a_user_are_bounded, bulk_of_nested_lines_does_not_hold_the_loop,
+		refused_lines_of_a_bulk_count_for_the_rate, body_with_too_many_values_is_refused,
+		slow_calls_of_a_user_leave_connections_to_others, connections_of_an_address_are_bounded,
+		unknown_tokens_of_an_address_are_limited, NULL };
 	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--answers-max", "4M",
 		"--rate-tokens", "50", "--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500",
 		"--send-wait", "60", "--database-timeout", "60", NULL };
