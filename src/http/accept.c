@@ -21,7 +21,9 @@
 
 #define ACCEPTS_A_TURN 64
 #define LINGER_MAX 32
-#define PAUSE_MS 100 /* without accepting, when the system has no descriptors or no memory */
+#define LINGER_SWEEPS 10                /* until a lingering connection is closed, with what the client still sends */
+#define LINGER_BYTES ((size_t)16 << 20) /* that it may send meanwhile */
+#define PAUSE_MS 100                    /* without accepting, when the system has no descriptors or no memory */
 
 struct listener {
 	struct list link;
@@ -31,6 +33,16 @@ struct listener {
 	struct loop_fd *watch;
 };
 
+/* See acceptor_linger(). */
+struct lingering {
+	struct list link;
+	struct acceptor *acceptor;
+	int fd;
+	struct loop_fd *watch;
+	unsigned sweeps;
+	size_t read;
+};
+
 struct acceptor {
 	struct http_server *server;
 	struct loop *loop;
@@ -38,15 +50,35 @@ struct acceptor {
 	struct list listeners;
 	struct loop_timer *pause;
 	bool stopping;
-	bool turns_due;            /* at the end of this turn, shared sockets are left to the other workers */
-	int lingering[LINGER_MAX]; /* see acceptor_linger() */
+	bool turns_due;        /* at the end of this turn, shared sockets are left to the other workers */
+	struct list lingering; /* the oldest first */
 	unsigned lingering_count;
 };
 
-static void end_lingering(struct acceptor *a)
+static void end_lingering(struct lingering *l)
 {
-	while (a->lingering_count > 0)
-		close(a->lingering[--a->lingering_count]);
+	l->acceptor->lingering_count--;
+	list_remove(&l->link);
+	loop_fd_free(l->watch);
+	close(l->fd);
+	free(l);
+}
+
+static struct lingering *oldest_lingering(struct acceptor *a)
+{
+	return container_of(a->lingering.next, struct lingering, link);
+}
+
+/* Discards what the client sends. */
+static void on_lingering(void *arg, unsigned ready)
+{
+	struct lingering *l = arg;
+	static char discarded[65536];
+	(void)ready;
+	ssize_t n = recv(l->fd, discarded, sizeof(discarded), MSG_DONTWAIT);
+	l->read += n > 0 ? (size_t)n : 0;
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || l->read > LINGER_BYTES)
+		end_lingering(l);
 }
 
 static void listen_on_all(struct acceptor *a, unsigned events)
@@ -65,9 +97,14 @@ static void on_pause_over(void *arg)
 
 void acceptor_linger(struct acceptor *a, int fd)
 {
+	struct lingering *l = mem_alloc(sizeof(*l));
 	if (a->lingering_count == LINGER_MAX)
-		end_lingering(a);
-	a->lingering[a->lingering_count++] = fd;
+		end_lingering(oldest_lingering(a));
+	*l = (struct lingering) { .acceptor = a, .fd = fd };
+	list_init(&l->link);
+	list_append(&a->lingering, &l->link);
+	a->lingering_count++;
+	l->watch = loop_fd_new(a->loop, fd, LOOP_READ, on_lingering, l);
 }
 
 static void turn_away(struct acceptor *a, int fd, enum metric why, const char *detail)
@@ -137,7 +174,17 @@ void acceptor_turn(struct acceptor *a)
 	}
 }
 
-void acceptor_sweep(struct acceptor *a) { end_lingering(a); }
+void acceptor_sweep(struct acceptor *a)
+{
+	for (struct list *next, *at = a->lingering.next; at != &a->lingering; at = next) {
+		struct lingering *l = container_of(at, struct lingering, link);
+		next = at->next;
+		if (++l->sweeps == LINGER_SWEEPS)
+			end_lingering(l);
+		else if (l->sweeps == 2) /* the answer was written at least one sweep ago */
+			shutdown(l->fd, SHUT_WR);
+	}
+}
 
 void acceptor_listen(struct acceptor *a, int fd, bool is_metrics, bool is_shared)
 {
@@ -163,13 +210,15 @@ struct acceptor *acceptor_new(struct http_server *server, struct loop *loop, str
 	struct acceptor *a = mem_alloc(sizeof(*a));
 	*a = (struct acceptor) { .server = server, .loop = loop, .metrics = metrics };
 	list_init(&a->listeners);
+	list_init(&a->lingering);
 	a->pause = loop_timer_new(loop, on_pause_over, a);
 	return a;
 }
 
 void acceptor_free(struct acceptor *a)
 {
-	end_lingering(a);
+	while (!list_empty(&a->lingering))
+		end_lingering(oldest_lingering(a));
 	loop_timer_free(a->pause);
 	free(a);
 }

@@ -20,10 +20,11 @@ void acceptor_listen(struct acceptor *a, int fd, bool is_metrics, bool is_shared
 void acceptor_stop(struct acceptor *a); /* may be called again */
 
 void acceptor_turn(struct acceptor *a);  /* at the end of each turn of the loop */
-void acceptor_sweep(struct acceptor *a); /* by a timer: closes lingering connections */
+void acceptor_sweep(struct acceptor *a); /* by a timer: ends old lingering connections */
 
-/* Closes fd at the next sweep, or earlier if there are many: if it were closed at once, bytes that the client still
- * sends would reset the connection before the answer is read. */
+/* Discards what the client still sends on fd, and closes it when the client has closed its side, after a few seconds
+ * or some MiB, or earlier if there are many: if it were closed at once, these bytes would reset the connection before
+ * the answer is read. */
 void acceptor_linger(struct acceptor *a, int fd);
 
 #endif
