@@ -205,8 +205,9 @@ begin
 	age_ms := greatest(coalesce(age_ms, 0), 0);
 end $$;
 
--- Moves the follower "search" past the next changed message, which fails whenever it is added to the index. Deletions
--- before it are applied, and an earlier version of the message is removed from the index. Returns which message that is; null if there is none, or if another node holds the follower.
+-- Moves the follower "search" past the next changed message, which fails whenever it is added to the index.
+-- Deletions before it are applied, and an earlier version of the message is removed from the index. Returns
+-- which message that is; null if there is none, or if another node holds the follower.
 --   p_holder  the node that asks
 -- Caller: serve/worker.c.
 -- Locks: the follower's row; never the log lock.
