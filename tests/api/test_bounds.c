@@ -72,6 +72,14 @@ START_TEST(body_without_valid_credential_is_refused_before_it_is_sent)
 }
 END_TEST
 
+START_TEST(refusal_reaches_client_that_sends_its_body_first)
+{
+	struct wire *w = begin_bulk(anonymous(), 1, "");
+	ck_assert(send_filling(w, 8 * MEBIBYTE));
+	expect_problem(wire_answer(w), 401, "unauthorized");
+}
+END_TEST
+
 /* Reads the interim response 100, which has no end of its own that answer_parse() knows. */
 static void await_continue(struct wire *w)
 {
@@ -337,12 +345,12 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { body_without_valid_credential_is_refused_before_it_is_sent,
-		body_with_valid_credential_is_asked_for, body_to_public_route_is_limited_to_8_kib,
-		unfinished_bodies_of_a_user_are_bounded, pages_and_polls_are_bounded_in_bytes,
-		unread_answers_of_a_user_are_bounded, bulk_of_nested_lines_does_not_hold_the_loop,
-		refused_lines_of_a_bulk_count_for_the_rate, body_with_too_many_values_is_refused,
-		slow_calls_of_a_user_leave_connections_to_others, connections_of_an_address_are_bounded,
-		unknown_tokens_of_an_address_are_limited, NULL };
+		refusal_reaches_client_that_sends_its_body_first, body_with_valid_credential_is_asked_for,
+		body_to_public_route_is_limited_to_8_kib, unfinished_bodies_of_a_user_are_bounded,
+		pages_and_polls_are_bounded_in_bytes, unread_answers_of_a_user_are_bounded,
+		bulk_of_nested_lines_does_not_hold_the_loop, refused_lines_of_a_bulk_count_for_the_rate,
+		body_with_too_many_values_is_refused, slow_calls_of_a_user_leave_connections_to_others,
+		connections_of_an_address_are_bounded, unknown_tokens_of_an_address_are_limited, NULL };
 	const char *const flags[] = { "--connections-per-address", "40", "--bodies-max", "64M", "--answers-max", "4M",
 		"--rate-tokens", "50", "--bulk-max", "8M", "--rate-sends", "600", "--rate-sends-burst", "500",
 		"--send-wait", "60", "--database-timeout", "60", NULL };
