@@ -14,8 +14,8 @@
 
 #define CHUNK "50"   /* messages: it holds the log lock for 2 or 3 ms */
 #define LOOK_MS 1000 /* when nothing is due */
-/* The rest after a step is the longer of REST times the step's duration, and 1 ms for every MEMBERS_A_MS members to
- * whom the removals are published. It is at least REST_MIN_MS, which keeps the rate (400 messages a second) below what
+/* The rest after a step is the longer of REST times the step's duration, and 1 ms for every MEMBERS_A_MS members who
+ * receive the removals. It is at least REST_MIN_MS, which keeps the rate (400 messages a second) below what
  * followers of the log take for a high load, or REST_LATE_MIN_MS if the retention is more than LATE_S behind. */
 #define REST 4
 #define MEMBERS_A_MS 100

@@ -139,7 +139,7 @@ void request_free(struct request *req);
 void request_id_make(char ret[REQUEST_ID_MAX + 1]);
 void request_begin(struct request *req, struct MHD_Connection *mhd, const char *method, const char *version);
 void server_resume(struct http_server *s, struct request *req);
-/* Returns whom the request's memory counts for: the user, or without one the client's network. Never 0. */
+/* Returns the owner of the request's memory: the user, or without one the client's network. Never 0. */
 uint64_t server_owner(struct request *req);
 /* Makes bytes what the request's unsent answer holds of the budget, until request_free(). Returns false, and changes
  * nothing, if that exceeds it. */
