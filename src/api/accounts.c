@@ -66,7 +66,8 @@ static bool require_admin(struct request *req)
 
 /* The members of the bodies. */
 struct account_body {
-	const char *name, *old_password, *password, *invite, *token, *expires_at;
+	const char *name, *old_password, *password, *invite, *token;
+	char expires_at[RFC3339_UTC_LEN + 1];
 	int64_t uses;
 	bool admin;
 };
@@ -376,22 +377,21 @@ void admin_user_reset(struct request *req)
 void admin_invite_create(struct request *req)
 {
 	static const struct body_field fields[] = { BODY_FIELD(account_body, uses, BODY_INT, .min = 1, .max = USES_MAX),
-		BODY_FIELD(account_body, expires_at, BODY_TEXT, .max = 64), { .type = BODY_END } };
+		BODY_FIELD(account_body, expires_at, BODY_TIME, .required = false), { .type = BODY_END } };
 	struct body_error e = { 0 };
 	struct account_body b = { .uses = 1 };
 	char hex[SECRET_HASH_HEX + 1], number[24];
 	if (!call_allow_parameters(req, NULL) || !require_admin(req))
 		return;
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
-	if (o != NULL && b.expires_at != NULL && !call_is_time(b.expires_at))
-		body_fail(&e, PROBLEM_OUT_OF_RANGE, "expires_at must be a time like 2026-01-31T12:00:00Z.");
 	if (e.code != PROBLEM_NONE) {
 		request_problem(req, e.code, e.detail, "");
 	} else {
 		struct grant *g = new_grant(req, "invite", hex);
 		snprintf(number, sizeof(number), "%" PRId64, b.uses);
 		pg_pool_call(api_of(req)->pool, "select body from admin_invite_add($1, $2, $3, $4)", 4,
-			(const char *[]) { caller_of(req)->name, hex, number, b.expires_at }, on_granted, g);
+			(const char *[]) { caller_of(req)->name, hex, number, *b.expires_at ? b.expires_at : NULL },
+			on_granted, g);
 	}
 	json_object_put(o);
 }

@@ -72,6 +72,13 @@ struct lookup {
 	uint64_t rate_key;
 };
 
+/* Returns 0 for never. A time after 2106 is the last second that fits. */
+static uint32_t expires_s(uint64_t expires_ms)
+{
+	uint64_t s = (expires_ms + 999) / 1000;
+	return s < UINT32_MAX ? (uint32_t)s : UINT32_MAX;
+}
+
 static uint64_t key_of(const unsigned char hash[SECRET_HASH_LEN])
 {
 	uint64_t key;
@@ -197,7 +204,7 @@ static void on_found(void *arg, const struct pg_result *r)
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		metrics_sign_in(l->auth->api->metrics, l->how, true);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
-		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
+		c.expires_s = expires_s(expires_ms);
 		bool once = l->is_ticket || (request_route(l->req)->flags & ROUTE_LASTING);
 		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
@@ -307,7 +314,7 @@ static void by_token(
 		return;
 	}
 	struct caller c = { .credential = k->credential,
-		.expires_s = (uint32_t)((k->expires_ms + 999) / 1000),
+		.expires_s = expires_s(k->expires_ms),
 		.admin = k->admin,
 		.by_cookie = by_cookie,
 		.generation = a->generation };

@@ -225,6 +225,12 @@ static void fill_one(const struct body_field *f, struct json_object *v, char *at
 		memcpy(at, &yes, sizeof(yes));
 		break;
 	}
+	case BODY_TIME: {
+		const char *s = text_in(v, f->name, 0, e);
+		if (s != NULL && !rfc3339_utc(s, at))
+			body_fail(e, PROBLEM_OUT_OF_RANGE, BODY_TIME_DETAIL, f->name);
+		break;
+	}
 	case BODY_OBJECT:
 		if (!json_object_is_type(v, json_type_object))
 			body_fail(e, PROBLEM_WRONG_TYPE, "%s must be an object.", f->name);
@@ -260,9 +266,19 @@ void body_fill(struct json_object *o, const struct body_field fields[], void *ou
 			body_fail(e, PROBLEM_MISSING_FIELD, "%s is missing.", f->name);
 }
 
+bool body_is_absent(const struct buf *body)
+{
+	size_t at = 0, len = body->len;
+	while (at < len && strchr(" \t\r\n", body->data[at]) != NULL && body->data[at] != '\0')
+		at++;
+	while (len > at && strchr(" \t\r\n", body->data[len - 1]) != NULL && body->data[len - 1] != '\0')
+		len--;
+	return body->len == 0 || (len - at == 4 && memcmp(body->data + at, "null", 4) == 0);
+}
+
 struct json_object *body_read(const struct buf *body, const struct body_field fields[], void *out, struct body_error *e)
 {
-	struct json_object *o = body->len > 0 ? body_parse(body->data, body->len, e) : json_object_new_object();
+	struct json_object *o = body_is_absent(body) ? json_object_new_object() : body_parse(body->data, body->len, e);
 	if (o != NULL)
 		body_fill(o, fields, out, e);
 	if (e->code == PROBLEM_NONE)

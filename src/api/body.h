@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/problem.h"
+#include "base/rfc3339.h"
 
 struct body_error {
 	enum problem code; /* PROBLEM_NONE: no error */
@@ -26,6 +27,7 @@ enum body_type {
 	BODY_TEXT,   /* const char *, which belongs to the object; min..max bytes, 0 max: any */
 	BODY_INT,    /* int64_t; min..max */
 	BODY_BOOL,   /* bool */
+	BODY_TIME,   /* char[RFC3339_UTC_LEN + 1]: RFC 3339, in UTC */
 	BODY_OBJECT, /* struct json_object *, which belongs to the object */
 };
 struct body_field {
@@ -41,11 +43,17 @@ struct body_field {
 	{ .name = #member, .type = kind, .offset = offsetof(struct body, member), __VA_ARGS__ }
 /* clang-format on */
 
+/* The detail of a problem with a time; %s: the member's name. */
+#define BODY_TIME_DETAIL "%s must be a time like 2026-01-31T12:00:00Z, from 1970 to 9999."
+
 /* Fills `out` with the members of o, in one pass; a member that is absent or null leaves its value as it was. Fills e
  * for a member that isn't in fields, has another type, is out of range, or is required and absent. */
 void body_fill(struct json_object *o, const struct body_field fields[], void *out, struct body_error *e);
 
-/* The same with a body; an empty body counts as an object without members. Returns the object that the texts belong to,
+/* Returns true for a body without a byte, and for null: they count as an object without members. */
+bool body_is_absent(const struct buf *body);
+
+/* The same with a body. Returns the object that the texts belong to,
  * which the caller puts with json_object_put(); NULL with e filled. */
 struct json_object *body_read(
 	const struct buf *body, const struct body_field fields[], void *out, struct body_error *e);

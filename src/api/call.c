@@ -16,6 +16,7 @@
 #include "base/emoji.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "base/rfc3339.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "http/access.h"
@@ -47,29 +48,6 @@ static bool is_code(const char *s)
 	return n <= 64 && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == n;
 }
 
-bool call_is_time(const char *s)
-{
-	unsigned y, mo, d, h, mi, se, oh, om;
-	int n = 0;
-	if (sscanf(s, "%4u-%2u-%2uT%2u:%2u:%2u%n", &y, &mo, &d, &h, &mi, &se, &n) != 6 || n != 19 || y < 1970 ||
-		y > 9000 || mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || se > 59)
-		return false;
-	static const unsigned char days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-	if (d > days[mo - 1] && !(mo == 2 && d == 29 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0)))
-		return false;
-	s += n;
-	if (*s == '.') {
-		size_t digits = strspn(s + 1, "0123456789");
-		if (digits == 0 || digits > 9)
-			return false;
-		s += 1 + digits;
-	}
-	if (strcmp(s, "Z") == 0)
-		return true;
-	return (*s == '+' || *s == '-') && sscanf(s + 1, "%2u:%2u%n", &oh, &om, &n) == 2 && n == 5 && s[6] == '\0' &&
-		oh < 15 && om < 60;
-}
-
 /* Adds the allowed values. */
 static void none_of(struct arguments *a, const struct field *f)
 {
@@ -90,7 +68,19 @@ static const char *absent(struct arguments *a)
 	return NULL;
 }
 
-static const char *checked(struct arguments *a, const struct field *f, const char *s)
+/* Returns the time in UTC. */
+static const char *moment(struct arguments *a, const struct field *f, const char *s, struct buf *out)
+{
+	char utc[RFC3339_UTC_LEN + 1];
+	if (!rfc3339_utc(s, utc)) {
+		body_fail(&a->error, PROBLEM_OUT_OF_RANGE, BODY_TIME_DETAIL, f->name);
+		return NULL;
+	}
+	buf_adds(out, utc);
+	return out->data;
+}
+
+static const char *checked(struct arguments *a, const struct field *f, const char *s, struct buf *out)
 {
 	size_t len = strlen(s), max = f->max ? (size_t)f->max : http_conf(request_server(a->req))->text_max;
 	enum problem malformed = f->from == FROM_QUERY ? PROBLEM_BAD_PARAMETER : PROBLEM_WRONG_TYPE;
@@ -109,11 +99,7 @@ static const char *checked(struct arguments *a, const struct field *f, const cha
 		return decimal_is_bigint(s)
 			? s
 			: (body_fail(&a->error, PROBLEM_BAD_CURSOR, "%s is no cursor of this server.", f->name), NULL);
-	case TYPE_TIME:
-		return call_is_time(s) ? s
-				       : (body_fail(&a->error, PROBLEM_OUT_OF_RANGE,
-						  "%s must be a time like 2026-01-31T12:00:00Z.", f->name),
-						 NULL);
+	case TYPE_TIME: return moment(a, f, s, out);
 	case TYPE_INT: {
 		uint64_t n = 0;
 		bool is_negative = *s == '-';
@@ -178,8 +164,10 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 	struct json_object *v;
 	int64_t n;
 	const char *s;
-	if (a->body == NULL || !json_object_object_get_ex(a->body, f->name, &v) || v == NULL)
+	if (a->body == NULL || !json_object_object_get_ex(a->body, f->name, &v))
 		return NULL;
+	if (v == NULL)
+		return f->null_is;
 	switch (f->type) {
 	case TYPE_NAMES: return names(a, f, v, out);
 	case TYPE_OBJECT:
@@ -197,7 +185,7 @@ static const char *from_body(struct arguments *a, const struct field *f, struct 
 			return NULL;
 		buf_addf(out, "%" PRId64, n);
 		return out->data;
-	default: s = body_text(a->body, f->name, 0, &a->error); return s ? checked(a, f, s) : NULL;
+	default: s = body_text(a->body, f->name, 0, &a->error); return s ? checked(a, f, s, out) : NULL;
 	}
 }
 
@@ -238,14 +226,16 @@ static void add(struct arguments *a, const struct field *f)
 		break;
 	case FROM_VAR:
 		given = request_var(a->req, a->vars++);
-		s = f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
+		s = f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given, out);
 		break;
 	case FROM_QUERY:
 		given = request_param(a->req, f->name);
 		if (given != NULL && *given == '\0' &&
 			f->type != TYPE_INT) /* forms send empty parameters: ?q=&cursor= */
 			given = NULL;
-		s = given == NULL ? f->preset : f->type == TYPE_EMOJI ? emoji(a, f, given, out) : checked(a, f, given);
+		s = given == NULL               ? f->preset
+			: f->type == TYPE_EMOJI ? emoji(a, f, given, out)
+						: checked(a, f, given, out);
 		break;
 	case FROM_BODY:
 		s = from_body(a, f, out);
@@ -281,9 +271,9 @@ static void parse_body(struct arguments *a, const struct call *call)
 		if (f->from == FROM_BODY)
 			known[n++] = f->name;
 	known[n] = NULL;
-	if (n == 0 || body->len == 0) /* without a body all fields are absent */
+	if (n == 0 || body_is_absent(body)) /* all fields are absent */
 		return;
-	a->body = body_parse(body->len ? body->data : "", body->len, &a->error);
+	a->body = body_parse(body->data, body->len, &a->error);
 	if (a->body != NULL)
 		body_only(a->body, known, &a->error);
 }

@@ -24,7 +24,7 @@ enum field_type {
 	TYPE_TEXT,   /* min..max: bytes; 0 max: text_max */
 	TYPE_INT,    /* min..max, not negative */
 	TYPE_CURSOR, /* a position or number from an earlier answer */
-	TYPE_TIME,   /* RFC 3339 */
+	TYPE_TIME,   /* RFC 3339; passed in UTC */
 	TYPE_NAMES,  /* JSON array of strings, up to max */
 	TYPE_OBJECT, /* JSON object, up to max bytes; 0 max: the body's */
 	TYPE_CHAT,   /* a number, or @name */
@@ -40,6 +40,7 @@ struct field {
 	enum field_type type;
 	int64_t min, max;
 	const char *preset;        /* the value if it is absent */
+	const char *null_is;       /* of a member that null clears: the value that clears it; NULL: null is absent */
 	const char *const *one_of; /* TYPE_TEXT: NULL-terminated */
 	bool required;
 };
@@ -58,7 +59,6 @@ void call_handle(struct request *req); /* the route's spec is a struct call */
 bool call_allow_parameters(struct request *req, const char *const known[]);
 /* Returns true if s can be the name of a user: see user_add() in sql/functions/accounts/accounts.sql for the rule. */
 bool call_is_name(const char *s);
-bool call_is_time(const char *s); /* true for RFC 3339 that PostgreSQL accepts */
 
 /* Adds the Link header (RFC 8288): older is rel="prev", newer rel="next"; the query's other parameters are kept. NULL:
  * none. */

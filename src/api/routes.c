@@ -20,6 +20,8 @@
 	{ .from = FROM_QUERY, .name = "limit", .type = TYPE_INT, .min = 1, .max = most, .preset = usual }
 #define POSITION(source, n) \
 	{ .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
+#define ZERO_IS_NONE(n, most) \
+	{ .from = FROM_BODY, .name = n, .type = TYPE_INT, .min = 0, .max = most, .null_is = "0" }
 #define CURSOR(n) { .from = FROM_QUERY, .name = n, .type = TYPE_CURSOR }
 #define NAME_CURSOR { .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 64 }
 /* clang-format on */
@@ -41,9 +43,9 @@ static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
 static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4)",
-	{ ME, { .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100 },
+	{ ME, { .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100, .null_is = "" },
 		{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
-		{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500 } } };
+		{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500, .null_is = "" } } };
 static const struct call avatar_delete = { "select pos, body from avatar_delete($1)", { ME } };
 static const struct call users = { "select body from users($1, $2, $3)",
 	{ { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
@@ -80,12 +82,11 @@ static const struct call chat_patch = {
 	"select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 	{ ME, CHAT, { .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 		{ .from = FROM_BODY, .name = "history", .type = TYPE_TEXT, .max = 16, .one_of = histories },
-		{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64 },
+		{ .from = FROM_BODY, .name = "handle", .type = TYPE_TEXT, .max = 64, .null_is = "" },
 		{ .from = FROM_BODY, .name = "posting", .type = TYPE_TEXT, .max = 16, .one_of = posters },
 		{ .from = FROM_BODY, .name = "adding", .type = TYPE_TEXT, .max = 16, .one_of = adders },
-		{ .from = FROM_BODY, .name = "slow_mode", .type = TYPE_INT, .min = 0, .max = 86400 },
-		{ .from = FROM_BODY, .name = "rate_limit", .type = TYPE_INT, .min = 0, .max = 100000 },
-		{ .from = FROM_BODY, .name = "message_ttl", .type = TYPE_INT, .min = 0, .max = 31536000 },
+		ZERO_IS_NONE("slow_mode", 86400), ZERO_IS_NONE("rate_limit", 100000),
+		ZERO_IS_NONE("message_ttl", 31536000),
 		{ .from = FROM_BODY,
 			.name = "system_messages",
 			.type = TYPE_TEXT,
@@ -108,7 +109,7 @@ static const struct call members_change = { "select pos, body from members_chang
 		{ .from = FROM_MEMBERS_MAX } } };
 static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)",
 	{ ME, CHAT, NAME, { .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
-		{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME },
+		{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME, .null_is = "epoch" },
 		{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states },
 		{ .from = FROM_MEMBERS_MAX } } };
 static const struct call member_delete = { "select pos, body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
@@ -133,7 +134,7 @@ static const struct call history = {
 };
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)",
-	{ ME, CHAT, ID, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1 },
+	{ ME, CHAT, ID, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .null_is = "" },
 		{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT }, { .from = FROM_IF_MATCH } } };
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
 const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)",
@@ -237,7 +238,7 @@ static const struct call admin_chat_members = { "select body from admin_chat_mem
 			.preset = "joined" },
 		NAME_CURSOR, LIMIT(1000, "200") } };
 static const struct call admin_chat_patch = { "select pos, body from admin_chat_patch($1, $2, $3)",
-	{ ME, ID, { .from = FROM_BODY, .name = "retention", .type = TYPE_INT, .min = 0, .max = RETENTION_MAX } } };
+	{ ME, ID, ZERO_IS_NONE("retention", RETENTION_MAX) } };
 static const struct call retention_get = { "select body from retention_get($1)", { ME } };
 static const struct call retention_set = { "select body from retention_set($1, $2)",
 	{ ME,
@@ -246,6 +247,7 @@ static const struct call retention_set = { "select body from retention_set($1, $
 			.type = TYPE_INT,
 			.min = 0,
 			.max = RETENTION_MAX,
+			.null_is = "0",
 			.required = true } } };
 static const struct call admin_chat_delete = { "select pos, body from admin_chat_delete($1, $2)", { ME, ID } };
 

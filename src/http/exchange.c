@@ -27,6 +27,7 @@
 
 #define DISCARD_MAX ((size_t)4 << 20)
 #define PUBLIC_BODY_MAX 8192
+#define NO_BODY_MAX 64 /* of a request that takes none: see is_nothing() */
 
 void *exchange_begin(void *arg, const char *uri, struct MHD_Connection *mhd)
 {
@@ -52,6 +53,29 @@ static enum MHD_Result count_lengths(void *arg, enum MHD_ValueKind kind, const c
 	return MHD_YES;
 }
 
+static bool takes_body(const struct request *req) { return req->route->flags & (ROUTE_BODY | ROUTE_BULK); }
+
+static size_t skip_blanks(const struct buf *body, size_t at)
+{
+	while (at < body->len && strchr(" \t\r\n", body->data[at]) != NULL && body->data[at] != '\0')
+		at++;
+	return at;
+}
+
+/* Returns true for no byte, {} and null: some HTTP clients send a body with every request. */
+static bool is_nothing(const struct buf *body)
+{
+	size_t at = skip_blanks(body, 0);
+	if (body->len == 0)
+		return true;
+	if (body->len - at >= 4 && memcmp(body->data + at, "null", 4) == 0)
+		return skip_blanks(body, at + 4) == body->len;
+	if (at == body->len || body->data[at] != '{')
+		return false;
+	at = skip_blanks(body, at + 1);
+	return at < body->len && body->data[at] == '}' && skip_blanks(body, at + 1) == body->len;
+}
+
 /* If a proxy and the server disagree on where a body ends, requests can be smuggled past the proxy (RFC 9112, 6.3). */
 static bool is_ambiguous(const struct request *req)
 {
@@ -67,6 +91,8 @@ static bool is_ambiguous(const struct request *req)
 static size_t body_cap(const struct request *req)
 {
 	const struct conf *conf = req->server->conf;
+	if (!takes_body(req))
+		return NO_BODY_MAX;
 	bool bulk = (req->route->flags & ROUTE_BULK) && request_has_type(req, "application/x-ndjson");
 	size_t cap = bulk ? conf->bulk_max : conf->body_max;
 	if ((req->route->flags & ROUTE_PUBLIC) && (cap == 0 || cap > PUBLIC_BODY_MAX))
@@ -161,10 +187,12 @@ static enum problem admit(struct request *req, char *allow, size_t size)
 		return p;
 	if (!has_body(req))
 		return PROBLEM_NONE;
-	if (!(req->route->flags & (ROUTE_BODY | ROUTE_BULK)))
+	if (!takes_body(req) && strcmp(req->method, "GET") == 0)
 		return PROBLEM_BODY_NOT_ALLOWED;
 	const char *length = request_header(req, "Content-Length");
-	return length != NULL && strtoull(length, NULL, 10) > body_cap(req) ? PROBLEM_BODY_TOO_LARGE : PROBLEM_NONE;
+	if (length == NULL || strtoull(length, NULL, 10) <= body_cap(req))
+		return PROBLEM_NONE;
+	return takes_body(req) ? PROBLEM_BODY_TOO_LARGE : PROBLEM_BODY_NOT_ALLOWED;
 }
 
 static void refuse(struct request *req, enum problem p, const char *allow)
@@ -321,7 +349,9 @@ static enum MHD_Result on_whole(struct request *req)
 	req->conn->waiting_since_ms = 0;
 	list_remove(&req->conn->link);
 	if (!req->answered) {
-		if (req->too_large)
+		if (!takes_body(req) && (req->too_large || !is_nothing(&req->body)))
+			request_problem(req, PROBLEM_BODY_NOT_ALLOWED, NULL, "");
+		else if (req->too_large)
 			request_problem(req, PROBLEM_BODY_TOO_LARGE, NULL, "");
 		else if (req->overloaded)
 			request_problem(req, PROBLEM_OVERLOADED,

@@ -28,7 +28,7 @@ struct route {
 	unsigned flags;
 };
 enum {
-	ROUTE_BODY = 1,      /* takes a body, up to body_max */
+	ROUTE_BODY = 1,      /* takes a body, up to body_max; others but GET take {} and null, which say nothing */
 	ROUTE_BULK = 2,      /* up to bulk_max when its type is application/x-ndjson */
 	ROUTE_PUBLIC = 4,    /* needs no credential */
 	ROUTE_TICKET = 8,    /* accepts a ticket or a token in the query */

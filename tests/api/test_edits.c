@@ -71,6 +71,28 @@ START_TEST(key_remains_valid_after_edit)
 }
 END_TEST
 
+START_TEST(message_of_user_who_left_is_deleted_by_them)
+{
+	struct client *ann = new_user(), *ben = new_user(), *cat = new_user();
+	long long chat = make_group(ann, ben, cat), his = say(ben, chat, "mine"), hers = say(ann, chat, "hers"),
+		  kept = say(cat, chat, "kept");
+	expect_status(del(ben, "%s", member_path(chat, ben)), 204);
+	expect_status(del(ann, "%s", member_path(chat, cat)), 204);
+	long long later = say(ann, chat, "later");
+	struct stream *s = stream_from_now(ann);
+	expect_problem(get(ben, "%s", message_path(chat, his)), 404, "not_found");
+	expect_problem(patch(ben, message_path(chat, his), "{'text':'x'}"), 404, "not_found");
+	expect_problem(del(ben, "%s", message_path(chat, hers)), 404, "not_found");
+	expect_problem(del(ben, "%s", message_path(chat, later)), 404, "not_found");
+	expect_problem(del(cat, "%s", message_path(chat, kept)), 404, "not_found"); /* was removed by an admin */
+	expect_status(del(ben, "%s", message_path(chat, his)), 204);
+	expect_status(del(ben, "%s", message_path(chat, his)), 204);
+	ck_assert_int_eq(json_num(expect(s, "deleted"), "id"), his);
+	expect_status(del(ann, "%s", message_path(chat, later)), 204);
+	expect_problem(del(ben, "%s", message_path(chat, later)), 404, "not_found");
+}
+END_TEST
+
 /* A former member can't find out whether a message was pinned or deleted, not even one of their own. */
 START_TEST(key_of_former_member_is_refused)
 {
@@ -221,6 +243,7 @@ int main(void)
 		key_in_header_sends_once,
 		key_made_by_server_sends_once,
 		key_remains_valid_after_edit,
+		message_of_user_who_left_is_deleted_by_them,
 		key_of_former_member_is_refused,
 		edit_requires_author_and_latest_revision,
 		edit_without_permission_to_write_is_refused,

@@ -176,6 +176,42 @@ START_TEST(message_ttl_deletes_expired_messages)
 }
 END_TEST
 
+START_TEST(forward_expires_with_the_message_that_it_comes_from)
+{
+	struct client *alice = user("alice"), *bob = user("bob");
+	long long from = make_group(alice, bob), lasting = make_group(bob), shorter = make_group(bob);
+	expect_status(patch(alice, format("/v1/chats/%lld", from), "{'message_ttl':3600}"), 200);
+	expect_status(patch(bob, format("/v1/chats/%lld", shorter), "{'message_ttl':60}"), 200);
+	struct answer secret = expect_status(post(alice, messages_path(from), "{'text':'secret'}"), 201);
+	const char *when = json_str(secret.json, "expires_at"),
+		   *forward = format("{'forward':{'chat':%lld,'id':%lld}}", from, json_num(secret.json, "id"));
+	struct answer a = expect_status(post(bob, messages_path(lasting), "%s", forward), 201);
+	ck_assert_str_eq(json_str(a.json, "expires_at"), when);
+	a = expect_status(post(bob, messages_path(lasting), "{'forward':{'chat':%lld,'id':%lld}}", lasting,
+				  json_num(a.json, "id")),
+		201);
+	ck_assert_str_eq(json_str(a.json, "expires_at"), when);
+	a = expect_status(get(bob, "%s", message_path(lasting, json_num(a.json, "id"))), 200);
+	ck_assert_str_eq(json_str(a.json, "expires_at"), when);
+	a = expect_status(post(bob, messages_path(shorter), "%s", forward), 201);
+	ck_assert_int_lt(strcmp(json_str(a.json, "expires_at"), when), 0);
+}
+END_TEST
+
+START_TEST(forward_mentions_nobody)
+{
+	struct client *ann = new_user(), *ben = new_user();
+	long long from = make_group(ann, ben), dest = make_group(ann, ben);
+	struct answer a = expect_status(post(ann, messages_path(from), "{'text':'ask @%s @all'}", ben->name), 201);
+	ck_assert_uint_eq(json_count(a.json, "mentions"), 2);
+	a = expect_status(
+		post(ann, messages_path(dest), "{'forward':{'chat':%lld,'id':%lld}}", from, json_num(a.json, "id")),
+		201);
+	ck_assert(!json_has(a.json, "mentions"));
+	ck_assert_uint_eq(json_count(expect_status(get(ben, "/v1/mentions"), 200).json, "mentions"), 1);
+}
+END_TEST
+
 START_TEST(message_ttl_in_direct_chat_is_set_by_both_members)
 {
 	struct client *ann = new_user(), *ben = new_user();
@@ -200,6 +236,8 @@ int main(void)
 		edits_are_listed,
 		edits_over_the_limit_drop_the_oldest,
 		message_ttl_deletes_expired_messages,
+		forward_expires_with_the_message_that_it_comes_from,
+		forward_mentions_nobody,
 		message_ttl_in_direct_chat_is_set_by_both_members,
 		NULL,
 	};

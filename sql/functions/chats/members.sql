@@ -49,7 +49,7 @@ create function member_set(
 ) returns table (pos bigint, body text)
 language plpgsql as $$
 begin
-	if p_state in ('banned', 'left') and num_nonnulls(p_role, p_muted_until) > 0 then
+	if p_state in ('banned', 'left') and (p_role is not null or p_muted_until > clock_timestamp()) then
 		perform refuse(
 			'out_of_range', 'Neither role nor muting comes with a ban, or its end.'
 		);
@@ -100,6 +100,9 @@ begin
 	from chat c
 	where c.id = v_chat;
 	select * into v_old from member m where m.chat_id = v_chat and m.name = p_name;
+	if p_muted_until <= v.at and coalesce(v_old.muted_until <= v.at, true) then
+		p_muted_until := null; -- they aren't muted
+	end if;
 	if v_kind = 'direct'
 		or (
 			v_old.state is distinct from 'joined'

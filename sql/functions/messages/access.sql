@@ -2,7 +2,7 @@
 -- Finds messages and checks who may read and write.
 
 -- The message that p_me wants to forward, with "forwarded" naming its author and time, but not its chat. Null
--- if it doesn't exist, if p_me may not read it, or if it is a system message.
+-- if it doesn't exist, if its time is over, if p_me may not read it, or if it is a system message.
 -- Caller: send_one().
 create function forwardable_message(p_me text, p_chat bigint, p_id bigint) returns message
 language plpgsql stable as $$
@@ -13,7 +13,8 @@ begin
 	from message m
 	join member x on x.chat_id = m.chat_id and x.name = p_me and x.state = 'joined' and m.id > x.floor
 	join chat c on c.id = m.chat_id and c.state = 'active'
-	where m.chat_id = p_chat and m.id = p_id and m.type is distinct from 'system';
+	where m.chat_id = p_chat and m.id = p_id and m.type is distinct from 'system'
+		and (m.expires_at is null or m.expires_at > clock_timestamp());
 	if found then
 		v_message.forwarded := coalesce(
 			v_message.forwarded,

@@ -13,7 +13,8 @@ begin
 	return query select v_message.rev, message_view(v_message, v_member.floor);
 end $$;
 
--- Edits a message. Only its sender may, while they may write in the chat.
+-- Edits a message. Only its sender may, while they may write in the chat. Null leaves text and content as they
+-- are; an empty text is none, which only a message with a type may have.
 --   p_revs  the revs of If-Match; null if there is none
 -- Caller: PATCH /v1/chats/{chat}/messages/{id}.
 -- Locks: the log lock.
@@ -49,7 +50,10 @@ begin
 		);
 	end if;
 	if (p_text is null and p_content is null)
-		or (v_message.type is null and (p_text is null or p_content is not null))
+		or (
+			v_message.type is null
+			and (coalesce(p_text, '') = '' or p_content is not null)
+		)
 	then
 		perform refuse('empty_text', 'An edit needs the new text.');
 	end if;
@@ -62,7 +66,7 @@ begin
 		perform mentions_add(v_message.chat_id, p_id, v_message.mentions);
 	end if;
 	update message m
-	set text = coalesce(p_text, m.text), content = coalesce(p_content::jsonb, m.content),
+	set text = nullif(coalesce(p_text, m.text), ''), content = coalesce(p_content::jsonb, m.content),
 		mentions = v_message.mentions, edited_at = v.at, rev = v.head + 1
 	where m.chat_id = v_message.chat_id and m.id = p_id
 	returning * into v_message;
@@ -76,8 +80,23 @@ begin
 	return query select v_message.rev, v_message.rev, message_json(v_message);
 end $$;
 
+-- The membership of a member, or of who has left the chat by themselves.
+-- Caller: message_delete().
+-- Errors: 404 not_found.
+create function deleter_of(p_me text, p_chat bigint) returns member
+language plpgsql stable as $$
+declare
+	v_member member;
+begin
+	select m.* into v_member
+	from member m
+	join chat c on c.id = m.chat_id and c.state = 'active'
+	where m.chat_id = p_chat and m.name = p_me and m.state = 'left';
+	return case when found then v_member else membership(p_me, p_chat) end;
+end $$;
+
 -- Deletes a message: the row is removed, a tombstone stays. Its sender, the chat's owner and its admins may.
--- If two requests delete the same message, both succeed.
+-- If two requests delete the same message, both succeed. Who has left the chat may still delete their own.
 -- Caller: DELETE /v1/chats/{chat}/messages/{id}.
 -- Locks: the log lock.
 -- Errors: 403 forbidden; 404 not_found; 410 gone.
@@ -90,15 +109,23 @@ declare
 	v_tombstone tombstone;
 begin
 	v := log_begin();
-	v_member := membership(p_me, chat_of(p_me, p_chat));
+	v_member := deleter_of(p_me, chat_of(p_me, p_chat));
+	if v_member.state = 'left' and p_id > v_member.rev then -- nothing after they left concerns them
+		perform refuse_absent();
+	end if;
 	select * into v_tombstone
 	from tombstone t
-	where t.chat_id = v_member.chat_id and t.id = p_id and p_id > v_member.floor;
+	where t.chat_id = v_member.chat_id
+		and t.id = p_id
+		and p_id > v_member.floor;
 	if found then
 		return query select v_tombstone.rev, null::text;
 		return;
 	end if;
 	v_message := message_of(v_member, p_id);
+	if v_member.state = 'left' and (v_message.sender <> p_me or v_message.type = 'system') then
+		perform refuse_absent();
+	end if;
 	if role_rank(v_member.role) < 2 and (v_message.sender <> p_me or v_message.type = 'system') then
 		perform refuse(
 			'forbidden',

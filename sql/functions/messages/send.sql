@@ -237,7 +237,8 @@ begin
 		from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
--- Stores a message that was accepted. Returns its JSON and its frame line.
+-- Stores a message that was accepted. Returns its JSON and its frame line. Forwarded words mention nobody.
+--   p_forward  the message that is forwarded; null: none
 -- Callers: send_one(), send_paced().
 -- Locks: the caller holds the log lock.
 create function message_store(
@@ -246,13 +247,14 @@ create function message_store(
 	p_item send_item,
 	p_role text,
 	p_ttl int,
-	p_forwarded jsonb,
+	p_forward message,
 	out body text,
 	out line text
 )
 language plpgsql as $$
 declare
-	v_expires_at timestamptz := p_at + p_ttl * interval '1 s';
+	-- What is forwarded doesn't outlive the message that it comes from.
+	v_expires_at timestamptz := least(p_at + p_ttl * interval '1 s', p_forward.expires_at);
 	v_thread bigint;
 	v_mentions jsonb;
 begin
@@ -264,13 +266,13 @@ begin
 		set replies = coalesce(m.replies, 0) + 1, last_reply = p_id
 		where m.chat_id = p_item.chat and m.id = v_thread;
 	end if;
-	if strpos(p_item.text, '@') > 0 then
+	if strpos(p_item.text, '@') > 0 and p_forward.forwarded is null then
 		v_mentions := mentions_in(p_item.chat, p_item.sender, p_role, p_item.text);
 		perform mentions_add(p_item.chat, p_id, v_mentions);
 	end if;
 	body := message_text(
 		p_id, p_item.chat, p_item.sender, stamp(p_at), p_item.type, p_item.text,
-		p_item.content::jsonb, p_id, p_item.reply_to, null, v_thread, v_mentions, p_forwarded,
+		p_item.content::jsonb, p_id, p_item.reply_to, null, v_thread, v_mentions, p_forward.forwarded,
 		stamp(v_expires_at)
 	);
 	line := frame_line(p_id, 'message', p_item.chat::text, p_item.sender, p_id, p_item.received, body);
@@ -280,7 +282,7 @@ begin
 	)
 	values (
 		p_item.chat, p_id, p_id, p_item.sender, p_at, p_item.type, p_item.text,
-		p_item.content::jsonb, p_item.reply_to, v_thread, v_mentions, p_forwarded, v_expires_at
+		p_item.content::jsonb, p_item.reply_to, v_thread, v_mentions, p_forward.forwarded, v_expires_at
 	);
 	insert into message_key (chat_id, sender, key, id, hash)
 	values (p_item.chat, p_item.sender, p_item.key, p_id, p_item.hash);
@@ -333,7 +335,7 @@ declare
 	v_stored record;
 	v_hash text;
 	v_replied boolean := true;
-	v_forwarded jsonb;
+	v_forward message;
 begin
 	-- Conditions and assignments instead of PERFORM and SELECT INTO, which set up an executor each time.
 	if send_turn(p_turn, p_after) is null then
@@ -367,10 +369,13 @@ begin
 			v_replied
 		);
 		if (code is null or code = 'paced') and p_item.forward_id is not null then
-			select m.type, m.text, m.content, m.forwarded
-			into p_item.type, p_item.text, p_item.content, v_forwarded
-			from forwardable_message(p_item.sender, p_item.forward_chat, p_item.forward_id) m;
-			code := case when v_forwarded is null then 'unknown_forward' else code end;
+			v_forward := forwardable_message(
+				p_item.sender, p_item.forward_chat, p_item.forward_id
+			);
+			p_item.type := v_forward.type;
+			p_item.text := v_forward.text;
+			p_item.content := v_forward.content;
+			code := case when v_forward.id is null then 'unknown_forward' else code end;
 		end if;
 		if code = 'paced' then -- the last check, because it counts the message
 			select p.code, p.retry_hint into code, body
@@ -395,7 +400,7 @@ begin
 	end if;
 	if is_new then
 		id := v.upto + 1;
-		v_stored := message_store(id, v.at, p_item, v.role, v.message_ttl, v_forwarded);
+		v_stored := message_store(id, v.at, p_item, v.role, v.message_ttl, v_forward);
 		body := v_stored.body;
 		checks := log_append(id, id, v.at, v_stored.line, p_node, v.held);
 	end if;

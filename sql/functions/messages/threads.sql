@@ -102,6 +102,26 @@ language sql stable as $$
 	) u
 $$;
 
+-- The thread that a message starts or belongs to. A thread is known by its first message even after that was
+-- deleted, as long as there are replies.
+-- Callers: thread_get(), thread_read().
+-- Errors: 404 not_found; 410 gone.
+create function thread_of(p_member member, p_id bigint) returns bigint
+language plpgsql stable as $$
+declare
+	v_message message;
+begin
+	if p_id > p_member.floor
+		and exists (
+			select from thread_rootless t where t.chat_id = p_member.chat_id and t.thread = p_id
+		)
+	then
+		return p_id;
+	end if;
+	v_message := message_of(p_member, p_id);
+	return coalesce(v_message.thread, v_message.id);
+end $$;
+
 -- Lists a chat's threads, that with the latest reply first. The cursor is the last reply of the page before.
 -- Threads whose first message was deleted are listed without it, as long as they have replies.
 -- Caller: GET /v1/chats/{chat}/threads.
@@ -183,8 +203,7 @@ returns table (body text)
 language plpgsql stable as $$
 declare
 	v_member member := membership(p_me, chat_of(p_me, p_chat));
-	v_message message := message_of(v_member, p_id);
-	v_thread bigint := coalesce(v_message.thread, v_message.id);
+	v_thread bigint := thread_of(v_member, p_id);
 begin
 	return query
 		with page as (
@@ -242,13 +261,10 @@ create function thread_read(p_me text, p_chat text, p_id bigint, p_up_to bigint)
 returns table (body text)
 language plpgsql as $$
 declare
-	v_message message := message_of(membership(p_me, chat_of(p_me, p_chat)), p_id);
+	v_member member := membership(p_me, chat_of(p_me, p_chat));
 begin
 	insert into thread_mark as t (chat_id, thread, name, read)
-	values (
-		v_message.chat_id, coalesce(v_message.thread, v_message.id), p_me,
-		least(p_up_to, log_head())
-	)
+	values (v_member.chat_id, thread_of(v_member, p_id), p_me, least(p_up_to, log_head()))
 	on conflict (chat_id, thread, name) do update set read = excluded.read
 	where t.read < excluded.read;
 	return query select null::text;

@@ -112,7 +112,7 @@ language plpgsql stable as $$
 begin
 	if p_text ~ '^[0-9]{1,18}$' then
 		id := p_text;
-	elsif p_text ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
+	elsif p_text ~* '^[0-9]{4}-[0-9]{2}-[0-9]{2}'
 		'(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?$'
 	then
 		at := case when length(p_text) = 10 then p_text || 'T00:00:00Z' else p_text end;
@@ -126,7 +126,9 @@ begin
 			)
 		);
 	end if;
-exception when datetime_field_overflow or invalid_datetime_format then
+exception when datetime_field_overflow or invalid_datetime_format
+	or invalid_time_zone_displacement_value
+then
 	perform refuse('bad_parameter', format('%s is no date that there is.', p_name));
 end $$;
 
