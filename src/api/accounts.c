@@ -31,7 +31,7 @@ struct change {
 	char name[NAME_MAX_BYTES + 1];
 	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": no old password is required, no new one is set */
 	char old_hash[PASSWORD_HASH_MAX], new_hash[PASSWORD_HASH_MAX], secret_hash[SECRET_HASH_HEX + 1];
-	bool has_secret, admin, known, right, hashed;
+	bool has_secret, admin, end_tokens, known, right, hashed;
 	uint64_t rate_key; /* the limit to refund on success; 0: none */
 };
 
@@ -69,18 +69,21 @@ struct account_body {
 	const char *name, *old_password, *password, *invite, *token;
 	char expires_at[RFC3339_UTC_LEN + 1];
 	int64_t uses;
-	bool admin;
+	bool admin, end_tokens;
 };
 
 #define NAME(is_required) BODY_FIELD(account_body, name, BODY_TEXT, .max = NAME_MAX_BYTES, .required = is_required)
+#define END_TOKENS BODY_FIELD(account_body, end_tokens, BODY_BOOL, .required = false)
 #define NEW_PASSWORD(is_required) \
 	BODY_FIELD(account_body, password, BODY_TEXT, .min = NEW_MIN, .max = NEW_MAX, .required = is_required)
 
-/* Makes a change from a body that `fields` describe; the body's texts are copied. NULL: the request was refused. */
-static struct change *new_change(struct request *req, const struct body_field fields[], void (*store)(struct change *c))
+/* Makes a change from a body that `fields` describe; the body's texts are copied. end_tokens: if the body doesn't say.
+ * NULL: the request was refused. */
+static struct change *new_change(
+	struct request *req, const struct body_field fields[], bool end_tokens, void (*store)(struct change *c))
 {
 	struct body_error e = { 0 };
-	struct account_body b = { 0 };
+	struct account_body b = { .end_tokens = end_tokens };
 	struct json_object *o = body_read(request_body(req), fields, &b, &e);
 	if (o == NULL) {
 		request_problem(req, e.code, e.detail, "");
@@ -88,7 +91,9 @@ static struct change *new_change(struct request *req, const struct body_field fi
 	}
 	struct change *c = mem_zeroed(1, sizeof(*c));
 	const char *secret = b.invite != NULL ? b.invite : b.token;
-	*c = (struct change) { .req = req, .store = store, .admin = b.admin, .has_secret = secret != NULL };
+	*c = (struct change) {
+		.req = req, .store = store, .admin = b.admin, .end_tokens = b.end_tokens, .has_secret = secret != NULL
+	};
 	snprintf(c->name, sizeof(c->name), "%s", b.name != NULL ? b.name : "");
 	snprintf(c->old, sizeof(c->old), "%s", b.old_password != NULL ? b.old_password : "");
 	snprintf(c->password, sizeof(c->password), "%s", b.password != NULL ? b.password : "");
@@ -174,7 +179,7 @@ void account_register(struct request *req)
 		request_problem(req, PROBLEM_REGISTRATION_CLOSED, "Accounts are made by administrators here.", "");
 		return;
 	}
-	struct change *c = new_change(req, fields, store_registration);
+	struct change *c = new_change(req, fields, false, store_registration);
 	if (c == NULL)
 		return;
 	if (!c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE) {
@@ -192,8 +197,8 @@ static void store_password(struct change *c)
 {
 	char id[24];
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(c->req)->credential);
-	pg_pool_call(api_of(c->req)->pool, "select name, body from password_change($1, $2, $3, $4)", 4,
-		(const char *[]) { c->name, id, c->old_hash, c->new_hash }, on_stored, c);
+	pg_pool_call(api_of(c->req)->pool, "select name, body from password_change($1, $2, $3, $4, $5)", 5,
+		(const char *[]) { c->name, id, c->old_hash, c->new_hash, c->end_tokens ? "t" : "f" }, on_stored, c);
 }
 
 static void on_old_hash(void *arg, const struct pg_result *r)
@@ -214,10 +219,10 @@ void password_change(struct request *req)
 {
 	static const struct body_field fields[] = { BODY_FIELD(account_body, old_password, BODY_TEXT, .min = 1,
 							    .max = OLD_MAX, .required = true),
-		NEW_PASSWORD(true), { .type = BODY_END } };
+		NEW_PASSWORD(true), END_TOKENS, { .type = BODY_END } };
 	if (!call_allow_parameters(req, NULL))
 		return;
-	struct change *c = new_change(req, fields, store_password);
+	struct change *c = new_change(req, fields, false, store_password);
 	if (c == NULL)
 		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
@@ -234,18 +239,18 @@ void password_change(struct request *req)
 
 static void store_reset(struct change *c)
 {
-	pg_pool_call(api_of(c->req)->pool, "select name, body from password_reset_redeem($1, $2)", 2,
-		(const char *[]) { c->secret_hash, c->new_hash }, on_stored, c);
+	pg_pool_call(api_of(c->req)->pool, "select name, body from password_reset_redeem($1, $2, $3)", 3,
+		(const char *[]) { c->secret_hash, c->new_hash, c->end_tokens ? "t" : "f" }, on_stored, c);
 }
 
 void password_redeem(struct request *req)
 {
 	static const struct body_field fields[] = { BODY_FIELD(account_body, token, BODY_TEXT, .max = SECRET_MAX,
 							    .required = true),
-		NEW_PASSWORD(true), { .type = BODY_END } };
+		NEW_PASSWORD(true), END_TOKENS, { .type = BODY_END } };
 	if (!call_allow_parameters(req, NULL))
 		return;
-	struct change *c = new_change(req, fields, store_reset);
+	struct change *c = new_change(req, fields, true, store_reset);
 	if (c == NULL)
 		return;
 	if (count_attempt(req, "reset address"))
@@ -300,7 +305,7 @@ void account_delete(struct request *req)
 	char id[24];
 	if (!call_allow_parameters(req, NULL))
 		return;
-	struct change *c = new_change(req, fields, store_deletion);
+	struct change *c = new_change(req, fields, false, store_deletion);
 	if (c == NULL)
 		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
@@ -330,7 +335,7 @@ void admin_user_create(struct request *req)
 		BODY_FIELD(account_body, admin, BODY_BOOL, .required = false), { .type = BODY_END } };
 	if (!call_allow_parameters(req, NULL) || !require_admin(req))
 		return;
-	struct change *c = new_change(req, fields, store_user);
+	struct change *c = new_change(req, fields, false, store_user);
 	if (c != NULL)
 		hash(c);
 }

@@ -26,8 +26,8 @@
 #define KNOWN_MAX 16384
 #define TOKEN_MAX JWT_MAX
 #define UNKNOWN_MAX 1024
-/* An unknown token is looked up UNKNOWN_COUNT times, because its account may be enabled meanwhile; then not for
- * UNKNOWN_MS. */
+/* An unknown token is looked up UNKNOWN_COUNT times, because a node of an earlier version may enable its account; then
+ * not for UNKNOWN_MS. */
 #define UNKNOWN_COUNT 8
 #define UNKNOWN_MS 10000
 #define UNKNOWN_DETAIL "The token is unknown, has expired or was revoked."
@@ -264,7 +264,7 @@ static void look_up(struct auth *a, struct request *req, const char *secret, boo
 static void look_up_jwt(
 	struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
 {
-	char hex[SECRET_HASH_HEX + 1], expires[24];
+	char hex[SECRET_HASH_HEX + 1], expires[24], issued[24];
 	struct jwt_claims claims;
 	uint64_t rate_key;
 	if (!count_unknown(req, &rate_key))
@@ -280,8 +280,10 @@ static void look_up_jwt(
 	l->how = SIGN_IN_JWT;
 	secret_hash_hex(token, strlen(token), hex);
 	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
-	query(l, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4)", 4,
-		(const char *[]) { hex, claims.name, expires, a->api->conf->jwt_create ? "t" : "f" });
+	snprintf(issued, sizeof(issued), "%" PRIu64, claims.issued_s);
+	query(l, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4, $5, $6)", 6,
+		(const char *[]) { hex, claims.identity, claims.name, expires, claims.issued_s ? issued : NULL,
+			a->api->conf->jwt_create ? "t" : "f" });
 }
 
 static void by_token(

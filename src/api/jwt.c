@@ -10,10 +10,9 @@
 #include "api/call.h"
 #include "api/jws.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "conf/conf.h"
 
-#define SKEW_S 30 /* how much the issuer's clock may be ahead, for nbf */
+#define SKEW_S 30 /* how much the issuer's clock may be ahead */
 #define TIME_MAX 1e11
 #define HEADER_MAX 1024 /* bytes */
 #define HEADER_DEPTH 4
@@ -61,6 +60,26 @@ static bool is_for(struct json_object *claims, const char *audience)
 	return false;
 }
 
+/* An ECDSA signature (r, s) has a second form (r, n - s), and anybody can make one of the other; so the signature isn't
+ * part of the identity. jti is unique for its issuer (RFC 7519, 4.1.7). */
+static void identify(const char *token, struct json_object *claims, struct jwt_claims *ret)
+{
+	struct json_object *iss = NULL, *sub = NULL, *jti = NULL, *id;
+	if (!json_object_object_get_ex(claims, "jti", &jti) || !json_object_is_type(jti, json_type_string)) {
+		secret_hash_hex(token, (size_t)(strrchr(token, '.') - token), ret->identity);
+		return;
+	}
+	json_object_object_get_ex(claims, "iss", &iss);
+	json_object_object_get_ex(claims, "sub", &sub);
+	id = mem_checked(json_object_new_array());
+	json_object_array_add(id, json_object_get(iss));
+	json_object_array_add(id, json_object_get(sub));
+	json_object_array_add(id, json_object_get(jti));
+	const char *text = json_object_to_json_string_ext(id, JSON_C_TO_STRING_PLAIN);
+	secret_hash_hex(text, strlen(text), ret->identity);
+	json_object_put(id);
+}
+
 static const char *check(const struct conf *conf, struct json_object *claims, uint64_t now_s, struct jwt_claims *ret)
 {
 	uint64_t not_before = 0;
@@ -69,6 +88,11 @@ static const char *check(const struct conf *conf, struct json_object *claims, ui
 		return "The JWT has no exp.";
 	if (ret->expires_s <= now_s)
 		return "The JWT has expired.";
+	if (conf->jwt_ttl_max > 0 && ret->expires_s > now_s + SKEW_S + conf->jwt_ttl_max)
+		return "The JWT's exp is further ahead than this server accepts (jwt_ttl_max).";
+	ret->issued_s = 0;
+	if (json_object_object_get_ex(claims, "iat", NULL) && !time_of(claims, "iat", &ret->issued_s))
+		return "The JWT's iat is no time.";
 	if (json_object_object_get_ex(claims, "nbf", NULL) &&
 		(!time_of(claims, "nbf", &not_before) || not_before > now_s + SKEW_S))
 		return "The JWT isn't good yet.";
@@ -135,6 +159,8 @@ const char *jwt_verify(
 	struct json_object *claims = json_tokener_parse(text);
 	why = json_object_is_type(claims, json_type_object) ? check(conf, claims, now_s, ret)
 							    : "The JWT can't be read.";
+	if (why == NULL)
+		identify(token, claims, ret);
 	json_object_put(claims);
 	free(text);
 	return why;

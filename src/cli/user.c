@@ -10,10 +10,11 @@
 #include "cli/password.h"
 #include "pg/sync.h"
 
-static const char *admin;
+static const char *admin, *keep_tokens;
 
 const struct conf_option user_options[] = {
 	{ "admin", NULL, "add: make the user an administrator", &admin },
+	{ "keep-tokens", NULL, "passwd: the user's tokens stay valid", &keep_tokens },
 	{ NULL, NULL, NULL, NULL },
 };
 
@@ -27,8 +28,7 @@ static int with_password(struct database *d, const char *sql, const char *name, 
 		code = command_failed("out of memory");
 	if (code != 0)
 		return code;
-	struct sync_rows *r = third != NULL ? sync_call(d->db, sql, name, hash, third, SYNC_END)
-					    : sync_call(d->db, sql, name, hash, SYNC_END);
+	struct sync_rows *r = sync_call(d->db, sql, name, hash, third, SYNC_END);
 	if (r == NULL)
 		code = database_failed(d);
 	else if (generated)
@@ -46,7 +46,8 @@ static int add(struct database *d, const char *name)
 
 static int passwd(struct database *d, const char *name)
 {
-	return with_password(d, "select body from admin_user_passwd(null, $1, $2)", name, NULL);
+	return with_password(d, "select body from admin_user_passwd(null, $1, $2, $3)", name,
+		keep_tokens != NULL ? "false" : "true");
 }
 
 static int set(struct database *d, const char *sql, const char *name, const char *value)
@@ -138,7 +139,8 @@ int user_command(const struct command *self, const struct conf *conf, const stru
 	const struct action *a = actions;
 	while (a->name != NULL && (args->operand_count == 0 || strcmp(a->name, args->operands[0]) != 0))
 		a++;
-	if (a->name == NULL || args->operand_count != 1 + a->operands || (admin != NULL && a->run != add))
+	if (a->name == NULL || args->operand_count != 1 + a->operands || (admin != NULL && a->run != add) ||
+		(keep_tokens != NULL && a->run != passwd))
 		return command_misused(self);
 	int code = database_open(&d, conf);
 	if (code == 0)

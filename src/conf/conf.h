@@ -81,6 +81,7 @@ struct conf {
 	enum conf_registration registration;
 	char *jwt_keys, *jwt_issuer, *jwt_audience; /* NULL: none, any */
 	bool jwt_create;
+	unsigned jwt_ttl_max; /* seconds; 0: none */
 	bool deletion_removes_messages;
 	enum log_level log_level;
 	enum log_format log_format;

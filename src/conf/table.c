@@ -61,6 +61,8 @@ const struct setting settings[] = {
 		"value that aud of a JWT must contain" },
 	{ "jwt_create", SETTING_BOOL, AT(jwt_create), "no", 0, 0, 0, CONF_ALL, NULL,
 		"create an account for a user who has a valid JWT and no account" },
+	{ "jwt_ttl_max", SETTING_DURATION, AT(jwt_ttl_max), "30d", 1, DAYS(36500), SETTING_OR_NONE, CONF_ALL,
+		"DURATION", "how far ahead exp of a JWT may be; 0: as far as it likes" },
 	{ "deletion_removes_messages", SETTING_BOOL, AT(deletion_removes_messages), "no", 0, 0, 0, CONF_ALL, NULL,
 		"remove the messages of a deleted account; otherwise they stay under its name" },
 	{ "log_level", SETTING_LEVEL, AT(log_level), "info", 0, 0, 0, CONF_DATABASE, "LEVEL",

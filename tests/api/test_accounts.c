@@ -139,7 +139,7 @@ START_TEST(sign_out_ends_session_on_every_node)
 }
 END_TEST
 
-START_TEST(password_change_ends_sessions_and_keeps_tokens)
+START_TEST(password_command_ends_sessions_and_tokens)
 {
 	struct client *ann = new_user();
 	struct answer a = expect_status(sign_in(ann, PASSWORD), 201);
@@ -148,9 +148,42 @@ START_TEST(password_change_ends_sessions_and_keeps_tokens)
 	server_command(test_server(), "over the wall\n", "user", "passwd", ann->name);
 	expect_end(s);
 	expect_problem(get(with_cookie(a), "/v1/me"), 401, "unauthorized");
+	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
 	expect_problem(sign_in(ann, PASSWORD), 401, "bad_credentials");
 	expect_status(sign_in(ann, "over the wall"), 201);
+}
+END_TEST
+
+START_TEST(password_command_can_keep_tokens)
+{
+	struct client *ann = new_user();
+	struct answer a = expect_status(sign_in(ann, PASSWORD), 201);
+	struct stream *session = stream_open(with_cookie(a), NULL), *token = stream_from_now(ann);
+	expect(session, "hello");
+	server_command(test_server(), "over the wall\n", "user", "passwd", ann->name, "--keep-tokens");
+	expect_end(session);
+	expect_problem(get(with_cookie(a), "/v1/me"), 401, "unauthorized");
 	expect_status(get(ann, "/v1/me"), 200);
+	expect_quiet(token);
+}
+END_TEST
+
+START_TEST(user_enabled_again_has_no_former_access)
+{
+	struct client *ann = new_user();
+	struct client *session = with_cookie(expect_status(sign_in(ann, PASSWORD), 201));
+	const char *link = server_command(test_server(), NULL, "user", "reset-link", ann->name);
+	const char *ticket = json_str(expect_status(post(ann, "/v1/stream-tickets", NULL), 201).json, "ticket");
+	server_command(test_server(), NULL, "user", "disable", ann->name);
+	server_command(test_server(), NULL, "user", "enable", ann->name);
+	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
+	expect_problem(get(session, "/v1/me"), 401, "unauthorized");
+	expect_problem(get(anonymous(), "/v1/poll?wait=0&ticket=%s", ticket), 401, "unauthorized");
+	expect_problem(
+		post(from_page(anonymous()), "/v1/password-reset", "{'token':'%s','password':'over the wall'}", link),
+		404, "not_found");
+	session = with_cookie(expect_status(sign_in(ann, PASSWORD), 201));
+	ck_assert_uint_eq(json_count(expect_status(get(session, "/v1/tokens"), 200).json, "tokens"), 1);
 }
 END_TEST
 
@@ -516,7 +549,9 @@ int main(void)
 		cookie_write_from_another_origin_is_refused,
 		origin_behind_proxy_is_compared_with_public_url,
 		sign_out_ends_session_on_every_node,
-		password_change_ends_sessions_and_keeps_tokens,
+		password_command_ends_sessions_and_tokens,
+		password_command_can_keep_tokens,
+		user_enabled_again_has_no_former_access,
 		token_as_basic_password_is_accepted,
 		unauthenticated_request_is_offered_bearer_only,
 		tokens_are_created_listed_and_revoked,

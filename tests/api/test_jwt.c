@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * JSON Web Tokens as bearer tokens: which are accepted, and for which user. */
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,12 @@
 #include <unistd.h>
 
 #include "../lib/client.h"
+#include "../lib/database.h"
 #include "../lib/jwt.h"
 #include "../lib/stream.h"
 #include "../lib/suite.h"
 #include "base/clock.h"
+#include "base/secret.h"
 
 static char path[] = "/tmp/postern-jwks-XXXXXX";
 
@@ -196,6 +199,111 @@ START_TEST(jwt_revoked_stays_revoked)
 }
 END_TEST
 
+/* Returns the other form of an ES256 token's signature (r, s): (r, n - s), which the same key verifies. */
+static struct client *with_other_s(const struct client *who)
+{
+	static const unsigned char n[32] = { 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25,
+		0x51 };
+	unsigned char signature[64];
+	char text[128];
+	const char *dot = strrchr(who->token, '.');
+	ck_assert_int_eq(secret_from_base64url(dot + 1, strlen(dot + 1), signature, sizeof(signature)), 64);
+	for (int i = 31, borrow = 0; i >= 0; i--) {
+		int digit = n[i] - signature[32 + i] - borrow;
+		borrow = digit < 0;
+		signature[32 + i] = (unsigned char)(digit & 0xff);
+	}
+	sodium_bin2base64(text, sizeof(text), signature, sizeof(signature), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	return with_token(anonymous(), format("%.*s.%s", (int)(dot - who->token), who->token, text));
+}
+
+START_TEST(jwt_revoked_stays_revoked_with_the_other_signature)
+{
+	for (int i = 0; i < 2; i++) {
+		struct client *c = client_with_jwt("es", GOOD ",\"sub\":\"kay\",\"exp\":%lld%s",
+			seconds_from_now(610 + i), i ? ",\"jti\":\"one\"" : "");
+		struct client *respelled = with_other_s(c);
+		struct stream *s = stream_from_now(respelled);
+		expect_status(get(c, "/v1/me"), 200);
+		expect_status(del(c, "/v1/session"), 204);
+		expect_end(s);
+		expect_problem(get(respelled, "/v1/me"), 401, "unauthorized");
+		expect_problem(get(c, "/v1/me"), 401, "unauthorized");
+	}
+}
+END_TEST
+
+START_TEST(jwt_is_revoked_by_its_jti)
+{
+	struct client *c =
+		client_with_jwt("ed", GOOD ",\"sub\":\"kay\",\"jti\":\"two\",\"exp\":%lld", seconds_from_now(600));
+	struct client *same =
+		client_with_jwt("rs", GOOD ",\"sub\":\"kay\",\"jti\":\"two\",\"exp\":%lld", seconds_from_now(700));
+	struct client *other =
+		client_with_jwt("rs", GOOD ",\"sub\":\"kay\",\"jti\":\"three\",\"exp\":%lld", seconds_from_now(600));
+	expect_status(get(c, "/v1/me"), 200);
+	expect_status(del(c, "/v1/session"), 204);
+	expect_problem(get(same, "/v1/me"), 401, "unauthorized");
+	expect_status(get(other, "/v1/me"), 200);
+}
+END_TEST
+
+START_TEST(jwt_revoked_by_an_earlier_version_stays_revoked)
+{
+	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"kay\",\"exp\":%lld", seconds_from_now(620));
+	struct client *good = client_with_jwt("hs", GOOD ",\"sub\":\"kay\",\"exp\":%lld", seconds_from_now(621));
+	const struct client *both[] = { c, good };
+	char hash[SECRET_HASH_HEX + 1];
+	for (int i = 0; i < 2; i++) {
+		secret_hash_hex(both[i]->token, strlen(both[i]->token), hash);
+		sql(database_open(test_server()),
+			"insert into postern.credential (hash, name, kind, expires_at, revoked)"
+			" values ('%s', 'kay', 'jwt', now() + interval '10 minutes', %s)",
+			hash, i == 0 ? "true" : "false");
+	}
+	expect_problem(get(c, "/v1/me"), 401, "unauthorized");
+	struct answer before = expect_status(get(good, "/v1/tokens"), 200); /* no second row was made for it */
+	ck_assert_str_eq(
+		sql(database_open(test_server()),
+			"select count(*) from postern.credential where hash = '%s' and identity is not null", hash),
+		"1");
+	ck_assert_ptr_nonnull(strstr(before.body, "current"));
+}
+END_TEST
+
+START_TEST(jwt_issued_before_its_user_was_disabled_is_refused)
+{
+	struct client *seen = client_with_jwt(
+		"hs", GOOD ",\"sub\":\"moe\",\"exp\":%lld,\"iat\":%lld", seconds_from_now(600), seconds_from_now(-9));
+	struct client *unseen = client_with_jwt(
+		"hs", GOOD ",\"sub\":\"moe\",\"exp\":%lld,\"iat\":%lld", seconds_from_now(601), seconds_from_now(-9));
+	expect_status(get(seen, "/v1/me"), 200);
+	server_command(test_server(), NULL, "user", "disable", "moe");
+	server_command(test_server(), NULL, "user", "enable", "moe");
+	expect_problem(get(seen, "/v1/me"), 401, "unauthorized");
+	expect_problem(get(unseen, "/v1/me"), 401, "unauthorized");
+	expect_status(get(client_with_jwt("hs", GOOD ",\"sub\":\"moe\",\"exp\":%lld,\"iat\":%lld",
+				  seconds_from_now(602), seconds_from_now(0)),
+			      "/v1/me"),
+		200);
+}
+END_TEST
+
+START_TEST(jwt_that_lasts_too_long_is_refused)
+{
+	const char *const flags[] = { "--jwt-keys", path, "--jwt-create", "--jwt-ttl-max", "0", NULL };
+	struct server *patient = server_join(test_server(), flags);
+	struct client *c = client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(31 * 24 * 3600));
+	expect_unauthorized(c, "jwt_ttl_max");
+	expect_status(get(on_server(c, patient), "/v1/me"), 200);
+	expect_status(get(client_with_jwt("hs", GOOD ",\"sub\":\"jo\",\"exp\":%lld", seconds_from_now(30 * 24 * 3600)),
+			      "/v1/me"),
+		200);
+	server_stop(patient);
+}
+END_TEST
+
 START_TEST(jwt_of_deleted_user_does_not_create_them_again)
 {
 	struct client *c = client_with_jwt("ed", GOOD ",\"sub\":\"lea\",\"exp\":%lld", seconds_from_now(600));
@@ -272,8 +380,11 @@ int main(void)
 	const TTest *const tests[] = { jwt_of_each_algorithm_is_accepted, jwt_with_any_defect_is_refused,
 		jwt_compressed_or_with_critical_extension_is_refused, jwt_in_another_spelling_is_refused,
 		stream_ends_when_its_jwt_expires, token_created_with_jwt_expires_with_it, jwt_revoked_stays_revoked,
-		jwt_of_deleted_user_does_not_create_them_again, jwt_keys_without_audience_and_issuer_are_warned_about,
-		jwt_keys_replaced_while_running_are_used, jwt_of_unknown_user_without_provisioning_is_refused, NULL };
+		jwt_revoked_stays_revoked_with_the_other_signature, jwt_is_revoked_by_its_jti,
+		jwt_revoked_by_an_earlier_version_stays_revoked, jwt_issued_before_its_user_was_disabled_is_refused,
+		jwt_that_lasts_too_long_is_refused, jwt_of_deleted_user_does_not_create_them_again,
+		jwt_keys_without_audience_and_issuer_are_warned_about, jwt_keys_replaced_while_running_are_used,
+		jwt_of_unknown_user_without_provisioning_is_refused, NULL };
 	const char *const flags[] = { "--jwt-keys", path, "--jwt-issuer", "https://id.example", "--jwt-audience",
 		"postern", "--jwt-create", "--rate-sends", "0", NULL };
 	int fd = mkstemp(path);

@@ -128,6 +128,39 @@ START_TEST(password_change_requires_the_old_password)
 }
 END_TEST
 
+START_TEST(password_change_ends_tokens_on_request)
+{
+	struct client *ann = new_user();
+	struct client *here =
+		with_token(anonymous(), json_str(expect_status(sign_in(ann->name, PASSWORD), 201).json, "token"));
+	struct stream *token = stream_from_now(ann), *own = stream_from_now(here);
+	expect_problem(post(here, "/v1/me/password",
+			       "{'old_password':'" PASSWORD "','password':'over the wall','end_tokens':1}"),
+		422, "wrong_type");
+	expect_status(post(here, "/v1/me/password",
+			      "{'old_password':'" PASSWORD "','password':'over the wall','end_tokens':true}"),
+		204);
+	expect_end(token);
+	expect_problem(get(ann, "/v1/me"), 401, "unauthorized");
+	expect_status(get(here, "/v1/me"), 200);
+	expect_quiet(own);
+}
+END_TEST
+
+START_TEST(password_reset_ends_tokens_unless_told_otherwise)
+{
+	static const char *const choices[] = { "", ",'end_tokens':true", ",'end_tokens':false" };
+	for (int i = 0; i < 3; i++) {
+		struct client *ann = new_user();
+		const char *link = server_command(test_server(), NULL, "user", "reset-link", ann->name);
+		expect_status(post(anonymous(), "/v1/password-reset", "{'token':'%s','password':'over the wall'%s}",
+				      link, choices[i]),
+			204);
+		expect_status(get(ann, "/v1/me"), i == 2 ? 200 : 401);
+	}
+}
+END_TEST
+
 START_TEST(password_reset_link_is_accepted_once)
 {
 	struct client *ann = new_user();
@@ -167,7 +200,8 @@ START_TEST(administrator_creates_and_disables_users)
 	expect_end(s);
 	expect_problem(get(jana, "/v1/me"), 401, "unauthorized");
 	expect_status(post(root, "/v1/admin/users/jana/enable", NULL), 200);
-	expect_status(get(jana, "/v1/me"), 200);
+	expect_problem(get(jana, "/v1/me"), 401, "unauthorized"); /* enabling doesn't bring sessions back */
+	expect_status(sign_in("jana", "long enough"), 201);
 	expect_problem(post(root, "/v1/admin/users/root/disable", NULL), 403, "forbidden");
 	expect_problem(post(root, "/v1/admin/users/nobody-here/disable", NULL), 404, "not_found");
 	ck_assert_ptr_nonnull(strstr(expect_status(get(root, "/v1/admin/users"), 200).body, "\"jana\""));
@@ -304,6 +338,8 @@ int main(void)
 		registration_invitation_is_limited_to_its_uses,
 		registration_is_rate_limited_by_address,
 		password_change_requires_the_old_password,
+		password_change_ends_tokens_on_request,
+		password_reset_ends_tokens_unless_told_otherwise,
 		password_reset_link_is_accepted_once,
 		administrator_creates_and_disables_users,
 		credentials_over_100_a_user_replace_the_oldest,

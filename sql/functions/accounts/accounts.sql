@@ -50,23 +50,24 @@ language sql stable as $$
 	select a.name, a.display_name, a.state, a.admin, a.created_at from account a order by a.name
 $$;
 
--- Sets a password. All sessions of the account end; its tokens stay valid.
+-- Sets a password. All sessions of the account end.
+--   p_end_tokens  its tokens and JWTs end too
 -- Callers: admin_user_passwd(), password_reset_redeem().
 -- Errors: 404 not_found.
-create function user_passwd(p_name text, p_password_hash text) returns table (body text)
+create function user_passwd(p_name text, p_password_hash text, p_end_tokens boolean) returns table (body text)
 language plpgsql as $$
 begin
 	update account a set password_hash = p_password_hash where a.name = p_name and a.state <> 'deleted';
 	if not found then
 		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
-	delete from credential c where c.name = p_name and c.kind = 'session';
 	delete from password_reset r where r.name = p_name;
-	perform account_changed(p_name);
+	perform credentials_end(p_name, null, p_end_tokens);
 	return query select account_json(a)::text from account a where a.name = p_name;
 end $$;
 
--- Disables or enables an account. Workers hear of it before the event, so that the user's streams end first.
+-- Disables or enables an account. Disabling revokes what gives access to it, so that enabling doesn't. Workers
+-- hear of it before the event, so that the user's streams end first.
 -- Caller: admin_user_set_state().
 -- Locks: the log lock.
 -- Errors: 404 not_found.
@@ -84,7 +85,12 @@ begin
 	if not found then
 		perform refuse('not_found', format('There is no user %s.', p_name));
 	end if;
-	perform account_changed(p_name); -- first, so that the account's own streams end before the event
+	if p_state <> 'active' then
+		delete from password_reset r where r.name = p_name;
+		perform credentials_end(p_name, null, true);
+	else
+		perform account_changed(p_name);
+	end if;
 	perform presence_hide(p_name);
 	perform log_append(v.head + 1, v.head + 1, v.at, account_line(v_account));
 	return query select account_json(v_account)::text;

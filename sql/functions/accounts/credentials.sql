@@ -116,9 +116,53 @@ begin
 	return query select null::text;
 end $$;
 
+-- Ends an account's sessions; with p_tokens its tokens and JWTs too, and JWTs that were issued before now won't
+-- be accepted.
+--   p_keep  the credential that stays; null: none
+-- Callers: password_change(), user_passwd(), user_set_state().
+-- Locks: the account's row, which callers have changed before: a concurrent session_add() or token_add() waits
+--   for them, or was committed before this.
+create function credentials_end(p_name text, p_keep bigint, p_tokens boolean) returns void
+language plpgsql as $$
+declare
+	v_id bigint;
+begin
+	if p_tokens then
+		update account a set jwts_from = clock_timestamp() where a.name = p_name;
+	end if;
+	if p_keep is null and p_tokens then
+		perform account_changed(p_name);
+	end if;
+	for v_id in
+		with removed as (
+			delete from credential c
+			where c.name = p_name
+				and c.id is distinct from p_keep
+				and (c.kind = 'session' or (c.kind = 'token' and p_tokens))
+			returning c.id
+		), revoked as (
+			update credential c
+			set revoked = true
+			where c.name = p_name
+				and c.id is distinct from p_keep
+				and c.kind = 'jwt'
+				and p_tokens
+				and not c.revoked
+			returning c.id
+		)
+		select r.id from removed r
+		union all
+		select r.id from revoked r
+	loop
+		if p_keep is not null or not p_tokens then
+			perform account_changed(p_name, v_id);
+		end if;
+	end loop;
+end $$;
+
 -- Finds the user of a token by its hash. No row if the token is unknown, expired or revoked, or if the account
 -- is not active.
--- Callers: api/auth.c, jwt_authenticate().
+-- Caller: api/auth.c.
 create function authenticate(p_hash text)
 returns table (id bigint, name text, admin boolean, kind text, expires_ms bigint)
 language sql stable rows 1 as $$

@@ -31,15 +31,19 @@ begin
 end $$;
 
 -- POST /v1/me/password. All other sessions of the caller end.
---   p_old_hash  the hash that the old password was checked against. If the account has another one by now, the
---               change is refused.
+--   p_old_hash    the hash that the old password was checked against. If the account has another one by now,
+--                 the change is refused.
+--   p_end_tokens  the caller's other tokens and JWTs end too
 -- Caller: api/accounts.c.
 -- Errors: 401 bad_credentials.
-create function password_change(p_me text, p_credential bigint, p_old_hash text, p_new_hash text)
-returns table (name text, body text)
+create function password_change(
+	p_me text,
+	p_credential bigint,
+	p_old_hash text,
+	p_new_hash text,
+	p_end_tokens boolean
+) returns table (name text, body text)
 language plpgsql as $$
-declare
-	v_id bigint;
 begin
 	update account a
 	set password_hash = p_new_hash
@@ -48,13 +52,7 @@ begin
 		perform refuse('bad_credentials');
 	end if;
 	delete from password_reset r where r.name = p_me;
-	for v_id in
-		delete from credential c
-		where c.name = p_me and c.kind = 'session' and c.id <> p_credential
-		returning c.id
-	loop
-		perform account_changed(p_me, v_id);
-	end loop;
+	perform credentials_end(p_me, p_credential, p_end_tokens);
 	return query select p_me, null::text;
 end $$;
 
@@ -78,9 +76,10 @@ begin
 end $$;
 
 -- POST /v1/password-reset: sets the password. A link that is unknown, used or expired is refused alike.
+--   p_end_tokens  the account's tokens and JWTs end too
 -- Caller: api/accounts.c.
 -- Errors: 404 not_found.
-create function password_reset_redeem(p_hash text, p_password_hash text)
+create function password_reset_redeem(p_hash text, p_password_hash text, p_end_tokens boolean)
 returns table (name text, body text)
 language plpgsql as $$
 declare
@@ -96,6 +95,6 @@ begin
 	if not found then
 		perform refuse_absent();
 	end if;
-	perform user_passwd(v_name, p_password_hash);
+	perform user_passwd(v_name, p_password_hash, p_end_tokens);
 	return query select v_name, null::text;
 end $$;

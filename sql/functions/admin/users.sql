@@ -109,13 +109,15 @@ begin
 end $$;
 
 -- Sets a password.
+--   p_end_tokens  the account's tokens and JWTs end too
 -- Callers: postern user passwd (cli/user.c).
 -- Errors: 403 forbidden; 404 not_found.
-create function admin_user_passwd(p_me text, p_name text, p_password_hash text) returns table (body text)
+create function admin_user_passwd(p_me text, p_name text, p_password_hash text, p_end_tokens boolean)
+returns table (body text)
 language plpgsql as $$
 begin
 	perform require_admin_or_shell(p_me);
-	return query select u.body from user_passwd(p_name, p_password_hash) u;
+	return query select u.body from user_passwd(p_name, p_password_hash, p_end_tokens) u;
 	perform admin_audit_add(coalesce(p_me, 'server'), 'password_set', p_name);
 end $$;
 
