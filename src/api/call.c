@@ -15,6 +15,7 @@
 #include "base/decimal.h"
 #include "base/emoji.h"
 #include "base/log.h"
+#include "base/mentions.h"
 #include "base/problem.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
@@ -210,6 +211,14 @@ static const char *if_match(struct arguments *a, struct buf *out)
 	return out->data;
 }
 
+static const char *names_in(struct arguments *a, const struct field *f, struct buf *out)
+{
+	const char *text = a->body != NULL ? body_text(a->body, f->name, 0, &a->error) : NULL;
+	if (text != NULL)
+		mentions_find(text, strlen(text), out);
+	return out->data;
+}
+
 #define NO_SUCH_PARAM "There is no parameter \"%.64s\" here."
 
 static void add(struct arguments *a, const struct field *f)
@@ -242,6 +251,7 @@ static void add(struct arguments *a, const struct field *f)
 		s = s ? s : f->preset;
 		break;
 	case FROM_IF_MATCH: s = if_match(a, out); break;
+	case FROM_MENTIONS: s = names_in(a, f, out); break;
 	case FROM_MEMBERS_MAX:
 		buf_addu(out, http_conf(request_server(a->req))->members_max);
 		s = out->data;

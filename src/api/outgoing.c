@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mentions.h"
 #include "base/problem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
@@ -124,6 +125,15 @@ void outgoing_read_text(struct outgoing *o, const char *text, size_t len)
 		o->item.text = len > 0 ? arena_copy(&o->post->arena, text, len) : "";
 }
 
+static void find_names(struct outgoing *o)
+{
+	struct buf names;
+	buf_init(&names, SIZE_MAX / 2);
+	mentions_find(o->item.text, strlen(o->item.text), &names);
+	o->item.names = names.len > 0 ? copy_text(o, names.data) : NULL;
+	buf_release(&names);
+}
+
 /* Checks the members of a message, and sets its key and the hash of its content. */
 void outgoing_complete(struct outgoing *o, const struct caller *caller, const char *header_key)
 {
@@ -160,6 +170,8 @@ void outgoing_complete(struct outgoing *o, const struct caller *caller, const ch
 	memcpy(o->hash, hex, OUTGOING_HASH_HEX);
 	buf_release(&all);
 	o->item.hash = o->hash;
+	if (o->item.text != NULL)
+		find_names(o);
 	o->item.sender = caller->name;
 	o->item.received_us = request_received_us(o->post->req);
 }

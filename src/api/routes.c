@@ -133,9 +133,10 @@ static const struct call history = {
 	{ ME, CHAT, CURSOR("before"), CURSOR("after"), CURSOR("around"), LIMIT(200, "50") }
 };
 static const struct call message_get = { "select rev, body from message_get($1, $2, $3)", { ME, CHAT, ID } };
-static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6)",
+static const struct call message_edit = { "select pos, rev, body from message_edit($1, $2, $3, $4, $5, $6, $7)",
 	{ ME, CHAT, ID, { .from = FROM_BODY, .name = "text", .type = TYPE_TEXT, .min = 1, .null_is = "" },
-		{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT }, { .from = FROM_IF_MATCH } } };
+		{ .from = FROM_BODY, .name = "content", .type = TYPE_OBJECT }, { .from = FROM_IF_MATCH },
+		{ .from = FROM_MENTIONS, .name = "text" } } };
 static const struct call message_delete = { "select pos, body from message_delete($1, $2, $3)", { ME, CHAT, ID } };
 const struct call call_delivered = { "select code, detail, body from mark($1, $2, $3, null)",
 	{ ME, CHAT, POSITION(FROM_BODY, "up_to") } };

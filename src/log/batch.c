@@ -268,6 +268,7 @@ static void add_item(struct buf *row, const struct send_item *item)
 	pg_row_add_id(row, item->received_us);
 	pg_row_add_id(row, item->forward_chat);
 	pg_row_add_id(row, item->forward_id);
+	pg_row_add(row, item->names);
 	pg_row_end(row);
 }
 

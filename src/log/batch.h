@@ -38,6 +38,7 @@ struct send_item {
 	uint64_t received_us;              /* real time */
 	const char *sender, *key, *hash;
 	const char *text, *type, *content; /* NULL: absent; valid UTF-8 without NUL; content is JSON */
+	const char *names;                 /* that the text mentions: see base/mentions.h; NULL: none */
 	send_done_fn *on_done;
 	/* The batcher's. */
 	struct list link;

@@ -65,7 +65,8 @@ begin
 				(
 					select array_agg(
 						(chats[1], froms[i], keys[i], hashes[i], bodies[i], kinds[i],
-						contents[i], replies[i], 5, null, null)::send_item
+						contents[i], replies[i], 5, null, null,
+						substr(substring(bodies[i] from '@[a-z0-9-]+'), 2))::send_item
 						order by i
 					)
 					from generate_series(1, n) i
@@ -78,7 +79,8 @@ begin
 			from send_one(
 				'test', null, null,
 				(chats[2], froms[j], keys[j], hashes[j], bodies[j], kinds[j], contents[j],
-				twin_replies[j], 5, null, null)::send_item
+				twin_replies[j], 5, null, null,
+				substr(substring(bodies[j] from '@[a-z0-9-]+'), 2))::send_item
 			);
 			if batch.code is null and batch.is_new then
 				ids := ids || batch.id;

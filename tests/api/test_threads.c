@@ -208,7 +208,7 @@ START_TEST(mention_is_part_of_the_message_event)
 	ck_assert_int_eq(json_num(inbox.json, "mentions.0.id"), json_num(a.json, "id"));
 	ck_assert_uint_eq(mentions_of(mallory) + mentions_of(cay) + mentions_of(ann), 0);
 
-	const char *const plain[] = { "mail@%s", "nobody", "@", "x.@%s", "@@%s" };
+	const char *const plain[] = { "mail@%s", "nobody", "@" };
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		const char *name = strchr(plain[i], '%') != NULL ? ben->name : "";
 		char *text = format("%.*s%s", (int)strcspn(plain[i], "%"), plain[i], name);
@@ -227,6 +227,34 @@ START_TEST(mention_is_part_of_the_message_event)
 	inbox = expect_status(get(ben, "/v1/mentions?limit=2&cursor=%s", json_str(inbox.json, "next")), 200);
 	ck_assert_uint_eq(json_count(inbox.json, "mentions"), 1);
 	ck_assert(!json_has(inbox.json, "next"));
+}
+END_TEST
+
+START_TEST(mention_is_of_the_member_with_the_longest_name)
+{
+	struct client *ann = new_user(), *ben = new_user(), *bens = user("ben-the-second");
+	const char *n = ben->name;
+	long long chat = make_group(ann, ben, bens, user("ben-the"));
+	char *const texts[] = { format("\u8bf7@%s\u770b", n), format("@%s...ok", n), format("@%s.Please check", n),
+		format("_@%s_", n), format("(@%s)", n), format("@@%s", n) };
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct answer a = expect_status(post(ann, messages_path(chat), "{'text':'%s'}", texts[i]), 201);
+		ck_assert_msg(json_has(a.json, "mentions"), "`%s` is no mention", texts[i]);
+		ck_assert_str_eq(json_str(a.json, "mentions.0"), n);
+	}
+	struct answer a = expect_status(post(ann, messages_path(chat), "{'text':'@ben-the-second-one'}"), 201);
+	ck_assert_uint_eq(json_count(a.json, "mentions"), 1);
+	ck_assert_str_eq(json_str(a.json, "mentions.0"), "ben-the-second");
+	char *const none[] = { format("`@%s`", n), format("https://example.org/@%s", n), format("a@%s", n) };
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert_msg(
+			!json_has(expect_status(post(ann, messages_path(chat), "{'text':'%s'}", none[i]), 201).json,
+				"mentions"),
+			"`%s` is a mention", none[i]);
+	long long id = say(ann, chat, "x");
+	a = expect_status(patch(ann, message_path(chat, id), "{'text':'`@%s` @%s.'}", bens->name, n), 200);
+	ck_assert_uint_eq(json_count(a.json, "mentions"), 1);
+	ck_assert_str_eq(json_str(a.json, "mentions.0"), n);
 }
 END_TEST
 
@@ -297,14 +325,16 @@ START_TEST(mentions_over_the_limit_are_ignored)
 {
 	struct client *ann = new_user(), *ben = new_user();
 	long long chat = make_group(ann, ben);
-	char *much = on_teardown(free, calloc(1, 200 * 5 + 64));
-	for (size_t i = 0; i < 199; i++)
-		strcat(much, "a@b, ");
+	char *much = on_teardown(free, calloc(1, 300 * 5 + 50 * 10 + 64));
+	for (size_t i = 0; i < 300; i++)
+		strcat(much, "a@b, "); /* no mentions */
+	for (size_t i = 0; i < 49; i++)
+		sprintf(much + strlen(much), "@nobody%zu ", i);
 	ck_assert_uint_eq(
 		json_count(expect_status(post(ann, messages_path(chat), "{'text':'%s@%s'}", much, ben->name), 201).json,
 			"mentions"),
 		1);
-	strcat(much, "a@b, ");
+	strcat(much, "@nobody49 ");
 	ck_assert(
 		!json_has(expect_status(post(ann, messages_path(chat), "{'text':'%s@%s'}", much, ben->name), 201).json,
 			"mentions"));
@@ -461,6 +491,7 @@ int main(void)
 		thread_list_includes_unread_counts,
 		thread_remains_when_its_first_message_is_deleted,
 		mention_is_part_of_the_message_event,
+		mention_is_of_the_member_with_the_longest_name,
 		mention_of_all_is_limited_to_owner_and_admins,
 		mention_is_removed_with_its_message,
 		mentions_unread_are_counted,

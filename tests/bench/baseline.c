@@ -98,7 +98,7 @@ static void build_batch(struct baseline *base, unsigned items)
 	for (unsigned i = 0; i < items; i++) {
 		if (items > 1)
 			p += sprintf(p, i == 0 ? "{\"" : "\",\"");
-		p += sprintf(p, "(1,user1,~baseline-0-%016llx,%032llx,%s" MARKER_TEXT "%s,,,,%llu,,)", base->sent + i,
+		p += sprintf(p, "(1,user1,~baseline-0-%016llx,%032llx,%s" MARKER_TEXT "%s,,,,%llu,,,)", base->sent + i,
 			base->sent + i, quote, now_us(), quote, (unsigned long long)time(NULL) * 1000000);
 	}
 	if (items > 1)

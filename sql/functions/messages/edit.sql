@@ -15,7 +15,8 @@ end $$;
 
 -- Edits a message. Only its sender may, while they may write in the chat. Null leaves text and content as they
 -- are; an empty text is none, which only a message with a type may have.
---   p_revs  the revs of If-Match; null if there is none
+--   p_revs   the revs of If-Match; null if there is none
+--   p_names  the names in p_text: see mentions_in()
 -- Caller: PATCH /v1/chats/{chat}/messages/{id}.
 -- Locks: the log lock.
 -- Errors: 403 blocked, forbidden, muted; 404 not_found; 410 gone; 412 stale; 422 empty_text.
@@ -25,7 +26,8 @@ create function message_edit(
 	p_id bigint,
 	p_text text,
 	p_content text,
-	p_revs bigint[]
+	p_revs bigint[],
+	p_names text
 ) returns table (pos bigint, rev bigint, body text)
 language plpgsql as $$
 declare
@@ -58,11 +60,9 @@ begin
 		perform refuse('empty_text', 'An edit needs the new text.');
 	end if;
 	perform version_keep(v_message);
-	if strpos(v_message.text, '@') > 0 or strpos(p_text, '@') > 0 then
+	if p_text is not null and (v_message.mentions is not null or p_names is not null) then
 		perform mentions_remove(v_message.chat_id, p_id, v_message.mentions);
-		v_message.mentions := mentions_in(
-			v_message.chat_id, p_me, v_member.role, coalesce(p_text, v_message.text)
-		);
+		v_message.mentions := mentions_in(v_message.chat_id, p_me, v_member.role, p_names);
 		perform mentions_add(v_message.chat_id, p_id, v_message.mentions);
 	end if;
 	update message m

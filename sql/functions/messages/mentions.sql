@@ -2,44 +2,40 @@
 -- Mentions: @name for a member, @all for everyone. Only the owner and admins, or both users of a direct chat,
 -- may use @all.
 
--- The names that a text mentions, as a JSON array; "@all" means everyone. Null if there are none. A full stop
--- after a name may or may not belong to it. Only the first 50 names up to the 200th @ count, because the
--- function runs under the log lock. Callers call it only for a text with an @.
+-- Whom a text mentions, as a JSON array; "@all" means everyone. Null if that is nobody. It runs under the log
+-- lock, so base/mentions.c has found the names before, at most 200 of them.
 --   p_from, p_role  the sender and their role
+--   p_names         a line a mention, with the names that it can be, the longest first; null: none. The longest
+--                   that is a member's counts.
 -- Callers: message_edit(), message_store(), send().
-create function mentions_in(p_chat bigint, p_from text, p_role text, p_text text) returns jsonb
+create function mentions_in(p_chat bigint, p_from text, p_role text, p_names text) returns jsonb
 language sql stable as $$
-	with found as materialized (
-		select distinct f.name
-		from (
-			select lower(x[1]) as name
-			from regexp_matches(
-				array_to_string((string_to_array(p_text, '@'))[:201], '@'),
-				'(?:^|[^[:alnum:]_@.-])@([A-Za-z0-9][A-Za-z0-9_.-]{1,31})', 'g'
-			) x
-			limit 50
-		) f
-	), named as (
-		select f.name
-		from found f
-		union
-		select rtrim(f.name, '._-')
-		from found f
+	with named as materialized (
+		select distinct n.name, n.is_member
+		from unnest(string_to_array(p_names, E'\n')) as line
+		cross join lateral (
+			select x.name, m.name is not null as is_member
+			from unnest(string_to_array(line, ' ')) with ordinality as x (name, place)
+			left join lateral (
+				select y.name
+				from member y
+				where y.chat_id = p_chat and y.name = x.name and y.state = 'joined'
+				limit 1
+			) m on true
+			where m.name is not null or x.name = 'all'
+			order by x.place
+			limit 1
+		) n
 	)
 	select jsonb_agg(t.name order by t.name)
 	from (
 		select n.name
 		from named n
-		join lateral (
-			select
-			from member m
-			where m.chat_id = p_chat and m.name = n.name and m.state = 'joined'
-			limit 1
-		) m on true
-		where n.name <> p_from
+		where n.is_member and n.name <> p_from
 		union all
 		select '@all'
-		where exists (select from named n where n.name = 'all')
+		from named n
+		where n.name = 'all'
 			and (
 				role_rank(p_role) >= 2
 				or exists (select from chat c where c.id = p_chat and c.kind = 'direct')

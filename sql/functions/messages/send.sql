@@ -18,7 +18,8 @@ create type send_item as (
 	reply_to bigint,
 	received bigint, -- when the request came in, in µs since 1970
 	forward_chat bigint, -- the message to forward, instead of text, type and content: send_one() only
-	forward_id bigint
+	forward_id bigint,
+	names text -- that the text mentions: see mentions_in()
 );
 
 -- The code of the reason why a message isn't stored; null if it may be. The rows of the member and the chat
@@ -126,8 +127,8 @@ begin
 			coalesce(r.thread, r.id) as thread,
 			v_at + c.message_ttl * interval '1 s' as expires_at,
 			case
-				when strpos(i.text, '@') > 0 then mentions_in(
-					i.chat, i.sender, m.role, i.text
+				when i.names is not null then mentions_in(
+					i.chat, i.sender, m.role, i.names
 				)
 			end as mentions,
 			case
@@ -237,7 +238,8 @@ begin
 		from unnest(v_code, v_id, v_body, v_new) as u (code, id, body, is_new);
 end $$;
 
--- Stores a message that was accepted. Returns its JSON and its frame line. Forwarded words mention nobody.
+-- Stores a message that was accepted. Returns its JSON and its frame line. What is forwarded has no names, and
+-- so mentions nobody.
 --   p_forward  the message that is forwarded; null: none
 -- Callers: send_one(), send_paced().
 -- Locks: the caller holds the log lock.
@@ -266,8 +268,8 @@ begin
 		set replies = coalesce(m.replies, 0) + 1, last_reply = p_id
 		where m.chat_id = p_item.chat and m.id = v_thread;
 	end if;
-	if strpos(p_item.text, '@') > 0 and p_forward.forwarded is null then
-		v_mentions := mentions_in(p_item.chat, p_item.sender, p_role, p_item.text);
+	if p_item.names is not null then
+		v_mentions := mentions_in(p_item.chat, p_item.sender, p_role, p_item.names);
 		perform mentions_add(p_item.chat, p_id, v_mentions);
 	end if;
 	body := message_text(
