@@ -28,6 +28,7 @@ struct api {
 	struct shared *shared;
 	unsigned worker;
 	const char *node;
+	int broker; /* opens files: base/broker.h */
 	struct metrics *metrics;
 	struct pg_pool *pool;
 	struct replica *replica; /* for queries that only read and may be large */

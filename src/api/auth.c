@@ -493,7 +493,7 @@ struct auth *auth_new(struct api *api)
 {
 	struct auth *a = mem_zeroed(1, sizeof(*a));
 	a->api = api;
-	a->keys = jws_keys_new(api->conf->jwt_keys);
+	a->keys = jws_keys_new(api->conf->jwt_keys, api->broker);
 	list_init(&a->order);
 	tail_listen(api->tail, &tail_events, a);
 	return a;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/broker.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -16,6 +17,7 @@
 
 struct jws_keys {
 	const char *path;
+	int broker;
 	jwks_t *keys;
 	struct timespec modified;
 	off_t size;
@@ -35,9 +37,10 @@ static jwa_alg alg_of(jwk_t *key)
 	return (type & R_KEY_TYPE_EC) && bits == 256 ? R_JWA_ALG_ES256 : R_JWA_ALG_UNKNOWN;
 }
 
-static char *read_file(const char *path)
+static char *read_file(int broker)
 {
-	FILE *f = fopen(path, "re");
+	int fd = broker_ask(broker, BROKER_JWT_KEYS);
+	FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
 	char *text = f != NULL ? mem_alloc(FILE_MAX + 1) : NULL;
 	size_t n = text != NULL ? fread(text, 1, FILE_MAX + 1, f) : 0;
 	if (f != NULL)
@@ -78,7 +81,7 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 	k->size = st.st_size;
 	k->modified = st.st_mtim;
 	jwks_t *keys = NULL;
-	char *text = read_file(k->path);
+	char *text = read_file(k->broker);
 	unsigned n = 0;
 	bool taken = false;
 	if (text != NULL && r_jwks_init(&keys) == RHN_OK && r_jwks_import_from_json_str(keys, text) == RHN_OK &&
@@ -99,10 +102,10 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 	return taken;
 }
 
-struct jws_keys *jws_keys_new(const char *path)
+struct jws_keys *jws_keys_new(const char *path, int broker)
 {
 	struct jws_keys *k = mem_zeroed(1, sizeof(*k));
-	*k = (struct jws_keys) { .path = path };
+	*k = (struct jws_keys) { .path = path, .broker = broker };
 	jws_keys_reload(k, true);
 	return k;
 }

@@ -8,8 +8,9 @@
 
 struct jws_keys;
 
-/* path is borrowed; NULL: no keys. Reads the file. Freed by jws_keys_free(). */
-struct jws_keys *jws_keys_new(const char *path);
+/* path is borrowed; NULL: no keys. Reads the file, which it gets from broker (base/broker.h). Freed by
+ * jws_keys_free(). */
+struct jws_keys *jws_keys_new(const char *path, int broker);
 /* Sets another file, or none (NULL), for the next jws_keys_reload(). */
 void jws_keys_set_path(struct jws_keys *k, const char *path);
 void jws_keys_free(struct jws_keys *k);

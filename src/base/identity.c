@@ -10,6 +10,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
+
 static bool copy(const struct passwd *pw, struct identity *ret)
 {
 	if (pw == NULL)
@@ -25,7 +27,9 @@ bool identity_of(uid_t uid, struct identity *ret) { return copy(getpwuid(uid), r
 
 enum status identity_become(const struct identity *id)
 {
-	if (initgroups(id->name, id->gid) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
+	/* The user's supplementary groups are left out: that of Debian's postgres may read TLS keys (ssl-cert). */
+	privileges_bound();
+	if (setgroups(0, NULL) < 0 || setresgid(id->gid, id->gid, id->gid) < 0 ||
 		setresuid(id->uid, id->uid, id->uid) < 0)
 		return ST_SYSTEM;
 	if (id->uid != 0 && (setuid(0) == 0 || geteuid() != id->uid || getegid() != id->gid)) {

@@ -17,8 +17,8 @@ struct identity {
 bool identity_find(const char *name, struct identity *ret);
 bool identity_of(uid_t uid, struct identity *ret); /* false: no user has that number */
 
-/* Changes the process from root to id, with its groups and environment, irrevocably. It can be traced and dump core
- * afterwards, as if that user had started it. errno is set on failure. */
+/* Changes the process from root to id, with its primary group only and its environment, irrevocably. It can be traced
+ * and dump core afterwards, as if that user had started it. errno is set on failure. */
 enum status identity_become(const struct identity *id) MUST_CHECK;
 
 #endif

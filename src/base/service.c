@@ -40,6 +40,7 @@ static void set_manager(struct service *s, const char *name)
 static void adopt_sockets(struct service *s, unsigned count, const char *names)
 {
 	static const char metrics[] = "metrics";
+	s->fds_end = FIRST_FD + (int)count;
 	for (unsigned i = 0; i < count; i++) {
 		size_t len = names != NULL ? strcspn(names, ":") : 0;
 		int fd = FIRST_FD + (int)i, flags = fcntl(fd, F_GETFD);

@@ -21,6 +21,7 @@ struct service {
 	struct sockaddr_un manager; /* sun_family is 0: there is no service manager */
 	socklen_t manager_len;
 	uint64_t watchdog_ms; /* the interval of its watchdog; 0: none */
+	int fds_end;          /* the first descriptor after those that were passed */
 	unsigned fd_count;    /* of sockets that were passed */
 	int fds[SERVICE_FDS_MAX];
 	bool for_metrics[SERVICE_FDS_MAX]; /* by FileDescriptorName=metrics */

@@ -113,6 +113,7 @@ int doctor_command(const struct command *self, const struct conf *conf, const st
 		return command_misused(self);
 	check_settings(&d);
 	doctor_check_host(&d);
+	doctor_check_process(&d, doctor_running_server(conf));
 	doctor_check_ports(&d);
 	doctor_check_public_url(&d);
 	doctor_check_proxies(&d, proxy_file);

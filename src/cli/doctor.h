@@ -25,6 +25,11 @@ void doctor_report(struct doctor *d, enum finding f, const char *area, const cha
 /* This machine: free space of the state directory, clock, open files, memory. As root it stays root. */
 void doctor_check_host(struct doctor *d);
 
+/* How the processes of the server with this process id are confined; 0: none runs. */
+void doctor_check_process(struct doctor *d, long server);
+/* Returns the process id of the server that holds the state directory; 0: none is visible. */
+long doctor_running_server(const struct conf *conf);
+
 /* Checks the addresses to listen on, public_url, and the reverse proxy's files. */
 void doctor_check_ports(struct doctor *d);
 void doctor_check_public_url(struct doctor *d);

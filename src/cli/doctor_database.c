@@ -150,6 +150,17 @@ static void check_standby(struct doctor *d, const char *conninfo, const char *sy
 	buf_release(&why);
 }
 
+/* A superuser can run programs and read files as PostgreSQL's user (COPY … PROGRAM), whatever confines the workers. */
+static void check_role(struct doctor *d, struct sync *s)
+{
+	const char *superuser = sync_parameter(s, "is_superuser");
+	if (d->conf->database != NULL && superuser != NULL && strcmp(superuser, "on") == 0)
+		doctor_report(d, FINDING_WARNING, "database",
+			"Use a role without SUPERUSER that may create schemas (GRANT CREATE ON DATABASE).",
+			"the role is a superuser: who takes over a worker can run programs on the database's "
+			"machine");
+}
+
 static void look_inside(struct doctor *d, const struct store *store)
 {
 	struct buf why;
@@ -162,6 +173,7 @@ static void look_inside(struct doctor *d, const struct store *store)
 	}
 	doctor_report(d, FINDING_OK, "database", NULL, "PostgreSQL %s, encoding %s",
 		sync_parameter(s, "server_version"), sync_parameter(s, "server_encoding"));
+	check_role(d, s);
 	check_durability(d, s);
 	check_size(d, s);
 	check_skew(d, s);

@@ -109,8 +109,8 @@ static bool process_files_limit(long pid, uint64_t *ret_hard)
 	return found;
 }
 
-/* Returns the process id of the server that holds the state directory, from its lock file; 0: none is visible. */
-static long running_server(const struct conf *conf)
+/* Reads the lock file. */
+long doctor_running_server(const struct conf *conf)
 {
 	char path[4096], name[32] = "";
 	long pid = 0;
@@ -135,7 +135,7 @@ static void check_files(struct doctor *d)
 {
 	struct rlimit own;
 	uint64_t hard = 0;
-	long pid = running_server(d->conf);
+	long pid = doctor_running_server(d->conf);
 	bool of_server = pid > 0 && process_files_limit(pid, &hard);
 	if (!of_server && getrlimit(RLIMIT_NOFILE, &own) == 0)
 		hard = own.rlim_max;

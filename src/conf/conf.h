@@ -78,6 +78,7 @@ struct conf {
 	/* how */
 	unsigned workers;
 	bool demo;
+	bool debuggable;
 	enum conf_registration registration;
 	char *jwt_keys, *jwt_issuer, *jwt_audience; /* NULL: none, any */
 	bool jwt_create;

@@ -51,6 +51,8 @@ const struct setting settings[] = {
 		"number of worker processes" },
 	{ "demo", SETTING_BOOL, AT(demo), "no", 0, 0, SETTING_FIXED, CONF_ALL, NULL,
 		"create users alice, bob and carol with a group, and print how to use them" },
+	{ "debuggable", SETTING_BOOL, AT(debuggable), "no", 0, 0, SETTING_FIXED, CONF_ALL, NULL,
+		"don't confine the workers, and let the server be traced and dump core: for debuggers" },
 	{ "registration", SETTING_REGISTRATION, AT(registration), "closed", 0, 0, 0, CONF_ALL, "WHO",
 		"who may register: open (everybody), invite (with an administrator's invitation) or "
 		"closed" },

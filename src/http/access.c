@@ -3,13 +3,13 @@
 #include "http/access.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/broker.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -34,10 +34,11 @@ struct access {
 			       turn on */
 	bool on, writing, reopen, dying;
 	struct buf pending, written; /* written: the buffer that the thread writes */
-	int fd;                      /* used by the thread while it works */
-	unsigned lost;               /* lines of `written` that could not be written */
-	int error;                   /* the errno of that, or of opening the file; 0: none */
-	unsigned lines;              /* in pending */
+	int broker;
+	int fd;         /* used by the thread while it works */
+	unsigned lost;  /* lines of `written` that could not be written */
+	int error;      /* the errno of that, or of opening the file; 0: none */
+	unsigned lines; /* in pending */
 	unsigned writing_lines;
 };
 
@@ -45,7 +46,7 @@ struct access {
 
 static void open_file(struct access *a)
 {
-	int fd = open(a->where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	int fd = broker_ask(a->broker, BROKER_ACCESS_LOG);
 	if (fd < 0) {
 		a->error = errno;
 		return;
@@ -164,10 +165,10 @@ void access_reopen(struct access *a, const char *where)
 	a->on = strcmp(a->next, "off") != 0;
 }
 
-struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where)
+struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where, int broker)
 {
 	struct access *a = mem_zeroed(1, sizeof(*a));
-	*a = (struct access) { .loop = loop, .metrics = metrics, .fd = -1 };
+	*a = (struct access) { .loop = loop, .metrics = metrics, .broker = broker, .fd = -1 };
 	buf_init(&a->pending, PENDING_MAX);
 	buf_init(&a->written, PENDING_MAX);
 	access_reopen(a, where);

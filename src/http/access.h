@@ -16,8 +16,8 @@ struct access;
 struct loop;
 struct metrics;
 
-/* where: "off", "on" (standard error), or a file, which is appended to. */
-struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where);
+/* where: "off", "on" (standard error), or a file, which is appended to, and which broker opens (base/broker.h). */
+struct access *access_new(struct loop *loop, struct metrics *metrics, const char *where, int broker);
 void access_free(struct access *a); /* writes what is left, and waits for it */
 /* Changes the place, or opens the same file again after it was renamed. */
 void access_reopen(struct access *a, const char *where);

@@ -281,7 +281,7 @@ static unsigned descriptor_limit(void)
 }
 
 struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics,
-	const struct route *routes, const struct http_events *events, void *arg)
+	const struct route *routes, const struct http_events *events, void *arg, int broker)
 {
 	struct http_server *s = mem_zeroed(1, sizeof(*s));
 	*s = (struct http_server) { .loop = loop,
@@ -311,7 +311,7 @@ struct http_server *http_new(struct loop *loop, const struct conf *conf, struct 
 	s->watch = loop_fd_new(
 		loop, MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, LOOP_READ, on_ready, s);
 	s->hook = loop_hook_new(loop, on_turn, s);
-	s->access = access_new(loop, metrics, conf->access_log); /* its hook must run after this one's */
+	s->access = access_new(loop, metrics, conf->access_log, broker); /* its hook must run after this one's */
 	s->refusals = refusals_new(loop);
 	s->acceptor = acceptor_new(s, loop, metrics);
 	s->sweep = loop_timer_new(loop, on_sweep, s);

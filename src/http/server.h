@@ -21,8 +21,9 @@ struct http_events {
 	void (*on_stream_gone)(void *arg, uint64_t key); /* key is the user's; their stream or poll has ended */
 };
 
+/* broker opens the access log (base/broker.h). */
 struct http_server *http_new(struct loop *loop, const struct conf *conf, struct hub *hub, struct metrics *metrics,
-	const struct route *routes, const struct http_events *events, void *arg);
+	const struct route *routes, const struct http_events *events, void *arg, int broker);
 void http_free(struct http_server *s); /* every request has been answered */
 
 /* The descriptor stays the caller's. is_shared: other workers accept from it too. */

@@ -3,6 +3,7 @@
 #include "pg/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,6 +180,26 @@ enum status store_migrate(struct store *s, struct buf *why)
 	if (st == ST_OK && s->state == NULL)
 		st = check_session(s->conninfo, schema, why);
 	return st;
+}
+
+void store_inherit(struct store *s, pid_t parent)
+{
+	char link[40];
+	snprintf(link, sizeof(link), "/proc/%ld/", (long)parent);
+	state_unlock(s->lock_fd);
+	s->lock_fd = -1;
+	char *found = s->conninfo != NULL && s->state != NULL && strncmp(s->state, link, strlen(link)) == 0
+		? strstr(s->conninfo, link)
+		: NULL;
+	if (found == NULL && s->state_fd >= 0) {
+		close(s->state_fd);
+		s->state_fd = -1;
+	}
+	if (found == NULL)
+		return;
+	char *renamed = mem_format("%.*s/proc/self/%s", (int)(found - s->conninfo), s->conninfo, found + strlen(link));
+	free(s->conninfo);
+	s->conninfo = renamed;
 }
 
 void store_release(struct store *s)

@@ -8,6 +8,7 @@
 #define PG_STORE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "base/status.h"
@@ -42,6 +43,9 @@ enum status store_open(struct store *s, const struct conf *conf, bool as_server,
 enum status store_lock(struct store *s, const struct conf *conf, bool beside_server, struct buf *why) MUST_CHECK;
 /* Migrates it: migrate_run(). */
 enum status store_migrate(struct store *s, struct buf *why) MUST_CHECK;
+/* To be called in a forked child with the process id of its parent: gives up the lock, and makes conninfo valid where
+ * the parent's part of /proc can't be read. */
+void store_inherit(struct store *s, pid_t parent);
 void store_release(struct store *s); /* stops the cluster if this process runs it */
 
 #endif

@@ -19,9 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/broker.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/privileges.h"
 #include "base/secret.h"
 #include "base/service.h"
 #include "base/shared.h"
@@ -31,6 +33,7 @@
 #include "pg/cluster.h"
 #include "pg/store.h"
 #include "serve/demo.h"
+#include "serve/files.h"
 #include "serve/listen.h"
 #include "serve/restart_backoff.h"
 #include "serve/worker.h"
@@ -52,6 +55,7 @@ enum {
 
 struct child {
 	pid_t pid;    /* 0: not running */
+	int broker;   /* it asks for files here; -1: it isn't running */
 	int ready_fd; /* it writes a byte when it is ready; -1: it has done so, or isn't running */
 	struct restart_backoff backoff;
 };
@@ -76,10 +80,18 @@ struct supervisor {
 	uint64_t reload_until; /* when the workers must have the new settings; 0: they have them */
 };
 
+static void close_if_open(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 /* Runs in the child. */
-static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int ready_fd, pid_t parent)
+static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int ready_fd, int broker, pid_t parent)
 {
 	char name[32];
+	store_inherit(&s->store, parent);
 	struct worker_env env = { .conf = s->conf,
 		.shared = s->shared,
 		.index = i,
@@ -91,7 +103,9 @@ static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int
 		.metrics_shared = s->listen.metrics_shared,
 		.conninfo = s->store.conninfo,
 		.read_conninfo = s->store.read_conninfo,
+		.state = s->store.state,
 		.node = s->node,
+		.broker = broker,
 		.ready_fd = ready_fd };
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);
@@ -101,11 +115,10 @@ static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int
 	snprintf(name, sizeof(name), "worker %u", i);
 	log_setup(s->conf->log_level, s->conf->log_format, name);
 	close(s->signal_fd);
-	if (s->store.lock_fd >= 0)
-		close(s->store.lock_fd);
-	for (unsigned w = 0; w < s->conf->workers; w++)
-		if (s->workers[w].ready_fd >= 0)
-			close(s->workers[w].ready_fd);
+	for (unsigned w = 0; w < s->conf->workers; w++) {
+		close_if_open(&s->workers[w].ready_fd);
+		close_if_open(&s->workers[w].broker);
+	}
 	listen_keep(&s->listen, i);
 	signals_reset(SIGHUP); /* ignored until the worker handles it; it applies what was posted until then anyway */
 	exit(worker_run(&env));
@@ -114,28 +127,33 @@ static __attribute__((noreturn)) void work(struct supervisor *s, unsigned i, int
 static void start_worker(struct supervisor *s, unsigned i)
 {
 	struct child *c = &s->workers[i];
-	int ready[2];
+	int ready[2] = { -1, -1 }, broker = -1;
 	pid_t parent = getpid();
 	restart_backoff_started(&c->backoff);
-	if (pipe2(ready, O_CLOEXEC) < 0) {
-		log_error("starting worker %u: %s", i, strerror(errno));
-		restart_backoff_died(&c->backoff);
-		return;
-	}
+	bool ok = pipe2(ready, O_CLOEXEC) == 0 && broker_pair(&c->broker, &broker) == 0;
 	fflush(NULL);
 	c->ready_fd = ready[0];
-	c->pid = fork();
-	if (c->pid == 0)
-		work(s, i, ready[1], parent);
-	close(ready[1]);
+	c->pid = ok ? fork() : -1;
+	if (c->pid == 0) {
+		close_if_open(&c->broker);
+		work(s, i, ready[1], broker, parent);
+	}
 	if (c->pid < 0) {
 		log_error("starting worker %u: %s", i, strerror(errno));
-		close(ready[0]);
-		*c = (struct child) { .ready_fd = -1, .backoff = c->backoff };
+		close_if_open(&c->ready_fd);
+		close_if_open(&c->broker);
+		c->pid = 0;
 		restart_backoff_died(&c->backoff);
-		return;
+	} else {
+		log_debug("worker %u is process %ld", i, (long)c->pid);
 	}
-	log_debug("worker %u is process %ld", i, (long)c->pid);
+	close_if_open(&ready[1]);
+	close_if_open(&broker);
+}
+
+static int open_for_worker(void *arg, enum broker_file file)
+{
+	return files_open(((const struct supervisor *)arg)->conf, file);
 }
 
 static void notify_status(const struct supervisor *s)
@@ -196,12 +214,11 @@ static void worker_died(struct supervisor *s, unsigned i, int wstatus)
 		log_death(who, c->pid, wstatus);
 	else if (!WIFEXITED(wstatus) || WEXITSTATUS(wstatus) != 0)
 		log_warn("worker %u didn't stop cleanly", i);
-	if (!was_ready)
-		close(c->ready_fd);
 	if (!s->stop)
 		metrics_count(&s->metrics, M_WORKER_RESTARTS, 1);
 	c->pid = 0;
-	c->ready_fd = -1;
+	close_if_open(&c->ready_fd);
+	close_if_open(&c->broker);
 	shared_reset_worker(s->shared, i);
 	restart_backoff_died(&c->backoff);
 	/* A worker that was never ready won't be the next time either: the start has failed. */
@@ -371,14 +388,20 @@ static int until_next(const struct supervisor *s, uint64_t now)
 
 static void wait_for_events(struct supervisor *s, int timeout_ms)
 {
-	struct pollfd p[1 + WORKERS_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
-	for (unsigned i = 0; i < s->conf->workers; i++)
+	unsigned workers = s->conf->workers;
+	struct pollfd p[1 + 2 * WORKERS_MAX] = { { .fd = s->signal_fd, .events = POLLIN } };
+	for (unsigned i = 0; i < workers; i++) {
 		p[1 + i] = (struct pollfd) { .fd = s->workers[i].ready_fd, .events = POLLIN };
-	if (poll(p, 1 + s->conf->workers, timeout_ms) <= 0)
+		p[1 + workers + i] = (struct pollfd) { .fd = s->workers[i].broker, .events = POLLIN };
+	}
+	if (poll(p, 1 + 2 * workers, timeout_ms) <= 0)
 		return;
-	for (unsigned i = 0; i < s->conf->workers; i++)
+	for (unsigned i = 0; i < workers; i++) {
 		if (p[1 + i].revents & POLLIN)
 			read_ready(s, &s->workers[i]);
+		if (p[1 + workers + i].revents != 0 && !broker_answer(s->workers[i].broker, open_for_worker, s))
+			close_if_open(&s->workers[i].broker);
+	}
 	handle_signals(s);
 }
 
@@ -459,21 +482,6 @@ static enum status raise_descriptor_limit(struct buf *why)
 	return ST_OK;
 }
 
-/* Workers open the access log themselves; checks here that they can. */
-static enum status try_access_log(const struct conf *conf, struct buf *why)
-{
-	const char *file = conf->access_log;
-	if (file == NULL || *file != '/')
-		return ST_OK;
-	int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	if (fd >= 0) {
-		close(fd);
-		return ST_OK;
-	}
-	buf_addf(why, "access_log %s: %s (the server runs as uid %u)", file, strerror(errno), (unsigned)geteuid());
-	return ST_SYSTEM;
-}
-
 /* Everything up to the first fork of a worker. */
 static enum status prepare(struct supervisor *s, struct buf *why)
 {
@@ -483,8 +491,9 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 	if (st == ST_OK)
 		st = store_become_owner(&s->store, s->conf, why);
 	socket_files_drop_rights(&s->listen.files);
+	privileges_drop(s->conf->debuggable);
 	if (st == ST_OK)
-		st = try_access_log(s->conf, why);
+		st = files_check(s->conf, why);
 	if (st == ST_OK)
 		st = raise_descriptor_limit(why);
 	if (st == ST_OK)
@@ -499,6 +508,8 @@ static enum status prepare(struct supervisor *s, struct buf *why)
 		metrics_init(&s->metrics, s->shared, shared_supervisor(s->shared));
 	restart_backoff_started(&s->database);
 	waiting_setup(NULL, NULL);
+	if (!s->conf->debuggable)
+		privileges_hide(); /* not before initdb, which may use a name through this process's part of /proc */
 	return st;
 }
 
@@ -531,11 +542,12 @@ int supervisor_run(struct conf *conf, const struct service *service)
 	buf_init(&why, 8192);
 	log_setup(conf->log_level, conf->log_format, "supervisor");
 	umask(0077);
+	privileges_close_inherited(service->fds_end);
 	open_signals(&s);
 	waiting_setup(on_wait, &s);
 	secret_random_name(s.node, sizeof(s.node) - 1);
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
-		s.workers[i].ready_fd = -1;
+		s.workers[i].ready_fd = s.workers[i].broker = -1;
 	if (prepare(&s, &why) == ST_OK) {
 		run(&s);
 		stop_workers(&s);

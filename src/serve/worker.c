@@ -13,6 +13,7 @@
 #include "api/auth.h"
 #include "api/gather.h"
 #include "api/presence.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -31,6 +32,7 @@
 #include "pg/pool.h"
 #include "pg/replica.h"
 #include "pg/store.h"
+#include "serve/confine.h"
 
 #define POOL_SIZE (STORE_WORKER_CONNECTIONS - 2) /* without those of the tail and the batcher */
 #define SECOND_MS 1000
@@ -292,6 +294,7 @@ static void open_parts(struct worker *w)
 		.shared = env->shared,
 		.worker = env->index,
 		.node = env->node,
+		.broker = env->broker,
 		.metrics = &w->metrics,
 		.pool = w->pool,
 		.replica = w->replica,
@@ -300,7 +303,7 @@ static void open_parts(struct worker *w)
 		.hub = w->hub,
 		.metrics_apart = env->metrics_fd >= 0 };
 	api_init(&w->api);
-	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api);
+	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api, env->broker);
 	w->upkeep = upkeep_new(w->loop, w->pool, conf);
 	w->erasure = erasure_new(w->loop, w->pool, conf);
 	if (env->index == 0)
@@ -346,10 +349,24 @@ static void close_parts(struct worker *w)
 	loop_free(w->loop);
 }
 
+static void confine(const struct worker_env *env)
+{
+	struct buf why;
+	buf_init(&why, 1024);
+	if (confine_worker(env->conninfo, env->read_conninfo, env->state, &why))
+		log_debug("confined by seccomp and Landlock");
+	else /* one worker says it for all */
+		log_at(env->index == 0 ? LOG_WARN : LOG_DEBUG, "not confined as usual: %.*s", (int)why.len - 2,
+			why.data);
+	buf_release(&why);
+}
+
 int worker_run(const struct worker_env *env)
 {
 	struct worker w = { .env = env, .settings = env->settings };
 	signal(SIGPIPE, SIG_IGN);
+	if (!env->conf->debuggable)
+		confine(env);
 	srandom((unsigned)clock_mono_us() ^ (unsigned)getpid());
 	open_parts(&w);
 	loop_run(w.loop);

@@ -22,7 +22,9 @@ struct worker_env {
 	bool metrics_shared;
 	const char *conninfo;      /* of the database, with the functions' schema already in search_path */
 	const char *read_conninfo; /* the same of a standby; NULL: there is none */
+	const char *state;         /* the state directory; NULL: there is none */
 	const char *node;          /* this node's name: random, new at every start of the supervisor, [a-z2-7]{8} */
+	int broker;                /* the supervisor opens files for it: base/broker.h */
 	int ready_fd;              /* the worker writes one byte and closes it as soon as it accepts connections */
 };
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,23 @@ static bool become_user(void)
 	return run_as == 0 || (setgroups(0, NULL) == 0 && setgid(run_as) == 0 && setuid(run_as) == 0);
 }
 
+static bool forbid_confinement;
+
+void program_forbid_confinement(bool forbid) { forbid_confinement = forbid; }
+
+/* By a filter, which the child can't escape. */
+static bool forbid(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	bool ok = filter != NULL && seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(seccomp), 0) == 0 &&
+		seccomp_rule_add(
+			filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) == 0 &&
+		seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(landlock_create_ruleset), 0) == 0 &&
+		seccomp_load(filter) == 0;
+	seccomp_release(filter);
+	return ok;
+}
+
 struct program *program_start(const char *const args[], const char *const env[], const int fds[])
 {
 	struct program *p = calloc(1, sizeof(*p));
@@ -95,7 +113,7 @@ struct program *program_start(const char *const args[], const char *const env[],
 		int binary = fcntl(open(argv[0], O_RDONLY | O_CLOEXEC), F_DUPFD_CLOEXEC, FAR);
 		bool became = become_user();
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
-		if (!became || getppid() != parent)
+		if (!became || getppid() != parent || (forbid_confinement && !forbid()))
 			_exit(127);
 		signal(SIGPIPE, SIG_DFL);
 		dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);

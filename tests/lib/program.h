@@ -16,6 +16,9 @@ struct program *program_start(const char *const args[], const char *const env[],
 /* Programs started from now on run as this user id and group; 0: as this process. Requires root. */
 void program_run_as(uid_t user);
 
+/* Whether programs started from now on may install filters of system calls and use Landlock: as in a container. */
+void program_forbid_confinement(bool forbid);
+
 pid_t program_pid(const struct program *p);
 /* Waits until the program's output has the text. Returns the line. */
 char *program_await(struct program *p, const char *text);
