@@ -37,14 +37,12 @@ static jwa_alg alg_of(jwk_t *key)
 	return (type & R_KEY_TYPE_EC) && bits == 256 ? R_JWA_ALG_ES256 : R_JWA_ALG_UNKNOWN;
 }
 
-static char *read_file(int broker)
+static char *read_file(int fd)
 {
-	int fd = broker_ask(broker, BROKER_JWT_KEYS);
-	FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
-	char *text = f != NULL ? mem_alloc(FILE_MAX + 1) : NULL;
-	size_t n = text != NULL ? fread(text, 1, FILE_MAX + 1, f) : 0;
-	if (f != NULL)
-		fclose(f);
+	FILE *f = mem_checked(fdopen(fd, "re"));
+	char *text = mem_alloc(FILE_MAX + 1);
+	size_t n = fread(text, 1, FILE_MAX + 1, f);
+	fclose(f);
 	if (n == 0 || n > FILE_MAX) {
 		free(text);
 		return NULL;
@@ -81,7 +79,14 @@ bool jws_keys_reload(struct jws_keys *k, bool always)
 	k->size = st.st_size;
 	k->modified = st.st_mtim;
 	jwks_t *keys = NULL;
-	char *text = read_file(k->broker);
+	int fd = broker_ask(k->broker, BROKER_JWT_KEYS);
+	if (fd < 0) {
+		log_error("jwt_keys %s: %s", k->path, strerror(errno));
+		if (errno == ETIMEDOUT) /* the supervisor is busy, such as with the database: at the next check again */
+			k->size = -1;
+		return false;
+	}
+	char *text = read_file(fd);
 	unsigned n = 0;
 	bool taken = false;
 	if (text != NULL && r_jwks_init(&keys) == RHN_OK && r_jwks_import_from_json_str(keys, text) == RHN_OK &&

@@ -92,8 +92,9 @@ static void expect_reconnect(struct program *p)
 START_TEST(password_file_opens_the_database)
 {
 	char *file = file_with(SECRET "\nand no more\n", 0600), *conninfo = database_with_password();
+	/* Debuggable, so that an ordinary user sees the environment, too. */
 	const char *const args[] = { "serve", "--listen", "127.0.0.1:0", "--log-level", "debug", "--database", conninfo,
-		"--database-password-file", file, NULL };
+		"--database-password-file", file, "--debuggable", NULL };
 	struct program *p = program_start(args, NULL, NULL);
 	pid_t workers[4];
 	expect_reconnect(p);

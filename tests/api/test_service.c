@@ -307,7 +307,8 @@ START_TEST(passed_socket_connections_reach_every_worker)
 	int fds[] = { tcp_socket(&port), -1 };
 	pid_t workers[WORKERS + 1];
 	size_t before[WORKERS];
-	struct program *p = serve(name, (const char *const[]) { "--workers", "3", NULL }, fds);
+	/* Debuggable: otherwise only root sees the sockets of a worker. */
+	struct program *p = serve(name, (const char *const[]) { "--workers", "3", "--debuggable", NULL }, fds);
 	program_await(p, "ready http");
 	ck_assert_uint_eq(proc_children(program_pid(p), "postern-work", workers, WORKERS + 1), WORKERS);
 	for (int i = 0; i < WORKERS; i++)

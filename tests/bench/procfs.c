@@ -111,7 +111,11 @@ double proc_dirty(pid_t pid)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
-	return labelled(path, "Private_Dirty:");
+	double dirty = labelled(path, "Private_Dirty:");
+	if (dirty > 0)
+		return dirty;
+	snprintf(path, sizeof(path), "/proc/%d/status", pid); /* of a process that only root may look into */
+	return labelled(path, "RssAnon:");
 }
 
 double proc_kernel(void)
