@@ -18,7 +18,6 @@
 static const struct {
 	size_t setting; /* an unsigned in struct conf */
 	const char *name, *what;
-	unsigned times; /* as many as the setting says; 0: once */
 } limits[] = {
 	[LIMIT_SENDS] = { offsetof(struct conf, rate_sends), "send", "messages" },
 	[LIMIT_ACTIONS] = { offsetof(struct conf, rate_actions), "action", "actions" },
@@ -28,18 +27,13 @@ static const struct {
 	[LIMIT_INVITE] = { offsetof(struct conf, rate_invite), "invite", "joins by one invite" },
 	[LIMIT_TOKENS] = { offsetof(struct conf, rate_tokens), "token", "unknown credentials" },
 	[LIMIT_LOGINS] = { offsetof(struct conf, rate_logins), "sign-in", "attempts" },
-	[LIMIT_LOGINS_ADDRESS] = { offsetof(struct conf, rate_logins), "sign-in at address", "attempts", 10 },
-	[LIMIT_LOGINS_ACCOUNT] = { offsetof(struct conf, rate_logins), "sign-in to account", "attempts", 20 },
-	[LIMIT_PASSWORDS] = { offsetof(struct conf, rate_logins), "password", "attempts" },
-	[LIMIT_REGISTRATIONS] = { offsetof(struct conf, rate_logins), "registration", "registrations" },
-	[LIMIT_SECRETS] = { offsetof(struct conf, rate_logins), "secret", "attempts", 10 },
 };
 
 static unsigned rate_of(const struct api *api, enum limit limit)
 {
 	unsigned rate;
 	memcpy(&rate, (const char *)api->conf + limits[limit].setting, sizeof(rate));
-	return limits[limit].times > 0 ? rate * limits[limit].times : rate;
+	return rate;
 }
 
 static unsigned burst_of(const struct api *api, enum limit limit)

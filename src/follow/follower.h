@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "base/metrics.h"
+
 struct follower;
 struct loop;
 struct pg_pool;
@@ -18,18 +20,21 @@ struct tail;
 struct follower_kind {
 	const char *name;
 	const char *prepare; /* a query, run once: a text to log as a warning, or null; NULL: nothing to prepare */
-	const char *step;    /* a query of the holder's name and how many changes at most: mine, head, pos, age_ms */
+	/* A query of the holder's name, how many changes at most, and for how many ms: mine, head, pos, age_ms, more,
+	 * and how many ms it took. */
+	const char *step;
 	/* A query of the holder's name, for a change that fails alone: moves the position past the next change, and
 	 * returns what was skipped, or null. */
 	const char *skip;
-	void (*on_skipped)(void *arg);
+	enum metric skipped;
+	enum metric_gauge stuck;
 	/* Called after each step: how many positions it is behind, and how long the oldest of them has waited. */
 	void (*on_lag)(void *arg, uint64_t positions, uint64_t age_ms);
 };
 
 /* Starts a follower. node and kind must outlive it. Ends the process if there is no memory. */
 struct follower *follower_new(struct loop *loop, struct tail *tail, struct pg_pool *pool, const char *node,
-	const struct follower_kind *kind, void *arg);
+	const struct follower_kind *kind, struct metrics *metrics, void *arg);
 
 /* Frees it; f may be NULL. The pool's calls have ended, and the loop doesn't run any more. */
 void follower_free(struct follower *f);

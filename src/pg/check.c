@@ -137,9 +137,13 @@ static const struct {
 		"execute" },
 	{ "select string_agg(c.oid::regclass::text, ', ') from pg_class c"
 	  " where c.relnamespace = 'postern'::regnamespace and c.relkind = 'r' and c.relname <> 'migration'"
+	  " and c.relname !~ '^search_part_'" /* used by functions that run as their owner */
 	  " and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert')"
 	  " and has_table_privilege(c.oid, 'update') and has_table_privilege(c.oid, 'delete'))",
 		"select, insert, update and delete" },
+	{ "select case when not has_schema_privilege(p.proowner, 'postern', 'create') then 'schema postern' end"
+	  " from pg_proc p where p.pronamespace = $1::regnamespace and p.proname = 'search_follow'",
+		"create" },
 	{ "select case when not has_schema_privilege('postern', 'usage') then 'schema postern'"
 	  " when not has_schema_privilege($1, 'usage') then 'schema ' || $1 end",
 		"usage" },

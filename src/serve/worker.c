@@ -106,17 +106,13 @@ static void on_search_lag(void *arg, uint64_t positions, uint64_t age_ms)
 	metrics_gauge(&w->metrics, G_SEARCH_LAG_SECONDS, (age_ms + 999) / 1000);
 }
 
-static void on_search_skipped(void *arg)
-{
-	struct worker *w = arg;
-	metrics_count(&w->metrics, M_SEARCH_SKIPPED, 1);
-}
-
 static const struct follower_kind search_kind = { .name = "search",
-	.prepare = "select search_prepare()",
-	.step = "select mine, head, pos, age_ms from search_follow($1, $2)",
+	.step = "select mine, head, pos, age_ms, more,"
+		" (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000)::int"
+		" from search_follow($1, $2, $3)",
 	.skip = "select search_skip($1)",
-	.on_skipped = on_search_skipped,
+	.skipped = M_SEARCH_SKIPPED,
+	.stuck = G_SEARCH_STUCK,
 	.on_lag = on_search_lag };
 
 static void on_measured(void *arg, const struct pg_result *r)
@@ -309,7 +305,7 @@ static void open_parts(struct worker *w)
 	if (env->index == 0)
 		w->retention = retention_new(w->loop, w->pool, &w->metrics);
 	if (env->index == 0)
-		w->search = follower_new(w->loop, w->tail, w->pool, env->node, &search_kind, w);
+		w->search = follower_new(w->loop, w->tail, w->pool, env->node, &search_kind, &w->metrics, w);
 	w->starting = loop_hook_new(w->loop, listen_when_connected, w);
 	w->second = loop_timer_new(w->loop, on_second, w);
 	w->second_due_us = clock_mono_us() + SECOND_MS * 1000;

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "suite.h"
@@ -33,6 +34,17 @@ char *sql(PGconn *pg, const char *fmt, ...)
 	char *value = format("%s", PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
 	PQclear(r);
 	return value;
+}
+
+unsigned search_entries(PGconn *pg, long long chat, const char *word)
+{
+	unsigned n = 0;
+	char *rest = NULL, *segments = sql(pg, "select string_agg(to_hex(segment), ' ') from postern.search_part");
+	for (char *s = strtok_r(segments, " ", &rest); s != NULL; s = strtok_r(NULL, " ", &rest))
+		n += (unsigned)atoi(sql(pg,
+			"select count(*) from postern.search_part_%s where chat_id = %lld and words @@ '''%s'''", s,
+			chat, word));
+	return n;
 }
 
 void await_waiting(PGconn *pg, int count)

@@ -71,8 +71,7 @@ language sql stable as $$
 			and (
 				p_q is null
 				or starts_with(a.name, lower(p_q))
-				or starts_with(lower(a.display_name), lower(p_q))
-				or strpos(lower(a.display_name), ' ' || lower(p_q)) > 0
+				or search_name_matches(a.display_name, (select search_name_words(p_q)))
 			)
 		order by a.name
 		limit p_limit + 1

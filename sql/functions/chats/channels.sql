@@ -31,8 +31,7 @@ language sql stable as $$
 			and (
 				p_q is null
 				or starts_with(c.handle, lower(p_q))
-				or starts_with(lower(c.title), lower(p_q))
-				or strpos(lower(c.title), ' ' || lower(p_q)) > 0
+				or search_name_matches(c.title, (select search_name_words(p_q)))
 			)
 			and not exists (
 				select

@@ -1,39 +1,17 @@
 -- SPDX-License-Identifier: MIT
--- The search index, and the follower that writes it. See 0007_search.sql for the tables.
+-- The search index, and the follower that writes it. See 0020_search_parts.sql for the tables.
 --
 -- The index is only a hint. It lags behind the log. A hit is shown only if the message exists, has the same
 -- rev or was never edited (it may have been pinned), and the caller may read it, all in the snapshot of the
 -- search. So a deletion, an edit or the removal of a member takes effect at once.
+--
+-- The functions that touch the tables of segments run as the role that owns the functions, because the worker's
+-- role may be one that may not create tables. Whoever writes holds the row 'search_parts' of follower.
 
--- The prefix of every word of a message in the index: its segment of 2^13 positions.
--- Callers: search_walk(), search_words().
-create function search_tag(p_id bigint) returns text
-language sql immutable as $$ select to_hex(p_id >> 13) || ':' $$;
-
--- The part of a text that is indexed and searched for. Angle brackets are replaced, because the parser would
--- take what is between them for markup. The letter ё counts as е.
--- Callers: search_parse(), search_words().
-create function search_plain(p_text text) returns text
-language sql immutable as $$ select translate(left(p_text, 32768), 'ёЁ<>', 'еЕ  ') $$;
-
--- The stems of a text with their places, and its words as written. Words of more than 64 characters are left
--- out.
--- Caller: search_words().
-create function search_lexemes(p_text text) returns table (word text, places text)
-language sql stable as $$
-	select s.lexeme, ':' || array_to_string(s.positions, ',')
-	from unnest(to_tsvector('postern.stems', p_text)) s
-	where length(s.lexeme) <= 64
-	union all
-	select w.lexeme, ''
-	from unnest(to_tsvector('pg_catalog.simple', p_text)) w
-	where length(w.lexeme) <= 64
-$$;
-
--- Returns true for words in which misspellings are looked for: 4 to 32 letters.
--- Callers: search_count_words(), search_similar().
-create function search_is_word(p_word text) returns boolean
-language sql immutable as $$ select p_word ~ '^[[:alpha:]]{4,32}$' $$;
+-- The table of a segment, quoted.
+-- Callers: search_part_create(), search_add(), search_forget(), search_seal(), search_walk_query().
+create function search_part_name(p_segment bigint) returns text
+language sql immutable as $$ select 'postern.search_part_' || to_hex(p_segment) $$;
 
 -- Returns true if a message has media, in a column of its own or in its content.
 -- Caller: search_words().
@@ -44,157 +22,254 @@ language sql stable as $$
 	) <> '[]'
 $$;
 
--- The entry of a message in the index.
--- Caller: search_follow().
+-- The words of a message in the index.
+-- Callers: search_follow(), search_follow_back().
 create function search_words(m message) returns tsvector
 language sql stable as $$
-	select string_agg(
-		'''' || search_tag(m.id) || replace(replace(l.word, '\', '\\'), '''', '''''') || ''''
-			|| l.places,
-		' '
-	)::tsvector
-	from (
-		select *
-		from search_lexemes(search_plain(m.text))
-		union all
-		values ('#' || m.chat_id, ''), ('@' || m.sender, '')
-		union all
-		select '+media', ''
-		where search_has_media(m)
-	) l
+	select array_to_tsvector(
+		array['#' || m.chat_id, '@' || m.sender]
+		|| case when m.content is not null and search_has_media(m) then array['+media'] else '{}' end
+	) || to_tsvector('postern.stems', search_split(coalesce(m.text, '')))
 $$;
 
--- Adds p_by to the number of messages that have these words. A word that no message has any more is removed.
---   p_words  entries of the index
--- Callers: search_follow(), search_forget().
-create function search_count_words(p_words tsvector[], p_by int) returns void
+-- Creates the table of a segment.
+-- Caller: search_add().
+create function search_part_create(p_segment bigint, p_at timestamptz) returns void
 language plpgsql as $$
 begin
-	insert into search_word as w (word, n)
-	select u.word, count(*) * p_by
-	from (
-		select substr(l, strpos(l, ':') + 1) as word
-		from unnest(p_words) t, unnest(tsvector_to_array(t)) l
-	) u
-	where search_is_word(u.word)
-	group by u.word
-	order by u.word
-	on conflict (word) do update set n = w.n + excluded.n;
-	if p_by < 0 then
-		delete from search_word w
-		where w.n <= 0
-			and w.word = any (
-				select substr(l, strpos(l, ':') + 1)
-				from unnest(p_words) t, unnest(tsvector_to_array(t)) l
-			);
-	end if;
+	execute format('create table %s (like postern.search_row)', search_part_name(p_segment));
+	execute format(
+		'alter table %s alter column words set statistics 0', search_part_name(p_segment)
+	);
+	insert into search_part (segment, first_at, last_at, entries) values (p_segment, p_at, p_at, 0);
+end $$;
+
+-- Adds entries to the index.
+-- Callers: search_follow(), search_follow_back().
+-- Locks: the caller holds the follower's row.
+create function search_add(p_rows search_row[]) returns void
+language plpgsql as $$
+declare
+	v record;
+begin
+	for v in
+		select n.id >> 13 as segment, min(n.at) as first_at, max(n.at) as last_at, count(*) as n,
+			array_agg(n::search_row order by n.id) as rows
+		from unnest(p_rows) n
+		group by 1
+		order by 1
+	loop
+		if not exists (select from search_part p where p.segment = v.segment) then
+			perform search_part_create(v.segment, v.first_at);
+		end if;
+		execute format('insert into %s select * from unnest($1)', search_part_name(v.segment))
+		using v.rows;
+		update search_part p
+		set first_at = least(p.first_at, v.first_at), last_at = greatest(p.last_at, v.last_at),
+			entries = p.entries + v.n
+		where p.segment = v.segment;
+	end loop;
+	insert into search_known (hash)
+	select distinct hashtext(l)
+	from unnest(p_rows) n, unnest(tsvector_to_array(n.words)) l
+	where length(l) between 3 and 25
+		and l !~ '[#@+0-9]'
+		and not exists (select from search_known k where k.hash = hashtext(l))
+	on conflict do nothing;
 end $$;
 
 -- Removes messages from the index.
--- Callers: search_follow(), upkeep().
-create function search_forget(p_chats bigint[], p_ids bigint[]) returns void
+-- Callers: search_follow(), search_skip(), upkeep().
+-- Locks: the follower's row.
+create function search_forget(p_ids bigint[]) returns void
+language plpgsql security definer set search_path from current as $$
+declare
+	v record;
+	v_n bigint;
+begin
+	perform from follower f where f.name = 'search_parts' for update;
+	for v in
+		select p.segment, array_agg(x.id) as ids
+		from unnest(p_ids) x (id)
+		join search_part p on p.segment = x.id >> 13
+		where p.entries > 0
+		group by 1
+	loop
+		execute format('delete from %s where id = any ($1)', search_part_name(v.segment)) using v.ids;
+		get diagnostics v_n = row_count;
+		if v_n > 0 then
+			update search_part p set entries = p.entries - v_n where p.segment = v.segment;
+		end if;
+	end loop;
+end $$;
+
+-- Seals the first segment that gets no more messages, or drops the table of one that is empty. Returns false if
+-- there is none. A table that somebody reads right now isn't dropped: the next call tries again.
+--   p_pos, p_back  the positions of the two followers
+-- Caller: search_follow().
+-- Locks: the caller holds the follower's row. A search waits for neither.
+create function search_seal(p_pos bigint, p_back bigint) returns boolean
 language plpgsql as $$
 declare
-	v_words tsvector[];
+	v search_part;
+	v_table text;
 begin
-	with gone as (
-		delete from search_entry e
-		using unnest(p_chats, p_ids) as x (chat, id)
-		where e.chat_id = x.chat and e.id = x.id
-		returning e.words
-	)
-	select array_agg(words) into v_words
-	from gone;
-	if v_words is not null then
-		perform search_count_words(v_words, -1);
+	select p.* into v
+	from search_part p
+	where not p.sealed and (p.segment + 1) << 13 <= p_pos and p_back < greatest(p.segment << 13, 1)
+	order by p.segment
+	limit 1;
+	if found and v.entries > 0 then
+		v_table := search_part_name(v.segment);
+		execute format('create index on %s using btree (id)', v_table);
+		execute format('create index on %s using gin (words) with (fastupdate = off)', v_table);
+		update search_part p set sealed = true where p.segment = v.segment;
+		return true;
 	end if;
+	select p.* into v
+	from search_part p
+	where p.entries = 0 and (p.segment + 1) << 13 <= p_pos and p_back < greatest(p.segment << 13, 1)
+	order by p.segment
+	limit 1;
+	if not found then
+		return false;
+	end if;
+	v_table := search_part_name(v.segment);
+	begin
+		execute format('lock table %s in access exclusive mode nowait', v_table);
+		execute format('drop table %s', v_table);
+	exception when lock_not_available then
+		return false;
+	end;
+	delete from search_part p where p.segment = v.segment;
+	return true;
+end $$;
+
+-- Adds the messages before the follower "search_back" to the index, the newest first: those that were there
+-- before the index was. Ends after p_most messages or at p_until. Returns its position; 0: all are done.
+-- Caller: search_follow().
+-- Locks: the caller holds the row of the follower "search_parts".
+create function search_follow_back(p_back bigint, p_most int, p_until timestamptz) returns bigint
+language plpgsql as $$
+declare
+	v_message message;
+	v_rows search_row[];
+	v_seen int := 0;
+	v_back bigint := p_back;
+begin
+	for v_message in
+		select m.* from message m where m.rev <= p_back order by m.rev desc limit p_most
+	loop
+		exit when v_seen > 0 and clock_timestamp() > p_until;
+		v_seen := v_seen + 1;
+		v_rows := v_rows || (
+			v_message.chat_id, v_message.id, v_message.rev, v_message.at, search_words(v_message)
+		)::search_row;
+		v_back := v_message.rev - 1;
+	end loop;
+	if v_seen < p_most and clock_timestamp() <= p_until then
+		v_back := 0;
+	end if;
+	if v_rows is not null then
+		perform search_add(v_rows);
+	end if;
+	update follower f set pos = v_back where f.name = 'search_back';
+	return v_back;
 end $$;
 
 -- A step of the follower "search": adds the next p_most changed messages to the index, and removes those that
--- were deleted.
+-- were deleted; or seals a segment. It ends sooner when p_ms are over, but not without a change.
 --   p_holder   the node that asks. It works only if it holds the follower, or if nobody does.
 --   head, pos  the positions of the log and of the follower
 --   age_ms     how long the oldest message that isn't in the index has been waiting
+--   more       there is more to do now
 -- Caller: serve/worker.c.
 -- Locks: the follower's row; never the log lock.
 -- what is lost with a crash is done again
 create function search_follow(
 	p_holder text,
 	p_most int,
+	p_ms int,
 	out mine boolean,
 	out head bigint,
 	out pos bigint,
-	out age_ms bigint
+	out age_ms bigint,
+	out more boolean
 )
-language plpgsql set synchronous_commit = off as $$
+language plpgsql security definer set search_path from current set synchronous_commit = off as $$
 declare
-	most_bytes constant int := 256 * 1024; -- of text, plus one message: a step must not take long
+	v_until timestamptz := clock_timestamp() + p_ms * interval '1 ms';
 	v follower;
+	v_back bigint := (select f.pos from follower f where f.name = 'search_back');
 	v_upto bigint;
-	v_new search_entry[];
-	v_chats bigint[];
-	v_ids bigint[];
+	v_seen int := 0;
+	v_change record;
+	v_rows search_row[];
+	v_gone bigint[];
 begin
-	select * into v from follower f where f.name = 'search' for update skip locked;
+	more := false;
+	select * into v from follower f where f.name = 'search_parts' for update skip locked;
 	mine := found and (v.holder is null or v.holder = p_holder or v.until < clock_timestamp());
 	head := log_head();
-	pos := coalesce(v.pos, (select f.pos from follower f where f.name = 'search'));
+	pos := coalesce(v.pos, (select f.pos from follower f where f.name = 'search_parts'));
 	if mine then
-		select
-			array_agg((n.chat_id, n.id, n.rev, n.at, search_words(n.m))::search_entry) filter (
-				where n.before < most_bytes
-			),
-			case
-				when count(*) = p_most or max(n.before) >= most_bytes
-				then max(n.rev) filter (where n.before < most_bytes)
-				else head
-			end
-		into v_new, v_upto
-		from (
-			select m.chat_id, m.id, m.rev, m.at, m::message as m,
-				sum(coalesce(octet_length(m.text), 0)) over (order by m.rev) - coalesce(
-					octet_length(m.text), 0
-				) as before
-			from (
+		v_upto := v.pos;
+		if search_seal(v.pos, v_back) then
+			more := true;
+		else
+			for v_change in
 				select x.*
-				from message x
-				where x.rev > v.pos and x.rev <= head
+				from (
+					(
+						select m.rev, m.id, m
+						from message m
+						where m.rev > v.pos and m.rev <= head
+						order by m.rev
+						limit p_most
+					)
+					union all
+					(
+						select t.rev, t.id, null
+						from tombstone t
+						where t.rev > v.pos and t.rev <= head
+						order by t.rev
+						limit p_most
+					)
+				) x
 				order by x.rev
 				limit p_most
-			) m
-		) n;
-		select array_agg(t.chat), array_agg(t.id) into v_chats, v_ids
-		from (
-			select x.chat_id as chat, x.id
-			from tombstone x
-			where x.rev > v.pos and x.rev <= v_upto
-			union all
-			select n.chat_id, n.id
-			from unnest(v_new) n
-			where n.rev > n.id
-		) t;
-		if v_chats is not null then
-			perform search_forget(v_chats, v_ids);
-		end if;
-		if v_new is not null then
-			insert into search_entry
-			select n.*
-			from unnest(v_new) n
-			order by n.id
-			on conflict (chat_id, id) do nothing;
-			perform search_count_words((select array_agg(n.words) from unnest(v_new) n), 1);
-			insert into search_segment as s
-			select n.id >> 13, min(n.at), max(n.at)
-			from unnest(v_new) n
-			group by 1
-			on conflict (segment) do update
-			set first_at = least(s.first_at, excluded.first_at),
-				last_at = greatest(s.last_at, excluded.last_at)
-			where excluded.first_at < s.first_at or excluded.last_at > s.last_at;
+			loop
+				exit when v_seen > 0 and clock_timestamp() > v_until;
+				v_seen := v_seen + 1;
+				if (v_change.m).id is null or v_change.rev > v_change.id then
+					v_gone := v_gone || v_change.id;
+				end if;
+				if (v_change.m).id is not null then
+					v_rows := v_rows || (
+						(v_change.m).chat_id, v_change.id, v_change.rev,
+						(v_change.m).at, search_words(v_change.m)
+					)::search_row;
+				end if;
+				v_upto := v_change.rev;
+			end loop;
+			if v_seen < p_most and clock_timestamp() <= v_until then
+				v_upto := head;
+			end if;
+			if v_gone is not null then
+				perform search_forget(v_gone);
+			end if;
+			if v_rows is not null then
+				perform search_add(v_rows);
+			end if;
+			more := v_upto < head;
+			if not more and v_back > 0 then
+				v_back := search_follow_back(v_back, p_most, v_until);
+				more := v_back > 0;
+			end if;
 		end if;
 		update follower f
 		set pos = v_upto, holder = p_holder, until = clock_timestamp() + interval '10 s'
-		where f.name = 'search' and f.pos = v.pos;
+		where f.name = 'search_parts';
 		pos := v_upto;
 	end if;
 	select (extract(epoch from clock_timestamp() - b.at) * 1000)::bigint into age_ms
@@ -205,9 +280,10 @@ begin
 	age_ms := greatest(coalesce(age_ms, 0), 0);
 end $$;
 
--- Moves the follower "search" past the next changed message, which fails whenever it is added to the index.
--- Deletions before it are applied, and an earlier version of the message is removed from the index. Returns
--- which message that is; null if there is none, or if another node holds the follower.
+-- Moves the follower "search" past the next changed message, which fails whenever it is added to the index;
+-- after the last one the follower "search_back". Deletions before it are applied, and an earlier version of the
+-- message is removed from the index. Returns which message that is; null if there is none, or if another node
+-- holds the follower.
 --   p_holder  the node that asks
 -- Caller: serve/worker.c.
 -- Locks: the follower's row; never the log lock.
@@ -216,59 +292,31 @@ language plpgsql as $$
 declare
 	v follower;
 	v_message message;
-	v_chats bigint[];
-	v_ids bigint[];
 begin
 	select * into v
 	from follower f
-	where f.name = 'search' and f.holder = p_holder
+	where f.name = 'search_parts' and f.holder = p_holder
 	for update;
-	select * into v_message from message x where x.rev > v.pos order by x.rev limit 1;
-	if v.name is null or v_message.id is null then
+	if not found then
 		return null;
 	end if;
-	select array_agg(x.chat_id), array_agg(x.id) into v_chats, v_ids
-	from (
-		select t.chat_id, t.id
-		from tombstone t
-		where t.rev > v.pos and t.rev < v_message.rev
-		union all
-		select v_message.chat_id, v_message.id
-	) x;
-	perform search_forget(v_chats, v_ids);
-	update follower f set pos = v_message.rev where f.name = 'search';
-	return 'message ' || v_message.id || ' of chat ' || v_message.chat_id;
-end $$;
-
--- Creates what the search for misspelt words needs, when a node starts. Returns null, or the reason why it
--- failed. The rest of the search works without it.
--- Caller: serve/worker.c.
--- Locks: an advisory lock of its own.
-create function search_prepare() returns text
-language plpgsql as $$
-declare
-	v_schema text;
-begin
-	perform pg_advisory_xact_lock(5788050871298354039); -- nothing else takes this lock
-	select x.extnamespace::regnamespace::text into v_schema
-	from pg_extension x
-	where x.extname = 'pg_trgm';
-	if v_schema is null then
-		create extension pg_trgm with schema postern;
-		v_schema := 'postern';
-	end if;
-	if to_regclass('postern.search_word_like') is null then
-		execute format(
-			'create index search_word_like on postern.search_word'
-			' using gin (word %s.gin_trgm_ops) with (fastupdate = off)',
-			v_schema
+	select * into v_message from message x where x.rev > v.pos order by x.rev limit 1;
+	if found then
+		perform search_forget(
+			(
+				select array_agg(t.id)
+				from tombstone t
+				where t.rev > v.pos and t.rev < v_message.rev
+			) || v_message.id
 		);
+		update follower f set pos = v_message.rev where f.name = 'search_parts';
+	else
+		select x.* into v_message
+		from message x
+		where x.rev <= (select f.pos from follower f where f.name = 'search_back')
+		order by x.rev desc
+		limit 1;
+		update follower f set pos = v_message.rev - 1 where f.name = 'search_back' and v_message.id > 0;
 	end if;
-	return null;
-exception when others then
-	return format(
-		'searches won''t find misspelt words: %s'
-		' (let an administrator of the database create the extension pg_trgm, then start again)',
-		sqlerrm
-	);
+	return 'message ' || v_message.id || ' of chat ' || v_message.chat_id;
 end $$;

@@ -1,107 +1,153 @@
 -- SPDX-License-Identifier: MIT
--- What a search asks for: words, bounds, and how a hit is shown.
+-- What a search asks for: words, bounds.
 
--- Up to 20 known words that are like p_word, the most similar first. None without pg_trgm.
+-- The words that are one letter away from p_word: with a letter left out, replaced or added, or with two
+-- neighbours swapped. They come from the word alone, not from what anybody has written: else a user could learn
+-- which words others use. Null if p_word isn't a word of 4 to 24 Latin, Cyrillic or Greek letters.
 -- Caller: search_parse().
-create function search_similar(p_word text) returns setof text
-language plpgsql stable as $$
-declare
-	v_schema text;
-	v_swapped text[] := array(
-		select substr(p_word, 1, i - 1) || substr(p_word, i + 1, 1) || substr(p_word, i, 1)
+create function search_variants(p_word text) returns text[]
+language sql immutable as $$
+	select array(
+		select left(p_word, i - 1) || substr(p_word, i + 1)
+		from generate_series(1, length(p_word)) i
+		union
+		select left(p_word, i - 1) || substr(p_word, i + 1, 1) || substr(p_word, i, 1)
 			|| substr(p_word, i + 2)
 		from generate_series(1, length(p_word) - 1) i
-	);
-begin
-	-- Check both: while another node creates them, to_regclass() can see the index although this snapshot
-	-- lacks the extension.
-	select x.extnamespace::regnamespace::text into v_schema
-	from pg_extension x
-	where x.extname = 'pg_trgm';
-	if v_schema is null or not search_is_word(p_word) or to_regclass('postern.search_word_like') is null
-	then
-		return;
-	end if;
-	return query execute format(
-		$q$
-			select s.word::text
-			from (
-				select w.word, %1$s.similarity(w.word, $1) as score
-				from search_word w
-				where w.word operator(%1$s.%%) $1
-					and abs(length(w.word) - length($1)) <= 2
-				union all
-				select w.word, 1
-				from search_word w
-				where w.word = any ($2)
-			) s
-			group by s.word
-			order by max(s.score) desc, s.word
-			limit 20
-		$q$,
-		v_schema
-	) using p_word, v_swapped;
-end $$;
+		union
+		select left(p_word, i - 1) || c || substr(p_word, i + k)
+		from generate_series(1, length(p_word) + 1) i, unnest(string_to_array(a, null)) c,
+			generate_series(0, 1) k
+	)
+	from (
+		select case
+			when p_word ~ '^[a-z]{4,24}$' then 'abcdefghijklmnopqrstuvwxyz'
+			when p_word ~ '^[\u0430-\u045f\u0491]{4,24}$' then 'абвгдежзийклмнопрстуфхцчшщъыьэюяієґ'
+			when p_word ~ '^[\u03b1-\u03c9]{4,24}$' then 'αβγδεζηθικλμνξοπρστυφχψω'
+		end as a
+	) x
+	where a is not null
+$$;
 
--- Parses a query: words, "phrases", prefixes*, and -excluded words.
---   p_fuzzy          each word also matches similar ones
---   template         the text of a tsquery in which chr(1) stands for the tag of each word
---   stems, surfaces  queries for the highlighting: by stem, and as written
+-- The stems that words which begin with p_word may have and which don't begin with it themselves: run for runni,
+-- since running is indexed as run.
+-- Caller: search_parse().
+create function search_prefix_stems(p_word text) returns text[]
+language sql stable as $$
+	select array(
+		select l
+		from unnest(tsvector_to_array(to_tsvector(
+			'postern.stems', coalesce(string_agg(p_word || substr(e, n + 1), ' '), '')
+		))) l
+		where not starts_with(l, p_word)
+	)
+	from unnest((
+		case
+			when p_word ~ '^[a-z]+$' then
+				'{s,es,ed,ing,ings,er,ers,est,ly,y,ies,ied,ness,ment,ments,ation,ations,ive,ful,less,'
+				'ism,ist,able}'
+			when p_word ~ '^[\u0430-\u044f]+$' then
+				'{а,я,ы,и,у,ю,е,о,ой,ей,ом,ем,ою,ею,ам,ям,ами,ями,ах,ях,ов,ев,ый,ий,ая,яя,ое,ее,ые,ие,'
+				'ого,его,ому,ему,ым,им,ых,их,ыми,ими,ую,юю,ть,ти,л,ла,ло,ли,ет,ит,ют,ят,ут,ат,ешь,ишь,'
+				'ете,ите,ал,ала,али,ил,ила,или,ость,ости,остью,ся,сь,ться,ение,ения,ению,ением,ений}'
+			else '{}'
+		end
+	)::text[]) e, generate_series(0, length(e)) n
+	where right(p_word, n) = left(e, n) and length(p_word) > n + 1
+$$;
+
+-- Parses a query: words, "phrases", prefixes*, and -excluded words. What is written without blanks is a phrase:
+-- an address, or words of a script that has none.
+--   p_fuzzy  each word also matches those that are one letter away
+--   query    what to look for in the index
+--   marks    what to mark in snippets: stems; ^ and the beginning of a word; = and characters that are marked
+--            wherever they are
 -- Caller: search().
 -- Errors: 422 empty_text.
-create function search_parse(
-	p_q text,
-	p_fuzzy boolean,
-	out template text,
-	out stems tsquery,
-	out surfaces tsquery
-)
+create function search_parse(p_q text, p_fuzzy boolean, out query tsquery, out marks text[])
 language plpgsql stable as $$
 declare
+	most_variants constant int := 2000;
 	v_part text;
-	v_text text;
+	v_split text;
+	v_words text[];
+	v_last text;
 	v_not boolean;
 	v_some boolean := false;
 	v_query tsquery;
-	v_like tsquery;
-	v_all tsquery;
+	v_end tsquery;
+	v_stems text[];
+	v_variants text[];
+	v_left int := most_variants;
 begin
-	for v_part in select x[1] from regexp_matches(search_plain(p_q), '-?"[^"]*"?|[^\s"]+', 'g') x loop
+	marks := '{}';
+	for v_part in select x[1] from regexp_matches(left(p_q, 2000), '-?"[^"]*"?|[^\s"]+', 'g') x loop
 		v_not := v_part like '-%';
-		v_text := ltrim(v_part, '-');
-		-- The index has state-of-the-art as a whole and in parts. Search for the parts, so that it is
-		-- found while typing.
-		if v_text !~ '["@/.:]' then
-			v_text := regexp_replace(v_text, '([[:alpha:]])-(?=[[:alpha:]])', '\1 ', 'g');
-		end if;
-		if v_text like '"%' then
-			v_query := phraseto_tsquery('postern.stems', v_text);
-			stems := case when v_not then stems else coalesce(stems || v_query, v_query) end;
-		elsif v_text like '%*' and numnode(plainto_tsquery('pg_catalog.simple', v_text)) > 0 then
-			v_query := (plainto_tsquery('pg_catalog.simple', v_text)::text || ':*')::tsquery;
-			surfaces := case
-				when v_not then surfaces
-				else coalesce(surfaces || v_query, v_query)
-			end;
-		else
-			v_query := plainto_tsquery('postern.stems', v_text);
-			stems := case when v_not then stems else coalesce(stems || v_query, v_query) end;
-			if p_fuzzy and not v_not then
-				select string_agg('''' || s || '''', ' | ')::tsquery into v_like
-				from search_similar(lower(v_text)) s;
-				v_query := coalesce(v_query || v_like, v_query);
-				surfaces := coalesce(surfaces || v_like, surfaces, v_like);
+		v_split := btrim(search_split(v_part));
+		v_words := string_to_array(v_split, ' ');
+		continue when v_split = '';
+		v_last := v_words[cardinality(v_words)];
+		v_end := null;
+		v_stems := '{}';
+		if search_has_special(v_last) and length(v_last) = 1 then
+			-- A pair has it already, unless it is alone: then it is the beginning of a pair.
+			v_words := trim_array(v_words, 1);
+			if cardinality(v_words) = 0 or right(v_words[cardinality(v_words)], 1) <> v_last then
+				v_end := ('''' || v_last || ''':*')::tsquery;
+			end if;
+		elsif v_part like '%*' and v_part not like '%"%' then
+			v_words := trim_array(v_words, 1);
+			v_stems := search_prefix_stems(v_last);
+			v_end := (
+				'''' || v_last || ''':*'
+				|| coalesce((select string_agg(' | ''' || s || '''', '') from unnest(v_stems) s), '')
+			)::tsquery;
+			v_stems := array['^' || v_last];
+		elsif p_fuzzy and not v_not and cardinality(v_words) = 1 then
+			v_variants := search_variants(v_last);
+			if cardinality(v_variants) <= v_left then
+				v_left := v_left - cardinality(v_variants);
+				v_stems := array(
+					select l
+					from unnest(tsvector_to_array(to_tsvector(
+						'postern.stems', array_to_string(v_variants || v_last, ' ')
+					))) l
+					where exists (select from search_known k where k.hash = hashtext(l))
+				);
+				select string_agg('''' || s || '''', ' | ')::tsquery into v_end
+				from unnest(v_stems) s;
+				v_words := case when v_end is null then v_words else '{}' end;
 			end if;
 		end if;
-		continue when numnode(v_query) = 0;
-		v_some := v_some or not v_not;
-		v_query := case when v_not then !! v_query else v_query end;
-		v_all := coalesce(v_all && v_query, v_query);
+		v_query := phraseto_tsquery('postern.stems', array_to_string(v_words, ' '));
+		v_query := case
+			when v_end is null then v_query
+			when numnode(v_query) = 0 then v_end
+			else tsquery_phrase(v_query, v_end)
+		end;
+		if v_not then
+			v_query := !! v_query;
+		else
+			v_some := true;
+			marks := marks || v_stems
+				|| tsvector_to_array(to_tsvector('postern.stems', array_to_string(v_words, ' ')))
+				|| array(
+					select '=' || x[1]
+					from regexp_matches(
+						search_fold(v_part),
+						'([\u0e01-\u0edf\u1000-\u109f\u1780-\u17d3\u2300-\u23ff\u25a0-\u27bf'
+						'\u2b00-\u2bff\u2e80-\u2fdf\u3005-\u3007\u3021-\u303b\u3041-\u30fa'
+						'\u30fc-\u31ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff'
+						'\U0001f000-\U0001faff\U00020000-\U0003ffff]+)',
+						'g'
+					) x
+				);
+		end if;
+		query := coalesce(query && v_query, v_query);
 	end loop;
 	if not v_some then
 		perform refuse('empty_text', 'q needs a word to look for.');
 	end if;
-	template := regexp_replace(v_all::text, '''((?:[^'']|'''')*)''', '''' || chr(1) || '\1''', 'g');
 end $$;
 
 -- A bound of a search: a message's id, a date or a time.
@@ -130,31 +176,4 @@ exception when datetime_field_overflow or invalid_datetime_format
 	or invalid_time_zone_displacement_value
 then
 	perform refuse('bad_parameter', format('%s is no date that there is.', p_name));
-end $$;
-
--- The text, or the parts of a long one that have hits. Each hit is between U+0002 and U+0003, which are
--- removed from the text before. "<" is hidden from the parser, which would drop markup.
--- Caller: search().
-create function search_snippet(p_text text, p_stems tsquery, p_surfaces tsquery) returns text
-language plpgsql stable as $$
-declare
-	marks constant text := format('StartSel="%s", StopSel="%s"', chr(2), chr(3));
-	crop constant text := marks
-		|| case
-			when length(p_text) <= 200 then ', HighlightAll=true'
-			else ', MaxFragments=2, MaxWords=24, MinWords=8, ShortWord=0, FragmentDelimiter=" … "'
-		end;
-	v_text text := translate(left(p_text, 32768), '<' || chr(1) || chr(2) || chr(3), chr(1));
-begin
-	if p_stems is null then
-		return translate(ts_headline('pg_catalog.simple', v_text, p_surfaces, crop), chr(1), '<');
-	end if;
-	v_text := ts_headline('postern.stems', v_text, p_stems, crop);
-	if p_surfaces is not null then
-		v_text := ts_headline(
-			'pg_catalog.simple', v_text, p_surfaces, marks || ', HighlightAll=true'
-		);
-		v_text := replace(replace(v_text, chr(2) || chr(2), chr(2)), chr(3) || chr(3), chr(3));
-	end if;
-	return translate(v_text, chr(1), '<');
 end $$;

@@ -1,19 +1,39 @@
 -- SPDX-License-Identifier: MIT
 -- GET /v1/search. search/index.sql describes the index.
+--
+-- An answer depends only on what the caller may read and on the number of segments: how far a page reads is
+-- bounded by segments, not by time or by hits in others' chats.
+
+-- The query that finds the hits in some segments. Its parameters are those of search_walk(), in order.
+-- Caller: search_walk().
+create function search_walk_query(p_segments bigint[]) returns text
+language sql immutable as $$
+	select 'select e.chat_id, e.id, e.rev, case when $7 then ts_rank(e.words, $2, 1) end as rank from ('
+		|| string_agg(
+			'select chat_id, id, rev, at, words from ' || search_part_name(s)
+				|| ' where words @@ $1',
+			' union all '
+		)
+		|| ') e where e.id > $4 and e.id < $5 and ($6 is null or e.at >= $6) and ($8 is null or e.at < $8)'
+			' and ($3 -> e.chat_id::text)::bigint < e.id'
+	from unnest(p_segments) s
+$$;
 
 -- Reads the index from the newest segment back, several segments at once while few hits are found.
 --   p_mine            the reader's chats: a JSON object from chat to floor
+--   p_filter          what a hit must have beside the words
 --   p_lo, p_hi        bounds of the id, both excluded
 --   p_since, p_until  bounds of the time, the second one excluded
---   p_rank            null: returns the newest p_most hits. Otherwise the p_most hits with the best rank after
+--   p_ranked          false: returns the newest p_most hits. Else the p_most hits with the best rank after
 --                     (p_after_rank, p_after_id). The first page, for which these are null, ends with the
 --                     segment that completes 10,000 hits.
---   stopped           set if ids below it were not looked at, for that reason or because it took too long
+--   stopped           set if ids below it were not looked at, for that reason or because it were too many segments
 -- Caller: search().
 create function search_walk(
 	p_mine jsonb,
-	p_query text,
-	p_rank text,
+	p_filter tsquery,
+	p_query tsquery,
+	p_ranked boolean,
 	p_lo bigint,
 	p_hi bigint,
 	p_since timestamptz,
@@ -26,24 +46,22 @@ create function search_walk(
 	out ranks float4[],
 	out stopped bigint
 )
-language plpgsql stable as $$
+language plpgsql stable security definer set search_path from current as $$
 declare
 	most_ranked constant int := 10000;
-	v_end timestamptz := clock_timestamp() + interval '30 ms';
-	-- no hit yet: stopping early would show that other users have the word
-	v_end_empty timestamptz := clock_timestamp() + interval '300 ms';
+	most_segments constant int := 64;
+	most_segments_empty constant int := 512; -- while there is no hit
 	v_segments bigint[] := array(
 		select s.segment
-		from search_segment s
+		from search_part s
 		where s.segment between p_lo >> 13 and p_hi >> 13
+			and s.entries > 0
 			and (p_until is null or s.first_at < p_until)
 			and (p_since is null or s.last_at >= p_since)
 		order by s.segment desc
 	);
 	v_next int := 1;
 	v_size int := 1; -- segments read at once
-	v_query tsquery;
-	v_rank tsquery;
 	v_hits int;
 	v_total int := 0;
 	v_chats bigint[];
@@ -54,90 +72,48 @@ begin
 	ids := '{}';
 	ranks := '{}';
 	while v_next <= cardinality(v_segments) loop
-		select string_agg('(' || replace(p_query, chr(1), to_hex(s) || ':') || ')', ' | ')::tsquery
-		into v_query
-		from unnest(v_segments[v_next : v_next + v_size - 1]) s;
-		if p_rank is null then
-			with hit as materialized (
-				select e.chat_id, e.id, e.rev
-				from search_entry e
-				where e.words @@ v_query
-					and e.id > p_lo
-					and e.id < p_hi
-					and (p_until is null or e.at < p_until)
-					and (p_since is null or e.at >= p_since)
-					and (p_mine -> e.chat_id::text)::bigint < e.id
-			)
-			select array_agg(f.chat_id), array_agg(f.id), (select count(*) from hit)
-			into v_chats, v_ids, v_hits
-			from (
-				select h.chat_id, h.id
-				from (select * from hit order by hit.id desc) h
-				join message m on m.chat_id = h.chat_id
-					and m.id = h.id
-					and (m.rev = h.rev or m.edited_at is null)
-				order by h.id desc
-				limit p_most - cardinality(ids)
-			) f;
-		else
-			v_rank := replace(p_rank, chr(1), search_tag(v_segments[v_next] << 13))::tsquery;
-			with hit as materialized (
-				select e.chat_id, e.id, e.rev,
-					ts_rank(
-						e.words,
-						case
-							when v_size = 1 then v_rank
-							else replace(
-								p_rank, chr(1), search_tag(e.id)
-							)::tsquery
-						end,
-						1
-					) as rank
-				from search_entry e
-				where e.words @@ v_query
-					and e.id > p_lo
-					and e.id < p_hi
-					and (p_until is null or e.at < p_until)
-					and (p_since is null or e.at >= p_since)
-					and (p_mine -> e.chat_id::text)::bigint < e.id
-			)
-			select array_agg(f.chat_id), array_agg(f.id), array_agg(f.rank),
-				(select count(*) from hit)
+		begin
+			execute 'with hit as materialized ('
+				|| search_walk_query(v_segments[v_next : v_next + v_size - 1])
+				|| ') select array_agg(f.chat_id), array_agg(f.id), array_agg(f.rank),'
+					' (select count(*) from hit)'
+					' from ('
+					'select h.chat_id, h.id, h.rank from ('
+					'select * from hit where $9 is null or (hit.rank, hit.id) < ($9, $10)'
+					' order by hit.rank desc, hit.id desc'
+					') h join message m on m.chat_id = h.chat_id and m.id = h.id'
+					' and (m.rev = h.rev or m.edited_at is null)'
+					' order by h.rank desc, h.id desc limit $11'
+					') f'
 			into v_chats, v_ids, v_ranks, v_hits
-			from (
-				select h.chat_id, h.id, h.rank
-				from (
-					select *
-					from hit
-					where p_after_rank is null
-						or (hit.rank, hit.id) < (p_after_rank, p_after_id)
-					order by hit.rank desc, hit.id desc
-				) h
-				join message m on m.chat_id = h.chat_id
-					and m.id = h.id
-					and (m.rev = h.rev or m.edited_at is null)
-				order by h.rank desc, h.id desc
-				limit p_most
-			) f;
+			using coalesce(p_filter && p_query, p_query), p_query, p_mine, p_lo, p_hi, p_since,
+				p_ranked, p_until, p_after_rank, p_after_id,
+				case when p_ranked then p_most else p_most - cardinality(ids) end;
+			chats := chats || v_chats;
+			ids := ids || v_ids;
 			ranks := ranks || v_ranks;
-		end if;
-		chats := chats || v_chats;
-		ids := ids || v_ids;
-		v_total := v_total + v_hits;
+			v_total := v_total + v_hits;
+		exception when undefined_table then -- dropped since, because it was empty
+			if v_size > 1 then
+				v_size := 1;
+				continue;
+			end if;
+			v_hits := 0;
+		end;
 		v_next := v_next + v_size;
 		exit when v_next > cardinality(v_segments)
-			or (p_rank is null and cardinality(ids) >= p_most);
-		if (p_rank is null or p_after_id is null)
+			or (not p_ranked and cardinality(ids) >= p_most);
+		if (not p_ranked or p_after_id is null)
 			and (
-				clock_timestamp() > case when v_total > 0 then v_end else v_end_empty end
-				or (p_rank is not null and v_total >= most_ranked)
+				v_next > case when v_total > 0 then most_segments else most_segments_empty end
+				or (p_ranked and v_total >= most_ranked)
 			)
 		then
 			stopped := v_segments[v_next - 1] << 13;
 			exit;
 		end if;
 		v_size := case
-			when v_hits < 100 then least(v_size * 2, 64)
+			when v_hits < 100 then least(v_size * 2, 32)
 			when v_hits > 1000 then 1
 			else v_size
 		end;
@@ -169,6 +145,8 @@ declare
 	v_mine jsonb;
 	v_count int;
 	v_filter text;
+	v_back bigint := (select f.pos from follower f where f.name = 'search_back');
+	v_former record;
 	v_before record;
 	v_after record;
 	v_hi bigint := log_head() + 1;
@@ -178,6 +156,7 @@ declare
 	v_parsed record;
 	v_next text;
 	v_json text;
+	v_until timestamptz; -- of the snippets
 begin
 	v_before := search_bound('before', p_before);
 	v_after := search_bound('after', p_after);
@@ -201,7 +180,7 @@ begin
 		v_chat := (membership(p_me, chat_of(p_me, p_chat))).chat_id;
 	end if;
 	select jsonb_object_agg(m.chat_id, m.floor), count(*),
-		string_agg('''' || chr(1) || '#' || m.chat_id || '''', ' | ')
+		string_agg('''#' || m.chat_id || '''', ' | ')
 	into v_mine, v_count, v_filter
 	from member m
 	join chat c on c.id = m.chat_id
@@ -211,33 +190,49 @@ begin
 		and (v_chat is null or m.chat_id = v_chat);
 	-- For up to 20 chats the index filters by chat. For more, hits of other chats are dropped afterwards.
 	v_filter := case when v_count between 1 and 20 then '(' || v_filter || ') & ' else '' end
-		|| coalesce('''' || chr(1) || '@' || p_from || ''' & ', '')
-		|| case when p_has = 'media' then '''' || chr(1) || '+media'' & ' else '' end;
+		|| coalesce('''@' || p_from || ''' & ', '')
+		|| case when p_has = 'media' then '''+media'' & ' else '' end;
 	loop
 		v_parsed := search_parse(p_q, v_fuzzy);
 		v_hits := search_walk(
-			coalesce(v_mine, '{}'), v_filter || '(' || v_parsed.template || ')',
-			case when v_ranked then v_parsed.template end, greatest(v_after.id, v_lo - 1, 0),
-			least(v_hi, v_before.id), v_after.at, v_before.at, v_cursor[3]::float4,
-			v_cursor[4]::bigint, p_limit + 1
+			coalesce(v_mine, '{}'), nullif(rtrim(v_filter, '& '), '')::tsquery, v_parsed.query,
+			v_ranked, greatest(v_after.id, v_lo - 1, 0), least(v_hi, v_before.id), v_after.at,
+			v_before.at, v_cursor[3]::float4, v_cursor[4]::bigint, p_limit + 1
 		);
+		if v_back > 0 and v_cursor[4] is null and not v_fuzzy then
+			v_former := search_former(
+				p_q, coalesce(v_mine, '{}'), replace(replace(replace(
+					v_filter, '''#', '''' || chr(1) || '#'
+				), '''@', '''' || chr(1) || '@'), '''+', '''' || chr(1) || '+'), v_back,
+				greatest(v_after.id, v_lo - 1, 0), least(v_hi, v_before.id), v_after.at,
+				v_before.at, p_limit + 1
+			);
+			v_hits.chats := v_hits.chats || v_former.chats;
+			v_hits.ids := v_hits.ids || v_former.ids;
+			v_hits.ranks := v_hits.ranks || array_fill(
+				case when v_ranked then 0::float4 end, array[cardinality(v_former.ids)]
+			);
+			v_hits.stopped := greatest(v_hits.stopped, v_former.stopped);
+		end if;
 		exit when p_cursor is not null
 			or v_fuzzy
 			or cardinality(v_hits.ids) > 0
 			or v_hits.stopped is not null;
 		v_fuzzy := true;
 	end loop;
+	v_until := clock_timestamp() + interval '200 ms';
 	v_lo := coalesce(case when v_ranked then v_hits.stopped end, v_lo, 0);
 	with page as materialized (
 		select h.chat, h.id, h.rank, row_number() over (order by h.rank desc, h.id desc) as n
 		from unnest(v_hits.chats, v_hits.ids, v_hits.ranks) as h (chat, id, rank)
+		where v_ranked or v_hits.stopped is null or h.id >= v_hits.stopped
 		order by h.rank desc, h.id desc
 		limit p_limit + 1
 	)
 	select
 		string_agg(
 			'{"message":' || message_json(m) || ',"snippet":'
-				|| to_json(search_snippet(m.text, v_parsed.stems, v_parsed.surfaces))::text
+				|| to_json(search_snippet(m.text, v_parsed.marks, v_until))::text
 				|| '}',
 			','
 			order by page.n

@@ -7,7 +7,8 @@
 --   p_key_ttl, p_tombstone_ttl  how long keys of sends and tombstones are kept
 --   p_chunk                     the most rows of a kind
 -- Caller: follow/upkeep.c.
--- Locks: an advisory lock of its own; a node that doesn't get it does nothing. Never the log lock.
+-- Locks: an advisory lock of its own; a node that doesn't get it does nothing. The row of the follower
+--   "search_parts", if messages of deleted chats are removed. Never the log lock.
 create function upkeep(p_key_ttl interval, p_tombstone_ttl interval, p_chunk int) returns int
 language plpgsql as $$
 declare
@@ -16,6 +17,7 @@ declare
 	v_n int;
 	v_horizon bigint;
 	v_keys bigint;
+	v_ids bigint[];
 begin
 	if not pg_try_advisory_xact_lock(5788050871298354033) then
 		return 0;
@@ -53,30 +55,22 @@ begin
 		v_removed := v_removed + v_n;
 	end if;
 
-	delete from message
-	where ctid = any (array(
-		select m.ctid
-		from chat c, lateral (select x.ctid from message x where x.chat_id = c.id limit p_chunk) m
-		where c.state = 'deleted'
-		limit p_chunk
-	));
-	get diagnostics v_n = row_count;
-	v_removed := v_removed + v_n;
-	select count(*), search_forget(array_agg(e.chat_id), array_agg(e.id))
-	from (
-		select x.chat_id, x.id
-		from chat c,
-			lateral (
-				select y.chat_id, y.id
-				from search_entry y
-				where y.chat_id = c.id
-				limit p_chunk
-			) x
-		where c.state = 'deleted'
-		limit p_chunk
-	) e
-	into v_n;
-	v_removed := v_removed + v_n;
+	with gone as (
+		delete from message
+		where ctid = any (array(
+			select m.ctid
+			from chat c, lateral (select x.ctid from message x where x.chat_id = c.id limit p_chunk) m
+			where c.state = 'deleted'
+			limit p_chunk
+		))
+		returning id
+	)
+	select array_agg(id) into v_ids from gone;
+	if v_ids is not null then
+		v_removed := v_removed + cardinality(v_ids);
+		perform search_forget(v_ids);
+	end if;
+	perform search_former_clear();
 	delete from watermark
 	where ctid = any (array(
 		select w.ctid

@@ -110,11 +110,10 @@ language plpgsql as $$
 declare
 	v record;
 begin
-	perform search_prepare();
 	loop
-		v := search_follow('bench', 1000);
+		v := search_follow('bench', 1000, 1000);
 		commit;
-		exit when v.pos >= v.head;
+		exit when not v.more;
 	end loop;
 	update postern.follower set holder = null;
 end $$;
