@@ -256,6 +256,14 @@ static void add(struct arguments *a, const struct field *f)
 		buf_addu(out, http_conf(request_server(a->req))->members_max);
 		s = out->data;
 		break;
+	case FROM_CHATS_MAX:
+		buf_addu(out, http_conf(request_server(a->req))->chats_max);
+		s = out->data;
+		break;
+	case FROM_RATE_STRANGERS:
+		buf_addu(out, http_conf(request_server(a->req))->rate_strangers);
+		s = out->data;
+		break;
 	case FROM_THROTTLE:
 		s = limit_once(a->req, f->name, request_var(a->req, 0), (unsigned)f->max) ? "f" : "t";
 		break;
@@ -316,8 +324,12 @@ bool call_allow_parameters(struct request *req, const char *const known[])
 void call_refuse_by(struct request *req, const char *code, const char *detail)
 {
 	enum problem p = *code != '\0' ? problem_find(code) : PROBLEM_INTERNAL;
+	const char *retry = strstr(detail, "Retry in ");
+	unsigned seconds;
 	if (p == PROBLEM_INTERNAL)
 		log_error("the functions refuse with the unknown code %s", code);
+	if (problem_status(p) == 429 && retry != NULL && sscanf(retry, "Retry in %u", &seconds) == 1)
+		request_add_rate(req, http_conf(request_server(req))->rate_strangers, seconds);
 	request_problem(req, p, *detail != '\0' ? detail : NULL, "");
 }
 

@@ -14,11 +14,13 @@ enum field_source {
 	FROM_VAR,        /* the next path variable */
 	FROM_QUERY,
 	FROM_BODY,
-	FROM_IF_MATCH,      /* a rev; absent: null */
-	FROM_MENTIONS,      /* the names that a text of the body mentions: see base/mentions.h; none: null */
-	FROM_MEMBERS_MAX,   /* the setting */
-	FROM_THROTTLE,      /* t if the caller has done this to the first path variable less than max ms ago, else f */
-	FROM_REACTIONS_MAX, /* the setting */
+	FROM_IF_MATCH,       /* a rev; absent: null */
+	FROM_MENTIONS,       /* the names that a text of the body mentions: see base/mentions.h; none: null */
+	FROM_MEMBERS_MAX,    /* the setting */
+	FROM_CHATS_MAX,      /* the setting */
+	FROM_RATE_STRANGERS, /* the setting */
+	FROM_THROTTLE,       /* t if the caller has done this to the first path variable less than max ms ago, else f */
+	FROM_REACTIONS_MAX,  /* the setting */
 };
 
 enum field_type {

@@ -247,6 +247,16 @@ static void on_direct(void *arg, const struct pg_result *r)
 	send_all(p);
 }
 
+static void create_direct(struct post *p, const char *other)
+{
+	const struct conf *conf = api_of(p->req)->conf;
+	char chats[12], strangers[12];
+	snprintf(chats, sizeof(chats), "%u", conf->chats_max);
+	snprintf(strangers, sizeof(strangers), "%u", conf->rate_strangers);
+	pg_pool_call(api_of(p->req)->pool, "select id from direct_chat($1, $2, $3, $4)", 4,
+		(const char *[]) { caller_of(p->req)->name, other, chats, strangers }, on_direct, p);
+}
+
 /* Finds the chat; a direct chat with @name may have to be created first. */
 static void find_chat(struct post *p)
 {
@@ -261,8 +271,7 @@ static void find_chat(struct post *p)
 	if (p->chat != 0)
 		send_all(p);
 	else
-		pg_pool_call(api_of(p->req)->pool, "select id from direct_chat($1, $2)", 2,
-			(const char *[]) { caller_of(p->req)->name, chat + 1 }, on_direct, p);
+		create_direct(p, chat + 1);
 }
 
 static struct post *new_post(struct request *req, unsigned count)

@@ -22,6 +22,7 @@
 	{ .from = source, .name = n, .type = TYPE_INT, .min = 0, .max = INT64_MAX - 1, .required = true }
 #define ZERO_IS_NONE(n, most) \
 	{ .from = FROM_BODY, .name = n, .type = TYPE_INT, .min = 0, .max = most, .null_is = "0" }
+#define ADDING_LIMITS { .from = FROM_CHATS_MAX }, { .from = FROM_RATE_STRANGERS }
 #define CURSOR(n) { .from = FROM_QUERY, .name = n, .type = TYPE_CURSOR }
 #define NAME_CURSOR { .from = FROM_QUERY, .name = "cursor", .type = TYPE_TEXT, .max = 64 }
 /* clang-format on */
@@ -29,6 +30,7 @@
 static const char *const kinds[] = { "direct", "group", "channel", NULL };
 static const char *const histories[] = { "all", "joined", NULL };
 static const char *const presences[] = { "everybody", "contacts", "nobody", NULL };
+static const char *const who_may_adds[] = { "everybody", "known", "nobody", NULL };
 static const char *const presence_states[] = { "online", "away", NULL };
 static const char *const system_messages[] = { "all", "none", NULL };
 static const char *const orders[] = { "time", "rank", NULL };
@@ -42,10 +44,11 @@ static const char *const report_states[] = { "open", "resolved", NULL };
 static const char *const listed[] = { "joined", "banned", NULL };
 
 static const struct call me_get = { "select body from me_get($1)", { ME } };
-static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4)",
+static const struct call me_patch = { "select pos, body from me_patch($1, $2, $3, $4, $5)",
 	{ ME, { .from = FROM_BODY, .name = "display_name", .type = TYPE_TEXT, .max = 100, .null_is = "" },
 		{ .from = FROM_BODY, .name = "presence", .type = TYPE_TEXT, .max = 16, .one_of = presences },
-		{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500, .null_is = "" } } };
+		{ .from = FROM_BODY, .name = "about", .type = TYPE_TEXT, .max = 500, .null_is = "" },
+		{ .from = FROM_BODY, .name = "who_may_add", .type = TYPE_TEXT, .max = 16, .one_of = who_may_adds } } };
 static const struct call avatar_delete = { "select pos, body from avatar_delete($1)", { ME } };
 static const struct call users = { "select body from users($1, $2, $3)",
 	{ { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
@@ -66,7 +69,8 @@ static const struct call admin_invite_delete = { "select body from admin_invite_
 static const struct call admin_audit = { "select body from admin_audit_list($1, $2, $3)",
 	{ ME, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call chats = { "select body from chats($1, $2, $3)", { ME, CURSOR("cursor"), LIMIT(200, "100") } };
-static const struct call chat_create = { "select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8)",
+static const struct call chat_create = {
+	"select pos, status, body from chat_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	{ ME, { .from = FROM_BODY, .name = "kind", .type = TYPE_TEXT, .max = 16, .one_of = kinds, .required = true },
 		{ .from = FROM_BODY, .name = "title", .type = TYPE_TEXT, .max = 200 },
 		{ .from = FROM_BODY, .name = "members", .type = TYPE_NAMES },
@@ -76,7 +80,9 @@ static const struct call chat_create = { "select pos, status, body from chat_cre
 			.name = "system_messages",
 			.type = TYPE_TEXT,
 			.max = 16,
-			.one_of = system_messages } } };
+			.one_of = system_messages },
+		ADDING_LIMITS }
+};
 static const struct call chat_get = { "select body from chat_get($1, $2)", { ME, CHAT } };
 static const struct call chat_patch = {
 	"select pos, body from chat_patch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -103,15 +109,15 @@ static const struct call members = { "select body from members($1, $2, $3, $4, $
 			.one_of = listed,
 			.preset = "joined" },
 		NAME_CURSOR, LIMIT(1000, "200") } };
-static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5)",
+static const struct call members_change = { "select pos, body from members_change($1, $2, $3, $4, $5, $6, $7)",
 	{ ME, CHAT, { .from = FROM_BODY, .name = "add", .type = TYPE_NAMES, .max = 10000 },
-		{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES, .max = 10000 },
-		{ .from = FROM_MEMBERS_MAX } } };
-static const struct call member_put = { "select pos, body from member_set($1, $2, $3, $4, $5, $6, $7)",
+		{ .from = FROM_BODY, .name = "remove", .type = TYPE_NAMES, .max = 10000 }, { .from = FROM_MEMBERS_MAX },
+		ADDING_LIMITS } };
+static const struct call member_put = { "select pos, status, body from member_set($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 	{ ME, CHAT, NAME, { .from = FROM_BODY, .name = "role", .type = TYPE_TEXT, .max = 16, .one_of = roles },
 		{ .from = FROM_BODY, .name = "muted_until", .type = TYPE_TIME, .null_is = "epoch" },
 		{ .from = FROM_BODY, .name = "state", .type = TYPE_TEXT, .max = 16, .one_of = states },
-		{ .from = FROM_MEMBERS_MAX } } };
+		{ .from = FROM_MEMBERS_MAX }, ADDING_LIMITS } };
 static const struct call member_delete = { "select pos, body from member_delete($1, $2, $3)", { ME, CHAT, NAME } };
 static const struct call invite_create = { "select status, body from invite_create($1, $2, $3, $4)",
 	{ ME, CHAT, { .from = FROM_BODY, .name = "expires_at", .type = TYPE_TIME },
@@ -119,13 +125,17 @@ static const struct call invite_create = { "select status, body from invite_crea
 static const struct call invites = { "select body from invites($1, $2)", { ME, CHAT } };
 static const struct call invite_revoke = { "select body from invite_revoke($1, $2, $3)", { ME, CHAT, ID } };
 static const struct call invite_get = { "select body from invite_get($1, $2)", { ME, CODE } };
-static const struct call invite_join = { "select pos, body from invite_join($1, $2, $3)",
-	{ ME, CODE, { .from = FROM_MEMBERS_MAX } } };
+static const struct call invite_join = { "select pos, body from invite_join($1, $2, $3, $4)",
+	{ ME, CODE, { .from = FROM_MEMBERS_MAX }, { .from = FROM_CHATS_MAX } } };
+static const struct call chat_requests = { "select body from chat_requests($1)", { ME } };
+static const struct call chat_request_accept = { "select pos, body from chat_request_accept($1, $2, $3, $4)",
+	{ ME, ID, { .from = FROM_MEMBERS_MAX }, { .from = FROM_CHATS_MAX } } };
+static const struct call chat_request_decline = { "select body from chat_request_decline($1, $2)", { ME, ID } };
 static const struct call channels = { "select body from channels($1, $2, $3, $4)",
 	{ ME, { .from = FROM_QUERY, .name = "q", .type = TYPE_TEXT, .max = 100 }, NAME_CURSOR, LIMIT(200, "50") } };
 static const struct call channel_get = { "select body from channel_get($1, $2)", { ME, NAME } };
-static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3)",
-	{ ME, NAME, { .from = FROM_MEMBERS_MAX } } };
+static const struct call channel_join = { "select pos, body from channel_join($1, $2, $3, $4)",
+	{ ME, NAME, { .from = FROM_MEMBERS_MAX }, { .from = FROM_CHATS_MAX } } };
 static const struct call audit_list = { "select body from audit_list($1, $2, $3, $4)",
 	{ ME, CHAT, CURSOR("cursor"), LIMIT(200, "50") } };
 static const struct call history = {
@@ -293,6 +303,9 @@ const struct route api_routes[] = {
 	{ "GET", "/v1/channels", SCOPE_READ, LIMIT_ACTIONS, call_handle, &channels, 0 },
 	{ "GET", "/v1/channels/{name}", SCOPE_READ, LIMIT_NONE, call_handle, &channel_get, 0 },
 	{ "POST", "/v1/channels/{name}", SCOPE_WRITE, LIMIT_JOINS, call_handle, &channel_join, 0 },
+	{ "GET", "/v1/chat-requests", SCOPE_READ, LIMIT_NONE, call_handle, &chat_requests, 0 },
+	{ "POST", "/v1/chat-requests/{chat}/accept", SCOPE_WRITE, LIMIT_ACTIONS, call_handle, &chat_request_accept, 0 },
+	{ "DELETE", "/v1/chat-requests/{chat}", SCOPE_WRITE, LIMIT_ACTIONS, call_handle, &chat_request_decline, 0 },
 	{ "GET", "/v1/chats", SCOPE_READ, LIMIT_NONE, call_handle, &chats, 0 },
 	{ "POST", "/v1/chats", SCOPE_WRITE, LIMIT_ACTIONS, call_handle, &chat_create, ROUTE_BODY },
 	{ "GET", "/v1/chats/{chat}", SCOPE_READ, LIMIT_NONE, call_handle, &chat_get, 0 },

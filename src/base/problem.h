@@ -64,6 +64,7 @@
 	X(BAD_EMOJI, "bad_emoji", 422, "Not one emoji", NULL) \
 	X(TOO_MANY_TOKENS, "too_many_tokens", 422, "Too many tokens", NULL) \
 	X(TOO_MANY_REACTIONS, "too_many_reactions", 422, "Too many kinds of reactions", NULL) \
+	X(TOO_MANY_CHATS, "too_many_chats", 422, "Too many chats", NULL) \
 	X(TOO_MANY_MEMBERS, "too_many_members", 422, "Too many members", NULL) \
 	X(TOO_MANY_INVITES, "too_many_invites", 422, "Too many invites", NULL) \
 	/* limits */ \

@@ -92,6 +92,7 @@ struct conf {
 	size_t text_max, body_max, bulk_max, header_max;
 	unsigned members_max;
 	unsigned reactions_max;
+	unsigned chats_max, rate_strangers; /* strangers an hour */
 
 	/* limits for a user and for a worker */
 	unsigned rate_sends, rate_sends_burst, rate_actions, rate_logins, rate_tokens, rate_searches, rate_joins,

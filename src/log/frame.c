@@ -25,6 +25,7 @@ const char *const frame_kind_names[FRAME_KINDS] = {
 	"presence",
 	"signal",
 	"announcement",
+	"chat_request",
 };
 
 /* The parts of a line, before memory is allocated for the frame. */

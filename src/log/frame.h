@@ -23,6 +23,7 @@ enum frame_kind {
 	FRAME_PRESENCE,
 	FRAME_SIGNAL,
 	FRAME_ANNOUNCEMENT,
+	FRAME_CHAT_REQUEST,
 	FRAME_KINDS /* also the kind of a transport's own line */
 };
 

@@ -315,7 +315,7 @@ START_TEST(account_deletion_leaves_no_personal_data)
 	server_command(test_server(), NULL, "user", "delete", ann->name); /* repeated: nothing happens */
 	await_settled(db, ann);
 	static const char *const traces[] = { "credential", "password_reset", "contact", "block", "seen", "watermark",
-		"thread_mark", "mention", "erasure" };
+		"thread_mark", "mention", "erasure", "chat_request", "stranger_rate" };
 	for (size_t i = 0; i < sizeof(traces) / sizeof(traces[0]); i++)
 		ck_assert_msg(*sql(db, "select 1 from postern.%s where name = '%s'", traces[i], ann->name) == '\0',
 			"%s", traces[i]);

@@ -275,7 +275,8 @@ static bool is_system(const struct event *e)
 
 static bool is_ephemeral(const char *kind)
 {
-	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal", "announcement" };
+	static const char *const kinds[] = { "delivered", "read", "typing", "presence", "signal", "announcement",
+		"chat_request" };
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kind, kinds[i]) == 0)
 			return true;

@@ -40,6 +40,8 @@ end $$;
 create function account_clear(p_name text) returns void
 language sql as $$
 	delete from contact x where x.name = p_name or x.contact = p_name;
+	delete from chat_request r where r.name = p_name;
+	delete from stranger_rate s where s.name = p_name;
 	delete from block b where b.name = p_name or b.blocked = p_name;
 	delete from seen s where s.name = p_name;
 $$;

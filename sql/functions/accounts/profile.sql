@@ -5,7 +5,11 @@
 -- Callers: admin_user_json(), avatar_put(), export_account(), me_get(), me_patch(), sync().
 create function me_json(a account) returns jsonb
 language sql stable as $$
-	select account_json(a) || jsonb_build_object('admin', a.admin, 'presence', a.presence)
+	select account_json(a) || jsonb_build_object(
+		'admin', a.admin,
+		'presence', a.presence,
+		'who_may_add', coalesce(a.who_may_add, 'everybody')
+	)
 $$;
 
 -- Returns the caller's account.
@@ -19,8 +23,13 @@ language sql stable as $$ select me_json(a)::text from account a where a.name = 
 -- Caller: PATCH /v1/me.
 -- Locks: the log lock.
 -- Errors: 401 unauthorized; 422 out_of_range.
-create function me_patch(p_me text, p_display_name text, p_presence text, p_about text)
-returns table (pos bigint, body text)
+create function me_patch(
+	p_me text,
+	p_display_name text,
+	p_presence text,
+	p_about text,
+	p_who_may_add text
+) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -45,7 +54,8 @@ begin
 		end if;
 	end if;
 	update account a
-	set presence = coalesce(p_presence, a.presence)
+	set presence = coalesce(p_presence, a.presence),
+		who_may_add = nullif(coalesce(p_who_may_add, a.who_may_add), 'everybody')
 	where a.name = p_me and a.state = 'active'
 	returning * into v_account;
 	if not found then -- changed since the request was authenticated

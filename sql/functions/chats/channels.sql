@@ -83,8 +83,8 @@ end $$;
 -- Joins a public channel. Joining again also succeeds.
 -- Caller: POST /v1/channels/{name}.
 -- Locks: the log lock.
--- Errors: 404 not_found; 422 too_many_members.
-create function channel_join(p_me text, p_handle text, p_members_max int)
+-- Errors: 404 not_found; 422 too_many_chats, too_many_members.
+create function channel_join(p_me text, p_handle text, p_members_max int, p_chats_max int)
 returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -94,6 +94,6 @@ declare
 begin
 	v := log_begin();
 	v_chat := channel_of(p_me, p_handle);
-	v_pos := join_chat(v.head, v.at, p_me, v_chat.id, p_members_max);
+	v_pos := join_chat(v.head, v.at, p_me, v_chat.id, p_members_max, p_chats_max);
 	return query select v_pos, chat_view(p_me, v_chat.id);
 end $$;

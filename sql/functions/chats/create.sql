@@ -119,8 +119,15 @@ end $$;
 -- Finds the direct chat of p_me and p_other, or creates it.
 -- Callers: sends to @name (api/messages.c), chat_create().
 -- Locks: the log lock if the chat doesn't exist.
--- Errors: 403 blocked; 404 not_found.
-create function direct_chat(p_me text, p_other text, out id bigint, out made boolean)
+-- Errors: 403 blocked; 404 not_found; 422 too_many_chats; 429 rate_limited.
+create function direct_chat(
+	p_me text,
+	p_other text,
+	p_chats_max int,
+	p_rate_strangers int,
+	out id bigint,
+	out made boolean
+)
 language plpgsql as $$
 declare
 	v record;
@@ -142,6 +149,11 @@ begin
 	if is_blocked(p_me, p_other) then
 		perform refuse('blocked');
 	end if;
+	perform require_room(p_me, p_chats_max);
+	perform require_room(p_other, p_chats_max);
+	if p_rate_strangers > 0 and not is_known(p_other, p_me) then
+		perform strangers_take(p_me, p_rate_strangers, 1);
+	end if;
 	id := chat_insert(
 		v.head, v.at, 'direct', null, v_pair, 'all',
 		case when p_me = p_other then array[p_me] else array[p_me, p_other] end
@@ -149,11 +161,12 @@ begin
 	made := true;
 end $$;
 
--- Creates a chat; the caller becomes its owner. For a direct chat that exists already the status is 200.
+-- Creates a chat; the caller becomes its owner. Members who want to be asked first are asked; they are in
+-- "skipped", as are those who have too many chats. For a direct chat that exists already the status is 200.
 -- Callers: POST /v1/chats, serve/demo.c.
 -- Locks: the log lock.
--- Errors: 403 blocked, forbidden; 404 not_found; 409 name_taken; 422 bad_chat, bad_name, too_many_members,
---   unknown_user.
+-- Errors: 403 blocked, forbidden; 404 not_found; 409 name_taken; 422 bad_chat, bad_name, too_many_chats,
+--   too_many_members, unknown_user; 429 rate_limited.
 create function chat_create(
 	p_me text,
 	p_kind text,
@@ -162,12 +175,16 @@ create function chat_create(
 	p_history text default null,
 	p_members_max int default 0,
 	p_handle text default null,
-	p_system_messages text default null
+	p_system_messages text default null,
+	p_chats_max int default 0,
+	p_rate_strangers int default 0
 ) returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
 	v record;
 	v_names text[];
+	v_check record;
+	v_skipped jsonb;
 	v_chat bigint;
 begin
 	if p_kind = 'direct' then
@@ -180,7 +197,7 @@ begin
 			);
 		end if;
 		perform require_users(p_members);
-		v := direct_chat(p_me, p_members[1]);
+		v := direct_chat(p_me, p_members[1], p_chats_max, p_rate_strangers);
 		return query
 			select c.rev, case when v.made then 201 else 200 end, chat_view(p_me, v.id)
 			from chat c
@@ -195,13 +212,35 @@ begin
 			'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
 	end if;
+	v_check := adding_check(p_me, v_names, p_chats_max, p_rate_strangers);
 	v := log_begin();
 	perform require_users(v_names);
 	perform require_unblocked(p_me, v_names);
+	perform require_room(p_me, p_chats_max);
+	perform strangers_take(p_me, p_rate_strangers, cardinality(v_check.strangers));
+	v_skipped := skipped_json(v_check.asked, 'asked')
+		|| skipped_json(
+			array(select unnest(v_check.crowded) except select unnest(v_check.asked)),
+			'too_many_chats'
+		);
+	v_names := array(
+		select n
+		from unnest(v_names) with ordinality u (n, ord)
+		where n <> all (v_check.asked) and n <> all (v_check.crowded)
+		order by ord
+	);
 	perform require_settings(null, 'owner', p_kind, p_handle, null, null);
 	v_chat := chat_insert(
 		v.head, v.at, p_kind, p_title, null, coalesce(p_history, 'all'), v_names,
 		nullif(p_handle, ''), coalesce(p_system_messages, 'none')
 	);
-	return query select c.rev, 201, chat_view(p_me, v_chat) from chat c where c.id = v_chat;
+	perform chat_requests_add(p_me, v_chat, v_check.asked);
+	return query
+		select c.rev, 201,
+			case v_skipped
+				when '[]' then chat_view(p_me, v_chat)
+				else left(chat_view(p_me, v_chat), -1) || ',"skipped":' || v_skipped || '}'
+			end
+		from chat c
+		where c.id = v_chat;
 end $$;

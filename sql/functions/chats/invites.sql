@@ -185,8 +185,8 @@ end $$;
 -- Joins the chat of an invite. A member gets the chat, and the invite isn't used.
 -- Caller: POST /v1/invites/{code}.
 -- Locks: the log lock.
--- Errors: 404 not_found; 422 too_many_members.
-create function invite_join(p_me text, p_code text, p_members_max int)
+-- Errors: 404 not_found; 422 too_many_chats, too_many_members.
+create function invite_join(p_me text, p_code text, p_members_max int, p_chats_max int)
 returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -196,7 +196,7 @@ declare
 begin
 	v := log_begin();
 	v_invite := invite_of(p_me, p_code, v.at);
-	v_pos := join_chat(v.head, v.at, p_me, v_invite.chat_id, p_members_max);
+	v_pos := join_chat(v.head, v.at, p_me, v_invite.chat_id, p_members_max, p_chats_max);
 	if v_pos is not null then
 		update invite i
 		set uses = uses + 1

@@ -103,15 +103,16 @@ end $$;
 
 -- Adds p_me to a chat that they may join by themselves. Returns the last position taken, null if they are a
 -- member already. A banned user gets the same error as for a chat that doesn't exist.
--- Callers: channel_join(), invite_join().
+-- Callers: channel_join(), chat_request_accept(), invite_join().
 -- Locks: the caller holds the log lock.
--- Errors: 404 not_found; 422 too_many_members.
+-- Errors: 404 not_found; 422 too_many_chats, too_many_members.
 create function join_chat(
 	p_head bigint,
 	p_at timestamptz,
 	p_me text,
 	p_chat bigint,
-	p_members_max int
+	p_members_max int,
+	p_chats_max int
 ) returns bigint
 language plpgsql as $$
 declare
@@ -125,6 +126,7 @@ begin
 	if v_state = 'banned' then
 		perform refuse_absent();
 	end if;
+	perform require_room(p_me, p_chats_max);
 	if p_members_max > 0 and (select c.members_count from chat c where c.id = p_chat) >= p_members_max
 	then
 		perform refuse(

@@ -36,8 +36,8 @@ end $$;
 -- Calls the function for the requested state: member_ban(), member_unban() or member_put().
 -- Caller: PUT /v1/chats/{chat}/members/{name}.
 -- Locks: the log lock.
--- Errors: 403 banned, blocked, forbidden; 404 not_found; 422 bad_role, out_of_range, too_many_members,
---   unknown_user.
+-- Errors: 403 banned, blocked, forbidden; 404 not_found; 422 bad_role, out_of_range, too_many_chats,
+--   too_many_members, unknown_user; 429 rate_limited.
 create function member_set(
 	p_me text,
 	p_chat text,
@@ -45,8 +45,10 @@ create function member_set(
 	p_role text,
 	p_muted_until timestamptz,
 	p_state text,
-	p_members_max int
-) returns table (pos bigint, body text)
+	p_members_max int,
+	p_chats_max int,
+	p_rate_strangers int
+) returns table (pos bigint, status int, body text)
 language plpgsql as $$
 begin
 	if p_state in ('banned', 'left') and (p_role is not null or p_muted_until > clock_timestamp()) then
@@ -55,31 +57,38 @@ begin
 		);
 	end if;
 	if p_state = 'banned' then
-		return query select * from member_ban(p_me, p_chat, p_name);
+		return query select m.pos, 200, m.body from member_ban(p_me, p_chat, p_name) m;
 	elsif p_state = 'left' then
-		return query select * from member_unban(p_me, p_chat, p_name);
+		return query select m.pos, 200, m.body from member_unban(p_me, p_chat, p_name) m;
 	else
 		return query
 			select *
-			from member_put(p_me, p_chat, p_name, p_role, p_muted_until, p_members_max);
+			from member_put(
+				p_me, p_chat, p_name, p_role, p_muted_until, p_members_max, p_chats_max,
+				p_rate_strangers
+			);
 	end if;
 end $$;
 
--- Adds a member, or changes a member's role or muting. Null leaves a value as it is; a new member has the role
--- "member". The chat's setting "adding" says who may add. The owner and admins may mute members below them.
--- Only the owner may change roles; making somebody else the owner hands the chat over. A muted_until in the
--- past unmutes. A new owner is unmuted, because nobody could do it later.
+-- Adds a member, or changes a member's role or muting. Who wants to be asked first is asked: status 202.
+-- Null leaves a value as it is; a new member has the role "member". The chat's setting "adding" says who
+-- may add. The owner and admins may mute members below them. Only the owner may change roles; making
+-- somebody else the owner hands the chat over. A muted_until in the past unmutes. A new owner is unmuted,
+-- because nobody could do it later.
 -- Caller: member_set().
 -- Locks: the log lock.
--- Errors: 403 banned, blocked, forbidden; 404 not_found; 422 bad_role, too_many_members, unknown_user.
+-- Errors: 403 banned, blocked, forbidden; 404 not_found; 422 bad_role, too_many_chats,
+--   too_many_members, unknown_user; 429 rate_limited.
 create function member_put(
 	p_me text,
 	p_chat text,
 	p_name text,
 	p_role text,
 	p_muted_until timestamptz,
-	p_members_max int
-) returns table (pos bigint, body text)
+	p_members_max int,
+	p_chats_max int,
+	p_rate_strangers int
+) returns table (pos bigint, status int, body text)
 language plpgsql as $$
 declare
 	v record;
@@ -92,6 +101,7 @@ declare
 	v_new member;
 	v_pos bigint;
 	v_system record;
+	v_check record := adding_check(p_me, array[p_name], p_chats_max, p_rate_strangers);
 begin
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
@@ -137,7 +147,7 @@ begin
 				end is not distinct from v_old.muted_until
 			)
 		then
-			return query select v_old.rev, member_json(v_old)::text; -- nothing to change
+			return query select v_old.rev, 200, member_json(v_old)::text; -- nothing to change
 			return;
 		end if;
 		if p_role = 'owner' then
@@ -183,6 +193,19 @@ begin
 		if p_role = 'owner' then
 			perform refuse('bad_role', 'Add the member first, then hand the chat over.');
 		end if;
+		perform strangers_take(p_me, p_rate_strangers, cardinality(v_check.strangers));
+		if cardinality(v_check.asked) > 0 then
+			perform chat_requests_add(p_me, v_chat, v_check.asked);
+			return query
+				select null::bigint, 202,
+					jsonb_build_object(
+						'skipped', skipped_json(v_check.asked, 'asked')
+					)::text;
+			return;
+		end if;
+		if cardinality(v_check.crowded) > 0 then
+			perform refuse('too_many_chats', format('%s is in too many chats.', p_name));
+		end if;
 		perform members_add(
 			v_chat, array[p_name], coalesce(p_role, 'member'), p_muted_until, v_pos
 		);
@@ -219,5 +242,5 @@ begin
 	perform log_append(
 		v.head + 1, v_system.upto, v.at, chat_lines(v_chat, v.head + 1) || v_system.lines
 	);
-	return query select v_system.upto, member_json(v_new)::text;
+	return query select v_system.upto, 200, member_json(v_new)::text;
 end $$;

@@ -2,17 +2,19 @@
 -- Many members at once.
 
 -- Adds and removes many members in one transaction. "skipped" lists the users for whom that is impossible,
--- with the code of the error that a single request would get. Users who are members already, or no longer, are
--- ignored.
+-- with the code of the error that a single request would get, or "asked": they can accept. Users who are
+-- members already, or no longer, are ignored.
 -- Caller: POST /v1/chats/{chat}/members.
 -- Locks: the log lock.
--- Errors: 403 forbidden; 404 not_found; 422 out_of_range, too_many_members.
+-- Errors: 403 forbidden; 404 not_found; 422 out_of_range, too_many_members; 429 rate_limited.
 create function members_change(
 	p_me text,
 	p_chat text,
 	p_add text[],
 	p_remove text[],
-	p_members_max int
+	p_members_max int,
+	p_chats_max int,
+	p_rate_strangers int
 ) returns table (pos bigint, body text)
 language plpgsql as $$
 declare
@@ -23,12 +25,15 @@ declare
 	v_add text[];
 	v_remove text[];
 	v_skipped jsonb;
+	v_check record;
+	v_asked text[];
 	v_pos bigint;
 	v_system record;
 begin
 	if p_add && p_remove then
 		perform refuse('out_of_range', 'Nobody can be added and removed at once.');
 	end if;
+	v_check := adding_check(p_me, p_add, p_chats_max, p_rate_strangers);
 	v := log_begin();
 	v_chat := chat_of(p_me, p_chat);
 	v_mine := membership(p_me, v_chat);
@@ -45,6 +50,9 @@ begin
 				when a.name is null then 'unknown_user'
 				when m.state = 'banned' then 'banned'
 				when b.name is not null then 'blocked'
+				when m.state = 'joined' then null
+				when n.name = any (v_check.asked) then 'asked'
+				when n.name = any (v_check.crowded) then 'too_many_chats'
 			end as code,
 			coalesce(m.state, '') = 'joined' as done
 		from (select distinct x as name from unnest(p_add) x) n
@@ -82,14 +90,26 @@ begin
 				order by i.name
 			) filter (where i.code is not null),
 			'[]'
-		)
-	into v_add, v_remove, v_skipped
+		),
+		coalesce(array_agg(i.name order by i.name) filter (where i.code = 'asked'), '{}')
+	into v_add, v_remove, v_skipped, v_asked
 	from item i;
 	v_row.members_count := v_row.members_count + cardinality(v_add) - cardinality(v_remove);
 	if p_members_max > 0 and cardinality(v_add) > 0 and v_row.members_count > p_members_max then
 		perform refuse(
 			'too_many_members', format('A chat has at most %s members.', p_members_max)
 		);
+	end if;
+	perform strangers_take(
+		p_me, p_rate_strangers,
+		(
+			select count(*)::int
+			from unnest(v_check.strangers) s
+			where s = any (v_add) or s = any (v_asked)
+		)
+	);
+	if cardinality(v_asked) > 0 then
+		perform chat_requests_add(p_me, v_chat, v_asked);
 	end if;
 	if cardinality(v_add) + cardinality(v_remove) > 0 then
 		perform members_remove(v_chat, v_remove, 'kicked', v.head + 1);

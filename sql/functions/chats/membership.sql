@@ -22,6 +22,7 @@ create function members_add(
 	p_from bigint
 ) returns void
 language sql as $$
+	delete from chat_request r where r.chat_id = p_chat and r.name = any (p_names);
 	insert into member (chat_id, name, role, state, muted_until, since, floor, rev, quiet)
 	select p_chat, n.name, p_role, 'joined', p_muted_until, n.pos,
 		case c.history when 'joined' then n.pos else 0 end, n.pos,

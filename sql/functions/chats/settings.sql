@@ -148,12 +148,13 @@ begin
 	return query select v_system.upto, chat_view(p_me, v_chat);
 end $$;
 
--- Marks a chat as deleted at position p_pos and frees its handle. Returns its row, null if there is no such
--- chat any more.
+-- Marks a chat as deleted at position p_pos, frees its handle and forgets its requests. Returns its row,
+-- null if there is no such chat any more.
 -- Callers: admin_chat_delete(), chat_delete(), erase_membership(), member_delete().
 -- Locks: the caller holds the log lock.
 create function chat_set_deleted(p_chat bigint, p_pos bigint) returns chat
 language sql as $$
+	delete from chat_request r where r.chat_id = p_chat;
 	update chat c
 	set state = 'deleted', title = null, handle = null, pair = null, rev = p_pos
 	where c.id = p_chat and c.state = 'active'

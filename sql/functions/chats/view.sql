@@ -178,5 +178,6 @@ language sql stable as $$
 			from meta
 			where key = 'epoch'
 		)
-		|| '","announcements":' || announcements_json() || ',"timing":' || p_timing || '}'
+		|| '","announcements":' || announcements_json() || ',"chat_requests":' || chat_requests_json(p_me)
+		|| ',"timing":' || p_timing || '}'
 $$;
