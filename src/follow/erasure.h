@@ -7,10 +7,11 @@
 struct conf;
 struct erasure;
 struct loop;
+struct metrics;
 struct pg_pool;
 
 /* Starts it. conf is only read during the call. Ends the process if there is no memory. */
-struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
+struct erasure *erasure_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics, const struct conf *conf);
 
 /* Applies settings that have changed. */
 void erasure_set(struct erasure *e, const struct conf *conf);

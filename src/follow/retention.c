@@ -4,11 +4,10 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "follow/backoff.h"
+#include "follow/steps.h"
 #include "loop/loop.h"
 #include "pg/pool.h"
 
@@ -26,9 +25,8 @@
 struct retention {
 	struct pg_pool *pool;
 	struct loop_timer *timer;
-	struct backoff backoff;
+	struct steps steps;
 	struct metrics *metrics;
-	uint64_t began_ms;
 };
 
 /* Returns how long to rest, in ms. */
@@ -48,23 +46,38 @@ static void on_step(void *arg, const struct pg_result *res)
 		metrics_count(r->metrics, M_RETENTION_REMOVED, (uint64_t)pg_int(res, 0, 0));
 		metrics_gauge(r->metrics, G_RETENTION_BEHIND, behind);
 		if (pg_text(res, 0, 1)[0] == 't')
-			ms = rest(clock_mono_ms() - r->began_ms, behind, (uint64_t)pg_int(res, 0, 3));
+			ms = rest((uint64_t)pg_int(res, 0, 4), behind, (uint64_t)pg_int(res, 0, 3));
 	}
-	loop_timer_start(r->timer, backoff_after(&r->backoff, res, "retention", ms), 0);
+	loop_timer_start(r->timer, steps_done(&r->steps, res, ms), 0);
+}
+
+static void on_skip(void *arg, const struct pg_result *res)
+{
+	struct retention *r = arg;
+	loop_timer_start(r->timer, steps_skipped(&r->steps, res, REST_MIN_MS), 0);
 }
 
 static void on_time(void *arg)
 {
 	struct retention *r = arg;
-	r->began_ms = clock_mono_ms();
-	pg_pool_call(r->pool, "select removed, more, behind, deliveries from retention_step(" CHUNK ")", 0, NULL,
-		on_step, r);
+	if (steps_must_skip(&r->steps))
+		pg_pool_call(r->pool, "select retention_skip()", 0, NULL, on_skip, r);
+	else
+		pg_pool_call(r->pool,
+			"select removed, more, behind, deliveries,"
+			" (extract(epoch from clock_timestamp() - statement_timestamp()) * 1000)::int"
+			" from retention_step($1)",
+			1, (const char *[]) { steps_size(&r->steps, CHUNK) }, on_step, r);
 }
 
 struct retention *retention_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics)
 {
 	struct retention *r = mem_zeroed(1, sizeof(*r));
 	*r = (struct retention) { .pool = pool, .metrics = metrics };
+	r->steps = (struct steps) { .name = "retention",
+		.metrics = metrics,
+		.skipped = M_RETENTION_SKIPPED,
+		.stuck_gauge = G_RETENTION_STUCK };
 	r->timer = loop_timer_new(loop, on_time, r);
 	loop_timer_start(r->timer, LOOK_MS, 0);
 	return r;

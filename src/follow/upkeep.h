@@ -6,11 +6,12 @@
 
 struct conf;
 struct loop;
+struct metrics;
 struct pg_pool;
 struct upkeep;
 
 /* Starts it. conf is only read during the call. Ends the process if there is no memory. */
-struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, const struct conf *conf);
+struct upkeep *upkeep_new(struct loop *loop, struct pg_pool *pool, struct metrics *metrics, const struct conf *conf);
 
 /* Applies settings that have changed. */
 void upkeep_set(struct upkeep *u, const struct conf *conf);

@@ -300,8 +300,8 @@ static void open_parts(struct worker *w)
 		.metrics_apart = env->metrics_fd >= 0 };
 	api_init(&w->api);
 	w->http = http_new(w->loop, conf, w->hub, &w->metrics, w->api.routes, &api_events, &w->api, env->broker);
-	w->upkeep = upkeep_new(w->loop, w->pool, conf);
-	w->erasure = erasure_new(w->loop, w->pool, conf);
+	w->upkeep = upkeep_new(w->loop, w->pool, &w->metrics, conf);
+	w->erasure = erasure_new(w->loop, w->pool, &w->metrics, conf);
 	if (env->index == 0)
 		w->retention = retention_new(w->loop, w->pool, &w->metrics);
 	if (env->index == 0)

@@ -367,6 +367,48 @@ START_TEST(retention_runs_again_when_next_message_is_due)
 }
 END_TEST
 
+/* The trigger stands for what makes a deletion fail: the jobs put the message off and go on with the others. */
+START_TEST(jobs_put_off_message_that_fails_alone)
+{
+	struct client *root = administrator(), *ann = new_user();
+	PGconn *pg = database_open(test_server());
+	long long bad_chat = make_group(ann), good_chat = make_group(ann), chat = make_group(ann);
+	double retention = metric(test_server(), "postern_follower_skipped_total{follower=\"retention\"}"),
+	       expiry = metric(test_server(), "postern_follower_skipped_total{follower=\"expiry\"}");
+	sql(pg,
+		"create function public.refuse_deletion() returns trigger language plpgsql as "
+		"$$ begin if old.text = 'indelible' then raise 'indelible'; end if; return old; end $$");
+	sql(pg,
+		"create trigger refuse_deletion before delete on postern.message for each row "
+		"execute function public.refuse_deletion()");
+	long long first = say(ann, chat, "indelible"), second = say(ann, chat, "delible");
+	sql(pg,
+		"update postern.message set expires_at = now() - interval '1 minute' * (%lld - id) "
+		"where chat_id = %lld",
+		second + 1, chat);
+	expect_status(patch(root, admin_path(bad_chat), "{'retention':3600}"), 200);
+	expect_status(patch(root, admin_path(good_chat), "{'retention':3600}"), 200);
+	long long bad = say(ann, bad_chat, "indelible"), good = say(ann, good_chat, "delible");
+	make_older(bad_chat, bad);
+	make_older(good_chat, good);
+	unsigned long long until = clock_mono_ms() + PATIENCE;
+	while (get(ann, "%s", message_path(good_chat, good)).status != 410)
+		time_left(until, "the retention of the other chat");
+	while (get(ann, "%s", message_path(chat, second)).status != 410)
+		time_left(until, "the other message that has expired");
+	expect_status(get(ann, "%s", message_path(bad_chat, bad)), 200);
+	expect_status(get(ann, "%s", message_path(chat, first)), 200);
+	await_metric(test_server(), "postern_follower_skipped_total{follower=\"retention\"}", retention + 1);
+	await_metric(test_server(), "postern_follower_skipped_total{follower=\"expiry\"}", expiry + 1);
+	ck_assert(server_logged(test_server(), format("chat %lld", bad_chat)));
+	sql(pg, "drop function public.refuse_deletion() cascade");
+	sql(pg, "update postern.retention_due set due_at = now() where chat_id = %lld", bad_chat);
+	until = clock_mono_ms() + PATIENCE;
+	while (get(ann, "%s", message_path(bad_chat, bad)).status != 410)
+		time_left(until, "the message that was put off");
+}
+END_TEST
+
 /* ---- the default for all chats ---- */
 
 static void await_applied(const struct client *root)
@@ -443,6 +485,7 @@ int main(void)
 	const TTest *const tests[] = { retention_of_chat_is_set_by_administrators_only,
 		retention_deletions_are_replayed, retention_removes_every_trace_of_old_messages,
 		retention_of_many_messages_works_in_small_batches, retention_on_several_nodes_deletes_each_message_once,
-		retention_runs_again_when_next_message_is_due, retention_default_applies_to_every_chat, NULL };
+		retention_runs_again_when_next_message_is_due, jobs_put_off_message_that_fails_alone,
+		retention_default_applies_to_every_chat, NULL };
 	return suite_run("retention", tests, NULL);
 }

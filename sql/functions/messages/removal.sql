@@ -36,7 +36,8 @@ begin
 	);
 end $$;
 
--- Deletes up to p_chunk messages whose message_ttl is over. Returns how many, and in how many ms the next one
+-- Deletes up to p_chunk messages, or those of 50 ms, whose message_ttl is over. Returns how many, and in how many
+-- ms the next one
 -- is due (null: none is). If several workers call it, the later ones find nothing left.
 -- Caller: follow/upkeep.c.
 -- Locks: the log lock, only if there is something to delete.
@@ -46,10 +47,12 @@ declare
 	v record;
 	v_message message;
 	v_lines text := '';
+	v_until timestamptz;
 begin
 	removed := 0;
 	if exists (select from message m where m.expires_at <= statement_timestamp()) then
 		v := log_begin();
+		v_until := clock_timestamp() + interval '50 ms';
 		for v_message in
 			select m.*
 			from message m
@@ -57,6 +60,7 @@ begin
 			order by m.expires_at
 			limit p_chunk
 		loop
+			exit when removed > 0 and clock_timestamp() > v_until;
 			removed := removed + 1;
 			v_lines := v_lines || message_remove(v_message, v.head + removed);
 		end loop;
@@ -70,6 +74,25 @@ begin
 	order by m.expires_at
 	limit 1;
 end $$;
+
+-- Puts off for an hour the message whose message_ttl was over first, because it fails whenever it is deleted. Returns
+-- which one that is; null if none is due.
+-- Caller: follow/upkeep.c.
+-- Locks: the message's row.
+create function messages_expire_skip() returns text
+language sql as $$
+	update message m
+	set expires_at = clock_timestamp() + interval '1 hour'
+	from (
+		select x.chat_id, x.id
+		from message x
+		where x.expires_at <= statement_timestamp()
+		order by x.expires_at
+		limit 1
+	) due
+	where m.chat_id = due.chat_id and m.id = due.id
+	returning 'message ' || m.id || ' of chat ' || m.chat_id
+$$;
 
 -- Removes what belongs to messages: reactions that were taken back up to the horizon (null: not known yet),
 -- and everything of deleted chats. Returns the number of rows removed.

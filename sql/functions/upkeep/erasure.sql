@@ -43,7 +43,7 @@ end $$;
 -- on, null at the end. System messages about the account stay.
 -- Caller: erasure_step().
 -- Locks: the log lock, taken when it is known what to delete.
-create function erase_messages(p_name text, p_chat bigint, p_after bigint) returns bigint
+create function erase_messages(p_name text, p_chat bigint, p_after bigint, p_most int) returns bigint
 language plpgsql as $$
 declare
 	v record;
@@ -53,6 +53,8 @@ declare
 	v_message message;
 	v_removed int := 0;
 	v_lines text := '';
+	v_until timestamptz;
+	v_more boolean := false;
 begin
 	for v in
 		select m.id, m.sender = p_name and m.type is distinct from 'system' as is_own
@@ -65,17 +67,24 @@ begin
 		v_last := v.id;
 		if v.is_own then
 			v_ids := v_ids || v.id;
-			exit when cardinality(v_ids) = 200;
+			exit when cardinality(v_ids) = p_most;
 		end if;
 	end loop;
 	if cardinality(v_ids) > 0 then
 		v := log_begin();
+		v_until := clock_timestamp() + interval '50 ms';
+		v_more := v_seen = 5000 or cardinality(v_ids) = p_most;
 		for v_message in
 			select m.*
 			from message m
 			where m.chat_id = p_chat and m.id = any (v_ids)
 			order by m.id
 		loop
+			if v_removed > 0 and clock_timestamp() > v_until then
+				v_more := true;
+				v_last := v_message.id - 1;
+				exit;
+			end if;
 			v_removed := v_removed + 1;
 			v_lines := v_lines || message_remove(v_message, v.head + v_removed);
 		end loop;
@@ -83,13 +92,13 @@ begin
 			perform log_append(v.head + 1, v.head + v_removed, v.at, v_lines);
 		end if;
 	end if;
-	return case when v_seen = 5000 or cardinality(v_ids) = 200 then v_last end;
+	return case when v_more or v_seen = 5000 then v_last end;
 end $$;
 
 -- Takes back an account's reactions in a chat, in order of their rev. Returns where to go on, null at the end.
 -- Caller: erasure_step().
 -- Locks: the log lock, taken when it is known what to change.
-create function erase_reactions(p_name text, p_chat bigint, p_after bigint) returns bigint
+create function erase_reactions(p_name text, p_chat bigint, p_after bigint, p_most int) returns bigint
 language plpgsql as $$
 declare
 	v record;
@@ -99,6 +108,8 @@ declare
 	v_reaction reaction;
 	v_taken int := 0;
 	v_lines text := '';
+	v_until timestamptz;
+	v_more boolean := false;
 begin
 	for v in
 		select r.rev, r.name = p_name and r.active as is_own
@@ -111,17 +122,24 @@ begin
 		v_last := v.rev;
 		if v.is_own then
 			v_revs := v_revs || v.rev;
-			exit when cardinality(v_revs) = 200;
+			exit when cardinality(v_revs) = p_most;
 		end if;
 	end loop;
 	if cardinality(v_revs) > 0 then
 		v := log_begin();
+		v_until := clock_timestamp() + interval '50 ms';
+		v_more := v_seen = 5000 or cardinality(v_revs) = p_most;
 		for v_reaction in
 			select r.*
 			from reaction r
 			where r.chat_id = p_chat and r.rev = any (v_revs)
 			order by r.rev
 		loop
+			if v_taken > 0 and clock_timestamp() > v_until then
+				v_more := true;
+				v_last := v_reaction.rev - 1;
+				exit;
+			end if;
 			v_taken := v_taken + 1;
 			update reaction r
 			set active = false, at = v.at, rev = v.head + v_taken
@@ -137,17 +155,18 @@ begin
 			perform log_append(v.head + 1, v.head + v_taken, v.at, v_lines);
 		end if;
 	end if;
-	return case when v_seen = 5000 or cardinality(v_revs) = 200 then v_last end;
+	return case when v_more or v_seen = 5000 then v_last end;
 end $$;
 
 -- One step for a deleted account. Returns false if there was nothing to do. Two minutes after the account is
 -- done it is looked at once more, for transactions that were running when it was deleted.
 --   p_removes  delete the account's messages and reactions too. The first step fixes this for the account.
+--   p_most     how many messages or reactions at most; a step ends sooner after 50 ms
 -- Caller: follow/erasure.c.
 -- Locks: an advisory lock of its own, which is not waited for: one worker at a time works. The log lock, by
 --   the functions it calls.
 -- Errors: none.
-create function erasure_step(p_removes boolean) returns boolean
+create function erasure_step(p_removes boolean, p_most int) returns boolean
 language plpgsql as $$
 declare
 	e erasure;
@@ -183,9 +202,9 @@ begin
 			delete from watermark w where w.chat_id = v_chat and w.name = e.name;
 			delete from thread_mark t where t.chat_id = v_chat and t.name = e.name;
 		when 'messages' then
-			v_next := erase_messages(e.name, v_chat, e.after);
+			v_next := erase_messages(e.name, v_chat, e.after, p_most);
 		when 'reactions' then
-			v_next := erase_reactions(e.name, v_chat, e.after);
+			v_next := erase_reactions(e.name, v_chat, e.after, p_most);
 		else
 			perform erase_membership(e.name, v_chat);
 		end case;
@@ -233,3 +252,21 @@ begin
 	where x.name = e.name;
 	return true;
 end $$;
+
+-- Puts the account that erasure_step() works on behind all others, because its step fails whenever it is tried. Returns
+-- which account that is; null if there is nothing to do.
+-- Caller: follow/erasure.c.
+-- Locks: the account's row of erasure.
+create function erasure_skip() returns text
+language sql as $$
+	update erasure e
+	set deleted_at = clock_timestamp()
+	where e.name = (
+		select x.name
+		from erasure x
+		where x.part <> 'settle' or x.deleted_at < clock_timestamp() - interval '2 minutes'
+		order by x.part = 'settle', x.deleted_at
+		limit 1
+	)
+	returning 'account ' || e.name
+$$;

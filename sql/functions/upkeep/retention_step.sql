@@ -67,7 +67,8 @@ begin
 	end if;
 end $$;
 
--- Deletes up to p_chunk messages of the chats that are due, the chat that has been due longest first. A chat
+-- Deletes up to p_chunk messages, or those of 50 ms, of the chats
+-- that are due, the chat that has been due longest first. A chat
 -- that has more left goes behind the others. A chat is due again when its next message is, but not sooner than
 -- after a sixtieth of its retention (at most an hour), so that messages are deleted in batches.
 --   removed     how many messages were deleted
@@ -78,6 +79,7 @@ create function retention_remove(p_chunk int, out removed int, out deliveries bi
 language plpgsql as $$
 declare
 	v record := log_begin();
+	v_until timestamptz := clock_timestamp() + interval '50 ms';
 	v_lines text := '';
 	v_due record;
 	v_message message;
@@ -106,7 +108,8 @@ begin
 			order by x.id
 			limit p_chunk - removed
 		loop
-			exit when v_message.at > v.at - v_due.retention; -- the following ones are younger
+			exit when v_message.at > v.at - v_due.retention -- the following ones are younger
+				or (removed > 0 and clock_timestamp() > v_until);
 			removed := removed + 1;
 			deliveries := deliveries + v_due.members_count;
 			v_gone := v_message.id;
@@ -132,7 +135,7 @@ begin
 				)
 			end
 		where d.chat_id = v_due.chat_id;
-		exit when removed = p_chunk;
+		exit when removed = p_chunk or clock_timestamp() > v_until;
 	end loop;
 	if removed > 0 then
 		perform log_append(v.head + 1, v.head + removed, v.at, v_lines);
@@ -167,4 +170,35 @@ begin
 		end if;
 	end if;
 	behind := coalesce(retention_behind(), 0);
+end $$;
+
+-- Puts off what comes next and fails whenever it is tried: the chat that has been due longest, for an hour, or the
+-- next chat that gets the retention of all chats, for good. Returns which; null if there is nothing to do.
+-- Caller: follow/retention.c.
+-- Locks: the chat's row of retention_due, or that of meta.
+create function retention_skip() returns text
+language plpgsql as $$
+declare
+	v_chat bigint;
+begin
+	if exists (select from meta where key = 'retention_from') then
+		select c.id into v_chat
+		from chat c
+		where c.id > (select m.value::bigint from meta m where m.key = 'retention_from')
+		order by c.id
+		limit 1;
+		update meta set value = v_chat::text where key = 'retention_from' and v_chat is not null;
+	else
+		update retention_due d
+		set due_at = clock_timestamp() + interval '1 hour'
+		where d.chat_id = (
+			select x.chat_id
+			from retention_due x
+			where x.due_at <= statement_timestamp()
+			order by x.due_at
+			limit 1
+		)
+		returning d.chat_id into v_chat;
+	end if;
+	return 'chat ' || v_chat;
 end $$;
