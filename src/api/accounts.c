@@ -32,7 +32,8 @@ struct change {
 	char old[OLD_MAX + 1], password[NEW_MAX + 1]; /* "": no old password is required, no new one is set */
 	char old_hash[PASSWORD_HASH_MAX], new_hash[PASSWORD_HASH_MAX], secret_hash[SECRET_HASH_HEX + 1];
 	bool has_secret, admin, end_tokens, known, right, hashed;
-	uint64_t rate_key; /* the limit to refund on success; 0: none */
+	enum limit rate; /* the limit to refund on success, and its key; 0: none */
+	uint64_t rate_key;
 };
 
 /* A secret that an administrator creates for another user; kept until it is answered. */
@@ -49,11 +50,27 @@ static void wipe(void *p, size_t size)
 }
 
 /* Counts an attempt from the client's address. Returns false if there were too many; the request is answered then. */
-static bool count_attempt(struct request *req, const char *what)
+static bool count_attempt(struct request *req, enum limit limit, const char *what, uint64_t *ret_key)
 {
 	char address[64];
 	request_client_network(req, address, sizeof(address));
-	return limit_take(req, LIMIT_LOGINS, limit_key(LIMIT_LOGINS, what, address));
+	*ret_key = limit_key(limit, what, address);
+	return limit_take(req, limit, *ret_key);
+}
+
+/* The same for a secret. The right one is refunded, so that a whole office can use the invitations it has. */
+static bool count_secret(struct change *c, const char *what)
+{
+	c->rate = LIMIT_SECRETS;
+	return count_attempt(c->req, LIMIT_SECRETS, what, &c->rate_key);
+}
+
+/* The same for a password of the caller, whom failures of strangers don't concern. */
+static bool count_password(struct change *c)
+{
+	c->rate = LIMIT_PASSWORDS;
+	c->rate_key = limit_key(LIMIT_PASSWORDS, "account", c->name);
+	return limit_take(c->req, LIMIT_PASSWORDS, c->rate_key);
 }
 
 /* Returns true if the caller was an administrator when they were authenticated. The SQL functions check again. */
@@ -120,7 +137,7 @@ static void on_stored(void *arg, const struct pg_result *r)
 	if (name >= 0) /* every worker is notified; this one forgets at once */
 		auth_forget(api->auth, pg_text(r, 0, name), 0);
 	if (c->rate_key != 0)
-		limit_refund(api, LIMIT_LOGINS, c->rate_key);
+		limit_refund(api, c->rate, c->rate_key);
 	call_reply(c->req, 201, r, 0, body);
 	wipe(c, sizeof(*c));
 }
@@ -180,11 +197,14 @@ void account_register(struct request *req)
 		return;
 	}
 	struct change *c = new_change(req, fields, false, store_registration);
+	bool by_invitation = api_of(req)->conf->registration == REGISTRATION_INVITE;
+	uint64_t key;
 	if (c == NULL)
 		return;
-	if (!c->has_secret && api_of(req)->conf->registration == REGISTRATION_INVITE) {
+	if (!c->has_secret && by_invitation) {
 		request_problem(req, PROBLEM_INVITE_REQUIRED, "Registering here needs an invitation.", "");
-	} else if (count_attempt(req, "register address")) {
+	} else if (by_invitation ? count_secret(c, "invitation")
+				 : count_attempt(req, LIMIT_REGISTRATIONS, "address", &key)) {
 		hash(c);
 		return;
 	}
@@ -226,10 +246,8 @@ void password_change(struct request *req)
 	if (c == NULL)
 		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
-	c->rate_key =
-		limit_key(LIMIT_LOGINS, "account", c->name); /* a wrong password here counts as a failed sign-in */
-	if (limit_take(req, LIMIT_LOGINS, c->rate_key))
-		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
+	if (count_password(c))
+		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1, null)", 1,
 			(const char *[]) { c->name }, on_old_hash, c);
 	else
 		wipe(c, sizeof(*c));
@@ -253,7 +271,7 @@ void password_redeem(struct request *req)
 	struct change *c = new_change(req, fields, true, store_reset);
 	if (c == NULL)
 		return;
-	if (count_attempt(req, "reset address"))
+	if (count_secret(c, "reset"))
 		hash(c);
 	else
 		wipe(c, sizeof(*c));
@@ -309,10 +327,8 @@ void account_delete(struct request *req)
 	if (c == NULL)
 		return;
 	snprintf(c->name, sizeof(c->name), "%s", caller_of(req)->name);
-	if (*c->old != '\0')
-		c->rate_key = limit_key(LIMIT_LOGINS, "account", c->name);
 	snprintf(id, sizeof(id), "%" PRIu64, caller_of(req)->credential);
-	if (c->rate_key == 0 || limit_take(req, LIMIT_LOGINS, c->rate_key))
+	if (*c->old == '\0' || count_password(c))
 		pg_pool_call(api_of(req)->pool, "select needed, password_hash from me_delete_needs($1, $2)", 2,
 			(const char *[]) { c->name, id }, on_needs, c);
 	else

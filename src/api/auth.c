@@ -10,6 +10,7 @@
 
 #include "api/jws.h"
 #include "api/jwt.h"
+#include "api/lane.h"
 #include "api/limit.h"
 #include "api/uses.h"
 #include "base/clock.h"
@@ -47,6 +48,7 @@ struct auth {
 	struct map known; /* the first 8 bytes of the hash → struct known */
 	struct list order;
 	struct jws_keys *keys; /* of JWTs */
+	struct lane *lane;
 	/* Tokens that the database didn't know, by their hash, and how often within UNKNOWN_MS. A collision replaces
 	 * the older one. */
 	struct {
@@ -60,16 +62,20 @@ struct auth {
 	} forgotten[FORGOTTEN_MAX]; /* the latest, by generation; "": all users */
 };
 
-/* A look-up in flight. rate_key: of LIMIT_TOKENS, refunded unless the credential is unknown. */
+/* A look-up that waits for its turn or is in flight. */
 struct lookup {
 	struct auth *auth;
 	struct request *req;
 	void (*next)(struct request *req);
 	unsigned char hash[SECRET_HASH_LEN];
-	bool by_cookie, is_ticket;
+	char hex[SECRET_HASH_HEX + 1];
+	char *jwt; /* NULL: of another kind */
+	bool by_cookie, has_waited;
 	enum metric_sign_in how;
 	uint64_t generation;
-	uint64_t rate_key;
+	uint64_t rate_key; /* of LIMIT_TOKENS, refunded unless the credential is unknown or has waited */
+	unsigned retry_s;  /* if it has waited */
+	struct lane_turn turn;
 };
 
 /* Returns 0 for never. A time after 2106 is the last second that fits. */
@@ -182,20 +188,36 @@ static void accept_caller(struct request *req, const struct caller *found, void 
 	next(req);
 }
 
+/* Refuses a credential that isn't valid, by why; one that had to wait because there were too many of them before it, by
+ * their rate. */
+static void refuse_lookup(const struct lookup *l, const char *why)
+{
+	metrics_sign_in(l->auth->api->metrics, l->how, false);
+	if (l->has_waited)
+		limit_refuse(l->req, LIMIT_TOKENS, l->retry_s);
+	else
+		refuse(l->req, why);
+}
+
+static void free_lookup(struct lookup *l)
+{
+	free(l->jwt);
+	free(l);
+}
+
 static void on_found(void *arg, const struct pg_result *r)
 {
 	struct lookup *l = arg;
-	if (!pg_ok(r) || pg_rows(r) > 0)
+	if (!l->has_waited && (!pg_ok(r) || pg_rows(r) > 0))
 		limit_refund(l->auth->api, LIMIT_TOKENS, l->rate_key);
 	if (!pg_ok(r)) {
 		if (!pg_away(r))
 			log_error("can't look up a credential: %s %s", pg_sqlstate(r), pg_message(r));
 		request_problem(l->req, PROBLEM_DATABASE_AWAY, AUTH_UNAVAILABLE_DETAIL, "");
 	} else if (pg_rows(r) == 0) {
-		metrics_sign_in(l->auth->api->metrics, l->how, false);
-		if (!l->is_ticket && l->how != SIGN_IN_JWT) /* the account of a JWT may be created at any time */
+		if (l->how != SIGN_IN_TICKET && l->how != SIGN_IN_JWT) /* a JWT's account may be created at any time */
 			remember_unknown(l->auth, key_of(l->hash), l->generation);
-		refuse(l->req, l->is_ticket ? "The ticket is unknown, used or too old." : UNKNOWN_DETAIL);
+		refuse_lookup(l, l->how == SIGN_IN_TICKET ? "The ticket is unknown, used or too old." : UNKNOWN_DETAIL);
 	} else {
 		struct caller c = { .credential = (uint64_t)pg_int(r, 0, 0),
 			.admin = *pg_text(r, 0, 2) == 't',
@@ -204,34 +226,14 @@ static void on_found(void *arg, const struct pg_result *r)
 		uint64_t expires_ms = (uint64_t)pg_int(r, 0, 3);
 		metrics_sign_in(l->auth->api->metrics, l->how, true);
 		snprintf(c.name, sizeof(c.name), "%s", pg_text(r, 0, 1));
-		c.expires_s = expires_s(expires_ms);
-		bool once = l->is_ticket || (request_route(l->req)->flags & ROUTE_LASTING);
+		c.expires_s = (uint32_t)((expires_ms + 999) / 1000);
+		bool once = l->how == SIGN_IN_TICKET || (request_route(l->req)->flags & ROUTE_LASTING);
 		if (!once && l->generation == l->auth->generation)
 			remember(l->auth, l->hash, &c, expires_ms);
 		uses_note(l->auth->api->uses, l->req, c.credential);
 		accept_caller(l->req, &c, l->next);
 	}
-	free(l);
-}
-
-/* Counts a credential that isn't cached for the client's address. Returns false if there were too many unknown ones;
- * the request is answered then. */
-static bool count_unknown(struct request *req, uint64_t *ret_key)
-{
-	char network[64];
-	request_client_network(req, network, sizeof(network));
-	*ret_key = limit_key(LIMIT_TOKENS, "address", network);
-	return limit_take(req, LIMIT_TOKENS, *ret_key);
-}
-
-static struct lookup *new_lookup(
-	struct auth *a, struct request *req, const char *secret, uint64_t rate_key, void (*next)(struct request *))
-{
-	struct lookup *l = mem_alloc(sizeof(*l));
-	*l = (struct lookup) { .auth = a, .req = req, .next = next, .generation = a->generation, .rate_key = rate_key };
-	secret_hash(secret, strlen(secret), l->hash);
-	metrics_count(a->api->metrics, M_TOKEN_MISSES, 1);
-	return l;
+	free_lookup(l);
 }
 
 /* Asks the database. The user isn't known yet, so the call counts for the client's address. */
@@ -242,48 +244,68 @@ static void query(struct lookup *l, const char *sql, unsigned n, const char *con
 	owner_enter(before);
 }
 
-static void look_up(struct auth *a, struct request *req, const char *secret, bool by_cookie, bool is_ticket,
-	void (*next)(struct request *))
+static void ask_for_jwt(struct lookup *l)
 {
-	char hex[SECRET_HASH_HEX + 1];
-	uint64_t rate_key;
-	request_set_offered(req);
-	if (!count_unknown(req, &rate_key))
-		return;
-	struct lookup *l = new_lookup(a, req, secret, rate_key, next);
-	l->by_cookie = by_cookie;
-	l->is_ticket = is_ticket;
-	l->how = is_ticket ? SIGN_IN_TICKET : by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN;
-	secret_hash_hex(secret, strlen(secret), hex);
-	query(l,
-		is_ticket ? "select id, name, admin, expires_ms from ticket_redeem($1)"
-			  : "select id, name, admin, expires_ms from authenticate($1)",
-		1, (const char *[]) { hex });
-}
-
-static void look_up_jwt(
-	struct auth *a, struct request *req, const char *token, bool by_cookie, void (*next)(struct request *))
-{
-	char hex[SECRET_HASH_HEX + 1], expires[24], issued[24];
+	char expires[24], issued[24];
 	struct jwt_claims claims;
-	uint64_t rate_key;
-	if (!count_unknown(req, &rate_key))
-		return;
-	const char *why = jwt_verify(a->keys, a->api->conf, token, clock_real_us() / 1000000, &claims);
+	const struct conf *conf = l->auth->api->conf;
+	const char *why = jwt_verify(l->auth->keys, conf, l->jwt, clock_real_us() / 1000000, &claims);
 	if (why != NULL) {
-		metrics_sign_in(a->api->metrics, SIGN_IN_JWT, false);
-		refuse(req, why);
+		refuse_lookup(l, why);
+		free_lookup(l);
 		return;
 	}
-	struct lookup *l = new_lookup(a, req, token, rate_key, next);
-	l->by_cookie = by_cookie;
-	l->how = SIGN_IN_JWT;
-	secret_hash_hex(token, strlen(token), hex);
 	snprintf(expires, sizeof(expires), "%" PRIu64, claims.expires_s);
 	snprintf(issued, sizeof(issued), "%" PRIu64, claims.issued_s);
 	query(l, "select id, name, admin, expires_ms from jwt_authenticate($1, $2, $3, $4, $5, $6)", 6,
-		(const char *[]) { hex, claims.identity, claims.name, expires, claims.issued_s ? issued : NULL,
-			a->api->conf->jwt_create ? "t" : "f" });
+		(const char *[]) { l->hex, claims.identity, claims.name, expires, claims.issued_s ? issued : NULL,
+			conf->jwt_create ? "t" : "f" });
+}
+
+static void ask(struct lookup *l)
+{
+	l->generation = l->auth->generation;
+	metrics_count(l->auth->api->metrics, M_TOKEN_MISSES, 1);
+	if (l->jwt != NULL)
+		ask_for_jwt(l);
+	else
+		query(l,
+			l->how == SIGN_IN_TICKET ? "select id, name, admin, expires_ms from ticket_redeem($1)"
+						 : "select id, name, admin, expires_ms from authenticate($1)",
+			1, (const char *[]) { l->hex });
+}
+
+static void on_turn(struct lane_turn *t) { ask(container_of(t, struct lookup, turn)); }
+
+static bool has_token_form(const char *secret)
+{
+	return strncmp(secret, "pt_", 3) == 0 && strlen(secret) == SECRET_TOKEN_LEN;
+}
+
+/* Looks up a credential that isn't cached. Unknown ones count for the client's address. If there were too many of
+ * those, one that may be valid waits for its turn in the slow lane: other users may share the address. */
+static void look_up(struct auth *a, struct request *req, const char *secret, enum metric_sign_in how, bool by_cookie,
+	void (*next)(struct request *))
+{
+	char network[64];
+	struct lookup *l = mem_zeroed(1, sizeof(*l));
+	*l = (struct lookup) { .auth = a, .req = req, .next = next, .how = how, .by_cookie = by_cookie };
+	request_set_offered(req);
+	secret_hash(secret, strlen(secret), l->hash);
+	secret_hash_hex(secret, strlen(secret), l->hex);
+	l->jwt = how == SIGN_IN_JWT ? mem_strdup(secret) : NULL;
+	request_client_network(req, network, sizeof(network));
+	l->rate_key = limit_key(LIMIT_TOKENS, "address", network);
+	if (limit_try(a->api, LIMIT_TOKENS, l->rate_key, &l->retry_s)) {
+		ask(l);
+		return;
+	}
+	l->has_waited = true;
+	l->turn = (struct lane_turn) { .owner = l->rate_key, .on_turn = on_turn };
+	if ((l->jwt != NULL || has_token_form(secret)) && lane_add(a->lane, &l->turn))
+		return;
+	refuse_lookup(l, NULL);
+	free_lookup(l);
 }
 
 static void by_token(
@@ -302,9 +324,9 @@ static void by_token(
 		if (is_known_unknown(a, key_of(hash)))
 			refuse(req, UNKNOWN_DETAIL);
 		else if (!jwt_is_one(token))
-			look_up(a, req, token, by_cookie, false, next);
+			look_up(a, req, token, by_cookie ? SIGN_IN_SESSION : SIGN_IN_TOKEN, by_cookie, next);
 		else if (a->api->conf->jwt_keys != NULL)
-			look_up_jwt(a, req, token, by_cookie, next);
+			look_up(a, req, token, SIGN_IN_JWT, by_cookie, next);
 		else
 			refuse(req,
 				"JWTs aren't accepted by this server."); /* even one that is stored as a credential */
@@ -368,7 +390,7 @@ void auth_request(struct auth *a, struct request *req, void (*next)(struct reque
 	} else if (header != NULL) {
 		refuse(req, "Use Authorization: Bearer TOKEN, or Basic with the token as password.");
 	} else if ((request_route(req)->flags & ROUTE_TICKET) && (value = request_param(req, "ticket")) != NULL) {
-		look_up(a, req, value, false, true, next);
+		look_up(a, req, value, SIGN_IN_TICKET, false, next);
 	} else if ((request_route(req)->flags & ROUTE_TICKET) && (value = request_param(req, "access_token")) != NULL) {
 		by_token(a, req, value, false, next);
 	} else if ((value = request_cookie(req, AUTH_COOKIE)) != NULL) {
@@ -494,6 +516,7 @@ struct auth *auth_new(struct api *api)
 	struct auth *a = mem_zeroed(1, sizeof(*a));
 	a->api = api;
 	a->keys = jws_keys_new(api->conf->jwt_keys, api->broker);
+	a->lane = lane_new(api->loop);
 	list_init(&a->order);
 	tail_listen(api->tail, &tail_events, a);
 	return a;
@@ -517,5 +540,6 @@ void auth_free(struct auth *a)
 	auth_forget(a, NULL, 0);
 	map_release(&a->known);
 	jws_keys_free(a->keys);
+	lane_free(a->lane);
 	free(a);
 }

@@ -18,22 +18,28 @@
 static const struct {
 	size_t setting; /* an unsigned in struct conf */
 	const char *name, *what;
+	unsigned times; /* this often what the setting says */
 } limits[] = {
-	[LIMIT_SENDS] = { offsetof(struct conf, rate_sends), "send", "messages" },
-	[LIMIT_ACTIONS] = { offsetof(struct conf, rate_actions), "action", "actions" },
-	[LIMIT_SEARCHES] = { offsetof(struct conf, rate_searches), "search", "searches" },
-	[LIMIT_EXPORTS] = { offsetof(struct conf, rate_exports), "export", "exports" },
-	[LIMIT_JOINS] = { offsetof(struct conf, rate_joins), "join", "joins, or attempts at it," },
-	[LIMIT_INVITE] = { offsetof(struct conf, rate_invite), "invite", "joins by one invite" },
-	[LIMIT_TOKENS] = { offsetof(struct conf, rate_tokens), "token", "unknown credentials" },
-	[LIMIT_LOGINS] = { offsetof(struct conf, rate_logins), "sign-in", "attempts" },
+	[LIMIT_SENDS] = { offsetof(struct conf, rate_sends), "send", "messages", 1 },
+	[LIMIT_ACTIONS] = { offsetof(struct conf, rate_actions), "action", "actions", 1 },
+	[LIMIT_SEARCHES] = { offsetof(struct conf, rate_searches), "search", "searches", 1 },
+	[LIMIT_EXPORTS] = { offsetof(struct conf, rate_exports), "export", "exports", 1 },
+	[LIMIT_JOINS] = { offsetof(struct conf, rate_joins), "join", "joins, or attempts at it,", 1 },
+	[LIMIT_INVITE] = { offsetof(struct conf, rate_invite), "invite", "joins by one invite", 1 },
+	[LIMIT_TOKENS] = { offsetof(struct conf, rate_tokens), "token", "unknown credentials", 1 },
+	[LIMIT_LOGINS] = { offsetof(struct conf, rate_logins), "sign-in", "attempts", 1 },
+	[LIMIT_LOGINS_ADDRESS] = { offsetof(struct conf, rate_logins), "sign-in at address", "attempts", 10 },
+	[LIMIT_LOGINS_ACCOUNT] = { offsetof(struct conf, rate_logins), "sign-in to account", "attempts", 20 },
+	[LIMIT_PASSWORDS] = { offsetof(struct conf, rate_logins), "password", "attempts", 1 },
+	[LIMIT_REGISTRATIONS] = { offsetof(struct conf, rate_logins), "registration", "registrations", 1 },
+	[LIMIT_SECRETS] = { offsetof(struct conf, rate_logins), "secret", "attempts", 10 },
 };
 
 static unsigned rate_of(const struct api *api, enum limit limit)
 {
 	unsigned rate;
 	memcpy(&rate, (const char *)api->conf + limits[limit].setting, sizeof(rate));
-	return rate;
+	return rate * limits[limit].times;
 }
 
 static unsigned burst_of(const struct api *api, enum limit limit)

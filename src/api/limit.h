@@ -20,7 +20,13 @@ enum limit {
 	LIMIT_JOINS,    /* rate_joins */
 	LIMIT_INVITE,   /* rate_joins of the caller, then rate_invite of the code in the path */
 	LIMIT_TOKENS,   /* rate_tokens of the address; applied by api/auth.c */
-	LIMIT_LOGINS,   /* rate_logins of the account or the address; applied by api/session.c and api/accounts.c */
+	/* rate_logins, applied by api/session.c and api/accounts.c. A column of the table has the first one only. */
+	LIMIT_LOGINS,         /* sign-ins of an account from an address */
+	LIMIT_LOGINS_ADDRESS, /* of any account from an address: ten times as many */
+	LIMIT_LOGINS_ACCOUNT, /* of an account from addresses that aren't known for it: twenty times as many */
+	LIMIT_PASSWORDS,      /* passwords of a caller who has signed in */
+	LIMIT_REGISTRATIONS,  /* open registrations from an address */
+	LIMIT_SECRETS,        /* invitations and reset links from an address: ten times as many */
 };
 
 /* Counts the request for its route's limit and its caller. Returns false if the limit is exceeded; the request is

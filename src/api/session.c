@@ -35,7 +35,7 @@ struct issue {
 		expires_at[CLOCK_RFC3339_LEN + 1];
 	size_t password_len;
 	bool known, right;
-	uint64_t account_key, address_key;
+	uint64_t own_key, address_key, account_key; /* account_key 0: not counted */
 };
 
 static struct issue *new_issue(struct request *req, const char *member)
@@ -85,8 +85,10 @@ static void on_issued(void *arg, const struct pg_result *r)
 
 static void refund_attempt(struct issue *i)
 {
-	limit_refund(api_of(i->req), LIMIT_LOGINS, i->account_key);
-	limit_refund(api_of(i->req), LIMIT_LOGINS, i->address_key);
+	limit_refund(api_of(i->req), LIMIT_LOGINS, i->own_key);
+	limit_refund(api_of(i->req), LIMIT_LOGINS_ADDRESS, i->address_key);
+	if (i->account_key != 0)
+		limit_refund(api_of(i->req), LIMIT_LOGINS_ACCOUNT, i->account_key);
 }
 
 static void verify(void *arg)
@@ -102,7 +104,7 @@ static void on_verified(void *arg)
 {
 	struct issue *i = arg;
 	struct api *api = api_of(i->req);
-	char hex[SECRET_HASH_HEX + 1];
+	char hex[SECRET_HASH_HEX + 1], address[64];
 	sodium_memzero(i->password, sizeof(i->password));
 	if (!i->right) {
 		auth_password_refused(i->req, i->name);
@@ -114,14 +116,32 @@ static void on_verified(void *arg)
 	metrics_sign_in(api->metrics, SIGN_IN_PASSWORD, true);
 	secret_hash_hex(i->secret, SECRET_TOKEN_LEN, hex);
 	clock_rfc3339(clock_real_us() + (uint64_t)api->conf->session_ttl * 1000000, i->expires_at);
-	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4)", 4,
-		(const char *[]) { i->name, i->hash, hex, i->expires_at }, on_issued, i);
+	request_client(i->req, address, sizeof(address));
+	pg_pool_call(api->pool, "select body from session_add($1, $2, $3, $4, $5)", 5,
+		(const char *[]) { i->name, i->hash, hex, i->expires_at, address }, on_issued, i);
+}
+
+/* Counts the attempt for the account, unless it comes from an address that is known for it: failures of strangers don't
+ * concern its user there. An account that doesn't exist is known from nowhere. Returns false if there were too many;
+ * the request is answered then. */
+static bool count_for_account(struct issue *i, bool is_known_address)
+{
+	uint64_t key = limit_key(LIMIT_LOGINS_ACCOUNT, "account", i->name);
+	if (is_known_address)
+		return true;
+	if (!limit_take(i->req, LIMIT_LOGINS_ACCOUNT, key)) {
+		refund_attempt(i);
+		return false;
+	}
+	i->account_key = key;
+	return true;
 }
 
 static void on_hash_found(void *arg, const struct pg_result *r)
 {
 	struct issue *i = arg;
 	if (!pg_ok(r)) {
+		refund_attempt(i);
 		call_refuse(i->req, r);
 		free_issue(i);
 		return;
@@ -129,27 +149,30 @@ static void on_hash_found(void *arg, const struct pg_result *r)
 	i->known = pg_rows(r) == 1;
 	if (i->known)
 		snprintf(i->hash, sizeof(i->hash), "%s", pg_text(r, 0, 0));
-	if (loop_job(api_of(i->req)->loop, verify, on_verified, i) != ST_OK) {
+	if (!count_for_account(i, i->known && *pg_text(r, 0, 1) == 't')) {
+		free_issue(i);
+	} else if (loop_job(api_of(i->req)->loop, verify, on_verified, i) != ST_OK) {
+		refund_attempt(i);
 		request_problem(i->req, PROBLEM_OVERLOADED, NULL, "");
 		free_issue(i);
 	}
 }
 
-/* Counts an attempt by account and by address; a successful one is refunded. Returns false if there were too many; the
- * request is answered then. */
-static bool count_attempt(struct issue *i)
+/* Counts an attempt by address, and by account and address; a successful one is refunded. Returns false if there were
+ * too many; the request is answered then. */
+static bool count_attempt(struct issue *i, const char *network)
 {
 	struct api *api = api_of(i->req);
-	char address[64];
+	char both[128];
 	unsigned retry_s;
-	request_client_network(i->req, address, sizeof(address));
-	i->account_key = limit_key(LIMIT_LOGINS, "account", i->name);
-	i->address_key = limit_key(LIMIT_LOGINS, "address", address);
-	if (!limit_take(i->req, LIMIT_LOGINS, i->address_key))
+	snprintf(both, sizeof(both), "%s %s", i->name, network);
+	i->own_key = limit_key(LIMIT_LOGINS, "account and address", both);
+	i->address_key = limit_key(LIMIT_LOGINS_ADDRESS, "address", network);
+	if (!limit_take(i->req, LIMIT_LOGINS_ADDRESS, i->address_key))
 		return false;
-	if (limit_try(api, LIMIT_LOGINS, i->account_key, &retry_s))
+	if (limit_try(api, LIMIT_LOGINS, i->own_key, &retry_s))
 		return true;
-	limit_refund(api, LIMIT_LOGINS, i->address_key);
+	limit_refund(api, LIMIT_LOGINS_ADDRESS, i->address_key);
 	limit_refuse(i->req, LIMIT_LOGINS, retry_s);
 	return false;
 }
@@ -165,6 +188,7 @@ void session_create(struct request *req)
 		BODY_FIELD(session_body, password, BODY_TEXT, .max = PASSWORD_MAX, .required = true),
 		{ .type = BODY_END } };
 	const struct buf *body = request_body(req);
+	char network[64];
 	struct body_error e = { 0 };
 	struct session_body b = { 0 };
 	if (!call_allow_parameters(req, NULL) || !auth_require_origin(req))
@@ -184,9 +208,10 @@ void session_create(struct request *req)
 	i->password_len = strlen(b.password);
 	memcpy(i->password, b.password, i->password_len);
 	json_object_put(o);
-	if (count_attempt(i))
-		pg_pool_call(api_of(req)->pool, "select password_hash from password_of($1)", 1,
-			(const char *[]) { i->name }, on_hash_found, i);
+	request_client_network(req, network, sizeof(network));
+	if (count_attempt(i, network))
+		pg_pool_call(api_of(req)->pool, "select password_hash, is_known_network from password_of($1, $2)", 2,
+			(const char *[]) { i->name, network }, on_hash_found, i);
 	else
 		free_issue(i);
 }

@@ -96,7 +96,7 @@ const struct setting settings[] = {
 	{ "rate_actions", SETTING_NUMBER, AT(rate_actions), "600", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
 		"other actions a minute and user: typing, signals, reactions, edits, changes of chats" },
 	{ "rate_logins", SETTING_NUMBER, AT(rate_logins), "10", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
-		"failed sign-ins a minute, for each account and each address" },
+		"failed sign-ins a minute to an account from an address; more in all, see postern.conf(5)" },
 	{ "rate_tokens", SETTING_NUMBER, AT(rate_tokens), "600", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",
 		"unknown tokens, sessions, tickets and JWTs a minute and address" },
 	{ "rate_joins", SETTING_NUMBER, AT(rate_joins), "20", 1, 1000000, SETTING_OR_NONE, CONF_ALL, "N",

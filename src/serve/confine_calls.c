@@ -115,7 +115,7 @@ static int allow_conditions(scmp_filter_ctx filter)
 	if (BUILD_SANITIZED)
 		return 0;
 	/* raise() and abort(): signals to this process only. */
-	struct scmp_arg_cmp self = SCMP_CMP64(0, SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	struct scmp_arg_cmp self = { .arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid() };
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &self);
 }
 

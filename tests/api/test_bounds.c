@@ -338,7 +338,12 @@ START_TEST(unknown_tokens_of_an_address_are_limited)
 	expect_problem(a, 429, "rate_limited");
 	ck_assert_ptr_nonnull(strstr(json_str(a.json, "detail"), "unknown credentials"));
 	expect_status(get(ann, "/v1/me"), 200); /* is cached */
-	expect_problem(get(other, "/v1/me"), 429, "rate_limited");
+	/* Others at this address aren't kept out, although their tokens aren't cached; what can't be valid is. */
+	expect_status(get(other, "/v1/me"), 200);
+	expect_problem(get(with_token(anonymous(), format("pt_%043d", 1)), "/v1/me"), 429, "rate_limited");
+	expect_problem(get(with_token(anonymous(), "pt_short"), "/v1/me"), 429, "rate_limited");
+	struct answer ticket = expect_status(post(other, "/v1/stream-tickets", NULL), 201);
+	expect_status(get(anonymous(), "/v1/poll?wait=0&ticket=%s", json_str(ticket.json, "ticket")), 200);
 }
 END_TEST
 

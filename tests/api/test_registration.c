@@ -101,6 +101,28 @@ START_TEST(registration_is_rate_limited_by_address)
 }
 END_TEST
 
+START_TEST(invitations_of_an_office_are_all_accepted_and_guesses_are_not)
+{
+	struct server *node = join_with("invite", "1");
+	const struct client *any = on_server(anonymous(), node);
+	const char *invite =
+		json_str(expect_status(post(admin(), "/v1/admin/invites", "{'uses':40}"), 201).json, "invite");
+	for (int i = 0; i < 40; i++)
+		expect_status(post(any, "/v1/accounts", "{'name':'clerk-%d','password':'long enough','invite':'%s'}", i,
+				      invite),
+			201);
+	int n = 0;
+	while (post(any, "/v1/accounts", "{'name':'spy','password':'long enough','invite':'guess-%d'}", n).status ==
+		403)
+		n++;
+	ck_assert_int_ge(n, 10);
+	ck_assert_int_lt(n, 30);
+	expect_problem(post(any, "/v1/accounts", "{'name':'spy','password':'long enough','invite':'guess'}"), 429,
+		"rate_limited");
+	server_stop(node);
+}
+END_TEST
+
 START_TEST(password_change_requires_the_old_password)
 {
 	struct client *ann = new_user();
@@ -337,6 +359,7 @@ int main(void)
 		registration_when_open_creates_user,
 		registration_invitation_is_limited_to_its_uses,
 		registration_is_rate_limited_by_address,
+		invitations_of_an_office_are_all_accepted_and_guesses_are_not,
 		password_change_requires_the_old_password,
 		password_change_ends_tokens_on_request,
 		password_reset_ends_tokens_unless_told_otherwise,

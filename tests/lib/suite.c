@@ -17,7 +17,8 @@ enum { TEST_SECONDS = 120 };
 static struct server *main_server;
 static const char *const *server_flags;
 static const char *const no_limits[] = { "--rate-sends", "0", "--rate-actions", "0", "--rate-logins", "0",
-	"--rate-searches", "0", "--rate-exports", "0", "--streams-per-user", "0", "--rate-strangers", "0", NULL };
+	"--rate-searches", "0", "--rate-exports", "0", "--streams-per-user", "0", "--rate-strangers", "0",
+	"--rate-tokens", "0", NULL };
 
 static struct {
 	void (*fn)(void *);

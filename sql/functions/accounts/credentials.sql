@@ -193,12 +193,24 @@ language sql stable as $$
 	)
 $$;
 
--- First half of POST /v1/session: returns the hash to check the password against. No row if there is no such
--- user or they have no password.
+-- First half of POST /v1/session: returns the hash to check the password against, and whether the user has a
+-- credential that was last used from that network. No row if there is no such user or they have no password.
+--   p_network  an IPv4 address, or an IPv6 address for its /64; null: nothing is asked
 -- Callers: api/session.c, api/accounts.c.
-create function password_of(p_name text) returns table (password_hash text)
+create function password_of(p_name text, p_network text)
+returns table (password_hash text, is_known_network boolean)
 language sql stable rows 1 as $$
-	select a.password_hash
+	select a.password_hash,
+		exists (
+			select
+			from credential c
+			where c.name = p_name
+				and case
+					when strpos(p_network, ':') > 0 and strpos(c.last_address, ':') > 0
+					then c.last_address::inet <<= set_masklen(p_network::inet, 64)
+					else c.last_address = p_network
+				end
+		)
 	from account a
 	where a.name = p_name and a.state = 'active' and a.password_hash is not null
 $$;
@@ -206,6 +218,7 @@ $$;
 -- Second half of POST /v1/session: creates a session. Beyond credentials_max() the oldest sessions end.
 --   p_password_hash  the hash that the password was checked against. If the account has another one by now,
 --                    the session is refused.
+--   p_address        the client's
 -- Caller: api/session.c.
 -- Locks: the account's row, for share: a concurrent change of password or state would not end this session,
 --   which it can't see yet.
@@ -214,7 +227,8 @@ create function session_add(
 	p_name text,
 	p_password_hash text,
 	p_hash text,
-	p_expires_at timestamptz
+	p_expires_at timestamptz,
+	p_address text
 ) returns table (body text)
 language plpgsql as $$
 declare
@@ -229,8 +243,8 @@ begin
 	if not found then
 		perform refuse('bad_credentials');
 	end if;
-	insert into credential (hash, name, kind, expires_at)
-	values (p_hash, p_name, 'session', p_expires_at);
+	insert into credential (hash, name, kind, expires_at, last_address)
+	values (p_hash, p_name, 'session', p_expires_at, p_address);
 	for v_id in
 		delete from credential c
 		where c.id = any (array(
