@@ -18,6 +18,8 @@
 #include "log/cursor.h"
 #include "pg/pool.h"
 
+#define SYNC_LIMIT_MAX 1000
+
 struct opening {
 	struct request *req;
 	struct subscription sub;
@@ -232,12 +234,16 @@ static void on_synced(void *arg, const struct pg_result *r)
 
 void sync_get(struct request *req)
 {
+	static const char *const known[] = { "cursor", "limit", NULL };
 	const struct conf *conf = api_of(req)->conf;
-	char timing[160];
-	if (!call_allow_parameters(req, NULL))
+	const char *cursor = unless_empty(request_param(req, "cursor"));
+	char timing[160], count[12];
+	unsigned limit;
+	if (!call_allow_parameters(req, known) || !number(req, "limit", 1, SYNC_LIMIT_MAX, 0, &limit))
 		return;
+	snprintf(count, sizeof(count), "%u", limit);
 	snprintf(timing, sizeof(timing), "{\"heartbeat\":%u,\"poll_wait\":%u,\"poll_wait_max\":%u,\"retry\":2}",
 		conf->heartbeat, conf->poll_wait, POLL_WAIT_MAX);
-	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2)", 2,
-		(const char *[]) { caller_of(req)->name, timing }, on_synced, req);
+	pg_pool_call(api_of(req)->pool, "select body from sync($1, $2, $3, $4)", 4,
+		(const char *[]) { caller_of(req)->name, timing, cursor, limit > 0 ? count : NULL }, on_synced, req);
 }

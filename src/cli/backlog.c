@@ -53,6 +53,7 @@ static int compare_chats(const void *x, const void *y)
 static void add_chat(struct backlog *b, struct json_object *o)
 {
 	struct json_object *latest = listing_get(o, "last_message");
+	b->chats = mem_resize(b->chats, b->count + 1, sizeof(*b->chats));
 	struct backlog_chat *c = &b->chats[b->count++];
 	*c = (struct backlog_chat) { .id = id_of(o) };
 	if (latest == NULL)
@@ -62,29 +63,44 @@ static void add_chat(struct backlog *b, struct json_object *o)
 		client_text(latest, "at") != NULL ? client_text(latest, "at") : "");
 }
 
-int backlog_open(struct backlog *b, struct client *client, const char *only)
+static void add_chats(struct backlog *b, struct json_object *chats, const char *only)
 {
-	*b = (struct backlog) { .client = client };
-	struct json_object *sync = ask(b, "/v1/sync"), *chats = listing_get(sync, "chats");
-	const char *cursor = client_text(sync, "cursor");
-	if (cursor == NULL || !json_object_is_type(chats, json_type_array)) {
-		if (b->code == 0)
-			b->code = client->status != 200 ? client_failed(client)
-							: command_failed("the server's answer isn't understood");
-		json_object_put(sync);
-		return b->code;
-	}
-	b->cursor = mem_strdup(cursor);
-	b->chats = mem_zeroed(json_object_array_length(chats) + 1, sizeof(*b->chats));
 	for (size_t i = 0; i < json_object_array_length(chats); i++) {
 		struct json_object *o = json_object_array_get_idx(chats, i);
 		const char *id = client_text(o, "id");
 		if (id != NULL && (only == NULL || strcmp(only, id) == 0))
 			add_chat(b, o);
 	}
+}
+
+/* Reads one page of the snapshot. Writes the path of the next one to path; empty: there is none. */
+static void add_page(struct backlog *b, char path[PATH_SIZE], const char *only)
+{
+	struct json_object *sync = ask(b, path), *chats = listing_get(sync, "chats");
+	const char *cursor = client_text(sync, "cursor"), *next = client_text(sync, "next");
+	if (cursor != NULL && json_object_is_type(chats, json_type_array)) {
+		if (b->cursor == NULL)
+			b->cursor = mem_strdup(cursor);
+		add_chats(b, chats, only);
+	} else if (b->code == 0) {
+		b->code = b->client->status != 200 ? client_failed(b->client)
+						   : command_failed("the server's answer isn't understood");
+	}
+	*path = '\0';
+	if (b->code == 0 && next != NULL)
+		snprintf(path, PATH_SIZE, "/v1/sync?cursor=%s", next);
 	json_object_put(sync);
-	qsort(b->chats, b->count, sizeof(*b->chats), compare_chats);
-	return 0;
+}
+
+int backlog_open(struct backlog *b, struct client *client, const char *only)
+{
+	char path[PATH_SIZE] = "/v1/sync";
+	*b = (struct backlog) { .client = client };
+	while (*path != '\0')
+		add_page(b, path, only);
+	if (b->count > 0)
+		qsort(b->chats, b->count, sizeof(*b->chats), compare_chats);
+	return b->code;
 }
 
 void backlog_release(struct backlog *b)

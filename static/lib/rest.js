@@ -73,7 +73,18 @@ export class Rest {
   signIn(name, password) { return this.call("POST", "v1/session", { body: { name, password } }); }
   signOut() { return this.call("DELETE", "v1/session"); }
   resetPassword(token, password) { return this.call("POST", "v1/password-reset", { body: { token, password } }); }
-  sync() { return this.call("GET", "v1/sync"); }
+
+  // The state to start with: the first page with the chats of all pages. The stream starts at the first page's cursor.
+  async sync() {
+    const first = await this.call("GET", "v1/sync");
+    for (let { next } = first; next; ) {
+      const page = await this.call("GET", `v1/sync${query({ cursor: next })}`);
+      first.chats.push(...page.chats);
+      next = page.next;
+    }
+    return first;
+  }
+
   announcements() { return this.call("GET", "v1/announcements"); }
 
   // Resolves at once if there are events after `since`, else when one occurs, or without events after `wait` seconds.

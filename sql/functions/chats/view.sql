@@ -133,51 +133,131 @@ begin
 	return query select chat_view(p_me, v_chat);
 end $$;
 
+-- The approximate size of chat_view_json() in bytes, for the bound of pages.
+-- Callers: chats(), sync().
+create function chat_view_size(c chat, m member) returns int
+language sql stable as $$
+	select 600 + coalesce(octet_length(to_json(c.title)::text), 0)
+		+ coalesce((
+			select message_size(x)
+			from message x
+			where x.chat_id = c.id and x.id > m.floor
+			order by x.id desc
+			limit 1
+		), 0)
+$$;
+
 -- Lists the caller's chats by number. The cursor is the last number of the page before.
 -- Callers: GET /v1/chats, serve/demo.c.
 create function chats(p_me text, p_cursor bigint, p_limit int) returns table (body text)
 language sql stable as $$
 	with page as (
-		select c, m
+		select c, m,
+			row_number() over w as n,
+			sum(chat_view_size(c, m)) over w as bytes
 		from member m
 		join chat c on c.id = m.chat_id
 		where m.name = p_me
 			and m.state = 'joined'
 			and c.state = 'active'
 			and c.id > coalesce(p_cursor, 0)
+		window w as (order by m.chat_id)
 		order by m.chat_id
 		limit p_limit + 1
 	), kept as (
-		select c, m from page order by (c).id limit p_limit
+		select c, m from page where n = 1 or (n <= p_limit and bytes <= page_bytes())
 	)
 	select '{"chats":[' || coalesce(string_agg(chat_view_json(p_me, c, m), ',' order by (c).id), '')
 		|| ']'
 		|| case
-			when (select count(*) from page) > p_limit then ',"next":"' || max((c).id) || '"'
+			when (select count(*) from page) > count(*) then ',"next":"' || max((c).id) || '"'
 			else ''
 		end
 		|| '}'
 	from kept
 $$;
 
--- GET /v1/sync: everything that a client needs to start, and the cursor that matches it, in one snapshot.
---   p_timing  a JSON object that the worker supplies
--- Caller: api/streams.c.
-create function sync(p_me text, p_timing text) returns table (body text)
+-- When something last happened in a member's chat, up to position p_upto: the position of the last message that
+-- the member may read, or that of joining, if it is later.
+-- Caller: sync().
+create function chat_activity(m member, p_upto bigint) returns bigint
 language sql stable as $$
-	select '{"me":' || (select me_json(a)::text from account a where a.name = p_me) || ',"chats":['
-		|| coalesce((
-			select string_agg(chat_view_json(p_me, c, m), ',' order by c.id)
-			from member m
-			join chat c on c.id = m.chat_id
-			where m.name = p_me and m.state = 'joined' and c.state = 'active'
-		), '')
-		|| '],"cursor":"'
-		|| (
-			select cursor_text(value, log_head(), log_check(log_head()))
-			from meta
-			where key = 'epoch'
-		)
-		|| '","announcements":' || announcements_json() || ',"chat_requests":' || chat_requests_json(p_me)
-		|| ',"timing":' || p_timing || '}'
+	select greatest(m.since, (
+		select x.id
+		from message x
+		where x.chat_id = m.chat_id and x.id > m.floor and x.id <= p_upto
+		order by x.id desc
+		limit 1
+	))
 $$;
+
+-- GET /v1/sync: everything that a client needs to start, and the cursor that matches it, in one snapshot. Chats
+-- come by their last activity, the latest first; a page has about page_bytes() of them, and at least one.
+--   p_timing  a JSON object that the worker supplies
+--   p_cursor  null for the first page, else `next` of the page before: the cursor of the first page, and the
+--             activity and number of the last chat. The order of all pages is that of the first page's position.
+--             What happens later comes with the events after that position, so that no page needs it.
+--   p_limit   the most chats of the page; null: as many as have room
+-- Caller: api/streams.c.
+-- Errors: 400 bad_cursor.
+create function sync(p_me text, p_timing text, p_cursor text, p_limit int) returns table (body text)
+language plpgsql stable as $$
+declare
+	v_parts constant text[] := regexp_match(
+		p_cursor, '^([^.]{1,40}\.([0-9]{1,18}))\.([0-9]{1,18})\.([0-9]{1,18})$'
+	);
+	v_upto constant bigint := coalesce(v_parts[2]::bigint, log_head());
+	v_limit constant int := coalesce(p_limit, page_bytes() / 600);
+	v_cursor text;
+	v_chats record;
+begin
+	select cursor_text(value, v_upto, log_check(v_upto)) into v_cursor
+	from meta
+	where key = 'epoch';
+	if p_cursor is not null and v_parts[1] is distinct from v_cursor then
+		perform refuse('bad_cursor', 'cursor is not of a sync here. Start without one.');
+	end if;
+	with listed as (
+		select m, chat_activity(m, v_upto) as activity
+		from member m
+		where m.name = p_me and m.state = 'joined'
+	), page as (
+		select c, m, activity
+		from listed l
+		join chat c on c.id = (l.m).chat_id
+		where c.state = 'active'
+			and (p_cursor is null or (activity, c.id) < (v_parts[3]::bigint, v_parts[4]::bigint))
+		order by activity desc, c.id desc
+		limit v_limit + 1
+	), sized as (
+		select c, m, activity,
+			row_number() over w as n,
+			sum(chat_view_size(c, m)) over w as bytes
+		from page
+		window w as (order by activity desc, (c).id desc)
+	), kept as (
+		select * from sized where n = 1 or (n <= v_limit and bytes <= page_bytes())
+	)
+	select string_agg(chat_view_json(p_me, c, m), ',' order by n) as json,
+		case
+			when (select count(*) from page) > count(*) then (
+				select concat_ws('.', v_cursor, activity, (c).id)
+				from kept
+				order by n desc
+				limit 1
+			)
+		end as next
+	into v_chats
+	from kept;
+	body := '{"me":' || (select me_json(a)::text from account a where a.name = p_me)
+		|| ',"chats":[' || coalesce(v_chats.json, '') || ']'
+		|| coalesce(',"next":"' || v_chats.next || '"', '')
+		|| ',"cursor":"' || v_cursor || '"'
+		|| case
+			when p_cursor is null then ',"announcements":' || announcements_json()::text
+				|| ',"chat_requests":' || chat_requests_json(p_me)::text
+			else ''
+		end
+		|| ',"timing":' || p_timing || '}';
+	return next;
+end $$;

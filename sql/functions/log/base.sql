@@ -14,9 +14,9 @@ begin
 	raise exception using errcode = 'PTREF', message = coalesce(p_detail, ''), hint = p_code;
 end $$;
 
--- The most bytes of messages in a page, by message_size(); a page has one message at least. What a client leaves
+-- The most bytes of a page, by message_size() and the like; a page has one entry at least. What a client leaves
 -- unread stays in the memory of a worker.
--- Callers: history(), mentions(), pins(), thread_get(), threads().
+-- Callers: the functions that return pages.
 create function page_bytes() returns int
 language sql immutable as $$ select 1048576 $$;
 
